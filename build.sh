@@ -1,0 +1,46 @@
+#!/bin/sh
+# build.sh [RID]: publishes a static, stripped executable to artifacts/RID/connmgr, its debug symbols beside it.
+# RID is linux-x64 (default on x86-64), linux-arm64 (default on arm64) or linux-arm.
+set -eu
+cd "$(dirname "$0")"
+
+case $(uname -m) in
+    x86_64) host=linux-x64 ;;
+    aarch64) host=linux-arm64 ;;
+    *) host=linux-arm ;;
+esac
+rid=${1:-$host}
+case $rid in
+    linux-x64) triple=x86_64-linux-gnu ;;
+    linux-arm64) triple=aarch64-linux-gnu ;;
+    linux-arm) triple=arm-linux-gnueabihf ;;
+    *) echo "build.sh: unknown RID '$rid' (linux-x64, linux-arm64, linux-arm)" >&2; exit 64 ;;
+esac
+cc=${CC:-gcc}
+ar=${AR:-ar}
+[ "$rid" = "$host" ] || { cc=$triple-gcc; ar=$triple-ar; }
+
+out=artifacts/$rid
+mkdir -p "$out/native"
+
+# Our C code: an archive for the executable, and a shared twin for the unit tests.
+objects=
+for source in native/*.c; do
+    object=$out/native/$(basename "$source" .c).o
+    "$cc" -std=c11 -Os -fPIC -ffunction-sections -fdata-sections -Wall -Wextra -Werror -c "$source" -o "$object"
+    objects="$objects $object"
+done
+rm -f "$out/native/libconnmgr_native.a"
+# shellcheck disable=SC2086 # a list of files
+"$ar" rcs "$out/native/libconnmgr_native.a" $objects
+# shellcheck disable=SC2086
+"$cc" -shared -o "$out/native/libconnmgr_native.so" $objects
+
+# An incremental publish would keep the old native file when only a property has changed.
+rm -rf "src/ConnMgr/obj/Release/net10.0/$rid/native"
+dotnet publish src/ConnMgr -c Release -r "$rid" -o "$out/publish" --nologo -v quiet \
+    -p:NativeDir="$PWD/$out/native/"
+cp "$out/publish/connmgr" "$out/connmgr"
+[ ! -f "$out/publish/connmgr.dbg" ] || cp "$out/publish/connmgr.dbg" "$out/connmgr.dbg"
+size=$(wc -c < "$out/connmgr")
+echo "$out/connmgr: $size bytes"

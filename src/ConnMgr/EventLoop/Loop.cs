@@ -1,0 +1,97 @@
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.EventLoop;
+
+/// <summary>
+/// The one epoll loop of the process. Level-triggered. It only waits and calls handlers; an exception of a handler
+/// ends the loop.
+/// </summary>
+internal sealed class Loop : IDisposable
+{
+    private const int MaxEvents = 32;
+
+    private readonly int _epoll;
+    private readonly Dictionary<ulong, Action> _handlers = [];
+    private readonly epoll_event[] _events = new epoll_event[MaxEvents];
+    private ulong _lastToken;
+    private bool _stopped;
+
+    public Loop() => _epoll = Errno.Check(LibC.epoll_create1(LibC.EPOLL_CLOEXEC));
+
+    /// <summary>How often the loop has woken up.</summary>
+    public long WakeUps { get; private set; }
+
+    /// <summary>
+    /// Calls <paramref name="handler"/> whenever <paramref name="fd"/> is ready. The token names this registration
+    /// for ever, so that an event already fetched for it cannot reach the next owner of the descriptor's number.
+    /// </summary>
+    public unsafe ulong Add(int fd, Action handler, bool write = false)
+    {
+        ulong token = ++_lastToken;
+        epoll_event watched = new() { events = write ? LibC.EPOLLOUT : LibC.EPOLLIN };
+        watched.data.u64 = token;
+        Errno.Check(LibC.epoll_ctl(_epoll, LibC.EPOLL_CTL_ADD, fd, &watched));
+        _handlers.Add(token, handler);
+        return token;
+    }
+
+    /// <summary>Waits for reading (or writing) on a registered descriptor from now on.</summary>
+    public unsafe void Modify(int fd, ulong token, bool write)
+    {
+        epoll_event watched = new() { events = write ? LibC.EPOLLOUT : LibC.EPOLLIN };
+        watched.data.u64 = token;
+        Errno.Check(LibC.epoll_ctl(_epoll, LibC.EPOLL_CTL_MOD, fd, &watched));
+    }
+
+    /// <summary>Ends a registration. To be called before the descriptor is closed.</summary>
+    public unsafe void Remove(int fd, ulong token)
+    {
+        if (_handlers.Remove(token))
+        {
+            Errno.Check(LibC.epoll_ctl(_epoll, LibC.EPOLL_CTL_DEL, fd, null));
+        }
+    }
+
+    /// <summary>Makes <see cref="Run"/> return when the events at hand are done.</summary>
+    public void Stop() => _stopped = true;
+
+    /// <summary>Handles events until <see cref="Stop"/>; <paramref name="settle"/> is called after each batch of them.</summary>
+    public void Run(Action settle)
+    {
+        settle();
+        while (!_stopped)
+        {
+            Wait();
+            settle();
+        }
+    }
+
+    private unsafe void Wait()
+    {
+        int count;
+        fixed (epoll_event* events = _events)
+        {
+            count = LibC.epoll_wait(_epoll, events, MaxEvents, -1);
+        }
+        if (count < 0)
+        {
+            if (Errno.Last != Errno.EINTR)
+            {
+                Errno.Throw(Errno.Last, nameof(LibC.epoll_wait));
+            }
+            return;
+        }
+
+        WakeUps++;
+        for (int i = 0; i < count; i++)
+        {
+            if (_handlers.TryGetValue(_events[i].data.u64, out Action? handler))
+            {
+                handler();
+            }
+        }
+    }
+
+    public void Dispose() => _ = LibC.close(_epoll);
+}

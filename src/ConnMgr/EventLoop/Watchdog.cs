@@ -1,0 +1,30 @@
+using ConnMgr.Native;
+
+namespace ConnMgr.EventLoop;
+
+/// <summary>
+/// A kernel timer that sends SIGKILL to this process unless it is fed in time: whatever hangs us, even SIGSTOP,
+/// init starts a new daemon.
+/// </summary>
+internal sealed unsafe class Watchdog
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+
+    private readonly nint _timer;
+
+    public Watchdog()
+    {
+        Libc.sigevent kill = new() { sigev_notify = Libc.SIGEV_SIGNAL, sigev_signo = Libc.SIGKILL };
+        nint timer = 0; // glibc writes 4 bytes for kernel timers on some architectures
+        Errno.Check(Libc.timer_create(Libc.CLOCK_MONOTONIC, &kill, &timer));
+        _timer = timer;
+        Feed();
+    }
+
+    /// <summary>Puts the end off to <see cref="Limit"/> from now.</summary>
+    public void Feed()
+    {
+        Libc.itimerspec spec = new() { it_value_sec = (nint)Limit.TotalSeconds };
+        Errno.Check(Libc.timer_settime(_timer, 0, &spec, null));
+    }
+}

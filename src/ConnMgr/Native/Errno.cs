@@ -1,0 +1,48 @@
+using System.ComponentModel;
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace ConnMgr.Native;
+
+/// <summary>The error numbers that callers tell apart (&lt;asm-generic/errno.h&gt;), and what to do with the others.</summary>
+internal static class Errno
+{
+    public const int EPERM = 1;
+    public const int ENOENT = 2;
+    public const int EINTR = 4;
+    public const int ENXIO = 6;
+    public const int EAGAIN = 11;
+    public const int EACCES = 13;
+    public const int ENODEV = 19;
+    public const int ENETDOWN = 100;
+    public const int ENOBUFS = 105;
+    public const int EINPROGRESS = 115;
+
+    /// <summary>The error of the last call of libc on this thread.</summary>
+    public static int Last => Marshal.GetLastPInvokeError();
+
+    /// <summary>The kernel's words for an error number, e.g. `No such device`.</summary>
+    public static string Text(int errno) => Marshal.GetPInvokeErrorMessage(errno);
+
+    /// <summary>For calls whose failure nobody can outlive: returns the result, or throws, naming the call.</summary>
+    public static int Check(int result, [CallerArgumentExpression(nameof(result))] string call = "")
+    {
+        if (result < 0)
+        {
+            Throw(Last, call);
+        }
+        return result;
+    }
+
+    /// <summary>As <see cref="Check(int, string)"/>, with the number already at hand.</summary>
+    [DoesNotReturn]
+    public static void Throw(int errno, string call) => throw new Win32Exception(errno, $"{CallName(call)}: {Text(errno)}");
+
+    private static string CallName(string expression)
+    {
+        int end = expression.IndexOf('(', StringComparison.Ordinal);
+        string name = end < 0 ? expression : expression[..end];
+        return name[(name.LastIndexOf('.') + 1)..];
+    }
+}

@@ -1,0 +1,11 @@
+using System.Runtime.InteropServices;
+
+namespace ConnMgr.Native;
+
+/// <summary>Imports of our own C code (native/), linked statically into the executable.</summary>
+internal static unsafe partial class Shim
+{
+    /// <summary>See native/signal_pipe.h. Returns the pipe's read end, or -errno.</summary>
+    [LibraryImport("connmgr_native")]
+    public static partial int connmgr_catch_signals(int* signals, int count);
+}
