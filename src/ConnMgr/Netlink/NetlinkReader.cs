@@ -1,0 +1,107 @@
+namespace ConnMgr.Netlink;
+
+/// <summary>One message of a netlink datagram, struct nlmsghdr (&lt;linux/netlink.h&gt;) and what follows.</summary>
+/// <param name="type">nlmsg_type.</param>
+/// <param name="flags">nlmsg_flags.</param>
+/// <param name="sequence">nlmsg_seq.</param>
+/// <param name="portId">nlmsg_pid: of an answer, who asked; of an event, who caused it.</param>
+/// <param name="payload">What follows the header.</param>
+internal readonly ref struct NetlinkMessage(
+    ushort type, ushort flags, uint sequence, uint portId, ReadOnlySpan<byte> payload)
+{
+    public const ushort Error = 2; // NLMSG_ERROR
+    public const ushort Done = 3; // NLMSG_DONE
+    public const ushort FlagRequest = 0x1; // NLM_F_REQUEST
+    public const ushort FlagDumpInterrupted = 0x10; // NLM_F_DUMP_INTR
+    public const ushort FlagDump = 0x300; // NLM_F_ROOT | NLM_F_MATCH
+
+    public ushort Type { get; } = type;
+
+    public ushort Flags { get; } = flags;
+
+    public uint Sequence { get; } = sequence;
+
+    public uint PortId { get; } = portId;
+
+    public ReadOnlySpan<byte> Payload { get; } = payload;
+}
+
+/// <summary>Takes a netlink datagram apart. Never reads outside it; ends at the first length that cannot be.</summary>
+internal ref struct NetlinkReader(ReadOnlySpan<byte> datagram)
+{
+    public const int HeaderSize = 16;
+
+    private ReadOnlySpan<byte> _rest = datagram;
+
+    public bool TryRead(out NetlinkMessage message)
+    {
+        message = default;
+        if (_rest.Length < HeaderSize)
+        {
+            return false;
+        }
+        uint length = NetlinkWire.UInt32(_rest);
+        if (length < HeaderSize || length > (uint)_rest.Length)
+        {
+            _rest = default;
+            return false;
+        }
+
+        message = new NetlinkMessage(
+            NetlinkWire.UInt16(_rest[4..]), NetlinkWire.UInt16(_rest[6..]), NetlinkWire.UInt32(_rest[8..]),
+            NetlinkWire.UInt32(_rest[12..]), _rest[HeaderSize..(int)length]);
+        _rest = _rest[Math.Min(_rest.Length, NetlinkWire.Align((int)length))..];
+        return true;
+    }
+}
+
+/// <summary>One attribute, struct rtattr or nlattr.</summary>
+/// <param name="type">Its type, without the flags NLA_F_NESTED and NLA_F_NET_BYTEORDER.</param>
+/// <param name="value">What follows the header.</param>
+internal readonly ref struct NetlinkAttribute(ushort type, ReadOnlySpan<byte> value)
+{
+    public ushort Type { get; } = type;
+
+    public ReadOnlySpan<byte> Value { get; } = value;
+
+    /// <summary>The value as a number of 4 bytes in host order; 0 if it is shorter.</summary>
+    public uint AsUInt32 => Value.Length >= 4 ? NetlinkWire.UInt32(Value) : 0;
+}
+
+/// <summary>Takes a row of attributes apart. Never reads outside it; ends at the first length that cannot be.</summary>
+internal ref struct AttributeReader(ReadOnlySpan<byte> attributes)
+{
+    private const int HeaderSize = 4;
+    private const ushort TypeMask = 0x3fff; // NLA_TYPE_MASK
+
+    private ReadOnlySpan<byte> _rest = attributes;
+
+    public bool TryRead(out NetlinkAttribute attribute)
+    {
+        attribute = default;
+        if (_rest.Length < HeaderSize)
+        {
+            return false;
+        }
+        ushort length = NetlinkWire.UInt16(_rest);
+        if (length < HeaderSize || length > _rest.Length)
+        {
+            _rest = default;
+            return false;
+        }
+
+        attribute = new NetlinkAttribute((ushort)(NetlinkWire.UInt16(_rest[2..]) & TypeMask), _rest[HeaderSize..length]);
+        _rest = _rest[Math.Min(_rest.Length, NetlinkWire.Align(length))..];
+        return true;
+    }
+}
+
+/// <summary>Netlink's numbers: host byte order, lengths padded to 4 bytes.</summary>
+internal static class NetlinkWire
+{
+    public static int Align(int length) => (length + 3) & ~3;
+
+    public static ushort UInt16(ReadOnlySpan<byte> bytes) => BitConverter.ToUInt16(bytes);
+
+    public static uint UInt32(ReadOnlySpan<byte> bytes) => BitConverter.ToUInt32(bytes);
+}

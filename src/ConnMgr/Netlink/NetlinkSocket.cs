@@ -1,0 +1,151 @@
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.Netlink;
+
+/// <summary>What <see cref="NetlinkSocket.Receive"/> found.</summary>
+internal enum Received
+{
+    Nothing,
+    Datagram,
+
+    /// <summary>Messages were lost: the kernel's buffer was full (ENOBUFS), or ours too small (MSG_TRUNC).</summary>
+    Lost,
+}
+
+/// <summary>
+/// A netlink socket that believes nobody but the kernel: non-blocking, subscribed to multicast groups, senders
+/// checked.
+/// </summary>
+internal sealed unsafe class NetlinkSocket : IDisposable
+{
+    private const int NETLINK_ADD_MEMBERSHIP = 1;
+    private const int SOL_NETLINK = 270;
+    private const int SCM_CREDENTIALS = 2;
+    private const int LargestBuffer = 1 << 20;
+
+    private readonly bool _checkCredentials;
+    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(32768, pinned: true);
+
+    /// <param name="protocol">NETLINK_*, &lt;linux/netlink.h&gt;.</param>
+    /// <param name="checkCredentials">Also check that the sender is the kernel or root (SCM_CREDENTIALS).</param>
+    /// <param name="groups">Multicast groups, by number.</param>
+    public NetlinkSocket(int protocol, bool checkCredentials, params ReadOnlySpan<int> groups)
+    {
+        _checkCredentials = checkCredentials;
+        Fd = Errno.Check(LibC.socket(
+            LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, protocol));
+        sockaddr_nl address = new() { nl_family = (ushort)LibC.AF_NETLINK };
+        Errno.Check(LibC.bind(Fd, (sockaddr*)&address, sizeof(sockaddr_nl)));
+        socklen_t length = sizeof(sockaddr_nl);
+        Errno.Check(LibC.getsockname(Fd, (sockaddr*)&address, &length));
+        PortId = address.nl_pid;
+        foreach (int group in groups)
+        {
+            int value = group;
+            Errno.Check(LibC.setsockopt(Fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &value, sizeof(int)));
+        }
+        if (checkCredentials)
+        {
+            int on = 1;
+            Errno.Check(LibC.setsockopt(Fd, LibC.SOL_SOCKET, LibC.SO_PASSCRED, &on, sizeof(int)));
+        }
+    }
+
+    public int Fd { get; }
+
+    /// <summary>Our address: answers to us carry it.</summary>
+    public uint PortId { get; }
+
+    /// <summary>Sends one request to the kernel. False if its buffer has no room; to be tried again.</summary>
+    public bool Send(ReadOnlySpan<byte> request)
+    {
+        fixed (byte* bytes = request)
+        {
+            nint sent = (nint)LibC.send(Fd, bytes, request.Length, 0);
+            return sent == request.Length;
+        }
+    }
+
+    /// <summary>Receives one datagram of the kernel; those of others are skipped.</summary>
+    public Received Receive(out ReadOnlySpan<byte> datagram)
+    {
+        datagram = default;
+        byte* control = stackalloc byte[64];
+        while (true)
+        {
+            sockaddr_nl sender = default;
+            fixed (byte* buffer = _buffer)
+            {
+                iovec vector = new() { iov_base = buffer, iov_len = _buffer.Length };
+                msghdr message = new()
+                {
+                    msg_name = &sender,
+                    msg_namelen = sizeof(sockaddr_nl),
+                    msg_iov = &vector,
+                    msg_iovlen = 1,
+                    msg_control = control,
+                    msg_controllen = 64,
+                };
+                nint count = (nint)LibC.recvmsg(Fd, &message, 0);
+                if (count < 0)
+                {
+                    int error = Errno.Last;
+                    if (error == Errno.EINTR)
+                    {
+                        continue;
+                    }
+                    if (error is Errno.EAGAIN or Errno.ENOBUFS)
+                    {
+                        return error == Errno.EAGAIN ? Received.Nothing : Received.Lost;
+                    }
+                    Errno.Throw(error, "recvmsg(netlink)");
+                }
+                if (sender.nl_pid != 0 || (_checkCredentials && !IsFromRoot(&message)))
+                {
+                    continue;
+                }
+                if ((message.msg_flags & LibC.MSG_TRUNC) != 0)
+                {
+                    Grow();
+                    return Received.Lost;
+                }
+                datagram = _buffer.AsSpan(0, (int)count);
+                return Received.Datagram;
+            }
+        }
+    }
+
+    private static bool IsFromRoot(msghdr* message)
+    {
+        for (cmsghdr* header = LibC.CMSG_FIRSTHDR(message); header != null; header = LibC.CMSG_NXTHDR(message, header))
+        {
+            if (header->cmsg_level == LibC.SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS)
+            {
+                return ((ucred*)LibC.CMSG_DATA(header))->uid == 0;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>A message that does not fit would not fit the next time either.</summary>
+    private void Grow()
+    {
+        if (_buffer.Length < LargestBuffer)
+        {
+            _buffer = GC.AllocateUninitializedArray<byte>(_buffer.Length * 2, pinned: true);
+        }
+    }
+
+    public void Dispose() => _ = LibC.close(Fd);
+
+#pragma warning disable CS8981, CS0649 // <linux/netlink.h>
+    private struct sockaddr_nl
+    {
+        public ushort nl_family;
+        public ushort nl_pad;
+        public uint nl_pid;
+        public uint nl_groups;
+    }
+#pragma warning restore
+}

@@ -1,0 +1,240 @@
+using System.Net;
+using System.Text;
+
+namespace ConnMgr.Netlink;
+
+/// <summary>A network device, of RTM_NEWLINK.</summary>
+/// <param name="Ifindex">Its number, above 0.</param>
+/// <param name="Name">Its name, up to 15 bytes.</param>
+/// <param name="Flags">IFF_*, &lt;linux/if.h&gt;.</param>
+internal sealed record Device(int Ifindex, string Name, uint Flags)
+{
+    private const uint Up = 0x1; // IFF_UP
+    private const uint Running = 0x40; // IFF_RUNNING
+
+    public bool IsAdminUp => (Flags & Up) != 0;
+
+    public bool IsRunning => (Flags & Running) != 0;
+}
+
+/// <summary>An address of a device, of RTM_NEWADDR.</summary>
+/// <param name="Ifindex">The device.</param>
+/// <param name="Address">The local address; on a point-to-point link not the peer's.</param>
+/// <param name="Prefix">The prefix that is on the link: of the peer's address, if there is one.</param>
+/// <param name="Scope">RT_SCOPE_*, &lt;linux/rtnetlink.h&gt;.</param>
+/// <param name="Flags">IFA_F_*, &lt;linux/if_addr.h&gt;.</param>
+internal sealed record DeviceAddress(int Ifindex, IPAddress Address, IPNetwork Prefix, byte Scope, uint Flags)
+{
+    private const byte ScopeLink = 253; // RT_SCOPE_LINK
+    private const uint DadFailed = 0x08; // IFA_F_DADFAILED
+    private const uint Tentative = 0x40; // IFA_F_TENTATIVE
+    private const uint Optimistic = 0x04; // IFA_F_OPTIMISTIC
+
+    /// <summary>Of more than link scope, and not on trial or refused by duplicate address detection.</summary>
+    public bool IsUsable =>
+        Scope < ScopeLink && (Flags & DadFailed) == 0 && ((Flags & Tentative) == 0 || (Flags & Optimistic) != 0);
+
+    /// <summary>Addresses that differ in nothing else are the same address.</summary>
+    public bool IsSameAs(DeviceAddress other) =>
+        Ifindex == other.Ifindex && Address.Equals(other.Address) && Prefix.Equals(other.Prefix);
+}
+
+/// <summary>A way out: a unicast default route of the main table, or one nexthop of it.</summary>
+/// <param name="IsIpv6">Its family.</param>
+/// <param name="Ifindex">The device it leads to.</param>
+/// <param name="Metric">RTA_PRIORITY; 0 is the best.</param>
+/// <param name="Gateway">The router; null on a point-to-point link.</param>
+internal sealed record DefaultRoute(bool IsIpv6, int Ifindex, uint Metric, IPAddress? Gateway);
+
+/// <summary>
+/// Decodes the rtnetlink messages that matter here (rtnetlink(7), &lt;linux/rtnetlink.h&gt;). Anything malformed or
+/// of no interest is false.
+/// </summary>
+internal static class RouteMessage
+{
+    public const ushort NewLink = 16; // RTM_NEWLINK
+    public const ushort DelLink = 17;
+    public const ushort GetLink = 18;
+    public const ushort NewAddress = 20;
+    public const ushort DelAddress = 21;
+    public const ushort GetAddress = 22;
+    public const ushort NewRoute = 24;
+    public const ushort DelRoute = 25;
+    public const ushort GetRoute = 26;
+
+    private const byte FamilyIpv4 = 2; // AF_INET
+    private const byte FamilyIpv6 = 10; // AF_INET6
+    private const byte FamilyBridge = 7; // AF_BRIDGE
+
+    /// <summary>struct ifinfomsg and its attributes.</summary>
+    public static bool TryReadLink(ReadOnlySpan<byte> payload, out Device device)
+    {
+        device = null!;
+        // A bridge port is announced a second time, as the bridge sees it; that is not about the device.
+        if (payload.Length < 16 || payload[0] == FamilyBridge)
+        {
+            return false;
+        }
+        int ifindex = (int)NetlinkWire.UInt32(payload[4..]);
+        uint flags = NetlinkWire.UInt32(payload[8..]);
+        string? name = null;
+        AttributeReader attributes = new(payload[16..]);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            if (attribute.Type == 3) // IFLA_IFNAME
+            {
+                ReadOnlySpan<byte> value = attribute.Value;
+                int end = value.IndexOf((byte)0);
+                name = Encoding.UTF8.GetString(end < 0 ? value : value[..end]);
+            }
+        }
+        if (ifindex <= 0 || string.IsNullOrEmpty(name))
+        {
+            return false;
+        }
+        device = new Device(ifindex, name, flags);
+        return true;
+    }
+
+    /// <summary>struct ifaddrmsg and its attributes.</summary>
+    public static bool TryReadAddress(ReadOnlySpan<byte> payload, out DeviceAddress address)
+    {
+        address = null!;
+        if (payload.Length < 8)
+        {
+            return false;
+        }
+        byte family = payload[0];
+        byte prefixLength = payload[1];
+        uint flags = payload[2];
+        byte scope = payload[3];
+        int ifindex = (int)NetlinkWire.UInt32(payload[4..]);
+        IPAddress? local = null;
+        IPAddress? peer = null;
+        AttributeReader attributes = new(payload[8..]);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            switch (attribute.Type)
+            {
+                case 1: // IFA_ADDRESS: the peer's, or the same as IFA_LOCAL
+                    peer = ToAddress(family, attribute.Value);
+                    break;
+                case 2: // IFA_LOCAL
+                    local = ToAddress(family, attribute.Value);
+                    break;
+                case 8: // IFA_FLAGS: more of them than fit the header
+                    flags = attribute.AsUInt32;
+                    break;
+            }
+        }
+        local ??= peer;
+        peer ??= local;
+        if (ifindex <= 0 || local is null || peer is null || prefixLength > peer.GetAddressBytes().Length * 8)
+        {
+            return false;
+        }
+        address = new DeviceAddress(ifindex, local, Network(peer, prefixLength), scope, flags);
+        return true;
+    }
+
+    /// <summary>
+    /// struct rtmsg and its attributes; adds one way out for each nexthop. False if the message is not about a
+    /// unicast default route of the main table.
+    /// </summary>
+    public static bool TryReadDefaultRoute(ReadOnlySpan<byte> payload, List<DefaultRoute> found)
+    {
+        if (payload.Length < 12)
+        {
+            return false;
+        }
+        byte family = payload[0];
+        byte destinationLength = payload[1];
+        uint table = payload[4];
+        byte type = payload[7];
+        bool isCached = (NetlinkWire.UInt32(payload[8..]) & 0x200) != 0; // RTM_F_CLONED
+        if (family is not (FamilyIpv4 or FamilyIpv6) || destinationLength != 0 || type != 1 /* RTN_UNICAST */ || isCached)
+        {
+            return false;
+        }
+
+        int ifindex = 0;
+        uint metric = 0;
+        IPAddress? gateway = null;
+        ReadOnlySpan<byte> nexthops = default;
+        AttributeReader attributes = new(payload[12..]);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            switch (attribute.Type)
+            {
+                case 4: // RTA_OIF
+                    ifindex = (int)attribute.AsUInt32;
+                    break;
+                case 5: // RTA_GATEWAY
+                    gateway = ToAddress(family, attribute.Value);
+                    break;
+                case 6: // RTA_PRIORITY
+                    metric = attribute.AsUInt32;
+                    break;
+                case 9: // RTA_MULTIPATH
+                    nexthops = attribute.Value;
+                    break;
+                case 15: // RTA_TABLE
+                    table = attribute.AsUInt32;
+                    break;
+            }
+        }
+        if (table != 254) // RT_TABLE_MAIN
+        {
+            return false;
+        }
+
+        bool isIpv6 = family == FamilyIpv6;
+        if (ifindex > 0)
+        {
+            found.Add(new DefaultRoute(isIpv6, ifindex, metric, gateway));
+        }
+        ReadNexthops(family, metric, nexthops, found);
+        return true;
+    }
+
+    /// <summary>struct rtnexthop, one behind the other, each with attributes of its own.</summary>
+    private static void ReadNexthops(byte family, uint metric, ReadOnlySpan<byte> rest, List<DefaultRoute> found)
+    {
+        while (rest.Length >= 8)
+        {
+            ushort length = NetlinkWire.UInt16(rest);
+            if (length < 8 || length > rest.Length)
+            {
+                return;
+            }
+            int ifindex = (int)NetlinkWire.UInt32(rest[4..]);
+            IPAddress? gateway = null;
+            AttributeReader attributes = new(rest[8..length]);
+            while (attributes.TryRead(out NetlinkAttribute attribute))
+            {
+                if (attribute.Type == 5) // RTA_GATEWAY
+                {
+                    gateway = ToAddress(family, attribute.Value);
+                }
+            }
+            if (ifindex > 0)
+            {
+                found.Add(new DefaultRoute(family == FamilyIpv6, ifindex, metric, gateway));
+            }
+            rest = rest[Math.Min(rest.Length, NetlinkWire.Align(length))..];
+        }
+    }
+
+    private static IPAddress? ToAddress(byte family, ReadOnlySpan<byte> value) =>
+        value.Length == (family == FamilyIpv6 ? 16 : 4) && family is FamilyIpv4 or FamilyIpv6 ? new IPAddress(value) : null;
+
+    private static IPNetwork Network(IPAddress address, byte prefixLength)
+    {
+        byte[] bytes = address.GetAddressBytes();
+        for (int bit = prefixLength; bit < bytes.Length * 8; bit++)
+        {
+            bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        }
+        return new IPNetwork(new IPAddress(bytes), prefixLength);
+    }
+}

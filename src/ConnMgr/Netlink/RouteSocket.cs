@@ -1,0 +1,159 @@
+using ConnMgr.EventLoop;
+
+namespace ConnMgr.Netlink;
+
+/// <summary>
+/// rtnetlink: subscribes, dumps, then follows, all into one <see cref="LinkTable"/>. Whatever is lost leads to a new
+/// dump.
+/// </summary>
+internal sealed class RouteSocket : IDisposable
+{
+    private const int NETLINK_ROUTE = 0;
+    private const int ReadsPerWakeUp = 64;
+
+    // RTNLGRP_*, <linux/rtnetlink.h>
+    private const int GroupLink = 1;
+    private const int GroupIpv4Address = 5;
+    private const int GroupIpv4Route = 7;
+    private const int GroupIpv6Address = 9;
+    private const int GroupIpv6Route = 11;
+
+    private static readonly ushort[] DumpOrder = [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRoute];
+
+    private readonly Loop _loop;
+    private readonly ulong _token;
+    private readonly NetlinkSocket _socket;
+    private readonly LinkTable _table;
+    private readonly HashSet<ushort> _wanted = [.. DumpOrder];
+    private uint _sequence;
+    private ushort _dumping; // the RTM_GET* under way, or 0
+    private bool _wasInterrupted;
+
+    public RouteSocket(Loop loop, LinkTable table)
+    {
+        _loop = loop;
+        _table = table;
+        _socket = new NetlinkSocket(
+            NETLINK_ROUTE, checkCredentials: false,
+            GroupLink, GroupIpv4Address, GroupIpv4Route, GroupIpv6Address, GroupIpv6Route);
+        _token = loop.Add(_socket.Fd, Read);
+        DumpNext();
+    }
+
+    /// <summary>True while no dump is under way or wanted: the table is what the kernel has.</summary>
+    public bool IsSettled => _dumping == 0 && _wanted.Count == 0;
+
+    /// <summary>How often messages were lost.</summary>
+    public int Losses { get; private set; }
+
+    /// <summary>Dumps everything anew.</summary>
+    public void Resync()
+    {
+        _wanted.UnionWith(DumpOrder);
+        DumpNext();
+    }
+
+    /// <summary>Dumps the default routes anew.</summary>
+    public void ResyncRoutes()
+    {
+        _wanted.Add(RouteMessage.GetRoute);
+        DumpNext();
+    }
+
+    private void Read()
+    {
+        for (int i = 0; i < ReadsPerWakeUp; i++)
+        {
+            switch (_socket.Receive(out ReadOnlySpan<byte> datagram))
+            {
+                case Received.Nothing:
+                    DumpNext();
+                    return;
+                case Received.Lost:
+                    Losses++;
+                    _dumping = 0; // its end may be among what was lost
+                    _wanted.UnionWith(DumpOrder);
+                    break;
+                case Received.Datagram:
+                    Handle(datagram);
+                    break;
+            }
+        }
+        DumpNext();
+    }
+
+    private void Handle(ReadOnlySpan<byte> datagram)
+    {
+        NetlinkReader reader = new(datagram);
+        while (reader.TryRead(out NetlinkMessage message))
+        {
+            bool isDumpRow = _dumping != 0 && message.Sequence == _sequence && message.PortId == _socket.PortId;
+            _wasInterrupted |= isDumpRow && (message.Flags & NetlinkMessage.FlagDumpInterrupted) != 0;
+            if (message.Type is NetlinkMessage.Done or NetlinkMessage.Error)
+            {
+                if (isDumpRow)
+                {
+                    EndDump(message.Type == NetlinkMessage.Done && !_wasInterrupted);
+                }
+            }
+            else if (_table.Apply(message, isDumpRow))
+            {
+                _wanted.Add(RouteMessage.GetRoute);
+            }
+        }
+    }
+
+    private void EndDump(bool isComplete)
+    {
+        if (isComplete)
+        {
+            _table.EndDump(_dumping);
+        }
+        else
+        {
+            _wanted.Add(_dumping);
+        }
+        _dumping = 0;
+    }
+
+    /// <summary>The kernel does one dump at a time for a socket.</summary>
+    private void DumpNext()
+    {
+        if (_dumping != 0)
+        {
+            return;
+        }
+        foreach (ushort type in DumpOrder)
+        {
+            if (_wanted.Contains(type))
+            {
+                Dump(type);
+                return;
+            }
+        }
+    }
+
+    private void Dump(ushort type)
+    {
+        const int Size = NetlinkReader.HeaderSize + 16; // struct ifinfomsg, the longest of the three; all zero is AF_UNSPEC
+        Span<byte> request = stackalloc byte[Size];
+        request.Clear();
+        BitConverter.TryWriteBytes(request, Size);
+        BitConverter.TryWriteBytes(request[4..], type);
+        BitConverter.TryWriteBytes(request[6..], (ushort)(NetlinkMessage.FlagRequest | NetlinkMessage.FlagDump));
+        BitConverter.TryWriteBytes(request[8..], ++_sequence);
+        if (_socket.Send(request))
+        {
+            _wanted.Remove(type);
+            _dumping = type;
+            _wasInterrupted = false;
+            _table.BeginDump();
+        }
+    }
+
+    public void Dispose()
+    {
+        _loop.Remove(_socket.Fd, _token);
+        _socket.Dispose();
+    }
+}
