@@ -1,6 +1,23 @@
-using ConnMgr.EventLoop;
+using System.ComponentModel;
+using ConnMgr;
+using ConnMgr.Cli;
+using ConnMgr.Config;
 using ConnMgr.Native;
-Loop loop = new();
-using Signals s = new(loop, n => { Console.Error.WriteLine($"signal {n}"); loop.Stop(); }, Libc.SIGTERM, Libc.SIGINT);
-_ = new Watchdog();
-loop.Run(() => { });
+
+TimeProvider time = TimeProvider.System;
+TimeSpan startedAt = time.GetElapsedTime(0);
+if (CommandLine.Read(args, out ExitCode exitCode) is not { } options)
+{
+    return (int)exitCode;
+}
+
+using Log log = new(options.LogTarget, options.LogLevel);
+try
+{
+    return (int)Startup.Run(options, log, time, startedAt);
+}
+catch (Win32Exception exception)
+{
+    log.Error($"the kernel refused: {exception.Message}");
+    return (int)(exception.NativeErrorCode is Errno.EPERM or Errno.EACCES ? ExitCode.NoPermission : ExitCode.OsError);
+}

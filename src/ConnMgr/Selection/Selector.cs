@@ -183,8 +183,12 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         {
             return false;
         }
+        if (now >= choice.ProbeStartedAt + ProbeHeadStart)
+        {
+            return true;
+        }
         WakeAt(choice.ProbeStartedAt + ProbeHeadStart);
-        return now >= choice.ProbeStartedAt + ProbeHeadStart;
+        return false;
     }
 
     private Link? FirstPreferred(LinkClass linkClass, Func<Link, bool> mayReplace, TimeSpan now) =>

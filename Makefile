@@ -1,0 +1,44 @@
+# connmgr. `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help prerequisites build test unit netns attrd demo bench fuzz lint size clean
+
+ARCH := $(shell uname -m)
+ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(ARCH))),$(patsubst aarch64,arm64,$(filter aarch64,$(ARCH))),arm)/connmgr
+# linux-x64, static, stripped.
+SIZE_BUDGET := 4900000
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+prerequisites: ## install what building and testing need (Debian, root)
+	@tests/prerequisites.sh
+
+build: prerequisites ## the static executable, artifacts/RID/connmgr (./build.sh RID for another machine)
+	@./build.sh
+
+demo: build ## the main job, shown in a lab of network namespaces (root)
+	@tests/netns/demo.sh
+
+test: build ## install, build, and run all tests (root)
+	@tests/run.sh
+
+unit: build ## only the unit tests
+	@dotnet run --project tests/ConnMgr.Tests --
+
+netns: build ## only the lab's tests, on real packets (root)
+	@tests/netns/run.sh
+
+attrd: prerequisites ## only the tests of the attrd shim
+	@tests/attrd/run.sh
+
+bench: build ## the figures of the README, measured in the lab (root)
+	@tests/netns/bench.sh
+
+lint: prerequisites ## formatting, analyzers, shellcheck
+	@tests/lint.sh
+
+size: build ## fails if the executable is larger than its budget
+	@size=$$(wc -c < $(ARTIFACT)); echo "$(ARTIFACT): $$size bytes, budget $(SIZE_BUDGET)"; test $$size -le $(SIZE_BUDGET)
+
+clean: ## remove what was built
+	@rm -rf artifacts; find src tests \( -name bin -o -name obj \) -type d -prune -exec rm -rf {} +

@@ -1,0 +1,188 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net;
+using ConnMgr.Probe;
+using ConnMgr.Selection;
+
+namespace ConnMgr.Cli;
+
+/// <summary>Reads the command line. Reads no file and talks to nobody.</summary>
+internal static class CommandLine
+{
+    private static readonly Option<bool> DisableFirewall = new("--disable-firewall", "-d")
+    {
+        Description = "firewall-disabled mode: no firewall script, no whitelist, no DNS extraction",
+    };
+
+    private static readonly Option<string> ConfigDirectory = Directory(
+        "--config-dir", "/etc/af-conn", "holds whitelist, netif_names and, if wanted, firewall.user");
+
+    private static readonly Option<string> ScriptDirectory = Directory(
+        "--script-dir", "/usr/lib/af-conn", "holds switch_route.sh and the other scripts");
+
+    private static readonly Option<string> RunDirectory = Directory(
+        "--run-dir", "/var/run/connmgr", "what the daemon keeps while it runs");
+
+    private static readonly Option<EchoService[]> Echo = new("--echo")
+    {
+        Description = "the service that a probe talks to; may be repeated, any right answer counts",
+        HelpName = "HOST[:PORT]",
+        DefaultValueFactory = _ => [new EchoService("echo.afero.io", 80)],
+        CustomParser = result => Each(result, static (string text, out EchoService value, out string error) =>
+            EchoService.TryParse(text, out value, out error)),
+    };
+
+    private static readonly Option<IPAddress[]> Ping = Addresses(
+        "--ping", "second opinion when the echo service gives no answer; may be repeated, one of each family",
+        IPAddress.Parse("8.8.8.8"));
+
+    private static readonly Option<bool> NoPing = new("--no-ping") { Description = "no second opinion" };
+
+    private static readonly Option<IPAddress[]> Resolvers = Addresses(
+        "--resolver", "name server for the daemon's own questions; may be repeated [default: those of each link]");
+
+    private static readonly Option<int> Idle = new("--idle")
+    {
+        Description = "silence on a link before it is probed",
+        HelpName = "SECONDS",
+        DefaultValueFactory = _ => 16,
+    };
+
+    private static readonly Option<string> WanProbeOption = OneOf(
+        "--wan-probe", "when the metered link may be probed", "suspect", "never", "suspect", "always");
+
+    private static readonly Option<string> LogOption = OneOf(
+        "--log", "where to log; auto is stderr if that is a terminal or /dev/log is missing, else syslog", "auto",
+        "auto", "stderr", "syslog");
+
+    private static readonly Option<bool> Verbose = new("--verbose", "-v") { Description = "log more" };
+
+    private static readonly Option<bool> NoAttrd = new("--no-attrd") { Description = "run without the attribute daemon" };
+
+    /// <summary>
+    /// Reads <paramref name="args"/>. Null if that ends the program with <paramref name="exitCode"/>: help, version, or
+    /// a mistake; what there is to say has then been written.
+    /// </summary>
+    public static Options? Read(string[] args, out ExitCode exitCode)
+    {
+        RootCommand root = new(
+            "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the cloud "
+            + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
+        {
+            DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, Echo, Ping, NoPing, Resolvers, Idle,
+            WanProbeOption, NoAttrd, LogOption, Verbose,
+        };
+        root.Directives.Clear();
+        Idle.Validators.Add(result => Require(
+            result, result.GetValueOrDefault<int>() is >= 2 and <= 3600, "--idle: 2 to 3600 seconds"));
+        root.Validators.Add(result => RejectRepeated(result, root));
+
+        ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (ParseError error in parsed.Errors)
+            {
+                Console.Error.WriteLine($"connmgr: {error.Message}");
+            }
+            Console.Error.WriteLine("connmgr: try 'connmgr --help'");
+            exitCode = ExitCode.Usage;
+            return null;
+        }
+        if (parsed.Action is not null)
+        {
+            exitCode = (ExitCode)parsed.Invoke(); // --help or --version
+            return null;
+        }
+
+        exitCode = ExitCode.Ok;
+        return new Options
+        {
+            IsFirewallDisabled = parsed.GetValue(DisableFirewall),
+            ConfigDirectory = parsed.GetRequiredValue(ConfigDirectory),
+            ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),
+            RunDirectory = parsed.GetRequiredValue(RunDirectory),
+            Echo = parsed.GetRequiredValue(Echo),
+            Ping = parsed.GetValue(NoPing) ? [] : parsed.GetRequiredValue(Ping),
+            Resolvers = parsed.GetRequiredValue(Resolvers),
+            Idle = TimeSpan.FromSeconds(parsed.GetValue(Idle)),
+            WanProbe = Enum.Parse<WanProbe>(parsed.GetRequiredValue(WanProbeOption), ignoreCase: true),
+            LogTarget = Enum.Parse<LogTarget>(parsed.GetRequiredValue(LogOption), ignoreCase: true),
+            LogLevel = parsed.GetValue(Verbose) ? LogLevel.Debug : LogLevel.Info,
+        };
+    }
+
+    private delegate bool TryParse<T>(string text, out T value, out string error);
+
+    private static Option<string> Directory(string name, string standard, string description)
+    {
+        Option<string> option = new(name)
+        {
+            Description = description,
+            HelpName = "DIR",
+            DefaultValueFactory = _ => standard,
+        };
+        option.Validators.Add(result => Require(
+            result, result.GetValueOrDefault<string>() is { Length: > 0 and < 4096 }, $"{name}: no directory"));
+        return option;
+    }
+
+    private static Option<string> OneOf(string name, string description, string standard, params string[] values)
+    {
+        Option<string> option = new(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', values),
+            DefaultValueFactory = _ => standard,
+        };
+        return option.AcceptOnlyFromAmong(values);
+    }
+
+    private static Option<IPAddress[]> Addresses(string name, string description, params IPAddress[] standard) => new(name)
+    {
+        Description = description,
+        HelpName = "ADDR",
+        DefaultValueFactory = _ => standard,
+        CustomParser = result => Each(result, static (string text, out IPAddress value, out string error) =>
+        {
+            error = $"no IP address: {Log.Quote(text)}";
+            // .NET would also take `1` and `0x7f.1`.
+            return IPAddress.TryParse(text, out value!) && (text.Contains(':', StringComparison.Ordinal)
+                || value.ToString() == text);
+        }),
+    };
+
+    private static T[]? Each<T>(ArgumentResult result, TryParse<T> parse)
+    {
+        List<T> values = [];
+        foreach (Token token in result.Tokens)
+        {
+            if (!parse(token.Value, out T value, out string error))
+            {
+                result.AddError($"{(result.Parent as OptionResult)?.Option.Name}: {error}");
+                return null;
+            }
+            values.Add(value);
+        }
+        return [.. values];
+    }
+
+    private static void RejectRepeated(CommandResult result, RootCommand root)
+    {
+        foreach (Option option in root.Options)
+        {
+            if (option.Arity.MaximumNumberOfValues <= 1 && result.GetResult(option) is { IdentifierTokenCount: > 1 }
+                && option != Verbose)
+            {
+                result.AddError($"{option.Name} is given twice");
+            }
+        }
+    }
+
+    private static void Require(SymbolResult result, bool condition, string otherwise)
+    {
+        if (!condition)
+        {
+            result.AddError(otherwise);
+        }
+    }
+}

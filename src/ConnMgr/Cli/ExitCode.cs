@@ -1,0 +1,23 @@
+namespace ConnMgr.Cli;
+
+/// <summary>Exit statuses, as in sysexits.h.</summary>
+internal enum ExitCode
+{
+    /// <summary>Stopped as asked.</summary>
+    Ok = 0,
+
+    /// <summary>EX_USAGE: bad command line.</summary>
+    Usage = 64,
+
+    /// <summary>EX_UNAVAILABLE: no daemon to talk to.</summary>
+    Unavailable = 69,
+
+    /// <summary>EX_OSERR: the kernel refused something.</summary>
+    OsError = 71,
+
+    /// <summary>EX_NOPERM: a capability is missing.</summary>
+    NoPermission = 77,
+
+    /// <summary>EX_CONFIG: bad configuration.</summary>
+    Config = 78,
+}

@@ -1,0 +1,36 @@
+using System.Net;
+using ConnMgr.Probe;
+using ConnMgr.Selection;
+
+namespace ConnMgr.Cli;
+
+/// <summary>The command line of the daemon, checked.</summary>
+internal sealed record Options
+{
+    public bool IsFirewallDisabled { get; init; }
+
+    /// <summary>Where `netif_names` and `whitelist` are.</summary>
+    public required string ConfigDirectory { get; init; }
+
+    public required string ScriptDirectory { get; init; }
+
+    public required string RunDirectory { get; init; }
+
+    /// <summary>The services that a probe talks to; any right answer counts.</summary>
+    public required IReadOnlyList<EchoService> Echo { get; init; }
+
+    /// <summary>The second opinions; of each family the first is used. Empty: none.</summary>
+    public required IReadOnlyList<IPAddress> Ping { get; init; }
+
+    /// <summary>Name servers for the daemon's own questions, before all others.</summary>
+    public required IReadOnlyList<IPAddress> Resolvers { get; init; }
+
+    /// <summary>Silence on a link before it is probed.</summary>
+    public required TimeSpan Idle { get; init; }
+
+    public WanProbe WanProbe { get; init; }
+
+    public LogTarget LogTarget { get; init; }
+
+    public LogLevel LogLevel { get; init; }
+}

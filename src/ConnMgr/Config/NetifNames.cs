@@ -1,0 +1,124 @@
+namespace ConnMgr.Config;
+
+/// <summary>Something to say about a line of a configuration file.</summary>
+/// <param name="Line">From 1.</param>
+/// <param name="Text">What, in words.</param>
+internal readonly record struct Remark(int Line, string Text);
+
+/// <summary>
+/// The interface names of `netif_names`: lines KEY='value', `#` comments. Scripts read the same file by the shell's
+/// rules (scripts/get_netif_names), so only lines that mean the same to both are accepted.
+/// </summary>
+internal sealed class NetifNames
+{
+    private static readonly (string Key, string Default)[] Keys =
+    [
+        ("ETH_INTERFACE_0", "eth0"),
+        ("WIFISTA_INTERFACE_0", "wlan0"),
+        ("WAN_INTERFACE_0", "wwan0"),
+        ("WIFIAP_INTERFACE_0", "wlan0-1"),
+        ("BRIDGE_INTERFACE_0", "br-apnet"),
+    ];
+
+    private readonly string[] _names;
+
+    private NetifNames(string[] names) => _names = names;
+
+    public static NetifNames Defaults => new([.. Keys.Select(key => key.Default)]);
+
+    public string Ethernet => _names[0];
+
+    public string WiFi => _names[1];
+
+    public string Wan => _names[2];
+
+    /// <summary>The access point's own interface.</summary>
+    public string AccessPoint => _names[3];
+
+    /// <summary>The bridge that extenders attach to.</summary>
+    public string Bridge => _names[4];
+
+    /// <summary>Reads the file's text. False if there are <paramref name="errors"/>; warnings do not hinder.</summary>
+    public static bool TryParse(string text, out NetifNames names, List<Remark> errors, List<Remark> warnings)
+    {
+        names = Defaults;
+        int[] lineOf = new int[Keys.Length];
+        int number = 0;
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            number++;
+            ReadOnlySpan<char> trimmed = line.Trim(" \t");
+            if (trimmed.IsEmpty || trimmed[0] == '#')
+            {
+                continue;
+            }
+            if (!TrySplit(trimmed, out string key, out string value))
+            {
+                errors.Add(new Remark(number, $"not of the form KEY='value': {Log.Quote(trimmed.ToString())}"));
+                continue;
+            }
+            int at = Array.FindIndex(Keys, known => known.Key == key);
+            if (at < 0)
+            {
+                warnings.Add(new Remark(number, $"unknown key '{key}', ignoring"));
+            }
+            else if (!InterfaceName.IsValid(value))
+            {
+                errors.Add(new Remark(number, $"{key}: no interface name: {Log.Quote(value)}"));
+            }
+            else
+            {
+                names._names[at] = value;
+                lineOf[at] = number;
+            }
+        }
+        FindDuplicates(names._names, lineOf, errors);
+        return errors.Count == 0;
+    }
+
+    private static void FindDuplicates(string[] names, int[] lineOf, List<Remark> errors)
+    {
+        for (int i = 0; i < names.Length; i++)
+        {
+            for (int j = i + 1; j < names.Length; j++)
+            {
+                if (names[i] == names[j])
+                {
+                    errors.Add(new Remark(
+                        Math.Max(lineOf[i], lineOf[j]), $"{Keys[i].Key} and {Keys[j].Key} are both '{names[i]}'"));
+                }
+            }
+        }
+    }
+
+    /// <summary>KEY='value', KEY="value" or KEY=value; behind it only white space or a comment.</summary>
+    private static bool TrySplit(ReadOnlySpan<char> line, out string key, out string value)
+    {
+        key = value = "";
+        int equals = line.IndexOf('=');
+        if (equals < 1 || line[..equals].ContainsAnyExcept(KeyCharacters) || char.IsAsciiDigit(line[0]))
+        {
+            return false;
+        }
+        key = line[..equals].ToString();
+        ReadOnlySpan<char> rest = line[(equals + 1)..];
+        bool isQuoted = rest is ['\'' or '"', ..];
+        int end = isQuoted ? rest[1..].IndexOf(rest[0]) + 1 : rest.IndexOfAny(' ', '\t');
+        if (isQuoted && end < 1)
+        {
+            return false;
+        }
+        ReadOnlySpan<char> content = isQuoted ? rest[1..end] : end < 0 ? rest : rest[..end];
+        ReadOnlySpan<char> behind = isQuoted ? rest[(end + 1)..] : rest[content.Length..];
+        value = content.ToString();
+        bool isPlain = rest is ['\'', ..] || !content.ContainsAny(Expanded);
+        return isPlain && (behind.Trim(" \t").IsEmpty || behind is [' ' or '\t', ..] && behind.Trim(" \t")[0] == '#');
+    }
+
+    private static readonly System.Buffers.SearchValues<char> KeyCharacters =
+        System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+
+    /// <summary>What a shell does not take as it stands outside single quotes.</summary>
+    private static readonly System.Buffers.SearchValues<char> Expanded =
+        System.Buffers.SearchValues.Create("$`\\\"'*?[]~;&|<>(){}!#");
+}

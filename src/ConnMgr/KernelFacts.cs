@@ -1,0 +1,100 @@
+using System.Net;
+using System.Net.Sockets;
+using ConnMgr.Netlink;
+using ConnMgr.Selection;
+
+namespace ConnMgr;
+
+/// <summary>Translates what rtnetlink tells into what the selection asks. Pure.</summary>
+internal static class KernelFacts
+{
+    /// <summary>What the table says of the device of that name.</summary>
+    public static LinkFacts Of(LinkTable table, string name)
+    {
+        if (table.Find(name) is not { } device)
+        {
+            return default;
+        }
+        return new LinkFacts(
+            device.Ifindex, device.IsAdminUp, device.IsRunning,
+            FamilyOf(table, device.Ifindex, isIpv6: false), FamilyOf(table, device.Ifindex, isIpv6: true));
+    }
+
+    /// <summary>The link that the kernel's routes lead over: by IPv4 if it has a way out, else by IPv6. Null if it is none of the links.</summary>
+    public static Link? InUse(LinkTable table, IReadOnlyList<Link> links)
+    {
+        DefaultRoute? front = table.InFront(isIpv6: false) ?? table.InFront(isIpv6: true);
+        foreach (Link link in links)
+        {
+            if (front is not null && link.Facts.Ifindex == front.Ifindex && link.State.IsUp())
+            {
+                return link;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>
+    /// True if the routes are as switch_route.sh leaves them: in each family in which the link has an address and a
+    /// way out, its default is in front, with metric 0 (IPv6: 1, since 0 means 1024 there).
+    /// </summary>
+    public static bool IsInPlace(LinkTable table, Link link) =>
+        (!link.Facts.Ipv4.IsConnected || IsInFront(table, link, isIpv6: false, metric: 0))
+        && (!link.Facts.Ipv6.IsConnected || IsInFront(table, link, isIpv6: true, metric: 1));
+
+    /// <summary>The default route in front of each family, in words, e.g. `default via 198.18.1.1 dev eth0 metric 0`.</summary>
+    public static string RoutesInWords(LinkTable table, IReadOnlyList<Link> links)
+    {
+        string Words(DefaultRoute? route)
+        {
+            if (route is null)
+            {
+                return "none";
+            }
+            string name = links.FirstOrDefault(link => link.Facts.Ifindex == route.Ifindex)?.Name ?? $"device {route.Ifindex}";
+            return $"{(route.Gateway is null ? "" : $"via {route.Gateway} ")}dev {name} metric {route.Metric}";
+        }
+        return $"IPv4 default {Words(table.InFront(false))}, IPv6 default {Words(table.InFront(true))}";
+    }
+
+    private static bool IsInFront(LinkTable table, Link link, bool isIpv6, uint metric) =>
+        table.InFront(isIpv6) is { } front && front.Ifindex == link.Facts.Ifindex && front.Metric == metric;
+
+    private static FamilyFacts FamilyOf(LinkTable table, int ifindex, bool isIpv6)
+    {
+        AddressFamily family = isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
+        bool hasAddress = false;
+        bool hasWayOut = false;
+        int fingerprint = 0; // a sum, so that the order does not matter
+        foreach (DeviceAddress address in table.Addresses)
+        {
+            if (address.Ifindex == ifindex && address.IsUsable && address.Address.AddressFamily == family)
+            {
+                hasAddress = true;
+                fingerprint += address.Address.GetHashCode();
+            }
+        }
+        foreach (DefaultRoute route in table.Routes)
+        {
+            // While a route moves to another metric it is there twice.
+            if (route.Ifindex == ifindex && route.IsIpv6 == isIpv6 && IsFirstByGateway(table, route))
+            {
+                hasWayOut = true;
+                fingerprint += 31 * (route.Gateway ?? IPAddress.None).GetHashCode();
+            }
+        }
+        return new FamilyFacts(hasAddress, hasWayOut, fingerprint);
+    }
+
+    private static bool IsFirstByGateway(LinkTable table, DefaultRoute route)
+    {
+        foreach (DefaultRoute other in table.Routes)
+        {
+            if (other.Ifindex == route.Ifindex && other.IsIpv6 == route.IsIpv6 && Equals(other.Gateway, route.Gateway))
+            {
+                return ReferenceEquals(other, route);
+            }
+        }
+        return false;
+    }
+}

@@ -1,0 +1,186 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using ConnMgr.Capture;
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using ConnMgr.Netlink;
+using ConnMgr.Probe;
+using ConnMgr.Selection;
+using Timer = ConnMgr.EventLoop.Timer;
+
+namespace ConnMgr;
+
+/// <summary>One link with all that belongs to it: its state machine, its evidence socket, its probes.</summary>
+internal sealed class MonitoredLink : IDisposable
+{
+    private const int FileLimit = 65536;
+
+    private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(3);
+
+    private readonly Loop _loop;
+    private readonly Func<TimeSpan> _clock;
+    private readonly Log _log;
+    private readonly IReadOnlyList<IPAddress> _resolvers;
+    private readonly ProbeRunner _prober;
+    private EvidenceSocket? _evidence;
+    private int _evidenceIfindex;
+    private List<Subnet> _own = [];
+    private bool _hadEvidence;
+
+    public MonitoredLink(
+        Loop loop, Timer timer, Func<TimeSpan> clock, Log log, Link link, ProbeSettings settings,
+        IReadOnlyList<IPAddress> resolvers)
+    {
+        _loop = loop;
+        _clock = clock;
+        _log = log;
+        _resolvers = resolvers;
+        Link = link;
+        _prober = new ProbeRunner(loop, timer, clock, link.Name, settings, EndProbe);
+    }
+
+    public Link Link { get; }
+
+    /// <summary>Takes the kernel's picture.</summary>
+    public void Refresh(LinkTable table, TimeSpan now)
+    {
+        LinkFacts facts = KernelFacts.Of(table, Link.Name);
+        Link.SetFacts(facts, now);
+        if (_evidence is not null && _evidenceIfindex != facts.Ifindex)
+        {
+            _evidence.Dispose();
+            _evidence = null;
+        }
+        if (!facts.Runs)
+        {
+            return;
+        }
+
+        Listen(table, facts.Ifindex);
+    }
+
+    /// <summary>Opens the evidence socket, or tells it of other subnets.</summary>
+    private void Listen(LinkTable table, int ifindex)
+    {
+        List<Subnet> own = SubnetsOf(table, ifindex);
+        if (_evidence is { IsGone: false })
+        {
+            if (!own.SequenceEqual(_own))
+            {
+                _own = own;
+                _evidence.SetSubnets(CollectionsMarshal.AsSpan(own));
+            }
+            return;
+        }
+
+        _evidence?.Dispose();
+        _own = own;
+        _evidenceIfindex = ifindex;
+        _evidence = EvidenceSocket.Open(_loop, ifindex, CollectionsMarshal.AsSpan(own), SeeEvidence, out int errno);
+        if (_evidence is null)
+        {
+            _log.Warn($"{Link.Name}: cannot listen for evidence: {Errno.Text(errno)}, retrying when it changes");
+        }
+        else if (!Link.IsProbing)
+        {
+            _evidence.Rearm();
+        }
+    }
+
+    /// <summary>The end of a tick, and the beginning of the next.</summary>
+    public void Tick(TimeSpan now)
+    {
+        Link.Tick(_hadEvidence, now);
+        _hadEvidence = false;
+        if (!Link.IsProbing)
+        {
+            _evidence?.Rearm();
+        }
+    }
+
+    /// <summary>Carries out what the state machine wants.</summary>
+    public void CarryOut(LinkTable table, TimeSpan now)
+    {
+        for (int i = 0; i < Link.Effects.Count; i++)
+        {
+            LinkEffect effect = Link.Effects[i];
+            switch (effect.Kind)
+            {
+                case LinkEffectKind.StateChanged:
+                    _log.Info($"{Link.Name}: {effect.From.Name()} -> {effect.To.Name()}: {effect.Reason}");
+                    break;
+                case LinkEffectKind.StartProbe:
+                    _log.Debug($"probe of {Link.Name}: started, since it {effect.Reason}");
+                    _hadEvidence = false;
+                    _evidence?.Mute(); // what the probe itself brings in is no evidence
+                    StartProbe(table, now);
+                    break;
+                case LinkEffectKind.CancelProbe:
+                    _log.Debug($"probe of {Link.Name}: cancelled, since it {effect.Reason}");
+                    _prober.Cancel();
+                    break;
+            }
+        }
+        Link.ClearEffects();
+    }
+
+    private void StartProbe(LinkTable table, TimeSpan now)
+    {
+        bool isIpv6 = !Link.Facts.Ipv4.IsConnected;
+        _prober.Start(isIpv6, NameServers(table), ProbeLimit, now);
+    }
+
+    private void EndProbe(ProbeResult result)
+    {
+        _log.Debug($"probe of {Link.Name}: {result.Detail}");
+        Link.EndProbe(result, _clock());
+    }
+
+    private void SeeEvidence()
+    {
+        _hadEvidence = true;
+        Link.SeeEvidence(_clock());
+    }
+
+    /// <summary>Where the link's names are resolved, in the order of the contract (section 6).</summary>
+    private List<IPAddress> NameServers(LinkTable table)
+    {
+        List<IPAddress> servers = [.. _resolvers];
+        servers.AddRange(ResolvConf.OfInterface(Text("/tmp/resolv.conf.d/resolv.conf.auto"), Link.Kind, Link.Name));
+        servers.AddRange(ResolvConf.Remote(Text("/etc/resolv.conf"), () => Text("/run/systemd/resolve/resolv.conf")));
+        foreach (DefaultRoute route in table.Routes)
+        {
+            if (route.Ifindex == Link.Facts.Ifindex && route.Gateway is { } gateway)
+            {
+                servers.Add(gateway);
+            }
+        }
+        return [.. servers.Distinct()];
+
+        static string Text(string path) => SmallFile.Read(path, FileLimit, out _, out _) ?? "";
+    }
+
+    /// <summary>The subnets on the link; on a point-to-point link the peer's, so that the own address is named, too.</summary>
+    private static List<Subnet> SubnetsOf(LinkTable table, int ifindex)
+    {
+        List<Subnet> subnets = [];
+        foreach (DeviceAddress address in table.Addresses)
+        {
+            if (address.Ifindex == ifindex)
+            {
+                subnets.Add(new Subnet(address.Prefix.BaseAddress, address.Prefix.PrefixLength));
+                if (!address.Prefix.Contains(address.Address))
+                {
+                    subnets.Add(new Subnet(address.Address, address.Address.GetAddressBytes().Length * 8));
+                }
+            }
+        }
+        return subnets;
+    }
+
+    public void Dispose()
+    {
+        _prober.Cancel();
+        _evidence?.Dispose();
+    }
+}

@@ -1,0 +1,24 @@
+namespace ConnMgr.Native;
+
+/// <summary>Bytes that nobody can guess, of getrandom(2); the runtime's cryptography would bring in OpenSSL.</summary>
+internal static class Entropy
+{
+    public static unsafe void Fill(Span<byte> bytes)
+    {
+        fixed (byte* pointer = bytes)
+        {
+            const uint NonBlocking = 1; // GRND_NONBLOCK: early at boot there may be none yet
+            if (Libc.getrandom(pointer, (nuint)bytes.Length, NonBlocking) != bytes.Length)
+            {
+                Random.Shared.NextBytes(bytes);
+            }
+        }
+    }
+
+    public static ushort UInt16()
+    {
+        Span<byte> bytes = stackalloc byte[2];
+        Fill(bytes);
+        return BitConverter.ToUInt16(bytes);
+    }
+}

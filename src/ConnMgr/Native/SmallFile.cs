@@ -1,0 +1,62 @@
+using System.Text;
+using Tmds.Linux;
+
+namespace ConnMgr.Native;
+
+/// <summary>Reads and writes small files whole; never waits for them, whatever they are.</summary>
+internal static unsafe class SmallFile
+{
+    /// <summary>
+    /// The text of a file, at most its first <paramref name="limit"/> bytes (<paramref name="isCut"/> says whether
+    /// there was more); null if it cannot be read, and then why.
+    /// </summary>
+    public static string? Read(string path, int limit, out bool isCut, out int errno)
+    {
+        isCut = false;
+        errno = 0;
+        using NativeStrings name = new([path]);
+        int fd = LibC.open(name.Pointer[0], LibC.O_RDONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0);
+        if (fd < 0)
+        {
+            errno = Errno.Last;
+            return null;
+        }
+
+        byte[] bytes = new byte[limit + 1];
+        int length = 0;
+        fixed (byte* buffer = bytes)
+        {
+            nint count;
+            while ((count = (nint)LibC.read(fd, buffer + length, limit + 1 - length)) > 0)
+            {
+                length += (int)count;
+            }
+            errno = count < 0 ? Errno.Last : 0;
+        }
+        _ = LibC.close(fd);
+        if (errno != 0)
+        {
+            return null;
+        }
+        isCut = length > limit;
+        return Encoding.UTF8.GetString(bytes, 0, Math.Min(length, limit));
+    }
+
+    /// <summary>Writes over the beginning of an existing file, as /proc/sys wants it. Returns 0 or the error.</summary>
+    public static int Overwrite(string path, ReadOnlySpan<byte> content)
+    {
+        using NativeStrings name = new([path]);
+        int fd = LibC.open(name.Pointer[0], LibC.O_WRONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0);
+        if (fd < 0)
+        {
+            return Errno.Last;
+        }
+        int errno;
+        fixed (byte* bytes = content)
+        {
+            errno = (nint)LibC.write(fd, bytes, content.Length) < 0 ? Errno.Last : 0;
+        }
+        _ = LibC.close(fd);
+        return errno;
+    }
+}

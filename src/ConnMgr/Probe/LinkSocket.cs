@@ -1,0 +1,48 @@
+using System.Text;
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.Probe;
+
+/// <summary>Opens the sockets of probes: non-blocking, bound to one device, marked as the daemon's own.</summary>
+internal static unsafe class LinkSocket
+{
+    /// <summary>SO_MARK of all that the daemon itself sends: the firewall admits it, and it is no ground for suspicion.</summary>
+    public const uint Mark = 0xAFE0;
+
+    /// <summary>The descriptor, or -errno (ENODEV if the device is gone).</summary>
+    public static int Open(int family, int type, int protocol, string device)
+    {
+        int fd = LibC.socket(family, type | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, protocol);
+        if (fd < 0)
+        {
+            return -Errno.Last;
+        }
+        Span<byte> name = stackalloc byte[16];
+        name.Clear();
+        int length = Encoding.UTF8.GetBytes(device, name[..15]);
+        uint mark = Mark;
+        fixed (byte* bytes = name)
+        {
+            if (LibC.setsockopt(fd, LibC.SOL_SOCKET, LibC.SO_BINDTODEVICE, bytes, length) == 0
+                && LibC.setsockopt(fd, LibC.SOL_SOCKET, Libc.SO_MARK, &mark, sizeof(uint)) == 0)
+            {
+                return fd;
+            }
+        }
+        int errno = Errno.Last;
+        _ = LibC.close(fd);
+        return -errno;
+    }
+
+    /// <summary>connect(2). Returns 0, or the error; EINPROGRESS is the usual one for TCP.</summary>
+    public static int Connect(int fd, System.Net.IPAddress address, int port)
+    {
+        Span<byte> bytes = stackalloc byte[SocketAddress.MaxSize];
+        int size = SocketAddress.Write(address, port, bytes);
+        fixed (byte* pointer = bytes)
+        {
+            return LibC.connect(fd, (sockaddr*)pointer, size) == 0 ? 0 : Errno.Last;
+        }
+    }
+}

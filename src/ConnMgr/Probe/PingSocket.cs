@@ -1,0 +1,122 @@
+using System.Net;
+using System.Net.Sockets;
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.Probe;
+
+/// <summary>
+/// Sends ICMP echo requests (RFC 792, RFC 4443 section 4) to one address over one link, and calls back once, from the
+/// loop, when one of them is answered rightly.
+/// </summary>
+internal sealed unsafe class PingSocket : IDisposable
+{
+    private const int PayloadSize = 16;
+    private const int ReadsPerWakeUp = 16;
+    private const int IPPROTO_ICMP = 1;
+    private const int IPPROTO_ICMPV6 = 58;
+    private const int SOL_RAW = 255;
+
+    private readonly Loop _loop;
+    private readonly IPAddress _target;
+    private readonly bool _isIpv6;
+    private readonly Action _answered;
+    private readonly byte[] _payload = new byte[PayloadSize];
+    private readonly ushort _id = Entropy.UInt16();
+    private readonly ulong _token;
+    private ushort _sent;
+    private int _fd;
+
+    private PingSocket(Loop loop, int fd, IPAddress target, Action answered)
+    {
+        _loop = loop;
+        _fd = fd;
+        _target = target;
+        _isIpv6 = target.AddressFamily == AddressFamily.InterNetworkV6;
+        _answered = answered;
+        Entropy.Fill(_payload);
+        _token = loop.Add(fd, Receive);
+    }
+
+    /// <summary>Opens the socket; nothing is sent yet. Null if the kernel refuses; <paramref name="failure"/> says why.</summary>
+    public static PingSocket? Open(Loop loop, string device, IPAddress target, Action answered, out string failure)
+    {
+        bool isIpv6 = target.AddressFamily == AddressFamily.InterNetworkV6;
+        int fd = isIpv6
+            ? LinkSocket.Open(LibC.AF_INET6, LibC.SOCK_RAW, IPPROTO_ICMPV6, device)
+            : LinkSocket.Open(LibC.AF_INET, LibC.SOCK_RAW, IPPROTO_ICMP, device);
+        failure = fd < 0 ? Errno.Text(-fd) : "";
+        if (fd < 0)
+        {
+            return null;
+        }
+        PassOnlyEchoReplies(fd, isIpv6);
+        return new PingSocket(loop, fd, target, answered);
+    }
+
+    /// <summary>Sends the next request. What the kernel says of it does not matter: only an answer counts.</summary>
+    public void Send()
+    {
+        byte* packet = stackalloc byte[Icmp.HeaderSize + PayloadSize];
+        Span<byte> bytes = new(packet, Icmp.HeaderSize + PayloadSize);
+        Icmp.WriteEchoRequest(bytes, _isIpv6, _id, ++_sent, _payload);
+        Span<byte> peer = stackalloc byte[SocketAddress.MaxSize];
+        int peerSize = SocketAddress.Write(_target, 0, peer);
+        fixed (byte* address = peer)
+        {
+            _ = LibC.sendto(_fd, packet, bytes.Length, 0, (sockaddr*)address, peerSize);
+        }
+    }
+
+    private void Receive()
+    {
+        byte* buffer = stackalloc byte[512];
+        byte* from = stackalloc byte[SocketAddress.MaxSize];
+        Span<byte> target = stackalloc byte[16];
+        _target.TryWriteBytes(target, out int targetSize);
+        for (int i = 0; i < ReadsPerWakeUp && _fd >= 0; i++)
+        {
+            socklen_t fromSize = SocketAddress.MaxSize;
+            nint count = (nint)LibC.recvfrom(_fd, buffer, 512, 0, (sockaddr*)from, &fromSize);
+            if (count < 0)
+            {
+                return;
+            }
+            ReadOnlySpan<byte> source = SocketAddress.AddressBytes(new ReadOnlySpan<byte>(from, SocketAddress.MaxSize));
+            if (source.SequenceEqual(target[..targetSize]) && IsAnswer(new ReadOnlySpan<byte>(buffer, (int)count)))
+            {
+                _answered();
+                return;
+            }
+        }
+    }
+
+    private bool IsAnswer(ReadOnlySpan<byte> packet) =>
+        Icmp.TryReadEchoReply(packet, _isIpv6, _id, _payload, out ushort sequence) && sequence >= 1 && sequence <= _sent;
+
+    /// <summary>icmp(7): ICMP_FILTER has a bit set for each type that is kept back; struct icmp6_filter likewise.</summary>
+    private static void PassOnlyEchoReplies(int fd, bool isIpv6)
+    {
+        const int EchoReply = 0;
+        const int EchoReply6 = 129;
+        uint* blocked = stackalloc uint[8];
+        new Span<uint>(blocked, 8).Fill(uint.MaxValue);
+        int type = isIpv6 ? EchoReply6 : EchoReply;
+        blocked[type / 32] &= ~(1u << (type % 32));
+        // Only spares wake-ups: what comes through is judged anyway.
+        _ = isIpv6
+            ? LibC.setsockopt(fd, IPPROTO_ICMPV6, Libc.ICMP6_FILTER, blocked, 32)
+            : LibC.setsockopt(fd, SOL_RAW, Libc.ICMP_FILTER, blocked, 4);
+    }
+
+    public void Dispose()
+    {
+        if (_fd >= 0)
+        {
+            _loop.Remove(_fd, _token);
+            _ = LibC.close(_fd);
+            _fd = -1;
+        }
+    }
+}

@@ -1,0 +1,130 @@
+using System.Globalization;
+using System.Text;
+using ConnMgr.Cli;
+using ConnMgr.Config;
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr;
+
+/// <summary>All that is checked before the daemon runs: capabilities, configuration, that it is the only one.</summary>
+internal static unsafe class Startup
+{
+    private const int ConfigLimit = 65536;
+    private const int CAP_NET_ADMIN = 12; // <linux/capability.h>
+    private const int CAP_NET_RAW = 13;
+
+    public static ExitCode Run(Options options, Log log, TimeProvider time, TimeSpan startedAt)
+    {
+        if (MissingCapability() is { } missing)
+        {
+            log.Error($"not permitted: {missing} is missing (run as root, or give the capability)");
+            return ExitCode.NoPermission;
+        }
+        if (!options.IsFirewallDisabled)
+        {
+            log.Error("firewall-enabled mode is not there yet: start with --disable-firewall (-d)");
+            return ExitCode.Config;
+        }
+        if (ReadNetifNames(options, log) is not { } names)
+        {
+            return ExitCode.Config;
+        }
+        if (!LockRunDirectory(options.RunDirectory, log))
+        {
+            return ExitCode.OsError;
+        }
+
+        using Daemon daemon = new(options, names, log, time, startedAt);
+        daemon.Run();
+        return ExitCode.Ok;
+    }
+
+    private static string? MissingCapability()
+    {
+        string status = SmallFile.Read("/proc/self/status", ConfigLimit, out _, out _) ?? "";
+        foreach (string line in status.Split('\n'))
+        {
+            if (line.StartsWith("CapEff:", StringComparison.Ordinal)
+                && ulong.TryParse(line.AsSpan(7).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong held))
+            {
+                return (held & (1UL << CAP_NET_ADMIN)) == 0 ? "CAP_NET_ADMIN"
+                    : (held & (1UL << CAP_NET_RAW)) == 0 ? "CAP_NET_RAW"
+                    : null;
+            }
+        }
+        return null; // no /proc: the kernel will say
+    }
+
+    private static NetifNames? ReadNetifNames(Options options, Log log)
+    {
+        string path = Path.Combine(options.ConfigDirectory, "netif_names");
+        string? text = SmallFile.Read(path, ConfigLimit, out bool isCut, out int errno);
+        if (text is null)
+        {
+            if (errno != Errno.ENOENT)
+            {
+                log.Error($"{path}: {Errno.Text(errno)}");
+                return null;
+            }
+            log.Warn($"{path}: no such file, using the default names");
+            return NetifNames.Defaults;
+        }
+        if (isCut)
+        {
+            log.Error($"{path}: longer than {ConfigLimit} bytes");
+            return null;
+        }
+
+        List<Remark> errors = [];
+        List<Remark> warnings = [];
+        bool isValid = NetifNames.TryParse(text, out NetifNames names, errors, warnings);
+        foreach (Remark warning in warnings)
+        {
+            log.Warn($"{path}:{warning.Line}: {warning.Text}");
+        }
+        foreach (Remark error in errors)
+        {
+            log.Error($"{path}:{error.Line}: {error.Text}");
+        }
+        return isValid ? names : null;
+    }
+
+    /// <summary>
+    /// Two daemons would fight over the routes. The lock is on a file that holds the pid, and ends with the process. A
+    /// directory that cannot be written to is no reason not to run.
+    /// </summary>
+    private static bool LockRunDirectory(string directory, Log log)
+    {
+        using NativeStrings paths = new([directory, Path.Combine(directory, "connmgr.pid")]);
+        _ = LibC.mkdir(paths.Pointer[0], 0x1ED /* 0755 */);
+        int fd = LibC.open(paths.Pointer[1], LibC.O_RDWR | LibC.O_CREAT | LibC.O_CLOEXEC, 0x1A4 /* 0644 */);
+        if (fd < 0)
+        {
+            log.Warn($"{directory}: {Errno.Text(Errno.Last)}, running without a lock against a second connmgr");
+            return true;
+        }
+        if (Libc.flock(fd, Libc.LOCK_EX | Libc.LOCK_NB) < 0)
+        {
+            Span<byte> pid = stackalloc byte[16];
+            int length;
+            fixed (byte* bytes = pid)
+            {
+                length = Math.Max(0, (int)LibC.read(fd, bytes, pid.Length));
+            }
+            log.Error(
+                $"another connmgr is running: pid {Encoding.ASCII.GetString(pid[..length]).Trim()}, by the lock on "
+                + Path.Combine(directory, "connmgr.pid"));
+            return false;
+        }
+        byte[] own = Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n");
+        fixed (byte* bytes = own)
+        {
+            if (LibC.ftruncate(fd, 0) < 0 || LibC.write(fd, bytes, own.Length) < 0)
+            {
+                log.Warn($"{directory}: {Errno.Text(Errno.Last)}, ignoring");
+            }
+        }
+        return true; // the descriptor, and with it the lock, stays for the life of the process
+    }
+}

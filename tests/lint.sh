@@ -1,0 +1,19 @@
+#!/bin/sh
+# lint.sh: formatting and analyzers, shellcheck for every script. Prints `ok -` or `not ok -` for each.
+set -u
+cd "$(dirname "$0")/.."
+failed=0
+
+report() {
+    if [ "$2" = 0 ]; then echo "ok - lint: $1"; else echo "not ok - lint: $1"; failed=1; fi
+}
+
+dotnet format --verify-no-changes --no-restore ConnMgr.sln
+report "dotnet format" $?
+
+# Every file that git knows and that begins with a shell's #!.
+git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!.*sh( |$)/ { print FILENAME } FNR == 1 { nextfile }' > artifacts/scripts.txt
+xargs shellcheck -x -P SCRIPTDIR < artifacts/scripts.txt
+report "shellcheck of $(wc -l < artifacts/scripts.txt) scripts" $?
+
+exit $failed

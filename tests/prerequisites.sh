@@ -1,0 +1,25 @@
+#!/bin/sh
+# prerequisites.sh: installs what building and testing need on Debian, unless it is there. The .NET SDK it only looks for.
+set -eu
+
+command -v dotnet >/dev/null || { echo "prerequisites.sh: the .NET 10 SDK is missing: https://dot.net" >&2; exit 1; }
+
+# program:package
+needed='gcc:gcc ld.lld:lld clang:clang ip:iproute2 iptables:iptables ipset:ipset dnsmasq:dnsmasq-base busybox:busybox
+    shellcheck:shellcheck nsenter:util-linux ping:iputils-ping pgrep:procps conntrack:conntrack setpriv:util-linux'
+packages=
+for entry in $needed; do
+    command -v "${entry%%:*}" >/dev/null || [ -x "/usr/sbin/${entry%%:*}" ] || packages="$packages ${entry#*:}"
+done
+# Headers and sanitizer runtimes are no programs.
+[ -e /usr/include/stdio.h ] || packages="$packages libc6-dev"
+[ -e /usr/include/linux/if_tun.h ] || packages="$packages linux-libc-dev"
+[ -n "$(find /usr/lib -name 'libclang_rt.fuzzer-*.a' -print -quit 2>/dev/null)" ] || packages="$packages libclang-rt-14-dev"
+[ -n "$packages" ] || exit 0
+
+[ "$(id -u)" = 0 ] || { echo "prerequisites.sh: run as root, or install:$packages" >&2; exit 77; }
+echo "installing$packages"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list
+apt-get install -y -qq --no-install-recommends $packages >/dev/null

@@ -1,0 +1,32 @@
+#!/bin/sh
+# run.sh: all tests. Ends with `N passed, N failed`, and the exit status to match.
+set -u
+cd "$(dirname "$0")/.."
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Each part ends with its own line `N passed, N failed`; one that does not get there counts as a failure.
+passed=0 failed=0
+part() {
+    name=$1; shift
+    echo "== $name"
+    "$@" 2>&1 | tee "$log"
+    line=$(sed -n 's/^\([0-9][0-9]*\) passed, \([0-9][0-9]*\) failed$/\1 \2/p' "$log" | tail -n 1)
+    [ -n "$line" ] || { echo "not ok - $name did not end"; line="0 1"; }
+    passed=$((passed + ${line% *})) failed=$((failed + ${line#* }))
+}
+
+# The runner's own summary, in our form.
+unit() {
+    out=$(dotnet run --project tests/ConnMgr.Tests -c Release -- --no-progress 2>&1)
+    echo "$out"
+    echo "$out" | awk '/^ *succeeded: /{p=$2} /^ *failed: /{f=$2} /^ *skipped: /{s=$2}
+        END { if (p == "") exit; if (s > 0) print s " skipped"; print p " passed, " f " failed" }'
+}
+
+part "unit tests" unit
+[ ! -x tests/attrd/run.sh ] || part "attrd shim" tests/attrd/run.sh
+part "lab" tests/netns/run.sh
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
