@@ -39,7 +39,7 @@ rm -f "$out/native/libconnmgr_native.a"
 # An incremental publish would keep the old native file when only a property has changed.
 rm -rf "src/ConnMgr/obj/Release/net10.0/$rid/native"
 dotnet publish src/ConnMgr -c Release -r "$rid" -o "$out/publish" --nologo -v quiet \
-    -p:NativeDir="$PWD/$out/native/"
+    ${BUILD_ARGS:-} -p:NativeDir="$PWD/$out/native/"
 cp "$out/publish/connmgr" "$out/connmgr"
 [ ! -f "$out/publish/connmgr.dbg" ] || cp "$out/publish/connmgr.dbg" "$out/connmgr.dbg"
 size=$(wc -c < "$out/connmgr")

@@ -137,7 +137,7 @@ internal sealed class Child : IDisposable
 
     private unsafe void Reap()
     {
-        siginfo_t info = default;
+        Libc.siginfo info = default;
         if (Libc.waitid(Libc.P_PIDFD, (uint)_pidfd, &info, Libc.WEXITED) < 0)
         {
             if (Errno.Last == Errno.EINTR)

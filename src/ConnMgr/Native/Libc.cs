@@ -93,7 +93,7 @@ internal static unsafe partial class Libc
         posix_spawn_file_actions_t* file_actions, int fd, byte* path, int oflag, uint mode);
 
     [LibraryImport("libc", SetLastError = true)]
-    public static partial int waitid(int idtype, uint id, siginfo_t* infop, int options);
+    public static partial int waitid(int idtype, uint id, siginfo* infop, int options);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int flock(int fd, int operation);
@@ -129,6 +129,21 @@ internal static unsafe partial class Libc
         public nint sigev_value;
         public int sigev_signo;
         public int sigev_notify;
+    }
+
+    /// <summary>The part of siginfo_t that waitid fills. The union in it is aligned to a pointer.</summary>
+    [StructLayout(LayoutKind.Sequential, Size = 128)]
+    public struct siginfo
+    {
+        public int si_signo;
+        public int si_errno;
+        public int si_code;
+        private readonly nint _pid; // with si_uid, where a pointer has 8 bytes
+        private readonly int _third;
+        private readonly int _fourth;
+
+        /// <summary>The exit status, or the signal that ended it, as <see cref="si_code"/> says.</summary>
+        public readonly int si_status => sizeof(nint) == 8 ? _third : _fourth;
     }
 
     /// <summary>A BPF instruction, &lt;linux/filter.h&gt;.</summary>

@@ -38,8 +38,8 @@ internal static unsafe class LinkSocket
     /// <summary>connect(2). Returns 0, or the error; EINPROGRESS is the usual one for TCP.</summary>
     public static int Connect(int fd, System.Net.IPAddress address, int port)
     {
-        Span<byte> bytes = stackalloc byte[SocketAddress.MaxSize];
-        int size = SocketAddress.Write(address, port, bytes);
+        Span<byte> bytes = stackalloc byte[SockAddr.MaxSize];
+        int size = SockAddr.Write(address, port, bytes);
         fixed (byte* pointer = bytes)
         {
             return LibC.connect(fd, (sockaddr*)pointer, size) == 0 ? 0 : Errno.Last;

@@ -61,8 +61,8 @@ internal sealed unsafe class PingSocket : IDisposable
         byte* packet = stackalloc byte[Icmp.HeaderSize + PayloadSize];
         Span<byte> bytes = new(packet, Icmp.HeaderSize + PayloadSize);
         Icmp.WriteEchoRequest(bytes, _isIpv6, _id, ++_sent, _payload);
-        Span<byte> peer = stackalloc byte[SocketAddress.MaxSize];
-        int peerSize = SocketAddress.Write(_target, 0, peer);
+        Span<byte> peer = stackalloc byte[SockAddr.MaxSize];
+        int peerSize = SockAddr.Write(_target, 0, peer);
         fixed (byte* address = peer)
         {
             _ = LibC.sendto(_fd, packet, bytes.Length, 0, (sockaddr*)address, peerSize);
@@ -72,18 +72,18 @@ internal sealed unsafe class PingSocket : IDisposable
     private void Receive()
     {
         byte* buffer = stackalloc byte[512];
-        byte* from = stackalloc byte[SocketAddress.MaxSize];
+        byte* from = stackalloc byte[SockAddr.MaxSize];
         Span<byte> target = stackalloc byte[16];
         _target.TryWriteBytes(target, out int targetSize);
         for (int i = 0; i < ReadsPerWakeUp && _fd >= 0; i++)
         {
-            socklen_t fromSize = SocketAddress.MaxSize;
+            socklen_t fromSize = SockAddr.MaxSize;
             nint count = (nint)LibC.recvfrom(_fd, buffer, 512, 0, (sockaddr*)from, &fromSize);
             if (count < 0)
             {
                 return;
             }
-            ReadOnlySpan<byte> source = SocketAddress.AddressBytes(new ReadOnlySpan<byte>(from, SocketAddress.MaxSize));
+            ReadOnlySpan<byte> source = SockAddr.AddressBytes(new ReadOnlySpan<byte>(from, SockAddr.MaxSize));
             if (source.SequenceEqual(target[..targetSize]) && IsAnswer(new ReadOnlySpan<byte>(buffer, (int)count)))
             {
                 _answered();

@@ -48,7 +48,9 @@ internal sealed class Link
     private readonly List<LinkEffect> _effects = [];
     private LinkFacts _facts;
     private Surroundings _surroundings;
+    private FamilyFacts _judged;
     private TimeSpan? _interruptedSince;
+    private bool _wasProbeInterrupted;
     private TimeSpan _idle;
     private TimeSpan _retry = FirstRetry;
     private TimeSpan _evidenceProbeAt = TimeSpan.MinValue;
@@ -134,10 +136,14 @@ internal sealed class Link
         {
             ComeUp(now);
         }
-        else if (IsInterrupted || facts.Judged != before.Judged)
+        else if (facts.Judged != _judged || _wasProbeInterrupted)
         {
             _interruptedSince = null;
             Reconsider(now);
+        }
+        else
+        {
+            _interruptedSince = null; // all is as it was
         }
     }
 
@@ -244,6 +250,8 @@ internal sealed class Link
 
     private void ComeUp(TimeSpan now)
     {
+        _judged = _facts.Judged;
+        _wasProbeInterrupted = false;
         _idle = TimeSpan.Zero;
         _retry = FirstRetry;
         _lastOutcome = null;
@@ -258,9 +266,11 @@ internal sealed class Link
         StartProbe("came up", now);
     }
 
-    /// <summary>Another address, gateway or family, or both are back after an interruption: what was proved is old.</summary>
+    /// <summary>Another address, gateway or family, so that what was proved is old; or a probe is to be made up for.</summary>
     private void Reconsider(TimeSpan now)
     {
+        _judged = _facts.Judged;
+        _wasProbeInterrupted = false;
         if (IsProbing)
         {
             CancelProbe("address or route changed");
@@ -286,6 +296,7 @@ internal sealed class Link
         else if (!IsInterrupted)
         {
             _interruptedSince = now;
+            _wasProbeInterrupted = IsProbing;
             CancelProbe("lost address or route");
         }
     }

@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace ConnMgr.Native;
 
 /// <summary>struct sockaddr_in and sockaddr_in6 as bytes (ip(7), ipv6(7)).</summary>
-internal static class SocketAddress
+internal static class SockAddr
 {
     /// <summary>Room for either.</summary>
     public const int MaxSize = 28;

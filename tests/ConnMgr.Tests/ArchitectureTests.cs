@@ -1,0 +1,131 @@
+using System.Text.RegularExpressions;
+
+namespace ConnMgr.Tests;
+
+/// <summary>A file does I/O, or reads a clock, only if its name says so.</summary>
+public partial class ArchitectureTests
+{
+    [Fact]
+    public void Pure_files_neither_do_io_nor_read_a_clock()
+    {
+        List<string> offences = [];
+        int pure = 0;
+        foreach (string path in Sources())
+        {
+            if (MayHaveEffects(path))
+            {
+                continue;
+            }
+            pure++;
+            offences.AddRange(Offences(path, File.ReadAllText(path)));
+        }
+        Assert.Empty(offences);
+        Assert.True(pure >= 15, $"only {pure} pure files found: is the scan still looking at the right place?");
+    }
+
+    [Theory]
+    [InlineData("DateTime.UtcNow")]
+    [InlineData("_ = LibC.close(fd);")]
+    [InlineData("File.ReadAllText(path)")]
+    [InlineData("Stopwatch.StartNew()")]
+    [InlineData("_time.GetTimestamp()")]
+    [InlineData("unsafe { }")]
+    [InlineData("await task;")]
+    [InlineData("using ConnMgr.Native;")]
+    [InlineData("new Socket(family)")]
+    [InlineData("Environment.GetEnvironmentVariable(name)")]
+    public void The_scan_finds_an_offence(string line) => Assert.NotEmpty(Offences("Pure.cs", line));
+
+    [Fact]
+    public void The_scan_ignores_comments() => Assert.Empty(Offences("Pure.cs", "/// <summary>await File.Read</summary>"));
+
+    [Fact]
+    public void There_is_no_thread_no_task_no_lock_anywhere()
+    {
+        List<string> offences = [];
+        foreach (string path in Sources())
+        {
+            foreach (string line in CodeLines(File.ReadAllText(path)))
+            {
+                if (Concurrency().IsMatch(line))
+                {
+                    offences.Add($"{Path.GetFileName(path)}: {line.Trim()}");
+                }
+            }
+        }
+        Assert.Empty(offences);
+    }
+
+    [Fact]
+    public void Concerns_do_not_see_each_other()
+    {
+        // What a folder may use, besides itself. The Daemon and the files beside it translate between them.
+        Dictionary<string, string[]> allowed = new()
+        {
+            ["Capture"] = ["EventLoop", "Native"],
+            ["Cli"] = ["Probe", "Selection"],
+            ["Config"] = [],
+            ["Dns"] = [],
+            ["EventLoop"] = ["Native"],
+            ["Native"] = [],
+            ["Netlink"] = ["EventLoop", "Native"],
+            ["Probe"] = ["Dns", "EventLoop", "Native", "Selection"],
+            ["Routing"] = ["Selection"],
+            ["Selection"] = [],
+        };
+        List<string> offences = [];
+        foreach (string path in Sources())
+        {
+            string folder = Path.GetRelativePath(Repository.Source, Path.GetDirectoryName(path)!);
+            if (folder == ".")
+            {
+                continue;
+            }
+            Assert.True(allowed.ContainsKey(folder), $"folder {folder} is not in the table");
+            foreach (Match use in Usings().Matches(File.ReadAllText(path)))
+            {
+                string used = use.Groups[1].Value;
+                if (used != folder && !allowed[folder].Contains(used))
+                {
+                    offences.Add($"{folder}/{Path.GetFileName(path)} uses {used}");
+                }
+            }
+        }
+        Assert.Empty(offences);
+    }
+
+    private static IEnumerable<string> Sources() =>
+        Directory.EnumerateFiles(Repository.Source, "*.cs", SearchOption.AllDirectories)
+            .Where(path => !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal));
+
+    private static bool MayHaveEffects(string path)
+    {
+        string name = Path.GetFileNameWithoutExtension(path);
+        string folder = Path.GetFileName(Path.GetDirectoryName(path)!);
+        return folder is "Native" or "EventLoop"
+            || name is "Program" or "Startup" or "Daemon" or "MonitoredLink" or "Log" or "CommandLine"
+            || name.EndsWith("Socket", StringComparison.Ordinal)
+            || name.EndsWith("Client", StringComparison.Ordinal)
+            || name.EndsWith("Query", StringComparison.Ordinal)
+            || name.EndsWith("Runner", StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<string> Offences(string path, string text) =>
+        from line in CodeLines(text)
+        where Effect().IsMatch(line)
+        select $"{Path.GetFileName(path)}: {line.Trim()}";
+
+    private static IEnumerable<string> CodeLines(string text) =>
+        text.Split('\n').Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal));
+
+    [GeneratedRegex(
+        @"\b(LibC|Libc|Shim|SmallFile|Process|File|Directory|Console|DateTime|DateTimeOffset|Stopwatch|TimeProvider|Environment|Socket|Random)\b[.(]"
+        + @"|GetTimestamp|GetElapsedTime|\bunsafe\b|\basync\b|\bawait\b|using ConnMgr\.(Native|EventLoop);|using Tmds")]
+    private static partial Regex Effect();
+
+    [GeneratedRegex(@"\b(Thread|ThreadPool|Task|Parallel|Monitor|Interlocked)\b[.<(]|\block\s*\(|\basync\b|\bawait\b|~\w+\(\)")]
+    private static partial Regex Concurrency();
+
+    [GeneratedRegex(@"using ConnMgr\.(\w+);")]
+    private static partial Regex Usings();
+}

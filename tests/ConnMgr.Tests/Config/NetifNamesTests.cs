@@ -1,0 +1,124 @@
+using System.Diagnostics;
+using ConnMgr.Config;
+using CsCheck;
+
+namespace ConnMgr.Tests.Config;
+
+public class NetifNamesTests
+{
+    [Fact]
+    public void Defaults_hold_where_the_file_says_nothing()
+    {
+        NetifNames names = Parse("# nothing\n\n");
+        Assert.Equal(
+            ("eth0", "wlan0", "wwan0", "wlan0-1", "br-apnet"),
+            (names.Ethernet, names.WiFi, names.Wan, names.AccessPoint, names.Bridge));
+    }
+
+    [Theory]
+    [InlineData("ETH_INTERFACE_0='lan1'")]
+    [InlineData("  ETH_INTERFACE_0='lan1'\t")]
+    [InlineData("ETH_INTERFACE_0=\"lan1\"")]
+    [InlineData("ETH_INTERFACE_0=lan1 # the left socket")]
+    [InlineData("ETH_INTERFACE_0='a'\nETH_INTERFACE_0='lan1'")]
+    [InlineData("UNKNOWN='x'\nETH_INTERFACE_0='lan1'")]
+    public void Names_are_read(string text) => Assert.Equal("lan1", Parse(text).Ethernet);
+
+    [Theory]
+    [InlineData("ETH_INTERFACE_0=''", "1: ETH_INTERFACE_0: no interface name: \"\"")]
+    [InlineData("ETH_INTERFACE_0='a b'", "1: ETH_INTERFACE_0: no interface name: \"a b\"")]
+    [InlineData("#\nETH_INTERFACE_0='a/b'", "2: ETH_INTERFACE_0: no interface name: \"a/b\"")]
+    [InlineData("ETH_INTERFACE_0='sixteen-bytes-xx'", "1: ETH_INTERFACE_0: no interface name: \"sixteen-bytes-xx\"")]
+    [InlineData("ETH_INTERFACE_0='..'", "1: ETH_INTERFACE_0: no interface name: \"..\"")]
+    [InlineData("ETH_INTERFACE_0='eth0", "1: not of the form KEY='value': \"ETH_INTERFACE_0='eth0\"")]
+    [InlineData("reboot", "1: not of the form KEY='value': \"reboot\"")]
+    [InlineData("ETH_INTERFACE_0=$(reboot)", "1: not of the form KEY='value': \"ETH_INTERFACE_0=$(reboot)\"")]
+    [InlineData("ETH_INTERFACE_0='a';reboot", "1: not of the form KEY='value': \"ETH_INTERFACE_0='a';reboot\"")]
+    [InlineData("ETH_INTERFACE_0 = 'a'", "1: not of the form KEY='value': \"ETH_INTERFACE_0 = 'a'\"")]
+    [InlineData("WIFISTA_INTERFACE_0='eth0'", "1: ETH_INTERFACE_0 and WIFISTA_INTERFACE_0 are both 'eth0'")]
+    [InlineData("WAN_INTERFACE_0='x'\n\nETH_INTERFACE_0='x'", "3: ETH_INTERFACE_0 and WAN_INTERFACE_0 are both 'x'")]
+    public void Mistakes_are_said_with_their_line(string text, string expected)
+    {
+        List<Remark> errors = [];
+        Assert.False(NetifNames.TryParse(text, out _, errors, []));
+        Assert.Equal(expected, Assert.Single(errors.Select(error => $"{error.Line}: {error.Text}")));
+    }
+
+    [Fact]
+    public void An_unknown_key_is_a_warning()
+    {
+        List<Remark> warnings = [];
+        Assert.True(NetifNames.TryParse("\nFOO='x'", out _, [], warnings));
+        Assert.Equal(new Remark(2, "unknown key 'FOO', ignoring"), Assert.Single(warnings));
+    }
+
+    [Fact]
+    public void Any_text_is_read_without_an_exception() =>
+        Gen.String[Gen.Char["ETH_INTERFACE_0='\"\\ #\t\n\r$;a/.é"], 0, 60].Sample(
+            text => NetifNames.TryParse(text, out _, [], []), iter: 20_000);
+
+    /// <summary>The daemon and the scripts read the same file: what one accepts, the other does, with the same names.</summary>
+    [Fact]
+    public void The_scripts_agree_on_what_is_valid()
+    {
+        string[] texts =
+        [
+            "", "ETH_INTERFACE_0='lan1'\n", "ETH_INTERFACE_0=\"lan1\"\nWAN_INTERFACE_0=ppp0 # modem\n",
+            "  ETH_INTERFACE_0='lan1'  \n", "FOO='bar'\nETH_INTERFACE_0='lan1'", "ETH_INTERFACE_0='lan1'",
+            "ETH_INTERFACE_0=''\n", "ETH_INTERFACE_0='a b'\n", "ETH_INTERFACE_0='a/b'\n", "ETH_INTERFACE_0='a:b'\n",
+            "ETH_INTERFACE_0='sixteen-bytes-xx'\n", "ETH_INTERFACE_0='fifteen-bytes-x'\n", "ETH_INTERFACE_0='..'\n",
+            "ETH_INTERFACE_0='-x'\n", "ETH_INTERFACE_0='lan1'\r\n", "ETH_INTERFACE_0='wlan0'\n", "reboot\n",
+            "ETH_INTERFACE_0='wlan0'\nWIFISTA_INTERFACE_0='eth0'\n", "ETH_INTERFACE_0=$(id)\n", "ETH_INTERFACE_0=`id`\n",
+            "ETH_INTERFACE_0='a';id\n", "ETH_INTERFACE_0 = 'a'\n", "ETH_INTERFACE_0='a'b\n", "ETH_INTERFACE_0='a'#b\n",
+            "ETH_INTERFACE_0=~\n", "ETH_INTERFACE_0='a\n", "ETH_INTERFACE_0=a'b'\n", "export ETH_INTERFACE_0='a'\n",
+            "ETH_INTERFACE_0='a' b\n", "ETH_INTERFACE_0=a\\ b\n", "ETH_INTERFACE_0=\n", "='a'\n", "0='a'\n", "#\t\n\t\n",
+            "ETH_INTERFACE_0='lan.1@x+y'\n", "ETH_INTERFACE_0='l\u00e4n'\n", "ETH_INTERFACE_0='$x'\n", "WIFIAP_INTERFACE_0='eth0'\n",
+        ];
+        List<string> disagreements = [];
+        foreach (string text in texts)
+        {
+            string? ours = NetifNames.TryParse(text, out NetifNames names, [], [])
+                ? $"{names.Ethernet} {names.WiFi} {names.Wan} {names.AccessPoint} {names.Bridge}"
+                : null;
+            string? theirs = RunScript(text);
+            if (ours != theirs)
+            {
+                disagreements.Add($"{text.ReplaceLineEndings("\\n")}: daemon {ours ?? "refuses"}, script {theirs ?? "refuses"}");
+            }
+        }
+        Assert.Empty(disagreements);
+    }
+
+    private static string? RunScript(string text)
+    {
+        string directory = Directory.CreateTempSubdirectory("connmgr-test-").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(directory, "netif_names"), text);
+            ProcessStartInfo start = new(Path.Combine(Repository.Root, "scripts", "get_netif_names"))
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
+            start.Environment["CONNMGR_CONFIG_DIR"] = directory;
+            using Process script = Process.Start(start)!;
+            string output = script.StandardOutput.ReadToEnd();
+            script.StandardError.ReadToEnd();
+            script.WaitForExit();
+            return script.ExitCode == 0
+                ? string.Join(' ', output.TrimEnd().Split('\n').Select(line => line.Split('\'')[1]))
+                : null;
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private static NetifNames Parse(string text)
+    {
+        List<Remark> errors = [];
+        Assert.True(NetifNames.TryParse(text, out NetifNames names, errors, []), string.Join("; ", errors));
+        return names;
+    }
+}
