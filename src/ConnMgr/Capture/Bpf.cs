@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// The words of classic BPF and of what its programs look at: constants only, named as in the header that each group
-/// comes from.
+/// The words of classic BPF and of what its programs look at: constants only, named as in the header that
+/// each group comes from.
 /// </summary>
 internal static class Bpf
 {

@@ -3,13 +3,14 @@ using static ConnMgr.Capture.Bpf;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Assembles a classic BPF program, instruction by instruction; jumps go to labels. Accumulator A, index X, sixteen
-/// scratch cells, jumps forward only: Documentation/networking/filter.rst of the kernel. A load beyond the packet ends
-/// the program with 0.
+/// Assembles a classic BPF program, instruction by instruction; jumps go to labels. Accumulator A, index X,
+/// sixteen scratch cells, jumps forward only: Documentation/networking/filter.rst of the kernel. A load
+/// beyond the packet ends the program with 0.
 /// </summary>
 /// <remarks>
 /// A conditional jump reaches 255 instructions (its offset is one byte); a farther one is an error of
-/// <see cref="Assemble"/>, never a program that differs from its source. <see cref="Jump(Label)"/> reaches everything.
+/// <see cref="Assemble"/>, never a program that differs from its source. <see cref="Jump(Label)"/> reaches
+/// everything.
 /// </remarks>
 internal sealed class BpfAssembler
 {
@@ -68,7 +69,9 @@ internal sealed class BpfAssembler
         Emit(BPF_JMP | BPF_JA, 0);
     }
 
-    /// <summary>Compares A with k, op being BPF_JEQ, BPF_JGT, BPF_JGE or BPF_JSET. No label: the next instruction.</summary>
+    /// <summary>
+    /// Compares A with k, op being BPF_JEQ, BPF_JGT, BPF_JGE or BPF_JSET. No label: the next instruction.
+    /// </summary>
     public void JumpIf(ushort op, uint k, Label? then = null, Label? otherwise = null)
     {
         _jumps.Add((_program.Count, then, otherwise));
@@ -85,6 +88,33 @@ internal sealed class BpfAssembler
     /// <summary>Ends the program: this many bytes of the packet are kept, 0 drops it.</summary>
     public void Return(uint bytes) => Emit(BPF_RET | BPF_K, bytes);
 
+    /// <summary>Drops the packet if A compares so with k.</summary>
+    public void RejectIf(ushort op, uint k)
+    {
+        Label goOn = new();
+        JumpIf(op, k, otherwise: goOn);
+        Return(0);
+        Mark(goOn);
+    }
+
+    /// <summary>Drops the packet unless A compares so with k.</summary>
+    public void RejectUnless(ushort op, uint k)
+    {
+        Label goOn = new();
+        JumpIf(op, k, then: goOn);
+        Return(0);
+        Mark(goOn);
+    }
+
+    /// <summary>Drops the packet unless A compares so with X.</summary>
+    public void RejectUnlessIndex(ushort op)
+    {
+        Label goOn = new();
+        JumpIfIndex(op, then: goOn);
+        Return(0);
+        Mark(goOn);
+    }
+
     /// <summary>The label is the next instruction.</summary>
     public void Mark(Label label) => label.Position = _program.Count;
 
@@ -96,7 +126,7 @@ internal sealed class BpfAssembler
     {
         if (_program.Count is 0 or > BPF_MAXINSNS)
         {
-            throw new InvalidOperationException($"BPF: {_program.Count} instructions, 1 to {BPF_MAXINSNS} are allowed");
+            throw new InvalidOperationException($"BPF: {_program.Count} instructions, 1 to {BPF_MAXINSNS} fit");
         }
 
         BpfInstruction[] program = [.. _program];
@@ -119,11 +149,12 @@ internal sealed class BpfAssembler
         {
             return 0;
         }
-        int distance = (target.Position ?? throw new InvalidOperationException("BPF: label without a place")) - from - 1;
-        bool isReachable = distance >= 0 && distance <= limit && target.Position < _program.Count;
+        int to = target.Position ?? throw new InvalidOperationException("BPF: label without a place");
+        int distance = to - from - 1;
+        bool isReachable = distance >= 0 && distance <= limit && to < _program.Count;
         return isReachable
             ? distance
-            : throw new InvalidOperationException($"BPF: jump of {distance} instructions at {from}, 0 to {limit} are allowed");
+            : throw new InvalidOperationException($"BPF: jump of {distance} at {from}, 0 to {limit} are allowed");
     }
 
     private void Emit(int code, int k) => Emit(code, unchecked((uint)k));

@@ -4,14 +4,14 @@ using Label = ConnMgr.Capture.BpfAssembler.Label;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Builds the BPF program that lets evidence through and nothing else: an incoming unicast IPv4 or IPv6 packet that only
-/// a working upstream could have caused. For an AF_PACKET socket of type SOCK_DGRAM, where offset 0 is the network
-/// header whatever the link layer.
+/// Builds the BPF program that lets evidence through and nothing else: an incoming unicast IPv4 or IPv6
+/// packet that only a working upstream could have caused. For an AF_PACKET socket of type SOCK_DGRAM, where
+/// offset 0 is the network header whatever the link layer.
 /// </summary>
 /// <remarks>
-/// When in doubt it rejects, since silence merely starts a probe while false evidence hides a dead upstream. Therefore a
-/// packet with extension headers does not count, whatever is behind them: fragments of IPv6 neither. Every condition
-/// rejects on the spot, so no jump grows with the number of subnets.
+/// When in doubt it rejects, since silence merely starts a probe while false evidence hides a dead upstream.
+/// Therefore a packet with extension headers does not count, whatever is behind them: fragments of IPv6
+/// neither. Every condition rejects on the spot, so no jump grows with the number of subnets.
 /// </remarks>
 internal static class EvidenceFilter
 {
@@ -34,7 +34,9 @@ internal static class EvidenceFilter
     private const uint TcpReset = 0x04;
     private const uint MinTransportHeader = 8; // UDP, ICMP, ESP; others have more
 
-    /// <summary>IPv4: this network (RFC 1122 section 3.2.1.3), loopback, link-local, multicast up to broadcast.</summary>
+    /// <summary>
+    /// IPv4: this network (RFC 1122 section 3.2.1.3), loopback, link-local, multicast up to broadcast.
+    /// </summary>
     private static readonly Subnet[] UnroutableIPv4 =
     [
         Subnet.Parse("0.0.0.0/8"),
@@ -43,13 +45,15 @@ internal static class EvidenceFilter
         Subnet.Parse("224.0.0.0/3"),
     ];
 
-    /// <summary>IPv6: unspecified, loopback and embedded IPv4 (RFC 4291 section 2.5), link-local, multicast.</summary>
+    /// <summary>
+    /// IPv6: unspecified, loopback and embedded IPv4 (RFC 4291 section 2.5), link-local, multicast.
+    /// </summary>
     private static readonly Subnet[] UnroutableIPv6 =
         [Subnet.Parse("::/32"), Subnet.Parse("fe80::/10"), Subnet.Parse("ff00::/8")];
 
     /// <summary>
-    /// IANA "IPv6 Extension Header Types" except ESP, and "no next header" (59): what is behind one is not looked at. AH
-    /// (51) may stand in IPv4 as well.
+    /// IANA "IPv6 Extension Header Types" except ESP, and "no next header" (59): what is behind one is not
+    /// looked at. AH (51) may stand in IPv4 as well.
     /// </summary>
     private static readonly uint[] ExtensionHeaders = [0, 43, 44, 51, 59, 60, 135, 139, 140, 253, 254];
 
@@ -57,16 +61,18 @@ internal static class EvidenceFilter
     public static BpfInstruction[] RejectAll { get; } = [new BpfInstruction(BPF_RET | BPF_K, 0, 0, 0)];
 
     /// <summary>The program for a link.</summary>
-    /// <param name="own">The link's addresses with their prefix lengths; of a point-to-point link also the peer's.</param>
+    /// <param name="own">The link's addresses with their prefix lengths; of a point-to-point link also the
+    /// peer's.</param>
     /// <param name="protocol">
-    /// ETH_P_* to be taken as given instead of the kernel's word about packet type, VLAN tag and protocol: for sockets that
-    /// have none, as the AF_UNIX ones on which the rest of the program is tested.
+    /// ETH_P_* to be taken as given instead of the kernel's word about packet type, VLAN tag and protocol:
+    /// for sockets that have none, as the AF_UNIX ones on which the rest of the program is tested.
     /// </param>
     public static BpfInstruction[] Build(ReadOnlySpan<Subnet> own, ushort? protocol = null)
     {
-        // Of IPv6 always the /64: neighbours may have an address there though the link's own prefix is longer.
+        // Of IPv6 always the /64: neighbours may have an address there though the link's own prefix is
+        // longer.
         Subnet[] networks = [.. own.ToArray()
-            .Select(subnet => subnet.IsIPv6 ? subnet.Network(Math.Min(subnet.PrefixLength, 64)) : subnet.Network())
+            .Select(subnet => subnet.Network(Math.Min(subnet.PrefixLength, subnet.IsIPv6 ? 64 : 32)))
             .Distinct()];
         if (networks.Length > MaxSubnets)
         {
@@ -83,15 +89,16 @@ internal static class EvidenceFilter
         }
         else
         {
-            // Suspicion, when it comes, branches off here: outgoing packets are PACKET_OUTGOING, and have SKF_AD_MARK.
+            // Suspicion, when it comes, branches off here: outgoing packets are PACKET_OUTGOING, and have
+            // SKF_AD_MARK.
             bpf.LoadAncillary(SKF_AD_PKTTYPE);
-            RejectUnless(bpf, BPF_JEQ, PACKET_HOST);
+            bpf.RejectUnless(BPF_JEQ, PACKET_HOST);
             bpf.LoadAncillary(SKF_AD_VLAN_TAG_PRESENT);
-            RejectUnless(bpf, BPF_JEQ, 0);
+            bpf.RejectUnless(BPF_JEQ, 0);
             bpf.LoadAncillary(SKF_AD_PROTOCOL);
         }
         bpf.JumpIf(BPF_JEQ, ETH_P_IP, then: isIPv4);
-        RejectUnless(bpf, BPF_JEQ, ETH_P_IPV6);
+        bpf.RejectUnless(BPF_JEQ, ETH_P_IPV6);
         bpf.Jump(isIPv6);
 
         bpf.Mark(isIPv4);
@@ -111,23 +118,23 @@ internal static class EvidenceFilter
     {
         // Version 4; 20 <= header length <= total length <= captured length.
         bpf.Load(BPF_B, 0);
-        RejectUnless(bpf, BPF_JGE, 0x45);
-        RejectIf(bpf, BPF_JGT, 0x4f);
+        bpf.RejectUnless(BPF_JGE, 0x45);
+        bpf.RejectIf(BPF_JGT, 0x4f);
         bpf.LoadIndexHeaderLength(0);
         bpf.Load(BPF_H, 2);
-        RejectUnlessIndex(bpf, BPF_JGE);
+        bpf.RejectUnlessIndex(BPF_JGE);
         bpf.ComputeWithIndex(BPF_SUB);
         bpf.StoreScratch(PayloadLength);
         bpf.ComputeWithIndex(BPF_ADD);
         bpf.CopyToIndex();
         bpf.LoadLength();
-        RejectUnlessIndex(bpf, BPF_JGE);
+        bpf.RejectUnlessIndex(BPF_JGE);
 
         // Of a fragmented datagram the first fragment counts. Its UDP length is that of the whole datagram.
         Label isWhole = new();
         Label store = new();
         bpf.Load(BPF_H, 6);
-        RejectIf(bpf, BPF_JSET, 0x1fff);
+        bpf.RejectIf(BPF_JSET, 0x1fff);
         bpf.JumpIf(BPF_JSET, 0x2000, otherwise: isWhole);
         bpf.LoadImmediate(ushort.MaxValue);
         bpf.Jump(store);
@@ -143,7 +150,7 @@ internal static class EvidenceFilter
         foreach (Subnet subnet in own.Where(subnet => subnet.PrefixLength <= 30)) // longer: RFC 3021
         {
             bpf.LoadScratch(Destination);
-            RejectIf(bpf, BPF_JEQ, subnet.Word(0) | ~subnet.Mask(0));
+            bpf.RejectIf(BPF_JEQ, subnet.Word(0) | ~subnet.Mask(0));
         }
 
         bpf.LoadIndexHeaderLength(0);
@@ -155,7 +162,7 @@ internal static class EvidenceFilter
     {
         bpf.Load(BPF_B, 0);
         bpf.Compute(BPF_AND, 0xf0);
-        RejectUnless(bpf, BPF_JEQ, 0x60);
+        bpf.RejectUnless(BPF_JEQ, 0x60);
 
         bpf.Load(BPF_H, 4);
         bpf.StoreScratch(PayloadLength);
@@ -163,7 +170,7 @@ internal static class EvidenceFilter
         bpf.Compute(BPF_ADD, 40);
         bpf.CopyToIndex();
         bpf.LoadLength();
-        RejectUnlessIndex(bpf, BPF_JGE);
+        bpf.RejectUnlessIndex(BPF_JGE);
 
         KeepWords(bpf, Source, offset: 8, words: 2);
         KeepWords(bpf, Destination, offset: 24, words: 1);
@@ -174,7 +181,9 @@ internal static class EvidenceFilter
         bpf.Load(BPF_B, 6);
     }
 
-    /// <summary>Protocol numbers of both families at once: an ICMPv6 header in IPv4 means nothing, and harms nothing.</summary>
+    /// <summary>
+    /// Protocol numbers of both families at once: an ICMPv6 header in IPv4 means nothing, and harms nothing.
+    /// </summary>
     private static void JudgeTransport(BpfAssembler bpf)
     {
         Label isTcp = new();
@@ -183,7 +192,7 @@ internal static class EvidenceFilter
         Label isIcmpV6 = new();
         foreach (uint header in ExtensionHeaders)
         {
-            RejectIf(bpf, BPF_JEQ, header);
+            bpf.RejectIf(BPF_JEQ, header);
         }
         bpf.JumpIf(BPF_JEQ, Tcp, then: isTcp);
         bpf.JumpIf(BPF_JEQ, 17, then: isUdp);
@@ -192,27 +201,28 @@ internal static class EvidenceFilter
         RejectUnlessPayload(bpf, MinTransportHeader);
         bpf.Return(SnapLength);
 
-        // RFC 9293 section 3.1. The data offset, in words, is at least 5: so the header is complete if it fits.
+        // RFC 9293 section 3.1. The data offset, in words, is at least 5: so the header is complete if it
+        // fits.
         bpf.Mark(isTcp);
         bpf.LoadIndirect(BPF_B, 13);
-        RejectIf(bpf, BPF_JSET, TcpReset);
+        bpf.RejectIf(BPF_JSET, TcpReset);
         bpf.LoadIndirect(BPF_B, 12);
         bpf.Compute(BPF_RSH, 4);
-        RejectUnless(bpf, BPF_JGE, 5);
+        bpf.RejectUnless(BPF_JGE, 5);
         bpf.Compute(BPF_LSH, 2);
         bpf.CopyToIndex();
         bpf.LoadScratch(PayloadLength);
-        RejectUnlessIndex(bpf, BPF_JGE);
+        bpf.RejectUnlessIndex(BPF_JGE);
         bpf.Return(SnapLength);
 
         // RFC 768: the length counts the header.
         bpf.Mark(isUdp);
         RejectUnlessPayload(bpf, MinTransportHeader);
         bpf.LoadIndirect(BPF_H, 4);
-        RejectUnless(bpf, BPF_JGE, MinTransportHeader);
+        bpf.RejectUnless(BPF_JGE, MinTransportHeader);
         bpf.CopyToIndex();
         bpf.LoadScratch(UdpLimit);
-        RejectUnlessIndex(bpf, BPF_JGE);
+        bpf.RejectUnlessIndex(BPF_JGE);
         bpf.Return(SnapLength);
 
         // RFC 792: destination unreachable, redirect, time exceeded, parameter problem.
@@ -221,12 +231,12 @@ internal static class EvidenceFilter
         bpf.LoadIndirect(BPF_B, 0);
         foreach (uint type in (ReadOnlySpan<uint>)[3, 5, 11, 12])
         {
-            RejectIf(bpf, BPF_JEQ, type);
+            bpf.RejectIf(BPF_JEQ, type);
         }
         bpf.Return(SnapLength);
 
-        // RFC 4443: destination unreachable 1, packet too big 2, time exceeded 3, parameter problem 4. RFC 4861:
-        // neighbour discovery, 133 to 137, comes from the link itself, whatever its source address.
+        // RFC 4443: destination unreachable 1, packet too big 2, time exceeded 3, parameter problem 4. RFC
+        // 4861: neighbour discovery, 133 to 137, comes from the link itself, whatever its source address.
         bpf.Mark(isIcmpV6);
         RejectUnlessPayload(bpf, MinTransportHeader);
         bpf.LoadIndirect(BPF_B, 0);
@@ -264,31 +274,7 @@ internal static class EvidenceFilter
     private static void RejectUnlessPayload(BpfAssembler bpf, uint bytes)
     {
         bpf.LoadScratch(PayloadLength);
-        RejectUnless(bpf, BPF_JGE, bytes);
-    }
-
-    private static void RejectIf(BpfAssembler bpf, ushort op, uint k)
-    {
-        Label goOn = new();
-        bpf.JumpIf(op, k, otherwise: goOn);
-        bpf.Return(0);
-        bpf.Mark(goOn);
-    }
-
-    private static void RejectUnless(BpfAssembler bpf, ushort op, uint k)
-    {
-        Label goOn = new();
-        bpf.JumpIf(op, k, then: goOn);
-        bpf.Return(0);
-        bpf.Mark(goOn);
-    }
-
-    private static void RejectUnlessIndex(BpfAssembler bpf, ushort op)
-    {
-        Label goOn = new();
-        bpf.JumpIfIndex(op, then: goOn);
-        bpf.Return(0);
-        bpf.Mark(goOn);
+        bpf.RejectUnless(BPF_JGE, bytes);
     }
 
     private static void RejectBetween(BpfAssembler bpf, uint first, uint last)

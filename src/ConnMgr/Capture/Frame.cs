@@ -6,18 +6,23 @@ using PacketDotNet.Utils;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Says in a line what a captured packet was. The only place where PacketDotNet is used, since it throws on truncated
-/// input; nothing throws past this class.
+/// Says in a line what a captured packet was. The only place where PacketDotNet is used, since it throws on
+/// truncated input; nothing throws past this class.
 /// </summary>
 internal static class Frame
 {
-    /// <summary>Describes a packet for people, e.g. `TCP 198.18.100.10:443 -> 198.18.1.2:50122, 60 bytes`.</summary>
+    /// <summary>
+    /// Describes a packet for people, e.g. `TCP 198.18.100.10:443 -> 198.18.1.2:50122, 60 bytes`.
+    /// </summary>
     /// <param name="packet">From the IPv4 or IPv6 header on; the end may be cut off.</param>
-    /// <param name="description">One line. The length is that of the whole packet, from its network header on.</param>
+    /// <param name="description">One line. The length is that of the whole packet, from its network header
+    /// on.</param>
     /// <param name="source">Who sent it.</param>
     /// <returns>False if it is no such packet, or PacketDotNet cannot read it.</returns>
     public static bool TryDescribe(
-        ReadOnlySpan<byte> packet, [NotNullWhen(true)] out string? description, [NotNullWhen(true)] out IPAddress? source)
+        ReadOnlySpan<byte> packet,
+        [NotNullWhen(true)] out string? description,
+        [NotNullWhen(true)] out IPAddress? source)
     {
         try
         {
@@ -49,11 +54,13 @@ internal static class Frame
         (IPAddress from, IPAddress to) = (ip.SourceAddress, ip.DestinationAddress);
         return ip.PayloadPacket switch
         {
-            TcpPacket tcp => $"TCP {new IPEndPoint(from, tcp.SourcePort)} -> {new IPEndPoint(to, tcp.DestinationPort)}",
-            UdpPacket udp => $"UDP {new IPEndPoint(from, udp.SourcePort)} -> {new IPEndPoint(to, udp.DestinationPort)}",
+            TcpPacket tcp => $"TCP {EndPoint(from, tcp.SourcePort)} -> {EndPoint(to, tcp.DestinationPort)}",
+            UdpPacket udp => $"UDP {EndPoint(from, udp.SourcePort)} -> {EndPoint(to, udp.DestinationPort)}",
             IcmpV4Packet icmp => $"ICMP type {(int)icmp.TypeCode >> 8} {from} -> {to}",
             IcmpV6Packet icmp => $"ICMPv6 type {(int)icmp.Type} {from} -> {to}",
             _ => $"protocol {(int)ip.Protocol} {from} -> {to}",
         };
     }
+
+    private static IPEndPoint EndPoint(IPAddress address, ushort port) => new(address, port);
 }

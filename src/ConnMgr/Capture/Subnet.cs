@@ -6,7 +6,8 @@ using System.Net.Sockets;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// An address with its prefix length, as rtnetlink reports those of a link: bits behind the prefix may be set.
+/// An address with its prefix length, as rtnetlink reports those of a link: bits behind the prefix may be
+/// set.
 /// </summary>
 /// <param name="Address">IPv4 or IPv6.</param>
 /// <param name="PrefixLength">0 to 32 or 0 to 128 bits.</param>
@@ -22,7 +23,9 @@ internal readonly record struct Subnet(IPAddress Address, int PrefixLength)
         return new Subnet(address, int.Parse(text.AsSpan(slash + 1), CultureInfo.InvariantCulture));
     }
 
-    /// <summary>The subnet of this prefix length around the address, the bits behind the prefix zero.</summary>
+    /// <summary>
+    /// The subnet of this prefix length around the address, the bits behind the prefix zero.
+    /// </summary>
     public Subnet Network(int prefixLength)
     {
         Subnet subnet = this with { PrefixLength = prefixLength };
@@ -34,11 +37,9 @@ internal readonly record struct Subnet(IPAddress Address, int PrefixLength)
         return subnet with { Address = new IPAddress(bytes) };
     }
 
-    /// <inheritdoc cref="Network(int)"/>
-    public Subnet Network() => Network(PrefixLength);
-
     /// <summary>32 bits of the address, in host order; word 0, in IPv6 0 to 3.</summary>
-    public uint Word(int word) => BinaryPrimitives.ReadUInt32BigEndian(Address.GetAddressBytes().AsSpan(4 * word));
+    public uint Word(int word) =>
+        BinaryPrimitives.ReadUInt32BigEndian(Address.GetAddressBytes().AsSpan(4 * word));
 
     /// <summary>Which bits of that word belong to the prefix.</summary>
     public uint Mask(int word)

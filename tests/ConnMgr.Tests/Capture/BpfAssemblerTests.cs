@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using ConnMgr.Capture;
 using static ConnMgr.Capture.Bpf;
 using Label = ConnMgr.Capture.BpfAssembler.Label;
@@ -131,7 +132,7 @@ public sealed class BpfAssemblerTests
             #include <linux/if_ether.h>
             #include <linux/if_packet.h>
             {asserts}
-            _Static_assert(sizeof(struct sock_filter) == {System.Runtime.InteropServices.Marshal.SizeOf<BpfInstruction>()}, "");
+            _Static_assert(sizeof(struct sock_filter) == {Marshal.SizeOf<BpfInstruction>()}, "");
 
             """;
         using Process cc = Process.Start(new ProcessStartInfo("cc", ["-x", "c", "-fsyntax-only", "-"])

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Globalization;
 using ConnMgr.Capture;
 using CsCheck;
 using static ConnMgr.Capture.Bpf;
@@ -30,7 +31,8 @@ public sealed class EvidenceFilterTests
         [
             .. from link in Links
                from protocol in Protocols
-               select (Subnets(link), protocol, new KernelFilter(EvidenceFilter.Build(Subnets(link), protocol))),
+               let own = Subnets(link)
+               select (own, protocol, new KernelFilter(EvidenceFilter.Build(own, protocol))),
         ];
         int[] verdicts = [0, 0];
 
@@ -53,8 +55,22 @@ public sealed class EvidenceFilterTests
             threads: 1,
             print: Convert.ToHexString);
 
-        Assert.True(verdicts[1] > 20_000, $"{verdicts[1]} of {verdicts.Sum()} packets were evidence: too few to tell");
+        Assert.True(verdicts[1] > 20_000, $"{verdicts[1]} of {verdicts.Sum()} were evidence: too few");
         Array.ForEach(filters, entry => entry.Filter.Dispose());
+    }
+
+    [Theory]
+    [InlineData("198.18.{0}.1/24")]
+    [InlineData("2001:db8:{0}::1/64")]
+    public void Many_subnets_are_fine_and_too_many_reject_everything(string format)
+    {
+        Subnet[] own = [.. Enumerable.Range(100, EvidenceFilter.MaxSubnets + 1)
+            .Select(i => Subnet.Parse(string.Format(CultureInfo.InvariantCulture, format, i)))];
+
+        using KernelFilter filter = new(EvidenceFilter.Build(own.AsSpan(1), ETH_P_IP));
+        Assert.True(filter.Judge(Golden.UdpDns) > 0);
+        Assert.Equal(EvidenceFilter.RejectAll, EvidenceFilter.Build(own));
+        Assert.NotEqual(EvidenceFilter.RejectAll, EvidenceFilter.Build([.. own.AsSpan(1), own[1]]));
     }
 
     /// <summary>The kernel refuses a mutant, or it judges one of the packets wrongly.</summary>
@@ -95,7 +111,10 @@ public sealed class EvidenceFilterTests
         }
     }
 
-    /// <summary>Changes that make a difference to some packet: not those that only exchange one equivalent for another.</summary>
+    /// <summary>
+    /// Changes that make a difference to some packet: not those that only exchange one equivalent for
+    /// another.
+    /// </summary>
     private static IEnumerable<BpfInstruction> Mutants(BpfInstruction instruction)
     {
         if (instruction.Jt != instruction.Jf)

@@ -4,7 +4,9 @@ using ConnMgr.Capture;
 
 namespace ConnMgr.Tests.Capture;
 
-/// <summary>Section 5 of the contract over again, in plain words: what the BPF program is compared with.</summary>
+/// <summary>
+/// Section 5 of the contract over again, in plain words: what the BPF program is compared with.
+/// </summary>
 internal static class EvidencePredicate
 {
     public static bool IsEvidence(ReadOnlySpan<byte> packet, Subnet[] own, ushort protocol) => protocol switch

@@ -60,11 +60,15 @@ public sealed class FrameTests
 
     [Fact]
     public void Any_bytes_never_throw() =>
-        Gen.Byte.Array[0, EvidenceFilter.SnapLength].Sample(bytes => Describe(bytes), iter: 20_000, print: Convert.ToHexString);
+        Gen.Byte.Array[0, EvidenceFilter.SnapLength]
+            .Sample(bytes => Describe(bytes), iter: 20_000, print: Convert.ToHexString);
 
     [Fact]
     public void Bytes_that_begin_as_IP_never_throw() =>
-        Gen.Select(Gen.OneOf<byte>(0x45, 0x4f, 0x60), Gen.OneOf<byte>(4, 6, 41, 0, 43, 44, 50, 51, 60, 17, 1, 58), Gen.Byte.Array[39, 127])
+        Gen.Select(
+                Gen.OneOf<byte>(0x45, 0x4f, 0x60),
+                Gen.OneOf<byte>(4, 6, 41, 0, 43, 44, 50, 51, 60, 17, 1, 58),
+                Gen.Byte.Array[39, 127])
             .Sample(
                 (version, protocol, rest) =>
                 {

@@ -1,6 +1,8 @@
 namespace ConnMgr.Tests.Capture;
 
-/// <summary>Packets written down by hand from the RFCs, from their network header on, checksums left zero.</summary>
+/// <summary>
+/// Packets written down by hand from the RFCs, from their network header on, checksums left zero.
+/// </summary>
 internal static class Golden
 {
     // 198.18.100.10 -> 198.18.1.2, total length 44, TTL 61

@@ -6,8 +6,9 @@ using Tmds.Linux;
 namespace ConnMgr.Tests.Capture;
 
 /// <summary>
-/// Runs a BPF program in the kernel without root: attached to one end of an AF_UNIX datagram socketpair, it judges what
-/// the other end sends, from offset 0 on. There is no packet type, VLAN tag or protocol there (ancillary loads give 0).
+/// Runs a BPF program in the kernel without root: attached to one end of an AF_UNIX datagram socketpair, it
+/// judges what the other end sends, from offset 0 on. There is no packet type, VLAN tag or protocol there
+/// (ancillary loads give 0).
 /// </summary>
 internal sealed unsafe class KernelFilter : IDisposable
 {
@@ -17,7 +18,8 @@ internal sealed unsafe class KernelFilter : IDisposable
     public KernelFilter(BpfInstruction[] program)
     {
         int* ends = stackalloc int[2];
-        Errno.Check(LibC.socketpair(LibC.AF_UNIX, LibC.SOCK_DGRAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0, ends));
+        int type = LibC.SOCK_DGRAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC;
+        Errno.Check(LibC.socketpair(LibC.AF_UNIX, type, 0, ends));
         (_sender, _receiver) = (ends[0], ends[1]);
         Attach(_receiver, program);
     }
@@ -27,7 +29,8 @@ internal sealed unsafe class KernelFilter : IDisposable
         fixed (Libc.sock_filter* filter = MemoryMarshal.Cast<BpfInstruction, Libc.sock_filter>(program))
         {
             Libc.sock_fprog fprog = new() { len = (ushort)program.Length, filter = filter };
-            Errno.Check(LibC.setsockopt(fd, LibC.SOL_SOCKET, Libc.SO_ATTACH_FILTER, &fprog, sizeof(Libc.sock_fprog)));
+            int size = sizeof(Libc.sock_fprog);
+            Errno.Check(LibC.setsockopt(fd, LibC.SOL_SOCKET, Libc.SO_ATTACH_FILTER, &fprog, size));
         }
     }
 

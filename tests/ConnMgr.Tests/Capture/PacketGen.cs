@@ -7,7 +7,8 @@ namespace ConnMgr.Tests.Capture;
 /// <summary>Packets that are mostly valid, each interesting field bent now and then.</summary>
 internal static class PacketGen
 {
-    private static readonly byte[] Protocols = [6, 17, 1, 58, 50, 47, 132, 2, 0, 43, 44, 51, 59, 60, 135, 139, 140, 253, 254];
+    private static readonly byte[] Protocols =
+        [6, 17, 1, 58, 50, 47, 132, 2, 0, 43, 44, 51, 59, 60, 135, 139, 140, 253, 254];
 
     private static readonly Gen<byte> Protocol = Gen.Frequency(
         (6, Gen.OneOf<byte>(6, 17, 1, 58)), (3, Gen.OneOf(Protocols)), (1, Gen.Byte));
@@ -17,7 +18,8 @@ internal static class PacketGen
         (2, Gen.Int[130, 139].Select(i => (byte)i)), (1, Gen.Byte));
 
     private static readonly string[] ForeignIPv4 =
-        ["198.18.100.10", "8.8.8.8", "1.0.0.0", "126.255.255.255", "128.0.0.1", "169.253.255.255", "169.255.0.0", "223.255.255.255"];
+        ["198.18.100.10", "8.8.8.8", "1.0.0.0", "126.255.255.255", "128.0.0.1", "169.253.255.255", "169.255.0.0",
+         "223.255.255.255"];
 
     private static readonly string[] OddIPv4 =
         ["0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "169.254.0.1", "169.254.255.255", "224.0.0.1",
@@ -59,7 +61,8 @@ internal static class PacketGen
         from words in Gen.Frequency((8, Gen.Const(5)), (2, Gen.Int[5, 15]), (1, Gen.Int[0, 4]))
         from off in Off
         from fragment in Gen.Frequency(
-            (8, Gen.OneOf(0, 0x4000, 0x8000)), (2, Gen.Const(0x2000)), (1, Gen.OneOf(1, 0x2001, 0x1000, 0x1fff)), (1, Gen.Int[0, 65535]))
+            (8, Gen.OneOf(0, 0x4000, 0x8000)), (2, Gen.Const(0x2000)),
+            (1, Gen.OneOf(1, 0x2001, 0x1000, 0x1fff)), (1, Gen.Int[0, 65535]))
         select IPv4Packet(transport, protocol, source, destination, words, off, fragment);
 
     private static readonly Gen<byte[]> IPv6 =
@@ -70,7 +73,9 @@ internal static class PacketGen
         from off in Off
         select IPv6Packet(transport, protocol, source, destination, off);
 
-    /// <summary>A packet: one of both families, with padding, cut off, or with a byte changed now and then.</summary>
+    /// <summary>
+    /// A packet: one of both families, with padding, cut off, or with a byte changed now and then.
+    /// </summary>
     public static readonly Gen<byte[]> Packet =
         from packet in Gen.OneOf(IPv4, IPv6)
         from padding in Gen.Frequency((4, Gen.Const(0)), (2, Gen.Int[1, 40]))
