@@ -1,0 +1,49 @@
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.Tests.Capture;
+
+/// <summary>Runs code on a thread with a network namespace of its own, which ends with the thread.</summary>
+internal static partial class NetworkNamespace
+{
+    public static void Run(Action action)
+    {
+        Assert.SkipUnless(LibC.geteuid() == 0, "needs root: makes a network namespace");
+        Exception? failure = null;
+        Thread thread = new(() =>
+        {
+            try
+            {
+                Errno.Check(LibC.unshare(LibC.CLONE_NEWNET));
+                action();
+            }
+            catch (Exception e)
+            {
+                failure = e;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        if (failure is not null)
+        {
+            ExceptionDispatchInfo.Throw(failure);
+        }
+    }
+
+    /// <summary>Runs `ip` in the namespace of the calling thread.</summary>
+    public static void RunIp(string arguments)
+    {
+        using Process ip = Process.Start("ip", arguments.Split(' '));
+        ip.WaitForExit();
+        Assert.True(ip.ExitCode == 0, $"ip {arguments}");
+    }
+
+    /// <summary>A device's index; /sys would tell of the namespace that it was mounted in.</summary>
+    public static int Index(string device) => Errno.Check((int)if_nametoindex(device) - 1) + 1;
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static partial uint if_nametoindex(string ifname);
+}
