@@ -1,4 +1,3 @@
-using System.Net;
 using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.EventLoop;

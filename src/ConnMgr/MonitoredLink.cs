@@ -147,7 +147,7 @@ internal sealed class MonitoredLink : IDisposable
     {
         List<IPAddress> servers = [.. _resolvers];
         servers.AddRange(ResolvConf.OfInterface(Text("/tmp/resolv.conf.d/resolv.conf.auto"), Link.Kind, Link.Name));
-        servers.AddRange(ResolvConf.Remote(Text("/etc/resolv.conf"), () => Text("/run/systemd/resolve/resolv.conf")));
+        servers.AddRange(ResolvConf.Remote(Text("/etc/resolv.conf"), () => Text("/run/systemd/resolve/resolv.conf"), Link.Name));
         foreach (DefaultRoute route in table.Routes)
         {
             if (route.Ifindex == Link.Facts.Ifindex && route.Gateway is { } gateway)

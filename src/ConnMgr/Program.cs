@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using ConnMgr;
 using ConnMgr.Cli;
-using ConnMgr.Config;
 using ConnMgr.Native;
 
 TimeProvider time = TimeProvider.System;

@@ -145,9 +145,7 @@ internal static class CommandLine
         CustomParser = result => Each(result, static (string text, out IPAddress value, out string error) =>
         {
             error = $"no IP address: {Log.Quote(text)}";
-            // .NET would also take `1` and `0x7f.1`.
-            return IPAddress.TryParse(text, out value!) && (text.Contains(':', StringComparison.Ordinal)
-                || value.ToString() == text);
+            return LiteralAddress.TryParse(text, out value);
         }),
     };
 

@@ -44,10 +44,10 @@ internal sealed class NetifNames
         names = Defaults;
         int[] lineOf = new int[Keys.Length];
         int number = 0;
-        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        foreach (Range line in text.AsSpan().Split('\n')) // to a shell, a carriage return is part of the line
         {
             number++;
-            ReadOnlySpan<char> trimmed = line.Trim(" \t");
+            ReadOnlySpan<char> trimmed = text.AsSpan()[line].Trim(" \t");
             if (trimmed.IsEmpty || trimmed[0] == '#')
             {
                 continue;

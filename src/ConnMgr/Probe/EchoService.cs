@@ -1,18 +1,86 @@
+using System.Globalization;
+using System.Net;
+using ConnMgr.Dns;
+
 namespace ConnMgr.Probe;
+
+/// <summary>The service that a probe talks to: HOST[:PORT] of the command line.</summary>
+/// <param name="Host">A host name in lower case without a final dot, or an IP address without brackets.</param>
+/// <param name="Port">TCP port, 1 to 65535.</param>
 internal sealed record EchoService(string Host, int Port)
 {
-    public static bool TryParse(string text, out EchoService value, out string error)
+    private const int DefaultPort = 80;
+
+    /// <summary>The host, if it is an address and needs no resolution.</summary>
+    public IPAddress? Address => LiteralAddress.TryParse(Host, out IPAddress address) ? address : null;
+
+    public override string ToString() => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
+
+    /// <summary>
+    /// Reads `name`, `name:port`, `192.0.2.1`, `192.0.2.1:port`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:port`.
+    /// </summary>
+    /// <param name="text">What was given.</param>
+    /// <param name="service">The service; null if there is an error.</param>
+    /// <param name="error">Without the text, which may be anything; empty if there is none.</param>
+    public static bool TryParse(string text, out EchoService service, out string error)
     {
-        value = null!; error = "";
-        int colon = text.LastIndexOf(':');
-        int port = 80;
-        string host = text;
-        if (colon > 0 && text.IndexOf(':') == colon)
+        service = null!;
+        if (!TrySplit(text, out ReadOnlySpan<char> host, out ReadOnlySpan<char> portText, out bool isBracketed))
+        {
+            error = "an IPv6 address with a port is written [ADDRESS]:PORT";
+            return false;
+        }
+        int port = DefaultPort;
+        if (!portText.IsEmpty && !TryParsePort(portText[1..], out port))
+        {
+            error = "the port is not a number from 1 to 65535";
+            return false;
+        }
+
+        string? canonical = Canonical(host, isBracketed);
+        if (canonical is null)
+        {
+            error = host.IsEmpty ? "the host is missing" : "the host is neither a host name nor an IP address without scope";
+            return false;
+        }
+        service = new EchoService(canonical, port);
+        error = "";
+        return true;
+    }
+
+    /// <summary>Splits off the port, its colon included.</summary>
+    private static bool TrySplit(
+        ReadOnlySpan<char> text, out ReadOnlySpan<char> host, out ReadOnlySpan<char> port, out bool isBracketed)
+    {
+        host = text;
+        port = default;
+        isBracketed = text.StartsWith('[');
+        if (isBracketed)
+        {
+            int end = text.IndexOf(']');
+            host = end < 0 ? text : text[1..end];
+            port = end < 0 ? default : text[(end + 1)..];
+            return end >= 0 && (port.IsEmpty || port[0] == ':');
+        }
+        int colon = text.IndexOf(':');
+        if (colon >= 0 && colon == text.LastIndexOf(':')) // more than one: an IPv6 address
         {
             host = text[..colon];
-            if (!int.TryParse(text.AsSpan(colon + 1), out port)) { error = "bad port"; return false; }
+            port = text[colon..];
         }
-        value = new EchoService(host, port);
         return true;
+    }
+
+    private static bool TryParsePort(ReadOnlySpan<char> text, out int port) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port) && port is >= 1 and <= 65535;
+
+    private static string? Canonical(ReadOnlySpan<char> host, bool isBracketed)
+    {
+        if (LiteralAddress.TryParse(host, out IPAddress address))
+        {
+            bool isIpv6 = host.Contains(':');
+            return isBracketed && !isIpv6 ? null : address.ToString();
+        }
+        return !isBracketed && DnsName.TryParse(host, out DnsName name) ? name.ToString() : null;
     }
 }

@@ -1,7 +1,6 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
+using ConnMgr.Dns;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
 using Tmds.Linux;
@@ -9,39 +8,201 @@ using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Probe;
 
+/// <summary>
+/// Resolves the name of one service over one link: asks one server after the other, until one has addresses or all
+/// have said that there are none. Silence is no answer: they are asked again.
+/// </summary>
 internal sealed unsafe class NameQuery : IDisposable
 {
-    private readonly Loop _loop; private readonly int _fd; private readonly ulong _token; private readonly Action<NameQuery> _done; private bool _off;
-    public NameQuery(Loop loop, Timer timer, Func<TimeSpan> clock, string device, EchoService service, bool isIpv6, IReadOnlyList<IPAddress> servers, Action<NameQuery> done)
+    private const int MaxServers = 6;
+    private const int MaxAddresses = 8;
+    private const int DnsPort = 53;
+    private const int LargestAnswer = 4096;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
+
+    private readonly Loop _loop;
+    private readonly Func<TimeSpan> _clock;
+    private readonly string _device;
+    private readonly DnsQuestion _question;
+    private readonly IPAddress[] _servers;
+    private readonly Asked?[] _asked;
+    private readonly Action<NameQuery> _ended;
+    private readonly Deadline _nextServer;
+    private int _next;
+
+    /// <param name="loop">Where answers arrive.</param>
+    /// <param name="timer">For the patience with each server.</param>
+    /// <param name="clock">Monotonic time.</param>
+    /// <param name="device">The link's interface name.</param>
+    /// <param name="service">Whose host is a name.</param>
+    /// <param name="isIpv6">Ask for AAAA records instead of A.</param>
+    /// <param name="servers">Whom to ask, in this order; the first 6 count.</param>
+    /// <param name="ended">Called once, perhaps from <see cref="Begin"/>; not if it is disposed of before.</param>
+    public NameQuery(
+        Loop loop, Timer timer, Func<TimeSpan> clock, string device, EchoService service, bool isIpv6,
+        IReadOnlyList<IPAddress> servers, Action<NameQuery> ended)
     {
-        _ = timer; _ = clock;
-        _loop = loop; Service = service; _done = done;
-        byte[] q = [.. (byte[])[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], .. service.Host.Split('.').SelectMany(l => (byte[])[(byte)l.Length, .. Encoding.ASCII.GetBytes(l)]), 0, 0, isIpv6 ? (byte)28 : (byte)1, 0, 1];
-        IPAddress s = servers[0];
-        _fd = LinkSocket.Open(s.AddressFamily == AddressFamily.InterNetwork ? LibC.AF_INET : LibC.AF_INET6, LibC.SOCK_DGRAM, 0, device);
-        _token = loop.Add(_fd, Read);
-        LinkSocket.Connect(_fd, s, 53);
-        fixed (byte* b = q) { _ = LibC.send(_fd, b, q.Length, 0); }
-        _size = isIpv6 ? 16 : 4;
+        _loop = loop;
+        _clock = clock;
+        _device = device;
+        Service = service;
+        bool isName = DnsName.TryParse(service.Host, out DnsName name);
+        _question = new DnsQuestion(name, isIpv6 ? DnsType.Aaaa : DnsType.A);
+        _servers = isName ? [.. servers.Take(MaxServers)] : [];
+        _asked = new Asked?[_servers.Length];
+        _ended = ended;
+        _nextServer = timer.Add(AskNext);
     }
-    private readonly int _size;
+
     public EchoService Service { get; }
+
+    /// <summary>What was found, in the order of the answer.</summary>
     public List<IPAddress> Addresses { get; } = [];
-    public string Failure { get; private set; } = "";
+
+    /// <summary>What the last server said, in words.</summary>
+    public string Failure { get; private set; } = "there is no name server";
+
     public bool HasEnded { get; private set; }
-    private void Read()
+
+    /// <summary>Asks the first server.</summary>
+    public void Begin() => AskNext();
+
+    /// <summary>Asks the next server that has not refused; the first again after the last.</summary>
+    private void AskNext()
     {
-        byte* b = stackalloc byte[512];
-        nint n = (nint)LibC.recv(_fd, b, 512, 0);
-        ReadOnlySpan<byte> m = new(b, (int)Math.Max(0, n));
-        HasEnded = true;
-        for (int i = 12; i + 12 + _size <= m.Length; i++)
+        for (int i = 0; i < _servers.Length; i++)
         {
-            if (m[i] == 0xc0 && BinaryPrimitives.ReadUInt16BigEndian(m[(i + 10)..]) == _size && (m[i + 3] == 1 || m[i + 3] == 28)) { Addresses.Add(new IPAddress(m.Slice(i + 12, _size))); i += 11 + _size; }
+            int at = _next++ % _servers.Length;
+            if (_asked[at] is { HasRefused: true })
+            {
+                continue;
+            }
+            Asked asked = _asked[at] ??= Open(at);
+            if (Send(asked))
+            {
+                _nextServer.Set(_clock() + Patience);
+                return;
+            }
         }
-        Failure = "none";
-        Dispose();
-        _done(this);
+        End();
     }
-    public void Dispose() { if (!_off) { _off = true; _loop.Remove(_fd, _token); _ = LibC.close(_fd); } }
+
+    private Asked Open(int at)
+    {
+        int family = _servers[at].AddressFamily == AddressFamily.InterNetworkV6 ? LibC.AF_INET6 : LibC.AF_INET;
+        Asked asked = new() { Id = Entropy.UInt16(), Fd = LinkSocket.Open(family, LibC.SOCK_DGRAM, 0, _device) };
+        if (asked.Fd < 0)
+        {
+            Refuse(asked, at, Errno.Text(-asked.Fd));
+            return asked;
+        }
+        asked.Token = _loop.Add(asked.Fd, () => Receive(asked, at));
+        int errno = LinkSocket.Connect(asked.Fd, _servers[at], DnsPort);
+        if (errno != 0)
+        {
+            Refuse(asked, at, Errno.Text(errno));
+        }
+        return asked;
+    }
+
+    private bool Send(Asked asked)
+    {
+        if (asked.HasRefused)
+        {
+            return false;
+        }
+        byte* query = stackalloc byte[DnsQuestion.MaxQuerySize];
+        int size = _question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
+        // An error of sending shows when the answer is awaited.
+        _ = LibC.send(asked.Fd, query, size, LibC.MSG_NOSIGNAL);
+        return true;
+    }
+
+    private void Receive(Asked asked, int at)
+    {
+        byte* buffer = stackalloc byte[LargestAnswer];
+        nint size = (nint)LibC.recv(asked.Fd, buffer, LargestAnswer, 0);
+        if (size < 0)
+        {
+            if (Errno.Last is not (Errno.EAGAIN or Errno.EINTR))
+            {
+                Refuse(asked, at, Errno.Text(Errno.Last));
+                AskNext();
+            }
+            return;
+        }
+
+        Span<DnsAddress> addresses = stackalloc DnsAddress[MaxAddresses];
+        DnsReply reply = DnsReply.Read(new ReadOnlySpan<byte>(buffer, (int)size), asked.Id, _question, addresses);
+        if (reply.Outcome == DnsOutcome.NotAnAnswer)
+        {
+            return;
+        }
+        if (reply.Count == 0)
+        {
+            Refuse(asked, at, reply.Outcome switch
+            {
+                DnsOutcome.NoSuchName => "no such name",
+                DnsOutcome.Failed => $"rcode {reply.Rcode}",
+                _ => "no address",
+            });
+            AskNext();
+            return;
+        }
+        foreach (DnsAddress address in addresses[..reply.Count])
+        {
+            Addresses.Add(address.ToIPAddress());
+        }
+        End();
+    }
+
+    private void Refuse(Asked asked, int at, string failure)
+    {
+        asked.HasRefused = true;
+        Failure = $"{_servers[at]}: {failure}";
+        Close(asked);
+    }
+
+    private void End()
+    {
+        Dispose();
+        HasEnded = true;
+        _ended(this);
+    }
+
+    private void Close(Asked asked)
+    {
+        if (asked.Fd >= 0)
+        {
+            _loop.Remove(asked.Fd, asked.Token);
+            _ = LibC.close(asked.Fd);
+            asked.Fd = -1;
+        }
+    }
+
+    public void Dispose()
+    {
+        _nextServer.Dispose();
+        foreach (Asked? asked in _asked)
+        {
+            if (asked is not null)
+            {
+                Close(asked);
+            }
+        }
+    }
+
+    /// <summary>One server that was asked.</summary>
+    private sealed class Asked
+    {
+        public required ushort Id { get; init; }
+
+        public required int Fd { get; set; }
+
+        public ulong Token { get; set; }
+
+        /// <summary>It has said, or the kernel for it, that there is no answer to be had.</summary>
+        public bool HasRefused { get; set; }
+    }
 }

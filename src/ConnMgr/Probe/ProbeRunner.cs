@@ -35,7 +35,6 @@ internal sealed class ProbeRunner
     private readonly List<EchoSocket> _attempts = [];
     private readonly Timer _timer;
     private PingSocket? _ping;
-    private bool _isRunning;
     private bool _isIpv6;
     private TimeSpan _startedAt;
     private TimeSpan _endsAt;
@@ -70,7 +69,6 @@ internal sealed class ProbeRunner
     public void Start(bool isIpv6, IReadOnlyList<IPAddress> nameServers, TimeSpan limit, TimeSpan now)
     {
         Cancel();
-        _isRunning = true;
         _isIpv6 = isIpv6;
         _startedAt = now;
         _endsAt = now + limit;
@@ -81,7 +79,7 @@ internal sealed class ProbeRunner
 
         foreach (EchoService service in _settings.Services)
         {
-            if (!IPAddress.TryParse(service.Host, out IPAddress? literal))
+            if (service.Address is not { } literal)
             {
                 _queries.Add(new NameQuery(
                     _loop, _timer, _clock, _device, service, isIpv6, nameServers, TakeAddresses));
@@ -91,13 +89,16 @@ internal sealed class ProbeRunner
                 AddTarget(new IPEndPoint(literal, service.Port), now);
             }
         }
+        for (int i = 0; i < _queries.Count; i++)
+        {
+            _queries[i].Begin();
+        }
         Step(now);
     }
 
     /// <summary>Ends a running probe without a result.</summary>
     public void Cancel()
     {
-        _isRunning = false;
         _nextStep.Clear();
         _queries.ForEach(query => query.Dispose());
         _queries.Clear();

@@ -155,7 +155,7 @@ internal sealed class Link
     {
         if (now >= NextDeadline)
         {
-            Fall(LinkState.NoWayOut, _facts.Judged.HasAddress ? "lost its way out" : "lost its address", now);
+            Fall(LinkState.NoWayOut, HasAddress ? "lost its way out" : "lost its address", now);
         }
     }
 
@@ -226,6 +226,8 @@ internal sealed class Link
     private bool MayProbe =>
         !IsMetered || _wanProbe == WanProbe.Always || (State == LinkState.Failed && _surroundings.IsNothingLeft);
 
+    private bool HasAddress => _facts.Ipv4.HasAddress || _facts.Ipv6.HasAddress;
+
     private string? DueReason(TimeSpan now)
     {
         TimeSpan sinceProbe = _lastOutcome is null ? TimeSpan.MaxValue : now - _probeEndedAt;
@@ -289,9 +291,7 @@ internal sealed class Link
     {
         if (!State.IsUp())
         {
-            Enter(
-                LinkState.NoWayOut,
-                _facts.Ipv4.HasAddress || _facts.Ipv6.HasAddress ? "has no way out yet" : "has no address yet", now);
+            Enter(LinkState.NoWayOut, HasAddress ? "has no way out yet" : "has no address yet", now);
         }
         else if (!IsInterrupted)
         {

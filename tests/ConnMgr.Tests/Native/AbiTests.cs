@@ -62,7 +62,7 @@ public class AbiTests
 
     private static string Same<T>(string name, params string[] fields) => string.Join(
         '\n',
-        fields.Select(field => $"_Static_assert(offsetof({name}, {field}) == {Marshal.OffsetOf(typeof(T), field)}, \"{field}\");")
+        fields.Select(field => $"_Static_assert(offsetof({name}, {field}) == {Marshal.OffsetOf<T>(field)}, \"{field}\");")
             .Append($"_Static_assert(sizeof({name}) == {Marshal.SizeOf<T>()}, \"{name}\");"));
 
     private static void Compile(IEnumerable<string> assertions)

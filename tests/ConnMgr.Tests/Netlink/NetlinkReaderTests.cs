@@ -43,7 +43,7 @@ public class NetlinkReaderTests
         {
             count++;
             table.Apply(message, isDumpRow: count % 2 == 0);
-            Uevent.TryParse(message.Payload, out _);
+            _ = Uevent.TryParse(message.Payload, out _);
         }
         return count;
     }

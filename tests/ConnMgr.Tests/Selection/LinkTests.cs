@@ -120,10 +120,10 @@ public class LinkTests
     public void Silence_for_the_idle_limit_starts_a_probe_and_evidence_puts_it_off()
     {
         Link link = Confirmed(Ethernet());
-        Assert.Equal(At(2 + 16), TickUntilProbe(link, 2, _ => false));
-        link.EndProbe(Echo, At(18.1));
+        Assert.Equal(At(16), TickUntilProbe(link, 2, _ => false));
+        link.EndProbe(Echo, At(16.1));
         // Evidence in the tick that ends at 30.
-        Assert.Equal(At(46), TickUntilProbe(link, 20, at => at == 30));
+        Assert.Equal(At(46), TickUntilProbe(link, 18, at => at == 30));
     }
 
     [Fact]
@@ -180,7 +180,7 @@ public class LinkTests
 
         link = Confirmed(Ethernet());
         link.ClearEffects();
-        Assert.Equal(At(18), TickUntilProbe(link, 2, _ => false));
+        Assert.Equal(At(16), TickUntilProbe(link, 2, _ => false));
         link.EndProbe(PingOnly, At(19));
         Assert.Equal(LinkState.Confirmed, link.State);
         Assert.Equal(At(36), TickUntilProbe(link, 20, _ => true));
