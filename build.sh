@@ -39,8 +39,9 @@ rm -f "$out/native/libconnmgr_native.a"
 # An incremental publish would keep the old native file when only a property has changed.
 rm -rf "src/ConnMgr/obj/Release/net10.0/$rid/native"
 dotnet publish src/ConnMgr -c Release -r "$rid" -o "$out/publish" --nologo -v quiet \
-    ${BUILD_ARGS:-} -p:NativeDir="$PWD/$out/native/"
-cp "$out/publish/connmgr" "$out/connmgr"
-[ ! -f "$out/publish/connmgr.dbg" ] || cp "$out/publish/connmgr.dbg" "$out/connmgr.dbg"
+    -p:NativeDir="$PWD/$out/native/"
+# Moved, not written over: the old one may be running.
+mv -f "$out/publish/connmgr" "$out/connmgr"
+[ ! -f "$out/publish/connmgr.dbg" ] || mv -f "$out/publish/connmgr.dbg" "$out/connmgr.dbg"
 size=$(wc -c < "$out/connmgr")
 echo "$out/connmgr: $size bytes"

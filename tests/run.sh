@@ -18,10 +18,15 @@ part() {
 
 # The runner's own summary, in our form.
 unit() {
-    out=$(dotnet run --project tests/ConnMgr.Tests -c Release -- --no-progress 2>&1)
-    echo "$out"
-    echo "$out" | awk '/^ *succeeded: /{p=$2} /^ *failed: /{f=$2} /^ *skipped: /{s=$2}
-        END { if (p == "") exit; if (s > 0) print s " skipped"; print p " passed, " f " failed" }'
+    dotnet run --project tests/ConnMgr.Tests -c Release -- -noColor 2>&1 | awk '
+        { print }
+        / Total: [0-9]+, / {
+            gsub(",", "")
+            for (i = 1; i < NF; i++) value[$i] = $(i + 1)
+            failed = value["Failed:"] + value["Errors:"]
+            if (value["Skipped:"] > 0) print value["Skipped:"] " skipped"
+            print value["Total:"] - failed - value["Skipped:"] " passed, " failed " failed"
+        }'
 }
 
 part "unit tests" unit

@@ -5,6 +5,7 @@ using ConnMgr.EventLoop;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
+using ConnMgr.Routing;
 using ConnMgr.Selection;
 using Timer = ConnMgr.EventLoop.Timer;
 
@@ -73,6 +74,7 @@ internal sealed class MonitoredLink : IDisposable
             return;
         }
 
+        LoosenReversePathFilter();
         _evidence?.Dispose();
         _own = own;
         _evidenceIfindex = ifindex;
@@ -86,6 +88,19 @@ internal sealed class MonitoredLink : IDisposable
             _evidence.Rearm();
         }
     }
+
+    /// <summary>Strict filtering would drop the answers to probes while the link is not in use.</summary>
+    private void LoosenReversePathFilter()
+    {
+        string path = ReversePathFilter.Path(Link.Name);
+        if (ReversePathFilter.IsStrict(Read(ReversePathFilter.Path("all")), Read(path)))
+        {
+            int errno = SmallFile.Overwrite(path, "2\n"u8);
+            _log.Info($"{Link.Name}: rp_filter was 1 (strict), " + (errno == 0 ? "set to 2 (loose)" : Errno.Text(errno)));
+        }
+    }
+
+    private static string? Read(string path) => SmallFile.Read(path, FileLimit, out _, out _);
 
     /// <summary>The end of a tick, and the beginning of the next.</summary>
     public void Tick(TimeSpan now)
@@ -146,8 +161,9 @@ internal sealed class MonitoredLink : IDisposable
     private List<IPAddress> NameServers(LinkTable table)
     {
         List<IPAddress> servers = [.. _resolvers];
-        servers.AddRange(ResolvConf.OfInterface(Text("/tmp/resolv.conf.d/resolv.conf.auto"), Link.Kind, Link.Name));
-        servers.AddRange(ResolvConf.Remote(Text("/etc/resolv.conf"), () => Text("/run/systemd/resolve/resolv.conf"), Link.Name));
+        servers.AddRange(ResolvConf.OfInterface(Read("/tmp/resolv.conf.d/resolv.conf.auto") ?? "", Link.Kind, Link.Name));
+        servers.AddRange(ResolvConf.Remote(
+            Read("/etc/resolv.conf") ?? "", () => Read("/run/systemd/resolve/resolv.conf") ?? "", Link.Name));
         foreach (DefaultRoute route in table.Routes)
         {
             if (route.Ifindex == Link.Facts.Ifindex && route.Gateway is { } gateway)
@@ -156,8 +172,6 @@ internal sealed class MonitoredLink : IDisposable
             }
         }
         return [.. servers.Distinct()];
-
-        static string Text(string path) => SmallFile.Read(path, FileLimit, out _, out _) ?? "";
     }
 
     /// <summary>The subnets on the link; on a point-to-point link the peer's, so that the own address is named, too.</summary>

@@ -1,0 +1,61 @@
+/*
+ * The stream to attrd: its descriptor, and the messages that were read from it and that wait to be written to
+ * it, in two buffers of fixed size. All I/O of the shim is here, none of it blocks. Knows of messages only
+ * where they end.
+ */
+#ifndef ATTRD_STREAM_H
+#define ATTRD_STREAM_H
+
+#include <sys/un.h>
+
+#include "attrd_wire.h"
+
+/* Room for what we send on our own, and what that leaves free for the answers to the message taken next. */
+#define STREAM_REQUEST_ROOM 1024u
+#define STREAM_ANSWER_ROOM (WIRE_MESSAGE_MAX + 64u)
+
+typedef struct {
+    int fd;            /* -1: none; then both buffers are empty */
+    uint32_t in_start; /* the first byte not taken yet */
+    uint32_t in_end;
+    uint32_t out_start; /* the first byte not sent yet */
+    uint32_t out_end;
+    uint32_t out_rest; /* of a message that was sent in part, or 0 */
+    uint64_t retry;    /* when to try again to send, or UINT64_MAX: when the descriptor is writable */
+    uint8_t in[WIRE_MESSAGE_MAX];
+    uint8_t out[2 * (STREAM_REQUEST_ROOM + STREAM_ANSWER_ROOM)];
+} attrd_stream;
+
+/* Without a descriptor, empty. */
+void attrd_stream_init(attrd_stream *stream);
+
+/* 0, or the errno of a failure. */
+int attrd_stream_connect(attrd_stream *stream, const struct sockaddr_un *address);
+
+void attrd_stream_close(attrd_stream *stream);
+
+enum { STREAM_FINE = 0, STREAM_ENDED = -1 }; /* and, above 0, the errno of a failure: close it */
+
+/* Reads once, if there is room. */
+int attrd_stream_receive(attrd_stream *stream);
+
+/* There is a message that can be taken and answered at once, or one of nonsensical size. */
+bool attrd_stream_has_message(const attrd_stream *stream);
+
+/* Takes it, if it makes sense: the bytes stay until the next receive. */
+const uint8_t *attrd_stream_take(attrd_stream *stream, uint32_t *size);
+
+/* A message of that size can be written. */
+bool attrd_stream_has_room(const attrd_stream *stream, uint32_t size);
+
+/* Writes a message, for which there is room, behind those that wait. */
+wire_writer attrd_stream_begin(attrd_stream *stream);
+void attrd_stream_end(attrd_stream *stream, wire_writer *message, uint32_t sequence);
+
+/* Sends what attrd and the kernel take now, each message with one send. */
+int attrd_stream_flush(attrd_stream *stream, uint64_t now);
+
+/* What to wait for: ATTRD_READABLE, ATTRD_WRITABLE. */
+uint32_t attrd_stream_events(const attrd_stream *stream);
+
+#endif

@@ -1,0 +1,47 @@
+#!/bin/sh
+# build.sh [DIRECTORY [FLAG...]]: builds the stand-in attrd, the tools and the shim's tests. The default is what a lab
+# needs: artifacts/attrd/standin, attrc and owner, optimised. CC is the compiler, default gcc.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+native=$here/../../native
+out=${1:-$here/../../artifacts/attrd}
+[ $# = 0 ] || shift
+[ $# != 0 ] || set -- -O2
+cc=${CC:-gcc}
+mkdir -p "$out"
+
+compile() {
+    object=$1 source=$2
+    shift 2
+    "$cc" -std=c11 -Wall -Wextra -Werror "$@" -c "$source" -o "$out/$object.o"
+}
+
+# link PROGRAM OBJECT...
+link() {
+    program=$1
+    shift
+    for object; do
+        shift
+        set -- "$@" "$out/$object.o"
+    done
+    # shellcheck disable=SC2086 # flags
+    "$cc" $flags "$@" -o "$out/$program"
+}
+
+flags=$*
+for source in "$here"/*.c; do
+    name=$(basename "$source" .c)
+    [ "$name" = fuzz_shim ] || compile "$name" "$source" "$@"
+done
+for source in "$native"/attrd_*.c; do
+    compile "$(basename "$source" .c)" "$source" "$@"
+done
+compile seamed "$native/attrd_stream.c" -include "$here/seam.h" "$@"
+
+link standin standin routing misbehave wire
+link attrc attrc wire
+link replay_client replay_client recording wire
+link owner owner attrd_shim attrd_changes attrd_stream attrd_transfers
+for test in conversation hostile pieces portions publish times replay; do
+    link "test_$test" "test_$test" rig seam wire recording attrd_shim attrd_changes attrd_transfers seamed
+done

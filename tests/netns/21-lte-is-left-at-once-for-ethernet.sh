@@ -1,0 +1,14 @@
+#!/bin/sh
+# LTE is in use because there is nothing else; Ethernet comes: LTE is left at once.
+# takes 20 s
+. "$(dirname "$0")/lib.sh"
+
+lab_up
+unplug eth0
+unplug wlan0
+start_connmgr
+wait_for 12 "LTE is in use" in_use wwan0
+plug eth0
+wait_for 3 "eth0 comes: it is in use" in_use eth0
+wait_for 3 "eth0 comes: it is in use for IPv6" in_use6 eth0
+wait_for 3 "eth0 comes: it is confirmed" state eth0 ITFUP_SS

@@ -1,0 +1,110 @@
+#!/bin/sh
+# switch_route.sh takes the name of a link and nothing else, executes nothing of it, and confuses no name with another.
+# takes 10 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/40-switch-route.sh"
+
+bad_arguments() {
+    new_box
+    given_all
+    tables >"$LAB/before"
+    : >"$LAB/all-calls"
+    # shellcheck disable=SC2016
+    for name in '' eth1 eth0.1 eth ETH0 'eth0 wlan0' 'eth*' '*' lo br-apnet wlan0-1 -h --help '$(touch '"$LAB"'/done)' \
+        '`touch '"$LAB"'/done`' "eth0; touch $LAB/done" "eth0
+wlan0" ../eth0 'eth0:1' 0 -4; do
+        refused 64 "$name"
+        cat "$LAB/calls" >>"$LAB/all-calls"
+        check "$VARIANT: a message" [ -s "$LAB/said" ]
+    done
+    refused 64
+    refused 64 eth0 wlan0
+    same "nothing has changed" tables <"$LAB/before"
+    nothing "ip was not even asked" cat "$LAB/all-calls"
+    check "$VARIANT: nothing was executed" [ ! -e "$LAB/done" ]
+
+    echo "WAN_INTERFACE_0='eth0'" >"$ETC/netif_names"
+    refused 78 eth0
+    same "bad netif_names: it says where" said <<END
+$ETC/netif_names:1: the name 'eth0' is given to two interfaces
+END
+    nothing "bad netif_names: ip was not even asked" calls
+    same "bad netif_names: nothing has changed" tables <"$LAB/before"
+}
+
+# Names that are words of ip's language; and one that begins with another.
+odd_names() {
+    new_box "dev via metric"
+    ip -batch - <<'END'
+link add name eth0 netns box type veth peer name odd1 netns far
+link add name dev.1 netns box type veth peer name odd2 netns far
+END
+    ip -n far link set odd1 up
+    ip -n far link set odd2 up
+    cat >"$ETC/netif_names" <<'END'
+ETH_INTERFACE_0='dev'
+WIFISTA_INTERFACE_0='via'
+WAN_INTERFACE_0='metric'
+END
+    given <<'END'
+link set dev eth0 up
+link set dev dev.1 up
+address add 198.18.4.2/24 dev dev.1
+-4 route add default via 198.18.4.1 dev dev.1 metric 5
+-4 route add default via 198.18.1.1 dev dev metric 10
+-4 route add default via 198.18.2.1 dev via metric 20
+-4 route add default dev metric metric 50
+-6 route add default via fe80::1 dev dev metric 10
+-6 route add default via fe80::2 dev via metric 20
+-6 route add default dev metric metric 50
+END
+    for link in metric via dev metric dev; do switched "$link"; done
+    same "links called dev, via and metric" tables <<'END'
+default via 198.18.1.1 dev dev
+default via 198.18.4.1 dev dev.1 metric 5
+default via 198.18.2.1 dev via metric 20
+default dev metric scope link metric 50
+default via fe80::1 dev dev metric 1
+default via fe80::2 dev via metric 20
+default dev metric metric 50
+END
+    refused 64 eth0
+}
+
+# The default names are links only as long as the file says nothing else.
+a_name_within_a_name() {
+    new_box "eth0 eth0.1 eth"
+    cat >"$ETC/netif_names" <<'END'
+ETH_INTERFACE_0='eth0'
+WIFISTA_INTERFACE_0='eth0.1'
+WAN_INTERFACE_0='eth'
+END
+    given <<'END'
+-4 route add default via 198.18.1.1 dev eth0 metric 10
+-4 route add default via 198.18.2.1 dev eth0.1 metric 20
+-4 route add default dev eth metric 50
+END
+    for link in eth0.1 eth eth0 eth0.1; do switched "$link"; done
+    same "links called eth0, eth0.1 and eth" tables <<'END'
+default via 198.18.2.1 dev eth0.1
+default via 198.18.1.1 dev eth0 metric 10
+default dev eth scope link metric 50
+END
+}
+
+# Where it finds get_netif_names.
+started_from_anywhere() {
+    new_box
+    given_all
+    # shellcheck disable=SC2016
+    for how in 'cd "$1"; exec $2 switch_route.sh wlan0' 'cd "$1"; exec $2 ./switch_route.sh eth0' \
+        'cd /; exec $2 ."$1/switch_route.sh" wlan0'; do
+        STATUS=0
+        # shellcheck disable=SC2086
+        on box env PATH="$LAB/path:$PATH" CONNMGR_CONFIG_DIR="$ETC" CONNMGR_RUN_DIR="$RUN" \
+            sh -c "$how" sh "${SCRIPTS:-$REPO/scripts}" "$SHELL_CMD" >"$LAB/said" 2>&1 || STATUS=$?
+        check "$VARIANT: started by: $how" status_is 0
+    done
+}
+
+variants bad_arguments odd_names a_name_within_a_name started_from_anywhere

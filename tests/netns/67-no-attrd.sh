@@ -1,0 +1,12 @@
+#!/bin/sh
+# There is no attribute daemon: the connection is managed all the same. The original exited.
+# takes 5 s
+. "$(dirname "$0")/lib.sh"
+
+needs_option --attrd-socket
+lab_up
+ATTRD="--attrd-socket $LAB/no-such-socket"
+start_connmgr
+wait_for 5 "eth0 is in use and confirmed" settled
+unplug eth0
+wait_for 1 "wlan0 takes over" in_use wlan0

@@ -1,0 +1,16 @@
+#!/bin/sh
+# 100,000 packets a second for 5 s over the link in use: at most 4 wake-ups per tick and link, and nothing is missed.
+# takes 15 s
+. "$(dirname "$0")/lib.sh"
+
+begin
+woken() { awk '$1 == "voluntary_ctxt_switches:" { n += $2 } END { print n }' "/proc/$CONNMGR_PID"/task/*/status; }
+before=$(woken)
+on cloud "$LABTOOL" flood 198.18.1.2 9 100000 5 >"$LAB/flood"
+after=$(woken)
+# Three links, and at most four ticks.
+check "at most 4 wake-ups per tick and link" test $((after - before)) -le 48
+check "nobody moved" test "$(switches)" = 1
+on cloud "$LABTOOL" flood 198.18.1.2 9 100000 5 >"$LAB/flood" &
+unplug eth0
+wait_for 1 "a cable pulled in the flood: wlan0 takes over" in_use wlan0

@@ -1,0 +1,206 @@
+#!/bin/sh
+# bench.sh [quick]: measures, in the lab, what connmgr must reach, and prints it beside the limit. Exit status 0 if
+# every limit is kept. About six minutes; quick: fewer runs and shorter ones, two minutes. Wants the machine for itself.
+set -eu
+
+NETNS_DIR=$(cd "$(dirname "$0")" && pwd)
+
+# -- inside a sandbox: one measurement, its numbers one to a line ------------------------------------------------
+
+# switch_time CAUSE: milliseconds from the kernel's event CAUSE to its metric-0 default over wlan0.
+switch_time() {
+    awk -v cause="$1" '
+        !began && index($0, cause) { began = $1 }
+        began && index($0, "default4 wlan0 metric 0 new") { ended = 1; printf "%.2f\n", ($1 - began) / 1000; exit }
+        END { if (!ended) exit 1 }' "$LAB/events"
+}
+
+# measure_switch RUNS CAUSE CMD...: a new daemon each time, since failures count against a link.
+measure_switch() {
+    runs=$1 cause=$2
+    shift 2
+    while [ "$runs" -gt 0 ]; do
+        start_connmgr
+        poll 5 settled
+        on device "$LABTOOL" watch >"$LAB/events" &
+        watch=$!
+        poll 2 grep -q watching "$LAB/events"
+        "$@"
+        poll 5 in_use wlan0
+        poll 2 switch_time "$cause"
+        switch_time "$cause"
+        stop_connmgr
+        kill "$watch"
+        plug eth0
+        configure eth0
+        runs=$((runs - 1))
+    done
+}
+
+measure_silent_death() {
+    start_connmgr
+    poll 5 settled
+    sleep "$1" # deaths at different times after the last probe
+    upstream_dead eth0
+    began=$(now)
+    poll 40 in_use wlan0
+    echo "$(now) $began" | awk '{ printf "%.1f\n", ($1 - $2) / 100 }'
+}
+
+# measure_start RUNS: milliseconds from the start of the process to the line in the log.
+measure_start() {
+    runs=$1
+    while [ "$runs" -gt 0 ]; do
+        began=$(date +%s%N)
+        spawn_connmgr
+        until log_has monitoring; do connmgr_runs || exit 1; done
+        ended=$(date +%s%N)
+        echo $(((ended - began) / 100000)) | awk '{ print $1 / 10 }'
+        poll 5 in_use eth0
+        stop_connmgr
+        runs=$((runs - 1))
+    done
+}
+
+# The daemon's voluntary context switches, of all threads.
+woken() { awk '$1 == "voluntary_ctxt_switches:" { n += $2 } END { print n }' "/proc/$CONNMGR_PID"/task/*/status; }
+# Nanoseconds on a processor, of all threads.
+busy() { awk '{ n += $1 } END { printf "%.0f\n", n }' "/proc/$CONNMGR_PID"/task/*/schedstat; }
+resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$CONNMGR_PID/status"; }
+
+flood() { on cloud "$LABTOOL" flood 198.18.1.2 9 100000 "$1" >"$LAB/flood"; }
+
+# measure_cost SECONDS CMD...: wake-ups a second, per cent of a core, kB at first and growth, threads, while CMD runs
+# for that many seconds.
+measure_cost() {
+    seconds=$1
+    shift
+    poll 5 settled
+    sleep "$warm_up" # until everything has happened once
+    before=$(woken) busy=$(busy) resident=$(resident)
+    "$@"
+    echo "$(woken) $before $(busy) $busy $(resident) $resident $seconds" | awk '{
+        printf "%.2f\n%.3f\n%d\n%d\n", ($1 - $2) / $7, ($3 - $4) / $7 / 1e7, $5, $5 - $6 }'
+    find "/proc/$CONNMGR_PID/task" -mindepth 1 -maxdepth 1 | wc -l
+}
+
+if [ "${1:-}" = --measure ]; then
+    . "$NETNS_DIR/lib.sh"
+    lab_up
+    warm_up=20
+    what=$2
+    shift 2
+    case $what in
+        carrier-loss) measure_switch "$1" "link eth0 up no-carrier" unplug eth0 ;;
+        admin-down) measure_switch "$1" "link eth0 down" ip -n device link set eth0 down ;;
+        silent-death) measure_silent_death "$1" ;;
+        start-live) measure_start "$1" ;;
+        start-dead)
+            for link in eth0 wlan0 wwan0; do upstream_dead "$link"; done
+            measure_start "$1" ;;
+        flood)
+            start_connmgr
+            measure_cost "$1" flood "$1" ;;
+        idle)
+            start_connmgr
+            measure_cost "$1" sleep "$1" ;;
+        idle-without-probes)
+            start_connmgr --idle 3600
+            measure_cost "$1" sleep "$1" ;;
+    esac
+    exit
+fi
+
+# -- outside: the table --------------------------------------------------------------------------------------------
+
+case ${1:-} in
+    '') runs=20 starts=20 deaths="0 2 4 6 8 10 12 14" flood=10 idle=60 ;;
+    quick) runs=5 starts=5 deaths="0 7" flood=4 idle=20 ;;
+    *) echo "usage: bench.sh [quick]" >&2; exit 64 ;;
+esac
+
+work=$(mktemp -d /tmp/connmgr-bench.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+missed=0
+
+measure() { "$NETNS_DIR/sandbox.sh" sh "$NETNS_DIR/bench.sh" --measure "$@" 2>"$work/errors"; }
+
+spread() { # minimum, median, maximum of the numbers, one to a line
+    sort -n | awk '{ v[NR] = $1 } END { if (!NR) exit 1
+        m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; print v[1], m, v[NR] }'
+}
+
+# row WHAT LIMIT VALUE UNIT [DETAIL]: a limit may be missing.
+row() {
+    kept=
+    [ -z "$2" ] || echo "$3 $2" | awk '{ exit !($1 <= $2) }' || { kept='  MISSED' missed=1; }
+    printf '%-44s %8s %8s %-5s %s%s\n' "$1" "$2" "$3" "$4" "${5:-}" "$kept"
+}
+no_row() {
+    printf '%-44s could not be measured\n' "$1"
+    sed 's/^/    /' "$work/errors" "$work/numbers"
+    missed=1
+}
+
+# spread_row WHAT LIMIT median|maximum UNIT MEASURE...
+spread_row() {
+    what=$1 limit=$2 which=$3 unit=$4
+    shift 4
+    if measure "$@" >"$work/numbers" && numbers=$(spread <"$work/numbers"); then
+        # shellcheck disable=SC2086  # three words
+        set -- $numbers
+        if [ "$which" = median ]; then value=$2; else value=$3; fi
+        row "$what, $which" "$limit" "$value" "$unit" "$1 / $2 / $3"
+    else
+        no_row "$what"
+    fi
+}
+
+printf '%-44s %8s %8s %-5s %s\n' "" limit measured "" "minimum / median / maximum"
+spread_row "carrier loss -> route over the next" 6 median ms carrier-loss "$runs"
+spread_row "admin down -> route over the next" 6 median ms admin-down "$runs"
+spread_row "start -> monitoring" 100 maximum ms start-live "$starts"
+spread_row "start -> monitoring, dead upstream" 100 maximum ms start-dead "$starts"
+
+# These mostly wait, and may do so side by side.
+for delay in $deaths; do
+    "$NETNS_DIR/sandbox.sh" sh "$NETNS_DIR/bench.sh" --measure silent-death "$delay" >"$work/death.$delay" 2>&1 &
+done
+wait
+cat "$work"/death.* >"$work/numbers"
+if grep -qvE '^[0-9.]+$' "$work/numbers"; then
+    no_row "silent death -> switched"
+else
+    # shellcheck disable=SC2046  # three words
+    set -- $(spread <"$work/numbers")
+    row "silent death of an idle link -> switched" 21.5 "$3" s "$1 / $2 / $3"
+fi
+
+# cost NAME SECONDS: leaves $wakeups (a second), $cpu (per cent of a core), $resident, $growth (kB) and $threads.
+cost() {
+    measure "$@" >"$work/numbers" && {
+        read -r wakeups && read -r cpu && read -r resident && read -r growth && read -r threads
+    } <"$work/numbers"
+}
+
+if cost flood "$flood"; then
+    # Three links, and a tick every two seconds.
+    row "flood: wake-ups per tick and link" 4 "$(echo "$wakeups" | awk '{ printf "%.2f", $1 * 2 / 3 }')" ""
+    row "flood: processor" 1 "$cpu" %
+else
+    no_row "flood"
+fi
+if cost idle "$idle"; then
+    row "idle: wake-ups a second, with the probes" 1.2 "$wakeups" ""
+    row "idle: growth of memory" 0 "$growth" kB
+    row "resident memory" 7168 "$resident" kB
+    row "threads" "" "$threads" ""
+else
+    no_row "idle"
+fi
+if cost idle-without-probes "$idle"; then
+    row "idle: wake-ups a second, without probes" 0.55 "$wakeups" ""
+else
+    no_row "idle without probes"
+fi
+exit "$missed"

@@ -1,0 +1,141 @@
+#!/bin/sh
+# demo.sh: raises the lab, runs connmgr in it, pulls the plugs one after the other and tells the story as it happens.
+# Exit status 0 if everything went as told. Needs root; touches nothing outside its sandbox.
+set -eu
+
+NETNS_DIR=$(cd "$(dirname "$0")" && pwd)
+[ -n "${LAB_SANDBOX:-}" ] || exec "$NETNS_DIR/sandbox.sh" sh "$NETNS_DIR/demo.sh"
+. "$NETNS_DIR/lib.sh"
+
+if [ -t 1 ]; then
+    bold=$(printf '\033[1m') dim=$(printf '\033[2m') green=$(printf '\033[32m') red=$(printf '\033[31m') plain=$(printf '\033[0m')
+else
+    bold='' dim='' green='' red='' plain=''
+fi
+chapter=0
+seen=0
+
+routes() {
+    # The metric first, since the lowest one wins; none means 0.
+    ip -n device -4 route show default | awk -v label="$1" '
+        { metric = 0; gateway = "directly"; for (i = 1; i < NF; i++) {
+            if ($i == "metric") metric = $(i + 1); if ($i == "dev") dev = $(i + 1); if ($i == "via") gateway = "via " $(i + 1) }
+          printf "      %-8s metric %-3d %-6s %s%s\n", label, metric, dev, gateway, /linkdown/ ? "  (no carrier)" : ""; label = "" }
+        END { if (NR == 0) printf "      %-8s none\n", label }'
+}
+
+# What the daemon has said since last time, with the seconds since the chapter began.
+daemon_says() {
+    tail -n "+$((seen + 1))" "$LAB/connmgr.log" >"$LAB/new"
+    seen=$((seen + $(wc -l <"$LAB/new")))
+    elapsed=$(($(now) - began))
+    sed -nE '/^<[0-7]> ?(monitoring|using|switched|switching|[a-z0-9]+: ITF)/s/^<[0-7]> ?//p' "$LAB/new" |
+        while read -r line; do
+            clock=$(printf '%6d.%02d s' $((elapsed / 100)) $((elapsed % 100)))
+            printf '%s\n' "$line" | fold -s -w 67 | while read -r part; do
+                printf '%11s  %s%s%s\n' "$clock" "$dim" "$part" "$plain"
+                clock=
+            done
+        done
+}
+
+# The kernel's time from the first event of this chapter that matches CAUSE to the metric-0 default over LINK, in ms.
+switch_time() {
+    sed "1,${events}d" "$LAB/events" | awk -v cause="$1" -v effect="default4 $2 metric 0 new" '
+        !began && cause != "" && index($0, cause) { began = $1 }
+        began && !ended && index($0, effect) { ended = $1 }
+        END { if (ended) printf "%.1f ms after the kernel'"'"'s news", (ended - began) / 1000 }'
+}
+
+says_switched() { tail -n "+$((lines + 1))" "$LAB/connmgr.log" | grep -q "switched to $link"; }
+
+verdict() {
+    if [ "$1" = ok ]; then
+        printf '      %s✔ %s%s\n' "$green" "$2" "$plain"
+    else
+        printf '      %s✘ %s%s\n' "$red" "$2" "$plain"
+        LAB_FAILED=1
+    fi
+}
+
+# chapter LINK SECONDS CAUSE TITLE CMD...: does CMD; LINK has to be in use within SECONDS. CAUSE is the kernel's event
+# from which the switch is timed; where there is none, the clock on the wall is good enough.
+chapter() {
+    link=$1 seconds=$2 cause=$3 title=$4
+    shift 4
+    chapter=$((chapter + 1))
+    printf '\n%s %d  %s%s\n' "$bold" "$chapter" "$title" "$plain"
+    routes before
+    events=$(wc -l <"$LAB/events")
+    lines=$seen
+    began=$(now)
+    "$@"
+
+    until in_use "$link"; do
+        daemon_says
+        [ $(($(now) - began)) -lt $((seconds * 100)) ] || break
+        sleep 0.02
+    done
+    took=$(($(now) - began))
+    poll 1 says_switched || :
+    daemon_says
+    routes after
+
+    measured=$(switch_time "$cause" "$link")
+    [ -n "$measured" ] || measured=$(printf '%d.%02d s later' $((took / 100)) $((took % 100)))
+    if in_use "$link"; then verdict ok "$link is in use $measured"; else verdict bad "$link is not in use within $seconds s"; fi
+    ping_works
+}
+
+ping_works() {
+    if on device ping -c 1 -W 2 198.18.100.8 >"$LAB/last" 2>&1; then
+        verdict ok "the device reaches the cloud"
+    else
+        verdict bad "the device does not reach the cloud"
+    fi
+}
+
+settle() { poll "$1" state "$2" "$3" || verdict bad "$2 does not become $3 within $1 s"; }
+
+cat <<END
+$bold connmgr: three links, one way out$plain
+
+   device ─┬─ eth0   Ethernet ─── router ─┐
+           ├─ wlan0  Wi-Fi ────── router ─┼─── cloud: echo service, DNS, ping
+           └─ wwan0  LTE, paid ── router ─┘
+
+ All of it is made of namespaces of this machine's kernel, and none of it
+ touches the machine's own network. Indented in time: what the daemon says.
+END
+
+lab_up
+on device "$LABTOOL" watch >"$LAB/events" 2>&1 &
+poll 2 grep -q watching "$LAB/events"
+
+chapter eth0 3 "" "The daemon starts; all three links are up." start_connmgr
+settle 5 eth0 ITFUP_SS
+settle 5 wlan0 ITFUP_SS
+if lte_untouched; then verdict ok "LTE has not carried a byte"; else verdict bad "LTE was used"; fi
+
+chapter wlan0 22 "" "Ethernet dies silently: the carrier stays, but nothing comes back." upstream_dead eth0
+if lte_untouched; then verdict ok "LTE still has not carried a byte"; else verdict bad "LTE was used"; fi
+chapter wwan0 2 "link wlan0 up no-carrier" "Wi-Fi is lost as well: only LTE is left." unplug wlan0
+chapter eth0 15 "" "Ethernet's upstream lives again: LTE costs money, and is left at once." upstream_alive eth0
+plug wlan0
+settle 10 wlan0 ITFUP_SS
+LAB_LTE=$(bytes wwan0)
+chapter wlan0 2 "link eth0 up no-carrier" "Somebody pulls the Ethernet cable." unplug eth0
+chapter eth0 35 "" "The cable is back. After two failures Ethernet has to prove itself first." plug eth0
+chapter wlan0 2 "link eth0 down" "An administrator takes Ethernet down." ip -n device link set eth0 down
+if lte_untouched; then verdict ok "LTE has not carried a byte since it was left"; else verdict bad "LTE was used"; fi
+
+printf '\n%s %d  The end: the daemon is asked to stop.%s\n' "$bold" $((chapter + 1)) "$plain"
+if stop_connmgr; then verdict ok "it stopped with status 0"; else verdict bad "it stopped with status $?"; fi
+routes left
+
+if [ -z "$LAB_FAILED" ]; then
+    printf '\n%s Everything went as told.%s\n' "$bold$green" "$plain"
+else
+    printf '\n%s Not everything went as told. The log of the daemon:%s\n' "$bold$red" "$plain"
+    cat "$LAB/connmgr.log"
+fi

@@ -1,0 +1,22 @@
+// What the parts of labtool share. Every part is one subcommand: it gets its own arguments and returns an exit status.
+#ifndef LABTOOL_H
+#define LABTOOL_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int tunnel(int argc, char **argv);
+int echo(int argc, char **argv);
+int ask(int argc, char **argv);
+int flood(int argc, char **argv);
+int talk(int argc, char **argv);
+int watch(int argc, char **argv);
+
+// CLOCK_MONOTONIC, in microseconds.
+int64_t now_us(void);
+
+// Says what failed and why, and ends the process.
+_Noreturn void die(const char *what);
+
+#endif

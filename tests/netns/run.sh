@@ -1,0 +1,79 @@
+#!/bin/sh
+# run.sh [-j N] [PATTERN...]: runs the tests NN-*.sh whose names contain one of the patterns (default: all), N at a time
+# (default: 8, since they mostly wait), each in a sandbox of its own. Needs root.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+limit=300 # seconds for one test
+
+# Runs one test and prints its lines at once when it has ended, so that tests side by side do not mix.
+one() {
+    name=${1%.sh}
+    export LAB="$OUT/$name"
+    mkdir -p "$LAB"
+    read -r began _ </proc/uptime
+    "$here/sandbox.sh" timeout -s KILL "$limit" sh "$here/$1" >"$LAB/output" 2>&1 </dev/null &
+    trap 'kill -KILL $! 2>/dev/null; exit 1' INT TERM HUP
+    wait $! && status=0 || status=$?
+    read -r ended _ </proc/uptime
+
+    if [ "$status" = 137 ]; then
+        echo "not ok - killed: not done after $limit s" >>"$LAB/output"
+    elif ! grep -qE '^(ok|not ok|skip) - ' "$LAB/output"; then
+        echo "not ok - shows nothing: no check was made (exit status $status)" >>"$LAB/output"
+    elif [ "$status" != 0 ] && ! grep -q '^not ok - ' "$LAB/output"; then
+        echo "not ok - ended with status $status" >>"$LAB/output"
+    fi
+
+    {
+        echo "$began $ended" | awk -v n="$name" '{ printf "%s (%.1f s)\n", n, $2 - $1 }'
+        sed 's/^/    /' "$LAB/output"
+    } >"$LAB/report"
+    grep -E '^(ok|not ok|skip) - ' "$LAB/output" >"$OUT/$name.lines" || :
+    flock "$OUT/lock" cat "$LAB/report"
+    grep -q '^not ok - ' "$LAB/output" || rm -rf "$LAB"
+}
+
+if [ "${1:-}" = --one ]; then
+    one "$2"
+    exit 0
+fi
+
+jobs=8
+if [ "${1:-}" = -j ]; then
+    jobs=$2
+    shift 2
+fi
+case ${1:-} in -*) sed -n 's/^# //p' "$0" | sed 2q; exit 64 ;; esac
+
+# Says now, once, if there can be no sandbox here; also builds labtool before many want to.
+"$here/sandbox.sh" true
+
+OUT=$(mktemp -d /tmp/connmgr-netns.XXXXXX)
+export OUT
+
+# A test says "# takes N s"; the longest go first, so that none of them is left to run alone at the end.
+for test in "$here"/[0-9][0-9]-*.sh; do
+    name=${test##*/}
+    wanted=${1:+no}
+    for pattern; do
+        case $name in *"$pattern"*) wanted=yes ;; esac
+    done
+    [ "$wanted" = no ] || echo "$(sed -n 's/^# takes \([0-9]*\) s$/\1/p' "$test" | sed 1q | grep . || echo 10) $name"
+done | sort -rn -k 1,1 | cut -d ' ' -f 2 >"$OUT/tests"
+[ -s "$OUT/tests" ] || { echo "run.sh: no test has such a name" >&2; rm -rf "$OUT"; exit 64; }
+
+xargs -P "$jobs" -n 1 "$here/run.sh" --one <"$OUT/tests" || :
+
+passed=$(cat "$OUT"/*.lines | grep -c '^ok' || :)
+failed=$(cat "$OUT"/*.lines | grep -c '^not ok' || :)
+skipped=$(cat "$OUT"/*.lines | grep -c '^skip' || :)
+# A test of which nothing at all is known must not be taken for one that passed.
+while read -r test; do
+    [ -e "$OUT/${test%.sh}.lines" ] || { echo "$test: gave no result"; failed=$((failed + 1)); }
+done <"$OUT/tests"
+
+[ "$skipped" = 0 ] || echo "$skipped skipped"
+if [ "$failed" = 0 ]; then rm -rf "$OUT"; else echo "logs: $OUT"; fi
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
