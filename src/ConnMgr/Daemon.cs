@@ -38,6 +38,7 @@ internal sealed class Daemon : IDisposable
     private int _seenLosses;
     private bool _isMonitoring;
     private Link? _inUse;
+    private string _saidFailure = "";
     private (Link Link, TimeSpan DecidedAt, bool IsRepair)? _verifying;
 
     public Daemon(Options options, NetifNames names, Log log, TimeProvider time, TimeSpan startedAt)
@@ -189,7 +190,7 @@ internal sealed class Daemon : IDisposable
 
         string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
         string said = lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "";
-        _log.Warn($"switching to {link.Name} failed: switch_route.sh: {exit.Failure}{said}");
+        SayOnce($"switching to {link.Name} failed: switch_route.sh: {exit.Failure}{said}");
         EndSwitch(link, succeeded: false);
     }
 
@@ -208,15 +209,28 @@ internal sealed class Daemon : IDisposable
         }
         else if (link.State.IsUp() && !link.IsInterrupted)
         {
-            _log.Warn(
+            SayOnce(
                 $"switching to {link.Name} failed: switch_route.sh succeeded, but found "
                 + KernelFacts.RoutesInWords(_table, _pure));
         }
         EndSwitch(link, succeeded);
     }
 
+    /// <summary>A switch that fails is tried every tick; what is the same each time is said once.</summary>
+    private void SayOnce(string failure)
+    {
+        if (failure == _saidFailure)
+        {
+            _log.Debug(failure);
+            return;
+        }
+        _saidFailure = failure;
+        _log.Warn($"{failure}, retrying");
+    }
+
     private void EndSwitch(Link link, bool succeeded)
     {
+        _saidFailure = succeeded ? "" : _saidFailure;
         _guard.End(link, succeeded);
         _selector.EndSwitch(link, succeeded, Now());
     }

@@ -154,6 +154,10 @@ internal sealed class MonitoredLink : IDisposable
     private void SeeEvidence()
     {
         _hadEvidence = true;
+        if (_log.IsDebug && Frame.TryDescribe(_evidence!.LastEvidence, out string? packet, out _))
+        {
+            _log.Debug($"evidence on {Link.Name}: {packet}");
+        }
         Link.SeeEvidence(_clock());
     }
 

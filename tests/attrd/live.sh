@@ -36,7 +36,7 @@ start_owner() {
 
 # listen RANGE...: what a listener hears is in listener.log.
 start_listener() {
-    "$asan/attrc" -s "$socket" -n IPC.LISTENER listen "$@" >"$lab/listener.log" 2>&1 &
+    "$asan/attrc" -s "$socket" -n IPC.LISTENER listen "$@" >>"$lab/listener.log" 2>&1 &
     listener_pid=$!
     poll 5 grep -q ' listening$' "$lab/listener.log"
 }
@@ -192,16 +192,16 @@ open_refused() {
     recovers 10
 }
 
-sets_unanswered() { # HOW
+sets_unanswered() { # HOW VALUE
     forget
     tell "sets $1"
-    own 'publish 65059 31'
+    own "publish 65059 $2"
     owner_saw 10 'closed 65059 7' || return 1
     tell 'sets answer'
-    recovers 5 && attrd_saw 5 'set IPC.CONNMGR 65059 31'
+    recovers 5 && attrd_saw 5 "set IPC.CONNMGR 65059 $2"
 }
 
-sets_refused() { # HOW
+sets_refused() { # HOW VALUE
     forget
     tell "sets $1 5"
     own "publish 65059 $2" 'publish 65024 99'
@@ -214,10 +214,10 @@ sets_refused() { # HOW
 hangs() {
     forget
     tell hang
-    own 'publish 65059 32'
+    own 'publish 65059 33'
     owner_saw 10 'closed 65059 7' && owner_saw 10 'closed 0 2' || return 1 # silent; then an open that is not answered
     tell resume
-    recovers 10 && attrd_saw 5 'set IPC.CONNMGR 65059 32'
+    recovers 10 && attrd_saw 5 'set IPC.CONNMGR 65059 33'
 }
 
 burst() { # COUNT
@@ -280,6 +280,7 @@ storm() {
     forget
     tell "storm 65008 1000 200"
     attrd_saw 5 'answers 200 of 200' || return 1
+    forget
     before=$(resident)
     tell "storm 65008 $1 $2"
     attrd_saw $(($2 / 1000 + 20)) 'answers [0-9]+ of [0-9]+ values' || return 1
@@ -318,8 +319,8 @@ live_tests() {
     check "live: another of our name" another_of_our_name
     check "live: opens are not answered" open_unanswered
     check "live: opens are refused" open_refused
-    check "live: values are not answered" sets_unanswered silent
-    check "live: values are answered by half" sets_unanswered half
+    check "live: values are not answered" sets_unanswered silent 31
+    check "live: values are answered by half" sets_unanswered half 32
     check "live: it hangs" hangs
     check "live: it ends and starts anew" restart
     check "live: the owner ends when told to" stop "$owner_pid"

@@ -95,6 +95,8 @@ static void write_out(client *c)
 
 void give(client *c, const void *bytes, size_t size)
 {
+    if (c->fd < 0)
+        return; /* it was dropped by what came before */
     if (c->out_size + size > OUT_ROOM) {
         drop(c, "it does not read");
         return;

@@ -43,7 +43,7 @@ new_box() {
     fi
     ip netns del box 2>/dev/null || :
     ip netns del far 2>/dev/null || :
-    rm -rf "$RUN" "$LAB/hook" "$ETC/netif_names"
+    rm -rf "$RUN" "$LAB/hook" "$LAB/watched" "$ETC/netif_names"
     mkdir "$RUN"
     ip netns add box
     ip netns add far

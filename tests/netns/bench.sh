@@ -22,7 +22,7 @@ measure_switch() {
     while [ "$runs" -gt 0 ]; do
         start_connmgr
         poll 5 settled
-        on device "$LABTOOL" watch >"$LAB/events" &
+        nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" & # not "on": $! must be the watcher
         watch=$!
         poll 2 grep -q watching "$LAB/events"
         "$@"
@@ -31,6 +31,7 @@ measure_switch() {
         switch_time "$cause"
         stop_connmgr
         kill "$watch"
+        wait "$watch" 2>"$LAB/last" || :
         plug eth0
         configure eth0
         runs=$((runs - 1))
@@ -68,6 +69,7 @@ woken() { awk '$1 == "voluntary_ctxt_switches:" { n += $2 } END { print n }' "/p
 busy() { awk '{ n += $1 } END { printf "%.0f\n", n }' "/proc/$CONNMGR_PID"/task/*/schedstat; }
 resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$CONNMGR_PID/status"; }
 
+# shellcheck disable=SC2317  # measure_cost calls it
 flood() { on cloud "$LABTOOL" flood 198.18.1.2 9 100000 "$1" >"$LAB/flood"; }
 
 # measure_cost SECONDS CMD...: wake-ups a second, per cent of a core, kB at first and growth, threads, while CMD runs

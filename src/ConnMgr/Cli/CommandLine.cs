@@ -80,9 +80,9 @@ internal static class CommandLine
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0)
         {
-            foreach (ParseError error in parsed.Errors)
+            foreach (string message in parsed.Errors.Select(error => error.Message).Distinct())
             {
-                Console.Error.WriteLine($"connmgr: {error.Message}");
+                Console.Error.WriteLine($"connmgr: {message}");
             }
             Console.Error.WriteLine("connmgr: try 'connmgr --help'");
             exitCode = ExitCode.Usage;
@@ -168,8 +168,8 @@ internal static class CommandLine
     {
         foreach (Option option in root.Options)
         {
-            if (option.Arity.MaximumNumberOfValues <= 1 && result.GetResult(option) is { IdentifierTokenCount: > 1 }
-                && option != Verbose)
+            if (option.Arity is { MinimumNumberOfValues: 1, MaximumNumberOfValues: 1 }
+                && result.GetResult(option) is { IdentifierTokenCount: > 1 })
             {
                 result.AddError($"{option.Name} is given twice");
             }
