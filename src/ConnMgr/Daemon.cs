@@ -33,6 +33,7 @@ internal sealed class Daemon : IDisposable
     private readonly List<Link> _pure = [];
     private readonly Selector _selector;
     private readonly RouteGuard _guard = new();
+    private readonly AttributeReport? _attributes;
     private readonly TimeSpan _startedAt;
     private int _seenVersion = -1;
     private int _seenLosses;
@@ -61,6 +62,11 @@ internal sealed class Daemon : IDisposable
         AddLink(LinkKind.WiFi, names.WiFi, settings);
         AddLink(LinkKind.Wan, names.Wan, settings);
         _selector = new Selector(_pure, startedAt);
+        if (options.AttrdSocket is { } socket)
+        {
+            _attributes = new AttributeReport(
+                _loop, _timer, Now, log, options, socket, ScriptEnvironment(), _links);
+        }
     }
 
     /// <summary>Runs until a signal ends it.</summary>
@@ -101,6 +107,7 @@ internal sealed class Daemon : IDisposable
                 link.Refresh(_table, now);
             }
             _guard.AllowRetry();
+            _attributes?.Refresh(_table);
         }
         if (_routes.Losses != _seenLosses)
         {
@@ -116,6 +123,7 @@ internal sealed class Daemon : IDisposable
             next = Min(next, link.Link.NextDeadline);
         }
         Choose(now);
+        _attributes?.Update(_inUse);
         _decision.Set(Min(next, Min(_selector.NextDeadline, _guard.NextDeadline)));
         _timer.Arm();
     }
@@ -263,6 +271,7 @@ internal sealed class Daemon : IDisposable
         {
             _log.Debug($"uevent: {(uevent is null ? "lost" : $"{uevent.Action} {uevent.Interface}")}");
             _routes.Resync();
+            _attributes?.AskCapabilities();
         }
     }
 
@@ -288,6 +297,7 @@ internal sealed class Daemon : IDisposable
         {
             link.Dispose();
         }
+        _attributes?.Dispose();
         _routeLane.Dispose();
         _uevents.Dispose();
         _routes.Dispose();

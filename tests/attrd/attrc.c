@@ -151,11 +151,13 @@ static unsigned parse_ranges(char **texts, int count, uint32_t *ranges)
 
 int main(int argc, char **argv)
 {
-    const char *path = "/var/run/IPC.ATTRD", *name = "IPC.ATTRC";
+    const char *path = "/var/run/IPC.ATTRD";
+    char own_name[32], *name = own_name; /* of its own, since attrd closes the first of two of a name */
     uint32_t ranges[20];
     unsigned range_count = 0;
     long seconds = -1;
     parameter p[8];
+    snprintf(own_name, sizeof own_name, "IPC.ATTRC.%d", (int)getpid());
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (int option; (option = getopt(argc, argv, "s:n:t:")) != -1;) {
         if (option == 's')

@@ -3,8 +3,8 @@
 # from there, which go to artifacts/attrd/fuzz/, as does an input that fails; puts what they add into corpus/.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-native=$here/../../native
-out=$here/../../artifacts/attrd/fuzz
+native=${NATIVE:-$here/../../native}
+out=${OUT:-$here/../../artifacts/attrd/fuzz}
 fuzzer=$out/fuzz_shim
 
 build() {

@@ -36,7 +36,7 @@ start_owner() {
 
 # listen RANGE...: what a listener hears is in listener.log.
 start_listener() {
-    "$asan/attrc" -s "$socket" -n IPC.LISTENER listen "$@" >>"$lab/listener.log" 2>&1 &
+    "$asan/attrc" -s "$socket" listen "$@" >>"$lab/listener.log" 2>&1 &
     listener_pid=$!
     poll 5 grep -q ' listening$' "$lab/listener.log"
 }

@@ -68,7 +68,8 @@ static void malformed_messages_are_survived(void)
     survives("body length too large by one", with_body_length(good, 16), BAD_TLV);
     survives("body length zero", with_body_length(good, 0), BAD_TLV);
     survives("body length of 65535", with_body_length(good, 65535), BAD_TLV);
-    static const unsigned types[] = { 0x8000, 0x8fff, 0x9001, 0xa000, 0xb001, 0xc000, 0xd000, 0xe000, 0xf000, 0xffff };
+    static const unsigned types[] = { 0x8000, 0x8001, 0x8fff, 0x9001, 0xa000, 0xb001, 0xc000, 0xc001,
+                                      0xd000, 0xe000, 0xf000, 0xffff };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         survives("unknown type of the code", with_type(good, 2, types[i]), BAD_TLV);
         survives("unknown type of the attribute", with_type(good, 5, types[i]), BAD_TLV);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # switch_route.sh when something fails in the middle of it: it says so, loses no route, and its next run completes it.
-# takes 40 s
+# takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 

@@ -300,6 +300,7 @@ echo_mode() {
     echo "$1" >"$LAB/echo-mode.new"
     mv "$LAB/echo-mode.new" "$LAB/echo-mode"
     [ -z "${ECHO_PID:-}" ] || return 0
+    : >"$LAB/echo.log"
     nsenter --net=/run/netns/cloud "$LABTOOL" echo 80 "$LAB/echo-mode" >"$LAB/echo.log" 2>&1 &
     ECHO_PID=$!
     poll 2 grep -q listening "$LAB/echo.log"
@@ -339,7 +340,9 @@ start_connmgr() {
     poll 5 log_has '^<6> ?monitoring ' || { not_ok "connmgr does not start"; exit 1; }
 }
 spawn_connmgr() {
+    # Here, not only by the redirection below: nobody must take the old log for the new one.
     cat "$LAB/connmgr.log" >>"$LAB/connmgr.log.old" 2>/dev/null || :
+    : >"$LAB/connmgr.log"
     # Not "on": $! must be the daemon.
     # shellcheck disable=SC2086  # $ATTRD is an option, perhaps with its value
     nsenter --net=/run/netns/device "$(connmgr_path)" -d ${ATTRD:---no-attrd} \

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Net;
+using System.Text;
 using ConnMgr.Probe;
 using ConnMgr.Selection;
 
@@ -57,6 +58,13 @@ internal static class CommandLine
 
     private static readonly Option<bool> Verbose = new("--verbose", "-v") { Description = "log more" };
 
+    private static readonly Option<string> AttrdSocket = new("--attrd-socket")
+    {
+        Description = "the attribute daemon",
+        HelpName = "PATH",
+        DefaultValueFactory = _ => "/var/run/IPC.ATTRD",
+    };
+
     private static readonly Option<bool> NoAttrd = new("--no-attrd") { Description = "run without the attribute daemon" };
 
     /// <summary>
@@ -70,11 +78,14 @@ internal static class CommandLine
             + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
         {
             DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, Echo, Ping, NoPing, Resolvers, Idle,
-            WanProbeOption, NoAttrd, LogOption, Verbose,
+            WanProbeOption, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
         root.Directives.Clear();
         Idle.Validators.Add(result => Require(
             result, result.GetValueOrDefault<int>() is >= 2 and <= 3600, "--idle: 2 to 3600 seconds"));
+        AttrdSocket.Validators.Add(result => Require(
+            result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
+            "--attrd-socket: a path of 1 to 107 bytes"));
         root.Validators.Add(result => RejectRepeated(result, root));
 
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
@@ -106,6 +117,7 @@ internal static class CommandLine
             Resolvers = parsed.GetRequiredValue(Resolvers),
             Idle = TimeSpan.FromSeconds(parsed.GetValue(Idle)),
             WanProbe = Enum.Parse<WanProbe>(parsed.GetRequiredValue(WanProbeOption), ignoreCase: true),
+            AttrdSocket = parsed.GetValue(NoAttrd) ? null : parsed.GetRequiredValue(AttrdSocket),
             LogTarget = Enum.Parse<LogTarget>(parsed.GetRequiredValue(LogOption), ignoreCase: true),
             LogLevel = parsed.GetValue(Verbose) ? LogLevel.Debug : LogLevel.Info,
         };

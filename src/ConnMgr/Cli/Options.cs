@@ -30,6 +30,9 @@ internal sealed record Options
 
     public WanProbe WanProbe { get; init; }
 
+    /// <summary>The attribute daemon's; null: run without.</summary>
+    public string? AttrdSocket { get; init; }
+
     public LogTarget LogTarget { get; init; }
 
     public LogLevel LogLevel { get; init; }
