@@ -19,7 +19,9 @@ default via fe80::2 dev wlan0 metric 1
 default via fe80::1 dev eth0 metric 10
 default dev wwan0 metric 50
 END
+    check "$VARIANT: $1: nothing is left to be done" nothing_left
 }
+nothing_left() { [ ! -s "$RUN/unfinished.4" ] && [ ! -s "$RUN/unfinished.6" ]; }
 
 ip_fails() {
     for step in '"-4 route show"*' '"-4 route replace"*'; do
@@ -88,6 +90,26 @@ default via 198.18.1.9 dev eth0 metric 11
 default dev wwan0 scope link metric 50
 END
 }
+
+# Killed between two steps; and then it is the link without a route that is wanted.
+killed_and_turned_round() {
+    new_box
+    given_all
+    run_switch eth0
+    # shellcheck disable=SC2016
+    at '"-4 route replace"*' "$real"' "$@"; kill -KILL $PPID; exit'
+    run_switch wlan0
+    rm "$LAB/hook"
+    switched eth0 "killed, then back to the link that has lost its route"
+    same "killed, then back: as it was" tables <<'END'
+default via 198.18.1.1 dev eth0
+default via 198.18.2.1 dev wlan0 metric 20
+default dev wwan0 scope link metric 50
+default via fe80::1 dev eth0 metric 1
+default via fe80::2 dev wlan0 metric 20
+default dev wwan0 metric 50
+END
+}
 tables4() { tables | grep -v : | grep -v 'wwan0 metric'; }
 
 # Whoever started it has died: nobody reads what it says, and its session hangs up.
@@ -120,4 +142,4 @@ default dev wwan0 metric 50
 END
 }
 
-variants ip_fails killed killed_and_healed nobody_listens
+variants ip_fails killed killed_and_healed killed_and_turned_round nobody_listens

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Net;
 using System.Text;
 using ConnMgr.Probe;
@@ -47,6 +48,13 @@ internal static class CommandLine
         Description = "silence on a link before it is probed",
         HelpName = "SECONDS",
         DefaultValueFactory = _ => 16,
+        CustomParser = result =>
+        {
+            bool isValid = int.TryParse(
+                result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int seconds);
+            Require(result, isValid && seconds is >= 2 and <= 3600, "--idle: 2 to 3600 seconds");
+            return seconds;
+        },
     };
 
     private static readonly Option<string> WanProbeOption = OneOf(
@@ -81,17 +89,20 @@ internal static class CommandLine
             WanProbeOption, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
         root.Directives.Clear();
-        Idle.Validators.Add(result => Require(
-            result, result.GetValueOrDefault<int>() is >= 2 and <= 3600, "--idle: 2 to 3600 seconds"));
         AttrdSocket.Validators.Add(result => Require(
             result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
             "--attrd-socket: a path of 1 to 107 bytes"));
         root.Validators.Add(result => RejectRepeated(result, root));
 
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parsed.Errors.Count > 0)
+        List<string> errors = [.. parsed.Errors.Select(error => error.Message).Distinct()];
+        if (args is [['[', ..], ..])
         {
-            foreach (string message in parsed.Errors.Select(error => error.Message).Distinct())
+            errors.Add($"Unrecognized command or argument '{args[0]}'."); // the parser would take it for a directive
+        }
+        if (errors.Count > 0)
+        {
+            foreach (string message in errors)
             {
                 Console.Error.WriteLine($"connmgr: {message}");
             }
