@@ -20,18 +20,21 @@ internal static class KernelFacts
             FamilyOf(table, device.Ifindex, isIpv6: false), FamilyOf(table, device.Ifindex, isIpv6: true));
     }
 
-    /// <summary>The link that the kernel's routes lead over: by IPv4 if it has a way out, else by IPv6. Null if it is none of the links.</summary>
-    public static Link? InUse(LinkTable table, IReadOnlyList<Link> links)
+    /// <summary>
+    /// The link that the kernel's routes lead over, even if it is down by now: by IPv4 if there is a way out, else by
+    /// IPv6. Null if it is none of the links, or if none of them is up.
+    /// </summary>
+    public static Link? InUse(LinkTable table, List<Link> links)
     {
         DefaultRoute? front = table.InFront(isIpv6: false) ?? table.InFront(isIpv6: true);
+        Link? used = null;
+        bool isAnyUp = false;
         foreach (Link link in links)
         {
-            if (front is not null && link.Facts.Ifindex == front.Ifindex && link.State.IsUp())
-            {
-                return link;
-            }
+            isAnyUp |= link.State.IsUp();
+            used = front is not null && link.Facts.Ifindex == front.Ifindex ? link : used;
         }
-        return null;
+        return isAnyUp ? used : null;
     }
 
     /// <summary>
@@ -43,7 +46,7 @@ internal static class KernelFacts
         && (!link.Facts.Ipv6.IsConnected || IsInFront(table, link, isIpv6: true, metric: 1));
 
     /// <summary>The default route in front of each family, in words, e.g. `default via 198.18.1.1 dev eth0 metric 0`.</summary>
-    public static string RoutesInWords(LinkTable table, IReadOnlyList<Link> links)
+    public static string RoutesInWords(LinkTable table, List<Link> links)
     {
         string Words(DefaultRoute? route)
         {

@@ -95,8 +95,7 @@ mutant attrd_transfers.c 'piece->position == expected->position &&' ''
 mutant attrd_transfers.c 'piece->piece_size > 0 &&' ''
 mutant attrd_transfers.c 'piece->piece_size <= (uint32_t)(expected->size - expected->position)' '1'
 mutant attrd_transfers.c 'transfer->deadline = deadline;' ''
-mutant attrd_transfers.c 'if (piece->position != 0 ||' 'if ('
-mutant attrd_transfers.c '|| piece->piece_size > piece->size)' ')'
+mutant attrd_transfers.c 'if (piece->position != 0)' 'if (0)'
 mutant attrd_transfers.c '        if (++transfers->last_transaction == 0)' '        if (++transfers->last_transaction == 9)'
 mutant attrd_transfers.c 'if (now >= transfers->places[i].deadline)' 'if (now > transfers->places[i].deadline)'
 mutant attrd_transfers.c 'transfer->expected.transaction != 0 &&' ''
@@ -107,15 +106,15 @@ mutant attrd_stream.c '#define SEND_BUFFER 4160' '#define SEND_BUFFER 4156'
 mutant attrd_stream.c '    if (count == 0)' '    if (0)'
 mutant attrd_stream.c 'errno == EWOULDBLOCK || errno == EINTR ? STREAM_FINE : errno' 'errno == EWOULDBLOCK ? STREAM_FINE : errno'
 mutant attrd_stream.c 'stream->in_start = 0;' ''
-mutant attrd_stream.c '    if (there < WIRE_HEADER)' '    if (there < WIRE_HEADER - 2)'
+mutant attrd_stream.c '    if (there < WIRE_HEADER)' '    if (there < WIRE_HEADER - 3)'
 mutant attrd_stream.c 'size <= there &&' ''
-mutant attrd_stream.c '&& attrd_stream_has_room(stream, STREAM_ANSWER_ROOM));' ');'
+mutant attrd_stream.c '&& attrd_stream_has_room(stream, STREAM_FREE));' ');'
+mutant attrd_stream.c '&& attrd_stream_has_room(stream, STREAM_FREE));' '&& attrd_stream_has_room(stream, STREAM_FREE - 200));'
 mutant attrd_stream.c 'return wire_is_nonsense(size) ||' 'return'
-mutant attrd_stream.c 'unread <= 0 ||' ''
 mutant attrd_stream.c 'if (size > LONGEST_AFTER_EPOLLOUT)' 'if (0)'
 mutant attrd_stream.c 'stream->retry = now + RETRY_NS;' ''
 mutant attrd_stream.c '    stream->retry = UINT64_MAX;
-' ''
+    while' '    while'
 mutant attrd_stream.c 'if (stream->out_rest == 0 && !attrd_can_take' 'if (!attrd_can_take'
 mutant attrd_stream.c 'stream->out_rest > 0 ? stream->out_rest : wire_size(bytes)' 'wire_size(bytes)'
 mutant attrd_stream.c 'stream->out_rest > 0 ? stream->out_rest : wire_size(bytes)' 'stream->out_end - stream->out_start'
@@ -124,7 +123,7 @@ mutant attrd_stream.c 'if (count < 0 && errno == EINTR)' 'if (0)'
 mutant attrd_stream.c 'stream->in_end - stream->in_start < sizeof stream->in)' '1)'
 mutant attrd_stream.c 'if (stream->out_start < stream->out_end && stream->retry == UINT64_MAX)' 'if (stream->out_start < stream->out_end)'
 mutant attrd_stream.c 'if (stream->out_start < stream->out_end && stream->retry == UINT64_MAX)' 'if (0)'
-mutant attrd_stream.h '    uint8_t out[2 * (STREAM_REQUEST_ROOM + STREAM_ANSWER_ROOM)];' '    uint8_t out[STREAM_ANSWER_ROOM];'
+mutant attrd_stream.h '    uint8_t out[2 * STREAM_FREE];' '    uint8_t out[STREAM_FREE - 1];'
 
 mutant attrd_shim.c '#define OPEN_TIMEOUT (1000 * MS)' '#define OPEN_TIMEOUT (1001 * MS)'
 mutant attrd_shim.c '#define SET_TIMEOUT (5000 * MS)' '#define SET_TIMEOUT (4999 * MS)'
@@ -151,7 +150,7 @@ mutant attrd_shim.c 'else if (handle->under_way != NULL && handle->now >=' 'else
 mutant attrd_shim.c '    attrd_transfers_expire(&handle->transfers, handle->now);' ''
 mutant attrd_shim.c 'if (handle->state != ATTRD_STATE_OPEN || handle->under_way != NULL ||' 'if (handle->state != ATTRD_STATE_OPEN ||'
 mutant attrd_shim.c 'if (handle->state != ATTRD_STATE_OPEN || handle->under_way' 'if (handle->under_way'
-mutant attrd_shim.c 'has_room(&handle->stream, STREAM_REQUEST_ROOM + STREAM_ANSWER_ROOM)' 'has_room(&handle->stream, 512)'
+mutant attrd_shim.c 'has_room(&handle->stream, STREAM_REQUEST_MAX)' 'has_room(&handle->stream, 0)'
 mutant attrd_shim.c '    if (++handle->last_operation == 0)' '    if (++handle->last_operation == 8)'
 mutant attrd_shim.c '    handle->set_began = handle->now;' ''
 mutant attrd_shim.c '        handle->under_way->was_sent = false;' ''
@@ -175,11 +174,10 @@ mutant attrd_shim.c 'strlen(path) >= sizeof address.sun_path' 'strlen(path) > si
 mutant attrd_shim.c 'strlen(name) > ATTRD_MAX_NAME' 'strlen(name) >= ATTRD_MAX_NAME'
 mutant attrd_shim.c 'range_count > ATTRD_MAX_RANGES ||' 'range_count >= ATTRD_MAX_RANGES ||'
 mutant attrd_shim.c '        if (handle->now >= handle->deadline)' '        if (1)'
-mutant attrd_shim.c '    if (handle->state != ATTRD_STATE_WAITING)
-        lose_if' '    lose_if'
-mutant attrd_shim.c '        lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));
-    send_change' '        ;
-    send_change'
+mutant attrd_shim.c '    lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));
+    send_change(handle);' '    send_change(handle);'
+mutant attrd_shim.c '    lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));
+    send_change(handle);' '    lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));'
 mutant attrd_shim.c '        expire(handle);
     if' '        ;
     if'
@@ -193,7 +191,7 @@ mutant attrd_shim.c 'length > ATTRD_MAX_PUBLISHED_SIZE ||' 'length > ATTRD_MAX_P
 mutant attrd_shim.c 'length > ATTRD_MAX_SENT ||' 'length > ATTRD_MAX_SENT + 1 ||'
 mutant attrd_shim.c 'handle->state == ATTRD_STATE_WAITING || token' 'token'
 mutant attrd_shim.c '|| token >> 32 != handle->generation)' ')'
-mutant attrd_shim.c '(has_value ? (uint32_t)length : 0) + 64)' '0)'
+mutant attrd_shim.c '(has_value ? (uint32_t)length : 0) + ROOM_AROUND_VALUE)' '0)'
 mutant attrd_shim.c 'bool has_value = id != 0 && status == ATTRD_STATUS_OK;' 'bool has_value = status == ATTRD_STATUS_OK;'
 
 echo "$passed passed, $failed failed"

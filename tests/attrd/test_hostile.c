@@ -85,6 +85,7 @@ static void malformed_messages_are_survived(void)
     survives("a set whose blob goes over the end", with_type(set, 27, 2), BAD_TLV);
     survives("a malformed answer", with_body_length(make(5, "12", OK, 1u), 3), -1);
     survives("an empty answer", make(5, ""), -1);
+    survives("a malformed request without id", with_body_length(make(REQUEST, "142", OP_GET, 65008u, 1u), 3), -1);
     survives("malformed and unsolicited", with_body_length(make(0, "112", OP_SET_REPLY, OK, 1u), 3), -1);
     rig_stop();
 }

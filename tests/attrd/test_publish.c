@@ -19,6 +19,7 @@ static void one_value_is_under_way_at_a_time(void)
     rig_run();
     CHECK(rig_is_silent());
     rig_give(make(0, "112", OP_SET_REPLY, OK, 2u)); /* nor does another's reply */
+    rig_give(make(0, "112", OP_GET_REPLY, OK, 1u)); /* nor something else */
     rig_run();
     CHECK(rig_is_silent());
     rig_give(make(0, "112", OP_SET_REPLY, OK, 1u));

@@ -14,7 +14,7 @@ sh -c : & first=$!
 sleep 60 # what this test is about
 sh -c : & second=$!
 after=$(woken)
-wait
+wait "$first" "$second"
 check "at most 1.2 wake-ups a second" test $((after - before)) -le 72
 check "at most 7 MB" test "$(resident)" -le 7168
 check "it starts no processes" test $((second - first)) -le 10

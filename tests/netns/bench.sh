@@ -160,6 +160,8 @@ spread_row() {
     fi
 }
 
+read -r load _ </proc/loadavg
+[ "${load%.*}" -lt 1 ] || echo "This machine is busy (load $load): the times will be longer than they need be."
 printf '%-44s %8s %8s %-5s %s\n' "" limit measured "" "minimum / median / maximum"
 spread_row "carrier loss -> route over the next" 6 median ms carrier-loss "$runs"
 spread_row "admin down -> route over the next" 6 median ms admin-down "$runs"
