@@ -1,0 +1,141 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Text;
+
+namespace ConnMgr.Dns;
+
+/// <summary>
+/// A domain name of any bytes, in wire format and lower case, in place: it can be a key of a table and needs
+/// no allocation. The default value is the root.
+/// </summary>
+internal struct DnsName : IEquatable<DnsName>
+{
+    /// <summary>Length bytes and the root included (RFC 1035 section 2.3.4).</summary>
+    public const int MaxWireLength = 255;
+
+    private const int MaxTextLength = 253; // what 255 bytes of wire format leave for text without a final dot
+    private const int MaxLabelLength = 63;
+
+    private Buffer _wire;
+    private byte _length; // without the root's zero byte, which the buffer has anyway
+
+    /// <summary>The name in wire format, lower case, 1 to 255 bytes.</summary>
+    [UnscopedRef]
+    public readonly ReadOnlySpan<byte> Wire => ((ReadOnlySpan<byte>)_wire)[..(_length + 1)];
+
+    /// <summary>
+    /// Reads a host name (RFC 952, RFC 1123 section 2.1): letters, digits, hyphens inside labels, and
+    /// underscores, which real services use and resolvers accept. A final dot is dropped. A last label of
+    /// digits only is an address, or part of one, and no name.
+    /// </summary>
+    public static bool TryParse(ReadOnlySpan<char> text, out DnsName name)
+    {
+        name = default;
+        text = text.EndsWith('.') ? text[..^1] : text;
+        if (text.IsEmpty || text.Length > MaxTextLength)
+        {
+            return false;
+        }
+        DnsName parsed = default;
+        bool isNumber = false;
+        foreach (Range range in text.Split('.'))
+        {
+            ReadOnlySpan<char> label = text[range];
+            if (!IsHostLabel(label))
+            {
+                return false;
+            }
+            isNumber = !label.ContainsAnyExceptInRange('0', '9');
+            parsed.Append(label);
+        }
+        if (isNumber)
+        {
+            return false;
+        }
+        name = parsed;
+        return true;
+    }
+
+    /// <summary>Reads a name of a message.</summary>
+    public static bool TryRead(ref DnsReader reader, out DnsName name)
+    {
+        name = default;
+        if (!reader.TryReadName(name._wire, out int length))
+        {
+            name = default;
+            return false;
+        }
+        name._length = (byte)(length - 1);
+        return true;
+    }
+
+    /// <summary>Only ASCII has case in a name (RFC 4343).</summary>
+    public static byte ToLower(byte letter) =>
+        (uint)(letter - 'A') <= 'Z' - 'A' ? (byte)(letter | 0x20) : letter;
+
+    public readonly bool Equals(DnsName other) => Wire.SequenceEqual(other.Wire);
+
+    public override readonly bool Equals(object? obj) => obj is DnsName other && Equals(other);
+
+    public override readonly int GetHashCode()
+    {
+        HashCode hash = default;
+        hash.AddBytes(Wire);
+        return hash.ToHashCode();
+    }
+
+    /// <summary>
+    /// Without the final dot; what could harm a log is escaped as RFC 1035 section 5.1 does: \DDD.
+    /// </summary>
+    public override readonly string ToString()
+    {
+        StringBuilder text = new();
+        ReadOnlySpan<byte> rest = Wire;
+        while (rest[0] != 0)
+        {
+            if (text.Length > 0)
+            {
+                text.Append('.');
+            }
+            foreach (byte letter in rest.Slice(1, rest[0]))
+            {
+                _ = IsPlain((char)letter) ? text.Append((char)letter) : text.Append($"\\{letter:D3}");
+            }
+            rest = rest[(1 + rest[0])..];
+        }
+        return text.Length > 0 ? text.ToString() : ".";
+    }
+
+    private static bool IsHostLabel(ReadOnlySpan<char> label)
+    {
+        if (label.IsEmpty || label.Length > MaxLabelLength || label[0] == '-' || label[^1] == '-')
+        {
+            return false;
+        }
+        foreach (char letter in label)
+        {
+            if (!IsPlain(letter))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static bool IsPlain(char letter) => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_';
+
+    private void Append(ReadOnlySpan<char> label)
+    {
+        _wire[_length++] = (byte)label.Length;
+        foreach (char letter in label)
+        {
+            _wire[_length++] = ToLower((byte)letter);
+        }
+    }
+
+    [InlineArray(MaxWireLength)]
+    private struct Buffer
+    {
+        private byte _first;
+    }
+}
