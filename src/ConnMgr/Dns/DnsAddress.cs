@@ -1,0 +1,38 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Runtime.CompilerServices;
+
+namespace ConnMgr.Dns;
+
+/// <summary>An address that a name has, in place.</summary>
+internal readonly struct DnsAddress
+{
+    private readonly Buffer _bytes;
+    private readonly byte _size;
+
+    /// <param name="bytes">4 or 16 bytes in network order.</param>
+    /// <param name="ttl">In seconds.</param>
+    public DnsAddress(scoped ReadOnlySpan<byte> bytes, uint ttl)
+    {
+        bytes.CopyTo(_bytes);
+        _size = (byte)bytes.Length;
+        Ttl = ttl;
+    }
+
+    /// <summary>4 or 16 bytes in network order.</summary>
+    [UnscopedRef]
+    public ReadOnlySpan<byte> Bytes => ((ReadOnlySpan<byte>)_bytes)[.._size];
+
+    /// <summary>
+    /// How long it holds, in seconds, 0 to 2^31-1: the least of its record and of the CNAMEs that led to it.
+    /// </summary>
+    public uint Ttl { get; }
+
+    public IPAddress ToIPAddress() => new(Bytes);
+
+    [InlineArray(16)]
+    private struct Buffer
+    {
+        private byte _first;
+    }
+}

@@ -1,0 +1,69 @@
+using System.Buffers.Binary;
+
+namespace ConnMgr.Dns;
+
+/// <summary>What is asked: the addresses, usually, of a name; always in class IN.</summary>
+/// <param name="Name">Whose.</param>
+/// <param name="Type">QTYPE, see <see cref="DnsType"/>.</param>
+internal readonly record struct DnsQuestion(DnsName Name, ushort Type)
+{
+    public const ushort ClassIn = 1;
+
+    /// <summary>Of a query without EDNS.</summary>
+    public const int MaxQuerySize = DnsReader.HeaderSize + DnsName.MaxWireLength + 4;
+
+    /// <summary>
+    /// Writes a query that asks for recursion. It has no EDNS: an answer of 512 bytes holds more addresses
+    /// than anybody needs, is never fragmented, and no old forwarder stumbles over it.
+    /// </summary>
+    /// <param name="query">At least <see cref="MaxQuerySize"/> bytes.</param>
+    /// <param name="id">To be unpredictable.</param>
+    /// <returns>The size of the query in bytes.</returns>
+    public int WriteQuery(Span<byte> query, ushort id)
+    {
+        ReadOnlySpan<byte> name = Name.Wire;
+        int end = DnsReader.HeaderSize + name.Length;
+        query[..DnsReader.HeaderSize].Clear();
+        BinaryPrimitives.WriteUInt16BigEndian(query, id);
+        BinaryPrimitives.WriteUInt16BigEndian(query[2..], DnsFlags.RecursionDesired);
+        BinaryPrimitives.WriteUInt16BigEndian(query[4..], 1); // QDCOUNT
+        name.CopyTo(query[DnsReader.HeaderSize..]);
+        BinaryPrimitives.WriteUInt16BigEndian(query[end..], Type);
+        BinaryPrimitives.WriteUInt16BigEndian(query[(end + 2)..], ClassIn);
+        return end + 4;
+    }
+
+    /// <summary>
+    /// Reads a query: a message that is no response, of opcode 0, with one question of class IN. What follows
+    /// the question (EDNS, usually) is not looked at.
+    /// </summary>
+    public static bool TryReadQuery(ReadOnlySpan<byte> query, out ushort id, out DnsQuestion question)
+    {
+        question = default;
+        DnsReader reader = new(query);
+        if (!DnsHeader.TryRead(ref reader, out DnsHeader header) || header.IsResponse || header.Opcode != 0
+            || header.QuestionCount != 1
+            || !DnsName.TryRead(ref reader, out DnsName name) || !reader.TryReadUInt16(out ushort type)
+            || !reader.TryReadUInt16(out ushort dnsClass) || dnsClass != ClassIn)
+        {
+            id = 0;
+            return false;
+        }
+        id = header.Id;
+        question = new DnsQuestion(name, type);
+        return true;
+    }
+}
+
+/// <summary>
+/// Types of records and questions that mean something here (RFC 1035 section 3.2, RFC 3596).
+/// </summary>
+internal static class DnsType
+{
+    public const ushort A = 1;
+    public const ushort Cname = 5;
+    public const ushort Aaaa = 28;
+
+    /// <summary>QTYPE `*`: whatever there is.</summary>
+    public const ushort Any = 255;
+}

@@ -1,0 +1,60 @@
+namespace ConnMgr.Dns;
+
+/// <summary>One resource record of a message (RFC 1035 section 4.1.3), as far as its owner matters.</summary>
+internal readonly ref struct DnsRecord
+{
+    private readonly DnsReader _dataReader;
+
+    private DnsRecord(bool isOfName, ushort type, uint ttl, DnsReader dataReader, ReadOnlySpan<byte> data)
+    {
+        IsOfName = isOfName;
+        Type = type;
+        Ttl = ttl;
+        Data = data;
+        _dataReader = dataReader;
+    }
+
+    /// <summary>Its owner is the name that was looked for, and its class is IN.</summary>
+    public bool IsOfName { get; }
+
+    public ushort Type { get; }
+
+    /// <summary>In seconds, 0 to 2^31-1; anything above means 0 (RFC 2181 section 8).</summary>
+    public uint Ttl { get; }
+
+    /// <summary>RDATA, of any length and content.</summary>
+    public ReadOnlySpan<byte> Data { get; }
+
+    /// <summary>Reads the next record. False: malformed.</summary>
+    /// <param name="reader">At the record; behind it afterwards.</param>
+    /// <param name="name">Whose records are looked for, in wire format and lower case.</param>
+    /// <param name="record">The record.</param>
+    public static bool TryRead(ref DnsReader reader, scoped ReadOnlySpan<byte> name, out DnsRecord record)
+    {
+        record = default;
+        if (!reader.TryMatchName(name, out bool isOfName) || !reader.TryReadUInt16(out ushort type)
+            || !reader.TryReadUInt16(out ushort dnsClass) || !reader.TryReadUInt32(out uint ttl)
+            || !reader.TryReadUInt16(out ushort length))
+        {
+            return false;
+        }
+        DnsReader dataReader = reader;
+        if (!reader.TryReadBytes(length, out ReadOnlySpan<byte> data))
+        {
+            return false;
+        }
+        record = new DnsRecord(
+            isOfName && dnsClass == DnsQuestion.ClassIn, type, ttl <= int.MaxValue ? ttl : 0,
+            dataReader, data);
+        return true;
+    }
+
+    /// <summary>Reads the RDATA of a CNAME: a name, possibly compressed, and nothing after it.</summary>
+    /// <param name="wire">Receives it; at least <see cref="DnsName.MaxWireLength"/> bytes.</param>
+    /// <param name="length">Its length in bytes.</param>
+    public bool TryReadTarget(scoped Span<byte> wire, out int length)
+    {
+        DnsReader reader = _dataReader;
+        return reader.TryReadName(wire, out length) && reader.Position == _dataReader.Position + Data.Length;
+    }
+}
