@@ -1,0 +1,136 @@
+using System.Net;
+using ConnMgr.Selection;
+
+namespace ConnMgr.Probe;
+
+/// <summary>
+/// Finds the name servers in the text of resolv.conf files. Only the first 64 KiB of a text count and the
+/// first 8 servers; lines that mean nothing are skipped, loopback servers too: a probe asks over its link.
+/// </summary>
+internal static class ResolvConf
+{
+    private const int MaxLength = 65536; // characters
+    private const int MaxServers = 8;
+    private const string SectionStart = "# Interface ";
+
+    /// <summary>
+    /// The servers of one link in resolv.conf.auto, where netifd writes a line `# Interface NAME` before
+    /// those of each network. NAME is the network's, not the device's (netifd, interface-ip.c). Which network
+    /// a device has is known to netifd alone, so a section counts if it has the device's name or the
+    /// conventional one of its kind (ethnet, stanet, modemnet), also as the companions that protocols of
+    /// modems and DHCPv6 add: NAME_4, NAME_6, NAME6.
+    /// </summary>
+    /// <param name="text">The file.</param>
+    /// <param name="kind">Of the link.</param>
+    /// <param name="device">Its device.</param>
+    public static List<IPAddress> OfInterface(string text, LinkKind kind, string device)
+    {
+        string network = kind switch
+        {
+            LinkKind.Ethernet => "ethnet",
+            LinkKind.WiFi => "stanet",
+            _ => "modemnet",
+        };
+        List<IPAddress> servers = [];
+        bool isOurs = false;
+        foreach (ReadOnlySpan<char> line in Bounded(text).EnumerateLines())
+        {
+            if (line.StartsWith(SectionStart, StringComparison.Ordinal))
+            {
+                ReadOnlySpan<char> name = line[SectionStart.Length..].Trim();
+                isOurs = IsOrExtends(name, device) || IsOrExtends(name, network);
+            }
+            else if (isOurs && TryReadServer(line, device, out IPAddress server))
+            {
+                Add(servers, server);
+            }
+        }
+        return servers;
+    }
+
+    /// <summary>
+    /// The servers of resolv.conf that are not on this host, and, if one is (a stub such as
+    /// systemd-resolved's 127.0.0.53), those that it asks.
+    /// </summary>
+    /// <param name="text">The file.</param>
+    /// <param name="behindStub">Gives the text of the stub's own file; called only if there is a
+    /// stub.</param>
+    /// <param name="device">Servers whose scope is another device are skipped.</param>
+    public static List<IPAddress> Remote(string text, Func<string> behindStub, string device)
+    {
+        List<IPAddress> servers = [];
+        if (AddAll(servers, text, device))
+        {
+            _ = AddAll(servers, behindStub(), device);
+        }
+        return servers;
+    }
+
+    /// <summary>Adds the servers of a text. True if there is one on this host.</summary>
+    private static bool AddAll(List<IPAddress> servers, string text, string device)
+    {
+        bool hasStub = false;
+        foreach (ReadOnlySpan<char> line in Bounded(text).EnumerateLines())
+        {
+            if (TryReadServer(line, device, out IPAddress server))
+            {
+                hasStub |= IsLocal(server);
+                Add(servers, server);
+            }
+        }
+        return hasStub;
+    }
+
+    private static void Add(List<IPAddress> servers, IPAddress server)
+    {
+        if (servers.Count < MaxServers && !IsLocal(server) && !servers.Contains(server))
+        {
+            servers.Add(server);
+        }
+    }
+
+    /// <summary>Loopback; the unspecified address means this host, too (resolv.conf(5)).</summary>
+    private static bool IsLocal(IPAddress server)
+    {
+        IPAddress plain = server.IsIPv4MappedToIPv6 ? server.MapToIPv4() : server;
+        return IPAddress.IsLoopback(plain) || plain.Equals(IPAddress.Any) || plain.Equals(IPAddress.IPv6Any);
+    }
+
+    /// <summary>Up to the last whole line that is within the bound.</summary>
+    private static ReadOnlySpan<char> Bounded(string text)
+    {
+        ReadOnlySpan<char> start = text.AsSpan(0, Math.Min(text.Length, MaxLength));
+        return start.Length < text.Length ? start[..Math.Max(0, start.LastIndexOf('\n'))] : start;
+    }
+
+    private static bool IsOrExtends(ReadOnlySpan<char> name, string network) =>
+        name.StartsWith(network, StringComparison.Ordinal)
+        && name[network.Length..] is "" or "_4" or "_6" or "6";
+
+    /// <summary>Reads `nameserver ADDRESS[%DEVICE]`. What follows the address is a comment.</summary>
+    private static bool TryReadServer(ReadOnlySpan<char> line, string device, out IPAddress server)
+    {
+        const string Keyword = "nameserver";
+        server = IPAddress.None;
+        ReadOnlySpan<char> trimmed = line.Trim();
+        if (!trimmed.StartsWith(Keyword, StringComparison.Ordinal) || trimmed.Length == Keyword.Length
+            || trimmed[Keyword.Length] is not (' ' or '\t'))
+        {
+            return false;
+        }
+        ReadOnlySpan<char> address = trimmed[Keyword.Length..].TrimStart();
+        int end = address.IndexOfAny(' ', '\t');
+        address = end < 0 ? address : address[..end];
+
+        int scope = address.IndexOf('%');
+        if (scope >= 0)
+        {
+            if (!address[(scope + 1)..].SequenceEqual(device))
+            {
+                return false;
+            }
+            address = address[..scope]; // the socket is bound to the device
+        }
+        return LiteralAddress.TryParse(address, out server);
+    }
+}
