@@ -245,7 +245,7 @@ static void publish_and_answer(const attrd_event *event)
 /* Whatever little is free: the room for an answer is, when it is asked for, even if a value is published before. */
 static void publishing_leaves_room_for_answers(void)
 {
-    for (int32_t waiting = 0; waiting <= ATTRD_MAX_SENT; waiting += 1) {
+    for (int32_t waiting = 0; waiting <= ATTRD_MAX_SENT; waiting++) {
         rig_open();
         for (unsigned id = 1; id <= 3; id++)
             rig_give(get(id, 65008, id));
@@ -279,7 +279,7 @@ static void publishing_waits_for_room(void)
         seam.send_room = 0;
         CHECK(attrd_answer(r.shim, r.seen[0].event.token, 0, value, ATTRD_MAX_SENT) == ATTRD_OK);
         CHECK(attrd_answer(r.shim, r.seen[1].event.token, 0, value, late) == ATTRD_OK);
-        attrd_answer(r.shim, r.seen[2].event.token, 0, value, 300);
+        CHECK(attrd_answer(r.shim, r.seen[2].event.token, 0, value, 400) == ATTRD_OK);
         CHECK(attrd_publish(r.shim, 65024, longest, sizeof longest, r.now) == ATTRD_OK);
         rig_run();
         seam.send_room = UINT32_MAX;
