@@ -46,7 +46,7 @@ _Static_assert(sizeof(attrd_event) == 32, "the same on every architecture");
 _Static_assert(sizeof(attrd_watch) == 24, "the same on every architecture");
 _Static_assert(ATTRD_MAX_SENT == WIRE_PIECE_MAX, "one message holds what the header promises");
 _Static_assert(ATTRD_MAX_SENT + ROOM_AROUND_VALUE <= WIRE_MESSAGE_MAX, "an answer fits what is kept free");
-_Static_assert(ATTRD_MAX_PUBLISHED_SIZE + ROOM_AROUND_VALUE <= STREAM_REQUEST_MAX, "so does a published value");
+_Static_assert(ATTRD_MAX_PUBLISHED_SIZE + ROOM_AROUND_VALUE <= STREAM_REQUEST_MAX, "and a published value");
 
 static void tell_time(attrd_handle *handle, uint64_t now)
 {

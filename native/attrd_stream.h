@@ -10,7 +10,7 @@
 
 #include "attrd_wire.h"
 
-/* What is free when a message is taken: enough for the longest answer, and for a request of ours before it. */
+/* Free when a message is taken: enough for the longest answer, and for a request of ours before it. */
 #define STREAM_REQUEST_MAX 128u
 #define STREAM_FREE (WIRE_MESSAGE_MAX + STREAM_REQUEST_MAX)
 

@@ -3,12 +3,12 @@
  *
  *     attrc [-s SOCKET] [-n NAME] [-t SECONDS] get ID          prints `get ID STATUS VALUE`
  *     attrc ...                               set ID VALUE     prints `set ID STATUS`
- *     attrc ...                               listen RANGE...  prints `listening`, then `notify ID VALUE` each time
+ *     attrc ...                               listen RANGE...  prints `listening`, then `notify ID VALUE`s
  *
- * VALUE is in hexadecimal, a RANGE is ID or FIRST-LAST. Every line begins with the time in microseconds of the
- * monotonic clock. -t is how long to wait for an answer (default 6), or to listen (default: for ever).
- * Exit status: 0 if the status was 0 (listen: the time is over), 1 if not, 64 bad usage, 69 no attrd, or it went away,
- * 75 no answer in time.
+ * VALUE is in hexadecimal, a RANGE is ID or FIRST-LAST. Every line begins with the time in microseconds of
+ * the monotonic clock. -t is how long to wait for an answer (default 6), or to listen (default: for ever).
+ * Exit status: 0 if the status was 0 (listen: the time is over), 1 if not, 64 bad usage, 69 no attrd, or it
+ * went away, 75 no answer in time.
  */
 #define _GNU_SOURCE
 #include <poll.h>

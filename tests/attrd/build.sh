@@ -1,6 +1,7 @@
 #!/bin/sh
-# build.sh [DIRECTORY [FLAG...]]: builds the stand-in attrd, the tools and the shim's tests. The default is what a lab
-# needs: artifacts/attrd/standin, attrc and owner, optimised. CC is the compiler, default gcc; NATIVE where the shim is.
+# build.sh [DIRECTORY [FLAG...]]: builds the stand-in attrd, the tools and the shim's tests. The default is
+# what a lab needs: artifacts/attrd/standin, attrc and owner, optimised. CC is the compiler, default gcc;
+# NATIVE where the shim is.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 native=${NATIVE:-$here/../../native}
@@ -15,13 +16,15 @@ flags=$*
 [ "$(cat "$out/flags" 2>/dev/null)" = "$cc $flags" ] || rm -f "$out"/*.o
 echo "$cc $flags" >"$out/flags"
 
-# compile DIRECTORIES OBJECT SOURCE FLAG...: unless the object is newer than all the sources and headers there.
+# compile DIRECTORIES OBJECT SOURCE FLAG...: unless the object is newer than all the sources and headers
+# there.
 compile() {
     directories=$1 object=$2 source=$3
     shift 3
+    object=$out/$object.o
     # shellcheck disable=SC2086 # a list
-    [ ! -e "$out/$object.o" ] || [ -n "$(find $directories -name '*.[ch]' -newer "$out/$object.o")" ] || return 0
-    "$cc" -std=c11 -Wall -Wextra -Werror "$@" -c "$source" -o "$out/$object.o"
+    [ ! -e "$object" ] || [ -n "$(find $directories -name '*.[ch]' -newer "$object")" ] || return 0
+    "$cc" -std=c11 -Wall -Wextra -Werror "$@" -c "$source" -o "$object"
 }
 
 # link PROGRAM OBJECT...

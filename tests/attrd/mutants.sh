@@ -1,6 +1,7 @@
 #!/bin/sh
-# mutants.sh [PATTERN]: do the tests notice? Changes the shim in one place at a time, as a mistake would, and expects a
-# unit test or a kept input of the fuzzer to fail. Takes some minutes. Ends with `N passed, N failed`.
+# mutants.sh [PATTERN]: do the tests notice? Changes the shim in one place at a time, as a mistake would, and
+# expects a unit test or a kept input of the fuzzer to fail. Takes some minutes. Ends with `N passed, N
+# failed`.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d /tmp/connmgr-mutants.XXXXXX)

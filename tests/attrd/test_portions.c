@@ -86,7 +86,7 @@ static void any_portions_make_the_same_conversation(void)
             }
 }
 
-/* Takes the answers that the shim has sent, which must be the expected ones in turn; what is cut stays for later. */
+/* Takes the answers that the shim has sent, which must be the expected ones; what is cut stays for later. */
 static uint32_t take_answers(uint32_t expected)
 {
     parameter p[8];
@@ -153,8 +153,8 @@ static void attrd_never_has_more_unread_than_it_reads_at_once(void)
         CHECK(r.watch.events == ATTRD_READABLE && r.watch.deadline_ns == ATTRD_NO_DEADLINE);
         rig_stop();
 
-        /* One more, and it waits: for EPOLLOUT, which tells of 2,080 or less, or with a size beside which that is
-         * too much, for a moment. */
+        /* One more, and it waits: for EPOLLOUT, which tells of 2,080 or less; or, with a size beside which
+         * that is too much, for a moment. */
         CHECK(!is_sent(sizes[i], most + 1));
         if (sizes[i] <= 2016) {
             CHECK(r.watch.events == (ATTRD_READABLE | ATTRD_WRITABLE));
@@ -242,7 +242,7 @@ static void publish_and_answer(const attrd_event *event)
     answer_at_once(event);
 }
 
-/* Whatever little is free: the room for an answer is, when it is asked for, even if a value is published before. */
+/* However little is free: the next answer has room, even if a value is published before. */
 static void publishing_leaves_room_for_answers(void)
 {
     for (int32_t waiting = 0; waiting <= ATTRD_MAX_SENT; waiting++) {
@@ -271,7 +271,7 @@ static void publishing_waits_for_room(void)
 {
     for (int32_t late = ATTRD_MAX_SENT - 200; late <= ATTRD_MAX_SENT; late++) {
         uint8_t longest[ATTRD_MAX_PUBLISHED_SIZE] = { 1 };
-        uint32_t sequence, operation;
+        uint32_t sequence = 0, operation;
         rig_open();
         for (unsigned id = 1; id <= 3; id++)
             rig_give(get(id, 65008, id));
@@ -296,8 +296,10 @@ int main(void)
     rig_test("any portions make the same conversation", any_portions_make_the_same_conversation);
     rig_test("gets that come faster than answers go are all answered",
              gets_that_come_faster_than_answers_go_are_all_answered);
-    rig_test("attrd never has more unread than it reads at once", attrd_never_has_more_unread_than_it_reads_at_once);
-    rig_test("the rest of a message goes out whatever is unread", the_rest_of_a_message_goes_out_whatever_is_unread);
+    rig_test("attrd never has more unread than it reads at once",
+             attrd_never_has_more_unread_than_it_reads_at_once);
+    rig_test("the rest of a message goes out whatever is unread",
+             the_rest_of_a_message_goes_out_whatever_is_unread);
     rig_test("messages that waited go out one by one", messages_that_waited_go_out_one_by_one);
     rig_test("an answer given late may have to wait", an_answer_given_late_may_have_to_wait);
     rig_test("publishing leaves room for answers", publishing_leaves_room_for_answers);

@@ -33,6 +33,7 @@ ip_fails() {
         refused 1 wlan0
         check "$VARIANT: $step: it says so" grep -q "^switch_route.sh: IPv4: cannot" "$LAB/said"
         same "$step: nothing has changed" tables <"$LAB/before"
+        check "$VARIANT: $step: nothing is left to be done" nothing_left
         as_wanted "$step"
     done
     for step in '"-4 route add"*' '"-4 route del"*' '"-6 route show"*' '"-6 route replace"*' '"-6 route add"*' \
@@ -47,6 +48,19 @@ ip_fails() {
         as_wanted "$step"
     done
 }
+
+# What cannot be put back stays in front.
+putting_aside_fails() {
+    new_box
+    given_all
+    run_switch eth0
+    ip -n box -6 route del default dev wlan0
+    tables | grep : >"$LAB/before"
+    at '"-6 route add"*' 'echo "no such luck" >&2; exit 2'
+    refused 1 wlan0
+    same "what cannot be put back stays in front" ipv6 <"$LAB/before"
+}
+ipv6() { tables | grep :; }
 in_front() { [ "$(tables | head -n 1)" = "default via 198.18.2.1 dev $1" ]; }
 
 # As its caller does after the deadline: in the last moment before a step, and in the first after it.
@@ -142,4 +156,4 @@ default dev wwan0 metric 50
 END
 }
 
-variants ip_fails killed killed_and_healed killed_and_turned_round nobody_listens
+variants ip_fails putting_aside_fails killed killed_and_healed killed_and_turned_round nobody_listens
