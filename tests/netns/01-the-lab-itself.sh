@@ -41,6 +41,9 @@ upstream_dead eth0 unreachable
 says_unreachable() { on device ping -c 1 -W 1 -I eth0 "$1" | grep -qi unreachable; }
 check "dead upstream, unreachable: IPv4" says_unreachable 198.18.100.8
 check "dead upstream, unreachable: IPv6" says_unreachable 2001:db8:100::8
+upstream_dead eth0 beyond
+check "dead upstream, unreachable from beyond: IPv4" says_unreachable 198.18.100.8
+check "dead upstream, unreachable from beyond: IPv6" says_unreachable 2001:db8:100::8
 upstream_alive eth0
 check "upstream alive again" asked eth0 198.18.100.10 echo
 

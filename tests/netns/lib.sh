@@ -269,11 +269,16 @@ rule() {
     on "$lab_router" ip6tables -w "$@"
 }
 
-# upstream_dead LINK [drop|reset|unreachable]: nothing behind the link's router is reached any more; the carrier stays.
-# The router says nothing, answers TCP with resets, or everything with ICMP errors.
+# upstream_dead LINK [drop|reset|unreachable|beyond]: nothing behind the link's router is reached any more; the carrier
+# stays. The router says nothing, answers TCP with resets, or everything with ICMP errors; or somebody behind it does.
 upstream_dead() {
-    rule "$1" -F FORWARD
+    upstream_alive "$1"
     case ${2:-drop} in
+        beyond)
+            lab_side=${1%0}
+            on cloud iptables -w -A INPUT -i "$lab_side" -j REJECT --reject-with icmp-host-unreachable
+            on cloud ip6tables -w -A INPUT -i "$lab_side" -j REJECT --reject-with icmp6-addr-unreachable
+            return ;;
         reset) rule "$1" -A FORWARD -i lan -p tcp -j REJECT --reject-with tcp-reset ;;
         unreachable)
             on "$(router_of "$1")" iptables -w -A FORWARD -i lan -j REJECT --reject-with icmp-host-unreachable
@@ -281,7 +286,11 @@ upstream_dead() {
     esac
     rule "$1" -A FORWARD -j DROP
 }
-upstream_alive() { rule "$1" -F FORWARD; }
+upstream_alive() {
+    rule "$1" -F FORWARD
+    on cloud iptables -w -F INPUT
+    on cloud ip6tables -w -F INPUT
+}
 
 # dns_dead LINK: ended by upstream_alive, too.
 dns_dead() {
@@ -293,7 +302,7 @@ dns_dead() {
 echo_mode() {
     if [ "$1" = refuse ]; then
         kill "$ECHO_PID"
-        wait "$ECHO_PID" || :
+        wait "$ECHO_PID" 2>"$LAB/last" || :
         ECHO_PID=
         return
     fi
@@ -403,7 +412,7 @@ state() {
 }
 
 # probes LINK: how many have ended.
-probes() { grep -cE "^<[0-7]> ?probe of $1: " "$LAB/connmgr.log" || :; }
+probes() { grep -E "^<[0-7]> ?probe of $1: " "$LAB/connmgr.log" | grep -cvE ': (started|cancelled)' || :; }
 
 # How often it has decided.
 switches() { grep -cE '^<[0-7]> ?using ' "$LAB/connmgr.log" || :; }
