@@ -45,7 +45,7 @@ internal struct DnsName : IEquatable<DnsName>
             {
                 return false;
             }
-            isNumber = !label.ContainsAnyExceptInRange('0', '9');
+            isNumber = IsNumber(label);
             parsed.Append(label);
         }
         if (isNumber)
@@ -115,6 +115,19 @@ internal struct DnsName : IEquatable<DnsName>
         foreach (char letter in label)
         {
             if (!IsPlain(letter))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    // Not ContainsAnyExceptInRange: in code that is not optimised it allocates (.NET 10.0).
+    private static bool IsNumber(ReadOnlySpan<char> label)
+    {
+        foreach (char letter in label)
+        {
+            if (!char.IsAsciiDigit(letter))
             {
                 return false;
             }

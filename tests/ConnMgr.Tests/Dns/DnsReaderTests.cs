@@ -16,6 +16,7 @@ public class DnsReaderTests
     [InlineData("ffff", null)]
     [InlineData("01 61 c00c", null)] // to the label before it: for ever a.a.a
     [InlineData("01 61 c00d", null)]
+    [InlineData("03 00 61 62 c00d", null)] // into the label before it, where a root seems to be
     [InlineData("40 61 00", null)] // reserved label types
     [InlineData("80 61 00", null)]
     [InlineData("3f 61", null)]
@@ -35,6 +36,13 @@ public class DnsReaderTests
         Assert.Equal("a.b.c 23", ReadName(message, 19));
         Assert.Equal("a.b.c 25", ReadName(message, 23));
     }
+
+    [Theory]
+    [InlineData("c00c", "a 17")]
+    [InlineData("400c", null)]
+    [InlineData("800c", null)]
+    public void A_reserved_label_type_is_no_pointer(string name, string? expected) =>
+        Assert.Equal(expected, ReadName([.. new byte[12], 1, (byte)'a', 0, .. GoldenMessages.Hex(name)], 15));
 
     [Theory]
     [InlineData(32, true)]

@@ -34,6 +34,13 @@ public class DnsReplyTests
         "Truncated", ReplyText.Of(GoldenMessages.Truncated[..^1]));
 
     [Fact]
+    public void A_truncated_answer_with_a_wrong_length_gives_nothing() => Assert.Equal(
+        "Truncated",
+        ReplyText.Of(MessageBuilder.Reply(2, flags: 0x8380)
+            .Address("echo.afero.io", "198.51.100.1")
+            .Record("echo.afero.io", MessageBuilder.A, 60, [198, 51, 100]).ToArray()));
+
+    [Fact]
     public void A_query_is_no_answer() => Assert.Equal(
         "NotAnAnswer: NotAResponse", ReplyText.Of(GoldenMessages.EdnsQuery));
 

@@ -83,6 +83,7 @@ public class IcmpTests
             Assert.Null(Judge(Reply6[..length], isIpv6: true));
         }
         Assert.Null(Judge([.. Reply4, 0]));
+        Assert.Null(Judge([0x44, .. Reply4[1..16], .. Reply4[20..]])); // an IP header of 16 bytes
         Assert.Null(Judge([.. Reply6, 0], isIpv6: true));
     }
 
