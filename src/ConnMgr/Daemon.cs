@@ -32,6 +32,7 @@ internal sealed class Daemon : IDisposable
     private readonly List<MonitoredLink> _links = [];
     private readonly List<Link> _pure = [];
     private readonly Selector _selector;
+    private readonly Crosscheck _crosscheck;
     private readonly RouteGuard _guard = new();
     private readonly AttributeReport? _attributes;
     private readonly TimeSpan _startedAt;
@@ -62,6 +63,7 @@ internal sealed class Daemon : IDisposable
         AddLink(LinkKind.WiFi, names.WiFi, settings);
         AddLink(LinkKind.Wan, names.Wan, settings);
         _selector = new Selector(_pure, startedAt);
+        _crosscheck = new Crosscheck(_pure);
         if (options.AttrdSocket is { } socket)
         {
             _attributes = new AttributeReport(
@@ -120,9 +122,13 @@ internal sealed class Daemon : IDisposable
         {
             link.Link.Advance(now);
             link.CarryOut(_table, now);
-            next = Min(next, link.Link.NextDeadline);
         }
         Choose(now);
+        foreach (MonitoredLink link in _links)
+        {
+            link.CarryOut(_table, now);
+            next = Min(next, link.Link.NextDeadline);
+        }
         _attributes?.Update(_inUse);
         _decision.Set(Min(next, Min(_selector.NextDeadline, _guard.NextDeadline)));
         _timer.Arm();
@@ -157,12 +163,13 @@ internal sealed class Daemon : IDisposable
             ReportInUse();
         }
 
-        bool isGoodLinkInUse = _inUse is { } used && Selector.ClassOf(used) == LinkClass.A;
+        LinkClass inUse = _inUse is { } used ? Selector.ClassOf(used) : LinkClass.None;
         bool isNothingLeft = _pure.TrueForAll(link => Selector.ClassOf(link) > LinkClass.C);
         foreach (Link link in _pure)
         {
-            link.SetSurroundings(new Surroundings(link == _inUse, isGoodLinkInUse, isNothingLeft));
+            link.SetSurroundings(new Surroundings(link == _inUse, inUse, isNothingLeft));
         }
+        _crosscheck.Update(_selector.Choice, _inUse, now);
     }
 
     private void Switch(TimeSpan now)

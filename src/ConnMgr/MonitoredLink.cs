@@ -16,8 +16,6 @@ internal sealed class MonitoredLink : IDisposable
 {
     private const int FileLimit = 65536;
 
-    private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(3);
-
     private readonly Loop _loop;
     private readonly Func<TimeSpan> _clock;
     private readonly Log _log;
@@ -132,7 +130,7 @@ internal sealed class MonitoredLink : IDisposable
                     _log.Debug($"probe of {Link.Name}: started, since it {effect.Reason}");
                     _hadEvidence = false;
                     _evidence?.Mute(); // what the probe itself brings in is no evidence
-                    StartProbe(table, now);
+                    StartProbe(table, effect.IsEarly, now);
                     break;
                 case LinkEffectKind.CancelProbe:
                     _log.Debug($"probe of {Link.Name}: cancelled, since it {effect.Reason}");
@@ -143,10 +141,10 @@ internal sealed class MonitoredLink : IDisposable
         Link.ClearEffects();
     }
 
-    private void StartProbe(LinkTable table, TimeSpan now)
+    private void StartProbe(LinkTable table, bool isEarly, TimeSpan now)
     {
         bool isIpv6 = !Link.Facts.Ipv4.IsConnected;
-        _prober.Start(isIpv6, NameServers(table), ProbeLimit, now);
+        _prober.Start(isIpv6, NameServers(table), isEarly, now);
     }
 
     private void EndProbe(ProbeResult result)

@@ -17,6 +17,8 @@ internal sealed class ProbeRunner
     private const int MaxTargets = 8;
     private const int MaxRemembered = 8;
 
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan EarlyLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan BetweenTargets = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan BetweenAttempts = TimeSpan.FromMilliseconds(750);
     private static readonly TimeSpan BeforePing = TimeSpan.FromSeconds(1);
@@ -61,18 +63,18 @@ internal sealed class ProbeRunner
         _nextStep = timer.Add(() => Step(_clock()));
     }
 
-    /// <summary>Starts a probe, which ends within <paramref name="limit"/>. One that runs is cancelled.</summary>
+    /// <summary>Starts a probe, which ends within 3 s. One that runs is cancelled.</summary>
     /// <param name="isIpv6">The family that the link is judged by.</param>
     /// <param name="nameServers">Whom to ask, in order.</param>
-    /// <param name="limit">The longest that it may take.</param>
+    /// <param name="isEarly">It ends within 2 s, and pings from the start.</param>
     /// <param name="now">The time.</param>
-    public void Start(bool isIpv6, IReadOnlyList<IPAddress> nameServers, TimeSpan limit, TimeSpan now)
+    public void Start(bool isIpv6, IReadOnlyList<IPAddress> nameServers, bool isEarly, TimeSpan now)
     {
         Cancel();
         _isIpv6 = isIpv6;
         _startedAt = now;
-        _endsAt = now + limit;
-        _nextPing = now + BeforePing;
+        _endsAt = now + (isEarly ? EarlyLimit : Limit);
+        _nextPing = isEarly ? now : now + BeforePing;
         _memoryAt = now + BeforeMemory;
         _pingAnswered = null;
         _echoFailure = "timed out";

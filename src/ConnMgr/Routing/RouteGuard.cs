@@ -74,6 +74,7 @@ internal sealed class RouteGuard
         {
             _isRunning = false;
             _hasFailed = !succeeded;
+            _mayRetry = false; // what happened meanwhile was no news
         }
     }
 

@@ -1,26 +1,5 @@
 namespace ConnMgr.Selection;
 
-/// <summary>What a <see cref="Link"/> wants done.</summary>
-internal enum LinkEffectKind
-{
-    StateChanged,
-    StartProbe,
-    CancelProbe,
-}
-
-/// <summary>One thing that a <see cref="Link"/> wants done, and why.</summary>
-/// <param name="Kind">What.</param>
-/// <param name="Reason">Why, in words.</param>
-/// <param name="From">The state before, if it changed.</param>
-/// <param name="To">The state after.</param>
-internal readonly record struct LinkEffect(LinkEffectKind Kind, string Reason, LinkState From, LinkState To);
-
-/// <summary>What a link needs to know of the others.</summary>
-/// <param name="IsInUse">This link is in use.</param>
-/// <param name="IsGoodLinkInUse">A link of class A, this or another, is in use.</param>
-/// <param name="IsNothingLeft">No link is of class A, B or C.</param>
-internal readonly record struct Surroundings(bool IsInUse, bool IsGoodLinkInUse, bool IsNothingLeft);
-
 /// <summary>
 /// The state machine of one link: takes facts, ticks, evidence and probe results with the time, and says what is to
 /// be done. It does no I/O and reads no clock.
@@ -30,32 +9,19 @@ internal readonly record struct Surroundings(bool IsInUse, bool IsGoodLinkInUse,
 /// state becomes Down when it no longer runs, and NoWayOut when it was without address or way out for 1 s. The rest
 /// is decided by probes.
 /// </remarks>
-internal sealed class Link
+internal sealed partial class Link
 {
     public static readonly TimeSpan TickPeriod = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan EvidenceProbeGap = TimeSpan.FromSeconds(4);
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan UrgentRetry = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan ProofLifetime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan MeteredPardon = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan HoldProbeGap = TimeSpan.FromSeconds(5);
 
-    private readonly TimeSpan _idleLimit;
-    private readonly WanProbe _wanProbe;
     private readonly List<LinkEffect> _effects = [];
     private LinkFacts _facts;
-    private Surroundings _surroundings;
+    private Surroundings _surroundings = new(IsInUse: false, LinkClass.None, IsNothingLeft: false);
     private FamilyFacts _judged;
     private TimeSpan? _interruptedSince;
     private bool _wasProbeInterrupted;
-    private TimeSpan _idle;
-    private TimeSpan _retry = FirstRetry;
-    private TimeSpan _evidenceProbeAt = TimeSpan.MinValue;
-    private TimeSpan _probeEndedAt = TimeSpan.MinValue;
-    private ProbeOutcome? _lastOutcome;
 
     /// <param name="kind">Which of the links it is.</param>
     /// <param name="name">Its interface name.</param>
@@ -65,7 +31,7 @@ internal sealed class Link
     {
         Kind = kind;
         Name = name;
-        _idleLimit = idleLimit;
+        _schedule = new ProbeSchedule(idleLimit);
         _wanProbe = wanProbe;
     }
 
@@ -93,19 +59,11 @@ internal sealed class Link
     /// <summary>It has come up at least once.</summary>
     public bool HasBeenUp { get; private set; }
 
-    public bool IsProbing { get; private set; }
-
-    /// <summary>When the running probe, or else the last one, started.</summary>
-    public TimeSpan ProbeStartedAt { get; private set; } = TimeSpan.MinValue;
-
-    /// <summary>True once a probe has ended since the link came up.</summary>
-    public bool HasBeenProbed { get; private set; }
-
     /// <summary>Up, but for less than a second without address or way out: no switch to it is to be tried.</summary>
     public bool IsInterrupted => _interruptedSince is not null;
 
     /// <summary>When <see cref="Advance"/> is to be called; <see cref="TimeSpan.MaxValue"/> is never.</summary>
-    public TimeSpan NextDeadline => _interruptedSince is { } since ? since + Grace : TimeSpan.MaxValue;
+    public TimeSpan NextDeadline => _interruptedSince is { } since ? since + Grace : _suspicion.DueAt;
 
     /// <summary>What is to be done since the last <see cref="ClearEffects"/>.</summary>
     public IReadOnlyList<LinkEffect> Effects => _effects;
@@ -156,16 +114,34 @@ internal sealed class Link
     /// <summary>Does what has become due by time alone.</summary>
     public void Advance(TimeSpan now)
     {
-        if (now >= NextDeadline)
+        if (now < NextDeadline)
+        {
+            return;
+        }
+        if (IsInterrupted)
         {
             Fall(LinkState.NoWayOut, HasAddress ? "lost its way out" : "lost its address", now);
+        }
+        else if (MayBeSuspected)
+        {
+            _suspicion.BeginProbe(now);
+            StartProbe("sent something and heard nothing for 2 s", now, isEarly: true);
+            IsUnderSuspicion = true;
+        }
+        else
+        {
+            _suspicion.Clear();
         }
     }
 
     /// <summary>Takes the end of a tick: whether the link gave evidence in it.</summary>
     public void Tick(bool hadEvidence, TimeSpan now)
     {
-        _idle = hadEvidence || IsProbing ? TimeSpan.Zero : _idle + TickPeriod;
+        _schedule.Tick(isSilent: !hadEvidence && !IsProbing);
+        if (hadEvidence)
+        {
+            _suspicion.SeeEvidence();
+        }
         if (IsProbing || IsInterrupted || !State.IsUp())
         {
             return;
@@ -175,91 +151,19 @@ internal sealed class Link
         {
             Enter(LinkState.Confirmed, "is trusted again after 5 minutes", now);
         }
-        else if (MayProbe && DueReason(now) is { } reason)
+        else if (MayProbe && _schedule.DueReason(State, _surroundings, IsServingHold(now), now) is { } reason)
         {
             StartProbe(reason, now);
         }
     }
 
-    /// <summary>Takes the first evidence of a tick. It never confirms; on a link that is not confirmed it starts a probe.</summary>
-    public void SeeEvidence(TimeSpan now)
-    {
-        bool useless = _lastOutcome is ProbeOutcome.PingOnly or ProbeOutcome.WrongContent;
-        if (State is LinkState.Unconfirmed or LinkState.Failed && MayProbe && !IsProbing && !IsInterrupted && !useless
-            && now - EvidenceProbeGap >= _evidenceProbeAt)
-        {
-            _evidenceProbeAt = now;
-            StartProbe("something was heard from beyond it", now);
-        }
-    }
-
-    /// <summary>Takes the end of a probe that was not cancelled.</summary>
-    public void EndProbe(in ProbeResult result, TimeSpan now)
-    {
-        if (!IsProbing)
-        {
-            return;
-        }
-        IsProbing = false;
-        HasBeenProbed = true;
-        _idle = TimeSpan.Zero;
-        _probeEndedAt = now;
-        bool failedBefore = State == LinkState.Failed && _lastOutcome is not null;
-        _lastOutcome = result.Outcome;
-
-        switch (result.Outcome)
-        {
-            case ProbeOutcome.EchoAnswered:
-                Enter(LinkState.Confirmed, "confirmed by echo", now, result.Detail);
-                break;
-            case ProbeOutcome.PingOnly when State == LinkState.Failed:
-                Enter(
-                    IsMetered ? LinkState.Confirmed : LinkState.Unconfirmed, "answers ping, not echo", now,
-                    result.Detail);
-                break;
-            case ProbeOutcome.WrongContent or ProbeOutcome.NoAnswer:
-                _retry = failedBefore ? Min(_retry * 2, LongestRetry) : FirstRetry;
-                Fail(now);
-                Enter(LinkState.Failed, "failed", now, result.Detail);
-                break;
-        }
-    }
-
-    /// <summary>The metered link may cost a probe only if it was asked for, or if there is nothing left to lose.</summary>
-    private bool MayProbe =>
-        !IsMetered || _wanProbe == WanProbe.Always || (State == LinkState.Failed && _surroundings.IsNothingLeft);
-
     private bool HasAddress => _facts.Ipv4.HasAddress || _facts.Ipv6.HasAddress;
-
-    private string? DueReason(TimeSpan now)
-    {
-        TimeSpan sinceProbe = _lastOutcome is null ? TimeSpan.MaxValue : now - _probeEndedAt;
-        switch (State)
-        {
-            case LinkState.Confirmed:
-                return _idle >= _idleLimit ? $"silent for {_idle.TotalSeconds:0} s"
-                    : sinceProbe > ProofLifetime - TickPeriod ? "not proved for a minute"
-                    : _lastOutcome == ProbeOutcome.PingOnly && sinceProbe >= _idleLimit ? "its echo was not answered"
-                    : IsServingHold(now) && sinceProbe >= HoldProbeGap ? "serving its hold"
-                    : null;
-            case LinkState.Failed:
-                TimeSpan retry = _surroundings.IsGoodLinkInUse ? _retry : Min(_retry, UrgentRetry);
-                return sinceProbe >= retry ? "failed before" : null;
-            default:
-                return sinceProbe >= _idleLimit ? "not confirmed yet" : null;
-        }
-    }
-
-    private bool IsServingHold(TimeSpan now) =>
-        _surroundings is { IsGoodLinkInUse: true, IsInUse: false } && now - Since < Failures.Hold(now);
 
     private void ComeUp(TimeSpan now)
     {
         _judged = _facts.Judged;
         _wasProbeInterrupted = false;
-        _idle = TimeSpan.Zero;
-        _retry = FirstRetry;
-        _lastOutcome = null;
+        _schedule.Reset();
         HasBeenProbed = false;
         HasBeenUp = true;
         UnfailedSince = now;
@@ -279,15 +183,15 @@ internal sealed class Link
         _wasProbeInterrupted = false;
         if (IsProbing)
         {
-            CancelProbe("address or route changed");
+            CancelProbe("got another address or route");
         }
-        if (IsMetered && State == LinkState.Failed)
+        if (IsMetered && State == LinkState.Failed && _wanProbe != WanProbe.Always)
         {
             Enter(LinkState.Confirmed, "has a new address, trusted unproved", now);
         }
         else if (MayProbe)
         {
-            StartProbe("address or route changed", now);
+            StartProbe("got another address or route", now);
         }
     }
 
@@ -301,6 +205,7 @@ internal sealed class Link
         {
             _interruptedSince = now;
             _wasProbeInterrupted = IsProbing;
+            _suspicion.Clear();
             CancelProbe("lost address or route");
         }
     }
@@ -308,6 +213,7 @@ internal sealed class Link
     private void Fall(LinkState state, string words, TimeSpan now)
     {
         _interruptedSince = null;
+        _suspicion.Clear();
         CancelProbe(words);
         if (State.IsUp())
         {
@@ -340,22 +246,4 @@ internal sealed class Link
         State = state;
         Since = now;
     }
-
-    private void StartProbe(string reason, TimeSpan now)
-    {
-        IsProbing = true;
-        ProbeStartedAt = now;
-        _effects.Add(new LinkEffect(LinkEffectKind.StartProbe, reason, State, State));
-    }
-
-    private void CancelProbe(string reason)
-    {
-        if (IsProbing)
-        {
-            IsProbing = false;
-            _effects.Add(new LinkEffect(LinkEffectKind.CancelProbe, reason, State, State));
-        }
-    }
-
-    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

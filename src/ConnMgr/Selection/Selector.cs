@@ -33,6 +33,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
     private static readonly TimeSpan StartWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ProbeHeadStart = TimeSpan.FromSeconds(1);
 
+    private readonly Link[] _links = [.. links];
     private readonly Dictionary<Link, SwitchFailures> _switchFailures = [];
     private TimeSpan _nextDeadline = TimeSpan.MaxValue;
 
@@ -85,49 +86,62 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
     private Link? Next(TimeSpan now)
     {
         Link? best = null;
-        foreach (Link link in links)
+        foreach (Link link in _links)
         {
             if (IsCandidate(link, now) && (best is null || ClassOf(link) < ClassOf(best)))
             {
                 best = link;
             }
         }
-        if (best is null || best == Choice)
+        if (best is null || best == Choice || WaitsForUnmetered(best, now))
         {
             return null;
         }
-        if (Choice is null || ClassOf(Choice) == LinkClass.None || !IsCandidate(Choice, now))
-        {
-            return WaitsForUnmetered(best, now) ? null : best;
-        }
-        return InsteadOf(Choice, best, now);
+        return Choice is null || ClassOf(Choice) == LinkClass.None || !IsCandidate(Choice, now) ? best : InsteadOf(Choice, now);
     }
 
-    /// <summary>The link to leave <paramref name="choice"/> for, which is up but not the best; null if it is kept.</summary>
-    private Link? InsteadOf(Link choice, Link best, TimeSpan now)
+    /// <summary>The best link that <paramref name="choice"/>, which is up, may be left for; null if it is kept.</summary>
+    private Link? InsteadOf(Link choice, TimeSpan now)
     {
-        switch (ClassOf(choice))
+        Link? best = null;
+        foreach (Link link in _links)
         {
-            case LinkClass.A: // rule 2
-                return FirstPreferred(LinkClass.A, link => HasServed(link, link.Since, link.Failures.Hold(now), now), now);
+            if (link != choice && IsCandidate(link, now) && MayReplace(choice, link, now)
+                && (best is null || ClassOf(link) < ClassOf(best)))
+            {
+                best = link;
+            }
+        }
+        return best;
+    }
 
-            case LinkClass.B: // rule 5
-                return ClassOf(best) == LinkClass.A && HasBeenLapped(choice, best, now)
-                    ? best
-                    : FirstPreferred(
-                        LinkClass.B,
-                        link => link.HasBeenProbed && HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now),
-                        now);
+    private bool MayReplace(Link choice, Link link, TimeSpan now)
+    {
+        bool isPreferred = link.Kind < choice.Kind;
+        switch (ClassOf(choice), ClassOf(link))
+        {
+            case (LinkClass.A, LinkClass.A): // rules 2 and 4
+                return isPreferred && HasServed(link, link.Since, link.Failures.Hold(now), now);
 
-            case LinkClass.C: // rule 3
-                return FirstOf(
-                    link => ClassOf(link) == LinkClass.A
-                        || (ClassOf(link) == LinkClass.B && (link.HasBeenProbed || now < startedAt + StartWait)),
-                    link => HasServed(link, link.UnfailedSince, link.Failures.MeteredWait(now), now),
-                    now);
+            case (LinkClass.B, LinkClass.A): // rule 5
+                return HasBeenLapped(choice, link, now);
 
-            default: // rules 1 and 6: a failed link is left for anything better, not for another failed one
-                return ClassOf(best) <= LinkClass.C ? best : null;
+            case (LinkClass.B, LinkClass.B): // rules 4 and 5
+                return isPreferred && link.HasBeenProbed
+                    && HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);
+
+            case (LinkClass.C, LinkClass.A): // rule 3
+                return HasServed(link, link.UnfailedSince, link.Failures.MeteredWait(now), now);
+
+            case (LinkClass.C, LinkClass.B): // rules 1 and 3
+                return (link.HasBeenProbed || now < startedAt + StartWait)
+                    && HasServed(link, link.UnfailedSince, link.Failures.MeteredWait(now), now);
+
+            case (LinkClass.D or LinkClass.E, <= LinkClass.C): // rule 1
+                return true;
+
+            default: // rules 2 and 6
+                return false;
         }
     }
 
@@ -148,7 +162,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
 
     private bool IsTheOnlyOneUp(Link link)
     {
-        foreach (Link other in links)
+        foreach (Link other in _links)
         {
             if (other != link && ClassOf(other) != LinkClass.None)
             {
@@ -158,14 +172,14 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         return true;
     }
 
-    /// <summary>Rule 1: in the first seconds the metered link waits for a device that is not up yet.</summary>
+    /// <summary>Rule 1: in the first seconds the metered link waits for a device that has not come up yet.</summary>
     private bool WaitsForUnmetered(Link best, TimeSpan now)
     {
         if (!best.IsMetered || now >= startedAt + StartWait)
         {
             return false;
         }
-        foreach (Link link in links)
+        foreach (Link link in _links)
         {
             if (!link.IsMetered && link.Facts.Ifindex != 0 && !link.HasBeenUp)
             {
@@ -189,23 +203,6 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         }
         WakeAt(choice.ProbeStartedAt + ProbeHeadStart);
         return false;
-    }
-
-    private Link? FirstPreferred(LinkClass linkClass, Func<Link, bool> mayReplace, TimeSpan now) =>
-        FirstOf(link => link.Kind < Choice!.Kind && ClassOf(link) == linkClass, mayReplace, now);
-
-    private Link? FirstOf(Func<Link, bool> isWanted, Func<Link, bool> mayReplace, TimeSpan now)
-    {
-        Link? found = null;
-        foreach (Link link in links)
-        {
-            if (IsCandidate(link, now) && isWanted(link) && mayReplace(link)
-                && (found is null || ClassOf(link) < ClassOf(found)))
-            {
-                found = link;
-            }
-        }
-        return found;
     }
 
     private bool HasServed(Link link, TimeSpan since, TimeSpan wait, TimeSpan now)

@@ -47,6 +47,17 @@ public class RouteGuardTests
     }
 
     [Fact]
+    public void A_tick_during_a_switch_is_not_the_next_one_after_it()
+    {
+        _guard.Next(_eth, isInPlace: false, At(0));
+        _guard.AllowRetry();
+        _guard.End(_eth, succeeded: false);
+        Assert.Null(_guard.Next(_eth, isInPlace: false, At(10)));
+        _guard.AllowRetry();
+        Assert.Equal(_eth, _guard.Next(_eth, isInPlace: false, At(12)));
+    }
+
+    [Fact]
     public void A_newer_choice_does_not_wait_and_the_end_of_the_older_one_is_forgotten()
     {
         _guard.Next(_eth, isInPlace: false, At(0));

@@ -89,7 +89,7 @@ public class LinkTests
         Assert.Equal("", Effects(link));
         link.SetFacts(NoAddress, At(20));
         link.SetFacts(Up with { Ipv4 = Connected with { Fingerprint = 2 } }, At(20.5));
-        Assert.Equal("probe: address or route changed", Effects(link));
+        Assert.Equal("probe: got another address or route", Effects(link));
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public class LinkTests
         link.SetFacts(NoRoute, At(1.5));
         link.ClearEffects();
         link.SetFacts(Up, At(1.6));
-        Assert.Equal("probe: address or route changed", Effects(link));
+        Assert.Equal("probe: got another address or route", Effects(link));
     }
 
     [Fact]
@@ -138,7 +138,7 @@ public class LinkTests
     public void A_failed_link_is_probed_after_2_4_8_16_and_then_30_seconds()
     {
         Link link = Confirmed(Ethernet());
-        link.SetSurroundings(new Surroundings(false, IsGoodLinkInUse: true, false));
+        link.SetSurroundings(new Surroundings(false, LinkClass.A, false));
         int at = (int)TickUntilProbe(link, 2, _ => false).TotalSeconds;
         List<int> gaps = [];
         for (int i = 0; i < 6; i++)
@@ -210,13 +210,13 @@ public class LinkTests
         link.EndProbe(None, At(18.1));
         link.ClearEffects();
         link.SeeEvidence(At(18.2));
-        Assert.Equal("probe: something was heard from beyond it", Effects(link));
+        Assert.Equal("probe: gave evidence", Effects(link));
         Assert.Equal(LinkState.Failed, link.State);
         link.EndProbe(None, At(18.3));
         link.SeeEvidence(At(19));
         Assert.Equal("", Effects(link));
         link.SeeEvidence(At(22.3));
-        Assert.Equal("probe: something was heard from beyond it", Effects(link));
+        Assert.Equal("probe: gave evidence", Effects(link));
     }
 
     [Fact]
@@ -273,7 +273,7 @@ public class LinkTests
         link.SetFacts(Up, At(3));
         Assert.Equal("", Effects(link));
         link.SetFacts(Up with { Ipv4 = Connected with { Fingerprint = 2 } }, At(4));
-        Assert.Equal("probe: address or route changed", Effects(link));
+        Assert.Equal("probe: got another address or route", Effects(link));
     }
 
     [Fact]
@@ -284,7 +284,7 @@ public class LinkTests
         link.SetFacts(only6, At(3));
         Assert.Equal(LinkState.Confirmed, link.State);
         Assert.Equal(6, link.Facts.Judged.Fingerprint);
-        Assert.Equal("probe: address or route changed", Effects(link));
+        Assert.Equal("probe: got another address or route", Effects(link));
     }
 
     [Fact]
@@ -299,6 +299,58 @@ public class LinkTests
         link.SetFacts(NoCarrier, At(22));
         Assert.Equal(2, link.Failures.Count(At(22)));
         Assert.Equal(0, link.Failures.Count(At(22 + 3600)));
+    }
+
+    [Fact]
+    public void A_metered_link_that_is_probed_as_others_is_not_trusted_for_a_new_address()
+    {
+        Link link = new(LinkKind.Wan, "wwan0", At(16), WanProbe.Always);
+        link.SetFacts(Up, At(0));
+        link.EndProbe(None, At(3));
+        link.ClearEffects();
+        link.SetFacts(Up with { Ipv4 = Connected with { Fingerprint = 2 } }, At(4));
+        Assert.Equal("probe: got another address or route", Effects(link));
+        Assert.Equal(LinkState.Failed, link.State);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_link_that_serves_its_hold_is_probed_every_5_seconds(bool isConfirmed)
+    {
+        Link link = Ethernet();
+        link.SetFacts(Up, At(0));
+        link.SetSurroundings(new Surroundings(false, isConfirmed ? LinkClass.A : LinkClass.B, false));
+        link.EndProbe(None, At(1));
+        link.EndProbe(None, TickUntilProbe(link, 2, _ => false) + At(1));
+        TimeSpan at = TickUntilProbe(link, 6, _ => false);
+        link.EndProbe(isConfirmed ? Echo : PingOnly, at);
+        Assert.InRange(TickUntilProbe(link, (int)at.TotalSeconds + 2, _ => false) - at, At(2), At(5));
+    }
+
+    [Fact]
+    public void Without_a_good_link_in_use_the_end_of_a_probe_and_the_next_are_10_seconds_apart_at_most()
+    {
+        Link link = Ethernet();
+        link.SetFacts(Up, At(0));
+        link.EndProbe(None, At(3));
+        for (int i = 0, at = 4; i < 6; i++)
+        {
+            TimeSpan next = TickUntilProbe(link, at, _ => false);
+            Assert.InRange(next - At(at - 1), At(0), At(10));
+            at = (int)next.TotalSeconds + 4;
+            link.EndProbe(None, At(at - 1));
+        }
+    }
+
+    [Fact]
+    public void A_cancelled_probe_did_not_run()
+    {
+        Link link = Ethernet();
+        link.SetFacts(Up, At(1));
+        Assert.Equal(At(1), link.ProbeStartedAt);
+        link.SetFacts(NoRoute, At(1.5));
+        Assert.Equal(TimeSpan.MinValue, link.ProbeStartedAt);
     }
 
     private static TimeSpan At(double seconds) => TimeSpan.FromSeconds(seconds);

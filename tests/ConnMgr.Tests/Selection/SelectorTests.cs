@@ -43,6 +43,46 @@ public class SelectorTests
     }
 
     [Fact]
+    public void In_the_first_10_seconds_a_failed_link_is_not_left_for_lte_while_a_device_is_not_up_yet()
+    {
+        _world.WiFi.SetFacts(new LinkFacts(3, true, true, default, default), _world.Now);
+        _world.Up(_world.Eth, _world.Wan);
+        _world.Decide(0);
+        _world.At(3).Eth.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        Assert.Equal("", _world.Decide(3));
+        Assert.Equal(TimeSpan.FromSeconds(10), _world.Selector.NextDeadline);
+        Assert.StartsWith("wwan0:", _world.Decide(10), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void In_the_first_10_seconds_lte_does_not_wait_for_a_link_that_was_up_and_is_lost()
+    {
+        _world.Up(_world.Eth, _world.Wan);
+        _world.Decide(0);
+        _world.At(2).Down(_world.Eth);
+        Assert.StartsWith("wwan0:", _world.Decide(2), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Deciding_costs_no_memory_while_the_choice_stands()
+    {
+        _world.Confirm(_world.WiFi);
+        _world.Decide(0);
+        _world.Confirm(_world.Eth);
+        _world.Decide(1);
+        _world.Down(_world.Eth);
+        _world.Decide(2);
+        _world.Confirm(_world.Eth);
+        _world.Decide(3);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 100; i++)
+        {
+            _world.Selector.Decide(_world.Now);
+        }
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [Fact]
     public void Lte_does_not_wait_for_a_device_that_is_not_there()
     {
         _world.Up(_world.Wan);

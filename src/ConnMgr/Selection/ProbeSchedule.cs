@@ -1,0 +1,76 @@
+namespace ConnMgr.Selection;
+
+/// <summary>When a link is due for a probe, by the ticks alone (sections 5 and 6 of the contract).</summary>
+/// <param name="idleLimit">Silence before it is probed.</param>
+internal sealed class ProbeSchedule(TimeSpan idleLimit)
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan UrgentRetry = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ProofLifetime = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan HoldGap = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ComparisonGap = TimeSpan.FromSeconds(4);
+
+    private TimeSpan _idle;
+    private TimeSpan _retry = FirstRetry;
+    private bool _isCompared;
+
+    /// <summary>How the last probe ended, that was not cancelled; null if there was none since the link came up.</summary>
+    public ProbeOutcome? LastOutcome { get; private set; }
+
+    public TimeSpan LastEndedAt { get; private set; } = TimeSpan.MinValue;
+
+    /// <summary>The link has come up: it has no past.</summary>
+    public void Reset()
+    {
+        _idle = TimeSpan.Zero;
+        _retry = FirstRetry;
+        _isCompared = false;
+        LastOutcome = null;
+    }
+
+    /// <summary>Takes the end of a tick.</summary>
+    public void Tick(bool isSilent) => _idle = isSilent ? _idle + Link.TickPeriod : TimeSpan.Zero;
+
+    /// <summary>Takes the end of a probe of a link that was in <paramref name="state"/>.</summary>
+    public void End(ProbeOutcome outcome, LinkState state, TimeSpan now)
+    {
+        _idle = TimeSpan.Zero;
+        _retry = state != LinkState.Failed || LastOutcome is null ? FirstRetry
+            : _retry * 2 < LongestRetry ? _retry * 2
+            : LongestRetry;
+        _isCompared = false;
+        LastOutcome = outcome;
+        LastEndedAt = now;
+    }
+
+    /// <summary>The next probe is due in 4 s, since the last one is compared with another link's.</summary>
+    public void Compare() => _isCompared = true;
+
+    /// <summary>Why the link is due, or null. To be asked at the end of a tick.</summary>
+    public string? DueReason(LinkState state, in Surroundings surroundings, bool isServingHold, TimeSpan now)
+    {
+        TimeSpan since = LastOutcome is null ? TimeSpan.MaxValue : now - LastEndedAt;
+        if (isServingHold && IsDueWithin(HoldGap, since))
+        {
+            return "is serving its hold";
+        }
+        switch (state)
+        {
+            case LinkState.Confirmed:
+                return _idle >= idleLimit ? $"was silent for {_idle.TotalSeconds:0} s"
+                    : IsDueWithin(ProofLifetime, since) ? "was not proved for a minute"
+                    : _isCompared && since >= ComparisonGap ? "answered ping alone, unlike another link"
+                    : LastOutcome == ProbeOutcome.PingOnly && since >= idleLimit ? "answered ping alone"
+                    : null;
+            case LinkState.Failed:
+                bool isUrgent = surroundings.InUse != LinkClass.A;
+                return since >= _retry || (isUrgent && IsDueWithin(UrgentRetry, since)) ? "failed before" : null;
+            default:
+                return since >= idleLimit ? "is not confirmed yet" : null;
+        }
+    }
+
+    /// <summary>The next tick would be too late.</summary>
+    private static bool IsDueWithin(TimeSpan limit, TimeSpan since) => since > limit - Link.TickPeriod;
+}

@@ -1,0 +1,184 @@
+using System.Globalization;
+
+namespace ConnMgr.Tests.Selection;
+
+/// <summary>The figures of the switch-over that are simulated: one story each, hours of it.</summary>
+public class ModelScenarioTests(ITestOutputHelper output)
+{
+    [Fact]
+    public void A_carrier_that_flaps_beside_lte_costs_at_most_12_switches_an_hour_whatever_its_period()
+    {
+        int worst = 0;
+        for (int period = 1; period <= 120; period++)
+        {
+            ModelWorld world = With(wifi: false);
+            Flap(world, 3600, period / 2.0, isUp => world.Eth.HasCarrier = isUp);
+            worst = Math.Max(worst, world.Switches - 1);
+        }
+        output.WriteLine($"at most {worst} switches an hour");
+        Assert.InRange(worst, 1, 12);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_carrier_that_flaps_every_3_seconds_for_5_minutes_costs_at_most_3_switches(bool wifi)
+    {
+        ModelWorld world = With(wifi);
+        Flap(world, 300, 1.5, isUp => world.Eth.HasCarrier = isUp);
+        output.WriteLine($"{world.Switches - 1} switches: {string.Join(", ", world.Rules.Decisions)}");
+        Assert.InRange(world.Switches - 1, 1, 3);
+    }
+
+    [Fact]
+    public void An_upstream_that_dies_and_revives_every_7_seconds_is_left_before_long()
+    {
+        (int switches, double gap) = FlappingUpstream(600);
+        (int inAnHour, double gapInAnHour) = FlappingUpstream(3600);
+        output.WriteLine($"10 minutes: {switches} switches, gap {gap} s; an hour: {inAnHour}, {gapInAnHour} s");
+        Assert.InRange(inAnHour, 1, 27);
+        Assert.InRange(gapInAnHour, 0, 16);
+    }
+
+    [Fact]
+    public void A_day_of_20_percent_loss_moves_nobody()
+    {
+        int switches = 0;
+        const int Days = 3;
+        for (int day = 0; day < Days; day++)
+        {
+            ModelWorld world = new(seed: day) { Traffic = day == 0 ? Traffic.None : Traffic.Talks };
+            world.Eth.Loss = 0.2;
+            world.Run(86_400);
+            switches += world.Switches - 1;
+        }
+        output.WriteLine($"{switches} switches in {Days} days of 20 % loss");
+        Assert.Equal(0, switches);
+    }
+
+    [Fact]
+    public void An_hour_with_a_good_ethernet_costs_no_probe_over_lte()
+    {
+        foreach (Traffic traffic in Enum.GetValues<Traffic>())
+        {
+            ModelWorld world = new() { Traffic = traffic };
+            world.Run(3600);
+            Assert.Equal(0, world.Wan.Probes);
+            Assert.Equal(1, world.Switches);
+        }
+    }
+
+    [Fact]
+    public void Silent_death_under_traffic_is_noticed_within_7_and_a_half_seconds()
+    {
+        List<double> times = [];
+        for (int seed = 0; seed < 300; seed++)
+        {
+            ModelWorld world = new(seed) { Traffic = Traffic.Talks };
+            world.Run(60 + (seed * 0.037));
+            world.Eth.Upstream = Upstream.Dead;
+            times.Add(Until(world, () => world.InUse == world.WiFi));
+        }
+        Report("silent death under traffic", times);
+        Assert.InRange(times.Max(), 0, 7.5);
+        Assert.InRange(times.Order().ElementAt(150), 0, 6);
+    }
+
+    [Fact]
+    public void When_both_die_under_traffic_lte_is_in_use_within_10_seconds()
+    {
+        List<double> times = [];
+        for (int seed = 0; seed < 300; seed++)
+        {
+            ModelWorld world = new(seed) { Traffic = Traffic.Talks };
+            world.Run(60 + (seed * 0.037));
+            world.Eth.Upstream = world.WiFi.Upstream = Upstream.Dead;
+            times.Add(Until(world, () => world.InUse == world.Wan));
+        }
+        Report("both dead under traffic", times);
+        Assert.InRange(times.Max(), 0, 10);
+    }
+
+    [Fact]
+    public void An_echo_that_is_blocked_on_ethernet_alone_moves_to_wifi_within_a_minute()
+    {
+        List<double> times = [];
+        for (int seed = 0; seed < 100; seed++)
+        {
+            ModelWorld world = new(seed);
+            world.Run(60 + (seed * 0.11));
+            world.Eth.Upstream = Upstream.EchoBlocked;
+            times.Add(Until(world, () => world.InUse == world.WiFi));
+        }
+        Report("echo blocked on Ethernet alone, idle", times);
+        Assert.InRange(times.Max(), 0, 60);
+    }
+
+    [Fact]
+    public void A_portal_under_traffic_is_left_within_65_seconds()
+    {
+        List<double> times = [];
+        for (int seed = 0; seed < 100; seed++)
+        {
+            ModelWorld world = new(seed) { Traffic = Traffic.Talks };
+            world.Run(60 + (seed * 0.31));
+            world.Eth.Upstream = Upstream.Portal;
+            times.Add(Until(world, () => world.InUse == world.WiFi));
+        }
+        Report("portal under traffic", times);
+        Assert.InRange(times.Max(), 0, 65);
+    }
+
+    private static ModelWorld With(bool wifi)
+    {
+        ModelWorld world = new();
+        world.WiFi.Ifindex = wifi ? world.WiFi.Ifindex : 0;
+        world.Run(30);
+        return world;
+    }
+
+    private static void Flap(ModelWorld world, double seconds, double half, Action<bool> set)
+    {
+        for (double at = 0; at < seconds; at += 2 * half)
+        {
+            foreach (bool isUp in (bool[])[false, true])
+            {
+                set(isUp);
+                world.Change();
+                world.Run(half);
+            }
+        }
+    }
+
+    /// <summary>Wi-Fi is good, and somebody talks.</summary>
+    private static (int Switches, double Gap) FlappingUpstream(int seconds)
+    {
+        ModelWorld world = new() { Traffic = Traffic.Talks };
+        world.Run(30);
+        double gap = 0;
+        double longest = 0;
+        for (int i = 0; i < seconds * 10; i++)
+        {
+            world.Eth.Upstream = i / 70 % 2 == 0 ? Upstream.Dead : Upstream.Good;
+            world.Run(0.1);
+            gap = world.Front is { Upstream: Upstream.Good } ? 0 : gap + 0.1;
+            longest = Math.Max(longest, gap);
+        }
+        return (world.Switches - 1, Math.Round(longest, 1));
+    }
+
+    private static double Until(ModelWorld world, Func<bool> isSo)
+    {
+        double seconds = 0;
+        while (!isSo() && seconds < 1000)
+        {
+            world.Run(0.05);
+            seconds += 0.05;
+        }
+        return seconds;
+    }
+
+    private void Report(string what, List<double> times) => output.WriteLine(string.Create(
+        CultureInfo.InvariantCulture,
+        $"{what}: {times.Min():0.0} / {times.Order().ElementAt(times.Count / 2):0.0} / {times.Max():0.0} s"));
+}
