@@ -91,7 +91,7 @@ static void lose_if(attrd_handle *handle, int result)
 static void end_message(attrd_handle *handle, wire_writer *message, uint32_t sequence)
 {
     attrd_stream_end(&handle->stream, message, sequence);
-    lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));
+    lose_if(handle, attrd_stream_flush(&handle->stream));
 }
 
 static void end_request(attrd_handle *handle, wire_writer *message)
@@ -332,7 +332,7 @@ void attrd_process(attrd_handle *handle, uint64_t now_ns)
     }
 
     lose_if(handle, attrd_stream_receive(&handle->stream));
-    lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));
+    lose_if(handle, attrd_stream_flush(&handle->stream));
     send_change(handle);
 }
 
@@ -368,7 +368,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 void attrd_get_watch(const attrd_handle *handle, attrd_watch *watch)
 {
-    uint64_t deadline = earlier(handle->stream.retry, attrd_transfers_deadline(&handle->transfers));
+    uint64_t deadline = attrd_transfers_deadline(&handle->transfers);
     if (handle->state != ATTRD_STATE_OPEN)
         deadline = earlier(deadline, handle->deadline);
     if (handle->under_way != NULL)

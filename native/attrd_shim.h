@@ -24,7 +24,7 @@
  *             epoll_ctl(EPOLL_CTL_MOD, watch.fd, watch.events);
  *         arm the timer for watch.deadline_ns
  *
- * The shim opens and closes the descriptor. Closing took the old one out of the epoll set: never
+ * The shim opens and closes the descriptor (and one more, for itself). Closing took the old one out of the epoll set: never
  * EPOLL_CTL_DEL it, its number may already be the new one's. An epoll event that was fetched for the old one
  * does no harm: attrd_process looks for itself what can be done.
  *

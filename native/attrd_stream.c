@@ -1,49 +1,36 @@
 #include "attrd_stream.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "attrd_shim.h"
 
-/*
- * attrd reads at most 4,096 bytes at a time and throws away a message that such a read cuts, so never more
- * than that may lie unread in the socket. SIOCOUTQ tells how much memory does, which is not less than the
- * bytes. The kernel doubles SO_SNDBUF, keeps a message of up to half of that in one piece, and reports
- * EPOLLOUT while no more than a quarter is in use. So what fits beside a quarter can wait for EPOLLOUT; what
- * is longer has to be tried again.
- */
-#define READ_BY_ATTRD 4096u
+/* The kernel doubles this, and keeps a message of up to half of that together: it is sent whole or not at all. A
+ * few short messages fill it, so not many are ever on their way. */
 #define SEND_BUFFER 4160
-#define LONGEST_AFTER_EPOLLOUT (READ_BY_ATTRD - SEND_BUFFER * 2 / 4)
-#define RETRY_NS UINT64_C(5000000)
 
 void attrd_stream_init(attrd_stream *stream)
 {
-    stream->fd = -1;
+    stream->fd = stream->barrier = -1;
     stream->in_start = stream->in_end = 0;
     stream->out_start = stream->out_end = stream->out_rest = 0;
-    stream->retry = UINT64_MAX;
 }
 
 int attrd_stream_connect(attrd_stream *stream, const struct sockaddr_un *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return errno;
+    int size = SEND_BUFFER;
 
-    /* In the Unix domain this is done at once, or has failed; EAGAIN is a full backlog. */
-    if (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+    /* A connect in the Unix domain is done at once, or has failed; EAGAIN is a full backlog. */
+    if ((stream->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) < 0 ||
+        (stream->barrier = eventfd(0, EFD_CLOEXEC)) < 0 ||
+        connect(stream->fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
+        setsockopt(stream->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) != 0) {
         int error = errno;
-        close(fd);
+        attrd_stream_close(stream);
         return error;
     }
-
-    int size = SEND_BUFFER;
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    stream->fd = fd;
     return 0;
 }
 
@@ -51,6 +38,8 @@ void attrd_stream_close(attrd_stream *stream)
 {
     if (stream->fd >= 0)
         close(stream->fd);
+    if (stream->barrier >= 0)
+        close(stream->barrier);
     attrd_stream_init(stream);
 }
 
@@ -107,26 +96,35 @@ void attrd_stream_end(attrd_stream *stream, wire_writer *message, uint32_t seque
     stream->out_end += wire_end(message, sequence);
 }
 
-static bool attrd_can_take(attrd_stream *stream, uint32_t size, uint64_t now)
+/*
+ * attrd reads at most 4,096 bytes at a time and throws away a message that such a read cuts. How much it has read it
+ * does not tell, and a read that is under way goes on while we send. But a message with a descriptor ends the read
+ * that reaches it (unix(7): ancillary data is a barrier), so one goes with every message. attrd asks for no ancillary
+ * data: its kernel closes the descriptor, which is good for nothing anyway.
+ */
+static ssize_t send_with_barrier(const attrd_stream *stream, const uint8_t *bytes, uint32_t size)
 {
-    int unread = 0;
-    if (ioctl(stream->fd, SIOCOUTQ, &unread) != 0 || (uint32_t)unread + size <= READ_BY_ATTRD)
-        return true;
-    if (size > LONGEST_AFTER_EPOLLOUT)
-        stream->retry = now + RETRY_NS;
-    return false;
+    union {
+        struct cmsghdr header;
+        uint8_t bytes[CMSG_SPACE(sizeof stream->barrier)];
+    } control = { .bytes = { 0 } };
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(sizeof stream->barrier);
+    memcpy(CMSG_DATA(&control.header), &stream->barrier, sizeof stream->barrier);
+
+    struct iovec data = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
+    struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+                              .msg_controllen = sizeof control };
+    return sendmsg(stream->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-int attrd_stream_flush(attrd_stream *stream, uint64_t now)
+int attrd_stream_flush(attrd_stream *stream)
 {
-    stream->retry = UINT64_MAX;
     while (stream->out_start < stream->out_end) {
         const uint8_t *bytes = stream->out + stream->out_start;
         uint32_t size = stream->out_rest > 0 ? stream->out_rest : wire_size(bytes);
-        if (stream->out_rest == 0 && !attrd_can_take(stream, size, now))
-            return STREAM_FINE;
-
-        ssize_t count = send(stream->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t count = send_with_barrier(stream, bytes, size);
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
@@ -142,7 +140,7 @@ uint32_t attrd_stream_events(const attrd_stream *stream)
     uint32_t events = 0;
     if (stream->fd >= 0 && stream->in_end - stream->in_start < sizeof stream->in)
         events |= ATTRD_READABLE;
-    if (stream->out_start < stream->out_end && stream->retry == UINT64_MAX)
+    if (stream->out_start < stream->out_end)
         events |= ATTRD_WRITABLE;
     return events;
 }

@@ -16,12 +16,12 @@
 
 typedef struct {
     int fd;            /* -1: none; then both buffers are empty */
+    int barrier;       /* a descriptor for send_with_barrier */
     uint32_t in_start; /* the first byte not taken yet */
     uint32_t in_end;
     uint32_t out_start; /* the first byte not sent yet */
     uint32_t out_end;
     uint32_t out_rest; /* of a message that was sent in part, or 0 */
-    uint64_t retry;    /* when to try again to send, or UINT64_MAX: when the descriptor is writable */
     uint8_t in[WIRE_MESSAGE_MAX];
     uint8_t out[2 * STREAM_FREE];
 } attrd_stream;
@@ -52,8 +52,8 @@ bool attrd_stream_has_room(const attrd_stream *stream, uint32_t size);
 wire_writer attrd_stream_begin(attrd_stream *stream);
 void attrd_stream_end(attrd_stream *stream, wire_writer *message, uint32_t sequence);
 
-/* Sends what attrd and the kernel take now, each message with one send. */
-int attrd_stream_flush(attrd_stream *stream, uint64_t now);
+/* Sends what the kernel takes now, each message by itself. */
+int attrd_stream_flush(attrd_stream *stream);
 
 /* What to wait for: ATTRD_READABLE, ATTRD_WRITABLE. */
 uint32_t attrd_stream_events(const attrd_stream *stream);

@@ -111,10 +111,9 @@ words() {
 keep() {
     [ -n "$type" ] && [ "$foreign" != yes ] || return 0
     case $metric in *[!0-9]*) return 0 ;; esac # from 2147483648 on BusyBox says it negative
-    # Run out, and the kernel has not yet swept it away. (What BusyBox says positive may be anything.)
-    case $expires in -*) return 0 ;; esac
-    # Only iproute2 says "pref", and can also set "expires".
+    # Only iproute2 says "pref", and can also set "expires"; BusyBox's figure may be anything.
     [ -z "$expires" ] || [ -n "$known" ] || expires='?'
+    case $expires in 0 | -*) return 0 ;; esac # run out, and the kernel has not yet swept it away
     [ "$foreign" != nobody ] && [ "$type" = unicast ] || dev=/
 
     used="$used$metric " devices="$devices$dev "

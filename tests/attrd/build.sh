@@ -55,3 +55,4 @@ link owner owner attrd_shim attrd_changes attrd_stream attrd_transfers
 for test in conversation hostile pieces portions publish times replay; do
     link "test_$test" "test_$test" rig seam wire recording attrd_shim attrd_changes attrd_transfers seamed
 done
+link test_kernel test_kernel rig seam wire attrd_shim attrd_changes attrd_stream attrd_transfers

@@ -27,7 +27,7 @@ void rig_start_as(const char *name, const uint32_t *ranges, int32_t range_count)
 void rig_stop(void)
 {
     attrd_destroy(r.shim);
-    if (seam.fd != -1)
+    if (seam.fd != -1 || seam.has_barrier)
         abort();
 }
 
@@ -52,14 +52,15 @@ static bool is_ready(void)
 {
     bool readable = seam.to_shim_taken < seam.to_shim_size || seam.ended || seam.failure != 0;
     attrd_get_watch(r.shim, &r.watch);
-    if ((r.watch.fd >= 0) != (r.watch.state != ATTRD_STATE_WAITING) || r.watch.fd != seam.fd)
+    if ((r.watch.fd >= 0) != (r.watch.state != ATTRD_STATE_WAITING) || r.watch.fd != seam.fd ||
+        (r.watch.fd >= 0) != seam.has_barrier)
         abort();
     if (r.watch.deadline_ns <= r.now)
         return true;
     if (r.watch.fd < 0)
         return false;
     return ((r.watch.events & ATTRD_READABLE) != 0 && readable) ||
-           ((r.watch.events & ATTRD_WRITABLE) != 0 && seam.send_room > 0 && seam.unread <= 2080);
+           ((r.watch.events & ATTRD_WRITABLE) != 0 && seam.send_room > 0);
 }
 
 void rig_run(void)

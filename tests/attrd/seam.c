@@ -2,10 +2,11 @@
 #include "seam.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BARRIER 2000
 
 seam_state seam;
 
@@ -54,11 +55,11 @@ int seam_setsockopt(int fd, int level, int name, const void *value, socklen_t si
     return *(const int *)value > 0 ? 0 : -1;
 }
 
-int seam_ioctl(int fd, unsigned long request, int *value)
+int seam_eventfd(unsigned count, int flags)
 {
-    require(fd == seam.fd && request == SIOCOUTQ);
-    *value = seam.unread;
-    return 0;
+    require(count == 0 && flags == EFD_CLOEXEC && !seam.has_barrier);
+    seam.has_barrier = true;
+    return BARRIER;
 }
 
 static bool fails(void)
@@ -73,9 +74,23 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-ssize_t seam_send(int fd, const void *bytes, size_t size, int flags)
+/* Every message, or what is left of it, comes by itself and with the descriptor that ends attrd's read. */
+static size_t check_message(const struct msghdr *message)
 {
-    require(fd == seam.fd && flags == (MSG_DONTWAIT | MSG_NOSIGNAL) && size > 0);
+    const struct cmsghdr *control = CMSG_FIRSTHDR(message);
+    int descriptor;
+    require(message->msg_iovlen == 1 && message->msg_iov->iov_len > 0 && message->msg_name == NULL);
+    require(control != NULL && control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_RIGHTS);
+    require(control->cmsg_len == CMSG_LEN(sizeof descriptor));
+    memcpy(&descriptor, CMSG_DATA(control), sizeof descriptor);
+    require(descriptor == BARRIER && seam.has_barrier);
+    return message->msg_iov->iov_len;
+}
+
+ssize_t seam_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    size_t size = check_message(message);
+    require(fd == seam.fd && flags == (MSG_DONTWAIT | MSG_NOSIGNAL));
     if (fails())
         return -1;
     if (seam.ended) {
@@ -87,7 +102,7 @@ ssize_t seam_send(int fd, const void *bytes, size_t size, int flags)
         errno = EAGAIN;
         return -1;
     }
-    memcpy(seam.from_shim + seam.from_shim_size, bytes, size);
+    memcpy(seam.from_shim + seam.from_shim_size, message->msg_iov->iov_base, size);
     seam.from_shim_size += (uint32_t)size;
     if (seam.send_room != UINT32_MAX)
         seam.send_room -= (uint32_t)size;
@@ -112,7 +127,12 @@ ssize_t seam_recv(int fd, void *bytes, size_t size, int flags)
 
 int seam_close(int fd)
 {
-    require(fd == seam.fd);
-    seam.fd = -1;
+    if (fd == BARRIER) {
+        require(seam.has_barrier);
+        seam.has_barrier = false;
+    } else {
+        require(fd == seam.fd);
+        seam.fd = -1;
+    }
     return 0;
 }

@@ -9,7 +9,7 @@
 #define _GNU_SOURCE
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/ioctl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +19,7 @@ typedef struct {
     int connect_error;      /* errno for connect; 0: attrd is there */
     uint32_t connects;      /* attempts */
     int fd;                 /* of the connection, or -1 */
+    bool has_barrier;       /* the descriptor that goes with every message is there */
     bool ended;             /* attrd has closed: recv ends after what is there */
     int failure;            /* errno for the next send or recv, then 0 */
 
@@ -28,8 +29,7 @@ typedef struct {
     uint32_t from_shim_size;
     uint32_t send_most;     /* bytes for one send */
     uint32_t send_room;     /* bytes until EAGAIN */
-    uint32_t sends;         /* calls of send that took something */
-    int unread;             /* what SIOCOUTQ says */
+    uint32_t sends;         /* calls that took something */
 
     uint8_t to_shim[SEAM_ROOM];
     uint8_t from_shim[SEAM_ROOM];
@@ -45,8 +45,8 @@ void seam_give(const void *bytes, uint32_t size);
 int seam_socket(int domain, int type, int protocol);
 int seam_connect(int fd, const struct sockaddr *address, socklen_t size);
 int seam_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
-int seam_ioctl(int fd, unsigned long request, int *value);
-ssize_t seam_send(int fd, const void *bytes, size_t size, int flags);
+int seam_eventfd(unsigned count, int flags);
+ssize_t seam_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t seam_recv(int fd, void *bytes, size_t size, int flags);
 int seam_close(int fd);
 
@@ -54,8 +54,8 @@ int seam_close(int fd);
 #define socket(domain, type, protocol) seam_socket(domain, type, protocol)
 #define connect(fd, address, size) seam_connect(fd, address, size)
 #define setsockopt(fd, level, name, value, size) seam_setsockopt(fd, level, name, value, size)
-#define ioctl(fd, request, value) seam_ioctl(fd, request, value)
-#define send(fd, bytes, size, flags) seam_send(fd, bytes, size, flags)
+#define eventfd(count, flags) seam_eventfd(count, flags)
+#define sendmsg(fd, message, flags) seam_sendmsg(fd, message, flags)
 #define recv(fd, bytes, size, flags) seam_recv(fd, bytes, size, flags)
 #define close(fd) seam_close(fd)
 #endif

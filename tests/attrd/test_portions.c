@@ -129,65 +129,6 @@ static void gets_that_come_faster_than_answers_go_are_all_answered(void)
     }
 }
 
-/* Whether an answer of so many bytes in all is sent while so many lie unread with attrd. */
-static bool is_sent(uint32_t size, int unread)
-{
-    rig_open();
-    rig_give(get(1, 65008, 1));
-    rig_run();
-    seam.unread = unread;
-    if (attrd_answer(r.shim, r.seen[0].event.token, 0, value, (int32_t)size - 19) != ATTRD_OK)
-        abort();
-    attrd_get_watch(r.shim, &r.watch);
-    return rig_sent() != NULL;
-}
-
-static void attrd_never_has_more_unread_than_it_reads_at_once(void)
-{
-    static const uint32_t sizes[] = { 19, 20, 100, 1000, 2016, 2017, 3987 };
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        int most = 4096 - (int)sizes[i];
-        CHECK(is_sent(sizes[i], 0));
-        rig_stop();
-        CHECK(is_sent(sizes[i], most));
-        CHECK(r.watch.events == ATTRD_READABLE && r.watch.deadline_ns == ATTRD_NO_DEADLINE);
-        rig_stop();
-
-        /* One more, and it waits: for EPOLLOUT, which tells of 2,080 or less; or, with a size beside which
-         * that is too much, for a moment. */
-        CHECK(!is_sent(sizes[i], most + 1));
-        if (sizes[i] <= 2016) {
-            CHECK(r.watch.events == (ATTRD_READABLE | ATTRD_WRITABLE));
-            CHECK(r.watch.deadline_ns == ATTRD_NO_DEADLINE);
-        } else {
-            CHECK(r.watch.events == ATTRD_READABLE);
-            CHECK(r.watch.deadline_ns == r.now + 5 * MS);
-            rig_pass(12 * MS);
-            CHECK(rig_sent() == NULL && r.watch.deadline_ns == r.now + 3 * MS);
-        }
-        seam.unread = most < 2080 ? most : 2080;
-        rig_pass(5 * MS);
-        CHECK(rig_sent() != NULL && rig_is_silent());
-        CHECK(r.watch.events == ATTRD_READABLE && r.watch.deadline_ns == ATTRD_NO_DEADLINE);
-        rig_stop();
-    }
-}
-
-static void the_rest_of_a_message_goes_out_whatever_is_unread(void)
-{
-    rig_open();
-    rig_give(get(1, 65008, 1));
-    rig_run();
-    seam.send_room = 10;
-    CHECK(attrd_answer(r.shim, r.seen[0].event.token, 0, value, 100) == ATTRD_OK);
-    CHECK(rig_sent() == NULL);
-    seam.unread = 4096;
-    seam.send_room = UINT32_MAX;
-    attrd_process(r.shim, r.now);
-    CHECK(rig_sent_is(make(1, "12b", OK, 0u, value, (size_t)100)));
-    rig_stop();
-}
-
 static void messages_that_waited_go_out_one_by_one(void)
 {
     rig_open();
@@ -296,10 +237,6 @@ int main(void)
     rig_test("any portions make the same conversation", any_portions_make_the_same_conversation);
     rig_test("gets that come faster than answers go are all answered",
              gets_that_come_faster_than_answers_go_are_all_answered);
-    rig_test("attrd never has more unread than it reads at once",
-             attrd_never_has_more_unread_than_it_reads_at_once);
-    rig_test("the rest of a message goes out whatever is unread",
-             the_rest_of_a_message_goes_out_whatever_is_unread);
     rig_test("messages that waited go out one by one", messages_that_waited_go_out_one_by_one);
     rig_test("an answer given late may have to wait", an_answer_given_late_may_have_to_wait);
     rig_test("publishing leaves room for answers", publishing_leaves_room_for_answers);

@@ -228,6 +228,13 @@ END
         refused 1 wlan0
         same "a multipath default, which BusyBox does not show, is not deleted" tables <"$LAB/before"
         check "$VARIANT: and it says so" grep -q "does not show the multipath default" "$LAB/said"
+        ip -n box -4 route del default metric 0
+        ip -n box -6 route show default >"$LAB/before"
+        refused 1 wlan0
+        same "nor is one of IPv6" ip -n box -6 route show default <"$LAB/before"
+        same "while IPv4 moves" tables4 <<'END'
+default via 198.18.2.1 dev wlan0
+END
         return
     fi
     switched wlan0
@@ -255,6 +262,8 @@ default via fe80::1 dev eth0 metric 1024
 END
 }
 
+tables4() { ip -n box -4 route show default | sed 's/ *$//'; }
+
 not_its_business() {
     new_box
     given_all
@@ -264,18 +273,20 @@ not_its_business() {
 -6 route add default via fe80::1 dev eth0 table 100 metric 1
 -6 route add default via fe80::7 dev eth0 table 1000 metric 1
 -6 route add default from 2001:db8:1::/64 via fe80::1 dev eth0 metric 1
+-6 route add unreachable default metric 4294967295
+-4 route add blackhole default metric 4294967295
 END
     [ "$IP_KIND" = busybox ] || given <<'END'
 -4 route add default tos 0x10 via 198.18.1.1 dev eth0
 END
     everything() {
         { ip -n box -4 route show table all; ip -n box -6 route show table all; } |
-            grep 'table 1\|/1\|from\|tos' | sed 's/ *$//'
+            grep 'table 1\|/1\|from\|tos\|unreachable\|blackhole' | sed 's/ *$//'
     }
     everything >"$LAB/before-all"
     switched wlan0
     switched wwan0
-    same "other tables, other prefixes, routes for one source or TOS stay" everything <"$LAB/before-all"
+    same "other tables, other prefixes, routes for one source or TOS, the last resort stay" everything <"$LAB/before-all"
 }
 
 variants all_at_metric_0 two_in_front behind_it_at_the_same_metric several_of_its_own twice_the_same \

@@ -93,6 +93,26 @@ END
 }
 no_from() { tables | grep -v from; }
 
+# The router has been silent for too long; the kernel sweeps such routes away only every half minute, so it has to be there
+# for a while.
+run_out() {
+    [ "$IP_KIND" = iproute2 ] || return 0 # BusyBox's says nonsense of every lifetime
+    new_box
+    given <<'END'
+-4 route add default via 198.18.2.1 dev wlan0 metric 20
+-6 route add default via fe80::2 dev wlan0 metric 20 expires 1
+-6 route add default via fe80::1 dev eth0 metric 1
+END
+    wait_for 5 "$VARIANT: a route runs out" has_run_out
+    switched wlan0
+    same "a route that has run out is none" no_expired <<'END'
+default via 198.18.2.1 dev wlan0
+default via fe80::1 dev eth0 metric 10
+END
+}
+has_run_out() { ip -n box -6 route show default | grep -q 'expires -'; }
+no_expired() { tables | grep -v expires; }
+
 no_address() {
     new_box
     given_all
@@ -185,4 +205,4 @@ END
     done
 }
 
-variants ipv4_only ipv6_only ipv6_switched_off no_way_out no_address carrier_lost set_down
+variants ipv4_only ipv6_only ipv6_switched_off no_way_out run_out no_address carrier_lost set_down

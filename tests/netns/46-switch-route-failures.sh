@@ -49,6 +49,21 @@ ip_fails() {
     done
 }
 
+ipv6_alone_fails() {
+    new_box
+    given <<'END'
+-4 route add default via 198.18.1.1 dev eth0
+-6 route add default via fe80::2 dev wlan0 metric 20
+END
+    tables >"$LAB/before"
+    at '"-6 route replace"*' 'exit 2'
+    refused 1 wlan0
+    same "a link with IPv6 alone: nothing changes" tables <"$LAB/before"
+    same "a link with IPv6 alone: it says what failed, and that only" said <<'END'
+switch_route.sh: IPv6: cannot take over: default via fe80::2 dev wlan0 [pref medium]
+END
+}
+
 # What cannot be put back stays in front.
 putting_aside_fails() {
     new_box
@@ -156,4 +171,4 @@ default dev wwan0 metric 50
 END
 }
 
-variants ip_fails putting_aside_fails killed killed_and_healed killed_and_turned_round nobody_listens
+variants ip_fails ipv6_alone_fails putting_aside_fails killed killed_and_healed killed_and_turned_round nobody_listens

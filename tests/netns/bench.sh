@@ -96,6 +96,7 @@ if [ "${1:-}" = --measure ]; then
     what=$2
     shift 2
     case $what in
+        size) wc -c <"$(connmgr_path)" | awk '{ print $1 / 1000 }' ;;
         carrier-loss) measure_switch "$1" "link eth0 up no-carrier" unplug eth0 ;;
         admin-down) measure_switch "$1" "link eth0 down" ip -n device link set eth0 down ;;
         silent-death) measure_silent_death "$1" ;;
@@ -216,5 +217,10 @@ if cost idle-without-probes; then
     row "idle: wake-ups a second, without probes" 0.55 "$wakeups" ""
 else
     no_row idle-without-probes
+fi
+if measure size >"$work/size"; then
+    row "the executable" 4900 "$(cat "$work/size")" kB
+else
+    no_row size
 fi
 exit "$missed"

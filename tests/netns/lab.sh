@@ -1,0 +1,256 @@
+# shellcheck shell=sh
+# The lab: hosts and links, and what can happen to them. Part of lib.sh.
+#
+#                    device                                   routers                         cloud
+#   eth0   198.18.1.2/24  2001:db8:1::2/64 ──veth── lan  .1/::1   r-eth   wan ─veth── eth    198.18.100.8   ::8   ping
+#   wlan0  198.18.2.2/24  2001:db8:2::2/64 ──veth── lan  .1/::1   r-wlan  wan ─veth── wlan   198.18.100.10  ::10  echo
+#   wwan0  198.18.3.2     2001:db8:3::2/64 ──tun─── lan  .1/::1   r-wwan  wan ─veth── wwan   198.18.100.11  ::11  echo
+#          metrics 10, 20, 50; wwan0 is point-to-point, without Ethernet header              198.18.100.53  ::53  DNS
+#                                                                                             (2001:db8:100::/64)
+# The routers drop packets with a foreign source, as NAT would lose them. echo.example is .10 and .11, IPv4 and IPv6.
+
+# on HOST CMD...
+on() {
+    lab_host=$1
+    shift
+    nsenter --net="/run/netns/$lab_host" "$@"
+}
+
+lab_up() {
+    printf 'netns add %s\n' device r-eth r-wlan r-wwan cloud | ip -batch -
+    for lab_host in device r-eth r-wlan r-wwan cloud; do
+        # Before the links exist: an address that waits for duplicates to answer is no address for the first second.
+        # shellcheck disable=SC2016  # the inner shell's business
+        on "$lab_host" sh -c '
+            cd /proc/sys/net
+            for all in all default; do
+                echo 0 >ipv6/conf/$all/accept_dad
+                echo 0 >ipv6/conf/$all/router_solicitations
+                echo 0 >ipv4/conf/$all/rp_filter
+                case $1 in r-*)
+                    echo 1 >ipv4/conf/$all/rp_filter
+                    echo 1 >ipv6/conf/$all/keep_addr_on_down ;;
+                esac
+            done
+            case $1 in r-*) echo 1 >ipv4/ip_forward; echo 1 >ipv6/conf/all/forwarding ;; esac
+            ip link set lo up' sh "$lab_host"
+    done
+
+    ip -batch - <<'END'
+link add wan index 31 netns r-eth type veth peer name eth index 41 netns cloud
+link add wan index 32 netns r-wlan type veth peer name wlan index 42 netns cloud
+link add wan index 33 netns r-wwan type veth peer name wwan index 43 netns cloud
+END
+    new_link eth0
+    new_link wlan0
+    modem_on
+
+    printf 'address add %s dev lo\n' 198.18.100.8/32 198.18.100.10/32 198.18.100.11/32 198.18.100.53/32 \
+        2001:db8:100::8/128 2001:db8:100::10/128 2001:db8:100::11/128 2001:db8:100::53/128 | ip -n cloud -batch -
+    for lab_n in 1 2 3; do
+        set -- eth wlan wwan
+        shift $((lab_n - 1))
+        ip -n cloud -batch - <<END
+link set $1 up
+address add 198.18.1$lab_n.2/24 dev $1
+address add 2001:db8:1$lab_n::2/64 dev $1
+route add 198.18.$lab_n.0/24 via 198.18.1$lab_n.1
+route add 2001:db8:$lab_n::/64 via 2001:db8:1$lab_n::1
+END
+        ip -n "r-$1" -batch - <<END
+link set wan up
+address add 198.18.1$lab_n.1/24 dev wan
+address add 2001:db8:1$lab_n::1/64 dev wan
+route add default via 198.18.1$lab_n.2
+route add default via 2001:db8:1$lab_n::2
+END
+    done
+    on cloud dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-resolv --no-hosts \
+        --log-queries --log-facility="$LAB/dns.log" --local-ttl=60 --bind-interfaces \
+        --listen-address=198.18.100.53 --listen-address=2001:db8:100::53 \
+        --host-record=echo.example,198.18.100.10,2001:db8:100::10 --host-record=echo.example,198.18.100.11,2001:db8:100::11 \
+        >"$LAB/dnsmasq.out" 2>&1 &
+    echo nameserver 198.18.100.53 >"$LAB/resolv.conf"
+    mkdir -p "$LAB/etc"
+    echo "# the default names" >"$LAB/etc/netif_names"
+    echo_mode echo
+    poll 5 grep -q started "$LAB/dns.log"
+    LAB_LTE=$(bytes wwan0)
+}
+
+# Nothing was sent over the link that costs money.
+lte_untouched() { [ "$(bytes wwan0)" = "$LAB_LTE" ]; }
+
+# By the first letters, so that a test can give links other names.
+number_of() {
+    case $1 in eth*) echo 1 ;; wlan*) echo 2 ;; wwan*) echo 3 ;; *) return 1 ;; esac
+}
+metric_of() {
+    case $1 in eth*) echo 10 ;; wlan*) echo 20 ;; wwan*) echo 50 ;; *) return 1 ;; esac
+}
+router_of() {
+    case $1 in eth*) echo r-eth ;; wlan*) echo r-wlan ;; wwan*) echo r-wwan ;; *) return 1 ;; esac
+}
+subnet_of() { echo "198.18.$(number_of "$1")"; }
+subnet6_of() { echo "2001:db8:$(number_of "$1")"; }
+
+# new_link LINK: the device gets this interface, as when a USB adapter is plugged in, and the router its end of it.
+new_link() {
+    lab_n=$(number_of "$1")
+    # A veth whose peer has the same index gets its carrier events up to a second late: hence the numbers.
+    ip link add "$1" index "1$lab_n" netns device type veth peer name lan index "2$lab_n" netns "$(router_of "$1")"
+    ip -n "$(router_of "$1")" -batch - <<END
+link set lan up
+address add 198.18.$lab_n.1/24 dev lan
+address add 2001:db8:$lab_n::1/64 dev lan
+END
+    configure "$1"
+}
+
+# configure LINK [METRIC]: what DHCP and router advertisements would do: the link is up, has addresses and defaults.
+configure() {
+    lab_metric=${2:-$(metric_of "$1")}
+    lab_via="via $(subnet_of "$1").1" lab_via6="via $(subnet6_of "$1")::1" lab_address="$(subnet_of "$1").2/24"
+    case $1 in wwan*) lab_via='' lab_via6='' lab_address="198.18.3.2 peer 198.18.3.1" ;; esac
+    ip -n device -batch - <<END
+link set $1 up
+address replace $lab_address dev $1
+address replace $(subnet6_of "$1")::2/64 dev $1
+route replace 0.0.0.0/0 $lab_via dev $1 metric $lab_metric
+route replace ::/0 $lab_via6 dev $1 metric $lab_metric
+END
+}
+
+# unconfigure LINK: the addresses go, and with them the routes; the link stays up.
+unconfigure() {
+    ip -n device -4 address flush dev "$1"
+    ip -n device -6 address flush dev "$1" scope global
+    ip -n device -6 route flush dev "$1" exact default
+}
+
+# The modem comes to life, or falls off its bus and takes the device away.
+modem_on() {
+    "$LABTOOL" tunnel device wwan0 r-wwan lan >"$LAB/tunnel.log" 2>&1 &
+    MODEM_PID=$!
+    poll 2 ip -n r-wwan link show lan
+    ip -n r-wwan -batch - <<'END'
+link set lan up
+address add 198.18.3.1 peer 198.18.3.2 dev lan
+address add 2001:db8:3::1/64 dev lan
+END
+    # A link that is paid for by the byte carries nothing of its own accord.
+    ip -n device link set wwan0 multicast off addrgenmode none
+    configure wwan0
+}
+modem_off() {
+    kill "$MODEM_PID"
+    wait "$MODEM_PID" 2>"$LAB/last" || :
+}
+
+# plug LINK, unplug LINK: the cable, or the radio: the carrier goes, nothing else. A tun device's takes up to a second.
+plug() {
+    case $1 in
+        wwan0) ip -n device link set wwan0 carrier on ;;
+        *) ip -n "$(router_of "$1")" link set lan up ;;
+    esac
+}
+unplug() {
+    case $1 in
+        wwan0) ip -n device link set wwan0 carrier off ;;
+        *) ip -n "$(router_of "$1")" link set lan down ;;
+    esac
+    poll 2 no_carrier "$1"
+}
+no_carrier() { ip -n device link show "$1" | grep -q NO-CARRIER; }
+
+# rule LINK ARGS...: iptables of both families in the link's router.
+rule() {
+    lab_router=$(router_of "$1")
+    shift
+    on "$lab_router" iptables -w "$@"
+    on "$lab_router" ip6tables -w "$@"
+}
+
+# upstream_dead LINK [drop|reset|unreachable|beyond]: nothing behind the link's router is reached any more; the carrier
+# stays. The router says nothing, answers TCP with resets, or everything with ICMP errors; or somebody behind it does.
+upstream_dead() {
+    upstream_alive "$1"
+    case ${2:-drop} in
+        beyond)
+            lab_side=${1%0}
+            # Nor does anything else come from there, such as what TCP sends once more for want of an answer.
+            on cloud iptables-restore -w --noflush <<END
+*filter
+-A INPUT -i $lab_side -j REJECT --reject-with icmp-host-unreachable
+-A OUTPUT -o $lab_side ! -p icmp -j DROP
+COMMIT
+END
+            on cloud ip6tables-restore -w --noflush <<END
+*filter
+-A INPUT -i $lab_side ! -p icmpv6 -j REJECT --reject-with icmp6-addr-unreachable
+-A INPUT -i $lab_side -p icmpv6 --icmpv6-type echo-request -j REJECT --reject-with icmp6-addr-unreachable
+-A OUTPUT -o $lab_side ! -p icmpv6 -j DROP
+COMMIT
+END
+            return ;;
+        reset) rule "$1" -A FORWARD -i lan -p tcp -j REJECT --reject-with tcp-reset ;;
+        unreachable)
+            on "$(router_of "$1")" iptables -w -A FORWARD -i lan -j REJECT --reject-with icmp-host-unreachable
+            on "$(router_of "$1")" ip6tables -w -A FORWARD -i lan -j REJECT --reject-with icmp6-addr-unreachable ;;
+    esac
+    rule "$1" -A FORWARD -j DROP
+}
+upstream_alive() {
+    rule "$1" -F FORWARD
+    on cloud iptables -w -F
+    on cloud ip6tables -w -F
+}
+
+# dns_dead LINK: ended by upstream_alive, too.
+dns_dead() {
+    rule "$1" -A FORWARD -p udp --dport 53 -j DROP
+    rule "$1" -A FORWARD -p tcp --dport 53 -j DROP
+}
+
+# echo_mode MODE: what the echo service does: echo, refuse, or a mode of "labtool echo".
+echo_mode() {
+    if [ "$1" = refuse ]; then
+        kill "$ECHO_PID"
+        wait "$ECHO_PID" 2>"$LAB/last" || :
+        ECHO_PID=
+        return
+    fi
+    echo "$1" >"$LAB/echo-mode.new"
+    mv "$LAB/echo-mode.new" "$LAB/echo-mode"
+    [ -z "${ECHO_PID:-}" ] || return 0
+    : >"$LAB/echo.log"
+    nsenter --net=/run/netns/cloud "$LABTOOL" echo 80 "$LAB/echo-mode" >"$LAB/echo.log" 2>&1 &
+    ECHO_PID=$!
+    poll 2 grep -q listening "$LAB/echo.log"
+}
+
+# portal LINK MODE: a captive portal in the link's router takes every connection to port 80 (see "labtool echo" for the
+# modes). portal LINK off: it lets go again.
+portal() {
+    rule "$1" -t nat -F PREROUTING
+    [ "$2" != off ] || return 0
+    echo "$2" >"$LAB/portal-mode.$1"
+    if [ ! -e "$LAB/portal.$1.log" ]; then
+        nsenter --net="/run/netns/$(router_of "$1")" "$LABTOOL" echo 8080 "$LAB/portal-mode.$1" >"$LAB/portal.$1.log" 2>&1 &
+        poll 2 grep -q listening "$LAB/portal.$1.log"
+    fi
+    rule "$1" -t nat -A PREROUTING -i lan -p tcp --dport 80 -j REDIRECT --to-ports 8080
+}
+
+# asked LINK ADDRESS RESULT: the device asks the echo service over that link, and that is what becomes of it.
+asked() {
+    lab_answer=$(on device "$LABTOOL" ask "$1" "$2" 80) || :
+    echo "$lab_answer"
+    [ "$lab_answer" = "$3" ]
+}
+
+# bytes LINK: sent by the device.
+# shellcheck disable=SC2016  # awk's
+bytes() {
+    on device awk -v link="$1:" '$1 == link { print $10 }' /proc/net/dev
+}
