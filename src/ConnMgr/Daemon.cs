@@ -1,6 +1,7 @@
 using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.EventLoop;
+using ConnMgr.Flows;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
@@ -33,6 +34,7 @@ internal sealed class Daemon : IDisposable
     private readonly List<Link> _pure = [];
     private readonly Selector _selector;
     private readonly RouteGuard _guard = new();
+    private readonly FlowRunner? _flows;
     private readonly TimeSpan _startedAt;
     private int _seenVersion = -1;
     private int _seenLosses;
@@ -60,6 +62,9 @@ internal sealed class Daemon : IDisposable
         AddLink(LinkKind.WiFi, names.WiFi, settings);
         AddLink(LinkKind.Wan, names.Wan, settings);
         _selector = new Selector(_pure, startedAt);
+        _flows = options.KeepFlows
+            ? null
+            : new FlowRunner(_loop, [.. _pure.Select(link => link.Name)], LinkSocket.Mark, _log.Info, _log.Warn);
     }
 
     /// <summary>Runs until a signal ends it.</summary>
@@ -146,6 +151,8 @@ internal sealed class Daemon : IDisposable
             Verify(now);
             Switch(now);
             ReportInUse();
+            bool isInPlace = _selector.Choice is { } choice && choice.State.IsUp() && KernelFacts.IsInPlace(_table, choice);
+            _flows?.Observe(_table, isInPlace);
         }
 
         bool isGoodLinkInUse = _inUse is { } used && Selector.ClassOf(used) == LinkClass.A;
@@ -274,6 +281,7 @@ internal sealed class Daemon : IDisposable
         {
             link.Dispose();
         }
+        _flows?.Dispose();
         _routeLane.Dispose();
         _uevents.Dispose();
         _routes.Dispose();

@@ -30,6 +30,9 @@ internal sealed record Options
 
     public WanProbe WanProbe { get; init; }
 
+    /// <summary>Flows over the old link are left alone after a switch.</summary>
+    public bool KeepFlows { get; init; }
+
     public LogTarget LogTarget { get; init; }
 
     public LogLevel LogLevel { get; init; }
