@@ -151,8 +151,7 @@ internal sealed class Daemon : IDisposable
             Verify(now);
             Switch(now);
             ReportInUse();
-            bool isInPlace = _selector.Choice is { } choice && choice.State.IsUp() && KernelFacts.IsInPlace(_table, choice);
-            _flows?.Observe(_table, isInPlace);
+            _flows?.Observe(_table, RouteInPlace()?.Name);
         }
 
         bool isGoodLinkInUse = _inUse is { } used && Selector.ClassOf(used) == LinkClass.A;
@@ -162,6 +161,12 @@ internal sealed class Daemon : IDisposable
             link.SetSurroundings(new Surroundings(link == _inUse, isGoodLinkInUse, isNothingLeft));
         }
     }
+
+    /// <summary>The chosen link, if the routes lead over it; not while it may only be renewing its address.</summary>
+    private Link? RouteInPlace() =>
+        _selector.Choice is { IsInterrupted: false } link && link.State.IsUp() && KernelFacts.IsInPlace(_table, link)
+            ? link
+            : null;
 
     private void Switch(TimeSpan now)
     {

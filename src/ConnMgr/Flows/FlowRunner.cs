@@ -37,7 +37,7 @@ internal sealed class FlowRunner : IDisposable
     private ExchangeSocket? _ends;
     private ExchangeSocket? _routes;
     private int _seenVersion = -1;
-    private bool _wasInPlace;
+    private string? _seenInPlace;
     private bool _isAtConntrack;
     private int _tries;
     private int _rounds;
@@ -59,22 +59,24 @@ internal sealed class FlowRunner : IDisposable
     }
 
     /// <summary>
-    /// Takes the kernel's picture, to be called whenever it is complete. Ends flows only while
-    /// <paramref name="isInPlace"/>: the routes are those of the choice, not those of a moment in between.
+    /// Takes the kernel's picture; to be called whenever it is complete. Flows are ended only in favour of a choice, not of
+    /// what the routes are in a moment between: a DHCP renewal gives back what it takes.
     /// </summary>
-    public void Observe(LinkTable table, bool isInPlace)
+    /// <param name="table">The picture.</param>
+    /// <param name="inPlace">The link that was chosen, if the routes lead over it; or null.</param>
+    public void Observe(LinkTable table, string? inPlace)
     {
-        if (table.Version == _seenVersion && isInPlace == _wasInPlace)
+        if (table.Version == _seenVersion && inPlace == _seenInPlace)
         {
             return;
         }
         _seenVersion = table.Version;
-        _wasInPlace = isInPlace;
+        _seenInPlace = inPlace;
 
         // What the kernel has answered may not be true any more; what is not done is found again.
         Close();
         _used.Observe(table);
-        _old = isInPlace ? _used.Old(table) : [];
+        _old = inPlace is null ? [] : _used.Old(table, inPlace);
         if (_old.Count > 0)
         {
             _ifindexes = [.. _links.Select(link => table.Find(link)?.Ifindex ?? 0).Where(ifindex => ifindex != 0)];

@@ -43,12 +43,14 @@ internal sealed class UsedAddresses(IReadOnlyList<string> links)
     /// The addresses of links that another link has taken the place of. Not one that another device has now: its flows
     /// cannot be told from those of its former owner.
     /// </summary>
-    public List<OldAddress> Old(LinkTable table)
+    /// <param name="table">What the kernel has.</param>
+    /// <param name="chosen">The link that is to be used: what it has lost, it may get back.</param>
+    public List<OldAddress> Old(LinkTable table, string chosen)
     {
         List<OldAddress> old = [];
         foreach (Used used in _used)
         {
-            if (LinkInFront(table, used.IsIpv6) is not { } front || front == used.Link)
+            if (used.Link == chosen || LinkInFront(table, used.IsIpv6) is not { } front || front == used.Link)
             {
                 continue;
             }
