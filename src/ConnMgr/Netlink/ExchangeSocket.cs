@@ -136,8 +136,13 @@ internal sealed class ExchangeSocket : IDisposable
         }
     }
 
+    /// <summary>The kernel answers at once: what it has done by now is told before the end.</summary>
     public void Dispose()
     {
+        for (int i = 0; i < _window && _ended is not null && Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram; i++)
+        {
+            Handle(datagram);
+        }
         _isClosed = true;
         _ended = null;
         _loop.Remove(_socket.Fd, _token);
