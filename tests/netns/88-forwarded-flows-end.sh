@@ -32,13 +32,14 @@ entries() {
 }
 check "conntrack has all of them" test "$(entries | wc -l)" -ge 6
 
-lines=$(wc -l <"$LAB/talk.udp")
 unplug eth0
-wait_for 1 "wlan0 takes over" in_use wlan0
-answered_since() { tail -n +"$(($2 + 1))" "$1" | sed '1,/silence/d' | grep -q ' answer'; }
+# Every answer from here on has come over another link.
+for talk in udp udp6; do wc -l <"$LAB/talk.$talk" >"$LAB/lines.$talk"; done
+wait_for 3 "wlan0 takes over" in_use wlan0
+answered_since() { tail -n +"$(($(cat "$LAB/lines.$1") + 1))" "$LAB/talk.$1" | grep -q ' answer'; }
 answered_again() { sed '1,/lost/d' "$1" | grep -q ' answer'; }
-wait_for 2 "udp: the host goes on over the new link" answered_since "$LAB/talk.udp" "$lines"
-wait_for 2 "udp6: the host goes on over the new link" answered_since "$LAB/talk.udp6" "$lines"
+wait_for 2 "udp: the host goes on over the new link" answered_since udp
+wait_for 2 "udp6: the host goes on over the new link" answered_since udp6
 wait_for 3 "tcp: the host has a new connection" answered_again "$LAB/talk.tcp"
 wait_for 3 "tcp6: the host has a new connection" answered_again "$LAB/talk.tcp6"
 wait_for 2 "own: the device has a new connection" answered_again "$LAB/talk.own"
