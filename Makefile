@@ -1,4 +1,7 @@
 # connmgr. `make help` lists what there is.
+export DOTNET_NOLOGO := 1
+export DOTNET_CLI_TELEMETRY_OPTOUT := 1
+export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites build test unit netns attrd demo bench fuzz lint size clean
 
@@ -33,6 +36,10 @@ attrd: prerequisites ## only the tests of the attrd shim
 
 bench: build ## the figures of the README, measured in the lab (root)
 	@tests/netns/bench.sh
+
+fuzz: prerequisites ## the property tests and the fuzz target of the attrd shim, for longer (MINUTES=10)
+	@CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --
+	@tests/attrd/fuzz.sh build && tests/attrd/fuzz.sh new $$(( $(or $(MINUTES),10) * 60 ))
 
 lint: prerequisites ## formatting, analyzers, shellcheck
 	@tests/lint.sh

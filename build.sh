@@ -2,6 +2,7 @@
 # build.sh [RID]: publishes a static, stripped executable to artifacts/RID/connmgr, its debug symbols beside it.
 # RID is linux-x64 (default on x86-64), linux-arm64 (default on arm64) or linux-arm.
 set -eu
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE=true
 cd "$(dirname "$0")"
 
 case $(uname -m) in

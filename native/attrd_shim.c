@@ -13,6 +13,7 @@
 #define SET_TIMEOUT (5000 * MS)
 #define PIECE_TIMEOUT (5000 * MS) /* between two pieces of a value */
 #define SLOW_ANSWER (50 * MS)     /* an attrd that takes longer is not told intermediate values */
+#define ROOM_AROUND_VALUE 64u     /* header and parameters of any message, generously */
 
 struct attrd_handle {
     struct sockaddr_un address;
@@ -44,7 +45,8 @@ _Static_assert(sizeof(attrd_handle) < 40 * 1024, "what the header promises");
 _Static_assert(sizeof(attrd_event) == 32, "the same on every architecture");
 _Static_assert(sizeof(attrd_watch) == 24, "the same on every architecture");
 _Static_assert(ATTRD_MAX_SENT == WIRE_PIECE_MAX, "one message holds what the header promises");
-_Static_assert(ATTRD_MAX_PUBLISHED_SIZE + 64 < STREAM_REQUEST_ROOM, "so does the room for a published value");
+_Static_assert(ATTRD_MAX_SENT + ROOM_AROUND_VALUE <= WIRE_MESSAGE_MAX, "an answer fits what is kept free");
+_Static_assert(ATTRD_MAX_PUBLISHED_SIZE + ROOM_AROUND_VALUE <= STREAM_REQUEST_MAX, "and a published value");
 
 static void tell_time(attrd_handle *handle, uint64_t now)
 {
@@ -136,7 +138,7 @@ static void expire(attrd_handle *handle)
 static void send_change(attrd_handle *handle)
 {
     if (handle->state != ATTRD_STATE_OPEN || handle->under_way != NULL ||
-        !attrd_stream_has_room(&handle->stream, STREAM_REQUEST_ROOM + STREAM_ANSWER_ROOM))
+        !attrd_stream_has_room(&handle->stream, STREAM_REQUEST_MAX))
         return;
     attrd_published *change = attrd_changes_take(&handle->changes);
     if (change == NULL)
@@ -330,8 +332,7 @@ void attrd_process(attrd_handle *handle, uint64_t now_ns)
     }
 
     lose_if(handle, attrd_stream_receive(&handle->stream));
-    if (handle->state != ATTRD_STATE_WAITING)
-        lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));
+    lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));
     send_change(handle);
 }
 
@@ -406,7 +407,7 @@ int32_t attrd_answer(attrd_handle *handle, uint64_t token, int32_t status, const
         return ATTRD_E_INVALID;
     if (handle->state == ATTRD_STATE_WAITING || token >> 32 != handle->generation)
         return ATTRD_E_STALE;
-    if (!attrd_stream_has_room(&handle->stream, (has_value ? (uint32_t)length : 0) + 64))
+    if (!attrd_stream_has_room(&handle->stream, (has_value ? (uint32_t)length : 0) + ROOM_AROUND_VALUE))
         return ATTRD_E_AGAIN;
 
     if (id != 0 && !has_value) {

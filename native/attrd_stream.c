@@ -77,7 +77,7 @@ bool attrd_stream_has_message(const attrd_stream *stream)
     if (there < WIRE_HEADER)
         return false;
     uint32_t size = wire_size(stream->in + stream->in_start);
-    return wire_is_nonsense(size) || (size <= there && attrd_stream_has_room(stream, STREAM_ANSWER_ROOM));
+    return wire_is_nonsense(size) || (size <= there && attrd_stream_has_room(stream, STREAM_FREE));
 }
 
 const uint8_t *attrd_stream_take(attrd_stream *stream, uint32_t *size)
@@ -110,7 +110,7 @@ void attrd_stream_end(attrd_stream *stream, wire_writer *message, uint32_t seque
 static bool attrd_can_take(attrd_stream *stream, uint32_t size, uint64_t now)
 {
     int unread = 0;
-    if (ioctl(stream->fd, SIOCOUTQ, &unread) != 0 || unread <= 0 || (uint32_t)unread + size <= READ_BY_ATTRD)
+    if (ioctl(stream->fd, SIOCOUTQ, &unread) != 0 || (uint32_t)unread + size <= READ_BY_ATTRD)
         return true;
     if (size > LONGEST_AFTER_EPOLLOUT)
         stream->retry = now + RETRY_NS;

@@ -10,9 +10,9 @@
 
 #include "attrd_wire.h"
 
-/* Room for what we send on our own, and what that leaves free for the answers to the message taken next. */
-#define STREAM_REQUEST_ROOM 1024u
-#define STREAM_ANSWER_ROOM (WIRE_MESSAGE_MAX + 64u)
+/* Free when a message is taken: enough for the longest answer, and for a request of ours before it. */
+#define STREAM_REQUEST_MAX 128u
+#define STREAM_FREE (WIRE_MESSAGE_MAX + STREAM_REQUEST_MAX)
 
 typedef struct {
     int fd;            /* -1: none; then both buffers are empty */
@@ -23,7 +23,7 @@ typedef struct {
     uint32_t out_rest; /* of a message that was sent in part, or 0 */
     uint64_t retry;    /* when to try again to send, or UINT64_MAX: when the descriptor is writable */
     uint8_t in[WIRE_MESSAGE_MAX];
-    uint8_t out[2 * (STREAM_REQUEST_ROOM + STREAM_ANSWER_ROOM)];
+    uint8_t out[2 * STREAM_FREE];
 } attrd_stream;
 
 /* Without a descriptor, empty. */

@@ -66,7 +66,7 @@ uint8_t attrd_transfers_take(attrd_transfers *transfers, const attrd_piece *piec
     *value = NULL;
     attrd_transfer *transfer;
     if (piece->transaction == 0) {
-        if (piece->position != 0 || piece->piece_size > piece->size)
+        if (piece->position != 0)
             return ATTRD_STATUS_BAD_DATA;
         if (++transfers->last_transaction == 0)
             transfers->last_transaction = 1;

@@ -1,12 +1,16 @@
 #!/bin/sh
 # lint.sh: formatting and analyzers, shellcheck for every script. Prints `ok -` or `not ok -` for each.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 failed=0
 
 report() {
     if [ "$2" = 0 ]; then echo "ok - lint: $1"; else echo "not ok - lint: $1"; failed=1; fi
 }
+
+mkdir -p artifacts
+dotnet build ConnMgr.sln --nologo -v quiet
+report "dotnet build without a warning" $?
 
 dotnet format --verify-no-changes --no-restore ConnMgr.sln
 report "dotnet format" $?

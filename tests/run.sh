@@ -1,7 +1,7 @@
 #!/bin/sh
 # run.sh: all tests. Ends with `N passed, N failed`, and the exit status to match.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 

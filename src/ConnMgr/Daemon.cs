@@ -35,11 +35,13 @@ internal sealed class Daemon : IDisposable
     private readonly Selector _selector;
     private readonly RouteGuard _guard = new();
     private readonly FlowRunner? _flows;
+    private readonly AttributeReport? _attributes;
     private readonly TimeSpan _startedAt;
     private int _seenVersion = -1;
     private int _seenLosses;
     private bool _isMonitoring;
     private Link? _inUse;
+    private string _saidFailure = "";
     private (Link Link, TimeSpan DecidedAt, bool IsRepair)? _verifying;
 
     public Daemon(Options options, NetifNames names, Log log, TimeProvider time, TimeSpan startedAt)
@@ -65,6 +67,11 @@ internal sealed class Daemon : IDisposable
         _flows = options.KeepFlows
             ? null
             : new FlowRunner(_loop, [.. _pure.Select(link => link.Name)], LinkSocket.Mark, _log.Info, _log.Warn);
+        if (options.AttrdSocket is { } socket)
+        {
+            _attributes = new AttributeReport(
+                _loop, _timer, Now, log, options, socket, ScriptEnvironment(), _links);
+        }
     }
 
     /// <summary>Runs until a signal ends it.</summary>
@@ -105,6 +112,7 @@ internal sealed class Daemon : IDisposable
                 link.Refresh(_table, now);
             }
             _guard.AllowRetry();
+            _attributes?.Refresh(_table);
         }
         if (_routes.Losses != _seenLosses)
         {
@@ -120,6 +128,7 @@ internal sealed class Daemon : IDisposable
             next = Min(next, link.Link.NextDeadline);
         }
         Choose(now);
+        _attributes?.Update(_inUse);
         _decision.Set(Min(next, Min(_selector.NextDeadline, _guard.NextDeadline)));
         _timer.Arm();
     }
@@ -151,7 +160,7 @@ internal sealed class Daemon : IDisposable
             Verify(now);
             Switch(now);
             ReportInUse();
-            _flows?.Observe(_table, RouteInPlace()?.Name);
+            _flows?.Observe(_table, KernelFacts.ChoiceInPlace(_table, _selector.Choice)?.Name);
         }
 
         bool isGoodLinkInUse = _inUse is { } used && Selector.ClassOf(used) == LinkClass.A;
@@ -161,12 +170,6 @@ internal sealed class Daemon : IDisposable
             link.SetSurroundings(new Surroundings(link == _inUse, isGoodLinkInUse, isNothingLeft));
         }
     }
-
-    /// <summary>The chosen link, if the routes lead over it; not while it may only be renewing its address.</summary>
-    private Link? RouteInPlace() =>
-        _selector.Choice is { IsInterrupted: false } link && link.State.IsUp() && KernelFacts.IsInPlace(_table, link)
-            ? link
-            : null;
 
     private void Switch(TimeSpan now)
     {
@@ -201,7 +204,7 @@ internal sealed class Daemon : IDisposable
 
         string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
         string said = lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "";
-        _log.Warn($"switching to {link.Name} failed: switch_route.sh: {exit.Failure}{said}");
+        SayOnce($"switching to {link.Name} failed: switch_route.sh: {exit.Failure}{said}");
         EndSwitch(link, succeeded: false);
     }
 
@@ -220,15 +223,28 @@ internal sealed class Daemon : IDisposable
         }
         else if (link.State.IsUp() && !link.IsInterrupted)
         {
-            _log.Warn(
+            SayOnce(
                 $"switching to {link.Name} failed: switch_route.sh succeeded, but found "
                 + KernelFacts.RoutesInWords(_table, _pure));
         }
         EndSwitch(link, succeeded);
     }
 
+    /// <summary>A switch that fails is tried every tick; what is the same each time is said once.</summary>
+    private void SayOnce(string failure)
+    {
+        if (failure == _saidFailure)
+        {
+            _log.Debug(failure);
+            return;
+        }
+        _saidFailure = failure;
+        _log.Warn($"{failure}, retrying");
+    }
+
     private void EndSwitch(Link link, bool succeeded)
     {
+        _saidFailure = succeeded ? "" : _saidFailure;
         _guard.End(link, succeeded);
         _selector.EndSwitch(link, succeeded, Now());
     }
@@ -261,6 +277,7 @@ internal sealed class Daemon : IDisposable
         {
             _log.Debug($"uevent: {(uevent is null ? "lost" : $"{uevent.Action} {uevent.Interface}")}");
             _routes.Resync();
+            _attributes?.AskCapabilities();
         }
     }
 
@@ -287,6 +304,7 @@ internal sealed class Daemon : IDisposable
             link.Dispose();
         }
         _flows?.Dispose();
+        _attributes?.Dispose();
         _routeLane.Dispose();
         _uevents.Dispose();
         _routes.Dispose();

@@ -20,18 +20,21 @@ internal static class KernelFacts
             FamilyOf(table, device.Ifindex, isIpv6: false), FamilyOf(table, device.Ifindex, isIpv6: true));
     }
 
-    /// <summary>The link that the kernel's routes lead over: by IPv4 if it has a way out, else by IPv6. Null if it is none of the links.</summary>
-    public static Link? InUse(LinkTable table, IReadOnlyList<Link> links)
+    /// <summary>
+    /// The link that the kernel's routes lead over, even if it is down by now: by IPv4 if there is a way out, else by
+    /// IPv6. Null if it is none of the links, or if none of them is up.
+    /// </summary>
+    public static Link? InUse(LinkTable table, List<Link> links)
     {
         DefaultRoute? front = table.InFront(isIpv6: false) ?? table.InFront(isIpv6: true);
+        Link? used = null;
+        bool isAnyUp = false;
         foreach (Link link in links)
         {
-            if (front is not null && link.Facts.Ifindex == front.Ifindex && link.State.IsUp())
-            {
-                return link;
-            }
+            isAnyUp |= link.State.IsUp();
+            used = front is not null && link.Facts.Ifindex == front.Ifindex ? link : used;
         }
-        return null;
+        return isAnyUp ? used : null;
     }
 
     /// <summary>
@@ -42,8 +45,12 @@ internal static class KernelFacts
         (!link.Facts.Ipv4.IsConnected || IsInFront(table, link, isIpv6: false, metric: 0))
         && (!link.Facts.Ipv6.IsConnected || IsInFront(table, link, isIpv6: true, metric: 1));
 
+    /// <summary>The choice, if it is up and the routes lead over it; not while it may only be renewing its address.</summary>
+    public static Link? ChoiceInPlace(LinkTable table, Link? choice) =>
+        choice is { IsInterrupted: false } && choice.State.IsUp() && IsInPlace(table, choice) ? choice : null;
+
     /// <summary>The default route in front of each family, in words, e.g. `default via 198.18.1.1 dev eth0 metric 0`.</summary>
-    public static string RoutesInWords(LinkTable table, IReadOnlyList<Link> links)
+    public static string RoutesInWords(LinkTable table, List<Link> links)
     {
         string Words(DefaultRoute? route)
         {

@@ -86,12 +86,8 @@ internal sealed unsafe class Log : IDisposable
 
     private bool Put(LogLevel level, string text)
     {
-        DateTime now = DateTime.Now; // for people only
-        string head = _toSyslog
-            ? string.Create(
-                CultureInfo.InvariantCulture,
-                $"<{FacilityDaemon + (int)level}>{now:MMM} {now.Day,2} {now:HH:mm:ss} connmgr[{Environment.ProcessId}]: ")
-            : _isTerminal ? string.Create(CultureInfo.InvariantCulture, $"{now:HH:mm:ss.fff} ")
+        string head = _toSyslog || _isTerminal
+            ? Head(level, DateTime.Now) // wall time is for people only
             : string.Create(CultureInfo.InvariantCulture, $"<{(int)level}>");
         int length = Encoding.UTF8.GetBytes(head, _line);
         Encoding.UTF8.GetEncoder().Convert(text, _line.AsSpan(length, LongestLine), true, out _, out int written, out _);
@@ -103,6 +99,12 @@ internal sealed unsafe class Log : IDisposable
         _line[length++] = (byte)'\n';
         return PutStderr(length);
     }
+
+    private string Head(LogLevel level, DateTime now) => _toSyslog
+        ? string.Create(
+            CultureInfo.InvariantCulture,
+            $"<{FacilityDaemon + (int)level}>{now:MMM} {now.Day,2} {now:HH:mm:ss} connmgr[{Environment.ProcessId}]: ")
+        : string.Create(CultureInfo.InvariantCulture, $"{now:HH:mm:ss.fff} ");
 
     /// <summary>A pipe that is ready takes at least PIPE_BUF (4,096) bytes at once, so this cannot block (pipe(7)).</summary>
     private bool PutStderr(int length)

@@ -42,6 +42,9 @@ internal sealed class MonitoredLink : IDisposable
 
     public Link Link { get; }
 
+    /// <summary>When it came up; null while it is down.</summary>
+    public TimeSpan? UpSince { get; private set; }
+
     /// <summary>Takes the kernel's picture.</summary>
     public void Refresh(LinkTable table, TimeSpan now)
     {
@@ -122,6 +125,7 @@ internal sealed class MonitoredLink : IDisposable
             switch (effect.Kind)
             {
                 case LinkEffectKind.StateChanged:
+                    UpSince = !effect.To.IsUp() ? null : UpSince ?? now;
                     _log.Info($"{Link.Name}: {effect.From.Name()} -> {effect.To.Name()}: {effect.Reason}");
                     break;
                 case LinkEffectKind.StartProbe:
@@ -154,6 +158,10 @@ internal sealed class MonitoredLink : IDisposable
     private void SeeEvidence()
     {
         _hadEvidence = true;
+        if (_log.IsDebug && Frame.TryDescribe(_evidence!.LastEvidence, out string? packet, out _))
+        {
+            _log.Debug($"evidence on {Link.Name}: {packet}");
+        }
         Link.SeeEvidence(_clock());
     }
 

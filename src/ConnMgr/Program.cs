@@ -20,3 +20,9 @@ catch (Win32Exception exception)
     log.Error($"the kernel refused: {exception.Message}");
     return (int)(exception.NativeErrorCode is Errno.EPERM or Errno.EACCES ? ExitCode.NoPermission : ExitCode.OsError);
 }
+catch (Exception exception)
+{
+    // Init starts us anew, and a start finds its way from anything.
+    log.Error($"a mistake in connmgr: {exception}");
+    return (int)ExitCode.Software;
+}

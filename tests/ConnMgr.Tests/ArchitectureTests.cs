@@ -62,6 +62,7 @@ public partial class ArchitectureTests
         // What a folder may use, besides itself. The Daemon and the files beside it translate between them.
         Dictionary<string, string[]> allowed = new()
         {
+            ["Attributes"] = ["EventLoop", "Native"],
             ["Capture"] = ["EventLoop", "Native"],
             ["Cli"] = ["Probe", "Selection"],
             ["Config"] = [],
@@ -104,7 +105,7 @@ public partial class ArchitectureTests
         string name = Path.GetFileNameWithoutExtension(path);
         string folder = Path.GetFileName(Path.GetDirectoryName(path)!);
         return folder is "Native" or "EventLoop"
-            || name is "Program" or "Startup" or "Daemon" or "MonitoredLink" or "Log" or "CommandLine"
+            || name is "Program" or "Startup" or "Daemon" or "MonitoredLink" or "AttributeReport" or "Log" or "CommandLine"
             || name.EndsWith("Socket", StringComparison.Ordinal)
             || name.EndsWith("Client", StringComparison.Ordinal)
             || name.EndsWith("Query", StringComparison.Ordinal)

@@ -3,12 +3,12 @@
  *
  *     attrc [-s SOCKET] [-n NAME] [-t SECONDS] get ID          prints `get ID STATUS VALUE`
  *     attrc ...                               set ID VALUE     prints `set ID STATUS`
- *     attrc ...                               listen RANGE...  prints `listening`, then `notify ID VALUE` each time
+ *     attrc ...                               listen RANGE...  prints `listening`, then `notify ID VALUE`s
  *
- * VALUE is in hexadecimal, a RANGE is ID or FIRST-LAST. Every line begins with the time in microseconds of the
- * monotonic clock. -t is how long to wait for an answer (default 6), or to listen (default: for ever).
- * Exit status: 0 if the status was 0 (listen: the time is over), 1 if not, 64 bad usage, 69 no attrd, or it went away,
- * 75 no answer in time.
+ * VALUE is in hexadecimal, a RANGE is ID or FIRST-LAST. Every line begins with the time in microseconds of
+ * the monotonic clock. -t is how long to wait for an answer (default 6), or to listen (default: for ever).
+ * Exit status: 0 if the status was 0 (listen: the time is over), 1 if not, 64 bad usage, 69 no attrd, or it
+ * went away, 75 no answer in time.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -151,11 +151,13 @@ static unsigned parse_ranges(char **texts, int count, uint32_t *ranges)
 
 int main(int argc, char **argv)
 {
-    const char *path = "/var/run/IPC.ATTRD", *name = "IPC.ATTRC";
+    const char *path = "/var/run/IPC.ATTRD";
+    char own_name[32], *name = own_name; /* of its own, since attrd closes the first of two of a name */
     uint32_t ranges[20];
     unsigned range_count = 0;
     long seconds = -1;
     parameter p[8];
+    snprintf(own_name, sizeof own_name, "IPC.ATTRC.%d", (int)getpid());
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (int option; (option = getopt(argc, argv, "s:n:t:")) != -1;) {
         if (option == 's')

@@ -1,19 +1,30 @@
 #!/bin/sh
-# build.sh [DIRECTORY [FLAG...]]: builds the stand-in attrd, the tools and the shim's tests. The default is what a lab
-# needs: artifacts/attrd/standin, attrc and owner, optimised. CC is the compiler, default gcc.
+# build.sh [DIRECTORY [FLAG...]]: builds the stand-in attrd, the tools and the shim's tests. The default is
+# what a lab needs: artifacts/attrd/standin, attrc and owner, optimised. CC is the compiler, default gcc;
+# NATIVE where the shim is.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-native=$here/../../native
+native=${NATIVE:-$here/../../native}
 out=${1:-$here/../../artifacts/attrd}
 [ $# = 0 ] || shift
 [ $# != 0 ] || set -- -O2
 cc=${CC:-gcc}
 mkdir -p "$out"
 
+# What was built with other flags is of no use.
+flags=$*
+[ "$(cat "$out/flags" 2>/dev/null)" = "$cc $flags" ] || rm -f "$out"/*.o
+echo "$cc $flags" >"$out/flags"
+
+# compile DIRECTORIES OBJECT SOURCE FLAG...: unless the object is newer than all the sources and headers
+# there.
 compile() {
-    object=$1 source=$2
-    shift 2
-    "$cc" -std=c11 -Wall -Wextra -Werror "$@" -c "$source" -o "$out/$object.o"
+    directories=$1 object=$2 source=$3
+    shift 3
+    object=$out/$object.o
+    # shellcheck disable=SC2086 # a list
+    [ ! -e "$object" ] || [ -n "$(find $directories -name '*.[ch]' -newer "$object")" ] || return 0
+    "$cc" -std=c11 -Wall -Wextra -Werror "$@" -c "$source" -o "$object"
 }
 
 # link PROGRAM OBJECT...
@@ -28,15 +39,14 @@ link() {
     "$cc" $flags "$@" -o "$out/$program"
 }
 
-flags=$*
 for source in "$here"/*.c; do
     name=$(basename "$source" .c)
-    [ "$name" = fuzz_shim ] || compile "$name" "$source" "$@"
+    [ "$name" = fuzz_shim ] || compile "$here $here/../../native" "$name" "$source" "$@"
 done
 for source in "$native"/attrd_*.c; do
-    compile "$(basename "$source" .c)" "$source" "$@"
+    compile "$native" "$(basename "$source" .c)" "$source" "$@"
 done
-compile seamed "$native/attrd_stream.c" -include "$here/seam.h" "$@"
+compile "$native $here" seamed "$native/attrd_stream.c" -include "$here/seam.h" "$@"
 
 link standin standin routing misbehave wire
 link attrc attrc wire

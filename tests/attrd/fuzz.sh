@@ -1,25 +1,28 @@
 #!/bin/sh
-# fuzz.sh build | kept | new SECONDS | minimise: builds the fuzz target; runs the inputs in corpus/; looks for new ones
-# from there, which go to artifacts/attrd/fuzz/, as does an input that fails; puts what they add into corpus/.
+# fuzz.sh build | kept | new SECONDS | minimise: builds the fuzz target; runs the inputs in corpus/; looks for
+# new ones from there, which go to artifacts/attrd/fuzz/, as does an input that fails; puts what they add into
+# corpus/.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-native=$here/../../native
-out=$here/../../artifacts/attrd/fuzz
+native=${NATIVE:-$here/../../native}
+out=${OUT:-$here/../../artifacts/attrd/fuzz}
 fuzzer=$out/fuzz_shim
 
 build() {
     mkdir -p "$out/new"
     set -- -std=c11 -g -O1 -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
     clang "$@" -include "$here/seam.h" -c "$native/attrd_stream.c" -o "$out/stream.o"
-    clang "$@" "$here/fuzz_shim.c" "$here/seam.c" "$here/wire.c" "$native/attrd_shim.c" "$native/attrd_changes.c" \
-        "$native/attrd_transfers.c" "$out/stream.o" -o "$fuzzer"
+    clang "$@" "$here/fuzz_shim.c" "$here/seam.c" "$here/wire.c" "$native/attrd_shim.c" \
+        "$native/attrd_changes.c" "$native/attrd_transfers.c" "$out/stream.o" -o "$fuzzer"
 }
 
 case ${1:-} in
     build) build ;;
     kept) "$fuzzer" -runs=0 -artifact_prefix="$out/" "$here/corpus" ;;
-    new) nice "$fuzzer" -max_total_time="$2" -max_len=512 -print_final_stats=1 -artifact_prefix="$out/" "$out/new" \
-        "$here/corpus" ;;
+    new)
+        nice "$fuzzer" -max_total_time="$2" -max_len=512 -print_final_stats=1 -artifact_prefix="$out/" \
+            "$out/new" "$here/corpus"
+        ;;
     minimise) "$fuzzer" -merge=1 "$here/corpus" "$out/new" ;;
     *) sed -n 's/^# //p' "$0"; exit 64 ;;
 esac

@@ -1,7 +1,8 @@
 /*
- * Drives the shim by the fuzzer's bytes: what attrd sends and when, in which portions bytes come and go, what fails,
- * how time passes, what the caller does. Looks after every step at what must always be so, and at the end lets attrd be
- * well again: then the shim must connect, tell every latest value and answer a get, whatever went before.
+ * Drives the shim by the fuzzer's bytes: what attrd sends and when, in which portions bytes come and go, what
+ * fails, how time passes, what the caller does. Looks after every step at what must always be so, and at the
+ * end lets attrd be well again: then the shim must connect, tell every latest value and answer a get,
+ * whatever went before.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -76,7 +77,8 @@ static void look_at_what_was_sent(void)
             REQUIRE(sequence == (REQUEST | 1) && message_is(m, "1b2", p));
             request = 1;
         } else if (sequence >= REQUEST) {
-            REQUIRE(message_is(m, "122422b", p) && p[0].number == OP_SET && p[1].number == 0 && p[2].number != 0);
+            REQUIRE(message_is(m, "122422b", p) && p[0].number == OP_SET);
+            REQUIRE(p[1].number == 0 && p[2].number != 0);
             REQUIRE(p[3].number < ATTRIBUTES && p[4].number == p[6].number && p[5].number == 0);
             REQUIRE(!set_under_way || confused);
             unsigned i = p[3].number;
@@ -152,7 +154,7 @@ static void give_raw(void)
     give(m);
 }
 
-/* What attrd would say; the last argument of a piece decides how wrong it is. */
+/* What attrd would say, mostly. */
 static void give_answer(void)
 {
     unsigned status = take() % 8 == 7 ? take() : OK;
@@ -171,7 +173,8 @@ static void give_piece(void)
     static const uint8_t bytes[PIECE_MAX] = { 1, 2, 3 };
     unsigned code = take() % 4 == 0 ? OP_NOTIFY : OP_SET, transaction = take() % 16, size = take_two() % 9000,
              position = take_two() % 9000, length = take_two() % (PIECE_MAX + 1), attribute = take() % 2;
-    give(make(REQUEST | 4, "122422b", code, transaction, 5u, attribute, size, position, bytes, (size_t)length));
+    give(make(REQUEST | 4, "122422b", code, transaction, 5u, attribute, size, position, bytes,
+              (size_t)length));
 }
 
 static void publish(void)
@@ -191,7 +194,8 @@ static void publish(void)
 static void answer(void)
 {
     static const uint8_t value[ATTRD_MAX_SENT + 1];
-    int32_t length = (int32_t)take_two() % (ATTRD_MAX_SENT + 2), status = take() % 4 == 0 ? (int32_t)take_two() - 9 : 0;
+    int32_t length = (int32_t)take_two() % (ATTRD_MAX_SENT + 2);
+    int32_t status = take() % 4 == 0 ? (int32_t)take_two() - 9 : 0;
     attrd_answer(shim, tokens[take() % 8], status, value, length);
 }
 
@@ -220,7 +224,8 @@ static void wait_for_deadline(void)
 
 static void step(void)
 {
-    static const uint64_t times[] = { 1, 1000000, 49000000, 60000000, SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND };
+    static const uint64_t times[] = { 1, 1000000, 49000000, 60000000, SECOND, 2 * SECOND, 5 * SECOND,
+                                      10 * SECOND };
     switch (take() % 12) {
     case 0: give_raw(); break;
     case 1: give_answer(); break;

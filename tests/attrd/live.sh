@@ -16,7 +16,7 @@ poll() {
     done
 }
 
-# -- the programs ---------------------------------------------------------------------------------------------------
+# -- the programs ----------------------------------------------------------------------------------
 
 start_attrd() {
     "${attrd:-$asan/standin}" -s "$socket" -c "$lab/control" >>"$lab/attrd.log" 2>&1 &
@@ -36,7 +36,7 @@ start_owner() {
 
 # listen RANGE...: what a listener hears is in listener.log.
 start_listener() {
-    "$asan/attrc" -s "$socket" -n IPC.LISTENER listen "$@" >"$lab/listener.log" 2>&1 &
+    "$asan/attrc" -s "$socket" listen "$@" >>"$lab/listener.log" 2>&1 &
     listener_pid=$!
     poll 5 grep -q ' listening$' "$lab/listener.log"
 }
@@ -74,7 +74,7 @@ own() {
 
 attrc() { "$asan/attrc" -s "$socket" "$@"; }
 
-# -- what is to be seen -----------------------------------------------------------------------------------------------
+# -- what is to be seen ----------------------------------------------------------------------------
 
 # A fresh log of each, so that what is looked for is new.
 forget() { : >"$lab/attrd.log"; : >"$lab/owner.log"; [ ! -e "$lab/listener.log" ] || : >"$lab/listener.log"; }
@@ -102,7 +102,7 @@ hears() {
     [ "$(cat "$lab/heard")" = "$(printf ' %s' "$@")" ]
 }
 
-# Neither had anything to complain of: no message that was cut, misplaced or not understood, no answer refused.
+# Nobody had anything to complain of: no message that was cut, unasked or not understood, no answer refused.
 all_is_well() {
     kill -0 "$attrd_pid" && kill -0 "$owner_pid" || return 1
     ! grep -hE ' (nonsense|unasked|cut|unanswered|not understood|failed answer)|ERROR|runtime error' \
@@ -112,7 +112,7 @@ all_is_well() {
 # recovers SECONDS: connected (again), a get is answered. 65008 is 00.
 recovers() { poll "$1" gives 65008 00 2>"$lab/recovers"; }
 
-# -- tests --------------------------------------------------------------------------------------------------------
+# -- tests -----------------------------------------------------------------------------------------
 
 recordings_of_other_clients() {
     for file in "$here"/recordings/client-*.txt; do
@@ -128,8 +128,6 @@ every_change_in_order() {
     poll 5 hears 65059 00 01 02 01 00 02 01 && hears 65024 00 01 02 01 00 02 01
 }
 
-# The time from when attrd has a value to when a listener has it says how quick the stand-in is, not the shim; that the
-# shim sent it at once is seen from the owner's side of the same clock.
 slow_attrd() {
     forget
     tell 'sets delay 200'
@@ -150,8 +148,9 @@ restart() {
 }
 
 survives_nonsense() {
-    for name in length-7 length-0 length-4097 length-65535 body-too-short body-too-long no-body unknown-type \
-        unknown-code longest unasked-answer unasked-set-reply unsolicited-get unknown-transaction set-too-big; do
+    for name in length-7 length-0 length-4097 length-65535 body-too-short body-too-long no-body \
+        unknown-type unknown-code longest unasked-answer unasked-set-reply unsolicited-get \
+        unknown-transaction set-too-big; do
         forget
         tell "nonsense $name"
         recovers 5 || return 1
@@ -192,16 +191,16 @@ open_refused() {
     recovers 10
 }
 
-sets_unanswered() { # HOW
+sets_unanswered() { # HOW VALUE
     forget
     tell "sets $1"
-    own 'publish 65059 31'
+    own "publish 65059 $2"
     owner_saw 10 'closed 65059 7' || return 1
     tell 'sets answer'
-    recovers 5 && attrd_saw 5 'set IPC.CONNMGR 65059 31'
+    recovers 5 && attrd_saw 5 "set IPC.CONNMGR 65059 $2"
 }
 
-sets_refused() { # HOW
+sets_refused() { # HOW VALUE
     forget
     tell "sets $1 5"
     own "publish 65059 $2" 'publish 65024 99'
@@ -214,10 +213,10 @@ sets_refused() { # HOW
 hangs() {
     forget
     tell hang
-    own 'publish 65059 32'
-    owner_saw 10 'closed 65059 7' && owner_saw 10 'closed 0 2' || return 1 # silent; then an open that is not answered
+    own 'publish 65059 33'
+    owner_saw 10 'closed 65059 7' && owner_saw 10 'closed 0 2' || return 1 # silent; then its open is
     tell resume
-    recovers 10 && attrd_saw 5 'set IPC.CONNMGR 65059 32'
+    recovers 10 && attrd_saw 5 'set IPC.CONNMGR 65059 33'
 }
 
 burst() { # COUNT
@@ -280,6 +279,7 @@ storm() {
     forget
     tell "storm 65008 1000 200"
     attrd_saw 5 'answers 200 of 200' || return 1
+    forget
     before=$(resident)
     tell "storm 65008 $1 $2"
     attrd_saw $(($2 / 1000 + 20)) 'answers [0-9]+ of [0-9]+ values' || return 1
@@ -318,8 +318,8 @@ live_tests() {
     check "live: another of our name" another_of_our_name
     check "live: opens are not answered" open_unanswered
     check "live: opens are refused" open_refused
-    check "live: values are not answered" sets_unanswered silent
-    check "live: values are answered by half" sets_unanswered half
+    check "live: values are not answered" sets_unanswered silent 31
+    check "live: values are answered by half" sets_unanswered half 32
     check "live: it hangs" hangs
     check "live: it ends and starts anew" restart
     check "live: the owner ends when told to" stop "$owner_pid"

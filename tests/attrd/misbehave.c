@@ -2,8 +2,8 @@
  * What the stand-in can be told. Times in milliseconds, values in hexadecimal.
  *
  *     open answer | open silent | open refuse STATUS      how opens are answered
- *     sets answer | sets half | sets silent               the owner's sets: half is an answer without the set reply
- *     sets refuse STATUS | sets refuse-piece STATUS       refused in the set reply, in the answer to the piece
+ *     sets answer | sets half | sets silent               the owner's sets: half is without the set reply
+ *     sets refuse STATUS | sets refuse-piece STATUS       in the set reply, in the answer to the piece
  *     sets delay MS                                       answered so late
  *     gets answer | gets silent                           gets of other clients
  *     hang | resume                                       neither reads nor writes
@@ -104,8 +104,10 @@ static bool give_nonsense(client *owner, const char *name)
         { "unasked-answer", make(0x7001, "12", OK, 1u) },
         { "unasked-set-reply", make(0, "112", OP_SET_REPLY, OK, 0x7001u) },
         { "unsolicited-get", make(0, "142", OP_GET, 65008u, 7u) },
-        { "unknown-transaction", make(REQUEST | 7, "122422b", OP_SET, 0x7001u, 1u, 51616u, 1u, 0u, "\x01", (size_t)1) },
-        { "set-too-big", make(REQUEST | 7, "122422b", OP_SET, 0u, 1u, 51616u, 65535u, 0u, "\x01", (size_t)1) },
+        { "unknown-transaction",
+          make(REQUEST | 7, "122422b", OP_SET, 0x7001u, 1u, 51616u, 1u, 0u, "\x01", (size_t)1) },
+        { "set-too-big",
+          make(REQUEST | 7, "122422b", OP_SET, 0u, 1u, 51616u, 65535u, 0u, "\x01", (size_t)1) },
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (strcmp(name, all[i].name) == 0) {
@@ -163,7 +165,9 @@ static bool command_modes(const char *what, const char *how, unsigned number)
     }
     if (strcmp(what, "sets") != 0)
         return false;
-    mis.sets = strcmp(how, "half") == 0 ? SETS_HALF : strcmp(how, "silent") == 0 ? SETS_SILENT : SETS_ANSWERED;
+    mis.sets = strcmp(how, "half") == 0     ? SETS_HALF
+               : strcmp(how, "silent") == 0 ? SETS_SILENT
+                                            : SETS_ANSWERED;
     mis.set_status = strcmp(how, "refuse") == 0 ? number : OK;
     mis.piece_status = strcmp(how, "refuse-piece") == 0 ? number : OK;
     mis.set_delay = strcmp(how, "delay") == 0 ? number * INT64_C(1000) : 0;

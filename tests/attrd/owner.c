@@ -3,10 +3,10 @@
  *
  *     owner [-s SOCKET] [-n NAME] [-l FIRST-LAST]
  *
- * Reads commands from standard input: `publish ID HEX` (a get then gives that value too), `value ID HEX` (for gets
- * alone), `late ID` (gets of ID are not answered before another is asked for), `set ID STATUS` (how sets of ID by
- * others are answered; without it they are forbidden). Writes what happens, each line beginning with the time in
- * microseconds of the monotonic clock; `told N` for the Nth command.
+ * Reads commands from standard input: `publish ID HEX` (a get then gives that value too), `value ID HEX` (for
+ * gets alone), `late ID` (gets of ID are not answered before another is asked for), `set ID STATUS` (how sets
+ * of ID by others are answered; without it they are forbidden). Writes what happens, each line beginning with
+ * the time in microseconds of the monotonic clock; `told N` for the Nth command.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -79,7 +79,8 @@ static void on_event(const attrd_event *event)
         on_get(event);
         return;
     }
-    printf("%llu %s %u %d ", (unsigned long long)now_ns() / 1000, names[event->type], event->attribute, event->status);
+    printf("%llu %s %u %d ", (unsigned long long)now_ns() / 1000, names[event->type], event->attribute,
+           event->status);
     for (int32_t i = 0; i < event->length; i++)
         printf("%02x", event->value[i]);
     putchar('\n');
@@ -180,7 +181,8 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    struct epoll_event in = { .events = EPOLLIN, .data.fd = STDIN_FILENO }, tick = { .events = EPOLLIN, .data.fd = timer };
+    struct epoll_event in = { .events = EPOLLIN, .data.fd = STDIN_FILENO };
+    struct epoll_event tick = { .events = EPOLLIN, .data.fd = timer };
     shim = attrd_create(path, name, range, ranges, now_ns());
     if (shim == NULL || epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &in) != 0 ||
         epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &tick) != 0)

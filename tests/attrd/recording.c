@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The bytes after the colon, to the end of the line or the first that is none; bars only separate parameters. */
+/* The bytes after the colon, up to what is none; bars only separate parameters. */
 static size_t read_bytes(const char *line, uint8_t *bytes, size_t room)
 {
     size_t count = 0;
@@ -12,7 +12,8 @@ static size_t read_bytes(const char *line, uint8_t *bytes, size_t room)
     int used;
     for (line = strchr(line, ':') + 1; count < room; line += used) {
         line += strspn(line, " |");
-        if (line[strspn(line, "0123456789abcdef")] > ' ' || sscanf(line, "%2x%n", &byte, &used) != 1 || used != 2)
+        bool is_word = line[strspn(line, "0123456789abcdef")] > ' ';
+        if (is_word || sscanf(line, "%2x%n", &byte, &used) != 1 || used != 2)
             break;
         bytes[count++] = (uint8_t)byte;
     }

@@ -1,6 +1,6 @@
 /*
- * Says to an attrd what a recorded client said, and expects to hear what that client heard, byte for byte but for
- * client ids and transactions.
+ * Says to an attrd what a recorded client said, and expects to hear what that client heard, byte for byte but
+ * for client ids and transactions.
  *
  *     replay_client SOCKET DIRECTORY FILE
  */
@@ -44,7 +44,9 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < count; i++) {
         const message *m = &messages[i].message;
-        if (messages[i].sent ? send(fd, m->bytes, m->size, MSG_NOSIGNAL) != (ssize_t)m->size : !hears(fd, m)) {
+        bool is_done = messages[i].sent ? send(fd, m->bytes, m->size, MSG_NOSIGNAL) == (ssize_t)m->size
+                                        : hears(fd, m);
+        if (!is_done) {
             printf("# %s: message %u is another\n", argv[3], i + 1);
             return 1;
         }

@@ -92,7 +92,8 @@ void rig_forget(void)
 bool rig_saw(int32_t type, uint32_t attribute, int32_t status)
 {
     attrd_event *event = &r.seen[0].event;
-    bool saw = r.seen_count == 1 && event->type == type && event->attribute == attribute && event->status == status;
+    bool saw = r.seen_count == 1 && event->type == type && event->attribute == attribute &&
+               event->status == status;
     if (!saw && r.seen_count > 0)
         printf("# %u events, the first: type %d attribute %u status %d\n", r.seen_count, event->type,
                event->attribute, event->status);
@@ -149,7 +150,8 @@ void rig_open(void)
         abort();
 }
 
-bool rig_sent_set(uint32_t attribute, const void *value, size_t size, uint32_t *sequence, uint32_t *operation)
+bool rig_sent_set(uint32_t attribute, const void *value, size_t size, uint32_t *sequence,
+                  uint32_t *operation)
 {
     parameter p[8];
     const uint8_t *sent = rig_sent();

@@ -1,4 +1,4 @@
-/* What the tests of the shim share: a handle on the network in memory, simulated time, and attrd's side by hand. */
+/* What the shim's tests share: a handle on the network in memory, simulated time, attrd's side by hand. */
 #ifndef RIG_H
 #define RIG_H
 
@@ -63,7 +63,8 @@ void rig_give(message m);
 void rig_open(void);
 
 /* The next message sent is a set of this attribute; gives its sequence number and operation. */
-bool rig_sent_set(uint32_t attribute, const void *value, size_t size, uint32_t *sequence, uint32_t *operation);
+bool rig_sent_set(uint32_t attribute, const void *value, size_t size, uint32_t *sequence,
+                  uint32_t *operation);
 
 /* As before with a one-byte value; and attrd confirms. */
 bool rig_confirm(uint32_t attribute, unsigned value);

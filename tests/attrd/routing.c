@@ -89,7 +89,8 @@ static void on_open(client *c, uint32_t answer_to, const uint8_t *bytes)
     }
     if (mis.open_status != OK)
         status = mis.open_status;
-    say("open %s status %u ranges %u%s", name, status, c->range_count, mis.open_silent ? " (not answered)" : "");
+    say("open %s status %u ranges %u%s", name, status, c->range_count,
+        mis.open_silent ? " (not answered)" : "");
     if (mis.open_silent)
         return;
     if (status == OK) {
@@ -215,7 +216,10 @@ static void on_set(client *c, uint32_t answer_to, const uint8_t *bytes)
     }
 
     int flags = flags_of(attribute);
-    unsigned status = flags < 0 ? NOT_FOUND : owner == NULL ? NO_OWNER : (flags & WRITABLE) == 0 ? FORBIDDEN : OK;
+    unsigned status = flags < 0                 ? NOT_FOUND
+                      : owner == NULL           ? NO_OWNER
+                      : (flags & WRITABLE) == 0 ? FORBIDDEN
+                                                : OK;
     last_transaction = last_transaction % 65535 + 1;
     give_message(c, make(answer_to, "12", OK, last_transaction));
     if (status == OK && !begin_set(owner, SET, c, operation, attribute, p[6].blob, p[6].number))
@@ -300,8 +304,9 @@ void on_message(client *c, const uint8_t *bytes)
     uint32_t sequence = message_sequence(bytes) & 0xffff;
     uint32_t answer_to = c->id << 16 | (sequence & LAST_ID);
     parameter p[8];
-    int code = message_is(bytes, "142", p) || message_is(bytes, "122422b", p) || message_is(bytes, "1b2", p) ||
-               message_is(bytes, "1b2b", p) ? (int)p[0].number : -1;
+    bool is_known = message_is(bytes, "142", p) || message_is(bytes, "122422b", p) ||
+                    message_is(bytes, "1b2", p) || message_is(bytes, "1b2b", p);
+    int code = is_known ? (int)p[0].number : -1;
     if (sequence == 0)
         on_set_reply(c, bytes);
     else if ((sequence & REQUEST) == 0)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# run.sh [--long]: tests the attrd shim, with sanitizers: by itself against a network in memory, then as a program
-# against the stand-in attrd, then with the fuzzer's kept inputs and some new ones. --long: the storms and the fuzzer
-# run longer, and the tests also run as arm and arm64 programs. Ends with `N passed, N failed`.
+# run.sh [--long]: tests the attrd shim, with sanitizers: by itself against a network in memory, then as a
+# program against the stand-in attrd, then with the fuzzer's kept inputs and some new ones. --long: the storms
+# and the fuzzer run longer, and the tests also run as arm and arm64 programs. Ends with `N passed, N failed`.
 set -eu
 export LC_ALL=C
 
@@ -28,7 +28,7 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 
-# -- what a test says ---------------------------------------------------------------------------------------------
+# -- what a test says ------------------------------------------------------------------------------
 
 say() { printf '%s\n' "$*" | tee -a "$lines"; }
 ok() { say "ok - $*"; }
@@ -70,15 +70,15 @@ all_units() {
     done
 }
 
-# -- the code as such ---------------------------------------------------------------------------------------------
+# -- the code as such ------------------------------------------------------------------------------
 
 # Each compiler that is here, for each processor that we build for, also without optimisation.
 compiles() {
     for source in "$native"/attrd_*.c; do
         for level in -O0 -O2 -Os; do
-            # shellcheck disable=SC2086 # flags
-            $1 -std=c11 -Wall -Wextra -Werror -Wshadow -Wconversion $level -fPIC -c "$source" -o "$lab/object.o" ||
-                return 1
+            # shellcheck disable=SC2086 # a compiler with a flag
+            $1 -std=c11 -Wall -Wextra -Werror -Wshadow -Wconversion $level -fPIC -c "$source" \
+                -o "$lab/object.o" || return 1
         done
     done
 }
@@ -98,8 +98,8 @@ done
 # No clock, no allocation but the one of create, no output: nothing but these.
 calls_little() {
     nm -u "$out"/attrd_*.o | awk '/ U / { print $2 }' | grep -v '^attrd_' | sort -u >"$lab/calls"
-    grep -vxE 'calloc|free|socket|connect|setsockopt|ioctl|send|recv|close|mem(cpy|cmp|move|set)|strlen' "$lab/calls" |
-        grep -vE '^(__errno_location|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_)$' && return 1
+    grep -vxE 'calloc|free|socket|connect|setsockopt|ioctl|send|recv|close|mem(cpy|cmp|move|set)|strlen' \
+        "$lab/calls" | grep -vxE '__errno_location|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_' && return 1
     [ "$(cat "$native"/attrd_*.c | grep -c 'calloc(')" = 1 ]
 }
 
@@ -108,7 +108,7 @@ mkdir -p "$out"
 "$here/build.sh" "$asan" -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 check "calls nothing but sockets, memory and one calloc" calls_little
 
-# -- by itself ----------------------------------------------------------------------------------------------------
+# -- by itself -------------------------------------------------------------------------------------
 
 all_units "$asan"
 if [ -n "$long" ]; then
@@ -122,11 +122,11 @@ if [ -n "$long" ]; then
     done
 fi
 
-# -- against the stand-in -----------------------------------------------------------------------------------------
+# -- against the stand-in --------------------------------------------------------------------------
 
 live_tests
 
-# -- any bytes ----------------------------------------------------------------------------------------------------
+# -- any bytes -------------------------------------------------------------------------------------
 
 fuzz_seconds=5
 [ -z "$long" ] || fuzz_seconds=60

@@ -1,6 +1,7 @@
 /*
- * A network in memory, in place of the shim's system calls: attrd_stream.c is compiled with `-include seam.h`. One
- * connection at a time; the test, or the fuzzer, is attrd, and decides how much of anything goes through.
+ * A network in memory, in place of the shim's system calls: attrd_stream.c is compiled with `-include
+ * seam.h`. One connection at a time; the test, or the fuzzer, is attrd, and decides how much of anything goes
+ * through.
  */
 #ifndef SEAM_H
 #define SEAM_H

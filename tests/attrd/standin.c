@@ -1,12 +1,12 @@
 /*
- * A stand-in for attrd, written from the protocol's page: it accepts owners and listeners, passes gets and sets on to
- * the owner and their replies back, notifies the listeners, and reads as attrd does, at most 4,096 bytes at a time,
- * throwing away what such a read cuts. It knows the attributes of connmgr.
+ * A stand-in for attrd, written from the protocol's page: it accepts owners and listeners, passes gets and
+ * sets on to the owner and their replies back, notifies the listeners, and reads as attrd does, at most 4,096
+ * bytes at a time, throwing away what such a read cuts. It knows the attributes of connmgr.
  *
  *     standin [-s SOCKET] [-c FIFO] [-o OWNER] [COMMAND...]
  *
- * Commands (each one argument, or one line in the FIFO) are listed in misbehave.c. What happens is written to standard
- * output, one line each, beginning with the time in microseconds of the monotonic clock.
+ * Commands (each one argument, or one line in the FIFO) are listed in misbehave.c. What happens is written to
+ * standard output, one line each, beginning with the time in microseconds of the monotonic clock.
  */
 #define _GNU_SOURCE
 #include "standin.h"
@@ -95,6 +95,8 @@ static void write_out(client *c)
 
 void give(client *c, const void *bytes, size_t size)
 {
+    if (c->fd < 0)
+        return; /* it was dropped by what came before */
     if (c->out_size + size > OUT_ROOM) {
         drop(c, "it does not read");
         return;

@@ -27,8 +27,8 @@ static void open_names_us_and_our_ranges(void)
         if (count == 0)
             CHECK(rig_sent_is(make(REQUEST | 1, "1b2", OP_OPEN, "IPC.CONNMGR", (size_t)11, 0u)));
         else
-            CHECK(rig_sent_is(make(REQUEST | 1, "1b2b", OP_OPEN, "IPC.CONNMGR", (size_t)11, (unsigned)count, ranges,
-                                   (size_t)count * 8)));
+            CHECK(rig_sent_is(make(REQUEST | 1, "1b2b", OP_OPEN, "IPC.CONNMGR", (size_t)11, (unsigned)count,
+                                   ranges, (size_t)count * 8)));
         rig_stop();
     }
 }

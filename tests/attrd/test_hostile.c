@@ -9,8 +9,8 @@ static message get(unsigned id, uint32_t attribute, unsigned operation)
     return make(REQUEST | id, "142", OP_GET, attribute, operation);
 }
 
-/* Gives a message and then a good one: the first is answered with the status, or not at all if that is -1, and becomes
- * no event; the second is as if nothing had happened. */
+/* Gives a message and then a good one: the first is answered with the status, or not at all if that is -1, and
+ * is no event; the second is as if nothing had happened. */
 static void survives(const char *what, message bad, int status)
 {
     int before = failed_checks;
@@ -68,7 +68,8 @@ static void malformed_messages_are_survived(void)
     survives("body length too large by one", with_body_length(good, 16), BAD_TLV);
     survives("body length zero", with_body_length(good, 0), BAD_TLV);
     survives("body length of 65535", with_body_length(good, 65535), BAD_TLV);
-    static const unsigned types[] = { 0x8000, 0x8fff, 0x9001, 0xa000, 0xb001, 0xc000, 0xd000, 0xe000, 0xf000, 0xffff };
+    static const unsigned types[] = { 0x8000, 0x8001, 0x8fff, 0x9001, 0xa000, 0xb001, 0xc000, 0xc001,
+                                      0xd000, 0xe000, 0xf000, 0xffff };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         survives("unknown type of the code", with_type(good, 2, types[i]), BAD_TLV);
         survives("unknown type of the attribute", with_type(good, 5, types[i]), BAD_TLV);
@@ -79,11 +80,13 @@ static void malformed_messages_are_survived(void)
     for (size_t size = 10; size < set.size; size++)
         survives("a set that is cut", with_body_length(cut(set, size), (unsigned)size - 8), BAD_TLV);
     survives("a get with more behind", make(REQUEST | 5, "1421", OP_GET, 65008u, 3u, 0u), BAD_TLV);
-    survives("a set with more behind", make(REQUEST | 5, "122422b1", OP_SET, 0u, 3u, 51616u, 1u, 0u, "x", (size_t)1, 0u),
-             BAD_TLV);
+    survives("a set with more behind",
+             make(REQUEST | 5, "122422b1", OP_SET, 0u, 3u, 51616u, 1u, 0u, "x", (size_t)1, 0u), BAD_TLV);
     survives("a set whose blob goes over the end", with_type(set, 27, 2), BAD_TLV);
     survives("a malformed answer", with_body_length(make(5, "12", OK, 1u), 3), -1);
     survives("an empty answer", make(5, ""), -1);
+    survives("a malformed request without id",
+             with_body_length(make(REQUEST, "142", OP_GET, 65008u, 1u), 3), -1);
     survives("malformed and unsolicited", with_body_length(make(0, "112", OP_SET_REPLY, OK, 1u), 3), -1);
     rig_stop();
 }
@@ -94,14 +97,15 @@ static void unknown_and_unexpected_messages_are_survived(void)
     for (unsigned code = 0; code < 256; code++)
         if (code != OP_NOTIFY && code != OP_SET && code != OP_GET)
             survives("another code", make(REQUEST | 5, "1", code), NOT_IMPLEMENTED);
-    survives("pieces of a get that we never asked", make_transfer(REQUEST | 5, OP_GET_REPLY, 1, 65008, "x", 1),
-             NOT_IMPLEMENTED);
+    survives("pieces of a get that we never asked",
+             make_transfer(REQUEST | 5, OP_GET_REPLY, 1, 65008, "x", 1), NOT_IMPLEMENTED);
     survives("a set of more than its size",
              make(REQUEST | 5, "122422b", OP_SET, 0u, 3u, 51616u, 1u, 0u, "xy", (size_t)2), BAD_DATA);
     survives("a set that begins in the middle",
              make(REQUEST | 5, "122422b", OP_SET, 0u, 3u, 51616u, 2u, 1u, "x", (size_t)1), BAD_DATA);
     survives("a set of an unknown transaction",
-             make(REQUEST | 5, "122422b", OP_SET, 9u, 3u, 51616u, 1u, 0u, "x", (size_t)1), UNKNOWN_TRANSACTION);
+             make(REQUEST | 5, "122422b", OP_SET, 9u, 3u, 51616u, 1u, 0u, "x", (size_t)1),
+             UNKNOWN_TRANSACTION);
     survives("an answer nobody waits for", make(5, "12", OK, 1u), -1);
     survives("a bad answer nobody waits for", make(5, "12", FORBIDDEN, 1u), -1);
     survives("the answer to the open again", make(1, "1", NOT_OPEN), -1);

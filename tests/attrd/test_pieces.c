@@ -152,7 +152,8 @@ int main(void)
     rig_test("two values at a time", two_values_at_a_time);
     rig_test("a value that is too long is refused", a_value_that_is_too_long_is_refused);
     rig_test("a piece that does not fit ends the transfer", a_piece_that_does_not_fit_ends_the_transfer);
-    rig_test("a transfer is forgotten after 5 s of silence", a_transfer_is_forgotten_after_5_seconds_of_silence);
+    rig_test("a transfer is forgotten after 5 s of silence",
+             a_transfer_is_forgotten_after_5_seconds_of_silence);
     rig_test("a transfer does not outlive its connection", a_transfer_does_not_outlive_its_connection);
     rig_test("transactions are numbered round without 0", transactions_are_numbered_round_without_0);
     return rig_end();

@@ -86,7 +86,7 @@ static void any_portions_make_the_same_conversation(void)
             }
 }
 
-/* Takes the answers that the shim has sent, which must be the expected ones in turn; what is cut stays for later. */
+/* Takes the answers that the shim has sent, which must be the expected ones; what is cut stays for later. */
 static uint32_t take_answers(uint32_t expected)
 {
     parameter p[8];
@@ -153,8 +153,8 @@ static void attrd_never_has_more_unread_than_it_reads_at_once(void)
         CHECK(r.watch.events == ATTRD_READABLE && r.watch.deadline_ns == ATTRD_NO_DEADLINE);
         rig_stop();
 
-        /* One more, and it waits: for EPOLLOUT, which tells of 2,080 or less, or with a size beside which that is
-         * too much, for a moment. */
+        /* One more, and it waits: for EPOLLOUT, which tells of 2,080 or less; or, with a size beside which
+         * that is too much, for a moment. */
         CHECK(!is_sent(sizes[i], most + 1));
         if (sizes[i] <= 2016) {
             CHECK(r.watch.events == (ATTRD_READABLE | ATTRD_WRITABLE));
@@ -188,6 +188,24 @@ static void the_rest_of_a_message_goes_out_whatever_is_unread(void)
     rig_stop();
 }
 
+static void messages_that_waited_go_out_one_by_one(void)
+{
+    rig_open();
+    for (unsigned id = 1; id <= 3; id++)
+        rig_give(get(id, 65008, id));
+    seam.send_room = 0;
+    rig_run();
+    for (unsigned id = 1; id <= 3; id++)
+        CHECK(attrd_answer(r.shim, r.seen[id - 1].event.token, 0, value, (int32_t)id) == ATTRD_OK);
+    seam.send_room = UINT32_MAX;
+    seam.sends = 0;
+    rig_run();
+    CHECK(seam.sends == 3);
+    for (unsigned id = 1; id <= 3; id++)
+        CHECK(rig_sent_is(make(id, "12b", OK, 0u, value, (size_t)id)));
+    rig_stop();
+}
+
 static void an_answer_given_late_may_have_to_wait(void)
 {
     rig_open();
@@ -216,24 +234,61 @@ static void an_answer_given_late_may_have_to_wait(void)
     rig_stop();
 }
 
+static void publish_and_answer(const attrd_event *event)
+{
+    static uint8_t longest[ATTRD_MAX_PUBLISHED_SIZE];
+    longest[0]++;
+    CHECK(attrd_publish(r.shim, 65024, longest, sizeof longest, r.now) == ATTRD_OK);
+    answer_at_once(event);
+}
+
+/* However little is free: the next answer has room, even if a value is published before. */
 static void publishing_leaves_room_for_answers(void)
 {
-    uint8_t long_value[ATTRD_MAX_PUBLISHED_SIZE] = { 0 };
-    answer_size = ATTRD_MAX_SENT;
-    rig_open();
-    r.on_event = answer_at_once;
-    answered = 0;
-    seam.send_room = 0;
-    for (unsigned id = 1; id <= 50; id++) {
-        long_value[0] = (uint8_t)id;
-        CHECK(attrd_publish(r.shim, 65008, long_value, sizeof long_value, r.now) == ATTRD_OK);
-        rig_give(get(id, 65008, id));
+    for (int32_t waiting = 0; waiting <= ATTRD_MAX_SENT; waiting++) {
+        rig_open();
+        for (unsigned id = 1; id <= 3; id++)
+            rig_give(get(id, 65008, id));
         rig_run();
+        seam.send_room = 0;
+        CHECK(attrd_answer(r.shim, r.seen[0].event.token, 0, value, waiting) == ATTRD_OK);
+        rig_forget();
+        answered = 0;
+        answer_size = ATTRD_MAX_SENT;
+        r.on_event = publish_and_answer;
+        rig_give(get(4, 65008, 4));
+        rig_run();
+        r.on_event = answer_at_once;
+        seam.send_room = UINT32_MAX;
+        rig_run();
+        CHECK(answered == 1);
+        rig_stop();
     }
-    seam.send_room = UINT32_MAX;
-    rig_run();
-    CHECK(answered == 50);
-    rig_stop();
+}
+
+/* A value that is published when next to nothing is free waits, and so does nobody else. */
+static void publishing_waits_for_room(void)
+{
+    for (int32_t late = ATTRD_MAX_SENT - 200; late <= ATTRD_MAX_SENT; late++) {
+        uint8_t longest[ATTRD_MAX_PUBLISHED_SIZE] = { 1 };
+        uint32_t sequence = 0, operation;
+        rig_open();
+        for (unsigned id = 1; id <= 3; id++)
+            rig_give(get(id, 65008, id));
+        rig_run();
+        seam.send_room = 0;
+        CHECK(attrd_answer(r.shim, r.seen[0].event.token, 0, value, ATTRD_MAX_SENT) == ATTRD_OK);
+        CHECK(attrd_answer(r.shim, r.seen[1].event.token, 0, value, late) == ATTRD_OK);
+        CHECK(attrd_answer(r.shim, r.seen[2].event.token, 0, value, 400) == ATTRD_OK);
+        CHECK(attrd_publish(r.shim, 65024, longest, sizeof longest, r.now) == ATTRD_OK);
+        rig_run();
+        seam.send_room = UINT32_MAX;
+        rig_run();
+        while (!rig_sent_set(65024, longest, sizeof longest, &sequence, &operation) && !rig_is_silent())
+            continue;
+        CHECK(sequence == (REQUEST | 2) && rig_is_silent());
+        rig_stop();
+    }
 }
 
 int main(void)
@@ -241,9 +296,13 @@ int main(void)
     rig_test("any portions make the same conversation", any_portions_make_the_same_conversation);
     rig_test("gets that come faster than answers go are all answered",
              gets_that_come_faster_than_answers_go_are_all_answered);
-    rig_test("attrd never has more unread than it reads at once", attrd_never_has_more_unread_than_it_reads_at_once);
-    rig_test("the rest of a message goes out whatever is unread", the_rest_of_a_message_goes_out_whatever_is_unread);
+    rig_test("attrd never has more unread than it reads at once",
+             attrd_never_has_more_unread_than_it_reads_at_once);
+    rig_test("the rest of a message goes out whatever is unread",
+             the_rest_of_a_message_goes_out_whatever_is_unread);
+    rig_test("messages that waited go out one by one", messages_that_waited_go_out_one_by_one);
     rig_test("an answer given late may have to wait", an_answer_given_late_may_have_to_wait);
     rig_test("publishing leaves room for answers", publishing_leaves_room_for_answers);
+    rig_test("publishing waits for room", publishing_waits_for_room);
     return rig_end();
 }

@@ -19,6 +19,7 @@ static void one_value_is_under_way_at_a_time(void)
     rig_run();
     CHECK(rig_is_silent());
     rig_give(make(0, "112", OP_SET_REPLY, OK, 2u)); /* nor does another's reply */
+    rig_give(make(0, "112", OP_GET_REPLY, OK, 1u)); /* nor something else */
     rig_run();
     CHECK(rig_is_silent());
     rig_give(make(0, "112", OP_SET_REPLY, OK, 1u));
@@ -326,13 +327,16 @@ static void any_course_of_changes_and_answers(void)
 int main(void)
 {
     rig_test("one value is under way at a time", one_value_is_under_way_at_a_time);
-    rig_test("every change is sent, in order, while attrd is quick", every_change_is_sent_in_order_while_attrd_is_quick);
+    rig_test("every change is sent, in order, while attrd is quick",
+             every_change_is_sent_in_order_while_attrd_is_quick);
     rig_test("what does not change is not sent", what_does_not_change_is_not_sent);
     rig_test("values of 0 to 64 bytes are published", values_of_any_size_are_published);
     rig_test("the number of attributes is bounded", the_number_of_attributes_is_bounded);
-    rig_test("every connection begins with the latest values, once", every_connection_begins_with_the_latest_values);
+    rig_test("every connection begins with the latest values, once",
+             every_connection_begins_with_the_latest_values);
     rig_test("a slow attrd is told only the latest", a_slow_attrd_is_told_only_the_latest);
-    rig_test("what came back meanwhile is not sent again", an_attribute_that_came_back_meanwhile_is_not_sent_again);
+    rig_test("what came back meanwhile is not sent again",
+             an_attribute_that_came_back_meanwhile_is_not_sent_again);
     rig_test("too many changes end with the latest", too_many_changes_end_with_the_latest);
     rig_test("a refused value is told and holds up nothing", a_refused_value_is_told_and_holds_up_nothing);
     rig_test("numbers go round without 0", numbers_go_round_without_0);

@@ -1,4 +1,4 @@
-/* Recordings of a real attrd with its real clients: ours must answer as they did. Argument: the recordings' directory. */
+/* Recordings of a real attrd with real clients: ours must answer as those did. Argument: their directory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +30,9 @@ static bool is_request(const recorded *m)
     return (m->message.sequence & REQUEST) != 0;
 }
 
-/* Gives all that was received, as it came or in other portions. All that the client sent must be there, byte for byte
- * but for transactions: its open and its answers. `skipped` are those of its own requests that are not of this test. */
+/* Gives all that was received, as it came or in other portions. All that the client sent must be there, byte
+ * for byte but for transactions: its open and its answers. `skipped` of its own requests are left to another
+ * test. */
 static void replay(uint32_t recv_most, bool at_once, unsigned skipped)
 {
     unsigned answers = 0, requests = 0, first_received = 0;
@@ -115,8 +116,8 @@ static void give_with(message m, uint32_t id, uint32_t operation)
     rig_give(m);
 }
 
-/* Each value that the owner set is set by us in the same bytes, but for its numbers; and what attrd said to the owner
- * ends it for us too. */
+/* Each value that the owner set is set by us in the same bytes, but for its numbers; and what attrd said to
+ * the owner ends it for us too. */
 static void values_are_published_as_recorded(void)
 {
     unsigned sets = 0;

@@ -11,6 +11,7 @@ static void attempt_after(uint64_t wait, int32_t reason, uint32_t detail)
     uint32_t before = seam.connects;
     CHECK(r.watch.deadline_ns == r.now + wait);
     rig_pass(wait - 1);
+    attrd_process(r.shim, r.now); /* too early, for whatever reason */
     CHECK(seam.connects == before && r.seen_count == 0);
     rig_pass(1);
     CHECK(seam.connects == before + 1);
@@ -179,6 +180,12 @@ static void a_clock_that_goes_back_stands_still(void)
     attrd_process(r.shim, 0);
     attrd_get_watch(r.shim, &r.watch);
     CHECK(r.watch.deadline_ns == deadline && r.watch.state == ATTRD_STATE_OPEN);
+    seam.ended = true;
+    attrd_process(r.shim, r.now - SECOND);
+    attrd_event event;
+    CHECK(attrd_next_event(r.shim, 1, &event) == 1 && event.type == ATTRD_EVENT_CLOSED);
+    attrd_get_watch(r.shim, &r.watch);
+    CHECK(r.watch.deadline_ns == r.now + SECOND);
     rig_stop();
 }
 

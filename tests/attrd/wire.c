@@ -81,8 +81,8 @@ message make(uint32_t sequence, const char *types, ...)
     return m;
 }
 
-message make_transfer(uint32_t sequence, unsigned code, unsigned operation, uint32_t attribute, const void *value,
-                      size_t size)
+message make_transfer(uint32_t sequence, unsigned code, unsigned operation, uint32_t attribute,
+                      const void *value, size_t size)
 {
     return make(sequence, "122422b", code, 0u, operation, attribute, (unsigned)size, 0u, value, size);
 }

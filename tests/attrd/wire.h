@@ -1,6 +1,6 @@
 /*
- * Messages of attrd's protocol for the stand-in, the tools and the tests. Written from the protocol's page and apart
- * from the shim's own code, so that a mistake in one does not hide in the other.
+ * Messages of attrd's protocol for the stand-in, the tools and the tests. Written from the protocol's page
+ * and apart from the shim's own code, so that a mistake in one does not hide in the other.
  */
 #ifndef WIRE_H
 #define WIRE_H
@@ -32,12 +32,12 @@ void message_u32(message *m, uint32_t value);
 void message_blob(message *m, const void *bytes, size_t size);
 void message_end(message *m);
 
-/* A whole message at once: "1" u8, "2" u16, "4" u32 with unsigned int arguments, "b" a blob with void * and size_t. */
+/* A whole message at once: "1" u8, "2" u16, "4" u32, each an unsigned int; "b" a blob, void * and size_t. */
 message make(uint32_t sequence, const char *types, ...);
 
 /* A value in one piece: operations 1, 2 and 5. */
-message make_transfer(uint32_t sequence, unsigned code, unsigned operation, uint32_t attribute, const void *value,
-                      size_t size);
+message make_transfer(uint32_t sequence, unsigned code, unsigned operation, uint32_t attribute,
+                      const void *value, size_t size);
 
 typedef struct {
     char type;       /* '1', '2', '4' or 'b' */

@@ -7,7 +7,7 @@
 begin
 upstream_dead eth0
 wait_for 21.5 "wlan0 takes over" in_use wlan0
-wait_for 2 "wlan0 takes over, IPv6" in_use6 wlan0
+wait_for 5 "wlan0 takes over, IPv6" in_use6 wlan0
 check "eth0 counts as failed" state eth0 ITFUP_SF
 stays 60 "wlan0 stays in use, no flapping" in_use wlan0
 check "two decisions" test "$(switches)" = 2

@@ -6,7 +6,7 @@
 
 begin
 unplug eth0
-wait_for 1 "wlan0 takes over" in_use wlan0
+wait_for 3 "wlan0 takes over" in_use wlan0
 stays 120 "wlan0 stays in use" in_use wlan0
 check "two decisions" test "$(switches)" = 2
 check "eth0 counts as down" state eth0 ITFDOWN_SU

@@ -7,7 +7,7 @@ lab_up
 unplug eth0
 unplug wlan0
 start_connmgr
-wait_for 12 "LTE is in use" in_use wwan0
+wait_for 15 "LTE is in use" in_use wwan0
 plug eth0
 wait_for 3 "eth0 comes: it is in use" in_use eth0
 wait_for 3 "eth0 comes: it is in use for IPv6" in_use6 eth0

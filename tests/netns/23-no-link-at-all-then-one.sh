@@ -13,7 +13,7 @@ plug wlan0
 wait_for 3 "wlan0 comes: it is in use" in_use wlan0
 wait_for 3 "wlan0 comes: it is confirmed" state wlan0 ITFUP_SS
 unplug wlan0
-wait_for 2 "no link is left: wlan0 counts as down" state wlan0 ITFDOWN_SU
+wait_for 5 "no link is left: wlan0 counts as down" state wlan0 ITFDOWN_SU
 check "it runs" connmgr_runs
 plug eth0
 wait_for 3 "eth0 comes: it is in use" in_use eth0

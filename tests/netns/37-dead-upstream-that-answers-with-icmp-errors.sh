@@ -1,13 +1,20 @@
 #!/bin/sh
-# A dead upstream whose router answers everything with ICMP errors: that proves nothing, the link has failed all the same.
-# takes 25 s
+# A dead upstream that answers everything with ICMP errors, from the link's router or from somebody behind it: that proves
+# nothing, the link has failed all the same.
+# takes 45 s
 . "$(dirname "$0")/lib.sh"
 
-begin
-upstream_dead eth0 unreachable
+lab_up
 # Applications that go on asking bring a stream of such answers.
 on device "$LABTOOL" talk tcp 198.18.100.11 80 >"$LAB/talk.tcp" &
 on device "$LABTOOL" talk udp 198.18.100.11 80 >"$LAB/talk.udp" &
-wait_for 21.5 "wlan0 takes over" in_use wlan0
-check "eth0 counts as failed" state eth0 ITFUP_SF
+for mode in unreachable beyond; do
+    start_connmgr
+    wait_for 5 "$mode: at first eth0 is in use, it and wlan0 are confirmed" settled
+    upstream_dead eth0 "$mode"
+    wait_for 21.5 "$mode: wlan0 takes over" in_use wlan0
+    check "$mode: eth0 counts as failed" state eth0 ITFUP_SF
+    stop_connmgr
+    upstream_alive eth0
+done
 check "LTE was never touched" lte_untouched

@@ -10,7 +10,7 @@ wait_for 5 "eth0 is in use" in_use eth0
 wait_for 5 "eth0 is confirmed" state eth0 ITFUP_SS
 stays 10 "eth0 stays in use" in_use eth0
 unplug eth0
-wait_for 2 "eth0 pulled: wlan0 takes over" in_use wlan0
+wait_for 5 "eth0 pulled: wlan0 takes over" in_use wlan0
 stays 15 "wlan0 stays in use" in_use wlan0
 check "wlan0 never counts as failed" not log_has '^<[0-7]> ?wlan0: .* -> ITFUP_SF'
 check "LTE was never touched" lte_untouched

@@ -43,7 +43,7 @@ new_box() {
     fi
     ip netns del box 2>/dev/null || :
     ip netns del far 2>/dev/null || :
-    rm -rf "$RUN" "$LAB/hook" "$ETC/netif_names"
+    rm -rf "$RUN" "$LAB/hook" "$LAB/watched" "$ETC/netif_names"
     mkdir "$RUN"
     ip netns add box
     ip netns add far
@@ -55,6 +55,7 @@ new_box() {
     new_links=${1:-eth0 wlan0 wwan0}
     ip -n box link set lo up
     new_n=0
+    set -f
     for new_link in $new_links; do
         new_n=$((new_n + 1))
         ip -batch - <<END
@@ -69,6 +70,7 @@ address add $new_address dev $new_link
 address add 2001:db8:$new_n::2/64 dev $new_link
 END
     done
+    set +f
     # Not "on": $! must be the watcher, or an old one would go on writing to the same file.
     nsenter --net=/run/netns/box "$LABTOOL" watch >"$LAB/watched" 2>&1 &
     WATCH_PID=$!

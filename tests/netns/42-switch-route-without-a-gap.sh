@@ -25,7 +25,7 @@ to_and_fro() {
     new_box
     given_all
     run_switch eth0
-    rm -f "$LAB/enough"
+    rm -f "$LAB/enough" "$LAB/answers"
     ask_all_the_time
     for _ in 1 2 3 4 5; do
         for link in wlan0 wwan0 eth0 wwan0 wlan0 eth0; do

@@ -92,6 +92,29 @@ default dev eth scope link metric 50
 END
 }
 
+# The names of files where it runs, to a shell that is careless.
+names_that_match_files() {
+    new_box "4* [4]* ?0-*"
+    cat >"$ETC/netif_names" <<'END'
+ETH_INTERFACE_0='4*'
+WIFISTA_INTERFACE_0='[4]*'
+WAN_INTERFACE_0='?0-*'
+END
+    given_names "4*" "[4]*" "?0-*"
+    for link in "[4]*" "?0-*" "4*" "[4]*"; do switched "$link"; done
+    same "links called 4*, [4]* and ?0-*" tables_unmarked <<'END'
+default via 198.18.2.1 dev (4)*
+default via 198.18.1.1 dev 4* metric 10
+default dev ?0-* scope link metric 50
+END
+}
+given_names() {
+    ip -n box route add default via 198.18.1.1 dev "$1" metric 10
+    ip -n box route add default via 198.18.2.1 dev "$2" metric 20
+    ip -n box route add default dev "$3" metric 50
+}
+tables_unmarked() { tables | tr '[]' '()'; }
+
 # Where it finds get_netif_names.
 started_from_anywhere() {
     new_box
@@ -107,4 +130,4 @@ started_from_anywhere() {
     done
 }
 
-variants bad_arguments odd_names a_name_within_a_name started_from_anywhere
+variants bad_arguments odd_names a_name_within_a_name names_that_match_files started_from_anywhere

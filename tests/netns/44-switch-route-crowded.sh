@@ -86,6 +86,25 @@ default via fe80::9 dev wlan0 metric 30
 END
 }
 
+twice_the_same() {
+    new_box
+    given <<'END'
+-4 route add default via 198.18.1.1 dev eth0 metric 10
+-4 route add default via 198.18.2.1 dev wlan0 metric 21
+-4 route add default via 198.18.2.1 dev wlan0 metric 31
+END
+    switched wlan0
+    same "the same route twice becomes one" tables <<'END'
+default via 198.18.2.1 dev wlan0
+default via 198.18.1.1 dev eth0 metric 10
+END
+    switched eth0
+    same "the better one's metric is remembered" tables <<'END'
+default via 198.18.1.1 dev eth0
+default via 198.18.2.1 dev wlan0 metric 21
+END
+}
+
 # A DHCP client, or the kernel on a router's advertisement, does not find its route and makes it again.
 made_again() {
     new_box
@@ -122,10 +141,13 @@ END
 nobodys_links() {
     new_box
     ip -n box tuntap add tun0 mode tun
+    ip -n box tuntap add tun1 mode tun
     given <<'END'
 link set tun0 up
 address add 198.18.9.1/32 dev tun0
+link set tun1 up
 -4 route append default dev tun0
+-4 route append default dev tun1
 -4 route append default via 198.18.1.1 dev eth0
 -4 route add default via 198.18.2.1 dev wlan0 metric 20
 -4 route add blackhole default metric 100
@@ -133,11 +155,12 @@ address add 198.18.9.1/32 dev tun0
 -6 route add default via fe80::2 dev wlan0 metric 20
 END
     switched wlan0
-    same "a VPN in front ends up behind all links, at the first free metric from 100" tables <<'END'
+    same "VPNs in front end up behind all links, at the first free metrics from 100" tables <<'END'
 default via 198.18.2.1 dev wlan0
 default via 198.18.1.1 dev eth0 metric 10
 blackhole default metric 100
-default dev tun0 scope link metric 101
+default dev tun1 scope link metric 101
+default dev tun0 scope link metric 102
 default via fe80::2 dev wlan0 metric 1
 default dev tun0 metric 100
 END
@@ -195,7 +218,7 @@ END
 multipath() {
     new_box
     given <<'END'
--4 route add default nexthop via 198.18.1.1 dev eth0 weight 3 nexthop via 198.18.2.9 dev wlan0 weight 1
+-4 route add default proto 201 nexthop via 198.18.1.1 dev eth0 weight 3 nexthop via 198.18.2.9 dev wlan0 weight 1
 -4 route add default via 198.18.2.1 dev wlan0 metric 20
 -6 route add default proto 201 metric 1 nexthop via fe80::1 dev eth0 nexthop via fe80::9 dev wwan0
 -6 route add default via fe80::2 dev wlan0 metric 20
@@ -210,7 +233,7 @@ END
     switched wlan0
     same "a multipath default ends up behind all links; IPv6's is one route a link" tables <<'END'
 default via 198.18.2.1 dev wlan0
-default metric 100
+default proto 201 metric 100
 	nexthop via 198.18.1.1 dev eth0 weight 3
 	nexthop via 198.18.2.9 dev wlan0 weight 1
 default via fe80::2 dev wlan0 metric 1
@@ -224,7 +247,7 @@ END
     switched wlan0
     same "out of an IPv6 multipath default its own part moves" tables <<'END'
 default via 198.18.2.1 dev wlan0
-default metric 100
+default proto 201 metric 100
 	nexthop via 198.18.1.1 dev eth0 weight 3
 	nexthop via 198.18.2.9 dev wlan0 weight 1
 default via fe80::2 dev wlan0 metric 1
@@ -255,5 +278,5 @@ END
     same "other tables, other prefixes, routes for one source or TOS stay" everything <"$LAB/before-all"
 }
 
-variants all_at_metric_0 two_in_front behind_it_at_the_same_metric several_of_its_own made_again nobodys_links \
-    the_same_metric multipath not_its_business
+variants all_at_metric_0 two_in_front behind_it_at_the_same_metric several_of_its_own twice_the_same \
+    made_again nobodys_links the_same_metric multipath not_its_business

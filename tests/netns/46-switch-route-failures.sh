@@ -1,6 +1,6 @@
 #!/bin/sh
 # switch_route.sh when something fails in the middle of it: it says so, loses no route, and its next run completes it.
-# takes 40 s
+# takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 
@@ -19,7 +19,9 @@ default via fe80::2 dev wlan0 metric 1
 default via fe80::1 dev eth0 metric 10
 default dev wwan0 metric 50
 END
+    check "$VARIANT: $1: nothing is left to be done" nothing_left
 }
+nothing_left() { [ ! -s "$RUN/unfinished.4" ] && [ ! -s "$RUN/unfinished.6" ]; }
 
 ip_fails() {
     for step in '"-4 route show"*' '"-4 route replace"*'; do
@@ -31,6 +33,7 @@ ip_fails() {
         refused 1 wlan0
         check "$VARIANT: $step: it says so" grep -q "^switch_route.sh: IPv4: cannot" "$LAB/said"
         same "$step: nothing has changed" tables <"$LAB/before"
+        check "$VARIANT: $step: nothing is left to be done" nothing_left
         as_wanted "$step"
     done
     for step in '"-4 route add"*' '"-4 route del"*' '"-6 route show"*' '"-6 route replace"*' '"-6 route add"*' \
@@ -45,6 +48,19 @@ ip_fails() {
         as_wanted "$step"
     done
 }
+
+# What cannot be put back stays in front.
+putting_aside_fails() {
+    new_box
+    given_all
+    run_switch eth0
+    ip -n box -6 route del default dev wlan0
+    tables | grep : >"$LAB/before"
+    at '"-6 route add"*' 'echo "no such luck" >&2; exit 2'
+    refused 1 wlan0
+    same "what cannot be put back stays in front" ipv6 <"$LAB/before"
+}
+ipv6() { tables | grep :; }
 in_front() { [ "$(tables | head -n 1)" = "default via 198.18.2.1 dev $1" ]; }
 
 # As its caller does after the deadline: in the last moment before a step, and in the first after it.
@@ -88,6 +104,26 @@ default via 198.18.1.9 dev eth0 metric 11
 default dev wwan0 scope link metric 50
 END
 }
+
+# Killed between two steps; and then it is the link without a route that is wanted.
+killed_and_turned_round() {
+    new_box
+    given_all
+    run_switch eth0
+    # shellcheck disable=SC2016
+    at '"-4 route replace"*' "$real"' "$@"; kill -KILL $PPID; exit'
+    run_switch wlan0
+    rm "$LAB/hook"
+    switched eth0 "killed, then back to the link that has lost its route"
+    same "killed, then back: as it was" tables <<'END'
+default via 198.18.1.1 dev eth0
+default via 198.18.2.1 dev wlan0 metric 20
+default dev wwan0 scope link metric 50
+default via fe80::1 dev eth0 metric 1
+default via fe80::2 dev wlan0 metric 20
+default dev wwan0 metric 50
+END
+}
 tables4() { tables | grep -v : | grep -v 'wwan0 metric'; }
 
 # Whoever started it has died: nobody reads what it says, and its session hangs up.
@@ -120,4 +156,4 @@ default dev wwan0 metric 50
 END
 }
 
-variants ip_fails killed killed_and_healed nobody_listens
+variants ip_fails putting_aside_fails killed killed_and_healed killed_and_turned_round nobody_listens

@@ -1,7 +1,7 @@
 #!/bin/sh
 # switch_route.sh and an IPv6 default that the kernel has from a router's advertisements: it gets in front and back, and the
 # kernel goes on taking the advertisements (it refuses them if somebody else's route is where its own would have to be).
-# takes 40 s
+# takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 

@@ -16,6 +16,6 @@ wait_for 5 "eth0 stands alone, the others behind it" defaults "default dev eth0
 default dev wlan0 metric 20
 default dev wwan0 metric 50"
 unplug eth0
-wait_for 2 "eth0 pulled: wlan0 stands alone" defaults "default dev wlan0
+wait_for 5 "eth0 pulled: wlan0 stands alone" defaults "default dev wlan0
 default dev eth0 metric 10 linkdown
 default dev wwan0 metric 50"

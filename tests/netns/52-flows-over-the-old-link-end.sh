@@ -13,7 +13,7 @@ for talk in $talks; do
     wait_for 3 "$talk: an application gets its answers" grep -q answer "$LAB/talk.${talk%/*}.${talk#*/}"
 done
 unplug eth0
-wait_for 1 "wlan0 takes over" in_use wlan0
+wait_for 3 "wlan0 takes over" in_use wlan0
 answered_again() { sed '1,/lost/d' "$1" | grep -q answer; }
 for talk in $talks; do
     wait_for 3 "$talk: lost, and answered over the new link" answered_again "$LAB/talk.${talk%/*}.${talk#*/}"

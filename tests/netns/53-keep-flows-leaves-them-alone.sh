@@ -8,5 +8,5 @@ begin --keep-flows
 on device "$LABTOOL" talk tcp 198.18.100.11 80 >"$LAB/talk" &
 wait_for 3 "an application gets its answers" grep -q answer "$LAB/talk"
 unplug eth0
-wait_for 1 "wlan0 takes over" in_use wlan0
+wait_for 3 "wlan0 takes over" in_use wlan0
 stays 3 "its connection is not ended" not grep -q lost "$LAB/talk"

@@ -14,7 +14,7 @@ check "eth0 is loose" test "$(filter eth0)" = 2
 check "wlan0 is loose" test "$(filter wlan0)" = 2
 check "the log says so" log_has 'rp_filter'
 ip -n device link delete wlan0
-wait_for 2 "wlan0 vanishes" state wlan0 ITFDOWN_SU
+wait_for 5 "wlan0 vanishes" state wlan0 ITFDOWN_SU
 new_link wlan0
 wait_for 5 "wlan0 appears again: it is confirmed" state wlan0 ITFUP_SS
 check "wlan0 is loose again" test "$(filter wlan0)" = 2

@@ -15,12 +15,12 @@ END
 start_connmgr
 wait_for 3 "the script runs" test -s "$LAB/script.pid"
 unplug wlan0
-wait_for 2 "meanwhile the daemon sees what happens" state wlan0 ITFDOWN_SU
+wait_for 5 "meanwhile the daemon sees what happens" state wlan0 ITFDOWN_SU
 plug wlan0
 wait_for 4 "meanwhile it probes" state wlan0 ITFUP_SS
 cp "$REPO/scripts/switch_route.sh" "$SCRIPTS/switch_route.sh.new"
 mv "$SCRIPTS/switch_route.sh.new" "$SCRIPTS/switch_route.sh"
 script=$(cat "$LAB/script.pid")
 wait_for 12 "the script is killed" not kill -0 "$script"
-wait_for 2 "it says that the switch failed" log_has '^<[0-7]> ?switching to eth0 failed: '
+wait_for 5 "it says that the switch failed" log_has '^<[0-7]> ?switching to eth0 failed: '
 wait_for 25 "the next try succeeds" in_use eth0

@@ -18,4 +18,4 @@ check "it monitors them" log_has '^<[0-7]> ?monitoring eth\.up7, wlan\.up7, wwan
 wait_for 5 "eth.up7 is in use" in_use eth.up7
 wait_for 5 "wlan.up7 is confirmed" state 'wlan\.up7' ITFUP_SS
 unplug eth.up7
-wait_for 2 "eth.up7 is pulled: wlan.up7 takes over" in_use wlan.up7
+wait_for 5 "eth.up7 is pulled: wlan.up7 takes over" in_use wlan.up7

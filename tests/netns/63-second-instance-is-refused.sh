@@ -16,4 +16,4 @@ CONNMGR_PID=$first
 mv "$LAB/first.log" "$LAB/connmgr.log"
 check "the first runs" connmgr_runs
 unplug eth0
-wait_for 1 "the first works: wlan0 takes over" in_use wlan0
+wait_for 3 "the first works: wlan0 takes over" in_use wlan0

@@ -9,5 +9,5 @@ start_connmgr
 quick() { sed -nE 's/.*\(started in ([0-9.]+) ms\).*/\1/p' "$LAB/connmgr.log" | awk '{ exit !($1 < 500) }'; }
 check "it started in under half a second" quick # the figure itself is the business of bench.sh, which has the machine alone
 unplug eth0
-wait_for 1 "it sees what happens" state eth0 ITFDOWN_SU
+wait_for 3 "it sees what happens" state eth0 ITFDOWN_SU
 wait_for 8 "wlan0 counts as failed" state wlan0 ITFUP_SF

@@ -9,4 +9,4 @@ ATTRD="--attrd-socket $LAB/no-such-socket"
 start_connmgr
 wait_for 5 "eth0 is in use and confirmed" settled
 unplug eth0
-wait_for 1 "wlan0 takes over" in_use wlan0
+wait_for 3 "wlan0 takes over" in_use wlan0

@@ -5,7 +5,7 @@
 
 begin --idle 4
 on device "$LABTOOL" talk udp 198.18.100.11 80 500 >"$LAB/talk" &
-wait_for 2 "an application gets its answers" grep -q answer "$LAB/talk"
+wait_for 5 "an application gets its answers" grep -q answer "$LAB/talk"
 eth=$(probes eth0) wlan=$(probes wlan0)
 probed() { [ "$(probes wlan0)" -ge $((wlan + 3)) ]; }
 wait_for 40 "wlan0, idle, is probed three times" probed

@@ -7,7 +7,7 @@ lab_up
 unplug eth0
 unplug wlan0
 start_connmgr --idle 4
-wait_for 12 "LTE is in use" in_use wwan0
+wait_for 15 "LTE is in use" in_use wwan0
 LAB_LTE=$(bytes wwan0)
 stays 30 "no byte leaves" lte_untouched
 stop_connmgr

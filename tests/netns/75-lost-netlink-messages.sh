@@ -10,7 +10,7 @@ awk 'BEGIN { for (i = 0; i < 20000; i++) printf "route add 203.0.113.%d/32 dev w
 unplug eth0
 ip -n device route flush table 1000
 kill -CONT "$CONNMGR_PID"
-wait_for 2 "wlan0 takes over" in_use wlan0
+wait_for 5 "wlan0 takes over" in_use wlan0
 check "eth0 counts as down" state eth0 ITFDOWN_SU
 plug eth0
 wait_for 20 "eth0 is chosen again" in_use eth0

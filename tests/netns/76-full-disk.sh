@@ -10,4 +10,4 @@ dd if=/dev/zero of="$LAB/run/full" bs=4096 2>"$LAB/last" || :
 start_connmgr
 wait_for 5 "eth0 is in use and confirmed" settled
 unplug eth0
-wait_for 1 "wlan0 takes over" in_use wlan0
+wait_for 3 "wlan0 takes over" in_use wlan0

@@ -293,11 +293,16 @@ rule() {
     on "$lab_router" ip6tables -w "$@"
 }
 
-# upstream_dead LINK [drop|reset|unreachable]: nothing behind the link's router is reached any more; the carrier stays.
-# The router says nothing, answers TCP with resets, or everything with ICMP errors.
+# upstream_dead LINK [drop|reset|unreachable|beyond]: nothing behind the link's router is reached any more; the carrier
+# stays. The router says nothing, answers TCP with resets, or everything with ICMP errors; or somebody behind it does.
 upstream_dead() {
-    rule "$1" -F FORWARD
+    upstream_alive "$1"
     case ${2:-drop} in
+        beyond)
+            lab_side=${1%0}
+            on cloud iptables -w -A INPUT -i "$lab_side" -j REJECT --reject-with icmp-host-unreachable
+            on cloud ip6tables -w -A INPUT -i "$lab_side" -j REJECT --reject-with icmp6-addr-unreachable
+            return ;;
         reset) rule "$1" -A FORWARD -i lan -p tcp -j REJECT --reject-with tcp-reset ;;
         unreachable)
             on "$(router_of "$1")" iptables -w -A FORWARD -i lan -j REJECT --reject-with icmp-host-unreachable
@@ -305,7 +310,11 @@ upstream_dead() {
     esac
     rule "$1" -A FORWARD -j DROP
 }
-upstream_alive() { rule "$1" -F FORWARD; }
+upstream_alive() {
+    rule "$1" -F FORWARD
+    on cloud iptables -w -F INPUT
+    on cloud ip6tables -w -F INPUT
+}
 
 # dns_dead LINK: ended by upstream_alive, too.
 dns_dead() {
@@ -317,13 +326,14 @@ dns_dead() {
 echo_mode() {
     if [ "$1" = refuse ]; then
         kill "$ECHO_PID"
-        wait "$ECHO_PID" || :
+        wait "$ECHO_PID" 2>"$LAB/last" || :
         ECHO_PID=
         return
     fi
     echo "$1" >"$LAB/echo-mode.new"
     mv "$LAB/echo-mode.new" "$LAB/echo-mode"
     [ -z "${ECHO_PID:-}" ] || return 0
+    : >"$LAB/echo.log"
     nsenter --net=/run/netns/cloud "$LABTOOL" echo 80 "$LAB/echo-mode" >"$LAB/echo.log" 2>&1 &
     ECHO_PID=$!
     poll 2 grep -q listening "$LAB/echo.log"
@@ -363,7 +373,9 @@ start_connmgr() {
     poll 5 log_has '^<6> ?monitoring ' || { not_ok "connmgr does not start"; exit 1; }
 }
 spawn_connmgr() {
+    # Here, not only by the redirection below: nobody must take the old log for the new one.
     cat "$LAB/connmgr.log" >>"$LAB/connmgr.log.old" 2>/dev/null || :
+    : >"$LAB/connmgr.log"
     # Not "on": $! must be the daemon.
     # shellcheck disable=SC2086  # $ATTRD is an option, perhaps with its value
     nsenter --net=/run/netns/device "$(connmgr_path)" -d ${ATTRD:---no-attrd} \
@@ -424,7 +436,7 @@ state() {
 }
 
 # probes LINK: how many have ended.
-probes() { grep -cE "^<[0-7]> ?probe of $1: " "$LAB/connmgr.log" || :; }
+probes() { grep -E "^<[0-7]> ?probe of $1: " "$LAB/connmgr.log" | grep -cvE ': (started|cancelled)' || :; }
 
 # How often it has decided.
 switches() { grep -cE '^<[0-7]> ?using ' "$LAB/connmgr.log" || :; }

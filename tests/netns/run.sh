@@ -12,9 +12,7 @@ one() {
     export LAB="$OUT/$name"
     mkdir -p "$LAB"
     read -r began _ </proc/uptime
-    "$here/sandbox.sh" timeout -s KILL "$limit" sh "$here/$1" >"$LAB/output" 2>&1 </dev/null &
-    trap 'kill -KILL $! 2>/dev/null; exit 1' INT TERM HUP
-    wait $! && status=0 || status=$?
+    "$here/sandbox.sh" timeout -s KILL "$limit" sh "$here/$1" >"$LAB/output" 2>&1 </dev/null && status=0 || status=$?
     read -r ended _ </proc/uptime
 
     if [ "$status" = 137 ]; then
@@ -63,7 +61,8 @@ for test in "$here"/[0-9][0-9]-*.sh; do
 done | sort -rn -k 1,1 | cut -d ' ' -f 2 >"$OUT/tests"
 [ -s "$OUT/tests" ] || { echo "run.sh: no test has such a name" >&2; rm -rf "$OUT"; exit 64; }
 
-xargs -P "$jobs" -n 1 "$here/run.sh" --one <"$OUT/tests" || :
+# Nothing of this outlives run.sh, whatever it dies of.
+setpriv --pdeathsig KILL xargs -P "$jobs" -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/tests" || :
 
 passed=$(cat "$OUT"/*.lines | grep -c '^ok' || :)
 failed=$(cat "$OUT"/*.lines | grep -c '^not ok' || :)

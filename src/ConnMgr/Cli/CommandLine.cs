@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Net;
+using System.Text;
 using ConnMgr.Probe;
 using ConnMgr.Selection;
 
@@ -46,6 +48,13 @@ internal static class CommandLine
         Description = "silence on a link before it is probed",
         HelpName = "SECONDS",
         DefaultValueFactory = _ => 16,
+        CustomParser = result =>
+        {
+            bool isValid = int.TryParse(
+                result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int seconds);
+            Require(result, isValid && seconds is >= 2 and <= 3600, "--idle: 2 to 3600 seconds");
+            return seconds;
+        },
     };
 
     private static readonly Option<string> WanProbeOption = OneOf(
@@ -62,6 +71,13 @@ internal static class CommandLine
 
     private static readonly Option<bool> Verbose = new("--verbose", "-v") { Description = "log more" };
 
+    private static readonly Option<string> AttrdSocket = new("--attrd-socket")
+    {
+        Description = "the attribute daemon",
+        HelpName = "PATH",
+        DefaultValueFactory = _ => "/var/run/IPC.ATTRD",
+    };
+
     private static readonly Option<bool> NoAttrd = new("--no-attrd") { Description = "run without the attribute daemon" };
 
     /// <summary>
@@ -75,19 +91,25 @@ internal static class CommandLine
             + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
         {
             DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, Echo, Ping, NoPing, Resolvers, Idle,
-            WanProbeOption, KeepFlows, NoAttrd, LogOption, Verbose,
+            WanProbeOption, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
         root.Directives.Clear();
-        Idle.Validators.Add(result => Require(
-            result, result.GetValueOrDefault<int>() is >= 2 and <= 3600, "--idle: 2 to 3600 seconds"));
+        AttrdSocket.Validators.Add(result => Require(
+            result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
+            "--attrd-socket: a path of 1 to 107 bytes"));
         root.Validators.Add(result => RejectRepeated(result, root));
 
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parsed.Errors.Count > 0)
+        List<string> errors = [.. parsed.Errors.Select(error => error.Message).Distinct()];
+        if (args is [['[', ..], ..])
         {
-            foreach (ParseError error in parsed.Errors)
+            errors.Add($"Unrecognized command or argument '{args[0]}'."); // the parser would take it for a directive
+        }
+        if (errors.Count > 0)
+        {
+            foreach (string message in errors)
             {
-                Console.Error.WriteLine($"connmgr: {error.Message}");
+                Console.Error.WriteLine($"connmgr: {message}");
             }
             Console.Error.WriteLine("connmgr: try 'connmgr --help'");
             exitCode = ExitCode.Usage;
@@ -112,6 +134,7 @@ internal static class CommandLine
             Idle = TimeSpan.FromSeconds(parsed.GetValue(Idle)),
             WanProbe = Enum.Parse<WanProbe>(parsed.GetRequiredValue(WanProbeOption), ignoreCase: true),
             KeepFlows = parsed.GetValue(KeepFlows),
+            AttrdSocket = parsed.GetValue(NoAttrd) ? null : parsed.GetRequiredValue(AttrdSocket),
             LogTarget = Enum.Parse<LogTarget>(parsed.GetRequiredValue(LogOption), ignoreCase: true),
             LogLevel = parsed.GetValue(Verbose) ? LogLevel.Debug : LogLevel.Info,
         };
@@ -174,8 +197,8 @@ internal static class CommandLine
     {
         foreach (Option option in root.Options)
         {
-            if (option.Arity.MaximumNumberOfValues <= 1 && result.GetResult(option) is { IdentifierTokenCount: > 1 }
-                && option != Verbose)
+            if (option.Arity is { MinimumNumberOfValues: 1, MaximumNumberOfValues: 1 }
+                && result.GetResult(option) is { IdentifierTokenCount: > 1 })
             {
                 result.AddError($"{option.Name} is given twice");
             }

@@ -12,6 +12,9 @@ internal enum ExitCode
     /// <summary>EX_UNAVAILABLE: no daemon to talk to.</summary>
     Unavailable = 69,
 
+    /// <summary>EX_SOFTWARE: a mistake of our own.</summary>
+    Software = 70,
+
     /// <summary>EX_OSERR: the kernel refused something.</summary>
     OsError = 71,
 

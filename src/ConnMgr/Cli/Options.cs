@@ -33,6 +33,9 @@ internal sealed record Options
     /// <summary>Flows over the old link are left alone after a switch.</summary>
     public bool KeepFlows { get; init; }
 
+    /// <summary>The attribute daemon's; null: run without.</summary>
+    public string? AttrdSocket { get; init; }
+
     public LogTarget LogTarget { get; init; }
 
     public LogLevel LogLevel { get; init; }

@@ -23,7 +23,9 @@ internal readonly struct DnsAddress
     [UnscopedRef]
     public ReadOnlySpan<byte> Bytes => ((ReadOnlySpan<byte>)_bytes)[.._size];
 
-    /// <summary>How long it holds, in seconds, 0 to 2^31-1: the least of its record and of the CNAMEs that led to it.</summary>
+    /// <summary>
+    /// How long it holds, in seconds, 0 to 2^31-1: the least of its record and of the CNAMEs that led to it.
+    /// </summary>
     public uint Ttl { get; }
 
     public IPAddress ToIPAddress() => new(Bytes);

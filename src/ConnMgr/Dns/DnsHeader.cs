@@ -1,6 +1,8 @@
 namespace ConnMgr.Dns;
 
-/// <summary>The header of a message (RFC 1035 section 4.1.1), without the counts of sections that nobody reads.</summary>
+/// <summary>
+/// The header of a message (RFC 1035 section 4.1.1), without the counts of sections that nobody reads.
+/// </summary>
 /// <param name="Id">Of the query, and repeated in its reply.</param>
 /// <param name="Flags">The second 16 bits, <see cref="DnsFlags"/>.</param>
 /// <param name="QuestionCount">QDCOUNT.</param>

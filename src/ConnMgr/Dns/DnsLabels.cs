@@ -1,14 +1,14 @@
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// The labels of one name in a DNS message, compression pointers followed (RFC 1035 section 4.1.4, and the pitfalls of
-/// RFC 9267). Ends after 255 bytes and 32 pointers, whatever the bytes are.
+/// The labels of one name in a DNS message, compression pointers followed (RFC 1035 section 4.1.4, and the
+/// pitfalls of RFC 9267). Ends after 255 bytes and 32 pointers, whatever the bytes are.
 /// </summary>
 internal ref struct DnsLabels(ReadOnlySpan<byte> message, int start)
 {
     // Names share suffixes label by label, so that a real one has fewer pointers than labels.
     private const int MaxPointers = 32;
-    private const int KindMask = 0xc0; // the two high bits of a length byte; the two mixed values are reserved
+    private const int KindMask = 0xc0; // of a length byte; of its four values two are reserved
     private const int Pointer = 0xc0;
 
     private readonly ReadOnlySpan<byte> _message = message;
@@ -17,10 +17,14 @@ internal ref struct DnsLabels(ReadOnlySpan<byte> message, int start)
     private int _pointers;
     private int _length;
 
-    /// <summary>The position after the name, once its first pointer or its root has been met; -1 before.</summary>
+    /// <summary>
+    /// The position after the name, once its first pointer or its root has been met; -1 before.
+    /// </summary>
     public int End { get; private set; } = -1;
 
-    /// <summary>The next label; an empty one is the root, after which there is none. False: malformed.</summary>
+    /// <summary>
+    /// The next label; an empty one is the root, after which there is none. False: malformed.
+    /// </summary>
     public bool TryNext(out ReadOnlySpan<byte> label)
     {
         label = default;
@@ -47,7 +51,9 @@ internal ref struct DnsLabels(ReadOnlySpan<byte> message, int start)
         return false;
     }
 
-    /// <summary>Goes where the pointer leads: before the run of labels that it ends, so never in a circle.</summary>
+    /// <summary>
+    /// Goes where the pointer leads: before the run of labels that it ends, so never in a circle.
+    /// </summary>
     private bool TryFollow()
     {
         if (_message.Length - _position < 2)

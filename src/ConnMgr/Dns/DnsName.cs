@@ -5,8 +5,8 @@ using System.Text;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// A domain name of any bytes, in wire format and lower case, in place: it can be a key of a table and needs no
-/// allocation. The default value is the root.
+/// A domain name of any bytes, in wire format and lower case, in place: it can be a key of a table and needs
+/// no allocation. The default value is the root.
 /// </summary>
 internal struct DnsName : IEquatable<DnsName>
 {
@@ -24,9 +24,9 @@ internal struct DnsName : IEquatable<DnsName>
     public readonly ReadOnlySpan<byte> Wire => ((ReadOnlySpan<byte>)_wire)[..(_length + 1)];
 
     /// <summary>
-    /// Reads a host name (RFC 952, RFC 1123 section 2.1): letters, digits, hyphens inside labels, and underscores, which
-    /// real services use and resolvers accept. A final dot is dropped. A last label of digits only is an address, or
-    /// part of one, and no name.
+    /// Reads a host name (RFC 952, RFC 1123 section 2.1): letters, digits, hyphens inside labels, and
+    /// underscores, which real services use and resolvers accept. A final dot is dropped. A last label of
+    /// digits only is an address, or part of one, and no name.
     /// </summary>
     public static bool TryParse(ReadOnlySpan<char> text, out DnsName name)
     {
@@ -45,7 +45,7 @@ internal struct DnsName : IEquatable<DnsName>
             {
                 return false;
             }
-            isNumber = !label.ContainsAnyExceptInRange('0', '9');
+            isNumber = IsNumber(label);
             parsed.Append(label);
         }
         if (isNumber)
@@ -70,7 +70,8 @@ internal struct DnsName : IEquatable<DnsName>
     }
 
     /// <summary>Only ASCII has case in a name (RFC 4343).</summary>
-    public static byte ToLower(byte letter) => (uint)(letter - 'A') <= 'Z' - 'A' ? (byte)(letter | 0x20) : letter;
+    public static byte ToLower(byte letter) =>
+        (uint)(letter - 'A') <= 'Z' - 'A' ? (byte)(letter | 0x20) : letter;
 
     public readonly bool Equals(DnsName other) => Wire.SequenceEqual(other.Wire);
 
@@ -83,7 +84,9 @@ internal struct DnsName : IEquatable<DnsName>
         return hash.ToHashCode();
     }
 
-    /// <summary>Without the final dot; what could harm a log is escaped as RFC 1035 section 5.1 does: \DDD.</summary>
+    /// <summary>
+    /// Without the final dot; what could harm a log is escaped as RFC 1035 section 5.1 does: \DDD.
+    /// </summary>
     public override readonly string ToString()
     {
         StringBuilder text = new();
@@ -112,6 +115,19 @@ internal struct DnsName : IEquatable<DnsName>
         foreach (char letter in label)
         {
             if (!IsPlain(letter))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    // Not ContainsAnyExceptInRange: in code that is not optimised it allocates (.NET 10.0).
+    private static bool IsNumber(ReadOnlySpan<char> label)
+    {
+        foreach (char letter in label)
+        {
+            if (!char.IsAsciiDigit(letter))
             {
                 return false;
             }

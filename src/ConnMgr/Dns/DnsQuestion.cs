@@ -13,8 +13,8 @@ internal readonly record struct DnsQuestion(DnsName Name, ushort Type)
     public const int MaxQuerySize = DnsReader.HeaderSize + DnsName.MaxWireLength + 4;
 
     /// <summary>
-    /// Writes a query that asks for recursion. It has no EDNS: an answer of 512 bytes holds more addresses than anybody
-    /// needs, is never fragmented, and no old forwarder stumbles over it.
+    /// Writes a query that asks for recursion. It has no EDNS: an answer of 512 bytes holds more addresses
+    /// than anybody needs, is never fragmented, and no old forwarder stumbles over it.
     /// </summary>
     /// <param name="query">At least <see cref="MaxQuerySize"/> bytes.</param>
     /// <param name="id">To be unpredictable.</param>
@@ -34,8 +34,8 @@ internal readonly record struct DnsQuestion(DnsName Name, ushort Type)
     }
 
     /// <summary>
-    /// Reads a query: a message that is no response, of opcode 0, with one question of class IN. What follows the
-    /// question (EDNS, usually) is not looked at.
+    /// Reads a query: a message that is no response, of opcode 0, with one question of class IN. What follows
+    /// the question (EDNS, usually) is not looked at.
     /// </summary>
     public static bool TryReadQuery(ReadOnlySpan<byte> query, out ushort id, out DnsQuestion question)
     {
@@ -55,7 +55,9 @@ internal readonly record struct DnsQuestion(DnsName Name, ushort Type)
     }
 }
 
-/// <summary>Types of records and questions that mean something here (RFC 1035 section 3.2, RFC 3596).</summary>
+/// <summary>
+/// Types of records and questions that mean something here (RFC 1035 section 3.2, RFC 3596).
+/// </summary>
 internal static class DnsType
 {
     public const ushort A = 1;

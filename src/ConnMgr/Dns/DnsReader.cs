@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// Reads a DNS message of hostile bytes from front to back: never throws, never reads outside, never loops, allocates
-/// nothing. After a method returned false the message is malformed and the position means nothing.
+/// Reads a DNS message of hostile bytes from front to back: never throws, never reads outside, never loops,
+/// allocates nothing. After a method returned false the message is malformed and the position means nothing.
 /// </summary>
 internal ref struct DnsReader(ReadOnlySpan<byte> message)
 {
@@ -14,6 +14,14 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
 
     /// <summary>Where the next read begins, in bytes from the start of the message.</summary>
     public int Position { get; private set; }
+
+    /// <summary>A reader of the same message, at a position where this one has been.</summary>
+    public readonly DnsReader At(int position)
+    {
+        DnsReader reader = this;
+        reader.Position = Math.Clamp(position, 0, _message.Length);
+        return reader;
+    }
 
     public bool TryReadUInt16(out ushort value)
     {
@@ -52,7 +60,8 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
     }
 
     /// <summary>Reads a name, decompressed and in lower case.</summary>
-    /// <param name="wire">Receives it in wire format; at least <see cref="DnsName.MaxWireLength"/> bytes.</param>
+    /// <param name="wire">Receives it in wire format; at least <see cref="DnsName.MaxWireLength"/>
+    /// bytes.</param>
     /// <param name="length">How many bytes of <paramref name="wire"/> it takes: 1 (the root) to 255.</param>
     public bool TryReadName(scoped Span<byte> wire, out int length)
     {

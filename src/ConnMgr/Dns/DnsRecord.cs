@@ -44,7 +44,8 @@ internal readonly ref struct DnsRecord
             return false;
         }
         record = new DnsRecord(
-            isOfName && dnsClass == DnsQuestion.ClassIn, type, ttl <= int.MaxValue ? ttl : 0, dataReader, data);
+            isOfName && dnsClass == DnsQuestion.ClassIn, type, ttl <= int.MaxValue ? ttl : 0,
+            dataReader, data);
         return true;
     }
 

@@ -88,6 +88,8 @@ internal sealed class Child : IDisposable
             _ = Libc.posix_spawn_file_actions_addopen(&actions, 0, devNull, LibC.O_RDONLY, 0);
             _ = Libc.posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
             _ = Libc.posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+            // Ours are close-on-exec; this is for what we were started with.
+            _ = Libc.posix_spawn_file_actions_addclosefrom_np(&actions, 3);
             _ = Libc.posix_spawnattr_setflags(
                 &attributes, Libc.POSIX_SPAWN_SETPGROUP | Libc.POSIX_SPAWN_SETSIGDEF | Libc.POSIX_SPAWN_SETSIGMASK);
             _ = Libc.posix_spawnattr_setpgroup(&attributes, 0);

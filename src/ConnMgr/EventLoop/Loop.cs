@@ -9,6 +9,12 @@ namespace ConnMgr.EventLoop;
 /// </summary>
 internal sealed class Loop : IDisposable
 {
+    /// <summary>EPOLLIN and EPOLLOUT, &lt;sys/epoll.h&gt;.</summary>
+    public const uint Readable = 0x1;
+
+    /// <inheritdoc cref="Readable"/>
+    public const uint Writable = 0x4;
+
     private const int MaxEvents = 32;
 
     private readonly int _epoll;
@@ -26,23 +32,26 @@ internal sealed class Loop : IDisposable
     /// Calls <paramref name="handler"/> whenever <paramref name="fd"/> is ready. The token names this registration
     /// for ever, so that an event already fetched for it cannot reach the next owner of the descriptor's number.
     /// </summary>
-    public unsafe ulong Add(int fd, Action handler, bool write = false)
+    public unsafe ulong Add(int fd, Action handler, uint events = Readable)
     {
         ulong token = ++_lastToken;
-        epoll_event watched = new() { events = write ? LibC.EPOLLOUT : LibC.EPOLLIN };
+        epoll_event watched = new() { events = (int)events };
         watched.data.u64 = token;
         Errno.Check(LibC.epoll_ctl(_epoll, LibC.EPOLL_CTL_ADD, fd, &watched));
         _handlers.Add(token, handler);
         return token;
     }
 
-    /// <summary>Waits for reading (or writing) on a registered descriptor from now on.</summary>
-    public unsafe void Modify(int fd, ulong token, bool write)
+    /// <summary>Waits for other events on a registered descriptor from now on.</summary>
+    public unsafe void Modify(int fd, ulong token, uint events)
     {
-        epoll_event watched = new() { events = write ? LibC.EPOLLOUT : LibC.EPOLLIN };
+        epoll_event watched = new() { events = (int)events };
         watched.data.u64 = token;
         Errno.Check(LibC.epoll_ctl(_epoll, LibC.EPOLL_CTL_MOD, fd, &watched));
     }
+
+    /// <summary>Ends a registration whose descriptor somebody else has closed already.</summary>
+    public void Forget(ulong token) => _handlers.Remove(token);
 
     /// <summary>Ends a registration. To be called before the descriptor is closed.</summary>
     public unsafe void Remove(int fd, ulong token)

@@ -92,6 +92,10 @@ internal static unsafe partial class Libc
     public static partial int posix_spawn_file_actions_addopen(
         posix_spawn_file_actions_t* file_actions, int fd, byte* path, int oflag, uint mode);
 
+    [LibraryImport("libc")]
+    public static partial int posix_spawn_file_actions_addclosefrom_np(
+        posix_spawn_file_actions_t* file_actions, int from);
+
     [LibraryImport("libc", SetLastError = true)]
     public static partial int waitid(int idtype, uint id, siginfo* infop, int options);
 

@@ -67,7 +67,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         }
     }
 
-    /// <summary>Receives one datagram of the kernel; those of others are skipped.</summary>
+    /// <summary>Receives one datagram of the kernel; one of anybody else is empty.</summary>
     public Received Receive(out ReadOnlySpan<byte> datagram)
     {
         datagram = default;
@@ -103,7 +103,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
                 }
                 if (sender.nl_pid != 0 || (_checkCredentials && !IsFromRoot(&message)))
                 {
-                    continue;
+                    return Received.Datagram;
                 }
                 if ((message.msg_flags & LibC.MSG_TRUNC) != 0)
                 {

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Text;
 
@@ -7,7 +8,8 @@ namespace ConnMgr.Netlink;
 /// <param name="Ifindex">Its number, above 0.</param>
 /// <param name="Name">Its name, up to 15 bytes.</param>
 /// <param name="Flags">IFF_*, &lt;linux/if.h&gt;.</param>
-internal sealed record Device(int Ifindex, string Name, uint Flags)
+/// <param name="HardwareAddress">The 6 bytes of an Ethernet address as a number; 0 for a device without one.</param>
+internal sealed record Device(int Ifindex, string Name, uint Flags, ulong HardwareAddress)
 {
     private const uint Up = 0x1; // IFF_UP
     private const uint Running = 0x40; // IFF_RUNNING
@@ -15,6 +17,13 @@ internal sealed record Device(int Ifindex, string Name, uint Flags)
     public bool IsAdminUp => (Flags & Up) != 0;
 
     public bool IsRunning => (Flags & Running) != 0;
+
+    public byte[] MacAddress()
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(bytes, HardwareAddress);
+        return bytes[2..].ToArray();
+    }
 }
 
 /// <summary>An address of a device, of RTM_NEWADDR.</summary>
@@ -78,6 +87,7 @@ internal static class RouteMessage
         int ifindex = (int)NetlinkWire.UInt32(payload[4..]);
         uint flags = NetlinkWire.UInt32(payload[8..]);
         string? name = null;
+        ulong hardwareAddress = 0;
         AttributeReader attributes = new(payload[16..]);
         while (attributes.TryRead(out NetlinkAttribute attribute))
         {
@@ -87,12 +97,17 @@ internal static class RouteMessage
                 int end = value.IndexOf((byte)0);
                 name = Encoding.UTF8.GetString(end < 0 ? value : value[..end]);
             }
+            else if (attribute.Type == 1 && attribute.Value.Length == 6) // IFLA_ADDRESS
+            {
+                Span<byte> number = [0, 0, .. attribute.Value];
+                hardwareAddress = BinaryPrimitives.ReadUInt64BigEndian(number);
+            }
         }
         if (ifindex <= 0 || string.IsNullOrEmpty(name))
         {
             return false;
         }
-        device = new Device(ifindex, name, flags);
+        device = new Device(ifindex, name, flags, hardwareAddress);
         return true;
     }
 

@@ -5,7 +5,8 @@ using ConnMgr.Dns;
 namespace ConnMgr.Probe;
 
 /// <summary>The service that a probe talks to: HOST[:PORT] of the command line.</summary>
-/// <param name="Host">A host name in lower case without a final dot, or an IP address without brackets.</param>
+/// <param name="Host">A host name in lower case without a final dot, or an IP address without
+/// brackets.</param>
 /// <param name="Port">TCP port, 1 to 65535.</param>
 internal sealed record EchoService(string Host, int Port)
 {
@@ -14,10 +15,12 @@ internal sealed record EchoService(string Host, int Port)
     /// <summary>The host, if it is an address and needs no resolution.</summary>
     public IPAddress? Address => LiteralAddress.TryParse(Host, out IPAddress address) ? address : null;
 
-    public override string ToString() => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
+    public override string ToString() =>
+        Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 
     /// <summary>
-    /// Reads `name`, `name:port`, `192.0.2.1`, `192.0.2.1:port`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:port`.
+    /// Reads `name`, `name:port`, `192.0.2.1`, `192.0.2.1:port`, `2001:db8::1`, `[2001:db8::1]` or
+    /// `[2001:db8::1]:port`.
     /// </summary>
     /// <param name="text">What was given.</param>
     /// <param name="service">The service; null if there is an error.</param>
@@ -25,13 +28,13 @@ internal sealed record EchoService(string Host, int Port)
     public static bool TryParse(string text, out EchoService service, out string error)
     {
         service = null!;
-        if (!TrySplit(text, out ReadOnlySpan<char> host, out ReadOnlySpan<char> portText, out bool isBracketed))
+        if (!TrySplit(text, out ReadOnlySpan<char> host, out ReadOnlySpan<char> end, out bool isBracketed))
         {
             error = "an IPv6 address with a port is written [ADDRESS]:PORT";
             return false;
         }
         int port = DefaultPort;
-        if (!portText.IsEmpty && !TryParsePort(portText[1..], out port))
+        if (!end.IsEmpty && !TryParsePort(end[1..], out port))
         {
             error = "the port is not a number from 1 to 65535";
             return false;
@@ -40,7 +43,9 @@ internal sealed record EchoService(string Host, int Port)
         string? canonical = Canonical(host, isBracketed);
         if (canonical is null)
         {
-            error = host.IsEmpty ? "the host is missing" : "the host is neither a host name nor an IP address without scope";
+            error = host.IsEmpty
+                ? "the host is missing"
+                : "the host is neither a host name nor an IP address without scope";
             return false;
         }
         service = new EchoService(canonical, port);
@@ -48,31 +53,37 @@ internal sealed record EchoService(string Host, int Port)
         return true;
     }
 
-    /// <summary>Splits off the port, its colon included.</summary>
+    /// <summary>Splits off the port, with its colon, or nothing.</summary>
     private static bool TrySplit(
-        ReadOnlySpan<char> text, out ReadOnlySpan<char> host, out ReadOnlySpan<char> port, out bool isBracketed)
+        ReadOnlySpan<char> text, out ReadOnlySpan<char> host, out ReadOnlySpan<char> end,
+        out bool isBracketed)
     {
         host = text;
-        port = default;
+        end = default;
         isBracketed = text.StartsWith('[');
         if (isBracketed)
         {
-            int end = text.IndexOf(']');
-            host = end < 0 ? text : text[1..end];
-            port = end < 0 ? default : text[(end + 1)..];
-            return end >= 0 && (port.IsEmpty || port[0] == ':');
+            int bracket = text.IndexOf(']');
+            if (bracket < 0)
+            {
+                return false;
+            }
+            host = text[1..bracket];
+            end = text[(bracket + 1)..];
+            return end.IsEmpty || end[0] == ':';
         }
         int colon = text.IndexOf(':');
         if (colon >= 0 && colon == text.LastIndexOf(':')) // more than one: an IPv6 address
         {
             host = text[..colon];
-            port = text[colon..];
+            end = text[colon..];
         }
         return true;
     }
 
     private static bool TryParsePort(ReadOnlySpan<char> text, out int port) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port) && port is >= 1 and <= 65535;
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port)
+        && port is >= 1 and <= 65535;
 
     private static string? Canonical(ReadOnlySpan<char> host, bool isBracketed)
     {

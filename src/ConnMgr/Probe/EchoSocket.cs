@@ -41,7 +41,7 @@ internal sealed unsafe class EchoSocket : IDisposable
         _ended = ended;
         _startedAt = now;
         Peer = peer;
-        _token = loop.Add(fd, Proceed, write: true);
+        _token = loop.Add(fd, Proceed, Loop.Writable);
     }
 
     public IPEndPoint Peer { get; }
@@ -98,7 +98,7 @@ internal sealed unsafe class EchoSocket : IDisposable
         if (error == 0 && (nint)LibC.send(_fd, &sent, 1, LibC.MSG_NOSIGNAL) == 1)
         {
             _isSent = true;
-            _loop.Modify(_fd, _token, write: false);
+            _loop.Modify(_fd, _token, Loop.Readable);
             return;
         }
         End(EchoEnd.Failed, Errno.Text(error != 0 ? error : Errno.Last));

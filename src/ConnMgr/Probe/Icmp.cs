@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// ICMP and ICMPv6 echo (RFC 792, RFC 4443 section 4): writes requests, and judges what a raw socket delivers. Any bytes
-/// may come; what is no exact answer is no answer.
+/// ICMP and ICMPv6 echo (RFC 792, RFC 4443 section 4): writes requests, and judges what a raw socket
+/// delivers. Any bytes may come; what is no exact answer is no answer.
 /// </summary>
 internal static class Icmp
 {
@@ -18,7 +18,9 @@ internal static class Icmp
     private const byte IcmpProtocol = 1;
     private const int MinIpHeaderSize = 20;
 
-    /// <summary>Writes an echo request. The checksum of ICMPv6 is left to the kernel, which knows the addresses.</summary>
+    /// <summary>
+    /// Writes an echo request. The checksum of ICMPv6 is left to the kernel, which knows the addresses.
+    /// </summary>
     /// <param name="packet">Exactly <see cref="HeaderSize"/> and the payload.</param>
     /// <param name="isIpv6">Which of the two protocols.</param>
     /// <param name="id">Tells this sender's requests from others'.</param>
@@ -39,9 +41,10 @@ internal static class Icmp
     }
 
     /// <summary>
-    /// True for an echo reply with this id and this payload, and an IPv4 one with a right checksum: a raw IPv4 socket
-    /// gets packets before the kernel has checked it, with the IP header; a raw ICMPv6 socket after that and without.
-    /// Who sent it, and whether the sequence number was in use, is for the caller to check.
+    /// True for an echo reply with this id and this payload, and an IPv4 one with a right checksum: a raw
+    /// IPv4 socket gets packets before the kernel has checked it, with the IP header; a raw ICMPv6 socket
+    /// after that and without. Who sent it, and whether the sequence number was in use, is for the caller to
+    /// check.
     /// </summary>
     public static bool TryReadEchoReply(
         ReadOnlySpan<byte> packet, bool isIpv6, ushort id, ReadOnlySpan<byte> payload, out ushort sequence)

@@ -5,8 +5,9 @@ using System.Net.Sockets;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// An IP address in its plain text form: no port, brackets or scope, four decimal numbers without leading zeros. .NET
-/// alone would also take `1`, `0x7f.1` and `[::1]:80`, and would ask the kernel for the number of a scope.
+/// An IP address in its plain text form: no port, brackets or scope, four decimal numbers without leading
+/// zeros. .NET alone would also take `1`, `0x7f.1` and `[::1]:80`, and would ask the kernel for the number of
+/// a scope.
 /// </summary>
 internal static class LiteralAddress
 {

@@ -4,8 +4,8 @@ using ConnMgr.Selection;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Finds the name servers in the text of resolv.conf files. Only the first 64 KiB of a text count and the first 8 servers; lines that
-/// mean nothing are skipped, loopback servers too: a probe asks over its link.
+/// Finds the name servers in the text of resolv.conf files. Only the first 64 KiB of a text count and the
+/// first 8 servers; lines that mean nothing are skipped, loopback servers too: a probe asks over its link.
 /// </summary>
 internal static class ResolvConf
 {
@@ -14,10 +14,11 @@ internal static class ResolvConf
     private const string SectionStart = "# Interface ";
 
     /// <summary>
-    /// The servers of one link in resolv.conf.auto, where netifd writes a line `# Interface NAME` before those of each
-    /// network. NAME is the network's, not the device's (netifd, interface-ip.c). Which network a device has is known to
-    /// netifd alone, so a section counts if it has the device's name or the conventional one of its kind (ethnet,
-    /// stanet, modemnet), also as the companions that protocols of modems and DHCPv6 add: NAME_4, NAME_6, NAME6.
+    /// The servers of one link in resolv.conf.auto, where netifd writes a line `# Interface NAME` before
+    /// those of each network. NAME is the network's, not the device's (netifd, interface-ip.c). Which network
+    /// a device has is known to netifd alone, so a section counts if it has the device's name or the
+    /// conventional one of its kind (ethnet, stanet, modemnet), also as the companions that protocols of
+    /// modems and DHCPv6 add: NAME_4, NAME_6, NAME6.
     /// </summary>
     /// <param name="text">The file.</param>
     /// <param name="kind">Of the link.</param>
@@ -48,11 +49,12 @@ internal static class ResolvConf
     }
 
     /// <summary>
-    /// The servers of resolv.conf that are not on this host, and, if one is (a stub such as systemd-resolved's
-    /// 127.0.0.53), those that it asks.
+    /// The servers of resolv.conf that are not on this host, and, if one is (a stub such as
+    /// systemd-resolved's 127.0.0.53), those that it asks.
     /// </summary>
     /// <param name="text">The file.</param>
-    /// <param name="behindStub">Gives the text of the stub's own file; called only if there is a stub.</param>
+    /// <param name="behindStub">Gives the text of the stub's own file; called only if there is a
+    /// stub.</param>
     /// <param name="device">Servers whose scope is another device are skipped.</param>
     public static List<IPAddress> Remote(string text, Func<string> behindStub, string device)
     {
@@ -102,7 +104,8 @@ internal static class ResolvConf
     }
 
     private static bool IsOrExtends(ReadOnlySpan<char> name, string network) =>
-        name.StartsWith(network, StringComparison.Ordinal) && name[network.Length..] is "" or "_4" or "_6" or "6";
+        name.StartsWith(network, StringComparison.Ordinal)
+        && name[network.Length..] is "" or "_4" or "_6" or "6";
 
     /// <summary>Reads `nameserver ADDRESS[%DEVICE]`. What follows the address is a comment.</summary>
     private static bool TryReadServer(ReadOnlySpan<char> line, string device, out IPAddress server)

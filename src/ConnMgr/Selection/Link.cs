@@ -90,6 +90,9 @@ internal sealed class Link
 
     public LinkFacts Facts => _facts;
 
+    /// <summary>It has come up at least once.</summary>
+    public bool HasBeenUp { get; private set; }
+
     public bool IsProbing { get; private set; }
 
     /// <summary>When the running probe, or else the last one, started.</summary>
@@ -258,6 +261,7 @@ internal sealed class Link
         _retry = FirstRetry;
         _lastOutcome = null;
         HasBeenProbed = false;
+        HasBeenUp = true;
         UnfailedSince = now;
         if (IsMetered && _wanProbe != WanProbe.Always)
         {

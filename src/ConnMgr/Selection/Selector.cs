@@ -167,7 +167,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         }
         foreach (Link link in links)
         {
-            if (!link.IsMetered && link.Facts.Ifindex != 0 && ClassOf(link) == LinkClass.None)
+            if (!link.IsMetered && link.Facts.Ifindex != 0 && !link.HasBeenUp)
             {
                 WakeAt(startedAt + StartWait);
                 return true;

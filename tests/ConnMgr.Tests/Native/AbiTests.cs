@@ -22,6 +22,7 @@ public class AbiTests
         #include <netinet/icmp6.h>
         #include <linux/icmp.h>
         #include <linux/filter.h>
+        #include "attrd_shim.h"
 
         """;
 
@@ -29,7 +30,7 @@ public class AbiTests
     public void Constants_are_those_of_the_headers()
     {
         List<string> assertions = [];
-        foreach (Type type in new[] { typeof(Libc), typeof(Errno) })
+        foreach (Type type in new[] { typeof(Libc), typeof(Errno), typeof(AttrdShim) })
         {
             foreach (FieldInfo field in type.GetFields(BindingFlags.Static | BindingFlags.Public).Where(f => f.IsLiteral))
             {
@@ -47,6 +48,8 @@ public class AbiTests
         [
             Same<Libc.sock_filter>("struct sock_filter", "code", "jt", "jf", "k"),
             Same<Libc.sock_fprog>("struct sock_fprog", "len", "filter"),
+            Same<AttrdShim.attrd_event>("attrd_event", "token", "attribute", "type", "status", "length", "value"),
+            Same<AttrdShim.attrd_watch>("attrd_watch", "deadline_ns", "generation", "fd", "events", "state"),
             $"_Static_assert(sizeof(struct itimerspec) == {Marshal.SizeOf<Libc.itimerspec>()}, \"itimerspec\");",
             $"_Static_assert(sizeof(struct sigevent) == {Marshal.SizeOf<Libc.sigevent>()}, \"sigevent\");",
             $"_Static_assert(offsetof(struct sigevent, sigev_signo) == {Marshal.OffsetOf<Libc.sigevent>("sigev_signo")}, \"signo\");",
@@ -67,7 +70,8 @@ public class AbiTests
 
     private static void Compile(IEnumerable<string> assertions)
     {
-        using Process compiler = Process.Start(new ProcessStartInfo("gcc", "-std=c11 -fsyntax-only -x c -")
+        using Process compiler = Process.Start(new ProcessStartInfo(
+            "gcc", $"-std=c11 -fsyntax-only -I {Path.Combine(Repository.Root, "native")} -x c -")
         {
             RedirectStandardInput = true,
             RedirectStandardError = true,

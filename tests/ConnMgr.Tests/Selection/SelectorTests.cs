@@ -33,6 +33,16 @@ public class SelectorTests
     }
 
     [Fact]
+    public void Lte_does_not_wait_for_a_device_that_was_up_and_is_lost()
+    {
+        _world.Confirm(_world.Eth);
+        _world.Up(_world.Wan);
+        _world.Decide(1);
+        _world.Down(_world.Eth);
+        Assert.Equal("wwan0: eth0 lost carrier, wwan0 is up, trusted unproved", _world.Decide(2));
+    }
+
+    [Fact]
     public void Lte_does_not_wait_for_a_device_that_is_not_there()
     {
         _world.Up(_world.Wan);

@@ -1,0 +1,108 @@
+using System.Net.Sockets;
+using System.Reflection;
+using ConnMgr.Attributes;
+using ConnMgr.Cli;
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using ConnMgr.Netlink;
+using ConnMgr.Selection;
+using Timer = ConnMgr.EventLoop.Timer;
+
+namespace ConnMgr;
+
+/// <summary>Keeps what the attributes tell up to date, and attrd informed of it.</summary>
+internal sealed class AttributeReport : IDisposable
+{
+    private const int DevFileLimit = 65536;
+
+    private readonly Log _log;
+    private readonly Gateway _gateway;
+    private readonly AttributeClient _client;
+    private readonly ScriptLane _capabilitiesLane;
+    private readonly string _capabilitiesScript;
+    private readonly IReadOnlyList<MonitoredLink> _links;
+
+    public AttributeReport(
+        Loop loop, Timer timer, Func<TimeSpan> clock, Log log, Options options, string attrdSocket,
+        IReadOnlyList<string> scriptEnvironment, IReadOnlyList<MonitoredLink> links)
+    {
+        _log = log;
+        _links = links;
+        _gateway = new Gateway { Revision = Revision, DebugLevel = log.IsDebug ? (sbyte)1 : (sbyte)0 };
+        foreach (MonitoredLink link in links)
+        {
+            NetworkInterface told = ToldOf(link.Link);
+            told.UpTime = () => link.UpSince is { } since ? (ulong)(clock() - since).TotalSeconds : 0;
+            told.Counters = () => InterfaceCounters.Find(
+                SmallFile.Read("/proc/net/dev", DevFileLimit, out _, out _), link.Link.Name);
+        }
+        _client = new AttributeClient(
+            loop, timer, clock, attrdSocket, new AttributeTable(_gateway),
+            words => log.Info($"attrd: {words}"), words => log.Warn($"attrd {words}"));
+        _capabilitiesLane = new ScriptLane(loop, timer, clock, scriptEnvironment);
+        _capabilitiesScript = Path.Combine(options.ScriptDirectory, "net_capabilities");
+        AskCapabilities();
+    }
+
+    /// <summary>The version, with the commit that it was built from.</summary>
+    public static string Revision =>
+        typeof(AttributeReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+        ?? "";
+
+    /// <summary>Runs net_capabilities: at the start, and when a device came or went.</summary>
+    public void AskCapabilities() => _capabilitiesLane.Run([_capabilitiesScript], exit =>
+    {
+        if (exit.Code is >= 0 and <= 7)
+        {
+            _gateway.Capabilities = (sbyte)exit.Code;
+        }
+        else
+        {
+            _log.Warn($"net_capabilities: {exit.Failure}, ignoring");
+        }
+    });
+
+    /// <summary>Takes the addresses of a new picture.</summary>
+    public void Refresh(LinkTable table)
+    {
+        foreach (MonitoredLink link in _links)
+        {
+            NetworkInterface told = ToldOf(link.Link);
+            int ifindex = link.Link.Facts.Ifindex;
+            DeviceAddress? address = table.Addresses.FirstOrDefault(address => address.Ifindex == ifindex
+                && address.IsUsable && address.Address.AddressFamily == AddressFamily.InterNetwork);
+            told.Address = address?.Address.GetAddressBytes() ?? new byte[4];
+            told.MacAddress = table.Find(link.Link.Name)?.MacAddress() ?? new byte[6];
+        }
+    }
+
+    /// <summary>Takes the states, and sends what has changed.</summary>
+    public void Update(Link? inUse)
+    {
+        _gateway.NetworkType = inUse is null ? (sbyte)-1 : (sbyte)inUse.Kind;
+        foreach (MonitoredLink link in _links)
+        {
+            ToldOf(link.Link).State = link.Link.State switch
+            {
+                LinkState.Confirmed => 2,
+                LinkState.Unconfirmed or LinkState.Failed => 1,
+                _ => 0,
+            };
+        }
+        _log.Level = _gateway.DebugLevel > 0 ? LogLevel.Debug : LogLevel.Info;
+        _client.Publish();
+    }
+
+    private NetworkInterface ToldOf(Link link) => link.Kind switch
+    {
+        LinkKind.Ethernet => _gateway.Ethernet,
+        LinkKind.WiFi => _gateway.WiFi,
+        _ => _gateway.Wan,
+    };
+
+    public void Dispose()
+    {
+        _capabilitiesLane.Dispose();
+        _client.Dispose();
+    }
+}

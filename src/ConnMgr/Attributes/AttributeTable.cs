@@ -1,0 +1,62 @@
+namespace ConnMgr.Attributes;
+
+/// <summary>
+/// The attributes that connmgr owns, all of them. To add one of your own: add it to attrd's database, then an entry
+/// here; what it tells goes into <see cref="Gateway"/>, if it is not there already.
+/// </summary>
+internal sealed class AttributeTable
+{
+    private readonly Dictionary<uint, Attribute> _byId = [];
+
+    public AttributeTable(Gateway gateway, IEnumerable<Attribute>? others = null)
+    {
+        NetworkInterface wifi = gateway.WiFi;
+        NetworkInterface wan = gateway.Wan;
+        NetworkInterface ethernet = gateway.Ethernet;
+        Attribute[] own =
+        [
+            // What the links can do comes before which of them is used: a listener hears of both in this order.
+            Attribute.Int8(65024, "Wi-Fi interface state", () => wifi.State, isNotify: true),
+            Attribute.Int8(65037, "WAN interface state", () => wan.State, isNotify: true),
+            Attribute.Int8(65059, "Ethernet interface state", () => ethernet.State, isNotify: true),
+            Attribute.Int8(65008, "network type", () => gateway.NetworkType, isNotify: true),
+            Attribute.Int8(65022, "network capabilities", () => gateway.Capabilities, isNotify: true),
+
+            Attribute.Bytes(65025, "Wi-Fi IPv4 address", () => wifi.Address),
+            Attribute.UInt32(65026, "Wi-Fi up time", () => wifi.UpTime()),
+            Attribute.UInt32(65027, "Wi-Fi bytes received", () => wifi.Counters().Received),
+            Attribute.UInt32(65028, "Wi-Fi bytes sent", () => wifi.Counters().Sent),
+            Attribute.Bytes(65029, "Wi-Fi MAC address", () => wifi.MacAddress),
+
+            Attribute.Bytes(65038, "WAN IPv4 address", () => wan.Address),
+            Attribute.UInt32(65039, "WAN up time", () => wan.UpTime()),
+            Attribute.UInt32(65040, "WAN bytes received", () => wan.Counters().Received),
+            Attribute.UInt32(65041, "WAN bytes sent", () => wan.Counters().Sent),
+
+            Attribute.Bytes(65060, "Ethernet IPv4 address", () => ethernet.Address),
+            Attribute.UInt32(65061, "Ethernet up time", () => ethernet.UpTime()),
+            Attribute.UInt32(65062, "Ethernet bytes received", () => ethernet.Counters().Received),
+            Attribute.UInt32(65063, "Ethernet bytes sent", () => ethernet.Counters().Sent),
+            Attribute.Bytes(65064, "Ethernet MAC address", () => ethernet.MacAddress),
+
+            Attribute.Int8(
+                51616, "debug level", () => gateway.DebugLevel,
+                set: level =>
+                {
+                    gateway.DebugLevel = Math.Max((sbyte)0, level);
+                    return true;
+                }),
+            Attribute.Text(51620, "revision", () => gateway.Revision),
+        ];
+        foreach (Attribute attribute in own.Concat(others ?? []))
+        {
+            _byId.Add(attribute.Id, attribute);
+        }
+        Notifying = [.. _byId.Values.Where(attribute => attribute.IsNotify)];
+    }
+
+    /// <summary>Those whose changes are sent, in the order in which simultaneous changes are.</summary>
+    public IReadOnlyList<Attribute> Notifying { get; }
+
+    public Attribute? Find(uint id) => _byId.GetValueOrDefault(id);
+}

@@ -1,0 +1,4 @@
+using BenchmarkDotNet.Running;
+using ConnMgr.Benchmarks.Dns;
+
+BenchmarkSwitcher.FromAssembly(typeof(DnsReplyBenchmark).Assembly).Run(args);

@@ -1,0 +1,69 @@
+using ConnMgr.Cli;
+using ConnMgr.Selection;
+
+namespace ConnMgr.Tests.Cli;
+
+public class CommandLineTests
+{
+    [Fact]
+    public void Without_arguments_the_defaults_of_the_contract_hold()
+    {
+        Options options = Read();
+        Assert.Equal(
+            "False /etc/af-conn /usr/lib/af-conn /var/run/connmgr echo.afero.io:80 8.8.8.8  16 Suspect /var/run/IPC.ATTRD Auto Info",
+            string.Join(
+                ' ', options.IsFirewallDisabled, options.ConfigDirectory, options.ScriptDirectory, options.RunDirectory,
+                string.Join(',', options.Echo), string.Join<System.Net.IPAddress>(',', options.Ping),
+                string.Join<System.Net.IPAddress>(',', options.Resolvers), options.Idle.TotalSeconds, options.WanProbe,
+                options.AttrdSocket, options.LogTarget, options.LogLevel));
+    }
+
+    [Fact]
+    public void Options_are_read()
+    {
+        Options options = Read(
+            "-d", "--echo", "198.18.0.1:7", "--echo", "[2001:db8::1]:8", "--ping", "198.18.0.2", "--ping", "2001:db8::2",
+            "--resolver=198.18.0.3", "--idle", "3600", "--wan-probe", "always", "--no-attrd", "--log", "syslog", "-v");
+        Assert.True(options.IsFirewallDisabled);
+        Assert.Equal("198.18.0.1:7,[2001:db8::1]:8", string.Join(',', options.Echo));
+        Assert.Equal(2, options.Ping.Count);
+        Assert.Equal("198.18.0.3", options.Resolvers.Single().ToString());
+        Assert.Equal(
+            (3600, WanProbe.Always, null, LogTarget.Syslog, LogLevel.Debug),
+            (options.Idle.TotalSeconds, options.WanProbe, options.AttrdSocket, options.LogTarget, options.LogLevel));
+        Assert.Empty(Read("--no-ping").Ping);
+    }
+
+    [Theory]
+    [InlineData("--bogus")]
+    [InlineData("word")]
+    [InlineData("--idle", "1")]
+    [InlineData("--idle", "3601")]
+    [InlineData("--idle", "x")]
+    [InlineData("--idle", "5", "--idle", "6")]
+    [InlineData("--idle")]
+    [InlineData("--echo", "a:0")]
+    [InlineData("--echo", "")]
+    [InlineData("--echo", "a b")]
+    [InlineData("--ping", "name.example")]
+    [InlineData("--ping", "1")]
+    [InlineData("--resolver", "198.18.0.300")]
+    [InlineData("--wan-probe", "sometimes")]
+    [InlineData("--log", "paper")]
+    [InlineData("--config-dir", "")]
+    [InlineData("--attrd-socket", "")]
+    [InlineData("@file")]
+    [InlineData("[diagram]")]
+    public void A_mistake_is_exit_status_64(params string[] args)
+    {
+        Assert.Null(CommandLine.Read(args, out ExitCode exitCode));
+        Assert.Equal(64, (int)exitCode);
+    }
+
+    private static Options Read(params string[] args)
+    {
+        Options? options = CommandLine.Read(args, out _);
+        Assert.NotNull(options);
+        return options;
+    }
+}

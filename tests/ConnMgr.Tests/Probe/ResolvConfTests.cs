@@ -1,0 +1,115 @@
+using System.Net;
+using ConnMgr.Probe;
+using ConnMgr.Selection;
+using CsCheck;
+
+namespace ConnMgr.Tests.Probe;
+
+public class ResolvConfTests
+{
+    /// <summary>As netifd writes it.</summary>
+    private const string Auto = """
+        # Interface ethnet
+        nameserver 198.18.1.1
+        nameserver fe80::1%eth0
+        search lan
+        # Interface modemnet_4
+        nameserver 198.18.3.1
+        # Interface modemnet_6
+        nameserver 2001:db8:3::1
+        nameserver fe80::3%wwan0
+        # Interface stanet
+        nameserver 198.18.2.1
+        # Interface stanet6
+        nameserver fe80::2%wlan1
+        # Interface lan
+        nameserver 203.0.113.1
+        # Interface ethnetwork
+        nameserver 203.0.113.2
+        """;
+
+    [Theory]
+    [InlineData("Ethernet", "eth0", "198.18.1.1 fe80::1")]
+    [InlineData("WiFi", "wlan0", "198.18.2.1")]
+    [InlineData("Wan", "wwan0", "198.18.3.1 2001:db8:3::1 fe80::3")]
+    [InlineData("Ethernet", "lan", "198.18.1.1 203.0.113.1")]
+    public void The_section_of_a_link_is_found(string kindName, string device, string expected)
+    {
+        LinkKind kind = Enum.Parse<LinkKind>(kindName);
+        Assert.Equal(expected, Text(ResolvConf.OfInterface(Auto, kind, device)));
+        string crlf = Auto.Replace("\n", "\r\n", StringComparison.Ordinal);
+        Assert.Equal(expected, Text(ResolvConf.OfInterface(crlf, kind, device)));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("nameserver 198.18.1.1")] // no section
+    [InlineData("# Interface\nnameserver 198.18.1.1")]
+    [InlineData("#Interface ethnet\nnameserver 198.18.1.1")]
+    [InlineData("# Interface ethnet\n# Interface lan\nnameserver 198.18.1.1")]
+    [InlineData("# Interface ethnet\nnameserver 127.0.0.1\nnameserver ::1")]
+    public void No_section_gives_no_server(string text) =>
+        Assert.Empty(ResolvConf.OfInterface(text, LinkKind.Ethernet, "eth0"));
+
+    [Theory]
+    [InlineData("nameserver 198.18.1.1", "198.18.1.1")]
+    [InlineData("  nameserver \t 198.18.1.1 # the router", "198.18.1.1")]
+    [InlineData("nameserver 198.18.1.1\nnameserver 198.18.1.2\nnameserver 198.18.1.1", "198.18.1.1 198.18.1.2")]
+    [InlineData("nameserver fe80::1%eth0\nnameserver fe80::2%wlan0\nnameserver fe80::3", "fe80::1 fe80::3")]
+    [InlineData("nameserver 2001:DB8::1", "2001:db8::1")]
+    [InlineData("#nameserver 198.18.1.1\n; nameserver 198.18.1.1\nnameservers 198.18.1.1\nnameserver198.18.1.1", "")]
+    [InlineData("nameserver\nnameserver \nnameserver x\nnameserver 1\nnameserver 010.0.0.1\nnameserver 192.0.2.256", "")]
+    [InlineData("nameserver [2001:db8::1]\nnameserver [2001:db8::1]:53", "")]
+    [InlineData("nameserver 192.0.2.1:53\nnameserver 192.0.2.0/24", "")]
+    [InlineData("nameserver 127.0.0.1\nnameserver 127.9.9.9\nnameserver ::1\nnameserver 0.0.0.0\nnameserver ::", "")]
+    [InlineData("nameserver ::ffff:127.0.0.1\nnameserver ::ffff:198.18.1.1", "::ffff:198.18.1.1")]
+    [InlineData("options edns0\nnameserver 198.18.1.1", "198.18.1.1")]
+    public void Remote_servers_are_found(string text, string expected) =>
+        Assert.Equal(expected, Text(ResolvConf.Remote(text, () => "", "eth0")));
+
+    [Theory]
+    [InlineData("nameserver 127.0.0.53\noptions edns0 trust-ad", "198.18.9.1")]
+    [InlineData("nameserver 198.18.1.1\nnameserver 127.0.0.1", "198.18.1.1 198.18.9.1")]
+    public void Behind_a_stub_are_its_own_servers(string text, string expected) => Assert.Equal(
+        expected,
+        Text(ResolvConf.Remote(text, () => "nameserver 198.18.9.1\nnameserver 127.0.0.53", "eth0")));
+
+    [Fact]
+    public void Without_a_stub_its_file_is_not_read() => Assert.Equal(
+        "198.18.1.1",
+        Text(ResolvConf.Remote("nameserver 198.18.1.1", () => throw new InvalidOperationException(), "eth0")));
+
+    [Fact]
+    public void At_most_eight_servers_count() => Assert.Equal(
+        Enumerable.Range(1, 8).Select(i => $"198.18.1.{i}"),
+        ResolvConf.Remote(
+                string.Join('\n', Enumerable.Range(1, 200).Select(i => $"nameserver 198.18.1.{i}")), () => "", "eth0")
+            .Select(server => server.ToString()));
+
+    [Fact]
+    public void At_most_64_kib_count()
+    {
+        string filler = new('#', 65535 - "nameserver 198.18.1.1".Length);
+        Assert.Equal("198.18.1.1", Text(ResolvConf.Remote($"{filler}\nnameserver 198.18.1.1", () => "", "eth0")));
+        // One character more: cut, it would be another address.
+        Assert.Equal("", Text(ResolvConf.Remote($"{filler}\nnameserver 198.18.1.10", () => "", "eth0")));
+        Assert.Equal("", Text(ResolvConf.Remote(new string('x', 1_000_000), () => "", "eth0")));
+    }
+
+    [Fact]
+    public void No_text_whatever_does_harm()
+    {
+        Gen<string> piece = Gen.OneOf<string>(
+            Gen.OneOf("# Interface ", "ethnet", "eth0", "nameserver ", "198.18.1.1", "fe80::1",
+                "%", "\n", "\r", "\0", " "),
+            Gen.String[0, 5]);
+        piece.Array[0, 30].Sample(pieces =>
+        {
+            string text = string.Concat(pieces);
+            _ = ResolvConf.OfInterface(text, LinkKind.Ethernet, "eth0");
+            _ = ResolvConf.Remote(text, () => text, "eth0");
+        });
+    }
+
+    private static string Text(IEnumerable<IPAddress> servers) => string.Join(' ', servers);
+}
