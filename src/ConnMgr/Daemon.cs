@@ -1,6 +1,7 @@
 using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.EventLoop;
+using ConnMgr.Flows;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
@@ -34,6 +35,7 @@ internal sealed class Daemon : IDisposable
     private readonly Selector _selector;
     private readonly Crosscheck _crosscheck;
     private readonly RouteGuard _guard = new();
+    private readonly FlowRunner? _flows;
     private readonly AttributeReport? _attributes;
     private readonly TimeSpan _startedAt;
     private int _seenVersion = -1;
@@ -64,6 +66,9 @@ internal sealed class Daemon : IDisposable
         AddLink(LinkKind.Wan, names.Wan, settings);
         _selector = new Selector(_pure, startedAt);
         _crosscheck = new Crosscheck(_pure);
+        _flows = options.KeepFlows
+            ? null
+            : new FlowRunner(_loop, [.. _pure.Select(link => link.Name)], LinkSocket.Mark, _log.Info, _log.Warn);
         if (options.AttrdSocket is { } socket)
         {
             _attributes = new AttributeReport(
@@ -161,6 +166,7 @@ internal sealed class Daemon : IDisposable
             Verify(now);
             Switch(now);
             ReportInUse();
+            _flows?.Observe(_table, KernelFacts.ChoiceInPlace(_table, _selector.Choice)?.Name);
         }
 
         LinkClass inUse = _inUse is { } used ? Selector.ClassOf(used) : LinkClass.None;
@@ -304,6 +310,7 @@ internal sealed class Daemon : IDisposable
         {
             link.Dispose();
         }
+        _flows?.Dispose();
         _attributes?.Dispose();
         _routeLane.Dispose();
         _uevents.Dispose();

@@ -45,6 +45,10 @@ internal static class KernelFacts
         (!link.Facts.Ipv4.IsConnected || IsInFront(table, link, isIpv6: false, metric: 0))
         && (!link.Facts.Ipv6.IsConnected || IsInFront(table, link, isIpv6: true, metric: 1));
 
+    /// <summary>The choice, if it is up and the routes lead over it; not while it may only be renewing its address.</summary>
+    public static Link? ChoiceInPlace(LinkTable table, Link? choice) =>
+        choice is { IsInterrupted: false } && choice.State.IsUp() && IsInPlace(table, choice) ? choice : null;
+
     /// <summary>The default route in front of each family, in words, e.g. `default via 198.18.1.1 dev eth0 metric 0`.</summary>
     public static string RoutesInWords(LinkTable table, List<Link> links)
     {

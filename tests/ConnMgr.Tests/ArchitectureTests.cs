@@ -68,6 +68,7 @@ public partial class ArchitectureTests
             ["Config"] = [],
             ["Dns"] = [],
             ["EventLoop"] = ["Native"],
+            ["Flows"] = ["EventLoop", "Native", "Netlink"],
             ["Native"] = [],
             ["Netlink"] = ["EventLoop", "Native"],
             ["Probe"] = ["Dns", "EventLoop", "Native", "Selection"],

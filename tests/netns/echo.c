@@ -51,6 +51,8 @@ static struct pollfd listen_on(int type, int port)
     struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int) { 1 }, sizeof(int));
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int) { 0 }, sizeof(int));
+    if (type == SOCK_DGRAM)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &(int) { 1 }, sizeof(int));
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || (type == SOCK_STREAM && listen(fd, 1024) < 0))
         die("bind");
     return (struct pollfd) { .fd = fd, .events = POLLIN };
@@ -106,14 +108,26 @@ static int serve(int fd, enum mode mode)
     }
 }
 
+// From the address that was asked: a connected socket hears nobody else.
 static void answer_datagrams(void)
 {
-    char bytes[2048];
+    char bytes[2048], control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
     struct sockaddr_in6 peer;
-    socklen_t length = sizeof peer;
-    ssize_t size;
-    while ((size = recvfrom(sockets[UDP].fd, bytes, sizeof bytes, 0, (struct sockaddr *)&peer, &length)) >= 0)
-        sendto(sockets[UDP].fd, bytes, (size_t)size, 0, (struct sockaddr *)&peer, length);
+    struct iovec part = { .iov_base = bytes };
+    for (;;) {
+        struct msghdr message = { .msg_name = &peer, .msg_namelen = sizeof peer, .msg_iov = &part, .msg_iovlen = 1,
+            .msg_control = control, .msg_controllen = sizeof control };
+        part.iov_len = sizeof bytes;
+        ssize_t size = recvmsg(sockets[UDP].fd, &message, 0);
+        if (size < 0)
+            return;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        if (header)
+            ((struct in6_pktinfo *)CMSG_DATA(header))->ipi6_ifindex = 0; // over whatever the routes say
+        part.iov_len = (size_t)size;
+        message.msg_flags = 0;
+        sendmsg(sockets[UDP].fd, &message, 0);
+    }
 }
 
 int echo(int argc, char **argv)

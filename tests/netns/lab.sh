@@ -163,6 +163,30 @@ unplug() {
 }
 no_carrier() { ip -n device link show "$1" | grep -q NO-CARRIER; }
 
+# host_behind: a host behind the device's bridge, which forwards and masquerades for it.
+host_behind() {
+    ip netns add host
+    on device sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+    on host sh -c 'echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad; echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
+    ip -n device -batch - <<'END'
+link add br-apnet type bridge
+link add ap index 61 type veth peer name lan index 62 netns host
+link set ap master br-apnet up
+link set br-apnet up
+address add 198.18.50.1/24 dev br-apnet
+address add 2001:db8:50::1/64 dev br-apnet
+END
+    ip -n host -batch - <<'END'
+link set lan up
+address add 198.18.50.2/24 dev lan
+address add 2001:db8:50::2/64 dev lan
+route add default via 198.18.50.1
+route add default via 2001:db8:50::1
+END
+    on device iptables -w -t nat -A POSTROUTING -s 198.18.50.0/24 -j MASQUERADE
+    on device ip6tables -w -t nat -A POSTROUTING -s 2001:db8:50::/64 -j MASQUERADE
+}
+
 # rule LINK ARGS...: iptables of both families in the link's router.
 rule() {
     lab_router=$(router_of "$1")

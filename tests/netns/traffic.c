@@ -113,7 +113,7 @@ int talk(int argc, char **argv)
             int ready = poll(&answer, 1, type == SOCK_DGRAM ? interval : -1);
             if (ready > 0 && recv(fd, &got, 1, 0) != 1)
                 break;
-            printf("%lld %s\n", (long long)now_us(), ready > 0 ? "answer" : "no answer");
+            printf("%lld %s\n", (long long)now_us(), ready > 0 ? "answer" : "silence");
             pause_us(asked + interval * 1000 - now_us());
         }
         printf("%lld lost: %s\n", (long long)now_us(), strerror(errno));

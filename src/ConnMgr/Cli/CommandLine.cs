@@ -60,6 +60,11 @@ internal static class CommandLine
     private static readonly Option<string> WanProbeOption = OneOf(
         "--wan-probe", "when the metered link may be probed", "suspect", "never", "suspect", "always");
 
+    private static readonly Option<bool> KeepFlows = new("--keep-flows")
+    {
+        Description = "leave flows over the old link alone after a switch",
+    };
+
     private static readonly Option<string> LogOption = OneOf(
         "--log", "where to log; auto is stderr if that is a terminal or /dev/log is missing, else syslog", "auto",
         "auto", "stderr", "syslog");
@@ -86,7 +91,7 @@ internal static class CommandLine
             + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
         {
             DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, Echo, Ping, NoPing, Resolvers, Idle,
-            WanProbeOption, AttrdSocket, NoAttrd, LogOption, Verbose,
+            WanProbeOption, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
         root.Directives.Clear();
         AttrdSocket.Validators.Add(result => Require(
@@ -128,6 +133,7 @@ internal static class CommandLine
             Resolvers = parsed.GetRequiredValue(Resolvers),
             Idle = TimeSpan.FromSeconds(parsed.GetValue(Idle)),
             WanProbe = Enum.Parse<WanProbe>(parsed.GetRequiredValue(WanProbeOption), ignoreCase: true),
+            KeepFlows = parsed.GetValue(KeepFlows),
             AttrdSocket = parsed.GetValue(NoAttrd) ? null : parsed.GetRequiredValue(AttrdSocket),
             LogTarget = Enum.Parse<LogTarget>(parsed.GetRequiredValue(LogOption), ignoreCase: true),
             LogLevel = parsed.GetValue(Verbose) ? LogLevel.Debug : LogLevel.Info,

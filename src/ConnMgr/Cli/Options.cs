@@ -30,6 +30,9 @@ internal sealed record Options
 
     public WanProbe WanProbe { get; init; }
 
+    /// <summary>Flows over the old link are left alone after a switch.</summary>
+    public bool KeepFlows { get; init; }
+
     /// <summary>The attribute daemon's; null: run without.</summary>
     public string? AttrdSocket { get; init; }
 

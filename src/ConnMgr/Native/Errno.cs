@@ -15,9 +15,11 @@ internal static class Errno
     public const int EAGAIN = 11;
     public const int EACCES = 13;
     public const int ENODEV = 19;
+    public const int EOPNOTSUPP = 95;
     public const int ENETDOWN = 100;
     public const int ENOBUFS = 105;
     public const int EINPROGRESS = 115;
+    public const int ESTALE = 116;
 
     /// <summary>The error of the last call of libc on this thread.</summary>
     public static int Last => Marshal.GetLastPInvokeError();

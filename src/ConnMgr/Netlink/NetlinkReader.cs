@@ -12,6 +12,7 @@ internal readonly ref struct NetlinkMessage(
     public const ushort Error = 2; // NLMSG_ERROR
     public const ushort Done = 3; // NLMSG_DONE
     public const ushort FlagRequest = 0x1; // NLM_F_REQUEST
+    public const ushort FlagAcknowledge = 0x4; // NLM_F_ACK
     public const ushort FlagDumpInterrupted = 0x10; // NLM_F_DUMP_INTR
     public const ushort FlagDump = 0x300; // NLM_F_ROOT | NLM_F_MATCH
 
@@ -24,6 +25,10 @@ internal readonly ref struct NetlinkMessage(
     public uint PortId { get; } = portId;
 
     public ReadOnlySpan<byte> Payload { get; } = payload;
+
+    /// <summary>Of what ends an answer, the error, 0 for success; null of any other message.</summary>
+    public int? ErrorNumber =>
+        Type is Error or Done && Payload.Length >= 4 ? -(int)NetlinkWire.UInt32(Payload) : null;
 }
 
 /// <summary>Takes a netlink datagram apart. Never reads outside it; ends at the first length that cannot be.</summary>

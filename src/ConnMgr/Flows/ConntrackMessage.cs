@@ -1,0 +1,162 @@
+using System.Buffers.Binary;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Flows;
+
+/// <summary>
+/// One entry of a dump of ctnetlink (&lt;linux/netfilter/nfnetlink_conntrack.h&gt;): struct nfgenmsg, then attributes, of
+/// which both tuples matter: the packets of who began, and the answers as they arrive before any translation back.
+/// </summary>
+internal readonly ref struct ConntrackMessage
+{
+    public const ushort DumpRow = 0x100; // NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW
+    private const ushort Get = 0x101; // IPCTNL_MSG_CT_GET
+    private const ushort Delete = 0x102; // IPCTNL_MSG_CT_DELETE
+
+    private const ushort TupleOriginal = 1; // CTA_TUPLE_ORIG
+    private const ushort TupleReply = 2; // CTA_TUPLE_REPLY
+    private const ushort Id = 12; // CTA_ID
+    private const ushort Zone = 18; // CTA_ZONE
+    private const ushort Nested = 0x8000; // NLA_F_NESTED
+
+    private const int HeaderSize = 4; // struct nfgenmsg
+    private const int LargestTuple = 256; // bytes; those of the kernel have about 80
+    private const int LargestRequest = NetlinkReader.HeaderSize + HeaderSize + 4 + LargestTuple + 8 + 8;
+
+    private readonly ReadOnlySpan<byte> _original;
+    private readonly ReadOnlySpan<byte> _id;
+    private readonly ReadOnlySpan<byte> _zone;
+    private readonly byte _family;
+
+    private ConntrackMessage(
+        byte family, Tuple original, Tuple reply, ReadOnlySpan<byte> originalBytes, ReadOnlySpan<byte> id,
+        ReadOnlySpan<byte> zone)
+    {
+        _family = family;
+        Original = original;
+        Reply = reply;
+        _original = originalBytes;
+        _id = id;
+        _zone = zone;
+    }
+
+    public Tuple Original { get; }
+
+    public Tuple Reply { get; }
+
+    /// <summary>The request for all of them, of both families.</summary>
+    public static byte[] Dump()
+    {
+        NetlinkWriter writer = new(stackalloc byte[NetlinkReader.HeaderSize + HeaderSize]);
+        writer.Append([0 /* AF_UNSPEC */, 0 /* NFNETLINK_V0 */, 0, 0]);
+        return writer.Finish(Get, NetlinkMessage.FlagDump);
+    }
+
+    /// <summary>Reads a row. False if it is malformed, or lacks one of its tuples.</summary>
+    public static bool TryRead(ReadOnlySpan<byte> payload, out ConntrackMessage entry)
+    {
+        entry = default;
+        if (payload.Length < HeaderSize)
+        {
+            return false;
+        }
+        ReadOnlySpan<byte> original = default;
+        ReadOnlySpan<byte> reply = default;
+        ReadOnlySpan<byte> id = default;
+        ReadOnlySpan<byte> zone = default;
+        AttributeReader attributes = new(payload[HeaderSize..]);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            switch (attribute.Type)
+            {
+                case TupleOriginal:
+                    original = attribute.Value;
+                    break;
+                case TupleReply:
+                    reply = attribute.Value;
+                    break;
+                case Id when attribute.Value.Length == 4:
+                    id = attribute.Value;
+                    break;
+                case Zone when attribute.Value.Length == 2:
+                    zone = attribute.Value;
+                    break;
+            }
+        }
+        if (original.Length > LargestTuple || !Tuple.TryRead(original, out Tuple first)
+            || !Tuple.TryRead(reply, out Tuple second))
+        {
+            return false;
+        }
+        entry = new ConntrackMessage(payload[0], first, second, original, id, zone);
+        return true;
+    }
+
+    /// <summary>The request that removes it. It has the entry's number, so that a successor is never meant.</summary>
+    public byte[] DeleteRequest()
+    {
+        NetlinkWriter writer = new(stackalloc byte[LargestRequest]);
+        writer.Append([_family, 0, 0, 0]);
+        writer.Attribute(TupleOriginal | Nested, _original);
+        if (!_id.IsEmpty)
+        {
+            writer.Attribute(Id, _id);
+        }
+        if (!_zone.IsEmpty)
+        {
+            writer.Attribute(Zone, _zone);
+        }
+        return writer.Finish(Delete, NetlinkMessage.FlagAcknowledge);
+    }
+
+    /// <summary>The addresses of one direction.</summary>
+    /// <param name="Source">CTA_IP_V4_SRC or CTA_IP_V6_SRC.</param>
+    /// <param name="Destination">CTA_IP_V4_DST or CTA_IP_V6_DST.</param>
+    /// <param name="Protocol">IPPROTO_*.</param>
+    /// <param name="SourcePort">0 if the protocol has no ports.</param>
+    /// <param name="DestinationPort">As before.</param>
+    internal readonly record struct Tuple(
+        IpNumber Source, IpNumber Destination, byte Protocol, ushort SourcePort, ushort DestinationPort)
+    {
+        /// <summary>CTA_TUPLE_IP and CTA_TUPLE_PROTO, each with attributes of its own. False if an address or the protocol is missing.</summary>
+        public static bool TryRead(ReadOnlySpan<byte> bytes, out Tuple tuple)
+        {
+            Tuple found = default;
+            AttributeReader parts = new(bytes);
+            while (parts.TryRead(out NetlinkAttribute part))
+            {
+                AttributeReader attributes = new(part.Type is 1 or 2 ? part.Value : default);
+                while (attributes.TryRead(out NetlinkAttribute attribute))
+                {
+                    found = part.Type == 1
+                        ? found.WithAddress(attribute.Type, attribute.Value)
+                        : found.WithProtocol(attribute.Type, attribute.Value);
+                }
+            }
+            tuple = found;
+            return found.Source.Value != 0 && found.Destination.Value != 0 && found.Protocol != 0;
+        }
+
+        private Tuple WithAddress(ushort type, ReadOnlySpan<byte> value)
+        {
+            if (!IpNumber.TryRead(value, out IpNumber address) || address.IsIpv4 != type is 1 or 2)
+            {
+                return this;
+            }
+            return type switch
+            {
+                1 or 3 => this with { Source = address },
+                2 or 4 => this with { Destination = address },
+                _ => this,
+            };
+        }
+
+        private Tuple WithProtocol(ushort type, ReadOnlySpan<byte> value) => (type, value.Length) switch
+        {
+            (1, 1) => this with { Protocol = value[0] }, // CTA_PROTO_NUM
+            (2, 2) => this with { SourcePort = BinaryPrimitives.ReadUInt16BigEndian(value) }, // CTA_PROTO_SRC_PORT
+            (3, 2) => this with { DestinationPort = BinaryPrimitives.ReadUInt16BigEndian(value) },
+            _ => this,
+        };
+    }
+}

@@ -1,0 +1,54 @@
+using System.Buffers.Binary;
+using System.Net;
+
+namespace ConnMgr.Flows;
+
+/// <summary>
+/// An IP address as one number, IPv4 as ::ffff:a.b.c.d: so an IPv6 socket that talks IPv4 (RFC 4291, 2.5.5.2) needs no
+/// case of its own, and a table of thousands of flows no object for each.
+/// </summary>
+/// <param name="Value">128 bits; all zero is no address.</param>
+internal readonly record struct IpNumber(UInt128 Value)
+{
+    private const uint MappedPrefix = 0xffff;
+
+    public bool IsIpv4 => Value >> 32 == MappedPrefix;
+
+    /// <summary>From 4 or 16 bytes as they are in packets. False for any other number of them.</summary>
+    public static bool TryRead(ReadOnlySpan<byte> bytes, out IpNumber number)
+    {
+        number = bytes.Length switch
+        {
+            4 => new IpNumber(((UInt128)MappedPrefix << 32) | BinaryPrimitives.ReadUInt32BigEndian(bytes)),
+            16 => new IpNumber(BinaryPrimitives.ReadUInt128BigEndian(bytes)),
+            _ => default,
+        };
+        return bytes.Length is 4 or 16;
+    }
+
+    public static IpNumber Of(IPAddress address)
+    {
+        TryRead(address.GetAddressBytes(), out IpNumber number);
+        return number;
+    }
+
+    /// <summary>Writes 4 or 16 bytes, and returns how many.</summary>
+    public int Write(Span<byte> bytes)
+    {
+        if (IsIpv4)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(bytes, (uint)Value);
+            return 4;
+        }
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, Value);
+        return 16;
+    }
+
+    /// <summary>True if the address is in that subnet. One without a prefix is nobody's own subnet, and contains nothing.</summary>
+    public bool IsIn(IPNetwork subnet)
+    {
+        IpNumber first = Of(subnet.BaseAddress);
+        int bits = subnet.PrefixLength + (first.IsIpv4 ? 96 : 0);
+        return subnet.PrefixLength > 0 && IsIpv4 == first.IsIpv4 && (Value ^ first.Value) >> (128 - bits) == 0;
+    }
+}

@@ -1,0 +1,37 @@
+namespace ConnMgr.Netlink;
+
+/// <summary>Builds a request in a buffer of the caller, which has to have room for it.</summary>
+internal ref struct NetlinkWriter(Span<byte> buffer)
+{
+    private readonly Span<byte> _buffer = buffer;
+    private int _length = NetlinkReader.HeaderSize;
+
+    /// <summary>The header of the family, e.g. struct rtmsg; its length is a multiple of 4.</summary>
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(_buffer[_length..]);
+        _length += bytes.Length;
+    }
+
+    /// <param name="type">Its type, perhaps with NLA_F_NESTED.</param>
+    /// <param name="value">What follows the header.</param>
+    public void Attribute(ushort type, ReadOnlySpan<byte> value)
+    {
+        Span<byte> attribute = _buffer.Slice(_length, NetlinkWire.Align(4 + value.Length));
+        attribute.Clear();
+        BitConverter.TryWriteBytes(attribute, (ushort)(4 + value.Length));
+        BitConverter.TryWriteBytes(attribute[2..], type);
+        value.CopyTo(attribute[4..]);
+        _length += attribute.Length;
+    }
+
+    /// <summary>The request, its sequence number and port still zero.</summary>
+    public readonly byte[] Finish(ushort type, ushort flags)
+    {
+        _buffer[..NetlinkReader.HeaderSize].Clear();
+        BitConverter.TryWriteBytes(_buffer, _length);
+        BitConverter.TryWriteBytes(_buffer[4..], type);
+        BitConverter.TryWriteBytes(_buffer[6..], (ushort)(flags | NetlinkMessage.FlagRequest));
+        return _buffer[.._length].ToArray();
+    }
+}
