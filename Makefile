@@ -41,7 +41,7 @@ fuzz: prerequisites ## the property tests and the fuzz target of the attrd shim,
 	@CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --
 	@tests/attrd/fuzz.sh build && tests/attrd/fuzz.sh new $$(( $(or $(MINUTES),10) * 60 ))
 
-lint: prerequisites ## formatting, analyzers, shellcheck
+lint: build ## formatting, analyzers, shellcheck
 	@tests/lint.sh
 
 size: build ## fails if the executable is larger than its budget

@@ -18,15 +18,18 @@
  *
  *     after that, and after every attrd_publish and attrd_answer:
  *         attrd_get_watch(attrd, &watch);
- *         if (watch.generation != known_generation)            // another descriptor, or none any more
+ *         if (watch.generation != known.generation) {          // another descriptor, or none any more
  *             if (watch.fd >= 0) epoll_ctl(EPOLL_CTL_ADD, watch.fd, watch.events);
- *         else if (watch.events != known_events)
+ *         } else if (watch.events != known.events) {
  *             epoll_ctl(EPOLL_CTL_MOD, watch.fd, watch.events);
- *         arm the timer for watch.deadline_ns
+ *         }
+ *         arm a timer for watch.deadline_ns
  *
- * The shim opens and closes the descriptor (and one more, for itself). Closing took the old one out of the epoll set: never
- * EPOLL_CTL_DEL it, its number may already be the new one's. An epoll event that was fetched for the old one
- * does no harm: attrd_process looks for itself what can be done.
+ * tests/attrd/owner.c is such a program.
+ *
+ * The shim opens and closes the descriptor (and one more, for itself). Closing took the old one out of the
+ * epoll set: never EPOLL_CTL_DEL it, its number may already be the new one's. An epoll event that was fetched
+ * for the old one does no harm: attrd_process looks for itself what can be done.
  *
  * Times are nanoseconds of one monotonic clock, never going back (a value before the last one counts as the
  * last one).

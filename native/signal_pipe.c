@@ -39,6 +39,14 @@ int32_t connmgr_catch_signals(const int32_t *signals, int32_t count)
         if (sigaction((int)signals[i], &action, NULL) < 0)
             return -errno;
 
+    /* Whoever started us may have blocked them, or ignored SIGCHLD, so that children would vanish unseen. */
+    sigset_t caught;
+    sigemptyset(&caught);
+    for (int32_t i = 0; i < count; i++)
+        sigaddset(&caught, (int)signals[i]);
+    pthread_sigmask(SIG_UNBLOCK, &caught, NULL);
+    signal(SIGCHLD, SIG_DFL);
+
     action.sa_handler = SIG_IGN;
     return sigaction(SIGPIPE, &action, NULL) < 0 ? -errno : ends[0];
 }

@@ -6,7 +6,7 @@
 
 /*
  * Catches `count` signals: each delivery writes its number as one byte into a pipe. Returns the non-blocking,
- * close-on-exec read end, or -errno. SIGPIPE is ignored from then on. To be called once.
+ * close-on-exec read end, or -errno. SIGPIPE is ignored from then on, SIGCHLD is not. To be called once.
  */
 int32_t connmgr_catch_signals(const int32_t *signals, int32_t count);
 

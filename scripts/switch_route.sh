@@ -238,9 +238,26 @@ clear_front() {
     IFS=" $tab$nl"
 }
 
+# renewed: a DHCP client that has got another router says so at the metric that the link's route had. What we made of the
+# former one is stale, then. (Not so in IPv6, where several routers may well stand side by side.)
+renewed() {
+    split "$first"
+    stale=$r_words
+    [ "$family" = 4 ] && [ "$r_metric" -le "$top" ] && [ -r "$run/metric.4.$link" ] || return 0
+    read -r had _ <"$run/metric.4.$link" || return 0
+    IFS=$nl
+    for route in $own; do
+        IFS=" $tab$nl"
+        split "$route"
+        if [ "$r_metric" = "$had" ] && [ "$r_words" != "$stale" ]; then first=$route; fi
+    done
+    IFS=" $tab$nl"
+}
+
 # take_over: false if nothing has changed.
 take_over() {
     first=${own%%"$nl"*} ahead=
+    renewed
     split "$first"
     mine=$r_words
     if [ "$r_metric" -gt "$top" ]; then

@@ -21,6 +21,7 @@ internal sealed class AttributeReport : IDisposable
     private readonly ScriptLane _capabilitiesLane;
     private readonly string _capabilitiesScript;
     private readonly IReadOnlyList<MonitoredLink> _links;
+    private int _present = -1;
 
     public AttributeReport(
         Loop loop, Timer timer, Func<TimeSpan> clock, Log log, Options options, string attrdSocket,
@@ -41,7 +42,6 @@ internal sealed class AttributeReport : IDisposable
             words => log.Info($"attrd: {words}"), words => log.Warn($"attrd {words}"));
         _capabilitiesLane = new ScriptLane(loop, timer, clock, scriptEnvironment);
         _capabilitiesScript = Path.Combine(options.ScriptDirectory, "net_capabilities");
-        AskCapabilities();
     }
 
     /// <summary>The version, with the commit that it was built from.</summary>
@@ -50,7 +50,7 @@ internal sealed class AttributeReport : IDisposable
         ?? "";
 
     /// <summary>Runs net_capabilities: at the start, and when a device came or went.</summary>
-    public void AskCapabilities() => _capabilitiesLane.Run([_capabilitiesScript], exit =>
+    private void AskCapabilities() => _capabilitiesLane.Run([_capabilitiesScript], exit =>
     {
         if (exit.Code is >= 0 and <= 7)
         {
@@ -65,14 +65,21 @@ internal sealed class AttributeReport : IDisposable
     /// <summary>Takes the addresses of a new picture.</summary>
     public void Refresh(LinkTable table)
     {
+        int present = 0;
         foreach (MonitoredLink link in _links)
         {
             NetworkInterface told = ToldOf(link.Link);
             int ifindex = link.Link.Facts.Ifindex;
+            present |= (ifindex != 0 ? 1 : 0) << (int)link.Link.Kind;
             DeviceAddress? address = table.Addresses.FirstOrDefault(address => address.Ifindex == ifindex
                 && address.IsUsable && address.Address.AddressFamily == AddressFamily.InterNetwork);
             told.Address = address?.Address.GetAddressBytes() ?? new byte[4];
             told.MacAddress = table.Find(link.Link.Name)?.MacAddress() ?? new byte[6];
+        }
+        if (present != _present)
+        {
+            _present = present;
+            AskCapabilities();
         }
     }
 

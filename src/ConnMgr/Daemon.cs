@@ -41,7 +41,9 @@ internal sealed class Daemon : IDisposable
     private int _seenVersion = -1;
     private int _seenLosses;
     private bool _isMonitoring;
+    private bool _isStopping;
     private Link? _inUse;
+    private int _verifiedIpv4; // the fingerprint that the last switch left
     private string _saidFailure = "";
     private (Link Link, TimeSpan DecidedAt, bool IsRepair)? _verifying;
 
@@ -101,6 +103,10 @@ internal sealed class Daemon : IDisposable
     {
         if (!_isMonitoring && !BeginMonitoring())
         {
+            if (_isStopping)
+            {
+                _loop.Stop();
+            }
             _timer.Arm();
             return;
         }
@@ -128,14 +134,21 @@ internal sealed class Daemon : IDisposable
             link.Link.Advance(now);
             link.CarryOut(_table, now);
         }
-        Choose(now);
+        if (_isStopping)
+        {
+            StopWhenIdle();
+        }
+        else
+        {
+            Choose(now);
+        }
         foreach (MonitoredLink link in _links)
         {
             link.CarryOut(_table, now);
             next = Min(next, link.Link.NextDeadline);
         }
         _attributes?.Update(_inUse);
-        _decision.Set(Min(next, Min(_selector.NextDeadline, _guard.NextDeadline)));
+        _decision.Set(Min(next, Min(_selector.NextDeadline, _routes.IsSettled ? _guard.NextDeadline : TimeSpan.MaxValue)));
         _timer.Arm();
     }
 
@@ -180,7 +193,8 @@ internal sealed class Daemon : IDisposable
 
     private void Switch(TimeSpan now)
     {
-        bool isInPlace = _selector.Choice is { } choice && KernelFacts.IsInPlace(_table, choice);
+        bool isInPlace = _selector.Choice is { } choice && KernelFacts.IsInPlace(_table, choice)
+            && (choice.Facts.Ipv4.Fingerprint == _verifiedIpv4 || !KernelFacts.HasAnotherGateway(_table, choice));
         bool isRepair = _selector.Choice is { } wanted && _guard.HasSwitchedTo(wanted);
         if (_guard.Next(_selector.Choice, isInPlace, now) is not { } link)
         {
@@ -223,6 +237,7 @@ internal sealed class Daemon : IDisposable
         }
         _verifying = null;
         bool succeeded = KernelFacts.IsInPlace(_table, link);
+        _verifiedIpv4 = link.Facts.Ipv4.Fingerprint;
         if (succeeded)
         {
             string what = isRepair ? "restored the route over" : "switched to";
@@ -276,6 +291,7 @@ internal sealed class Daemon : IDisposable
             link.Tick(now);
         }
         _guard.AllowRetry();
+        _routes.DumpNext();
     }
 
     private void HandleUevent(Uevent? uevent)
@@ -284,7 +300,6 @@ internal sealed class Daemon : IDisposable
         {
             _log.Debug($"uevent: {(uevent is null ? "lost" : $"{uevent.Action} {uevent.Interface}")}");
             _routes.Resync();
-            _attributes?.AskCapabilities();
         }
     }
 
@@ -296,7 +311,20 @@ internal sealed class Daemon : IDisposable
             return;
         }
         _log.Info($"stopping: {(signal == Libc.SIGTERM ? "SIGTERM" : "SIGINT")}");
-        _loop.Stop();
+        if (_isStopping)
+        {
+            _loop.Stop(); // asked twice
+        }
+        _isStopping = true;
+    }
+
+    /// <summary>A script that runs is seen to its end, or to its deadline: nobody else would kill it.</summary>
+    private void StopWhenIdle()
+    {
+        if (!_routeLane.IsBusy)
+        {
+            _loop.Stop();
+        }
     }
 
     private static string Milliseconds(TimeSpan time) =>

@@ -49,6 +49,27 @@ internal static class KernelFacts
     public static Link? ChoiceInPlace(LinkTable table, Link? choice) =>
         choice is { IsInterrupted: false } && choice.State.IsUp() && IsInPlace(table, choice) ? choice : null;
 
+    /// <summary>
+    /// The link has IPv4 defaults by more than one gateway: perhaps its DHCP client has got another router, and the route
+    /// in front is stale. switch_route.sh knows.
+    /// </summary>
+    public static bool HasAnotherGateway(LinkTable table, Link link)
+    {
+        DefaultRoute? first = null;
+        foreach (DefaultRoute route in table.Routes)
+        {
+            if (!route.IsIpv6 && route.Ifindex == link.Facts.Ifindex)
+            {
+                first ??= route;
+                if (!Equals(route.Gateway, first.Gateway))
+                {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
     /// <summary>The default route in front of each family, in words, e.g. `default via 198.18.1.1 dev eth0 metric 0`.</summary>
     public static string RoutesInWords(LinkTable table, List<Link> links)
     {
@@ -64,8 +85,23 @@ internal static class KernelFacts
         return $"IPv4 default {Words(table.InFront(false))}, IPv6 default {Words(table.InFront(true))}";
     }
 
-    private static bool IsInFront(LinkTable table, Link link, bool isIpv6, uint metric) =>
-        table.InFront(isIpv6) is { } front && front.Ifindex == link.Facts.Ifindex && front.Metric == metric;
+    /// <summary>All defaults up to that metric, each nexthop of one, lead over the link; and there is one.</summary>
+    private static bool IsInFront(LinkTable table, Link link, bool isIpv6, uint metric)
+    {
+        bool isFound = false;
+        foreach (DefaultRoute route in table.Routes)
+        {
+            if (route.IsIpv6 == isIpv6 && route.Metric <= metric)
+            {
+                if (route.Ifindex != link.Facts.Ifindex || route.Metric != metric)
+                {
+                    return false;
+                }
+                isFound = true;
+            }
+        }
+        return isFound;
+    }
 
     private static FamilyFacts FamilyOf(LinkTable table, int ifindex, bool isIpv6)
     {

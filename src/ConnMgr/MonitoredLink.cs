@@ -127,7 +127,7 @@ internal sealed class MonitoredLink : IDisposable
                     _log.Info($"{Link.Name}: {effect.From.Name()} -> {effect.To.Name()}: {effect.Reason}");
                     break;
                 case LinkEffectKind.StartProbe:
-                    _log.Debug($"probe of {Link.Name}: started, since it {effect.Reason}");
+                    _log.Debug($"probe of {Link.Name}: started: {effect.Reason}");
                     _hadEvidence = false;
                     _evidence?.Mute(); // what the probe itself brings in is no evidence
                     StartProbe(table, effect.IsEarly, now);

@@ -98,7 +98,7 @@ internal static unsafe class Startup
     {
         using NativeStrings paths = new([directory, Path.Combine(directory, "connmgr.pid")]);
         _ = LibC.mkdir(paths.Pointer[0], 0x1ED /* 0755 */);
-        int fd = LibC.open(paths.Pointer[1], LibC.O_RDWR | LibC.O_CREAT | LibC.O_CLOEXEC, 0x1A4 /* 0644 */);
+        int fd = LibC.open(paths.Pointer[1], LibC.O_RDWR | LibC.O_CREAT | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0x1A4 /* 0644 */);
         if (fd < 0)
         {
             log.Warn($"{directory}: {Errno.Text(Errno.Last)}, running without a lock against a second connmgr");

@@ -111,14 +111,19 @@ internal sealed class NetifNames
         ReadOnlySpan<char> content = isQuoted ? rest[1..end] : end < 0 ? rest : rest[..end];
         ReadOnlySpan<char> behind = isQuoted ? rest[(end + 1)..] : rest[content.Length..];
         value = content.ToString();
-        bool isPlain = rest is ['\'', ..] || !content.ContainsAny(Expanded);
+        bool isPlain = rest switch
+        {
+            ['\'', ..] => true,
+            ['"', ..] => !content.ContainsAny("\\$`'"),
+            _ => !content.ContainsAnyExcept(Unquoted),
+        };
         return isPlain && (behind.Trim(" \t").IsEmpty || behind is [' ' or '\t', ..] && behind.Trim(" \t")[0] == '#');
     }
 
     private static readonly System.Buffers.SearchValues<char> KeyCharacters =
         System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 
-    /// <summary>What a shell does not take as it stands outside single quotes.</summary>
-    private static readonly System.Buffers.SearchValues<char> Expanded =
-        System.Buffers.SearchValues.Create("$`\\\"'*?[]~;&|<>(){}!#");
+    /// <summary>What every shell takes as it stands, without quotes.</summary>
+    private static readonly System.Buffers.SearchValues<char> Unquoted =
+        System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@%+,-");
 }

@@ -33,7 +33,8 @@ internal sealed class Child : IDisposable
     private bool _timedOut;
     private bool _disposed;
 
-    private Child(Loop loop, Timer timer, TimeSpan now, TimeSpan limit, int pid, int pipe, Action<ChildExit> exited)
+    private Child(Loop loop, Timer timer, TimeSpan now, TimeSpan limit, int pid, int pidfd, int pipe,
+        Action<ChildExit> exited)
     {
         _loop = loop;
         _exited = exited;
@@ -41,8 +42,7 @@ internal sealed class Child : IDisposable
         _pid = pid;
         _pipe = pipe;
         _pipeToken = loop.Add(pipe, ReadOutput);
-        // The pid cannot be somebody else's yet: nobody but us reaps it.
-        _pidfd = Errno.Check((int)LibC.syscall(PidfdOpen, pid, 0), "pidfd_open");
+        _pidfd = pidfd;
         _pidfdToken = loop.Add(_pidfd, Reap);
         _deadline = timer.Add(Kill);
         _deadline.Set(now + limit);
@@ -102,14 +102,16 @@ internal sealed class Child : IDisposable
         _ = Libc.posix_spawn_file_actions_destroy(&actions);
         _ = LibC.close(ends[1]);
 
-        if (error != 0)
+        // The pid cannot be somebody else's yet: nobody but us reaps it.
+        int pidfd = error == 0 ? (int)LibC.syscall(PidfdOpen, pid, 0) : -1;
+        if (pidfd < 0)
         {
+            failure = Errno.Text(error != 0 ? error : Errno.Last);
             _ = LibC.close(ends[0]);
-            failure = Errno.Text(error);
             return null;
         }
         failure = null;
-        return new Child(loop, timer, now, limit, pid, ends[0], exited);
+        return new Child(loop, timer, now, limit, pid, pidfd, ends[0], exited);
     }
 
     /// <summary>Reads what there is; keeps the beginning and drops the rest, so that a flood can neither block nor grow.</summary>
@@ -146,7 +148,7 @@ internal sealed class Child : IDisposable
             {
                 return;
             }
-            Errno.Throw(Errno.Last, nameof(Libc.waitid));
+            info.si_code = 0; // somebody else has reaped it: how it ended is unknown
         }
         if (_pipe >= 0)
         {
@@ -157,6 +159,7 @@ internal sealed class Child : IDisposable
         int code = normal ? info.si_status : -1;
         string? failure =
             _timedOut ? $"killed: it took longer than {_limit.TotalSeconds:0} s"
+            : info.si_code == 0 ? "how it ended is unknown"
             : !normal ? $"killed by signal {info.si_status}"
             : code != 0 ? $"exit status {code}"
             : null;

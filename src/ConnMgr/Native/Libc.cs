@@ -38,7 +38,6 @@ internal static unsafe partial class Libc
     // <linux/filter.h>, <asm-generic/socket.h>
     public const int SO_ATTACH_FILTER = 26;
     public const int SO_MARK = 36;
-    public const int SO_RCVBUFFORCE = 33;
 
     // <linux/icmp.h>, <netinet/icmp6.h>
     public const int ICMP_FILTER = 1;

@@ -22,6 +22,14 @@ internal static unsafe class SmallFile
             return null;
         }
 
+        stat status;
+        if (LibC.fstat(fd, &status) < 0 || !LibC.S_ISREG(status.st_mode))
+        {
+            errno = Errno.EINVAL; // a directory, a FIFO, a device
+            _ = LibC.close(fd);
+            return null;
+        }
+
         byte[] bytes = new byte[limit + 1];
         int length = 0;
         fixed (byte* buffer = bytes)

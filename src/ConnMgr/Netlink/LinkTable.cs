@@ -1,6 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
-
 namespace ConnMgr.Netlink;
 
 /// <summary>
@@ -14,6 +11,7 @@ internal sealed class LinkTable
     private readonly List<DeviceAddress> _addresses = [];
     private readonly HashSet<int> _seenDevices = [];
     private readonly List<DeviceAddress> _seenAddresses = [];
+    private bool _isDumping;
     private List<DefaultRoute> _routes = [];
     private List<DefaultRoute> _newRoutes = [];
 
@@ -51,6 +49,7 @@ internal sealed class LinkTable
     /// <summary>Before the rows of a dump: what it does not name will be gone.</summary>
     public void BeginDump()
     {
+        _isDumping = true;
         _seenDevices.Clear();
         _seenAddresses.Clear();
         _newRoutes.Clear();
@@ -59,6 +58,7 @@ internal sealed class LinkTable
     /// <summary>After the rows of a dump, of the requested <paramref name="type"/> (RTM_GET*).</summary>
     public void EndDump(ushort type)
     {
+        _isDumping = false;
         switch (type)
         {
             case RouteMessage.GetLink:
@@ -93,8 +93,12 @@ internal sealed class LinkTable
         switch (message.Type)
         {
             case RouteMessage.NewLink when RouteMessage.TryReadLink(message.Payload, out Device device):
-                _seenDevices.Add(device.Ifindex);
                 Device? before = _devices.GetValueOrDefault(device.Ifindex);
+                See(device);
+                if (device.HardwareAddress == 0 && before is not null)
+                {
+                    device = device with { HardwareAddress = before.HardwareAddress }; // not every event names it
+                }
                 if (device == before)
                 {
                     return false;
@@ -109,7 +113,7 @@ internal sealed class LinkTable
                 return true;
 
             case RouteMessage.NewAddress when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
-                _seenAddresses.Add(address);
+                See(address);
                 int at = _addresses.FindIndex(address.IsSameAs);
                 if (at >= 0 && _addresses[at] == address)
                 {
@@ -142,15 +146,20 @@ internal sealed class LinkTable
         }
     }
 
-    /// <summary>The subnets that a device is on, and its usable addresses of a family, appended to <paramref name="found"/>.</summary>
-    public void AddressesOf(int ifindex, AddressFamily family, List<IPAddress> found)
+    /// <summary>While a dump runs, what an event names is there, whether or not a row names it, too.</summary>
+    private void See(Device device)
     {
-        foreach (DeviceAddress address in _addresses)
+        if (_isDumping)
         {
-            if (address.Ifindex == ifindex && address.IsUsable && address.Address.AddressFamily == family)
-            {
-                found.Add(address.Address);
-            }
+            _seenDevices.Add(device.Ifindex);
+        }
+    }
+
+    private void See(DeviceAddress address)
+    {
+        if (_isDumping)
+        {
+            _seenAddresses.Add(address);
         }
     }
 }

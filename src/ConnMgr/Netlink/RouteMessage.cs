@@ -167,7 +167,10 @@ internal static class RouteMessage
         uint table = payload[4];
         byte type = payload[7];
         bool isCached = (NetlinkWire.UInt32(payload[8..]) & 0x200) != 0; // RTM_F_CLONED
-        if (family is not (FamilyIpv4 or FamilyIpv6) || destinationLength != 0 || type != 1 /* RTN_UNICAST */ || isCached)
+        // A default for some sources or some types of service only is a rule beside the default, not a way out.
+        bool isForSome = payload[2] != 0 /* rtm_src_len */ || payload[3] != 0 /* rtm_tos */;
+        if (family is not (FamilyIpv4 or FamilyIpv6) || destinationLength != 0 || type != 1 /* RTN_UNICAST */ || isCached
+            || isForSome)
         {
             return false;
         }

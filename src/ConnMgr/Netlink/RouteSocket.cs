@@ -93,7 +93,7 @@ internal sealed class RouteSocket : IDisposable
             {
                 if (isDumpRow)
                 {
-                    EndDump(message.Type == NetlinkMessage.Done && !_wasInterrupted);
+                    EndDump(message.Type == NetlinkMessage.Done && !_wasInterrupted && !IsNegative(message.Payload));
                 }
             }
             else if (_table.Apply(message, isDumpRow))
@@ -102,6 +102,9 @@ internal sealed class RouteSocket : IDisposable
             }
         }
     }
+
+    /// <summary>NLMSG_DONE carries an error, if there was one.</summary>
+    private static bool IsNegative(ReadOnlySpan<byte> error) => error.Length >= 4 && BitConverter.ToInt32(error) < 0;
 
     private void EndDump(bool isComplete)
     {
@@ -116,8 +119,11 @@ internal sealed class RouteSocket : IDisposable
         _dumping = 0;
     }
 
-    /// <summary>The kernel does one dump at a time for a socket.</summary>
-    private void DumpNext()
+    /// <summary>
+    /// Starts the next dump that is wanted, if none is under way: the kernel does one at a time for a socket. To be
+    /// called each tick, since the kernel may have had no room for the request.
+    /// </summary>
+    public void DumpNext()
     {
         if (_dumping != 0)
         {

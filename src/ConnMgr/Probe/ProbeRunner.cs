@@ -186,10 +186,19 @@ internal sealed class ProbeRunner
 
     private void AddTarget(IPEndPoint peer, TimeSpan now)
     {
-        if (_targets.Count < MaxTargets && !_targets.Exists(target => target.Peer.Equals(peer)))
+        if (IsBeyondDevice(peer.Address) && _targets.Count < MaxTargets && !_targets.Exists(target => target.Peer.Equals(peer)))
         {
             _targets.Add(new Target(peer, now + (BetweenTargets * _targets.Count)));
         }
+    }
+
+    /// <summary>An answer of 0.0.0.0, as some DNS blockers give, would connect to the device itself.</summary>
+    private static bool IsBeyondDevice(IPAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        address.TryWriteBytes(bytes, out int size);
+        return !IPAddress.IsLoopback(address) && !address.IsIPv6Multicast && !address.IsIPv4MappedToIPv6
+            && (size == 4 ? bytes[0] is > 0 and < 224 : bytes.ContainsAnyExcept((byte)0));
     }
 
     private void StartAttempts(TimeSpan now)

@@ -10,6 +10,9 @@ internal sealed class RouteGuard
 {
     private static readonly TimeSpan RepairGap = TimeSpan.FromSeconds(1);
 
+    /// <summary>A script that fails, and changes routes while it does, is not to be run in a circle.</summary>
+    private static readonly TimeSpan RetryGap = TimeSpan.FromMilliseconds(200);
+
     private Link? _tried;
     private TimeSpan _triedAt;
     private bool _isRunning;
@@ -43,9 +46,10 @@ internal sealed class RouteGuard
             {
                 return null;
             }
-            if (now < _triedAt + RepairGap)
+            TimeSpan gap = _hasFailed ? RetryGap : RepairGap;
+            if (now < _triedAt + gap)
             {
-                NextDeadline = _triedAt + RepairGap;
+                NextDeadline = _triedAt + gap;
                 return null;
             }
         }

@@ -20,6 +20,7 @@ internal sealed partial class Link
     private LinkFacts _facts;
     private Surroundings _surroundings = new(IsInUse: false, LinkClass.None, IsNothingLeft: false);
     private FamilyFacts _judged;
+    private bool _isJudgedByIpv6;
     private TimeSpan? _interruptedSince;
     private bool _wasProbeInterrupted;
 
@@ -59,7 +60,10 @@ internal sealed partial class Link
     /// <summary>It has come up at least once.</summary>
     public bool HasBeenUp { get; private set; }
 
-    /// <summary>Up, but for less than a second without address or way out: no switch to it is to be tried.</summary>
+    /// <summary>
+    /// Up, but for less than a second without address or way out, or without IPv4 if it was judged by that: no switch to
+    /// it is to be tried.
+    /// </summary>
     public bool IsInterrupted => _interruptedSince is not null;
 
     /// <summary>When <see cref="Advance"/> is to be called; <see cref="TimeSpan.MaxValue"/> is never.</summary>
@@ -89,7 +93,7 @@ internal sealed partial class Link
             return;
         }
 
-        if (!facts.IsConnected)
+        if (!facts.IsConnected || (State.IsUp() && !_isJudgedByIpv6 && !facts.Ipv4.IsConnected))
         {
             Interrupt(now);
         }
@@ -118,7 +122,12 @@ internal sealed partial class Link
         {
             return;
         }
-        if (IsInterrupted)
+        if (IsInterrupted && _facts.IsConnected)
+        {
+            _interruptedSince = null;
+            Reconsider(now); // by IPv6 from now on
+        }
+        else if (IsInterrupted)
         {
             Fall(LinkState.NoWayOut, HasAddress ? "lost its way out" : "lost its address", now);
         }
@@ -161,7 +170,7 @@ internal sealed partial class Link
 
     private void ComeUp(TimeSpan now)
     {
-        _judged = _facts.Judged;
+        Judge();
         _wasProbeInterrupted = false;
         _schedule.Reset();
         HasBeenProbed = false;
@@ -179,7 +188,7 @@ internal sealed partial class Link
     /// <summary>Another address, gateway or family, so that what was proved is old; or a probe is to be made up for.</summary>
     private void Reconsider(TimeSpan now)
     {
-        _judged = _facts.Judged;
+        Judge();
         _wasProbeInterrupted = false;
         if (IsProbing)
         {
@@ -193,6 +202,12 @@ internal sealed partial class Link
         {
             StartProbe("got another address or route", now);
         }
+    }
+
+    private void Judge()
+    {
+        _judged = _facts.Judged;
+        _isJudgedByIpv6 = !_facts.Ipv4.IsConnected;
     }
 
     private void Interrupt(TimeSpan now)

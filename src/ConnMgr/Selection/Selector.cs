@@ -56,9 +56,20 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
             return false;
         }
 
-        Reason = Choice is null ? $"{next.Name} {next.Words}" : $"{Choice.Name} {Choice.Words}, {next.Name} {next.Words}";
+        Reason = Why(Choice, next, now);
         Choice = next;
         return true;
+    }
+
+    /// <summary>Why one link is left for another, in words.</summary>
+    private string Why(Link? left, Link next, TimeSpan now)
+    {
+        string good = $"{next.Name} {next.Words}";
+        return left is null ? good
+            : IsOut(left, now) ? $"switching to {left.Name} failed twice or more, {good}"
+            : ClassOf(left) is LinkClass.B or > LinkClass.C && ClassOf(next) != ClassOf(left) ? $"{left.Name} {left.Words}, {good}"
+            : left.IsMetered ? $"{good}, {left.Name} costs money"
+            : $"{good}, preferred to {left.Name}";
     }
 
     /// <summary>Takes how an attempt to switch to <paramref name="link"/> ended (rule 7).</summary>
@@ -152,13 +163,17 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         {
             return false;
         }
-        if (!_switchFailures.TryGetValue(link, out SwitchFailures failures) || failures.OutUntil <= now || IsTheOnlyOneUp(link))
+        if (!IsOut(link, now) || IsTheOnlyOneUp(link))
         {
             return true;
         }
-        WakeAt(failures.OutUntil);
+        WakeAt(_switchFailures[link].OutUntil);
         return false;
     }
+
+    /// <summary>Rule 7.</summary>
+    private bool IsOut(Link link, TimeSpan now) =>
+        _switchFailures.TryGetValue(link, out SwitchFailures failures) && failures.OutUntil > now;
 
     private bool IsTheOnlyOneUp(Link link)
     {

@@ -72,6 +72,8 @@ public class NetifNamesTests
             "ETH_INTERFACE_0='a';id\n", "ETH_INTERFACE_0 = 'a'\n", "ETH_INTERFACE_0='a'b\n", "ETH_INTERFACE_0='a'#b\n",
             "ETH_INTERFACE_0=~\n", "ETH_INTERFACE_0='a\n", "ETH_INTERFACE_0=a'b'\n", "export ETH_INTERFACE_0='a'\n",
             "ETH_INTERFACE_0='a' b\n", "ETH_INTERFACE_0=a\\ b\n", "ETH_INTERFACE_0=\n", "='a'\n", "0='a'\n", "#\t\n\t\n",
+            "ETH_INTERFACE_0=a=b\n", "ETH_INTERFACE_0=a^b\n", "FOO=a^b\n", "ETH_INTERFACE_0=\"a;b\"\n", "FOO=\"a; b\"\n",
+            "ETH_INTERFACE_0=\"a!b\"\n", "ETH_INTERFACE_0=\"a$b\"\n", "ETH_INTERFACE_0=\"a'b\"\n", "ETH_INTERFACE_0=a%b\n",
             "ETH_INTERFACE_0='lan.1@x+y'\n", "ETH_INTERFACE_0='l\u00e4n'\n", "ETH_INTERFACE_0='$x'\n", "WIFIAP_INTERFACE_0='eth0'\n",
         ];
         List<string> disagreements = [];
