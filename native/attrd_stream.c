@@ -7,8 +7,8 @@
 
 #include "attrd_shim.h"
 
-/* The kernel doubles this, and keeps a message of up to half of that together: it is sent whole or not at all.
- * A few short messages fill it, so not many are ever on their way. */
+/* The kernel doubles this, and keeps a message of up to half of that together: it is sent whole or not at
+ * all. A few short messages fill it, so not many are ever on their way. */
 #define SEND_BUFFER 4160
 
 void attrd_stream_init(attrd_stream *stream)
@@ -97,10 +97,11 @@ void attrd_stream_end(attrd_stream *stream, wire_writer *message, uint32_t seque
 }
 
 /*
- * attrd reads at most 4,096 bytes at a time and throws away a message that such a read cuts. It does not tell
- * how much it has read, and a read that is under way goes on while we send. But a message with a descriptor ends
- * the read that reaches it (unix(7): ancillary data is a barrier), so one goes with every message. attrd reads
- * with recv and so asks for no descriptor: the kernel closes it, and it would be good for nothing anyway.
+ * attrd reads at most 4,096 bytes at a time and throws away a message that such a read cuts. It does not
+ * tell how much it has read, and a read that is under way goes on while we send. But a message with a
+ * descriptor ends the read that reaches it (unix(7): ancillary data is a barrier), so one goes with every
+ * message. attrd reads with recv and so asks for no descriptor: the kernel closes it, and it would be good for
+ * nothing anyway.
  */
 static ssize_t send_with_barrier(const attrd_stream *stream, const uint8_t *bytes, uint32_t size)
 {

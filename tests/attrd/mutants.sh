@@ -173,10 +173,10 @@ mutant attrd_shim.c 'strlen(path) >= sizeof address.sun_path' 'strlen(path) > si
 mutant attrd_shim.c 'strlen(name) > ATTRD_MAX_NAME' 'strlen(name) >= ATTRD_MAX_NAME'
 mutant attrd_shim.c 'range_count > ATTRD_MAX_RANGES ||' 'range_count >= ATTRD_MAX_RANGES ||'
 mutant attrd_shim.c '        if (handle->now >= handle->deadline)' '        if (1)'
-mutant attrd_shim.c '    lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));
+mutant attrd_shim.c '    lose_if(handle, attrd_stream_flush(&handle->stream));
     send_change(handle);' '    send_change(handle);'
-mutant attrd_shim.c '    lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));
-    send_change(handle);' '    lose_if(handle, attrd_stream_flush(&handle->stream, handle->now));'
+mutant attrd_shim.c '    lose_if(handle, attrd_stream_flush(&handle->stream));
+    send_change(handle);' '    lose_if(handle, attrd_stream_flush(&handle->stream));'
 mutant attrd_shim.c '        expire(handle);
     if' '        ;
     if'

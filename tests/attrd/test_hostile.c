@@ -9,8 +9,8 @@ static message get(unsigned id, uint32_t attribute, unsigned operation)
     return make(REQUEST | id, "142", OP_GET, attribute, operation);
 }
 
-/* Gives a message and then a good one: the first is answered with the status, or not at all if that is -1, and
- * is no event; the second is as if nothing had happened. */
+/* Gives a message and then a good one: the first is answered with the status, or not at all if that is -1,
+ * and is no event; the second is as if nothing had happened. */
 static void survives(const char *what, message bad, int status)
 {
     int before = failed_checks;

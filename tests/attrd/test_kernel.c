@@ -73,8 +73,8 @@ static attrd_watch watch(void)
     return w;
 }
 
-/* What attrd does: it reads 4,096 bytes, and what is cut at their end is lost. Nothing must be, in whatever order it
- * reads and we send, and however much there is. */
+/* What attrd does: it reads 4,096 bytes, and what is cut at their end is lost. Nothing must be, in whatever
+ * order it reads and we send, and however much there is. */
 static void a_read_never_cuts_a_message(void)
 {
     static const int32_t sizes[] = { 0, 1, 41, 500, 1366, 2038, 2039, 4000 - 19 - 13, ATTRD_MAX_SENT };
@@ -88,7 +88,8 @@ static void a_read_never_cuts_a_message(void)
         int before = open_descriptors();
         for (int rounds = 0; rounds < 10000 && heard < 250; rounds++) {
             on_events(sizes[i]);
-            for (ssize_t at = 0, count = recv(attrd, bytes, sizeof bytes, MSG_DONTWAIT), size; at < count; at += size) {
+            ssize_t count = recv(attrd, bytes, sizeof bytes, MSG_DONTWAIT);
+            for (ssize_t at = 0, size; at < count; at += size) {
                 size = message_size(bytes + at, (size_t)(count - at));
                 CHECK(size > 0);
                 if (size <= 0)
@@ -142,6 +143,7 @@ int main(void)
 {
     rig_test("kernel: a read never cuts a message", a_read_never_cuts_a_message);
     rig_test("kernel: a full socket is waited for", a_full_socket_is_waited_for);
-    rig_test("kernel: descriptors come and go with the connection", descriptors_come_and_go_with_the_connection);
+    rig_test("kernel: descriptors come and go with the connection",
+             descriptors_come_and_go_with_the_connection);
     return rig_end();
 }

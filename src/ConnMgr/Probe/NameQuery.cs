@@ -26,7 +26,8 @@ internal sealed unsafe class NameQuery : IDisposable
     private readonly string _device;
     private readonly DnsQuestion _question;
     private readonly IPAddress[] _servers;
-    private readonly Asked?[] _asked;
+    private readonly bool[] _hasRefused; // it has said, or the kernel for it, that there is no answer to be had
+    private readonly List<Asked> _asked = [];
     private readonly Action<NameQuery> _ended;
     private readonly Deadline _nextServer;
     private int _next;
@@ -50,7 +51,7 @@ internal sealed unsafe class NameQuery : IDisposable
         bool isName = DnsName.TryParse(service.Host, out DnsName name);
         _question = new DnsQuestion(name, isIpv6 ? DnsType.Aaaa : DnsType.A);
         _servers = isName ? [.. servers.Take(MaxServers)] : [];
-        _asked = new Asked?[_servers.Length];
+        _hasRefused = new bool[_servers.Length];
         _ended = ended;
         _nextServer = timer.Add(AskNext);
     }
@@ -68,18 +69,17 @@ internal sealed unsafe class NameQuery : IDisposable
     /// <summary>Asks the first server.</summary>
     public void Begin() => AskNext();
 
-    /// <summary>Asks the next server that has not refused; the first again after the last.</summary>
+    /// <summary>
+    /// Asks the next server that has not refused; the first again after the last. Each time from a new socket: one that
+    /// was connected in the moment in which the link got its address may have the source address of another. The old
+    /// ones still listen: an answer may be slow.
+    /// </summary>
     private void AskNext()
     {
         for (int i = 0; i < _servers.Length; i++)
         {
             int at = _next++ % _servers.Length;
-            if (_asked[at] is { HasRefused: true })
-            {
-                continue;
-            }
-            Asked asked = _asked[at] ??= Open(at);
-            if (Send(asked))
+            if (!_hasRefused[at] && Ask(at))
             {
                 _nextServer.Set(_clock() + Patience);
                 return;
@@ -88,30 +88,19 @@ internal sealed unsafe class NameQuery : IDisposable
         End();
     }
 
-    private Asked Open(int at)
+    private bool Ask(int at)
     {
         int family = _servers[at].AddressFamily == AddressFamily.InterNetworkV6 ? LibC.AF_INET6 : LibC.AF_INET;
         Asked asked = new() { Id = Entropy.UInt16(), Fd = LinkSocket.Open(family, LibC.SOCK_DGRAM, 0, _device) };
-        if (asked.Fd < 0)
-        {
-            Refuse(asked, at, Errno.Text(-asked.Fd));
-            return asked;
-        }
-        asked.Token = _loop.Add(asked.Fd, () => Receive(asked, at));
-        int errno = LinkSocket.Connect(asked.Fd, _servers[at], DnsPort);
+        int errno = asked.Fd < 0 ? -asked.Fd : LinkSocket.Connect(asked.Fd, _servers[at], DnsPort);
         if (errno != 0)
         {
             Refuse(asked, at, Errno.Text(errno));
-        }
-        return asked;
-    }
-
-    private bool Send(Asked asked)
-    {
-        if (asked.HasRefused)
-        {
             return false;
         }
+        asked.Token = _loop.Add(asked.Fd, () => Receive(asked, at));
+        _asked.Add(asked);
+
         byte* query = stackalloc byte[DnsQuestion.MaxQuerySize];
         int size = _question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
         // An error of sending shows when the answer is awaited.
@@ -159,7 +148,7 @@ internal sealed unsafe class NameQuery : IDisposable
 
     private void Refuse(Asked asked, int at, string failure)
     {
-        asked.HasRefused = true;
+        _hasRefused[at] = true;
         Failure = $"{_servers[at]}: {failure}";
         Close(asked);
     }
@@ -184,16 +173,10 @@ internal sealed unsafe class NameQuery : IDisposable
     public void Dispose()
     {
         _nextServer.Dispose();
-        foreach (Asked? asked in _asked)
-        {
-            if (asked is not null)
-            {
-                Close(asked);
-            }
-        }
+        _asked.ForEach(Close);
     }
 
-    /// <summary>One server that was asked.</summary>
+    /// <summary>One question to one server.</summary>
     private sealed class Asked
     {
         public required ushort Id { get; init; }
@@ -201,8 +184,5 @@ internal sealed unsafe class NameQuery : IDisposable
         public required int Fd { get; set; }
 
         public ulong Token { get; set; }
-
-        /// <summary>It has said, or the kernel for it, that there is no answer to be had.</summary>
-        public bool HasRefused { get; set; }
     }
 }
