@@ -100,8 +100,8 @@ void attrd_stream_end(attrd_stream *stream, wire_writer *message, uint32_t seque
  * attrd reads at most 4,096 bytes at a time and throws away a message that such a read cuts. It does not
  * tell how much it has read, and a read that is under way goes on while we send. But a message with a
  * descriptor ends the read that reaches it (unix(7): ancillary data is a barrier), so one goes with every
- * message. attrd reads with recv and so asks for no descriptor: the kernel closes it, and it would be good for
- * nothing anyway.
+ * message. attrd reads with recv and so asks for no descriptor: the kernel closes it, and it would be good
+ * for nothing anyway.
  */
 static ssize_t send_with_barrier(const attrd_stream *stream, const uint8_t *bytes, uint32_t size)
 {
