@@ -20,12 +20,12 @@ internal sealed class AttributeReport : IDisposable
     private readonly AttributeClient _client;
     private readonly ScriptLane _capabilitiesLane;
     private readonly string _capabilitiesScript;
-    private readonly IReadOnlyList<MonitoredLink> _links;
+    private readonly List<MonitoredLink> _links;
     private int _present = -1;
 
     public AttributeReport(
         Loop loop, Timer timer, Func<TimeSpan> clock, Log log, Options options, string attrdSocket,
-        IReadOnlyList<string> scriptEnvironment, IReadOnlyList<MonitoredLink> links)
+        IReadOnlyList<string> scriptEnvironment, List<MonitoredLink> links)
     {
         _log = log;
         _links = links;

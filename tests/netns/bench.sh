@@ -22,11 +22,15 @@ measure_switch() {
     while [ "$runs" -gt 0 ]; do
         start_connmgr
         poll 5 settled
+        poll 5 log_has 'switched to eth0'
         : >"$LAB/events"
         nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" & # not "on": $! must be the watcher
         watch=$!
         poll 2 grep -q watching "$LAB/events"
+        # What the start has set going ends before; and whoever polls takes the processor from what is measured.
+        sleep 0.3
         "$@"
+        sleep 0.2
         poll 5 in_use wlan0
         poll 2 switch_time "$cause"
         switch_time "$cause"
@@ -97,7 +101,7 @@ if [ "${1:-}" = --measure ]; then
     shift 2
     case $what in
         size) wc -c <"$(connmgr_path)" | awk '{ print $1 / 1000 }' ;;
-        carrier-loss) measure_switch "$1" "link eth0 up no-carrier" unplug eth0 ;;
+        carrier-loss) measure_switch "$1" "link eth0 up no-carrier" ip -n r-eth link set lan down ;;
         admin-down) measure_switch "$1" "link eth0 down" ip -n device link set eth0 down ;;
         silent-death) measure_silent_death "$1" ;;
         start-live) measure_start "$1" ;;

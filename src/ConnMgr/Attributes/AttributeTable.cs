@@ -56,7 +56,7 @@ internal sealed class AttributeTable
     }
 
     /// <summary>Those whose changes are sent, in the order in which simultaneous changes are.</summary>
-    public IReadOnlyList<Attribute> Notifying { get; }
+    public List<Attribute> Notifying { get; }
 
     public Attribute? Find(uint id) => _byId.GetValueOrDefault(id);
 }

@@ -46,6 +46,7 @@ internal static class Bpf
     public const int BPF_MAXINSNS = 4096;
     public const int BPF_MEMWORDS = 16;
     public const ushort BPF_TAX = 0x00;
+    public const ushort BPF_TXA = 0x80;
 
     // <linux/filter.h>: what the kernel knows about a packet beside its bytes
     public const int SKF_AD_OFF = -0x1000;

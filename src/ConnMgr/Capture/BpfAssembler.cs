@@ -53,6 +53,9 @@ internal sealed class BpfAssembler
     /// <summary>X = A.</summary>
     public void CopyToIndex() => Emit(BPF_MISC | BPF_TAX, 0);
 
+    /// <summary>A = X.</summary>
+    public void CopyFromIndex() => Emit(BPF_MISC | BPF_TXA, 0);
+
     /// <summary>A = A op k, with op BPF_ADD, BPF_AND and so on.</summary>
     public void Compute(ushort op, uint k) => Emit(BPF_ALU | BPF_K | op, k);
 

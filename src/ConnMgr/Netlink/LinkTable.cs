@@ -18,9 +18,9 @@ internal sealed class LinkTable
     /// <summary>Grows with every change.</summary>
     public int Version { get; private set; }
 
-    public IReadOnlyList<DefaultRoute> Routes => _routes;
+    public List<DefaultRoute> Routes => _routes;
 
-    public IReadOnlyList<DeviceAddress> Addresses => _addresses;
+    public List<DeviceAddress> Addresses => _addresses;
 
     /// <summary>The device of that name, or null.</summary>
     public Device? Find(string name)

@@ -30,6 +30,7 @@ public sealed class BpfAssemblerTests
         bpf.StoreScratch(3);
         bpf.LoadScratch(3);
         bpf.CopyToIndex();
+        bpf.CopyFromIndex();
         bpf.LoadImmediate(7);
         bpf.Jump(accept);
         bpf.Mark(reject);

@@ -277,12 +277,20 @@ public class LinkTests
     }
 
     [Fact]
-    public void Is_judged_by_ipv6_where_there_is_no_ipv4()
+    public void Ipv4_lost_for_a_second_hands_the_judgement_to_ipv6()
     {
         LinkFacts only6 = Up with { Ipv4 = new(true, false, 1), Ipv6 = Connected with { Fingerprint = 6 } };
         Link link = Confirmed(Ethernet());
         link.SetFacts(only6, At(3));
+        link.SetFacts(only6 with { Ipv4 = Connected }, At(3.5)); // a renewal
+        link.Advance(At(5));
+        Assert.Equal("", Effects(link));
+
+        link.SetFacts(only6, At(6));
+        Assert.True(link.IsInterrupted);
+        link.Advance(At(7));
         Assert.Equal(LinkState.Confirmed, link.State);
+        Assert.False(link.IsInterrupted);
         Assert.Equal(6, link.Facts.Judged.Fingerprint);
         Assert.Equal("probe: got another address or route", Effects(link));
     }

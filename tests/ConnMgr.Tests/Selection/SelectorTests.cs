@@ -274,6 +274,30 @@ public class SelectorTests
         Assert.StartsWith("wwan0:", _world.Decide(21), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_tick_in_which_nothing_changes_allocates_nothing()
+    {
+        _world.Confirm(_world.Eth, _world.WiFi);
+        _world.Up(_world.Wan);
+        _world.Decide(0);
+        Link[] links = [_world.Eth, _world.WiFi, _world.Wan];
+        long before = 0;
+        for (int at = 2; at <= 40; at += 2)
+        {
+            before = at == 20 ? GC.GetAllocatedBytesForCurrentThread() : before;
+            TimeSpan now = TimeSpan.FromSeconds(at);
+            foreach (Link link in links)
+            {
+                link.SetFacts(link.Facts, now);
+                link.Advance(now);
+                link.Tick(hadEvidence: true, now);
+                link.SetSurroundings(new Surroundings(link == _world.Eth, LinkClass.A, false));
+            }
+            Assert.False(_world.Selector.Decide(now));
+        }
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
     /// <summary>Three links and a clock.</summary>
     private sealed class World
     {
