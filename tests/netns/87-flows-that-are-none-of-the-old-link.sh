@@ -22,7 +22,8 @@ ip -n device route add default via 198.18.2.1 dev wlan0 table 100
 echo echo >"$LAB/neighbour-mode"
 on r-wlan "$LABTOOL" echo 7000 "$LAB/neighbour-mode" >"$LAB/neighbour.log" 2>&1 &
 on device "$LABTOOL" echo 7001 "$LAB/neighbour-mode" >"$LAB/listener.log" 2>&1 &
-wait_for 2 "a neighbour and the device listen" grep -q listening "$LAB/neighbour.log" "$LAB/listener.log"
+wait_for 2 "a neighbour listens" grep -q listening "$LAB/neighbour.log"
+wait_for 2 "the device listens" grep -q listening "$LAB/listener.log"
 
 # talk NAME HOST ARGS...
 talk() {
