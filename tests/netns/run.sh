@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh [-j N] [PATTERN...]: runs the tests NN-*.sh whose names contain one of the patterns (default: all), N at a time
+# run.sh [-j N] [PATTERN...]: runs the tests N-*.sh whose names contain one of the patterns (default: all), N at a time
 # (default: 8, since they mostly wait), each in a sandbox of its own. Needs root.
 set -eu
 
@@ -51,7 +51,7 @@ OUT=$(mktemp -d /tmp/connmgr-netns.XXXXXX)
 export OUT
 
 # A test says "# takes N s"; the longest go first, so that none of them is left to run alone at the end.
-for test in "$here"/[0-9][0-9]-*.sh; do
+for test in "$here"/[0-9]*-*.sh; do
     name=${test##*/}
     wanted=${1:+no}
     for pattern; do

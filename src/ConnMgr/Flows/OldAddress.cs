@@ -1,4 +1,5 @@
 using System.Net;
+using ConnMgr.Netlink;
 
 namespace ConnMgr.Flows;
 

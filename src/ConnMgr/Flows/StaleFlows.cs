@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ConnMgr.Netlink;
 
 namespace ConnMgr.Flows;
 

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
-using ConnMgr.Flows;
+using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Flows;
 

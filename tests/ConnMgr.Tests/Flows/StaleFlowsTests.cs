@@ -1,5 +1,6 @@
 using System.Net;
 using ConnMgr.Flows;
+using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Flows;
 

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 
-namespace ConnMgr.Flows;
+namespace ConnMgr.Netlink;
 
 /// <summary>
 /// An IP address as one number, IPv4 as ::ffff:a.b.c.d: so an IPv6 socket that talks IPv4 (RFC 4291, 2.5.5.2) needs no
