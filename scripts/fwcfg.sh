@@ -1,0 +1,157 @@
+#!/bin/sh
+# fwcfg.sh: admits an address to the whitelist chains that init_firewall.sh has made, by rules of its own; or takes it out.
+# An address that is there already is not added again, and one that is not there is not missed.
+#
+# Where the kernel has address sets the daemon fills those instead. What is added here is kept by init_firewall.sh.
+# Status 0: done. 64: bad argument. 78: bad netif_names. 1: stderr says what did not work.
+set -euf
+case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
+# shellcheck source=firewall_functions
+. "$here/firewall_functions"
+
+usage() {
+    cat <<END
+usage - $self add|del|add_forwarding|del_forwarding <ip_addr> <comment> [check_fw]
+      -- $self restart
+<ip_addr> : IP address, or a prefix (192.0.2.0/24, 2001:db8::/32)
+<comment> : comment or dns name
+<check_fw>: 0 or 1, 1 indicates to check existing rule for <ip_addr> when add
+            (this one always does)
+END
+}
+misused() {
+    complain "$*"
+    usage >&2
+    exit 64
+}
+
+# -- arguments ------------------------------------------------------------------------------------------------------
+
+# is_number WORD MAX: decimal, without leading zeros.
+is_number() {
+    case $1 in '' | *[!0-9]* | 0?* | ????*) return 1 ;; esac
+    [ "$1" -le "$2" ]
+}
+
+# is_ipv4 ADDR: four numbers. is_ipv6 ADDR: eight groups, or fewer around one "::".
+is_ipv4() {
+    case $1 in *[!0-9.]* | *.) return 1 ;; esac
+    IFS=.
+    # shellcheck disable=SC2086  # words
+    set -- $1
+    IFS=" $tab$nl"
+    [ $# = 4 ] || return
+    for number; do is_number "$number" 255 || return; done
+}
+is_ipv6() {
+    case $1 in *[!0-9A-Fa-f:]* | *:::* | *::*::* | *[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]*) return 1 ;; esac
+    case $1 in
+        *::*) most=7 least=0 ;;
+        :* | *:) return 1 ;;
+        *:*) most=8 least=8 ;;
+        *) return 1 ;;
+    esac
+    groups=${1#::} groups=${groups%::}
+    case $groups in :* | *:) return 1 ;; esac
+    count=0
+    IFS=:
+    for group in $groups; do [ -z "$group" ] || count=$((count + 1)); done
+    IFS=" $tab$nl"
+    [ "$count" -ge "$least" ] && [ "$count" -le "$most" ]
+}
+
+# read_address ADDR: sets $family. A prefix that short is nobody's service.
+read_address() {
+    address=${1%%/*} length=
+    case $1 in */*) length=${1#*/} ;; esac
+    if is_ipv4 "$address"; then
+        family=4 shortest=8 longest=32
+    elif is_ipv6 "$address"; then
+        family=6 shortest=16 longest=128
+    else
+        misused "that is no IP address: '$1'"
+    fi
+    case $1 in */*) ;; *) length=$longest ;; esac
+    if ! is_number "$length" "$longest" || [ "$length" -lt "$shortest" ]; then
+        misused "a prefix is /$shortest to /$longest: '$1'"
+    fi
+    address=$address/$length
+}
+
+# Up to what the kernel keeps; and nothing that means something to whoever reads the rules and is a shell.
+read_comment() {
+    case $1 in
+        '' | -* | *[!A-Za-z0-9\ ._:/@*+=,\(\)-]*) misused "a comment consists of letters, digits, spaces and ._:/@*+=,()-" ;;
+    esac
+    [ "${#1}" -le 255 ] || misused "a comment has at most 255 characters"
+    comment=$1
+}
+
+# -- rules ----------------------------------------------------------------------------------------------------------
+
+asks='-m conntrack --ctdir ORIGINAL -j ACCEPT'
+answers='-m conntrack --ctstate ESTABLISHED --ctdir REPLY -j ACCEPT'
+
+# each_rule COMMAND: with the chain and the words of each rule that admits the address. What comes back is admitted first.
+each_rule() {
+    if [ "$whom" = device ]; then
+        "$1" AFERO_ALLOW_WHITELIST_INPUT "-s $address" "$answers"
+        "$1" AFERO_ALLOW_WHITELIST_OUTPUT "-d $address" "$asks"
+    else
+        "$1" AFERO_FORWARD_WHITELIST "-o $bridge -s $address" "$answers"
+        for link in $links; do "$1" AFERO_FORWARD_WHITELIST "-i $bridge -o $link -d $address" "$asks"; done
+    fi
+}
+
+# rule VERB CHAIN WORDS WORDS
+# shellcheck disable=SC2086  # words
+rule() { "$table" $wait "$1" "$2" $3 -m comment --comment "$comment" $4; }
+
+add() {
+    rule -C "$@" 2>/dev/null || rule -A "$@" || fail "$table cannot add to $1"
+}
+remove() {
+    # Each copy, since others may have made some.
+    while rule -C "$@" 2>/dev/null; do
+        rule -D "$@" || fail "$table cannot delete from $1"
+    done
+}
+
+# is_locked: so that a chain that is missing gets a better message than iptables has.
+# shellcheck disable=SC2086  # words, or none
+is_locked() {
+    for table in $tables; do
+        if "$table" $wait -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1; then continue; fi
+        wait=
+        "$table" -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1 || return
+    done
+}
+
+change() {
+    read_address "$2"
+    read_comment "$3"
+    case ${4-0} in 0 | 1) ;; *) misused "check_fw is 0 or 1" ;; esac
+    read_names
+    find_tables
+    case $family in 4) tables=$tables4 ;; 6) tables=$tables6 ;; esac
+    [ -n "$tables" ] || fail "IPv6: there is no ip6tables, or the kernel has no IPv6"
+    [ "$1" = remove ] || is_locked || fail "IPv$family is not locked: run init_firewall.sh first"
+    for table in $tables; do
+        each_rule "$1"
+    done
+}
+
+case ${1-} in
+    add | del | add_forwarding | del_forwarding)
+        case $# in 3 | 4) ;; *) misused "$1 takes an address, a comment, and perhaps 0 or 1" ;; esac ;;
+    restart) [ $# = 1 ] || misused "restart takes no argument" ;;
+    --help | -h | help) usage; exit 0 ;;
+    *) misused "what is to be done?" ;;
+esac
+whom=device
+case $1 in *_forwarding) whom=forwarding ;; esac
+case $1 in
+    add*) change add "$2" "$3" "${4-0}" ;;
+    del*) change remove "$2" "$3" "${4-0}" ;;
+    restart) exec "$here/init_firewall.sh" ;;
+esac
