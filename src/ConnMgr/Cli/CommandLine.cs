@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Net;
 using System.Text;
+using ConnMgr.Config;
 using ConnMgr.Probe;
 using ConnMgr.Selection;
 

@@ -23,6 +23,31 @@ internal struct DnsName : IEquatable<DnsName>
     [UnscopedRef]
     public readonly ReadOnlySpan<byte> Wire => ((ReadOnlySpan<byte>)_wire)[..(_length + 1)];
 
+    /// <summary>Whether <see cref="TryParse"/> would take its text: nothing in it can harm a log or a shell.</summary>
+    public readonly bool IsHostName
+    {
+        get
+        {
+            Span<char> text = stackalloc char[MaxLabelLength];
+            ReadOnlySpan<byte> rest = Wire;
+            bool isNumber = true;
+            while (rest[0] != 0)
+            {
+                for (int i = 0; i < rest[0]; i++)
+                {
+                    text[i] = (char)rest[1 + i];
+                }
+                if (!IsHostLabel(text[..rest[0]]))
+                {
+                    return false;
+                }
+                isNumber = IsNumber(text[..rest[0]]);
+                rest = rest[(1 + rest[0])..];
+            }
+            return !isNumber;
+        }
+    }
+
     /// <summary>
     /// Reads a host name (RFC 952, RFC 1123 section 2.1): letters, digits, hyphens inside labels, and
     /// underscores, which real services use and resolvers accept. A final dot is dropped. A last label of

@@ -44,6 +44,12 @@ internal readonly record struct IpNumber(UInt128 Value)
         return 16;
     }
 
+    public override string ToString()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        return new IPAddress(bytes[..Write(bytes)]).ToString();
+    }
+
     /// <summary>True if the address is in that subnet. One without a prefix is nobody's own subnet, and contains nothing.</summary>
     public bool IsIn(IPNetwork subnet)
     {

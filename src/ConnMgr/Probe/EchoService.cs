@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using ConnMgr.Config;
 using ConnMgr.Dns;
 
 namespace ConnMgr.Probe;

@@ -1,4 +1,5 @@
 using System.Net;
+using ConnMgr.Config;
 using ConnMgr.Selection;
 
 namespace ConnMgr.Probe;

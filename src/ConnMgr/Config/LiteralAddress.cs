@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 
-namespace ConnMgr.Probe;
+namespace ConnMgr.Config;
 
 /// <summary>
 /// An IP address in its plain text form: no port, brackets or scope, four decimal numbers without leading

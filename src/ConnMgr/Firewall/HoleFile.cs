@@ -1,0 +1,117 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using ConnMgr.Config;
+using ConnMgr.Dns;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// The form in which holes survive the daemon: a line that says of which boot and when, and a line for each name of
+/// each address. Of another boot nothing is kept: the kernel has forgotten its sets and its connections as well.
+/// </summary>
+internal static class HoleFile
+{
+    /// <summary>In bytes; what <see cref="Holes.MaxHoles"/> take with names of usual length.</summary>
+    public const int MaxSize = 4 << 20;
+
+    private const string Title = "connmgr-holes-1";
+    private const int MaxLine = 400;
+
+    /// <summary>The whole text; no longer than <see cref="MaxSize"/>, what does not fit is left out.</summary>
+    /// <param name="holes">What is to be kept.</param>
+    /// <param name="boot">The kernel's boot id.</param>
+    /// <param name="now">Monotonic, from the boot on.</param>
+    public static byte[] Write(Holes holes, string boot, TimeSpan now)
+    {
+        string head = string.Create(CultureInfo.InvariantCulture, $"{Title} {boot} {(long)now.TotalSeconds}\n");
+        int size = head.Length;
+        for (int i = 0; i < holes.Count; i++)
+        {
+            foreach (HoleName name in holes[i].Names)
+            {
+                size += name.Wire.Length + 90; // an address, three numbers, white space
+            }
+        }
+        byte[] text = new byte[Math.Min(size, MaxSize)];
+        int length = Encoding.ASCII.GetBytes(head, text);
+        for (int i = 0; i < holes.Count; i++)
+        {
+            Hole hole = holes[i];
+            string start = string.Create(CultureInfo.InvariantCulture, $"{hole.Address} {Seconds(now - hole.Since)} ");
+            foreach (HoleName name in hole.Names)
+            {
+                string line = string.Create(
+                    CultureInfo.InvariantCulture, $"{start}{Seconds(name.Until - now)} {name.Lifetime} {name.Name}\n");
+                if (name.Until > now && line.Length <= text.Length - length)
+                {
+                    length += Encoding.ASCII.GetBytes(line, text.AsSpan(length));
+                }
+            }
+        }
+        Array.Resize(ref text, length);
+        return text;
+    }
+
+    /// <summary>
+    /// Puts back what is still wanted; skips what is not, and every line that is not of this form.
+    /// </summary>
+    /// <param name="text">The file, of any bytes.</param>
+    /// <param name="boot">The kernel's boot id.</param>
+    /// <param name="now">Monotonic, from the boot on.</param>
+    /// <param name="holes">Receives them.</param>
+    /// <param name="effects">Receives what is to be done.</param>
+    /// <returns>How many lines were taken, and how many were not; -1, 0 if it is of another boot, or no such
+    /// file.</returns>
+    public static (int Taken, int Skipped) Read(
+        ReadOnlySpan<byte> text, string boot, TimeSpan now, Holes holes, List<HoleEffect> effects)
+    {
+        Span<Range> words = stackalloc Range[6];
+        int taken = -1;
+        int skipped = 0;
+        long saved = 0;
+        while (!text.IsEmpty)
+        {
+            int end = text.IndexOf((byte)'\n');
+            ReadOnlySpan<byte> line = end < 0 ? text : text[..end];
+            text = end < 0 ? default : text[(end + 1)..];
+            string chars = line.Length <= MaxLine ? Encoding.ASCII.GetString(line) : "";
+            int count = chars.AsSpan().Split(words, ' ');
+            if (taken < 0)
+            {
+                if (count != 3 || chars[words[0]] != Title || chars[words[1]] != boot
+                    || !TryRead(chars.AsSpan(words[2]), out saved) || saved > now.TotalSeconds)
+                {
+                    return (-1, 0);
+                }
+                taken = 0;
+            }
+            else if (count == 5 && TryRestore(chars, words, saved, now, holes, effects))
+            {
+                taken++;
+            }
+            else
+            {
+                skipped++;
+            }
+        }
+        return (taken, skipped);
+    }
+
+    private static bool TryRestore(
+        string line, ReadOnlySpan<Range> words, long saved, TimeSpan now, Holes holes, List<HoleEffect> effects) =>
+        LiteralAddress.TryParse(line.AsSpan(words[0]), out IPAddress address)
+        && TryRead(line.AsSpan(words[1]), out long age)
+        && TryRead(line.AsSpan(words[2]), out long left)
+        && TryRead(line.AsSpan(words[3]), out long lifetime)
+        && DnsName.TryParse(line.AsSpan(words[4]), out DnsName name)
+        && holes.Restore(
+            name, IpNumber.Of(address), TimeSpan.FromSeconds(saved - age), TimeSpan.FromSeconds(saved + left),
+            (int)lifetime, now, effects);
+
+    private static long Seconds(TimeSpan span) => (long)Math.Max(0, span.TotalSeconds);
+
+    private static bool TryRead(ReadOnlySpan<char> word, out long number) =>
+        long.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number <= int.MaxValue;
+}

@@ -1,0 +1,394 @@
+using ConnMgr.Dns;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// The addresses that whitelisted names have, and how long each stays open. Says what is to be done in the kernel, and
+/// does nothing itself: times are passed in, monotonic, from any origin.
+/// </summary>
+/// <param name="whitelist">What is wanted.</param>
+internal sealed class Holes(Whitelist whitelist)
+{
+    /// <summary>
+    /// So many addresses at most. Beyond it a new one takes the place of the one that ends first, those of wildcards
+    /// before those of exact names; never of one with an open connection, or that was learned a moment ago. Half of
+    /// what a set of the kernel holds.
+    /// </summary>
+    public const int MaxHoles = 32768;
+
+    /// <summary>In seconds: a name server that says 0 does not close what it has just opened.</summary>
+    private const int LeastTtl = 300;
+
+    /// <summary>In seconds, beyond the TTL: programs keep addresses for longer than they should.</summary>
+    private const int Extra = 3600;
+
+    /// <summary>In seconds: seven days.</summary>
+    private const int LongestLifetime = 7 * 24 * 3600;
+
+    /// <summary>Somebody who has just got an answer is about to connect.</summary>
+    private static readonly TimeSpan Moment = TimeSpan.FromSeconds(60);
+
+    /// <summary>By so much the kernel's time may fall behind before an answer is worth a message.</summary>
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
+
+    /// <summary>So long before the kernel's time is over it gets what was promised, to the second.</summary>
+    private static readonly TimeSpan TopUp = TimeSpan.FromSeconds(60);
+
+    /// <summary>So long before a hole ends, connections are looked at.</summary>
+    private static readonly TimeSpan EarlyLook = TimeSpan.FromSeconds(60);
+
+    private static readonly TimeSpan LookInterval = TimeSpan.FromMinutes(5);
+
+    private static readonly TimeSpan LeastLookInterval = TimeSpan.FromSeconds(10);
+
+    /// <summary>A hole that ends waits so long for a look; then it ends without.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>A hole that lasts longer than before is saved so much later.</summary>
+    private static readonly TimeSpan LazySave = TimeSpan.FromSeconds(60);
+
+    /// <summary>In the order of their addresses.</summary>
+    private readonly List<Hole> _holes = [];
+
+    private TimeSpan _lookedAt = Hole.Never;
+
+    public Whitelist Whitelist { get; private set; } = whitelist;
+
+    /// <summary>
+    /// The kernel's elements end by themselves. False where there are no sets: then each is told of once only.
+    /// </summary>
+    public bool HasTimeouts { get; init; } = true;
+
+    public int Count => _holes.Count;
+
+    /// <summary>How many were thrown out for others.</summary>
+    public int Evicted { get; private set; }
+
+    /// <summary>How many addresses found no room.</summary>
+    public int Refused { get; private set; }
+
+    /// <summary>When <see cref="Tick"/> has something to do.</summary>
+    public TimeSpan NextDeadline { get; private set; } = TimeSpan.MaxValue;
+
+    /// <summary>
+    /// When the connections of the device are to be looked at: <see cref="SeeOpen"/> for each, and then
+    /// <see cref="EndLook"/>.
+    /// </summary>
+    public TimeSpan NextLook { get; private set; } = TimeSpan.MaxValue;
+
+    /// <summary>
+    /// When the holes are to be saved (<see cref="HoleFile"/>): soon for those that are new, later for those that last
+    /// longer now. Then <see cref="Saved"/>.
+    /// </summary>
+    public TimeSpan NextSave { get; private set; } = TimeSpan.MaxValue;
+
+    public Hole this[int index] => _holes[index];
+
+    /// <summary>How long an address of an answer with this TTL stays open, in seconds.</summary>
+    public static int LifetimeOf(uint ttl) => (int)Math.Min(Math.Max(ttl, LeastTtl) + Extra, LongestLifetime);
+
+    /// <summary>Whether anything, a name or a literal entry, allows the address.</summary>
+    public bool IsAllowed(IpNumber address) => Find(address) >= 0 || Whitelist.Covers(address);
+
+    /// <summary>Whether a connection through it was open at one of the last looks.</summary>
+    public static bool IsInUse(Hole hole, TimeSpan now) => hole.SeenOpen > now - (LookInterval * 2);
+
+    /// <summary>An answer that counts says that a name has this address.</summary>
+    /// <param name="name">The name that was asked for.</param>
+    /// <param name="address">One of its addresses.</param>
+    /// <param name="ttl">In seconds, the least of the chain.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="effects">Receives what is to be done before the answer is let through.</param>
+    public HoleOutcome Learn(in DnsName name, IpNumber address, uint ttl, TimeSpan now, List<HoleEffect> effects)
+    {
+        if (!Whitelist.IsWanted(name, out int entry))
+        {
+            return HoleOutcome.NotWanted;
+        }
+        if (HoleFor(address, now, now, effects, out bool isNew) is not { } hole)
+        {
+            return HoleOutcome.Full;
+        }
+        hole.Learn(name.Wire, Whitelist.IsExact(entry), LifetimeOf(ttl), now);
+        NextSave = Earlier(NextSave, now + (isNew ? TimeSpan.Zero : LazySave));
+        return Renewed(hole, now, effects) ? (isNew ? HoleOutcome.Added : HoleOutcome.Renewed) : HoleOutcome.Literal;
+    }
+
+    /// <summary>A hole that was there before this start of the daemon. False if it is not wanted any more.</summary>
+    /// <param name="name">One of its names.</param>
+    /// <param name="address">The address.</param>
+    /// <param name="since">When it was first opened.</param>
+    /// <param name="until">When it ends.</param>
+    /// <param name="lifetime">What renewals are worth, in seconds.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="effects">Receives what is to be done.</param>
+    public bool Restore(
+        in DnsName name, IpNumber address, TimeSpan since, TimeSpan until, int lifetime, TimeSpan now,
+        List<HoleEffect> effects)
+    {
+        TimeSpan left = until - now;
+        if (left <= TimeSpan.Zero || left.TotalSeconds > LongestLifetime || since > now
+            || lifetime is < LeastTtl + Extra or > LongestLifetime || !Whitelist.IsWanted(name, out int entry)
+            || HoleFor(address, since, now, effects, out _) is not { } hole)
+        {
+            return false;
+        }
+        hole.Promise(name.Wire, Whitelist.IsExact(entry), lifetime, until);
+        Renewed(hole, now, effects);
+        return true;
+    }
+
+    /// <summary>A connection with this peer is open.</summary>
+    public void SeeOpen(IpNumber peer, TimeSpan now, List<HoleEffect> effects)
+    {
+        int at = Find(peer);
+        if (at < 0)
+        {
+            return;
+        }
+        _holes[at].Renew(now);
+        NextSave = Earlier(NextSave, now + LazySave);
+        Renewed(_holes[at], now, effects);
+    }
+
+    /// <summary>All open connections have been seen.</summary>
+    /// <param name="begun">When the look began: it says nothing about later connections.</param>
+    public void EndLook(TimeSpan begun)
+    {
+        _lookedAt = begun;
+        NextDeadline = begun; // Tick finds out what has ended, and when to look again
+        NextLook = TimeSpan.MaxValue;
+    }
+
+    /// <summary>Ends what has to end, and gives the kernel what has been promised since.</summary>
+    public void Tick(TimeSpan now, List<HoleEffect> effects)
+    {
+        if (now < NextDeadline)
+        {
+            return;
+        }
+        NextDeadline = TimeSpan.MaxValue;
+        NextLook = TimeSpan.MaxValue;
+        int kept = 0;
+        for (int i = 0; i < _holes.Count; i++)
+        {
+            Hole hole = _holes[i];
+            bool isCovered = Whitelist.Covers(hole.Address);
+            if (now >= hole.Until && (_lookedAt >= hole.Until || now >= hole.Until + Patience))
+            {
+                if (!isCovered)
+                {
+                    effects.Add(new HoleEffect(HoleAction.Close, IpPrefix.Of(hole.Address), 0));
+                }
+                NextSave = Earlier(NextSave, now + LazySave);
+                continue;
+            }
+            _holes[kept++] = hole;
+            if (!isCovered && now < hole.Until && hole.KernelUntil < hole.Until && hole.KernelUntil <= now + TopUp)
+            {
+                Open(hole, now, effects);
+            }
+            Schedule(hole, now);
+        }
+        _holes.RemoveRange(kept, _holes.Count - kept);
+    }
+
+    /// <summary>
+    /// All that has to be in the kernel: after the start, and after somebody else has emptied the sets.
+    /// </summary>
+    public void OpenAll(TimeSpan now, List<HoleEffect> effects)
+    {
+        for (int i = 0; i < Whitelist.LiteralCount; i++)
+        {
+            effects.Add(new HoleEffect(HoleAction.Open, Whitelist.LiteralOf(i), 0));
+        }
+        foreach (Hole hole in _holes)
+        {
+            if (now < hole.Until && !Whitelist.Covers(hole.Address))
+            {
+                Open(hole, now, effects);
+            }
+        }
+    }
+
+    /// <summary>The kernel did not take an address; <see cref="Tick"/> and the next answer try again.</summary>
+    public void NotOpened(IpNumber address, TimeSpan now)
+    {
+        if (Find(address) is >= 0 and int at)
+        {
+            _holes[at].KernelUntil = Hole.Never;
+            NextDeadline = Earlier(NextDeadline, now + Margin);
+        }
+    }
+
+    /// <summary>
+    /// Another whitelist holds from now on. What both want stays open without a gap; what the new one does not want is
+    /// closed, and its connections are to be ended, unless <see cref="IsAllowed"/> is still true for the peer.
+    /// </summary>
+    public void Change(Whitelist whitelist, TimeSpan now, List<HoleEffect> effects)
+    {
+        Whitelist old = Whitelist;
+        Whitelist = whitelist;
+        NextSave = now;
+        NextDeadline = now;
+        for (int i = 0; i < whitelist.LiteralCount; i++)
+        {
+            if (!old.HasLiteral(whitelist.LiteralOf(i)))
+            {
+                effects.Add(new HoleEffect(HoleAction.Open, whitelist.LiteralOf(i), 0));
+            }
+        }
+
+        int revoked = effects.Count;
+        int kept = 0;
+        for (int i = 0; i < _holes.Count; i++)
+        {
+            Hole hole = _holes[i];
+            bool isCovered = whitelist.Covers(hole.Address);
+            if (!hole.Keep(whitelist))
+            {
+                if (!isCovered)
+                {
+                    effects.Add(new HoleEffect(HoleAction.Revoke, IpPrefix.Of(hole.Address), 0));
+                }
+                continue;
+            }
+            _holes[kept++] = hole;
+            // Also one that would last too long: the name that was promised more is not wanted any more.
+            if (!isCovered && (old.Covers(hole.Address) || hole.KernelUntil > hole.Until + Margin))
+            {
+                effects.Insert(revoked++, Opening(hole, now));
+            }
+        }
+        _holes.RemoveRange(kept, _holes.Count - kept);
+
+        for (int i = 0; i < old.LiteralCount; i++)
+        {
+            IpPrefix literal = old.LiteralOf(i);
+            if (!whitelist.HasLiteral(literal) && !(literal.IsAddress && Find(literal.First) >= 0))
+            {
+                effects.Add(new HoleEffect(HoleAction.Revoke, literal, 0));
+            }
+        }
+    }
+
+    /// <summary>They have been saved.</summary>
+    public void Saved() => NextSave = TimeSpan.MaxValue;
+
+    private static TimeSpan Earlier(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
+    /// <summary>The index of an address, or the complement of where it belongs.</summary>
+    private int Find(IpNumber address)
+    {
+        int low = 0;
+        int high = _holes.Count;
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            if (_holes[middle].Address.Value < address.Value)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+        return low < _holes.Count && _holes[low].Address == address ? low : ~low;
+    }
+
+    private Hole? HoleFor(
+        IpNumber address, TimeSpan since, TimeSpan now, List<HoleEffect> effects, out bool isNew)
+    {
+        int at = Find(address);
+        isNew = at < 0;
+        if (!isNew)
+        {
+            return _holes[at];
+        }
+        if (_holes.Count >= MaxHoles && !TryMakeRoom(now, effects))
+        {
+            Refused++;
+            return null;
+        }
+        Hole hole = new(address, since);
+        _holes.Insert(~Find(address), hole);
+        return hole;
+    }
+
+    /// <summary>
+    /// Throws out the hole that can best be spared. Without a look at the connections right now nobody knows which.
+    /// </summary>
+    private bool TryMakeRoom(TimeSpan now, List<HoleEffect> effects)
+    {
+        if (_lookedAt < now - LeastLookInterval)
+        {
+            NextLook = now;
+            return false;
+        }
+        int found = -1;
+        for (int i = 0; i < _holes.Count; i++)
+        {
+            Hole hole = _holes[i];
+            if (!IsInUse(hole, now) && hole.LearnedAt < now - Moment
+                && (found < 0 || (hole.IsExact == _holes[found].IsExact
+                    ? hole.Until < _holes[found].Until
+                    : !hole.IsExact)))
+            {
+                found = i;
+            }
+        }
+        if (found < 0)
+        {
+            return false;
+        }
+        if (!Whitelist.Covers(_holes[found].Address))
+        {
+            effects.Add(new HoleEffect(HoleAction.Close, IpPrefix.Of(_holes[found].Address), 0));
+        }
+        _holes.RemoveAt(found);
+        Evicted++;
+        return true;
+    }
+
+    /// <summary>
+    /// The hole lasts longer than before. False if a literal entry keeps the address open, for ever: a time-out would
+    /// end that.
+    /// </summary>
+    private bool Renewed(Hole hole, TimeSpan now, List<HoleEffect> effects)
+    {
+        bool isCovered = Whitelist.Covers(hole.Address);
+        if (!isCovered && hole.KernelUntil < hole.Until - Margin)
+        {
+            Open(hole, now, effects);
+        }
+        Schedule(hole, now);
+        return !isCovered;
+    }
+
+    private void Open(Hole hole, TimeSpan now, List<HoleEffect> effects) => effects.Add(Opening(hole, now));
+
+    private HoleEffect Opening(Hole hole, TimeSpan now)
+    {
+        hole.KernelUntil = HasTimeouts ? hole.Until : TimeSpan.MaxValue;
+        int timeout = Math.Max(1, (int)Math.Ceiling((hole.Until - now).TotalSeconds));
+        return new HoleEffect(HoleAction.Open, IpPrefix.Of(hole.Address), timeout);
+    }
+
+    private void Schedule(Hole hole, TimeSpan now)
+    {
+        TimeSpan deadline = hole.Until > now ? hole.Until : hole.Until + Patience;
+        if (hole.KernelUntil < hole.Until)
+        {
+            deadline = Earlier(deadline, hole.KernelUntil - TopUp);
+        }
+        NextDeadline = Earlier(NextDeadline, deadline);
+
+        TimeSpan look = hole.Until - EarlyLook;
+        look = _lookedAt < look ? look : hole.Until;
+        look = Earlier(look, _lookedAt + LookInterval);
+        TimeSpan soonest = _lookedAt + LeastLookInterval;
+        NextLook = Earlier(NextLook, look > soonest ? look : soonest);
+    }
+}

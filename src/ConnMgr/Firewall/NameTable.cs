@@ -1,0 +1,109 @@
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// A set of byte strings (names in wire format, mostly), numbered in the order in which they were added. Finding one
+/// allocates nothing and takes the same time for ten and for ten thousand. Nothing is ever taken out.
+/// </summary>
+internal sealed class NameTable
+{
+    private const uint HashOfNothing = 2166136261;
+
+    private byte[] _bytes = new byte[256];
+    private int[] _ends = new int[8];
+    private Slot[] _slots = new Slot[16]; // open addressing, at most half of them taken
+
+    public int Count { get; private set; }
+
+    public ReadOnlySpan<byte> this[int number]
+    {
+        get
+        {
+            int start = number == 0 ? 0 : _ends[number - 1];
+            return _bytes.AsSpan(start, _ends[number] - start);
+        }
+    }
+
+    /// <summary>
+    /// FNV-1a from the last byte to the first, so that it can go on from the hash of a suffix to that of the whole.
+    /// </summary>
+    /// <param name="bytes">What comes before the suffix.</param>
+    /// <param name="suffix">The suffix's hash.</param>
+    public static uint Hash(ReadOnlySpan<byte> bytes, uint suffix = HashOfNothing)
+    {
+        for (int i = bytes.Length - 1; i >= 0; i--)
+        {
+            suffix = (suffix ^ bytes[i]) * 16777619;
+        }
+        return suffix;
+    }
+
+    /// <summary>The number of a string, -1 if it is not there.</summary>
+    /// <param name="bytes">The string.</param>
+    /// <param name="hash">Its <see cref="Hash"/>.</param>
+    public int Find(ReadOnlySpan<byte> bytes, uint hash)
+    {
+        for (uint at = hash; ; at++)
+        {
+            Slot slot = _slots[at & (uint)(_slots.Length - 1)];
+            if (slot.Taken == 0)
+            {
+                return -1;
+            }
+            if (slot.Hash == hash && this[slot.Taken - 1].SequenceEqual(bytes))
+            {
+                return slot.Taken - 1;
+            }
+        }
+    }
+
+    /// <summary>Adds a string; false if it is there already. Its number in either case.</summary>
+    public bool TryAdd(ReadOnlySpan<byte> bytes, out int number)
+    {
+        uint hash = Hash(bytes);
+        number = Find(bytes, hash);
+        if (number >= 0)
+        {
+            return false;
+        }
+        number = Count++;
+        int start = number == 0 ? 0 : _ends[number - 1];
+        if (start + bytes.Length > _bytes.Length)
+        {
+            Array.Resize(ref _bytes, (2 * _bytes.Length) + bytes.Length);
+        }
+        if (number == _ends.Length)
+        {
+            Array.Resize(ref _ends, 2 * number);
+        }
+        bytes.CopyTo(_bytes.AsSpan(start));
+        _ends[number] = start + bytes.Length;
+        if (2 * Count > _slots.Length)
+        {
+            Slot[] old = _slots;
+            _slots = new Slot[2 * old.Length];
+            foreach (Slot slot in old)
+            {
+                if (slot.Taken != 0)
+                {
+                    Place(slot);
+                }
+            }
+        }
+        Place(new Slot(hash, Count));
+        return true;
+    }
+
+    private void Place(Slot taken)
+    {
+        uint at = taken.Hash & (uint)(_slots.Length - 1);
+        while (_slots[at].Taken != 0)
+        {
+            at = (at + 1) & (uint)(_slots.Length - 1);
+        }
+        _slots[at] = taken;
+    }
+
+    /// <param name="Hash">Of the string.</param>
+    /// <param name="Taken">1 more than its number; 0: the slot is free.</param>
+    private readonly record struct Slot(uint Hash, int Taken);
+}
