@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using ConnMgr.Attributes;
 using ConnMgr.Cli;
+using ConnMgr.Control;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
@@ -39,7 +40,8 @@ internal sealed class AttributeReport : IDisposable
         }
         _client = new AttributeClient(
             loop, timer, clock, attrdSocket, new AttributeTable(_gateway),
-            words => log.Info($"attrd: {words}"), words => log.Warn($"attrd {words}"));
+            words => log.Event(EventKind.Attrd, $"attrd: {words}"),
+            words => log.Event(EventKind.Attrd, $"attrd {words}", LogLevel.Warn));
         _capabilitiesLane = new ScriptLane(loop, timer, clock, scriptEnvironment);
         _capabilitiesScript = Path.Combine(options.ScriptDirectory, "net_capabilities");
     }
@@ -58,7 +60,7 @@ internal sealed class AttributeReport : IDisposable
         }
         else
         {
-            _log.Warn($"net_capabilities: {exit.Failure}, ignoring");
+            _log.Event(EventKind.Attrd, $"net_capabilities: {exit.Failure}, ignoring", LogLevel.Warn);
         }
     });
 

@@ -1,5 +1,6 @@
 using ConnMgr.Cli;
 using ConnMgr.Config;
+using ConnMgr.Control;
 using ConnMgr.EventLoop;
 using ConnMgr.Flows;
 using ConnMgr.Native;
@@ -70,7 +71,10 @@ internal sealed class Daemon : IDisposable
         _crosscheck = new Crosscheck(_pure);
         _flows = options.KeepFlows
             ? null
-            : new FlowRunner(_loop, [.. _pure.Select(link => link.Name)], LinkSocket.Mark, _log.Info, _log.Warn);
+            : new FlowRunner(
+                _loop, [.. _pure.Select(link => link.Name)], LinkSocket.Mark,
+                words => _log.Event(EventKind.Switch, words),
+                words => _log.Event(EventKind.Switch, words, LogLevel.Warn));
         if (options.AttrdSocket is { } socket)
         {
             _attributes = new AttributeReport(
@@ -125,7 +129,7 @@ internal sealed class Daemon : IDisposable
         if (_routes.Losses != _seenLosses)
         {
             _seenLosses = _routes.Losses;
-            _log.Warn("messages of rtnetlink were lost, reading everything anew");
+            _log.Event(EventKind.Route, "messages of rtnetlink were lost, reading everything anew", LogLevel.Warn);
         }
 
         TimeSpan next = TimeSpan.MaxValue;
@@ -162,7 +166,8 @@ internal sealed class Daemon : IDisposable
         _isMonitoring = true;
         TimeSpan now = Now();
         _tick.Set(now + Link.TickPeriod);
-        _log.Info(
+        _log.Event(
+            EventKind.Daemon,
             $"monitoring {string.Join(", ", _pure.Select(link => link.Name))} (started in {Milliseconds(now - _startedAt)})");
         return true;
     }
@@ -171,7 +176,7 @@ internal sealed class Daemon : IDisposable
     {
         if (_selector.Decide(now))
         {
-            _log.Info($"using {_selector.Choice!.Name}: {_selector.Reason}");
+            _log.Event(EventKind.Decision, $"using {_selector.Choice!.Name}: {_selector.Reason}");
         }
         // Between a change of routes and the dump that follows it, the table is not to be judged by.
         if (_routes.IsSettled)
@@ -203,7 +208,8 @@ internal sealed class Daemon : IDisposable
 
         if (isRepair)
         {
-            _log.Info($"restoring the route over {link.Name}: found {KernelFacts.RoutesInWords(_table, _pure)}");
+            _log.Event(
+                EventKind.Route, $"restoring the route over {link.Name}: found {KernelFacts.RoutesInWords(_table, _pure)}");
         }
         string script = Path.Combine(_options.ScriptDirectory, "switch_route.sh");
         _routeLane.Run([script, link.Name], exit => EndSwitch(link, isRepair, now, exit));
@@ -241,7 +247,7 @@ internal sealed class Daemon : IDisposable
         if (succeeded)
         {
             string what = isRepair ? "restored the route over" : "switched to";
-            _log.Info($"{what} {link.Name} in {Milliseconds(now - decidedAt)}");
+            _log.Event(isRepair ? EventKind.Route : EventKind.Switch, $"{what} {link.Name} in {Milliseconds(now - decidedAt)}");
         }
         else if (link.State.IsUp() && !link.IsInterrupted)
         {
@@ -257,11 +263,11 @@ internal sealed class Daemon : IDisposable
     {
         if (failure == _saidFailure)
         {
-            _log.Debug(failure);
+            _log.Event(EventKind.Switch, failure, LogLevel.Debug);
             return;
         }
         _saidFailure = failure;
-        _log.Warn($"{failure}, retrying");
+        _log.Event(EventKind.Switch, $"{failure}, retrying", LogLevel.Warn);
     }
 
     private void EndSwitch(Link link, bool succeeded)
@@ -277,7 +283,7 @@ internal sealed class Daemon : IDisposable
         if (inUse != _inUse)
         {
             _inUse = inUse;
-            _log.Info($"in use: {inUse?.Name ?? "none"}");
+            _log.Event(EventKind.Switch, $"in use: {inUse?.Name ?? "none"}");
         }
     }
 
@@ -307,10 +313,10 @@ internal sealed class Daemon : IDisposable
     {
         if (signal == Libc.SIGHUP)
         {
-            _log.Info("SIGHUP: there is nothing to reload yet, ignoring");
+            _log.Event(EventKind.Reload, "SIGHUP: there is nothing to reload yet, ignoring");
             return;
         }
-        _log.Info($"stopping: {(signal == Libc.SIGTERM ? "SIGTERM" : "SIGINT")}");
+        _log.Event(EventKind.Daemon, $"stopping: {(signal == Libc.SIGTERM ? "SIGTERM" : "SIGINT")}");
         if (_isStopping)
         {
             _loop.Stop(); // asked twice

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using ConnMgr.Control;
 using ConnMgr.Native;
 using Tmds.Linux;
 
@@ -25,6 +26,7 @@ internal enum LogLevel
 
 /// <summary>
 /// The log: one line each, never blocking. A line that would block is dropped, and counted in the next that would not.
+/// What somebody may ask about later is said as an event: it is a line of the log, and kept whatever the level.
 /// </summary>
 internal sealed unsafe class Log : IDisposable
 {
@@ -49,6 +51,16 @@ internal sealed unsafe class Log : IDisposable
     public LogLevel Level { get; set; }
 
     public bool IsDebug => Level >= LogLevel.Debug;
+
+    /// <summary>The last events.</summary>
+    public EventRing Events { get; } = new();
+
+    /// <summary>Says something that is worth being kept, e.g. a decision with its reason.</summary>
+    public void Event(EventKind kind, string text, LogLevel level = LogLevel.Info)
+    {
+        Events.Add(kind, level, text, TimeProvider.System.GetElapsedTime(0), DateTime.UtcNow);
+        Write(level, text);
+    }
 
     public void Error(string text) => Write(LogLevel.Error, text);
 

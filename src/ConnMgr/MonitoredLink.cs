@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.InteropServices;
 using ConnMgr.Capture;
+using ConnMgr.Control;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
@@ -82,7 +83,9 @@ internal sealed class MonitoredLink : IDisposable
         _evidence = EvidenceSocket.Open(_loop, ifindex, CollectionsMarshal.AsSpan(own), SeeEvidence, out int errno);
         if (_evidence is null)
         {
-            _log.Warn($"{Link.Name}: cannot listen for evidence: {Errno.Text(errno)}, retrying when it changes");
+            _log.Event(
+                EventKind.Link,
+                $"{Link.Name}: cannot listen for evidence: {Errno.Text(errno)}, retrying when it changes", LogLevel.Warn);
         }
         else if (!Link.IsProbing)
         {
@@ -97,7 +100,9 @@ internal sealed class MonitoredLink : IDisposable
         if (ReversePathFilter.IsStrict(Read(ReversePathFilter.Path("all")), Read(path)))
         {
             int errno = SmallFile.Overwrite(path, "2\n"u8);
-            _log.Info($"{Link.Name}: rp_filter was 1 (strict), " + (errno == 0 ? "set to 2 (loose)" : Errno.Text(errno)));
+            _log.Event(
+                EventKind.Link,
+                $"{Link.Name}: rp_filter was 1 (strict), " + (errno == 0 ? "set to 2 (loose)" : Errno.Text(errno)));
         }
     }
 
@@ -124,16 +129,17 @@ internal sealed class MonitoredLink : IDisposable
             {
                 case LinkEffectKind.StateChanged:
                     UpSince = !effect.To.IsUp() ? null : UpSince ?? now;
-                    _log.Info($"{Link.Name}: {effect.From.Name()} -> {effect.To.Name()}: {effect.Reason}");
+                    _log.Event(
+                        EventKind.Link, $"{Link.Name}: {effect.From.Name()} -> {effect.To.Name()}: {effect.Reason}");
                     break;
                 case LinkEffectKind.StartProbe:
-                    _log.Debug($"probe of {Link.Name}: started: {effect.Reason}");
+                    _log.Event(EventKind.Probe, $"probe of {Link.Name}: started: {effect.Reason}", LogLevel.Debug);
                     _hadEvidence = false;
                     _evidence?.Mute(); // what the probe itself brings in is no evidence
                     StartProbe(table, effect.IsEarly, now);
                     break;
                 case LinkEffectKind.CancelProbe:
-                    _log.Debug($"probe of {Link.Name}: cancelled, since it {effect.Reason}");
+                    _log.Event(EventKind.Probe, $"probe of {Link.Name}: cancelled, since it {effect.Reason}", LogLevel.Debug);
                     _prober.Cancel();
                     break;
             }
@@ -149,7 +155,7 @@ internal sealed class MonitoredLink : IDisposable
 
     private void EndProbe(ProbeResult result)
     {
-        _log.Debug($"probe of {Link.Name}: {result.Detail}");
+        _log.Event(EventKind.Probe, $"probe of {Link.Name}: {result.Detail}", LogLevel.Debug);
         Link.EndProbe(result, _clock());
     }
 
