@@ -9,6 +9,10 @@ if (CommandLine.Read(args, out ExitCode exitCode) is not { } options)
 {
     return (int)exitCode;
 }
+if (options.Verb == Verb.Check)
+{
+    return (int)ConfigFiles.Check(options.ConfigDirectory);
+}
 
 using Log log = new(options.LogTarget, options.LogLevel);
 try

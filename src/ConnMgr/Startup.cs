@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using ConnMgr.Cli;
-using ConnMgr.Config;
 using ConnMgr.Native;
 using Tmds.Linux;
 
@@ -10,7 +9,7 @@ namespace ConnMgr;
 /// <summary>All that is checked before the daemon runs: capabilities, configuration, that it is the only one.</summary>
 internal static unsafe class Startup
 {
-    private const int ConfigLimit = 65536;
+    private const int StatusLimit = 65536;
     private const int CAP_NET_ADMIN = 12; // <linux/capability.h>
     private const int CAP_NET_RAW = 13;
 
@@ -26,7 +25,9 @@ internal static unsafe class Startup
             log.Error("firewall-enabled mode is not there yet: start with --disable-firewall (-d)");
             return ExitCode.Config;
         }
-        if (ReadNetifNames(options, log) is not { } names)
+        ConfigFiles files = ConfigFiles.Read(options.ConfigDirectory, withWhitelist: !options.IsFirewallDisabled);
+        files.WriteTo(log);
+        if (files.NetifNames is not { } names)
         {
             return ExitCode.Config;
         }
@@ -42,7 +43,7 @@ internal static unsafe class Startup
 
     private static string? MissingCapability()
     {
-        string status = SmallFile.Read("/proc/self/status", ConfigLimit, out _, out _) ?? "";
+        string status = SmallFile.Read("/proc/self/status", StatusLimit, out _, out _) ?? "";
         foreach (string line in status.Split('\n'))
         {
             if (line.StartsWith("CapEff:", StringComparison.Ordinal)
@@ -54,40 +55,6 @@ internal static unsafe class Startup
             }
         }
         return null; // no /proc: the kernel will say
-    }
-
-    private static NetifNames? ReadNetifNames(Options options, Log log)
-    {
-        string path = Path.Combine(options.ConfigDirectory, "netif_names");
-        string? text = SmallFile.Read(path, ConfigLimit, out bool isCut, out int errno);
-        if (text is null)
-        {
-            if (errno != Errno.ENOENT)
-            {
-                log.Error($"{path}: {Errno.Text(errno)}");
-                return null;
-            }
-            log.Warn($"{path}: no such file, using the default names");
-            return NetifNames.Defaults;
-        }
-        if (isCut)
-        {
-            log.Error($"{path}: longer than {ConfigLimit} bytes");
-            return null;
-        }
-
-        List<Remark> errors = [];
-        List<Remark> warnings = [];
-        bool isValid = NetifNames.TryParse(text, out NetifNames names, errors, warnings);
-        foreach (Remark warning in warnings)
-        {
-            log.Warn($"{path}:{warning.Line}: {warning.Text}");
-        }
-        foreach (Remark error in errors)
-        {
-            log.Error($"{path}:{error.Line}: {error.Text}");
-        }
-        return isValid ? names : null;
     }
 
     /// <summary>

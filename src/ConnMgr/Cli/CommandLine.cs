@@ -94,6 +94,10 @@ internal static class CommandLine
             DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, Echo, Ping, NoPing, Resolvers, Idle,
             WanProbeOption, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
+        Command check = new("check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
+        root.Subcommands.Add(check);
+        root.SetAction(static _ => 0); // what makes it right to give no verb
+        ConfigDirectory.Recursive = true;
         root.Directives.Clear();
         AttrdSocket.Validators.Add(result => Require(
             result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
@@ -116,7 +120,7 @@ internal static class CommandLine
             exitCode = ExitCode.Usage;
             return null;
         }
-        if (parsed.Action is not null)
+        if (parsed.Action is not null && parsed.Action != root.Action)
         {
             exitCode = (ExitCode)parsed.Invoke(); // --help or --version
             return null;
@@ -125,6 +129,7 @@ internal static class CommandLine
         exitCode = ExitCode.Ok;
         return new Options
         {
+            Verb = parsed.CommandResult.Command == check ? Verb.Check : Verb.Run,
             IsFirewallDisabled = parsed.GetValue(DisableFirewall),
             ConfigDirectory = parsed.GetRequiredValue(ConfigDirectory),
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),

@@ -4,9 +4,21 @@ using ConnMgr.Selection;
 
 namespace ConnMgr.Cli;
 
-/// <summary>The command line of the daemon, checked.</summary>
+/// <summary>What is to be done.</summary>
+internal enum Verb
+{
+    /// <summary>No verb: be the daemon.</summary>
+    Run,
+
+    /// <summary>Say what is wrong with the configuration.</summary>
+    Check,
+}
+
+/// <summary>The command line, checked.</summary>
 internal sealed record Options
 {
+    public Verb Verb { get; init; }
+
     public bool IsFirewallDisabled { get; init; }
 
     /// <summary>Where `netif_names` and `whitelist` are.</summary>

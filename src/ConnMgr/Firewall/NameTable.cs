@@ -10,7 +10,7 @@ internal sealed class NameTable
 
     private byte[] _bytes = new byte[256];
     private int[] _ends = new int[8];
-    private Slot[] _slots = new Slot[16]; // open addressing, at most half of them taken
+    private Slot[] _slots = new Slot[16]; // open addressing, at most three quarters of them taken
 
     public int Count { get; private set; }
 
@@ -77,7 +77,7 @@ internal sealed class NameTable
         }
         bytes.CopyTo(_bytes.AsSpan(start));
         _ends[number] = start + bytes.Length;
-        if (2 * Count > _slots.Length)
+        if (Count > _slots.Length / 4 * 3)
         {
             Slot[] old = _slots;
             _slots = new Slot[2 * old.Length];

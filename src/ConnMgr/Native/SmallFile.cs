@@ -12,6 +12,15 @@ internal static unsafe class SmallFile
     /// </summary>
     public static string? Read(string path, int limit, out bool isCut, out int errno)
     {
+        byte[]? bytes = ReadBytes(path, limit, out int length, out isCut, out errno);
+        return bytes is null ? null : Encoding.UTF8.GetString(bytes, 0, length);
+    }
+
+    /// <summary>As <see cref="Read"/>, for files that need not be text; the first <paramref name="length"/> bytes of
+    /// what is returned are the file's.</summary>
+    public static byte[]? ReadBytes(string path, int limit, out int length, out bool isCut, out int errno)
+    {
+        length = 0;
         isCut = false;
         errno = 0;
         using NativeStrings name = new([path]);
@@ -30,12 +39,13 @@ internal static unsafe class SmallFile
             return null;
         }
 
-        byte[] bytes = new byte[limit + 1];
-        int length = 0;
+        // One byte more than there is shows that it has ended. In /proc, every file seems to be empty.
+        long size = (long)status.st_size;
+        byte[] bytes = new byte[size > 0 && size < limit ? (int)size + 1 : limit + 1];
         fixed (byte* buffer = bytes)
         {
             nint count;
-            while ((count = (nint)LibC.read(fd, buffer + length, limit + 1 - length)) > 0)
+            while ((count = (nint)LibC.read(fd, buffer + length, bytes.Length - length)) > 0)
             {
                 length += (int)count;
             }
@@ -47,7 +57,8 @@ internal static unsafe class SmallFile
             return null;
         }
         isCut = length > limit;
-        return Encoding.UTF8.GetString(bytes, 0, Math.Min(length, limit));
+        length = Math.Min(length, limit);
+        return bytes;
     }
 
     /// <summary>Writes over the beginning of an existing file, as /proc/sys wants it. Returns 0 or the error.</summary>

@@ -35,7 +35,17 @@ public class CommandLineTests
     }
 
     [Theory]
+    [InlineData("/x", "check", "--config-dir", "/x")]
+    [InlineData("/x", "--config-dir", "/x", "check")]
+    [InlineData("/etc/af-conn", "check")]
+    public void A_verb_is_read_with_its_options(string directory, params string[] args) =>
+        Assert.Equal((Verb.Check, directory), (Read(args).Verb, Read(args).ConfigDirectory));
+
+    [Theory]
     [InlineData("--bogus")]
+    [InlineData("check", "word")]
+    [InlineData("check", "--config-dir", "")]
+    [InlineData("--config-dir", "/x", "check", "--config-dir", "/y")]
     [InlineData("word")]
     [InlineData("--idle", "1")]
     [InlineData("--idle", "3601")]

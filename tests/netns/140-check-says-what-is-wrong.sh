@@ -1,0 +1,58 @@
+#!/bin/sh
+# `connmgr check` names file and line of every mistake in both configuration files, and ends with 0 or 78; it needs
+# neither a daemon nor a capability.
+. "$(dirname "$0")/lib.sh"
+
+mkdir -p "$LAB/etc"
+run() {
+    status=0
+    setpriv --bounding-set=-all --inh-caps=-all "$(connmgr_path)" check --config-dir "$LAB/etc" >"$LAB/said" 2>&1 || status=$?
+}
+says() { grep -qF -- "$1" "$LAB/said"; }
+lines() { [ "$(wc -l <"$LAB/said")" = "$1" ]; }
+
+printf "# names\nETH_INTERFACE_0='eth0'\n" >"$LAB/etc/netif_names"
+for file in whitelist.prod whitelist.dev; do
+    cp "$REPO/whitelist/$file" "$LAB/etc/whitelist"
+    run
+    check "$file: nothing is wrong, exit status 0" test "$status" = 0
+    check "$file: it says how many entries there are" says 'entries'
+done
+
+printf 'ok.example\r\n\t spaced.example \t\n\n# comment\nlast.example # behind it\n198.18.5.0/24\n*.wild.example\n2001:db8::1' \
+    >"$LAB/etc/whitelist"
+run
+check "CRLF, tabs, comments, no final newline: exit status 0" test "$status" = 0
+check "they are six entries" says 'has 6 entries'
+
+{
+    # shellcheck disable=SC2016  # that is the point
+    printf 'good.example\n;reboot\nbad.example;touch %s/hacked\n$(touch %s/hacked)\n`id`\n' "$LAB" "$LAB"
+    printf 'two words.example\nnul\0byte.example\n\303\251cole.example\n*.io\na.*.example\n0.0.0.0/0\n2001:db8::/8\n'
+    head -c 1048576 /dev/zero | tr '\0' a
+    printf '\nGOOD.example.\n192.0.2.300\n'
+} >"$LAB/etc/whitelist"
+run
+check "mistakes: exit status 78" test "$status" = 78
+for line in 2 3 4 5 6 7 8 9 10 11 12 13 15; do
+    check "line $line is named" says "$LAB/etc/whitelist:$line: "
+done
+check "line 14 is there twice, which is only a warning" grep -q 'whitelist:14: .*(warning)' "$LAB/said"
+check "nothing else is said" lines 14
+check "nothing of it was executed" test ! -e "$LAB/hacked"
+
+awk 'BEGIN { for (i = 0; i < 10000; i++) print "service-" i ".example" }' >"$LAB/etc/whitelist"
+run
+check "10,000 entries: exit status 0" test "$status" = 0
+check "all of them are counted" says 'has 10000 entries'
+
+printf "ETH_INTERFACE_0='eth/0'\nFOO='x'\n" >"$LAB/etc/netif_names"
+run
+check "a bad netif_names: exit status 78" test "$status" = 78
+check "file and line" says "$LAB/etc/netif_names:1: "
+check "an unknown key is a warning" grep -q 'netif_names:2: .*(warning)' "$LAB/said"
+
+rm "$LAB/etc/netif_names" "$LAB/etc/whitelist"
+run
+check "no files: the missing whitelist is an error, exit status 78" test "$status" = 78
+check "it says so" says "$LAB/etc/whitelist: "
