@@ -25,14 +25,24 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     private const int LargestBuffer = 1 << 20;
 
     private readonly bool _checkCredentials;
-    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(32768, pinned: true);
+    private byte[] _buffer;
 
     /// <param name="protocol">NETLINK_*, &lt;linux/netlink.h&gt;.</param>
     /// <param name="checkCredentials">Also check that the sender is the kernel or root (SCM_CREDENTIALS).</param>
     /// <param name="groups">Multicast groups, by number.</param>
     public NetlinkSocket(int protocol, bool checkCredentials, params ReadOnlySpan<int> groups)
+        : this(protocol, checkCredentials, bufferSize: 32768, groups)
+    {
+    }
+
+    /// <param name="protocol">NETLINK_*, &lt;linux/netlink.h&gt;.</param>
+    /// <param name="checkCredentials">Also check that the sender is the kernel or root (SCM_CREDENTIALS).</param>
+    /// <param name="bufferSize">Bytes; for messages none of which may be cut. Else it grows after the first that was.</param>
+    /// <param name="groups">Multicast groups, by number.</param>
+    public NetlinkSocket(int protocol, bool checkCredentials, int bufferSize, params ReadOnlySpan<int> groups)
     {
         _checkCredentials = checkCredentials;
+        _buffer = GC.AllocateUninitializedArray<byte>(bufferSize, pinned: true);
         Fd = Errno.Check(LibC.socket(
             LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, protocol));
         sockaddr_nl address = new() { nl_family = (ushort)LibC.AF_NETLINK };

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using ConnMgr.Firewall;
 using ConnMgr.Native;
 
 namespace ConnMgr.Tests.Native;
@@ -22,6 +23,13 @@ public class AbiTests
         #include <netinet/icmp6.h>
         #include <linux/icmp.h>
         #include <linux/filter.h>
+        #include <linux/netfilter.h>
+        #include <linux/netfilter/nfnetlink.h>
+        #include <linux/netfilter/nfnetlink_conntrack.h>
+        #include <linux/netfilter/nfnetlink_queue.h>
+        #include <linux/netfilter/nf_tables.h>
+        #include <linux/netfilter_ipv4/ip_tables.h>
+        #include <linux/netfilter_ipv6/ip6_tables.h>
         #include "attrd_shim.h"
 
         """;
@@ -30,7 +38,7 @@ public class AbiTests
     public void Constants_are_those_of_the_headers()
     {
         List<string> assertions = [];
-        foreach (Type type in new[] { typeof(Libc), typeof(Errno), typeof(AttrdShim) })
+        foreach (Type type in new[] { typeof(Libc), typeof(Errno), typeof(AttrdShim), typeof(Nfqueue), typeof(NftEvent) })
         {
             foreach (FieldInfo field in type.GetFields(BindingFlags.Static | BindingFlags.Public).Where(f => f.IsLiteral))
             {
@@ -58,6 +66,17 @@ public class AbiTests
             $"_Static_assert(sizeof(posix_spawn_file_actions_t) <= {Marshal.SizeOf<Libc.posix_spawn_file_actions_t>()}, \"actions\");",
         ]);
     }
+
+    [Fact]
+    public void A_rule_of_a_legacy_table_is_where_its_fingerprint_looks() => Compile(
+    [
+        "_Static_assert(sizeof(struct ipt_getinfo) == 84 && offsetof(struct ipt_getinfo, size) == 80, \"getinfo\");",
+        "_Static_assert(offsetof(struct ipt_get_entries, entrytable) == 40, \"get_entries\");",
+        "_Static_assert(sizeof(struct ipt_ip) == 84 && offsetof(struct ipt_entry, next_offset) == 90, \"ipt\");",
+        "_Static_assert(offsetof(struct ipt_entry, counters) == 96 && sizeof(struct ipt_entry) == 112, \"ipt\");",
+        "_Static_assert(sizeof(struct ip6t_ip6) == 136 && offsetof(struct ip6t_entry, next_offset) == 142, \"ip6t\");",
+        "_Static_assert(offsetof(struct ip6t_entry, counters) == 152 && sizeof(struct ip6t_entry) == 168, \"ip6t\");",
+    ]);
 
     [Fact]
     public void The_compiler_finds_a_wrong_constant() =>

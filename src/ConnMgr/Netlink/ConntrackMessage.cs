@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
-using ConnMgr.Netlink;
 
-namespace ConnMgr.Flows;
+namespace ConnMgr.Netlink;
 
 /// <summary>
 /// One entry of a dump of ctnetlink (&lt;linux/netfilter/nfnetlink_conntrack.h&gt;): struct nfgenmsg, then attributes, of

@@ -1,0 +1,144 @@
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using ConnMgr.Netlink;
+using Tmds.Linux;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Notices that somebody changed the filter tables. nf_tables tells of every change; the legacy tables tell nobody, and
+/// are looked at: their rules, without the counters, as one number.
+/// </summary>
+internal sealed unsafe class RulesetSocket : IDisposable
+{
+    private const int NETLINK_NETFILTER = 12;
+    private const int NFNLGRP_NFTABLES = 7;
+    private const int IPT_SO_GET_INFO = 64; // <linux/netfilter_ipv4/ip_tables.h>, IPPROTO_IP
+    private const int IPT_SO_GET_ENTRIES = 65; // the same numbers with IPPROTO_IPV6: ip6_tables.h
+    private const int IPPROTO_RAW = 255;
+    private const int TableNameSize = 32; // XT_TABLE_MAXNAMELEN
+    private const int InfoSize = 84; // struct ipt_getinfo
+    private const int InfoSizeOffset = 80; // its member size
+    private const int EntriesHeader = 40; // struct ipt_get_entries: name, size, padding to 8 bytes
+    private const int LargestTable = 16 << 20; // bytes
+    private const int ReadsPerWakeUp = 64;
+
+    private readonly Loop _loop;
+    private readonly Action _changed;
+    private readonly NetlinkSocket _events = new(NETLINK_NETFILTER, checkCredentials: false, NFNLGRP_NFTABLES);
+    private readonly ulong _token;
+    private readonly int[] _raw = [-1, -1]; // IPv4, IPv6
+    private readonly ulong[] _remembered = new ulong[2];
+    private bool _hasNftChanged;
+
+    /// <param name="loop">Where nf_tables' events arrive.</param>
+    /// <param name="changed">Called on an event after which <see cref="HasChanged"/> is true.</param>
+    public RulesetSocket(Loop loop, Action changed)
+    {
+        _loop = loop;
+        _changed = changed;
+        _raw[0] = LibC.socket(LibC.AF_INET, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK, IPPROTO_RAW);
+        _raw[1] = LibC.socket(LibC.AF_INET6, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK, IPPROTO_RAW);
+        _token = loop.Add(_events.Fd, Read);
+    }
+
+    /// <summary>What is there now is as it should be: to be called when our own change has ended.</summary>
+    public void Remember()
+    {
+        Drain(int.MaxValue);
+        _hasNftChanged = false;
+        for (int family = 0; family < 2; family++)
+        {
+            _remembered[family] = LegacyFingerprint(family);
+        }
+    }
+
+    /// <summary>True if a filter table has changed since <see cref="Remember"/>. Cheap; to be asked now and then.</summary>
+    public bool HasChanged() =>
+        _hasNftChanged || LegacyFingerprint(0) != _remembered[0] || LegacyFingerprint(1) != _remembered[1];
+
+    private void Read()
+    {
+        bool before = _hasNftChanged;
+        Drain(ReadsPerWakeUp);
+        if (_hasNftChanged && !before)
+        {
+            _changed();
+        }
+    }
+
+    private void Drain(int most)
+    {
+        for (int i = 0; i < most; i++)
+        {
+            switch (_events.Receive(out ReadOnlySpan<byte> datagram))
+            {
+                case Received.Nothing:
+                    return;
+                case Received.Lost:
+                    _hasNftChanged = true;
+                    break;
+                case Received.Datagram:
+                    NetlinkReader messages = new(datagram);
+                    while (messages.TryRead(out NetlinkMessage message))
+                    {
+                        _hasNftChanged |= NftEvent.ConcernsFilter(message);
+                    }
+                    break;
+            }
+        }
+    }
+
+    /// <summary>
+    /// FNV-1a over the table's rules; 0 if there is no such table. Asking for one that is absent would make the kernel
+    /// create it, so /proc is asked first.
+    /// </summary>
+    private ulong LegacyFingerprint(int family)
+    {
+        string names = family == 0 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names";
+        if (_raw[family] < 0 || SmallFile.Read(names, 4096, out _, out _) is not { } text
+            || !$"\n{text}".Contains("\nfilter\n", StringComparison.Ordinal))
+        {
+            return 0;
+        }
+        int level = family == 0 ? LibC.IPPROTO_IP : LibC.IPPROTO_IPV6;
+        byte* info = stackalloc byte[InfoSize];
+        new Span<byte>(info, InfoSize).Clear();
+        "filter"u8.CopyTo(new Span<byte>(info, TableNameSize));
+        socklen_t length = InfoSize;
+        if (LibC.getsockopt(_raw[family], level, IPT_SO_GET_INFO, info, &length) < 0)
+        {
+            return 0;
+        }
+        uint size = *(uint*)(info + InfoSizeOffset);
+        if (size > LargestTable)
+        {
+            return size;
+        }
+        byte[] table = GC.AllocateUninitializedArray<byte>(EntriesHeader + (int)size);
+        fixed (byte* bytes = table)
+        {
+            new Span<byte>(bytes, EntriesHeader).Clear();
+            "filter"u8.CopyTo(new Span<byte>(bytes, TableNameSize));
+            *(uint*)(bytes + TableNameSize) = size;
+            length = table.Length;
+            // EAGAIN: it changed between the two calls.
+            return LibC.getsockopt(_raw[family], level, IPT_SO_GET_ENTRIES, bytes, &length) < 0
+                ? 0
+                : LegacyTable.Fingerprint(table.AsSpan(EntriesHeader), isIpv6: family == 1);
+        }
+    }
+
+    public void Dispose()
+    {
+        _loop.Remove(_events.Fd, _token);
+        _events.Dispose();
+        foreach (int fd in _raw)
+        {
+            if (fd >= 0)
+            {
+                _ = LibC.close(fd);
+            }
+        }
+    }
+}
