@@ -67,7 +67,7 @@ public partial class ArchitectureTests
             ["Cli"] = ["Config", "Probe", "Selection"],
             ["Config"] = [],
             ["Control"] = ["EventLoop", "Native"],
-            ["Dns"] = [],
+            ["Dns"] = ["Netlink"],
             ["EventLoop"] = ["Native"],
             ["Firewall"] = ["Config", "Dns", "EventLoop", "Native", "Netlink"],
             ["Flows"] = ["EventLoop", "Native", "Netlink"],

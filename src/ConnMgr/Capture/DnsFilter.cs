@@ -1,0 +1,213 @@
+using static ConnMgr.Capture.Bpf;
+using Label = ConnMgr.Capture.BpfAssembler.Label;
+
+namespace ConnMgr.Capture;
+
+/// <summary>
+/// Builds the BPF program that lets DNS through and nothing else: UDP and TCP of port 53, IPv4 and IPv6. For an AF_PACKET
+/// socket of type SOCK_DGRAM, where offset 0 is the network header whatever the link layer.
+/// </summary>
+/// <remarks>
+/// Of a fragmented packet the first piece passes, so that it can be counted; of TCP what carries bytes or begins a
+/// connection. Whoever reads the packet still has to look at every length.
+/// </remarks>
+internal static class DnsFilter
+{
+    /// <summary>Everything is kept: an IP packet has at most 65,575 bytes.</summary>
+    public const int SnapLength = 0x40000;
+
+    /// <summary>Of IPv6; a packet with more is no DNS. As many as the reader of packets follows.</summary>
+    public const int MaxExtensionHeaders = 4;
+
+    // Scratch cells.
+    private const int PortOffset = 0; // of the port that is to be 53, in the transport header
+    private const int End = 1; // of the packet, in bytes from its network header
+    private const int Transport = 2; // offset of the transport header
+    private const int NextHeader = 3;
+
+    private const uint DnsPort = 53;
+    private const uint Tcp = 6;
+    private const uint Udp = 17;
+    private const uint HopByHop = 0;
+    private const uint Routing = 43;
+    private const uint Fragment = 44;
+    private const uint DestinationOptions = 60;
+    private const uint TcpSyn = 0x02;
+
+    /// <summary>The program for a device.</summary>
+    /// <param name="isBridge">Questions come in and replies go out; otherwise the other way about.</param>
+    /// <param name="withReplies">Replies, too; otherwise questions alone.</param>
+    /// <param name="given">
+    /// PACKET_* and ETH_P_* to be taken as given instead of the kernel's word about packet type, VLAN tag and protocol: for
+    /// sockets that have none, as the AF_UNIX ones on which the rest of the program is tested.
+    /// </param>
+    public static BpfInstruction[] Build(bool isBridge, bool withReplies, (uint PacketType, ushort Protocol)? given = null)
+    {
+        BpfAssembler bpf = new();
+        Label isQuestion = new();
+        Label isReply = new();
+        Label isDirected = new();
+        Label isIPv4 = new();
+        Label isIPv6 = new();
+        Label transport = new();
+        if (given is { } type)
+        {
+            bpf.LoadImmediate(type.PacketType);
+        }
+        else
+        {
+            bpf.LoadAncillary(SKF_AD_VLAN_TAG_PRESENT);
+            bpf.RejectUnless(BPF_JEQ, 0);
+            bpf.LoadAncillary(SKF_AD_PKTTYPE);
+        }
+        bpf.JumpIf(BPF_JEQ, isBridge ? PACKET_HOST : PACKET_OUTGOING, then: isQuestion);
+        bpf.JumpIf(BPF_JEQ, isBridge ? PACKET_OUTGOING : PACKET_HOST, then: isReply);
+        bpf.Return(0);
+
+        bpf.Mark(isReply);
+        if (withReplies)
+        {
+            bpf.LoadImmediate(0);
+            bpf.Jump(isDirected);
+        }
+        else
+        {
+            bpf.Return(0);
+        }
+        bpf.Mark(isQuestion);
+        bpf.LoadImmediate(2);
+        bpf.Mark(isDirected);
+        bpf.StoreScratch(PortOffset);
+
+        if (given is { } packet)
+        {
+            bpf.LoadImmediate(packet.Protocol);
+        }
+        else
+        {
+            bpf.LoadAncillary(SKF_AD_PROTOCOL);
+        }
+        bpf.JumpIf(BPF_JEQ, ETH_P_IP, then: isIPv4);
+        bpf.JumpIf(BPF_JEQ, ETH_P_IPV6, then: isIPv6);
+        bpf.Return(0);
+
+        bpf.Mark(isIPv4);
+        JudgeIPv4(bpf);
+        bpf.Jump(transport);
+
+        bpf.Mark(isIPv6);
+        JudgeIPv6(bpf, transport);
+
+        bpf.Mark(transport);
+        JudgeTransport(bpf);
+        return bpf.Assemble();
+    }
+
+    /// <summary>RFC 791 section 3.1. Leaves the protocol in A, the offset of its header in X.</summary>
+    private static void JudgeIPv4(BpfAssembler bpf)
+    {
+        // Version 4; 20 <= header length <= total length <= captured length.
+        bpf.Load(BPF_B, 0);
+        bpf.RejectUnless(BPF_JGE, 0x45);
+        bpf.RejectIf(BPF_JGT, 0x4f);
+        bpf.LoadIndexHeaderLength(0);
+        bpf.Load(BPF_H, 2);
+        bpf.StoreScratch(End);
+        bpf.RejectUnlessIndex(BPF_JGE);
+        bpf.CopyToIndex();
+        bpf.LoadLength();
+        bpf.RejectUnlessIndex(BPF_JGE);
+        bpf.Load(BPF_H, 6);
+        bpf.RejectIf(BPF_JSET, 0x1fff);
+        bpf.LoadIndexHeaderLength(0);
+        bpf.Load(BPF_B, 9);
+    }
+
+    /// <summary>RFC 8200 section 3. Leaves the upper-layer protocol in A, the offset of its header in X.</summary>
+    private static void JudgeIPv6(BpfAssembler bpf, Label transport)
+    {
+        bpf.Load(BPF_B, 0);
+        bpf.Compute(BPF_AND, 0xf0);
+        bpf.RejectUnless(BPF_JEQ, 0x60);
+        bpf.Load(BPF_H, 4);
+        bpf.Compute(BPF_ADD, 40);
+        bpf.StoreScratch(End);
+        bpf.CopyToIndex();
+        bpf.LoadLength();
+        bpf.RejectUnlessIndex(BPF_JGE);
+
+        bpf.LoadIndexImmediate(40);
+        bpf.Load(BPF_B, 6);
+        for (int i = 0; i < MaxExtensionHeaders; i++)
+        {
+            Label isOptions = new();
+            Label isFragment = new();
+            Label goOn = new();
+            bpf.JumpIf(BPF_JEQ, HopByHop, then: isOptions);
+            bpf.JumpIf(BPF_JEQ, Routing, then: isOptions);
+            bpf.JumpIf(BPF_JEQ, DestinationOptions, then: isOptions);
+            bpf.JumpIf(BPF_JEQ, Fragment, then: isFragment);
+            bpf.Jump(transport);
+
+            // Section 4.5: only the first piece has the ports. It is 8 bytes long.
+            bpf.Mark(isFragment);
+            bpf.LoadIndirect(BPF_H, 2);
+            bpf.RejectIf(BPF_JSET, 0xfff8);
+            bpf.LoadIndirect(BPF_B, 0);
+            bpf.StoreScratch(NextHeader);
+            bpf.LoadImmediate(8);
+            bpf.Jump(goOn);
+
+            bpf.Mark(isOptions);
+            bpf.LoadIndirect(BPF_B, 0);
+            bpf.StoreScratch(NextHeader);
+            bpf.LoadIndirect(BPF_B, 1);
+            bpf.Compute(BPF_ADD, 1);
+            bpf.Compute(BPF_LSH, 3);
+            bpf.Mark(goOn);
+            bpf.ComputeWithIndex(BPF_ADD);
+            bpf.CopyToIndex();
+            bpf.LoadScratch(NextHeader);
+        }
+    }
+
+    /// <summary>RFC 768, RFC 9293 section 3.1: ports are where they are in both.</summary>
+    private static void JudgeTransport(BpfAssembler bpf)
+    {
+        Label isTcp = new();
+        Label isTransport = new();
+        Label keep = new();
+        bpf.JumpIf(BPF_JEQ, Udp, then: isTransport);
+        bpf.RejectUnless(BPF_JEQ, Tcp);
+        bpf.Mark(isTransport);
+        bpf.StoreScratch(NextHeader);
+        bpf.CopyFromIndex();
+        bpf.StoreScratch(Transport);
+        bpf.LoadScratch(PortOffset);
+        bpf.ComputeWithIndex(BPF_ADD);
+        bpf.CopyToIndex();
+        bpf.LoadIndirect(BPF_H, 0);
+        bpf.RejectUnless(BPF_JEQ, DnsPort);
+        bpf.LoadScratch(NextHeader);
+        bpf.JumpIf(BPF_JEQ, Tcp, then: isTcp);
+        bpf.Jump(keep);
+
+        bpf.Mark(isTcp);
+        bpf.LoadScratch(Transport);
+        bpf.CopyToIndex();
+        bpf.LoadIndirect(BPF_B, 13);
+        bpf.JumpIf(BPF_JSET, TcpSyn, then: keep);
+        bpf.LoadIndirect(BPF_B, 12);
+        bpf.Compute(BPF_RSH, 4);
+        bpf.Compute(BPF_LSH, 2);
+        bpf.ComputeWithIndex(BPF_ADD);
+        bpf.CopyToIndex();
+        bpf.LoadScratch(End);
+        Label hasBytes = new();
+        bpf.JumpIfIndex(BPF_JGT, then: hasBytes);
+        bpf.Return(0);
+        bpf.Mark(hasBytes);
+        bpf.Mark(keep);
+        bpf.Return(SnapLength);
+    }
+}

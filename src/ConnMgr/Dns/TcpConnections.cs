@@ -1,0 +1,148 @@
+namespace ConnMgr.Dns;
+
+/// <summary>
+/// TCP connections to name servers whose beginning was seen. Bounded in number and in bytes: the one that has been silent
+/// for longest goes, one that has asked nothing yet before others.
+/// </summary>
+/// <param name="capacity">How many it remembers.</param>
+/// <param name="maxBytes">What all their unfinished messages may take together; room for one connection at least.</param>
+internal sealed class TcpConnections(int capacity, int maxBytes)
+{
+    private readonly TcpConnection?[] _connections = new TcpConnection?[capacity];
+
+    /// <summary>How many had to go for newer ones, or for their bytes.</summary>
+    public long Evicted { get; private set; }
+
+    /// <summary>The connection of a question's flow.</summary>
+    public TcpConnection? Find(in Flow flow, TimeSpan now)
+    {
+        foreach (TcpConnection? connection in _connections)
+        {
+            if (connection is { IsInUse: true } && connection.Flow == flow)
+            {
+                connection.LastSegment = now;
+                return connection;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Whether there is one to the same server that began with the same sequence number.</summary>
+    public bool HasTwin(in Flow flow, uint initialSequence)
+    {
+        foreach (TcpConnection? connection in _connections)
+        {
+            if (connection is { IsInUse: true } && connection.Questions.InitialSequence == initialSequence
+                && connection.Flow.Destination == flow.Destination && connection.Flow.DestinationPort == flow.DestinationPort)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>Begins to remember a connection; an older one between the same ports is over.</summary>
+    /// <param name="flow">Of its SYN.</param>
+    /// <param name="initialSequence">Of its SYN.</param>
+    /// <param name="now">Monotonic.</param>
+    public TcpConnection Start(in Flow flow, uint initialSequence, TimeSpan now)
+    {
+        TcpConnection? connection = Find(flow, now);
+        if (connection is not null && connection.Questions.InitialSequence == initialSequence)
+        {
+            return connection; // the SYN once more
+        }
+        connection ??= Room();
+        connection.Start(flow, initialSequence, now);
+        return connection;
+    }
+
+    /// <summary>Keeps within the bytes allowed: the unfinished messages of others go, the longest silent first.</summary>
+    /// <param name="connection">That has just grown; alone it always fits.</param>
+    public void Trim(TcpConnection connection)
+    {
+        while (connection.Size > 0)
+        {
+            int sum = 0;
+            TcpConnection? victim = null;
+            foreach (TcpConnection? other in _connections)
+            {
+                sum += other?.Size ?? 0;
+                if (other is { Size: > 0 } && other != connection && (victim is null || other.LastSegment < victim.LastSegment))
+                {
+                    victim = other;
+                }
+            }
+            if (sum <= maxBytes || victim is null)
+            {
+                return;
+            }
+            Evicted++;
+            victim.Questions.Lose();
+            victim.Replies.Lose();
+        }
+    }
+
+    private TcpConnection Room()
+    {
+        TcpConnection? victim = null;
+        for (int i = 0; i < _connections.Length; i++)
+        {
+            if (_connections[i] is not { IsInUse: true } connection)
+            {
+                return _connections[i] ??= new TcpConnection();
+            }
+            if (victim is null || (connection.HasAsked, connection.LastSegment).CompareTo((victim.HasAsked, victim.LastSegment)) < 0)
+            {
+                victim = connection;
+            }
+        }
+        Evicted++;
+        return victim!;
+    }
+}
+
+/// <summary>One TCP connection to a name server, both directions.</summary>
+internal sealed class TcpConnection
+{
+    public TcpStream Questions { get; } = new();
+
+    public TcpStream Replies { get; } = new();
+
+    /// <summary>Of the packets that ask.</summary>
+    public Flow Flow { get; private set; }
+
+    public bool IsInUse { get; private set; }
+
+    /// <summary>A question has been read from it.</summary>
+    public bool HasAsked { get; set; }
+
+    /// <summary>When there was last one of either direction, monotonic.</summary>
+    public TimeSpan LastSegment { get; set; }
+
+    /// <summary>Bytes that its unfinished messages take.</summary>
+    public int Size => Questions.Size + Replies.Size;
+
+    public void Start(in Flow flow, uint initialSequence, TimeSpan now)
+    {
+        Flow = flow;
+        IsInUse = true;
+        HasAsked = false;
+        LastSegment = now;
+        Questions.Start(initialSequence);
+        Replies.Reset();
+    }
+
+    /// <summary>
+    /// The server accepts. Only what acknowledges the SYN counts, so that nobody who did not see it can disturb.
+    /// </summary>
+    public void Accept(in Packet packet)
+    {
+        const uint FarthestFastOpen = 65536; // data that went with the SYN (RFC 7413) is acknowledged, too
+        uint acknowledged = unchecked(packet.Acknowledgment - Questions.InitialSequence - 1);
+        if (packet.IsAck && acknowledged <= FarthestFastOpen && !Replies.IsStarted)
+        {
+            Replies.Start(packet.Sequence);
+        }
+    }
+}
