@@ -31,6 +31,7 @@ unit() {
 
 part "unit tests" unit
 part "attrd shim" tests/attrd/run.sh
+part "packaging" tests/openwrt/run.sh
 part "lab" tests/netns/run.sh
 
 echo "$passed passed, $failed failed"

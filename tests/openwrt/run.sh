@@ -1,0 +1,158 @@
+#!/bin/sh
+# run.sh: the init scripts of OpenWrt and systemd, against stubs that record. Ends with `N passed, N failed`.
+# Needs no root, touches nothing outside a directory of its own.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+scripts=$(cd "$here/../../scripts" && pwd)
+passed=0 failed=0
+check() {
+    what=$1; shift
+    if "$@" >/dev/null 2>&1; then passed=$((passed + 1)); echo "ok - $what"; else failed=$((failed + 1)); echo "not ok - $what"; fi
+}
+
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+export IPKG_INSTROOT="$root" RECORD="$root/record"
+mkdir -p "$root/etc/config" "$root/etc/capabilities" "$root/usr/sbin" "$root/usr/lib/af-conn" "$root/sbin"
+: >"$root/sbin/ujail"; chmod +x "$root/sbin/ujail"
+cp "$scripts/openwrt/connmgr.capabilities" "$root/etc/capabilities/connmgr.json"
+
+# What the init script starts, as a record of its arguments.
+stub() {
+    cat >"$root/$1" <<STUB
+#!/bin/sh
+printf '[%s]' "$2" "\$@" >>"$RECORD"; echo >>"$RECORD"
+$3
+STUB
+    chmod +x "$root/$1"
+}
+stub usr/sbin/connmgr connmgr 'echo reloaded'
+stub usr/lib/af-conn/boot_lockdown.sh lockdown 'echo "sets: yes"'
+
+uci() { printf '%s\n' "config connmgr 'main'" "$@" >"$root/etc/config/connmgr"; }
+# run SHELL ACTION: its errors are in $root/errors.
+run() {
+    : >"$RECORD"
+    # shellcheck disable=SC2086 # `busybox ash`
+    $1 "$here/rc.common" "$scripts/openwrt/connmgr.init" "$2" 2>"$root/errors"
+}
+# The daemon's command line, as procd was told.
+command_line() { sed -n 's/^\[procd_\(set\|append\)_param\]\[command\]//p' "$RECORD" | tr -d '\n' | sed 's/^\[[^]]*\]//'; }
+has() { grep -qxF -- "$1" "$RECORD"; }
+lacks() { ! grep -qF -- "$1" "$RECORD"; }
+gets() { [ "$(command_line)" = "$1" ]; }
+names() { grep -qF -- "connmgr.main.$1: '" "$root/errors" && grep -qF "[daemon.err][connmgr.main.$1: '" "$RECORD"; }
+before() { [ "$(grep -nF -- "$1" "$RECORD" | sed 's/:.*//;q')" -lt "$(grep -nF -- "$2" "$RECORD" | sed 's/:.*//;q')" ]; }
+
+for shell in 'busybox ash' dash; do
+    command -v "${shell%% *}" >/dev/null || continue
+
+    cp "$scripts/openwrt/connmgr.config" "$root/etc/config/connmgr"
+    run "$shell" start
+    check "$shell: as shipped, it starts with the daemon's defaults" gets ''
+    check "$shell: as shipped, nothing is complained of" test ! -s "$root/errors"
+    check "$shell: the lockdown is done before procd gets the service" before '[lockdown]' '[procd_close_instance]'
+    check "$shell: it is started again for ever" has '[procd_set_param][respawn][3600][5][0]'
+    check "$shell: what it says goes to the log" has '[procd_set_param][stderr][1]'
+    check "$shell: so does what the lockdown says" has '[logger][-t][connmgr][-p][daemon.notice][sets: yes]'
+    check "$shell: its capabilities are bounded" has "[procd_set_param][capabilities][$root/etc/capabilities/connmgr.json]"
+    check "$shell: and it gains none" has '[procd_set_param][no_new_privs][1]'
+    check "$shell: another configuration, of the firewall too, is a reload" has '[procd_add_reload_trigger][connmgr][firewall]'
+    check "$shell: an interface that comes up is one" \
+        has '[procd_add_raw_trigger][interface.*.up][2000][/etc/init.d/connmgr][reload]'
+    check "$shell: every example in the configuration is an option that is read" test "$(
+        sed -n "s/^#\t\(option\|list\) \([a-z_]*\) .*/\2/p" "$scripts/openwrt/connmgr.config" | sort -u | while read -r option; do
+            grep -qE "^ *(yes_or_no|number|one_of|absolute|list) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
+        done)" = ''
+
+    # Every example, taken literally, is a value that is accepted.
+    sed 's/^#\t/\t/' "$scripts/openwrt/connmgr.config" >"$root/etc/config/connmgr"
+    run "$shell" start
+    check "$shell: the examples arrive in order" gets '[--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][any][--idle][16][--wan-probe][suspect][--dns][auto][--queue-num][5353][--attrd-socket][/var/run/IPC.ATTRD][--log][auto]'
+    check "$shell: the lockdown gets the same" grep -qF '[lockdown][--config-dir][/etc/af-conn]' "$RECORD"
+
+    uci "option disable_firewall '1'" "option use_ping '0'" "option keep_flows 'yes'" "option allow_private_answers 'on'" \
+        "option attrd '0'" "option verbose '1'" "list echo '198.18.0.1'" "list echo '[2001:db8::1]:8080'" \
+        "list ping '198.18.0.2'" "list ping '2001:db8::2'" "list dns_servers '198.18.0.53'" "list dns_servers '2001:db8::53'" \
+        "option wan_probe 'never'" "option dns 'sniff'" "option idle '3600'"
+    run "$shell" start
+    check "$shell: flags and lists arrive" gets '[-d][--echo][198.18.0.1][--echo][[2001:db8::1]:8080][--ping][198.18.0.2][--ping][2001:db8::2][--no-ping][--dns-servers][198.18.0.53,2001:db8::53][--idle][3600][--wan-probe][never][--keep-flows][--dns][sniff][--allow-private-answers][--no-attrd][-v]'
+    uci "option echo '198.18.0.1 198.18.0.2'"
+    run "$shell" start
+    check "$shell: an option where a list is meant is taken as one" gets '[--echo][198.18.0.1][--echo][198.18.0.2]'
+
+    for bad in "idle '1'" "idle '3601'" "idle 'ten'" "idle '-5'" "idle '16;reboot'" "queue_num '65536'" "wan_probe 'sometimes'" \
+        "dns 'drop'" "log 'file'" "keep_flows 'maybe'" "disable_firewall 'tru'" "echo '-d'" "echo 'b\$(id)'" "echo '*'" \
+        "ping 'host.example'" "ping '1.2.3'" "ping '1.2.3.4.5'" "resolver '198.18.0.1/24'" "dns_servers 'some'" "config_dir 'etc'" \
+        "run_dir '/tmp/../etc'" "script_dir '/tmp/\$(id)'" "attrd_socket '/$(printf %0108d 0)'" "verbose '2'" "attrd ''\''"; do
+        uci "option $bad" "option queue_num '7'"
+        option=${bad%% *}
+        [ "$option" = queue_num ] && uci "option $bad" && expected='' || expected='[--queue-num][7]'
+        run "$shell" start
+        check "$shell: $bad: refused by name" names "$option"
+        check "$shell: $bad: the rest is in force, locked" gets "$expected"
+        check "$shell: $bad: it is locked all the same" grep -q '^\[lockdown\]' "$RECORD"
+        run "$shell" reload
+        check "$shell: $bad: a reload changes nothing" lacks '[procd_'
+    done
+
+    uci "option idle '20'"
+    run "$shell" reload
+    check "$shell: a reload tells procd" gets '[--idle][20]'
+    check "$shell: and the daemon" grep -qxF '[connmgr][reload][--run-dir][/var/run/connmgr]' "$RECORD"
+    check "$shell: what the daemon answers is in the log" grep -qF '[reloaded]' "$RECORD"
+
+    uci "option enabled '0'"
+    run "$shell" start
+    check "$shell: disabled, nothing is started" lacks '[procd_set_param]'
+    check "$shell: and nothing is locked" lacks '[lockdown]'
+
+    uci "option idle '16'"
+    printf '%s\n' "config defaults" "	option flow_offloading '1'" >"$root/etc/config/firewall"
+    run "$shell" start
+    check "$shell: flow offload is warned of" grep -q 'daemon.warn.*flow_offloading is on' "$RECORD"
+    uci "option disable_firewall '1'"
+    run "$shell" start
+    check "$shell: but not without our firewall" lacks daemon.warn
+    rm "$root/etc/config/firewall"
+done
+
+# boot_lockdown.sh, with stubs of the firewall's programs.
+mkdir -p "$root/bin" "$root/run"
+for tables in iptables ip6tables; do stub "bin/$tables" "$tables" "exit \${TABLES_STATUS:-0}"; done
+for tool in mkdir sh; do ln -sf "$(command -v "$tool")" "$root/bin/$tool"; done
+# shellcheck disable=SC2016 # for the stub's shell
+stub usr/lib/af-conn/init_firewall.sh init_firewall 'echo "[$CONNMGR_CONFIG_DIR][$CONNMGR_RUN_DIR]" >>"$RECORD"; exit ${INIT_STATUS:-0}'
+lock() { : >"$RECORD"; PATH=$root/bin "$scripts/boot_lockdown.sh" --run-dir "$root/run" "$@" 2>"$root/errors"; }
+ended() { expected=$1; shift; "$@"; [ $? = "$expected" ]; }
+check "lockdown: init_firewall.sh does it" ended 0 lock --script-dir "$root/usr/lib/af-conn" --config-dir "$root/etc"
+check "lockdown: it is told where things are" has "[$root/etc][$root/run]"
+check "lockdown: no policy is touched" lacks '[-P]'
+check "lockdown: OPTION=VALUE is understood" ended 0 lock "--script-dir=$root/usr/lib/af-conn" "--config-dir=/x y"
+check "lockdown: and spaces" has "[/x y][$root/run]"
+check "lockdown: -d leaves the device alone" ended 0 lock --script-dir /nonexistent -d
+check "lockdown: -d runs nothing" test ! -s "$RECORD"
+export INIT_STATUS=1
+check "lockdown: a failing script shuts all" ended 1 lock --script-dir "$root/usr/lib/af-conn"
+for hook in INPUT OUTPUT FORWARD; do check "lockdown: $hook is shut" has "[iptables][-P][$hook][DROP]"; done
+[ ! -e /proc/net/if_inet6 ] || check "lockdown: IPv6 too" has "[ip6tables][-P][OUTPUT][DROP]"
+unset INIT_STATUS
+check "lockdown: so does a missing one" ended 1 lock --script-dir "$root/nowhere"
+export TABLES_STATUS=1
+check "lockdown: what stays open is said" ended 71 lock --script-dir "$root/nowhere"
+check "lockdown: by name" grep -q 'iptables -P INPUT DROP failed' "$root/errors"
+unset TABLES_STATUS
+rm "$root/bin/iptables"
+check "lockdown: a device without iptables is said to be open" ended 71 lock --script-dir "$root/nowhere"
+
+# systemd judges its own unit, if it is here.
+if command -v systemd-analyze >/dev/null; then
+    sed "s,/usr/sbin/connmgr,/bin/true,; s,/usr/lib/af-conn/boot_lockdown.sh,/bin/true,; /^Documentation/d" \
+        "$scripts/systemd/connmgr.service" >"$root/connmgr.service"
+    check "systemd: the unit has no mistake" test "$(systemd-analyze verify "$root/connmgr.service" 2>&1)" = ''
+    level=$(systemd-analyze security --offline=true --no-pager "$root/connmgr.service" 2>/dev/null | sed -n 's/.*level for.*: \([0-9]*\)\.\([0-9]*\) .*/\1\2/p')
+    check "systemd: exposure ${level:-unknown}/100, at most 31" test "${level:-100}" -le 31
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
