@@ -3,6 +3,8 @@ namespace ConnMgr.Netlink;
 /// <summary>Builds a request in a buffer of the caller, which has to have room for it.</summary>
 internal ref struct NetlinkWriter(Span<byte> buffer)
 {
+    private const ushort Nested = 0x8000; // NLA_F_NESTED
+
     private readonly Span<byte> _buffer = buffer;
     private int _length = NetlinkReader.HeaderSize;
 
@@ -25,13 +27,27 @@ internal ref struct NetlinkWriter(Span<byte> buffer)
         _length += attribute.Length;
     }
 
+    /// <summary>Begins an attribute that consists of attributes (NLA_F_NESTED); <see cref="EndNest"/> gets what this returns.</summary>
+    public int BeginNest(ushort type)
+    {
+        int start = _length;
+        Attribute((ushort)(type | Nested), default);
+        return start;
+    }
+
+    public readonly void EndNest(int start) => BitConverter.TryWriteBytes(_buffer[start..], (ushort)(_length - start));
+
     /// <summary>The request, its sequence number and port still zero.</summary>
-    public readonly byte[] Finish(ushort type, ushort flags)
+    public readonly byte[] Finish(ushort type, ushort flags) => Finish(type, flags, sequence: 0).ToArray();
+
+    /// <summary>The request, in the caller's buffer.</summary>
+    public readonly ReadOnlySpan<byte> Finish(ushort type, ushort flags, uint sequence)
     {
         _buffer[..NetlinkReader.HeaderSize].Clear();
         BitConverter.TryWriteBytes(_buffer, _length);
         BitConverter.TryWriteBytes(_buffer[4..], type);
         BitConverter.TryWriteBytes(_buffer[6..], (ushort)(flags | NetlinkMessage.FlagRequest));
-        return _buffer[.._length].ToArray();
+        BitConverter.TryWriteBytes(_buffer[8..], sequence);
+        return _buffer[.._length];
     }
 }

@@ -1,0 +1,97 @@
+using System.ComponentModel;
+using ConnMgr.Native;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Fills the kernel's address sets afero4 and afero6, which the firewall's rules match. The kernel does what it is asked
+/// while the request is sent, and its answer is there at once: so nothing is awaited, and what has returned is in force.
+/// </summary>
+internal sealed class AddressSetSocket : IDisposable
+{
+    private const int NETLINK_NETFILTER = 12;
+    private const int AnswerSize = 4096; // an error, with the request that it is about
+
+    private readonly NetlinkSocket _socket = new(NETLINK_NETFILTER, checkCredentials: false, bufferSize: AnswerSize);
+    private readonly byte[] _request = new byte[SetMessage.MaxSize];
+    private uint _sequence;
+
+    private AddressSetSocket()
+    {
+    }
+
+    /// <summary>Makes both sets, unless they are there, with what is in them. Null, and why, if the kernel has no sets.</summary>
+    public static AddressSetSocket? Open(out string why)
+    {
+        why = "";
+        AddressSetSocket? sets = null;
+        try
+        {
+            sets = new AddressSetSocket();
+            foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
+            {
+                int error = sets.Put(SetMessage.Create(sets._request, isIpv6, ++sets._sequence));
+                if (error != 0)
+                {
+                    why = $"cannot make the set {(isIpv6 ? "afero6" : "afero4")}: {Text(error)}";
+                    sets.Dispose();
+                    return null;
+                }
+            }
+            return sets;
+        }
+        catch (Win32Exception exception)
+        {
+            why = exception.Message;
+            sets?.Dispose();
+            return null;
+        }
+    }
+
+    /// <summary>Puts it in, or gives it a new time-out.</summary>
+    /// <param name="prefix">An address or prefix.</param>
+    /// <param name="timeout">In seconds; 0: it stays.</param>
+    /// <returns>0, or why not (<see cref="Text"/>).</returns>
+    public int Add(IpPrefix prefix, int timeout) => Put(SetMessage.Add(_request, prefix, timeout, ++_sequence));
+
+    /// <summary>Takes it out. 0 also if it was not there.</summary>
+    public int Delete(IpPrefix prefix) => Put(SetMessage.Delete(_request, prefix, ++_sequence));
+
+    /// <summary>False if the kernel says that it is not there.</summary>
+    public bool Has(IpPrefix prefix) =>
+        Put(SetMessage.Test(_request, prefix, ++_sequence)) is not (SetMessage.IPSET_ERR_EXIST or Errno.ENOENT);
+
+    /// <summary>An error in words.</summary>
+    public static string Text(int error) => SetMessage.Words(error) ?? Errno.Text(error);
+
+    private int Put(ReadOnlySpan<byte> request)
+    {
+        if (!_socket.Send(request))
+        {
+            return Errno.Last;
+        }
+        while (true)
+        {
+            switch (_socket.Receive(out ReadOnlySpan<byte> datagram))
+            {
+                case Received.Nothing:
+                    return Errno.EAGAIN; // cannot be: see above
+                case Received.Lost:
+                    return Errno.ENOBUFS; // done or not: it may be done again
+                case Received.Datagram:
+                    NetlinkReader reader = new(datagram);
+                    while (reader.TryRead(out NetlinkMessage message))
+                    {
+                        if (message.Sequence == _sequence && message.ErrorNumber is { } error)
+                        {
+                            return error;
+                        }
+                    }
+                    break;
+            }
+        }
+    }
+
+    public void Dispose() => _socket.Dispose();
+}

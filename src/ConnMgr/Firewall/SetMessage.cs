@@ -1,0 +1,140 @@
+using System.Buffers.Binary;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// The requests to the kernel's address sets (&lt;linux/netfilter/ipset/ip_set.h&gt;): struct nfgenmsg, then attributes.
+/// They are built in a buffer of the caller. Pure.
+/// </summary>
+internal static class SetMessage
+{
+    /// <summary>Room for any request.</summary>
+    public const int MaxSize = 192;
+
+    /// <summary>Elements that a set holds, twice <see cref="Holes.MaxHoles"/>.</summary>
+    public const uint MaxElements = 65536;
+
+    public const int IPSET_PROTOCOL_MIN = 6; // what the oldest kernels speak, the newest still understand
+    public const int NFNL_SUBSYS_IPSET = 6;
+    public const int IPSET_CMD_CREATE = 2;
+    public const int IPSET_CMD_ADD = 9;
+    public const int IPSET_CMD_DEL = 10;
+    public const int IPSET_CMD_TEST = 11;
+
+    public const int IPSET_ATTR_PROTOCOL = 1;
+    public const int IPSET_ATTR_SETNAME = 2;
+    public const int IPSET_ATTR_TYPENAME = 3;
+    public const int IPSET_ATTR_REVISION = 4;
+    public const int IPSET_ATTR_FAMILY = 5;
+    public const int IPSET_ATTR_DATA = 7;
+    public const int IPSET_ATTR_IP = 1;
+    public const int IPSET_ATTR_CIDR = 3;
+    public const int IPSET_ATTR_TIMEOUT = 6;
+    public const int IPSET_ATTR_MAXELEM = 19;
+    public const int IPSET_ATTR_IPADDR_IPV4 = 1;
+    public const int IPSET_ATTR_IPADDR_IPV6 = 2;
+    public const int NLA_F_NET_BYTEORDER = 0x4000;
+
+    /// <summary>Of a test: it is not in the set.</summary>
+    public const int IPSET_ERR_EXIST = 4103;
+
+    public const int IPSET_ERR_FIND_TYPE = 4098;
+    public const int IPSET_ERR_MAX_SETS = 4099;
+    public const int IPSET_ERR_TYPE_MISMATCH = 4102;
+
+    /// <summary>Of hash types: IPSET_ERR_HASH_FULL, in a header of the kernel's own.</summary>
+    public const int IPSET_ERR_TYPE_SPECIFIC = 4352;
+
+    private const int EEXIST = 17;
+    private const int ENOENT = 2;
+    private const int AF_INET = 2;
+    private const int AF_INET6 = 10;
+
+    /// <summary>
+    /// Makes the set of the family, empty, its elements with time-outs, 0 (none) unless said otherwise. If it is there
+    /// already, that is success, and nothing happens to it.
+    /// </summary>
+    public static ReadOnlySpan<byte> Create(Span<byte> buffer, bool isIpv6, uint sequence)
+    {
+        NetlinkWriter writer = Begin(buffer, isIpv6);
+        writer.Attribute(IPSET_ATTR_TYPENAME, "hash:net\0"u8);
+        writer.Attribute(IPSET_ATTR_REVISION, [0]);
+        writer.Attribute(IPSET_ATTR_FAMILY, [Family(isIpv6)]);
+        int data = writer.BeginNest(IPSET_ATTR_DATA);
+        Number(ref writer, IPSET_ATTR_TIMEOUT, 0);
+        Number(ref writer, IPSET_ATTR_MAXELEM, MaxElements);
+        writer.EndNest(data);
+        return Finish(writer, IPSET_CMD_CREATE, sequence);
+    }
+
+    /// <summary>Puts it into the set; one that is there gets the new time-out.</summary>
+    /// <param name="buffer">At least <see cref="MaxSize"/> bytes.</param>
+    /// <param name="prefix">An address or prefix.</param>
+    /// <param name="timeout">In seconds; 0: none.</param>
+    /// <param name="sequence">Comes back with the answer.</param>
+    public static ReadOnlySpan<byte> Add(Span<byte> buffer, IpPrefix prefix, int timeout, uint sequence) =>
+        Element(buffer, IPSET_CMD_ADD, prefix, timeout, sequence);
+
+    /// <summary>Takes it out; one that is not there is not missed.</summary>
+    public static ReadOnlySpan<byte> Delete(Span<byte> buffer, IpPrefix prefix, uint sequence) =>
+        Element(buffer, IPSET_CMD_DEL, prefix, null, sequence);
+
+    /// <summary>Whether it is there: error 0, or <see cref="IPSET_ERR_EXIST"/>.</summary>
+    public static ReadOnlySpan<byte> Test(Span<byte> buffer, IpPrefix prefix, uint sequence) =>
+        Element(buffer, IPSET_CMD_TEST, prefix, null, sequence);
+
+    /// <summary>What an error means here; null: it is one of errno.</summary>
+    public static string? Words(int error) => error switch
+    {
+        EEXIST or IPSET_ERR_TYPE_MISMATCH => "there is a set of that name, but of another kind",
+        ENOENT => "there is no such set",
+        IPSET_ERR_FIND_TYPE => "the kernel has no hash:net",
+        IPSET_ERR_MAX_SETS => "there are too many sets",
+        IPSET_ERR_EXIST => "it is not there",
+        IPSET_ERR_TYPE_SPECIFIC => "the set is full",
+        > 4096 => $"ipset error {error}",
+        _ => null,
+    };
+
+    private static ReadOnlySpan<byte> Element(Span<byte> buffer, int command, IpPrefix prefix, int? timeout, uint sequence)
+    {
+        bool isIpv6 = !prefix.First.IsIpv4;
+        Span<byte> address = stackalloc byte[16];
+        address = address[..prefix.First.Write(address)];
+        NetlinkWriter writer = Begin(buffer, isIpv6);
+        int data = writer.BeginNest(IPSET_ATTR_DATA);
+        int ip = writer.BeginNest(IPSET_ATTR_IP);
+        int kind = isIpv6 ? IPSET_ATTR_IPADDR_IPV6 : IPSET_ATTR_IPADDR_IPV4;
+        writer.Attribute((ushort)(kind | NLA_F_NET_BYTEORDER), address);
+        writer.EndNest(ip);
+        writer.Attribute(IPSET_ATTR_CIDR, [prefix.Length]);
+        if (timeout is { } seconds)
+        {
+            Number(ref writer, IPSET_ATTR_TIMEOUT, (uint)seconds);
+        }
+        writer.EndNest(data);
+        return Finish(writer, command, sequence);
+    }
+
+    private static NetlinkWriter Begin(Span<byte> buffer, bool isIpv6)
+    {
+        NetlinkWriter writer = new(buffer);
+        writer.Append([Family(isIpv6), 0 /* NFNETLINK_V0 */, 0, 0]);
+        writer.Attribute(IPSET_ATTR_PROTOCOL, [IPSET_PROTOCOL_MIN]);
+        writer.Attribute(IPSET_ATTR_SETNAME, isIpv6 ? "afero6\0"u8 : "afero4\0"u8);
+        return writer;
+    }
+
+    private static void Number(ref NetlinkWriter writer, int type, uint value)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
+        writer.Attribute((ushort)(type | NLA_F_NET_BYTEORDER), bytes);
+    }
+
+    private static ReadOnlySpan<byte> Finish(in NetlinkWriter writer, int command, uint sequence) =>
+        writer.Finish((ushort)((NFNL_SUBSYS_IPSET << 8) | command), NetlinkMessage.FlagAcknowledge, sequence);
+
+    private static byte Family(bool isIpv6) => (byte)(isIpv6 ? AF_INET6 : AF_INET);
+}
