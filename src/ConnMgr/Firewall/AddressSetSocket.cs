@@ -13,7 +13,7 @@ internal sealed class AddressSetSocket : IDisposable
     private const int NETLINK_NETFILTER = 12;
     private const int AnswerSize = 4096; // an error, with the request that it is about
 
-    private readonly NetlinkSocket _socket = new(NETLINK_NETFILTER, checkCredentials: false, bufferSize: AnswerSize);
+    private readonly NetlinkSocket _socket = new(NETLINK_NETFILTER, bufferSize: AnswerSize, checkCredentials: false);
     private readonly byte[] _request = new byte[SetMessage.MaxSize];
     private uint _sequence;
 

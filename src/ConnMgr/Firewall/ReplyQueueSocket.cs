@@ -30,7 +30,7 @@ internal sealed class ReplyQueueSocket : IDisposable
     private readonly Action _beforeReading;
     private readonly List<uint> _unsent = []; // verdicts that the kernel had no memory for
     private readonly NetlinkSocket _socket =
-        new(NETLINK_NETFILTER, checkCredentials: false, bufferSize: Nfqueue.LargestCopy + Nfqueue.LargestOverhead);
+        new(NETLINK_NETFILTER, bufferSize: Nfqueue.LargestCopy + Nfqueue.LargestOverhead, checkCredentials: false);
 
     private uint _lastId;
 

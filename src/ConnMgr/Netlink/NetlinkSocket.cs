@@ -31,15 +31,15 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     /// <param name="checkCredentials">Also check that the sender is the kernel or root (SCM_CREDENTIALS).</param>
     /// <param name="groups">Multicast groups, by number.</param>
     public NetlinkSocket(int protocol, bool checkCredentials, params ReadOnlySpan<int> groups)
-        : this(protocol, checkCredentials, bufferSize: 32768, groups)
+        : this(protocol, bufferSize: 32768, checkCredentials, groups)
     {
     }
 
     /// <param name="protocol">NETLINK_*, &lt;linux/netlink.h&gt;.</param>
-    /// <param name="checkCredentials">Also check that the sender is the kernel or root (SCM_CREDENTIALS).</param>
     /// <param name="bufferSize">Bytes; for messages none of which may be cut. Else it grows after the first that was.</param>
+    /// <param name="checkCredentials">Also check that the sender is the kernel or root (SCM_CREDENTIALS).</param>
     /// <param name="groups">Multicast groups, by number.</param>
-    public NetlinkSocket(int protocol, bool checkCredentials, int bufferSize, params ReadOnlySpan<int> groups)
+    public NetlinkSocket(int protocol, int bufferSize, bool checkCredentials, params ReadOnlySpan<int> groups)
     {
         _checkCredentials = checkCredentials;
         _buffer = GC.AllocateUninitializedArray<byte>(bufferSize, pinned: true);
