@@ -44,19 +44,41 @@ internal static class CommandLine
     private static readonly Option<IPAddress[]> Resolvers = Addresses(
         "--resolver", "name server for the daemon's own questions; may be repeated [default: those of each link]");
 
-    private static readonly Option<int> Idle = new("--idle")
+    private static readonly Option<IPAddress[]> DnsServers = new("--dns-servers")
     {
-        Description = "silence on a link before it is probed",
-        HelpName = "SECONDS",
-        DefaultValueFactory = _ => 16,
+        Description = "whose answers to the device's own questions may open holes",
+        HelpName = "any|ADDR,ADDR...",
+        DefaultValueFactory = _ => [],
         CustomParser = result =>
         {
-            bool isValid = int.TryParse(
-                result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int seconds);
-            Require(result, isValid && seconds is >= 2 and <= 3600, "--idle: 2 to 3600 seconds");
-            return seconds;
+            List<IPAddress> servers = [];
+            string list = result.Tokens[0].Value;
+            foreach (string word in list == "any" ? [] : list.Split(','))
+            {
+                if (!LiteralAddress.TryParse(word, out IPAddress server))
+                {
+                    result.AddError($"--dns-servers: no IP address: {Log.Quote(word)}");
+                    return null;
+                }
+                servers.Add(server);
+            }
+            return [.. servers];
         },
     };
+
+    private static readonly Option<string> DnsOption = OneOf(
+        "--dns", "whether a DNS reply waits until its addresses are open (hold), or a copy of it is read (sniff); "
+        + "auto is hold where kernel and rules allow it", "auto", "hold", "sniff", "auto");
+
+    private static readonly Option<int> QueueNumber = Number("--queue-num", "N", "the NFQUEUE of --dns hold", 5353, 0, 65535);
+
+    private static readonly Option<bool> AllowPrivateAnswers = new("--allow-private-answers")
+    {
+        Description = "accept whitelisted names that resolve to private addresses",
+    };
+
+    private static readonly Option<int> Idle = Number(
+        "--idle", "SECONDS", "silence on a link before it is probed", 16, 2, 3600);
 
     private static readonly Option<string> WanProbeOption = OneOf(
         "--wan-probe", "when the metered link may be probed", "suspect", "never", "suspect", "always");
@@ -91,8 +113,8 @@ internal static class CommandLine
             "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the cloud "
             + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
         {
-            DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, Echo, Ping, NoPing, Resolvers, Idle,
-            WanProbeOption, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
+            DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, Echo, Ping, NoPing, Resolvers, DnsServers,
+            DnsOption, QueueNumber, AllowPrivateAnswers, Idle, WanProbeOption, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
         Command check = new("check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
         root.Subcommands.Add(check);
@@ -137,6 +159,10 @@ internal static class CommandLine
             Echo = parsed.GetRequiredValue(Echo),
             Ping = parsed.GetValue(NoPing) ? [] : parsed.GetRequiredValue(Ping),
             Resolvers = parsed.GetRequiredValue(Resolvers),
+            DnsServers = parsed.GetRequiredValue(DnsServers),
+            Dns = Enum.Parse<DnsMode>(parsed.GetRequiredValue(DnsOption), ignoreCase: true),
+            QueueNumber = (ushort)parsed.GetValue(QueueNumber),
+            AllowsPrivateAnswers = parsed.GetValue(AllowPrivateAnswers),
             Idle = TimeSpan.FromSeconds(parsed.GetValue(Idle)),
             WanProbe = Enum.Parse<WanProbe>(parsed.GetRequiredValue(WanProbeOption), ignoreCase: true),
             KeepFlows = parsed.GetValue(KeepFlows),
@@ -160,6 +186,21 @@ internal static class CommandLine
             result, result.GetValueOrDefault<string>() is { Length: > 0 and < 4096 }, $"{name}: no directory"));
         return option;
     }
+
+    private static Option<int> Number(string name, string unit, string description, int standard, int least, int most) =>
+        new(name)
+        {
+            Description = description,
+            HelpName = unit,
+            DefaultValueFactory = _ => standard,
+            CustomParser = result =>
+            {
+                bool isValid = int.TryParse(
+                    result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int number);
+                Require(result, isValid && number >= least && number <= most, $"{name}: {least} to {most}");
+                return number;
+            },
+        };
 
     private static Option<string> OneOf(string name, string description, string standard, params string[] values)
     {

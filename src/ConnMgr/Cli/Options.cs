@@ -14,6 +14,19 @@ internal enum Verb
     Check,
 }
 
+/// <summary>What is done with a reply to a question for a whitelisted name.</summary>
+internal enum DnsMode
+{
+    /// <summary>It waits until its holes are in the kernel.</summary>
+    Hold,
+
+    /// <summary>Only a copy of it is read, so that the first packet to a new address may be lost.</summary>
+    Sniff,
+
+    /// <summary>The former where kernel and rules allow it, else the latter.</summary>
+    Auto,
+}
+
 /// <summary>The command line, checked.</summary>
 internal sealed record Options
 {
@@ -36,6 +49,17 @@ internal sealed record Options
 
     /// <summary>Name servers for the daemon's own questions, before all others.</summary>
     public required IReadOnlyList<IPAddress> Resolvers { get; init; }
+
+    /// <summary>Servers whose answers to the device's own questions may open holes. Empty: any.</summary>
+    public required IReadOnlyList<IPAddress> DnsServers { get; init; }
+
+    public DnsMode Dns { get; init; }
+
+    /// <summary>The NFQUEUE in which replies wait.</summary>
+    public ushort QueueNumber { get; init; }
+
+    /// <summary>Names of the whitelist may have private addresses.</summary>
+    public bool AllowsPrivateAnswers { get; init; }
 
     /// <summary>Silence on a link before it is probed.</summary>
     public required TimeSpan Idle { get; init; }

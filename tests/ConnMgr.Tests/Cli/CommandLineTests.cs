@@ -34,6 +34,20 @@ public class CommandLineTests
         Assert.Empty(Read("--no-ping").Ping);
     }
 
+    [Fact]
+    public void Options_of_the_lockdown_are_read()
+    {
+        Options standard = Read();
+        Assert.Equal(
+            (DnsMode.Auto, 5353, false), (standard.Dns, standard.QueueNumber, standard.AllowsPrivateAnswers));
+        Assert.Empty(standard.DnsServers);
+        Options options = Read(
+            "--dns", "hold", "--queue-num", "65535", "--allow-private-answers", "--dns-servers", "198.18.0.1,2001:db8::1");
+        Assert.Equal((DnsMode.Hold, 65535, true), (options.Dns, options.QueueNumber, options.AllowsPrivateAnswers));
+        Assert.Equal("198.18.0.1,2001:db8::1", string.Join<System.Net.IPAddress>(',', options.DnsServers));
+        Assert.Empty(Read("--dns-servers", "any").DnsServers);
+    }
+
     [Theory]
     [InlineData("/x", "check", "--config-dir", "/x")]
     [InlineData("/x", "--config-dir", "/x", "check")]
@@ -59,6 +73,11 @@ public class CommandLineTests
     [InlineData("--ping", "1")]
     [InlineData("--resolver", "198.18.0.300")]
     [InlineData("--wan-probe", "sometimes")]
+    [InlineData("--dns", "maybe")]
+    [InlineData("--dns-servers", "198.18.0.1,")]
+    [InlineData("--dns-servers", "")]
+    [InlineData("--queue-num", "65536")]
+    [InlineData("--queue-num", "-1")]
     [InlineData("--log", "paper")]
     [InlineData("--config-dir", "")]
     [InlineData("--attrd-socket", "")]

@@ -1,0 +1,257 @@
+using ConnMgr.EventLoop;
+using Timer = ConnMgr.EventLoop.Timer;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Runs init_firewall.sh: at the start, when asked, and when somebody else has changed the rules. Where it fails, it closes
+/// the firewall itself, as well as it can be done without the script.
+/// </summary>
+internal sealed class FirewallRunner : IDisposable
+{
+    /// <summary>
+    /// What somebody else changed while the script ran cannot be told from what it did itself: so it is run once more.
+    /// </summary>
+    private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(10);
+
+    private static readonly string[] Hooks = ["INPUT", "FORWARD", "OUTPUT"];
+
+    private readonly Func<TimeSpan> _clock;
+    private readonly string _script;
+    private readonly IReadOnlyList<string> _environment;
+    private readonly List<string> _variables = [];
+    private readonly Action<string?, LockdownReport> _ended;
+    private readonly Action<string> _report;
+    private readonly Action<string> _complain;
+    private readonly ScriptLane _lane;
+    private readonly ScriptLane _closing;
+    private readonly RulesetSocket _rules;
+    private readonly Deadline _next;
+    private readonly MendSchedule _schedule = new();
+    private bool _isMending; // it is to be run because others have changed something
+    private bool _isSecondLook;
+    private bool _isChanging;
+
+    /// <param name="loop">Where the script's end arrives.</param>
+    /// <param name="timer">For its deadline, and for when it is run again.</param>
+    /// <param name="clock">Monotonic time.</param>
+    /// <param name="script">The path of init_firewall.sh.</param>
+    /// <param name="environment">What it gets besides CONNMGR_SETS and CONNMGR_QUEUE.</param>
+    /// <param name="ended">Gets why it failed (null: it did not), and what it said.</param>
+    /// <param name="report">Gets lines for the log about what others did, and what was done about it.</param>
+    /// <param name="complain">Gets lines about what does not work.</param>
+    public FirewallRunner(
+        Loop loop, Timer timer, Func<TimeSpan> clock, string script, IReadOnlyList<string> environment,
+        Action<string?, LockdownReport> ended, Action<string> report, Action<string> complain)
+    {
+        _clock = clock;
+        _script = script;
+        _environment = environment;
+        _ended = ended;
+        _report = report;
+        _complain = complain;
+        _lane = new ScriptLane(loop, timer, clock, _variables);
+        _closing = new ScriptLane(loop, timer, clock, environment);
+        _rules = new RulesetSocket(loop, SeeChange);
+        _next = timer.Add(RunNext);
+    }
+
+    /// <summary>The kernel has the address sets.</summary>
+    public bool HasSets { get; set; }
+
+    /// <summary>The NFQUEUE that DNS replies are to go through; null: none.</summary>
+    public ushort? Queue { get; set; }
+
+    /// <summary>It has been in force, so that what others change is noticed.</summary>
+    public bool IsInForce { get; private set; }
+
+    /// <summary>How often it was restored after others had changed something.</summary>
+    public int MendCount { get; private set; }
+
+    public bool IsBusy => _lane.IsBusy || _closing.IsBusy;
+
+    /// <summary>Runs the script now, or once more when it has ended.</summary>
+    public void Run()
+    {
+        _isSecondLook = false;
+        Start();
+    }
+
+    private void RunNext()
+    {
+        _isSecondLook = !_isMending;
+        Start();
+    }
+
+    private void Start()
+    {
+        _next.Clear();
+        _isMending = false;
+        _variables.Clear();
+        _variables.AddRange(_environment);
+        _variables.Add($"CONNMGR_SETS={(HasSets ? "yes" : "no")}");
+        _variables.Add($"CONNMGR_QUEUE={Queue}");
+        _lane.Run([_script], End);
+    }
+
+    /// <summary>
+    /// Looks whether the rules are as they were left, in so far as the kernel does not tell of changes. Cheap; to be called
+    /// every few seconds.
+    /// </summary>
+    public void Look()
+    {
+        if (IsWatching && _rules.HasChanged())
+        {
+            SeeChange();
+        }
+    }
+
+    /// <summary>We ourselves are about to change rules, or have done so.</summary>
+    public void SetChanging(bool isChanging)
+    {
+        _isChanging = isChanging;
+        if (IsWatching)
+        {
+            _rules.Remember();
+        }
+    }
+
+    /// <summary>What changes now is not our doing, and not about to be mended anyway.</summary>
+    private bool IsWatching => IsInForce && !_lane.IsBusy && !_isMending && !_isChanging;
+
+    /// <summary>
+    /// Sets the policies of both families to DROP. By the platform's variant of iptables alone: a packet has to get through
+    /// both, and one that is not in use otherwise would stay closed for ever.
+    /// </summary>
+    /// <param name="done">Called once; false if that did not work for a family.</param>
+    public void Close(Action<bool> done) =>
+        Close("iptables", 0, isIpv4Closed => Close("ip6tables", 0, isIpv6Closed => done(isIpv4Closed && isIpv6Closed)));
+
+    private void Close(string name, int variant, Action<bool> done)
+    {
+        string[] variants = [name, $"{name}-nft", $"{name}-legacy"];
+        if (variant == variants.Length)
+        {
+            done(false);
+        }
+        else if (Find(variants[variant]) is { } program)
+        {
+            SetPolicy(program, 0, isDone =>
+            {
+                if (isDone)
+                {
+                    done(true);
+                }
+                else
+                {
+                    Close(name, variant + 1, done);
+                }
+            });
+        }
+        else
+        {
+            Close(name, variant + 1, done);
+        }
+    }
+
+    private void SetPolicy(string program, int hook, Action<bool> done)
+    {
+        if (hook == Hooks.Length)
+        {
+            done(true);
+            return;
+        }
+        _closing.Run([program, "-w", "5", "-P", Hooks[hook], "DROP"], exit =>
+        {
+            if (exit.Failure is null)
+            {
+                SetPolicy(program, hook + 1, done);
+                return;
+            }
+            _complain($"{program} -P {Hooks[hook]} DROP: {exit.Failure}{Said(exit)}");
+            done(false);
+        });
+    }
+
+    private string? Find(string program)
+    {
+        foreach (string variable in _environment)
+        {
+            if (!variable.StartsWith("PATH=", StringComparison.Ordinal))
+            {
+                continue;
+            }
+            foreach (string directory in variable[5..].Split(':'))
+            {
+                string path = Path.Combine(directory, program);
+                if (directory.Length > 0 && File.Exists(path))
+                {
+                    return path;
+                }
+            }
+        }
+        return null;
+    }
+
+    private void SeeChange()
+    {
+        if (!IsWatching)
+        {
+            return;
+        }
+        TimeSpan now = _clock();
+        TimeSpan at = _schedule.Next(now);
+        MendCount++;
+        _isMending = true;
+        if (_schedule.IsFight)
+        {
+            _complain("somebody else changes the firewall again and again, restoring it at most every 8 s");
+        }
+        _report("somebody else changed the firewall, restoring it");
+        if (at <= now)
+        {
+            Run();
+        }
+        else
+        {
+            _next.Set(at);
+        }
+    }
+
+    private void End(ChildExit exit)
+    {
+        if (exit.Failure is { } failure)
+        {
+            _ended($"{Path.GetFileName(_script)}: {failure}{Said(exit)}", default);
+            if (IsInForce)
+            {
+                _isMending = true;
+                _next.Set(_clock() + Retry);
+            }
+            return;
+        }
+        IsInForce = true;
+        _rules.Remember();
+        if (!_isSecondLook)
+        {
+            _next.Set(_clock() + SecondLook);
+        }
+        _ended(null, LockdownReport.Read(exit.Output));
+    }
+
+    private static string Said(ChildExit exit)
+    {
+        string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
+        return lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "";
+    }
+
+    public void Dispose()
+    {
+        _next.Dispose();
+        _lane.Dispose();
+        _closing.Dispose();
+        _rules.Dispose();
+    }
+}
