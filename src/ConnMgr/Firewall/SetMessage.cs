@@ -10,10 +10,10 @@ namespace ConnMgr.Firewall;
 internal static class SetMessage
 {
     /// <summary>Room for any request.</summary>
-    public const int MaxSize = 192;
+    internal const int MaxSize = 192;
 
     /// <summary>Elements that a set holds, twice <see cref="Holes.MaxHoles"/>.</summary>
-    public const uint MaxElements = 65536;
+    internal const uint MaxElements = 65536;
 
     public const int IPSET_PROTOCOL_MIN = 6; // what the oldest kernels speak, the newest still understand
     public const int NFNL_SUBSYS_IPSET = 6;
@@ -133,7 +133,7 @@ internal static class SetMessage
         writer.Attribute((ushort)(type | NLA_F_NET_BYTEORDER), bytes);
     }
 
-    private static ReadOnlySpan<byte> Finish(in NetlinkWriter writer, int command, uint sequence) =>
+    private static ReadOnlySpan<byte> Finish(NetlinkWriter writer, int command, uint sequence) =>
         writer.Finish((ushort)((NFNL_SUBSYS_IPSET << 8) | command), NetlinkMessage.FlagAcknowledge, sequence);
 
     private static byte Family(bool isIpv6) => (byte)(isIpv6 ? AF_INET6 : AF_INET);

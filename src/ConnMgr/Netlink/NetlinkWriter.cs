@@ -9,7 +9,7 @@ internal ref struct NetlinkWriter(Span<byte> buffer)
     private int _length = NetlinkReader.HeaderSize;
 
     /// <summary>The header of the family, e.g. struct rtmsg; its length is a multiple of 4.</summary>
-    public void Append(ReadOnlySpan<byte> bytes)
+    public void Append(scoped ReadOnlySpan<byte> bytes)
     {
         bytes.CopyTo(_buffer[_length..]);
         _length += bytes.Length;
@@ -17,7 +17,7 @@ internal ref struct NetlinkWriter(Span<byte> buffer)
 
     /// <param name="type">Its type, perhaps with NLA_F_NESTED.</param>
     /// <param name="value">What follows the header.</param>
-    public void Attribute(ushort type, ReadOnlySpan<byte> value)
+    public void Attribute(ushort type, scoped ReadOnlySpan<byte> value)
     {
         Span<byte> attribute = _buffer.Slice(_length, NetlinkWire.Align(4 + value.Length));
         attribute.Clear();

@@ -27,7 +27,9 @@ public class AbiTests
         #include <linux/netfilter/nfnetlink.h>
         #include <linux/netfilter/nfnetlink_conntrack.h>
         #include <linux/netfilter/nfnetlink_queue.h>
+        #include <linux/netlink.h>
         #include <linux/netfilter/nf_tables.h>
+        #include <linux/netfilter/ipset/ip_set.h>
         #include <linux/netfilter_ipv4/ip_tables.h>
         #include <linux/netfilter_ipv6/ip6_tables.h>
         #include "attrd_shim.h"
@@ -38,7 +40,7 @@ public class AbiTests
     public void Constants_are_those_of_the_headers()
     {
         List<string> assertions = [];
-        foreach (Type type in new[] { typeof(Libc), typeof(Errno), typeof(AttrdShim), typeof(Nfqueue), typeof(NftEvent) })
+        foreach (Type type in new[] { typeof(Libc), typeof(Errno), typeof(AttrdShim), typeof(Nfqueue), typeof(NftEvent), typeof(SetMessage) })
         {
             foreach (FieldInfo field in type.GetFields(BindingFlags.Static | BindingFlags.Public).Where(f => f.IsLiteral))
             {

@@ -1,0 +1,50 @@
+using ConnMgr.Firewall;
+
+namespace ConnMgr.Tests.Firewall;
+
+public class LockdownReportTests
+{
+    [Theory]
+    [InlineData("sets: yes\nqueue: 5353\nprobes: mark\nended: 3\n", true, 5353, true)]
+    [InlineData("sets: no\nqueue: none\nprobes: mark\nended: unknown\n", false, null, false)]
+    [InlineData("", false, null, false)]
+    [InlineData("sets: yesyes\nqueue: 65536\nended", false, null, false)]
+    [InlineData("Warning: something\r\nsets: yes\r\nqueue: 0\r\nended: 0", true, 0, true)]
+    public void What_the_script_says_is_read(string output, bool hasSets, int? queue, bool knowsEnded) => Assert.Equal(
+        new LockdownReport(hasSets, (ushort?)queue, knowsEnded), LockdownReport.Read(output));
+
+    [Fact]
+    public void Mended_at_once_and_ever_more_slowly_in_a_fight()
+    {
+        MendSchedule schedule = new();
+        List<double> at = [];
+        TimeSpan now = TimeSpan.FromSeconds(1000);
+        for (int i = 0; i < 7; i++)
+        {
+            now = schedule.Next(now);
+            at.Add(now.TotalSeconds);
+            Assert.Equal(i == 3, schedule.IsFight);
+        }
+        Assert.Equal([1000, 1001, 1003, 1007, 1015, 1023, 1031], at);
+    }
+
+    [Fact]
+    public void After_a_minute_of_peace_it_is_mended_at_once_again()
+    {
+        MendSchedule schedule = new();
+        TimeSpan now = schedule.Next(TimeSpan.FromSeconds(1000));
+        now = schedule.Next(now);
+        now = schedule.Next(now);
+        TimeSpan later = now + TimeSpan.FromSeconds(60);
+        Assert.Equal(later, schedule.Next(later));
+        Assert.Equal(later + TimeSpan.FromSeconds(1), schedule.Next(later));
+    }
+
+    [Fact]
+    public void A_wait_that_is_over_is_none()
+    {
+        MendSchedule schedule = new();
+        TimeSpan now = schedule.Next(TimeSpan.FromSeconds(1000));
+        Assert.Equal(now + TimeSpan.FromSeconds(30), schedule.Next(now + TimeSpan.FromSeconds(30)));
+    }
+}
