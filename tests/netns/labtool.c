@@ -13,10 +13,12 @@ static const struct {
 } commands[] = {
     { "tunnel", "NAMESPACE TUN NAMESPACE TUN", 4, tunnel },
     { "echo", "PORT MODEFILE", 2, echo },
-    { "ask", "LINK ADDRESS PORT", 3, ask },
+    { "ask", "LINK ADDRESS PORT [MARK]", 3, ask },
     { "flood", "ADDRESS PORT PACKETS_PER_SECOND SECONDS", 4, flood },
     { "talk", "tcp|udp ADDRESS PORT [MILLISECONDS]", 3, talk },
     { "watch", "", 0, watch },
+    { "knock", "ADDRESS TYPE CODE HOPS TEXT", 5, knock },
+    { "heard", "", 0, heard },
 };
 
 int64_t now_us(void)

@@ -12,6 +12,8 @@ int ask(int argc, char **argv);
 int flood(int argc, char **argv);
 int talk(int argc, char **argv);
 int watch(int argc, char **argv);
+int knock(int argc, char **argv);
+int heard(int argc, char **argv);
 
 // CLOCK_MONOTONIC, in microseconds.
 int64_t now_us(void);

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static int mark; // the firewall's, 0 for none
+
 static int connect_to(int type, const char *host, const char *port, const char *link)
 {
     struct addrinfo hints = { .ai_socktype = type, .ai_flags = AI_NUMERICHOST }, *address;
@@ -21,6 +23,8 @@ static int connect_to(int type, const char *host, const char *port, const char *
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval) { .tv_sec = 1 }, sizeof(struct timeval)); // also of connect
     if (link && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link, (socklen_t)strlen(link)) < 0)
         die(link);
+    if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0)
+        die("SO_MARK");
     if (fd >= 0 && connect(fd, address->ai_addr, address->ai_addrlen) < 0) {
         int why = errno;
         close(fd);
@@ -40,7 +44,8 @@ static void pause_us(int64_t us)
 // Asks the echo service over one link and prints what became of it, in one word if it can.
 int ask(int argc, char **argv)
 {
-    (void)argc;
+    if (argc > 3)
+        mark = (int)strtol(argv[3], NULL, 0);
     int fd = connect_to(SOCK_STREAM, argv[1], argv[2], argv[0]);
     if (fd < 0) {
         puts(errno == EINPROGRESS ? "timeout" : strerror(errno));

@@ -1,0 +1,92 @@
+#!/bin/sh
+# Locked, with an empty whitelist, the device and the host behind it ask name servers and clocks and ping; the device's own
+# probes, known by their mark, reach all. The device is a name server and a DHCP server to the bridge, nothing else.
+#
+#   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 ── r-eth ── cloud 198.18.100.8 a clock, .53 a name server
+# takes 25 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+
+lab_up
+host_behind
+for port in 123 124; do
+    on cloud "$LABTOOL" echo "$port" "$LAB/echo-mode" >"$LAB/port.$port" &
+    poll 5 grep -q listening "$LAB/port.$port"
+done
+on device dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-hosts --no-resolv \
+    --interface=br-apnet --bind-interfaces --server=198.18.100.53 --log-facility="$LAB/bridge.log" \
+    --dhcp-range=198.18.50.100,198.18.50.200,255.255.255.0,1h --dhcp-leasefile="$LAB/leases" &
+ears device
+poll 5 grep -q started "$LAB/bridge.log"
+
+# resolves HOST SERVER [tcp]
+resolves() {
+    printf 'nameserver %s\noptions timeout:1 attempts:1%s\n' "$2" "${3:+ use-vc}" >"$LAB/resolv.conf"
+    on "$1" getent ahostsv4 echo.example | grep -q '^198.18.100.10 '
+}
+# told HOST TARGET: whoever is there says the same.
+told() { [ "$(echo time | on "$1" socat -t 0.5 - "$2" 2>/dev/null)" = time ]; }
+pings() { on "$1" ping -c 1 -W 1 "$2"; }
+marked() { [ "$(on device "$LABTOOL" ask "$1" "$2" 80 0xafe0)" = echo ]; }
+marked_otherwise() { [ "$(on device "$LABTOOL" ask "$1" "$2" 80 0xafe1)" = echo ]; }
+
+services() {
+    unlock
+    lock
+    for who in device host; do
+        for server in 198.18.100.53 2001:db8:100::53; do
+            check "$WITH$who: DNS of $server" resolves "$who" "$server"
+            check "$WITH$who: DNS of $server by TCP" resolves "$who" "$server" tcp
+        done
+        check "$WITH$who: NTP" told "$who" UDP4:198.18.100.8:123
+        check "$WITH$who: NTP from port 123, IPv6" told "$who" 'UDP6:[2001:db8:100::8]:123,sourceport=123,reuseaddr'
+        check "$WITH$who: ping" pings "$who" 198.18.100.8
+        check "$WITH$who: ping, IPv6" pings "$who" 2001:db8:100::8
+        check "$WITH$who: nothing from port 123 to another" not told "$who" UDP4:198.18.100.8:124,sourceport=123,reuseaddr
+        check "$WITH$who: nothing from port 53 to another" not told "$who" 'UDP6:[2001:db8:100::8]:124,sourceport=53,reuseaddr'
+        check "$WITH$who: NTP is no TCP" not told "$who" TCP4:198.18.100.8:123,connect-timeout=0.5
+        check "$WITH$who: traces a route" traces "$who"
+    done
+    # Other links than the one in use.
+    for link in eth0 wlan0 wwan0; do
+        check "$WITH$link: a marked socket reaches all" marked "$link" 198.18.100.8
+        check "$WITH$link: a marked socket reaches all, IPv6" marked "$link" 2001:db8:100::8
+        check "$WITH$link: ping" on device ping -c 1 -W 1 -I "$link" 198.18.100.8
+    done
+    check "${WITH}another mark reaches nothing" not marked_otherwise eth0 198.18.100.8
+
+    check "${WITH}the device is the bridge's name server" resolves host 198.18.50.1
+    check "${WITH}and by TCP" resolves host 198.18.50.1 tcp
+    check "${WITH}but not the link's" not resolves cloud 198.18.1.2
+    ip -n host address flush dev lan
+    check "${WITH}the device gives the host an address" dhcp_address
+    configure_host
+    check "${WITH}the host gets no TCP connection to the device" not on host socat -u OPEN:/dev/null TCP4:198.18.50.1:7001,connect-timeout=0.5
+    check "${WITH}nor by IPv6" not on host socat -u OPEN:/dev/null 'TCP6:[2001:db8:50::1]:7001,connect-timeout=0.5'
+    check "${WITH}the host gets no ping from the device's address" not on host ping -c 1 -W 0.5 198.18.50.1
+    : >"$LAB/ears.udp.device"
+    for port in 53 67 123 999; do echo knock | on host socat -u - "UDP4:198.18.50.1:7002,sourceport=$port,reuseaddr"; done
+    check "${WITH}the host is its name server's client, nothing else" [ ! -s "$LAB/ears.udp.device" ]
+    check "${WITH}that name server is still there" resolves host 198.18.50.1
+}
+# The time to live ends in r-eth.
+traces() {
+    case $1 in device) hops=1 ;; host) hops=2 ;; esac
+    on "$1" ping -c 1 -t "$hops" -W 1 198.18.100.8 | grep 'From 198.18.1.1.*Time to live exceeded' &&
+        on "$1" ping -c 1 -t "$hops" -W 1 2001:db8:100::8 | grep 'From 2001:db8:1::1.*Time exceeded'
+}
+dhcp_address() {
+    on host busybox udhcpc -f -q -n -i lan -t 8 -T 1 -s "$NETNS_DIR/udhcpc.sh" &&
+        ip -n host address show dev lan | grep -q 'inet 198.18.50.1[0-9][0-9]/24'
+}
+configure_host() {
+    ip -n host -batch - <<'END'
+address flush dev lan scope global
+address add 198.18.50.2/24 dev lan
+address add 2001:db8:50::2/64 dev lan
+route replace default via 198.18.50.1
+route replace default via 2001:db8:50::1
+END
+}
+
+variants services

@@ -1,0 +1,157 @@
+# shellcheck shell=sh
+# What the tests of the lockdown share: they source it after lib.sh. The scripts run in the lab's device, by the kernel's
+# sets and rules; no daemon is needed.
+
+# variants FUNCTION...: calls them all with iptables' two variants, and the scripts run by BusyBox ash and by dash.
+variants() {
+    for VARIANT in ${VARIANTS:-legacy nft}; do
+        mkdir -p "$LAB/$VARIANT"
+        for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
+            ln -sf "$(command -v "${tool%%-*}-$VARIANT${tool#ip*tables}")" "$LAB/$VARIANT/$tool"
+        done
+        case $VARIANT in legacy) SHELL_CMD='busybox ash' ;; nft) SHELL_CMD=dash ;; esac
+        for scenario; do
+            WITH="iptables-$VARIANT: "
+            "$scenario"
+        done
+    done
+}
+
+# same DESC CMD...: what it prints is on stdin.
+same() {
+    same_desc=$1
+    shift
+    cat >"$LAB/expected"
+    "$@" >"$LAB/got" 2>&1 || echo "status $?" >>"$LAB/got"
+    check "$same_desc" diff -U 20 "$LAB/expected" "$LAB/got"
+}
+nothing() { same "$@" </dev/null; }
+
+# script NAME ARGS...: runs it in the device as a daemon would, with the assignments in $ENVIRONMENT. STATUS is how it
+# ended, $LAB/said and $LAB/complained what it said.
+script() {
+    script_name=$1
+    shift
+    STATUS=0
+    # shellcheck disable=SC2086  # words
+    on device "$(command -v env)" -i PATH="${TOOLS:-$LAB/$VARIANT:$PATH}" CONNMGR_CONFIG_DIR="$LAB/etc" CONNMGR_RUN_DIR="$LAB/run" \
+        ${ENVIRONMENT:-} $SHELL_CMD "${SCRIPTS:-$REPO/scripts}/$script_name" "$@" >"$LAB/said" 2>"$LAB/complained" || STATUS=$?
+}
+status_is() {
+    cat "$LAB/said" "$LAB/complained"
+    echo "status $STATUS"
+    [ "$STATUS" = "$1" ]
+}
+
+# lock [DESC]
+lock() {
+    script init_firewall.sh
+    check "${WITH}${1:-locked}" status_is 0
+}
+
+# unlock: as if nobody had ever locked.
+unlock() {
+    for unlock_table in iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft; do
+        case $unlock_table in
+            *-legacy) on device grep -qsx filter "/proc/net/${unlock_table%%tables*}_tables_names" || continue ;;
+        esac
+        on device "$unlock_table-restore" -w <<'END'
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+COMMIT
+END
+    done
+    on device ipset destroy
+    on device conntrack -F 2>/dev/null
+}
+
+# rules [TABLE]: both families'; policies and rules, without counters.
+rules() {
+    for rules_family in iptables ip6tables; do
+        on device "$LAB/$VARIANT/$rules_family-save" -t "${1:-filter}" 2>/dev/null |
+            sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//' -e "s/^\*/$rules_family */"
+    done
+}
+
+# admit ADDRESS...: and banish them. The kernel's way.
+admit() { for address; do on device ipset -exist add "$(set_of "$address")" "$address"; done; }
+banish() { for address; do on device ipset del "$(set_of "$address")" "$address"; done; }
+set_of() { case $1 in *:*) echo afero6 ;; *) echo afero4 ;; esac; }
+
+# -- who gets out, and who gets in ------------------------------------------------------------------------------------
+
+# reached HOST LINK ADDRESS...: which of them answer, by TCP and by UDP, port 80.
+reached() {
+    reached_host=$1 reached_link=$2
+    shift 2
+    rm -rf "$LAB/reached"
+    mkdir "$LAB/reached"
+    (
+        for address; do
+            case $address in *:*) target="UDP6:[$address]" ;; *) target=UDP4:$address ;; esac
+            { [ "$(on "$reached_host" "$LABTOOL" ask "$reached_link" "$address" 80)" != echo ] ||
+                : >"$LAB/reached/tcp $address"; } &
+            { [ "$(echo udp | on "$reached_host" socat -t 0.5 - "$target:80" 2>/dev/null)" != udp ] ||
+                : >"$LAB/reached/udp $address"; } &
+        done
+        wait
+    )
+    ls "$LAB/reached"
+}
+# both ADDRESS...: what reached prints if all of them answer.
+both() { for address; do printf '%s\n' "tcp $address" "udp $address"; done | sort; }
+
+# ears HOST: what comes in there is heard from now on: TCP 7001, UDP 7002, ICMP.
+ears() {
+    on "$1" "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/ears.tcp.$1" 2>&1 &
+    on "$1" socat -u UDP6-RECV:7002,ipv6only=0 "OPEN:$LAB/ears.udp.$1,creat,append" &
+    on "$1" "$LABTOOL" heard >>"$LAB/ears.icmp.$1" &
+    poll 5 grep -q listening "$LAB/ears.tcp.$1"
+    poll 5 grep -q listening "$LAB/ears.icmp.$1"
+    poll 5 test -e "$LAB/ears.udp.$1"
+}
+
+# knocks HOST ADDRESS4 ADDRESS6: the cloud knocks there in every way; what was heard is printed. 198.18.100.8 and ::8 are
+# those that nobody has admitted, .10 and ::10 are admitted.
+knocks() {
+    : >"$LAB/knocked"
+    : >"$LAB/ears.udp.$1"
+    : >"$LAB/ears.icmp.$1"
+    (
+        for from in 8 10; do
+            tcp_knock "TCP4:$2" "198.18.100.$from" &
+            tcp_knock "TCP6:[$3]" "[2001:db8:100::$from]" &
+            for port in 53 123 443 7002; do
+                udp_knock "UDP4:$2" "198.18.100.$from" "$port"
+                udp_knock "UDP6:[$3]" "[2001:db8:100::$from]" "$port"
+            done
+        done
+        # Echo request and reply, timestamp, address mask, redirect, errors about packets that nobody has sent.
+        for type in 0 3 5 8 11 12 13 17; do on cloud "$LABTOOL" knock "$2" "$type" 0 64 KNOCK; done
+        # The same, node information, and neighbour discovery from far away.
+        for type in 1 2 3 4 128 129 130 133 134 135 136 137 139; do on cloud "$LABTOOL" knock "$3" "$type" 0 64 KNOCK; done
+        wait
+    )
+    # What was sent last has come before what is sent now.
+    on cloud ping -c 1 -W 0.2 "$2" >"$LAB/last" || :
+    on cloud ping -c 1 -W 0.2 "$3" >"$LAB/last" || :
+    sort "$LAB/knocked" "$LAB/ears.udp.$1"
+    sed -n 's/ KNOCK$//p' "$LAB/ears.icmp.$1" | sort
+}
+tcp_knock() {
+    ! on cloud socat -u OPEN:/dev/null "$1:7001,bind=$2,connect-timeout=0.8" 2>/dev/null || echo "TCP from $2" >>"$LAB/knocked"
+}
+udp_knock() { echo "UDP from $2:$3" | on cloud socat -u - "$1:7002,bind=$2:$3,reuseaddr"; }
+
+every_knock() {
+    for from in 198.18.100.10 198.18.100.8 '[2001:db8:100::10]' '[2001:db8:100::8]'; do
+        echo "TCP from $from"
+        for port in 53 123 443 7002; do echo "UDP from $from:$port"; done
+    done | sort
+    {
+        for type in 0 3 5 8 11 12 13 17; do echo "ICMPv4 $type"; done
+        for type in 1 2 3 4 128 129 130 133 134 135 136 137 139; do echo "ICMPv6 $type"; done
+    } | sort
+}
