@@ -1,0 +1,128 @@
+#!/bin/sh
+# What was connected before the first lockdown: with strangers it is dead in both directions, and so is what others began,
+# even friends; what we began with a friend goes on. With the conntrack tool, without it, and where conntrack knew nothing.
+# takes 45 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+
+lab_up
+host_behind
+on device "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/listener.log" 2>&1 &
+# A stream that goes on whether or not anybody answers; each packet would keep its conntrack entry alive.
+echo "while sleep 0.05 && echo '1 answer'; do :; done" >"$LAB/stream"
+for listen in UDP4-LISTEN:9000 TCP4-LISTEN:9000 UDP6-LISTEN:9000; do
+    case $listen in *4*) bind=198.18.100.8 ;; *) bind='[2001:db8:100::8]' ;; esac
+    on cloud socat "$listen,bind=$bind,fork,reuseaddr" EXEC:"sh $LAB/stream" 2>/dev/null &
+done
+
+# talks NAME HOST PROTOCOL ADDRESS PORT: goes on until killed; a line for each answer.
+talks() {
+    nsenter --net="/run/netns/$2" "$LABTOOL" talk "$3" "$4" "$5" 50 >"$LAB/talk.$1" 2>&1 &
+    echo $! >>"$LAB/pids"
+    started="$started $1"
+}
+# listens NAME TARGET: asks once, and then only listens.
+listens() {
+    { echo go; exec sleep 60; } | nsenter --net=/run/netns/device socat - "$2" >"$LAB/talk.$1" 2>&1 &
+    echo $! >>"$LAB/pids"
+    started="$started $1"
+}
+begin_talks() {
+    : >"$LAB/pids"
+    started=
+    for pair in 198.18.100.8:4-stranger 198.18.100.10:4-friend 2001:db8:100::8:6-stranger 2001:db8:100::10:6-friend; do
+        address=${pair%:*} name=${pair##*:}
+        for protocol in tcp udp; do
+            talks "$protocol$name" device "$protocol" "$address" 80
+            talks "host-$protocol$name" host "$protocol" "$address" 80
+        done
+    done
+    # labtool binds to nobody: the routes say which source the cloud has for the device.
+    ip -n cloud route replace 198.18.1.0/24 via 198.18.11.1 src 198.18.100.10
+    talks caller-friend cloud tcp 198.18.1.2 7001
+    talks caller-friend-udp cloud udp 198.18.1.2 7001
+    ip -n cloud route replace 198.18.1.0/24 via 198.18.11.1
+    talks caller-stranger cloud tcp 2001:db8:1::2 7001
+    listens stream-tcp TCP4:198.18.100.8:9000
+    listens stream-udp UDP4:198.18.100.8:9000
+    listens stream-udp6 'UDP6:[2001:db8:100::8]:9000'
+    for name in $started; do
+        poll 5 grep -q ' answer' "$LAB/talk.$name" || not_ok "$WITH$name: no answer before the lockdown"
+    done
+}
+end_talks() {
+    while read -r pid; do kill "$pid" 2>/dev/null || :; done <"$LAB/pids"
+}
+
+# Who has heard anything since the marks were made.
+mark_all() { for name in $started; do wc -l <"$LAB/talk.$name" >"$LAB/mark.$name"; done; }
+alive() {
+    for name in $started; do
+        if tail -n +"$(($(cat "$LAB/mark.$name") + 1))" "$LAB/talk.$name" | grep -q ' answer'; then echo "$name"; fi
+    done | sort
+}
+all_friends() { [ "$(alive | tr '\n' ' ')" = "$friends " ]; }
+friends='host-tcp4-friend host-tcp6-friend host-udp4-friend host-udp6-friend tcp4-friend tcp6-friend udp4-friend udp6-friend'
+uninterrupted() {
+    for name in $friends; do
+        grep -H lost "$LAB/talk.$name" && return 1
+    done
+    return 0
+}
+told_at_once() { grep -h lost "$LAB/talk.$1"; }
+
+# make_sets: as the daemon does, before it locks.
+make_sets() {
+    on device ipset create afero4 hash:net family inet timeout 0 maxelem 65536
+    on device ipset create afero6 hash:net family inet6 timeout 0 maxelem 65536
+    admit 198.18.100.10 2001:db8:100::10
+}
+
+old_connections() {
+    unlock
+    make_sets
+    begin_talks
+    case $1 in
+        tool) TOOLS= ;;
+        *)
+            # Everything but the tool that ends connections.
+            mkdir -p "$LAB/tools.$VARIANT"
+            for tool in sh cat grep sed ipset dash busybox env; do ln -sf "$(command -v "$tool")" "$LAB/tools.$VARIANT/"; done
+            TOOLS=$LAB/$VARIANT:$LAB/tools.$VARIANT ;;
+    esac
+    lock "$1: locked"
+    TOOLS=
+    [ "$1" != forgotten ] || on device conntrack -F 2>/dev/null
+    mark_all
+    wait_for 3 "${WITH}$1: what we began with friends goes on" all_friends
+    # More than one question of each talk has been asked meanwhile; UDP asks on and on.
+    mark_all
+    wait_for 3 "${WITH}$1: and goes on" all_friends
+    stays 1 "${WITH}$1: the rest is dead" only_friends
+    case $1 in
+        tool)
+            check "${WITH}$1: friends noticed nothing" uninterrupted
+            check "${WITH}$1: says how many" grep -qx 'ended: [1-9][0-9]*' "$LAB/said"
+            check "${WITH}$1: the device was told at once, IPv4" told_at_once tcp4-stranger
+            check "${WITH}$1: the device was told at once, IPv6" told_at_once tcp6-stranger
+            check "${WITH}$1: the host was told at once" told_at_once host-tcp4-stranger ;;
+        without)
+            check "${WITH}$1: friends noticed nothing" uninterrupted
+            check "${WITH}$1: says so" grep -qx 'ended: unknown' "$LAB/said" ;;
+    esac
+    lock "$1: locked again"
+    check "${WITH}$1: a later run ends none" grep -qx 'ended: 0' "$LAB/said"
+    mark_all
+    wait_for 3 "${WITH}$1: friends go on" all_friends
+    end_talks
+}
+only_friends() {
+    for name in $(alive); do
+        case " $friends " in *" $name "*) ;; *) echo "$name"; return 1 ;; esac
+    done
+}
+with_the_tool() { old_connections tool; }
+without_the_tool() { old_connections without; }
+nothing_known() { old_connections forgotten; }
+
+variants with_the_tool without_the_tool nothing_known
