@@ -1,0 +1,57 @@
+#!/bin/sh
+# Locked, path MTU discovery works: a router with a narrow way behind it tells the device and the host so, IPv4 and IPv6; and
+# the device itself tells the host, where its own link is the narrow one.
+#
+#   host ── device ──1500── r-eth ──1300── cloud
+# takes 5 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+
+lab_up
+host_behind
+dd if=/dev/zero of="$LAB/big" bs=1000 count=100 2>/dev/null
+
+narrow() {
+    unlock
+    lock
+    admit 198.18.100.10 2001:db8:100::10
+    forget
+    ip -n r-eth link set wan mtu 1300
+    ip -n cloud link set eth mtu 1300
+    for who in device host; do
+        check "$WITH$who: a big packet, IPv4: told the way is narrow" told "$who" -4 198.18.100.10 1300
+        check "$WITH$who: a big packet, IPv6: told the way is narrow" told "$who" -6 2001:db8:100::10 1300
+        check "$WITH$who: much data gets there, IPv4" uploads "$who" TCP4:198.18.100.10:80
+        check "$WITH$who: much data gets there, IPv6" uploads "$who" 'TCP6:[2001:db8:100::10]:80'
+    done
+    ip -n r-eth link set wan mtu 1500
+    ip -n cloud link set eth mtu 1500
+
+    forget
+    ip -n device link set eth0 mtu 1350
+    ip -n r-eth link set lan mtu 1350
+    check "${WITH}host: the device tells it, IPv4" told host -4 198.18.100.10 1350
+    check "${WITH}host: the device tells it, IPv6" told host -6 2001:db8:100::10 1350
+    check "${WITH}host: much data gets through, IPv4" uploads host TCP4:198.18.100.10:80
+    check "${WITH}host: much data gets through, IPv6" uploads host 'TCP6:[2001:db8:100::10]:80'
+    ip -n device link set eth0 mtu 1500
+    ip -n r-eth link set lan mtu 1500
+}
+
+# Also what is known of the ways from before.
+forget() {
+    for who in device host; do
+        ip -n "$who" route flush cache
+        ip -n "$who" -6 route flush cache
+    done
+}
+
+# told HOST FAMILY ADDRESS MTU: the first packet is too big, and then the kernel knows how big it may be.
+told() {
+    on "$1" ping "$2" -M do -c 1 -W 1 -s 1400 "$3" || :
+    ip -n "$1" "$2" route get "$3" | grep -w "mtu $4"
+}
+# uploads HOST TARGET: all of it comes back from the echo service.
+uploads() { [ "$(on "$1" timeout 5 socat -t 1 - "$2" <"$LAB/big" | wc -c)" = 100000 ]; }
+
+variants narrow
