@@ -48,7 +48,7 @@ forget() {
 
 # told HOST FAMILY ADDRESS MTU: the first packet is too big, and then the kernel knows how big it may be.
 told() {
-    on "$1" ping "$2" -M do -c 1 -W 1 -s 1400 "$3" || :
+    on "$1" ping "$2" -M "do" -c 1 -W 1 -s 1400 "$3" || :
     ip -n "$1" "$2" route get "$3" | grep -w "mtu $4"
 }
 # uploads HOST TARGET: all of it comes back from the echo service.
