@@ -17,6 +17,7 @@ internal sealed class AttributeReport : IDisposable
     private const int DevFileLimit = 65536;
 
     private readonly Log _log;
+    private readonly Func<TimeSpan> _clock;
     private readonly Gateway _gateway;
     private readonly AttributeClient _client;
     private readonly ScriptLane _capabilitiesLane;
@@ -31,25 +32,38 @@ internal sealed class AttributeReport : IDisposable
         _log = log;
         _links = links;
         _gateway = new Gateway { Revision = Revision, DebugLevel = log.IsDebug ? (sbyte)1 : (sbyte)0 };
-        foreach (MonitoredLink link in links)
-        {
-            NetworkInterface told = ToldOf(link.Link);
-            told.UpTime = () => link.UpSince is { } since ? (ulong)(clock() - since).TotalSeconds : 0;
-            told.Counters = () => InterfaceCounters.Find(
-                SmallFile.Read("/proc/net/dev", DevFileLimit, out _, out _), link.Link.Name);
-        }
+        _clock = clock;
+        links.ForEach(Bind);
         _client = new AttributeClient(
             loop, timer, clock, attrdSocket, new AttributeTable(_gateway),
-            words => log.Event(EventKind.Attrd, $"attrd: {words}"),
+            words =>
+            {
+                Words = words;
+                log.Event(EventKind.Attrd, $"attrd: {words}");
+            },
             words => log.Event(EventKind.Attrd, $"attrd {words}", LogLevel.Warn));
         _capabilitiesLane = new ScriptLane(loop, timer, clock, scriptEnvironment);
         _capabilitiesScript = Path.Combine(options.ScriptDirectory, "net_capabilities");
     }
 
+    public bool IsConnected => _client.IsOpen;
+
+    /// <summary>How the connection is, in words, e.g. `connected`.</summary>
+    public string Words { get; private set; } = "not connected yet";
+
     /// <summary>The version, with the commit that it was built from.</summary>
     public static string Revision =>
         typeof(AttributeReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
         ?? "";
+
+    /// <summary>From now on tells of this link, which has perhaps taken another's place.</summary>
+    public void Bind(MonitoredLink link)
+    {
+        NetworkInterface told = ToldOf(link.Link);
+        told.UpTime = () => link.UpSince is { } since ? (ulong)(_clock() - since).TotalSeconds : 0;
+        told.Counters = () => InterfaceCounters.Find(
+            SmallFile.Read("/proc/net/dev", DevFileLimit, out _, out _), link.Link.Name);
+    }
 
     /// <summary>Runs net_capabilities: at the start, and when a device came or went.</summary>
     private void AskCapabilities() => _capabilitiesLane.Run([_capabilitiesScript], exit =>

@@ -34,6 +34,9 @@ internal sealed class ConfigFiles
     /// <summary>There is something wrong, not just odd.</summary>
     public bool HasErrors { get; private set; }
 
+    /// <summary>What there is to say, in the order of files and lines.</summary>
+    public IReadOnlyList<(LogLevel Level, string Text)> Remarks => _remarks;
+
     /// <summary>Reads the files of a directory.</summary>
     /// <param name="directory">The directory.</param>
     /// <param name="withWhitelist">False in firewall-disabled mode: then that file is not even looked at.</param>

@@ -36,13 +36,17 @@ internal sealed class Daemon : IDisposable
     private readonly Selector _selector;
     private readonly Crosscheck _crosscheck;
     private readonly RouteGuard _guard = new();
-    private readonly FlowRunner? _flows;
+    private readonly ProbeSettings _probeSettings;
     private readonly AttributeReport? _attributes;
+    private readonly StatusReport _report;
+    private readonly ControlSocket? _control;
     private readonly TimeSpan _startedAt;
     private int _seenVersion = -1;
     private int _seenLosses;
     private bool _isMonitoring;
     private bool _isStopping;
+    private NetifNames _names;
+    private FlowRunner? _flows;
     private Link? _inUse;
     private int _verifiedIpv4; // the fingerprint that the last switch left
     private string _saidFailure = "";
@@ -54,6 +58,7 @@ internal sealed class Daemon : IDisposable
         _log = log;
         _options = options;
         _startedAt = startedAt;
+        _names = names;
         _timer = new Timer(_loop, Now);
         _tick = _timer.Add(Tick);
         _decision = _timer.Add(() => { });
@@ -63,34 +68,46 @@ internal sealed class Daemon : IDisposable
         _uevents = new UeventSocket(_loop, HandleUevent);
         _routeLane = new ScriptLane(_loop, _timer, Now, ScriptEnvironment());
 
-        ProbeSettings settings = new(options.Echo, options.Ping);
-        AddLink(LinkKind.Ethernet, names.Ethernet, settings);
-        AddLink(LinkKind.WiFi, names.WiFi, settings);
-        AddLink(LinkKind.Wan, names.Wan, settings);
+        _probeSettings = new ProbeSettings(options.Echo, options.Ping);
+        foreach ((LinkKind kind, string name) in LinksOf(names))
+        {
+            MonitoredLink link = NewLink(kind, name);
+            _links.Add(link);
+            _pure.Add(link.Link);
+        }
         _selector = new Selector(_pure, startedAt);
         _crosscheck = new Crosscheck(_pure);
-        _flows = options.KeepFlows
-            ? null
-            : new FlowRunner(
-                _loop, [.. _pure.Select(link => link.Name)], LinkSocket.Mark,
-                words => _log.Event(EventKind.Switch, words),
-                words => _log.Event(EventKind.Switch, words, LogLevel.Warn));
+        _flows = NewFlowRunner();
         if (options.AttrdSocket is { } socket)
         {
             _attributes = new AttributeReport(
                 _loop, _timer, Now, log, options, socket, ScriptEnvironment(), _links);
+        }
+        _report = new StatusReport(_loop, log, _table, _links, _selector, _attributes, startedAt);
+        string path = Path.Combine(options.RunDirectory, "connmgr.sock");
+        _control = ControlSocket.Open(_loop, _timer, Now, path, log.Events, Answer, out string failure);
+        if (_control is null)
+        {
+            log.Event(EventKind.Daemon, $"{path}: {failure}, running without", LogLevel.Warn);
         }
     }
 
     /// <summary>Runs until a signal ends it.</summary>
     public void Run() => _loop.Run(Settle);
 
-    private void AddLink(LinkKind kind, string name, ProbeSettings settings)
-    {
-        Link link = new(kind, name, _options.Idle, _options.WanProbe);
-        _pure.Add(link);
-        _links.Add(new MonitoredLink(_loop, _timer, Now, _log, link, settings, _options.Resolvers));
-    }
+    private static (LinkKind Kind, string Name)[] LinksOf(NetifNames names) =>
+        [(LinkKind.Ethernet, names.Ethernet), (LinkKind.WiFi, names.WiFi), (LinkKind.Wan, names.Wan)];
+
+    private MonitoredLink NewLink(LinkKind kind, string name) => new(
+        _loop, _timer, Now, _log, new Link(kind, name, _options.Idle, _options.WanProbe), _probeSettings,
+        _options.Resolvers);
+
+    private FlowRunner? NewFlowRunner() => _options.KeepFlows
+        ? null
+        : new FlowRunner(
+            _loop, [.. _pure.Select(link => link.Name)], LinkSocket.Mark,
+            words => _log.Event(EventKind.Switch, words),
+            words => _log.Event(EventKind.Switch, words, LogLevel.Warn));
 
     /// <summary>Monotonic time.</summary>
     private TimeSpan Now() => _time.GetElapsedTime(0);
@@ -105,16 +122,20 @@ internal sealed class Daemon : IDisposable
 
     private void Settle()
     {
-        if (!_isMonitoring && !BeginMonitoring())
+        if (_isMonitoring || BeginMonitoring())
         {
-            if (_isStopping)
-            {
-                _loop.Stop();
-            }
-            _timer.Arm();
-            return;
+            Decide();
         }
+        else if (_isStopping)
+        {
+            _loop.Stop();
+        }
+        _control?.Pump();
+        _timer.Arm();
+    }
 
+    private void Decide()
+    {
         TimeSpan now = Now();
         if (_table.Version != _seenVersion)
         {
@@ -153,7 +174,6 @@ internal sealed class Daemon : IDisposable
         }
         _attributes?.Update(_inUse);
         _decision.Set(Min(next, Min(_selector.NextDeadline, _routes.IsSettled ? _guard.NextDeadline : TimeSpan.MaxValue)));
-        _timer.Arm();
     }
 
     /// <summary>True once the kernel's picture is complete.</summary>
@@ -176,6 +196,7 @@ internal sealed class Daemon : IDisposable
     {
         if (_selector.Decide(now))
         {
+            _report.SeeDecision(now);
             _log.Event(EventKind.Decision, $"using {_selector.Choice!.Name}: {_selector.Reason}");
         }
         // Between a change of routes and the dump that follows it, the table is not to be judged by.
@@ -211,6 +232,7 @@ internal sealed class Daemon : IDisposable
             _log.Event(
                 EventKind.Route, $"restoring the route over {link.Name}: found {KernelFacts.RoutesInWords(_table, _pure)}");
         }
+        _report.SeeSwitchBegin();
         string script = Path.Combine(_options.ScriptDirectory, "switch_route.sh");
         _routeLane.Run([script, link.Name], exit => EndSwitch(link, isRepair, now, exit));
     }
@@ -221,7 +243,7 @@ internal sealed class Daemon : IDisposable
         {
             _log.Debug($"switch_route.sh: {Log.Quote(exit.Output.TrimEnd())}");
         }
-        if (exit.Failure is null)
+        if (exit.Failure is null || !_pure.Contains(link))
         {
             // What it did is judged by the kernel's routes.
             _verifying = (link, decidedAt, isRepair);
@@ -242,18 +264,23 @@ internal sealed class Daemon : IDisposable
             return;
         }
         _verifying = null;
-        bool succeeded = KernelFacts.IsInPlace(_table, link);
+        bool succeeded = _pure.Contains(link) && KernelFacts.IsInPlace(_table, link);
         _verifiedIpv4 = link.Facts.Ipv4.Fingerprint;
         if (succeeded)
         {
             string what = isRepair ? "restored the route over" : "switched to";
+            _report.SeeSwitch(isRepair, now - decidedAt);
             _log.Event(isRepair ? EventKind.Route : EventKind.Switch, $"{what} {link.Name} in {Milliseconds(now - decidedAt)}");
         }
-        else if (link.State.IsUp() && !link.IsInterrupted)
+        else if (link.State.IsUp() && !link.IsInterrupted && _pure.Contains(link))
         {
             SayOnce(
                 $"switching to {link.Name} failed: switch_route.sh succeeded, but found "
                 + KernelFacts.RoutesInWords(_table, _pure));
+        }
+        else
+        {
+            _report.SeeSwitchFailure(null);
         }
         EndSwitch(link, succeeded);
     }
@@ -261,6 +288,7 @@ internal sealed class Daemon : IDisposable
     /// <summary>A switch that fails is tried every tick; what is the same each time is said once.</summary>
     private void SayOnce(string failure)
     {
+        _report.SeeSwitchFailure(failure);
         if (failure == _saidFailure)
         {
             _log.Event(EventKind.Switch, failure, LogLevel.Debug);
@@ -274,7 +302,10 @@ internal sealed class Daemon : IDisposable
     {
         _saidFailure = succeeded ? "" : _saidFailure;
         _guard.End(link, succeeded);
-        _selector.EndSwitch(link, succeeded, Now());
+        if (_pure.Contains(link)) // a reload may have replaced it
+        {
+            _selector.EndSwitch(link, succeeded, Now());
+        }
     }
 
     private void ReportInUse()
@@ -283,6 +314,7 @@ internal sealed class Daemon : IDisposable
         if (inUse != _inUse)
         {
             _inUse = inUse;
+            _report.SeeInUse(inUse, Now());
             _log.Event(EventKind.Switch, $"in use: {inUse?.Name ?? "none"}");
         }
     }
@@ -313,7 +345,7 @@ internal sealed class Daemon : IDisposable
     {
         if (signal == Libc.SIGHUP)
         {
-            _log.Event(EventKind.Reload, "SIGHUP: there is nothing to reload yet, ignoring");
+            _ = Reload([]);
             return;
         }
         _log.Event(EventKind.Daemon, $"stopping: {(signal == Libc.SIGTERM ? "SIGTERM" : "SIGINT")}");
@@ -322,6 +354,76 @@ internal sealed class Daemon : IDisposable
             _loop.Stop(); // asked twice
         }
         _isStopping = true;
+    }
+
+    private int Answer(in ControlRequest request, Utf8Text reply)
+    {
+        if (request.Verb != ControlVerb.Reload)
+        {
+            return _report.Answer(request, reply, Now());
+        }
+        List<string> said = [];
+        ExitCode exitCode = Reload(said);
+        ReloadText.Write(exitCode == ExitCode.Ok, said, request.IsText, reply);
+        return (int)exitCode;
+    }
+
+    /// <summary>Reads the configuration again: all of it takes effect, or nothing.</summary>
+    private ExitCode Reload(List<string> said)
+    {
+        ConfigFiles files = ConfigFiles.Read(_options.ConfigDirectory, withWhitelist: !_options.IsFirewallDisabled);
+        foreach ((LogLevel level, string text) in files.Remarks)
+        {
+            said.Add(text);
+            _log.Event(EventKind.Reload, $"reload: {text}", level);
+        }
+        if (files.HasErrors || files.NetifNames is not { } names)
+        {
+            said.Add("refused: the old configuration stays in force");
+            _log.Event(EventKind.Reload, "reload refused: the old configuration stays in force", LogLevel.Error);
+            return ExitCode.Config;
+        }
+
+        List<string> changes = names.ChangesFrom(_names);
+        _names = names;
+        ReplaceLinks(names);
+        foreach (string change in changes)
+        {
+            said.Add(change);
+            _log.Event(EventKind.Reload, $"reload: {change}");
+        }
+        if (changes.Count == 0)
+        {
+            said.Add("nothing has changed");
+            _log.Event(EventKind.Reload, "reload: nothing has changed");
+        }
+        return ExitCode.Ok;
+    }
+
+    /// <summary>A link whose name has changed is another link, of which nothing is known; the others stay as they are.</summary>
+    private void ReplaceLinks(NetifNames names)
+    {
+        (LinkKind Kind, string Name)[] wanted = LinksOf(names);
+        int[] changed = [.. Enumerable.Range(0, wanted.Length).Where(i => _pure[i].Name != wanted[i].Name)];
+        foreach (int i in changed)
+        {
+            _links[i].Dispose(); // all of them before the first new one: names may have been exchanged
+        }
+        foreach (int i in changed)
+        {
+            Link old = _pure[i];
+            _links[i] = NewLink(wanted[i].Kind, wanted[i].Name);
+            _pure[i] = _links[i].Link;
+            _selector.Replace(old, _pure[i]);
+            _crosscheck.Replace(old, _pure[i]);
+            _attributes?.Bind(_links[i]);
+        }
+        if (changed.Length > 0)
+        {
+            _flows?.Dispose();
+            _flows = NewFlowRunner();
+            _seenVersion = -1; // they have to be told the kernel's picture
+        }
     }
 
     /// <summary>A script that runs is seen to its end, or to its deadline: nobody else would kill it.</summary>
@@ -344,6 +446,7 @@ internal sealed class Daemon : IDisposable
         {
             link.Dispose();
         }
+        _control?.Dispose();
         _flows?.Dispose();
         _attributes?.Dispose();
         _routeLane.Dispose();

@@ -159,8 +159,7 @@ internal sealed unsafe class Log : IDisposable
 
     private bool ConnectSyslog()
     {
-        sockaddr_un address = new() { sun_family = LibC.AF_UNIX };
-        Encoding.ASCII.GetBytes(SyslogPath, new Span<byte>(address.sun_path, 108));
+        _ = UnixAddress.TryMake(SyslogPath, out sockaddr_un address);
         _syslog = LibC.socket(LibC.AF_UNIX, LibC.SOCK_DGRAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0);
         if (_syslog >= 0 && LibC.connect(_syslog, (sockaddr*)&address, sizeof(sockaddr_un)) < 0)
         {

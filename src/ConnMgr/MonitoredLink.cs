@@ -26,6 +26,7 @@ internal sealed class MonitoredLink : IDisposable
     private int _evidenceIfindex;
     private List<Subnet> _own = [];
     private bool _hadEvidence;
+    private byte[] _lastEvidence = [];
 
     public MonitoredLink(
         Loop loop, Timer timer, Func<TimeSpan> clock, Log log, Link link, ProbeSettings settings,
@@ -43,6 +44,20 @@ internal sealed class MonitoredLink : IDisposable
 
     /// <summary>When it came up; null while it is down.</summary>
     public TimeSpan? UpSince { get; private set; }
+
+    /// <summary>What the last evidence was; null if there was none.</summary>
+    public string? EvidenceWords =>
+        Frame.TryDescribe(_lastEvidence, out string? packet, out _) ? packet : null;
+
+    public TimeSpan EvidenceAt { get; private set; }
+
+    /// <summary>How the last probe ended, since this link is monitored; null if none has.</summary>
+    public ProbeResult? LastProbe { get; private set; }
+
+    public TimeSpan LastProbeAt { get; private set; }
+
+    /// <summary>How many probes have ended in each way.</summary>
+    public int[] ProbesEnded { get; } = new int[(int)ProbeOutcome.NoAnswer + 1];
 
     /// <summary>Takes the kernel's picture.</summary>
     public void Refresh(LinkTable table, TimeSpan now)
@@ -156,17 +171,22 @@ internal sealed class MonitoredLink : IDisposable
     private void EndProbe(ProbeResult result)
     {
         _log.Event(EventKind.Probe, $"probe of {Link.Name}: {result.Detail}", LogLevel.Debug);
-        Link.EndProbe(result, _clock());
+        LastProbe = result;
+        LastProbeAt = _clock();
+        ProbesEnded[(int)result.Outcome]++;
+        Link.EndProbe(result, LastProbeAt);
     }
 
     private void SeeEvidence()
     {
         _hadEvidence = true;
-        if (_log.IsDebug && Frame.TryDescribe(_evidence!.LastEvidence, out string? packet, out _))
+        EvidenceAt = _clock();
+        _lastEvidence = _evidence!.LastEvidence.ToArray();
+        if (_log.IsDebug && EvidenceWords is { } packet)
         {
             _log.Debug($"evidence on {Link.Name}: {packet}");
         }
-        Link.SeeEvidence(_clock());
+        Link.SeeEvidence(EvidenceAt);
     }
 
     /// <summary>Where the link's names are resolved, in the order of the contract (section 6).</summary>

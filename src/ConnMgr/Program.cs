@@ -13,6 +13,10 @@ if (options.Verb == Verb.Check)
 {
     return (int)ConfigFiles.Check(options.ConfigDirectory);
 }
+if (options.Verb != Verb.Run)
+{
+    return (int)VerbClient.Run(options);
+}
 
 using Log log = new(options.LogTarget, options.LogLevel);
 try

@@ -128,6 +128,12 @@ needs_option() {
 
 connmgr_path() { echo "${CONNMGR:-$REPO/artifacts/linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/connmgr}"; }
 
+# ask VERB...: what the daemon answers. status_has, events_have, metrics_have REGEX: one line of it.
+ask() { "$(connmgr_path)" "$@" --run-dir "$LAB/run"; }
+status_has() { ask status | grep -E -- "$1"; }
+events_have() { ask events | grep -E -- "$1"; }
+metrics_have() { ask metrics | grep -E -- "$1"; }
+
 # Returns connmgr's exit status.
 stop_connmgr() {
     kill -TERM "$CONNMGR_PID"

@@ -103,6 +103,12 @@ internal static class CommandLine
 
     private static readonly Option<bool> NoAttrd = new("--no-attrd") { Description = "run without the attribute daemon" };
 
+    private static readonly Option<bool> Json = new("--json") { Description = "as JSON" };
+
+    private static readonly Option<bool> Watch = new("--watch") { Description = "again every second, until interrupted" };
+
+    private static readonly Option<bool> Follow = new("--follow") { Description = "go on with each new one, until interrupted" };
+
     /// <summary>
     /// Reads <paramref name="args"/>. Null if that ends the program with <paramref name="exitCode"/>: help, version, or
     /// a mistake; what there is to say has then been written.
@@ -118,6 +124,19 @@ internal static class CommandLine
         };
         Command check = new("check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
         root.Subcommands.Add(check);
+        Command status = new(
+            "status", "say which link is in use and why, and how each is; end with 0 if one is confirmed, else 1")
+        {
+            Json, Watch,
+        };
+        Command events = new("events", "show what has happened, with times and reasons") { Json, Follow };
+        Command metrics = new("metrics", "show the same as status, for Prometheus");
+        Command reload = new("reload", "make the daemon read its configuration again, and say what has changed");
+        root.Subcommands.Add(status);
+        root.Subcommands.Add(events);
+        root.Subcommands.Add(metrics);
+        root.Subcommands.Add(reload);
+        RunDirectory.Recursive = true;
         root.SetAction(static _ => 0); // what makes it right to give no verb
         ConfigDirectory.Recursive = true;
         root.Directives.Clear();
@@ -151,7 +170,18 @@ internal static class CommandLine
         exitCode = ExitCode.Ok;
         return new Options
         {
-            Verb = parsed.CommandResult.Command == check ? Verb.Check : Verb.Run,
+            Verb = parsed.CommandResult.Command.Name switch
+            {
+                "check" => Verb.Check,
+                "status" => Verb.Status,
+                "events" => Verb.Events,
+                "metrics" => Verb.Metrics,
+                "reload" => Verb.Reload,
+                _ => Verb.Run,
+            },
+            IsJson = parsed.GetValue(Json),
+            Watches = parsed.GetValue(Watch),
+            Follows = parsed.GetValue(Follow),
             IsFirewallDisabled = parsed.GetValue(DisableFirewall),
             ConfigDirectory = parsed.GetRequiredValue(ConfigDirectory),
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),

@@ -12,6 +12,12 @@ internal enum Verb
 
     /// <summary>Say what is wrong with the configuration.</summary>
     Check,
+
+    // These talk to a running daemon.
+    Status,
+    Events,
+    Metrics,
+    Reload,
 }
 
 /// <summary>What is done with a reply to a question for a whitelisted name.</summary>
@@ -71,6 +77,15 @@ internal sealed record Options
 
     /// <summary>The attribute daemon's; null: run without.</summary>
     public string? AttrdSocket { get; init; }
+
+    /// <summary>`status` and `events`: as JSON.</summary>
+    public bool IsJson { get; init; }
+
+    /// <summary>`status`: again and again.</summary>
+    public bool Watches { get; init; }
+
+    /// <summary>`events`: go on as they come.</summary>
+    public bool Follows { get; init; }
 
     public LogTarget LogTarget { get; init; }
 

@@ -38,6 +38,20 @@ internal sealed class NetifNames
     /// <summary>The bridge that extenders attach to.</summary>
     public string Bridge => _names[4];
 
+    /// <summary>What differs from <paramref name="old"/>, each in words, e.g. `ETH_INTERFACE_0: eth0 -> eth1`.</summary>
+    public List<string> ChangesFrom(NetifNames old)
+    {
+        List<string> changes = [];
+        for (int i = 0; i < Keys.Length; i++)
+        {
+            if (_names[i] != old._names[i])
+            {
+                changes.Add($"{Keys[i].Key}: {old._names[i]} -> {_names[i]}");
+            }
+        }
+        return changes;
+    }
+
     /// <summary>Reads the file's text. False if there are <paramref name="errors"/>; warnings do not hinder.</summary>
     public static bool TryParse(string text, out NetifNames names, List<Remark> errors, List<Remark> warnings)
     {

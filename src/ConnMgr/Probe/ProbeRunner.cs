@@ -232,7 +232,8 @@ internal sealed class ProbeRunner
         {
             case EchoEnd.Answered:
                 Remember(attempt.Peer);
-                End(ProbeOutcome.EchoAnswered, $"echo answered by {attempt.Peer} in {Words(attempt.Age(now))}");
+                TimeSpan roundTrip = attempt.Age(now);
+                End(ProbeOutcome.EchoAnswered, $"echo answered by {attempt.Peer} in {Words(roundTrip)}", roundTrip);
                 break;
             case EchoEnd.WrongContent:
                 End(ProbeOutcome.WrongContent, $"{attempt.Peer} answered with something else than the echo (a portal?)");
@@ -294,10 +295,10 @@ internal sealed class ProbeRunner
         }
     }
 
-    private void End(ProbeOutcome outcome, string detail)
+    private void End(ProbeOutcome outcome, string detail, TimeSpan? roundTrip = null)
     {
         Cancel();
-        _ended(new ProbeResult(outcome, detail));
+        _ended(new ProbeResult(outcome, detail, roundTrip));
     }
 
     private void Remember(IPEndPoint peer)

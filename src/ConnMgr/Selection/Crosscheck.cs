@@ -34,6 +34,15 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
         }
     }
 
+    /// <summary>Another link takes the place of <paramref name="old"/>, of which nothing is remembered.</summary>
+    public void Replace(Link old, Link link)
+    {
+        int at = Array.IndexOf(_links, old);
+        _links[at] = link;
+        _rounds[at] = default;
+        _choice = _choice == old ? null : _choice;
+    }
+
     /// <summary>Two links may die at once: those that would have to stand in are probed at the same time.</summary>
     private void ProbeBeside(Link suspect, TimeSpan now)
     {

@@ -19,7 +19,8 @@ internal enum ProbeOutcome
 /// <summary>The result of a probe.</summary>
 /// <param name="Outcome">How it ended.</param>
 /// <param name="Detail">In words, e.g. `echo answered by 198.18.100.10 in 1.3 ms`.</param>
-internal readonly record struct ProbeResult(ProbeOutcome Outcome, string Detail);
+/// <param name="RoundTrip">From the connection's start to the echo; null if there was none.</param>
+internal readonly record struct ProbeResult(ProbeOutcome Outcome, string Detail, TimeSpan? RoundTrip = null);
 
 /// <summary>When the metered link may be probed.</summary>
 internal enum WanProbe

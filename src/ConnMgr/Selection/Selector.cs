@@ -85,6 +85,38 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         }
     }
 
+    /// <summary>Another link takes the place of <paramref name="old"/>, of which nothing is remembered.</summary>
+    public void Replace(Link old, Link link)
+    {
+        _links[Array.IndexOf(_links, old)] = link;
+        _switchFailures.Remove(old);
+        if (Choice == old)
+        {
+            Choice = null;
+        }
+    }
+
+    /// <summary>How long a link has to stay good, from now on, before the choice is left for it (rules 3, 4 and 7).</summary>
+    public TimeSpan HoldLeft(Link link, TimeSpan now)
+    {
+        if (Choice is null || link == Choice || link.Kind > Choice.Kind)
+        {
+            return TimeSpan.Zero;
+        }
+        TimeSpan until = (ClassOf(Choice), ClassOf(link)) switch
+        {
+            (LinkClass.A, LinkClass.A) => link.Since + link.Failures.Hold(now),
+            (LinkClass.B, LinkClass.B) => link.UnfailedSince + link.Failures.Hold(now),
+            (LinkClass.C, LinkClass.A or LinkClass.B) => link.UnfailedSince + link.Failures.MeteredWait(now),
+            _ => TimeSpan.Zero,
+        };
+        if (IsOut(link, now) && _switchFailures[link].OutUntil > until)
+        {
+            until = _switchFailures[link].OutUntil;
+        }
+        return until > now ? until - now : TimeSpan.Zero;
+    }
+
     public static LinkClass ClassOf(Link link) => link.State switch
     {
         LinkState.Confirmed => link.IsMetered ? LinkClass.C : LinkClass.A,

@@ -1,0 +1,172 @@
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.Control;
+
+/// <summary>How a request to the daemon ended.</summary>
+internal enum ControlEnd
+{
+    /// <summary>The reply came, and its exit status.</summary>
+    Answered,
+
+    /// <summary>Nobody listens there.</summary>
+    NoDaemon,
+
+    /// <summary>The socket is somebody else's.</summary>
+    NotPermitted,
+
+    /// <summary>There is a daemon, but it did not answer in time.</summary>
+    Silent,
+
+    /// <summary>Whoever wanted the output has gone.</summary>
+    OutputClosed,
+}
+
+/// <summary>
+/// The other side of <see cref="ControlSocket"/>: asks one question and prints the reply as it comes. It runs in a process
+/// of its own, without the loop, so that it may wait; but never for ever, except for events that are followed.
+/// </summary>
+internal sealed unsafe class ControlClient(string path)
+{
+    private const int ReadSize = 16384;
+    private const int RetryMilliseconds = 100;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private readonly byte[] _buffer = new byte[ReadSize];
+
+    /// <summary>Asks, and writes the reply to standard output, after <paramref name="before"/>.</summary>
+    /// <param name="request">A line for <see cref="ControlRequest"/>, without `exit` and the end of the line.</param>
+    /// <param name="follows">The reply has no end.</param>
+    /// <param name="before">Written before the first byte of the reply.</param>
+    /// <param name="status">The verb's exit status, if there was an answer.</param>
+    public ControlEnd Ask(string request, bool follows, ReadOnlySpan<byte> before, out int status)
+    {
+        long deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
+        status = 0;
+        ControlEnd end;
+        while ((end = Connect(out int fd)) is ControlEnd.Answered or ControlEnd.Silent)
+        {
+            if (end == ControlEnd.Answered)
+            {
+                end = Converse(fd, request, follows, before, deadline, out status);
+                _ = LibC.close(fd);
+                if (end != ControlEnd.Silent)
+                {
+                    return end;
+                }
+            }
+            if (Environment.TickCount64 >= deadline)
+            {
+                break;
+            }
+            _ = LibC.poll(null, 0, RetryMilliseconds); // it has too many clients at the moment
+        }
+        return end;
+    }
+
+    /// <summary>Waits that long.</summary>
+    public static void Pause(int milliseconds) => _ = LibC.poll(null, 0, milliseconds);
+
+    private ControlEnd Connect(out int fd)
+    {
+        fd = -1;
+        if (!UnixAddress.TryMake(path, out sockaddr_un address))
+        {
+            return ControlEnd.NoDaemon;
+        }
+        fd = Errno.Check(LibC.socket(LibC.AF_UNIX, LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0));
+        if (LibC.connect(fd, (sockaddr*)&address, sizeof(sockaddr_un)) == 0)
+        {
+            return ControlEnd.Answered;
+        }
+        int errno = Errno.Last;
+        _ = LibC.close(fd);
+        return errno switch
+        {
+            Errno.EAGAIN => ControlEnd.Silent,
+            Errno.EACCES or Errno.EPERM => ControlEnd.NotPermitted,
+            _ => ControlEnd.NoDaemon,
+        };
+    }
+
+    private ControlEnd Converse(
+        int fd, string request, bool follows, ReadOnlySpan<byte> before, long deadline, out int status)
+    {
+        status = 0;
+        Utf8Text line = new(ControlSocket.MaxRequest);
+        line.Add(request).Add(" exit\n"u8);
+        fixed (byte* bytes = line.Bytes)
+        {
+            _ = LibC.send(fd, bytes, line.Length, LibC.MSG_NOSIGNAL); // a new socket takes it whole
+        }
+
+        bool hasStatus = false;
+        while (true)
+        {
+            long left = Math.Max(0, deadline - Environment.TickCount64);
+            pollfd ready = new() { fd = fd, events = LibC.POLLIN };
+            if (LibC.poll(&ready, 1, follows && hasStatus ? -1 : (int)left) == 0)
+            {
+                return ControlEnd.Silent;
+            }
+            nint count;
+            fixed (byte* buffer = _buffer)
+            {
+                count = (nint)LibC.recv(fd, buffer, ReadSize, 0);
+            }
+            if (count < 0 && Errno.Last is Errno.EAGAIN or Errno.EINTR)
+            {
+                continue;
+            }
+            if (count <= 0)
+            {
+                return hasStatus ? ControlEnd.Answered : ControlEnd.Silent;
+            }
+
+            ReadOnlySpan<byte> part = _buffer.AsSpan(0, (int)count);
+            if (!hasStatus)
+            {
+                // The daemon sends it in one piece with what follows; a refusal has none.
+                int end = part.IndexOf((byte)'\n');
+                if (end <= 0 || !int.TryParse(part[..end], out status))
+                {
+                    return ControlEnd.Silent;
+                }
+                hasStatus = true;
+                part = part[(end + 1)..];
+                if (!Write(before))
+                {
+                    return ControlEnd.OutputClosed;
+                }
+            }
+            if (!Write(part))
+            {
+                return ControlEnd.OutputClosed;
+            }
+            deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
+        }
+    }
+
+    private static bool Write(ReadOnlySpan<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            nint written;
+            fixed (byte* begin = bytes)
+            {
+                written = (nint)LibC.write(1, begin, bytes.Length);
+            }
+            if (written < 0 && Errno.Last == Errno.EAGAIN)
+            {
+                Pause(RetryMilliseconds); // somebody made our output non-blocking
+            }
+            else if (written < 0 && Errno.Last != Errno.EINTR)
+            {
+                return false;
+            }
+            bytes = bytes[(int)Math.Max(0, written)..];
+        }
+        return true;
+    }
+}

@@ -1,0 +1,357 @@
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using Tmds.Linux;
+using Timer = ConnMgr.EventLoop.Timer;
+
+namespace ConnMgr.Control;
+
+/// <summary>Answers a request into a buffer; returns the exit status of the verb.</summary>
+internal delegate int ControlAnswer(in ControlRequest request, Utf8Text reply);
+
+/// <summary>
+/// The socket at which a running daemon is asked: a line in, one document out, and the connection is closed. Only root,
+/// or the user that the daemon runs as, is heard. Clients are few, their bytes bounded, and each has a deadline, so that
+/// none of them can hurt.
+/// </summary>
+internal sealed unsafe class ControlSocket : IDisposable
+{
+    public const int MaxClients = 16;
+
+    /// <summary>In bytes, with the end of the line.</summary>
+    public const int MaxRequest = 128;
+
+    /// <summary>In bytes. About as much as the kernel takes at once, so that little is ever kept for a slow reader.</summary>
+    public const int MaxReply = 1 << 17;
+
+    private const int SO_PEERCRED = 17; // <asm-generic/socket.h>, the same on x86, Arm and MIPS
+    private const int Backlog = 32;
+    private const uint Hangup = 0; // epoll always tells of it: the client has closed the connection
+
+    private static readonly TimeSpan RequestLimit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ReadingLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan FollowingLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Forever = TimeSpan.MaxValue;
+    private static readonly TimeSpan AcceptPause = TimeSpan.FromSeconds(1);
+
+    private readonly Loop _loop;
+    private readonly Func<TimeSpan> _clock;
+    private readonly EventRing _events;
+    private readonly ControlAnswer _answer;
+    private readonly Deadline _deadline;
+    private readonly string _path;
+    private readonly List<Client> _clients = [];
+    private readonly Utf8Text _reply = new(MaxReply);
+    private readonly int _fd;
+    private ulong _token;
+    private long _seenEvents;
+
+    private ControlSocket(
+        Loop loop, Timer timer, Func<TimeSpan> clock, string path, int fd, EventRing events, ControlAnswer answer)
+    {
+        _loop = loop;
+        _clock = clock;
+        _path = path;
+        _fd = fd;
+        _events = events;
+        _answer = answer;
+        _deadline = timer.Add(DropTheSlow);
+        _token = loop.Add(fd, Accept);
+    }
+
+    /// <summary>Opens the socket; what was left of an old one is replaced.</summary>
+    /// <param name="loop">Where clients are noticed.</param>
+    /// <param name="timer">For their deadlines.</param>
+    /// <param name="clock">Monotonic time.</param>
+    /// <param name="path">At most 107 bytes, in a directory that only root can write to.</param>
+    /// <param name="events">What `events` shows.</param>
+    /// <param name="answer">Answers everything else.</param>
+    /// <param name="failure">Why there is none, in words.</param>
+    public static ControlSocket? Open(
+        Loop loop, Timer timer, Func<TimeSpan> clock, string path, EventRing events, ControlAnswer answer,
+        out string failure)
+    {
+        failure = "the path is longer than 107 bytes";
+        if (!UnixAddress.TryMake(path, out sockaddr_un address))
+        {
+            return null;
+        }
+        int fd = Errno.Check(LibC.socket(LibC.AF_UNIX, LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0));
+        _ = LibC.unlink(address.sun_path);
+        // The file's mode is the socket's (unix_bind(), net/unix/af_unix.c), so that there is no moment in which it is open.
+        if (LibC.fchmod(fd, 0x180 /* 0600 */) < 0
+            || LibC.bind(fd, (sockaddr*)&address, sizeof(sockaddr_un)) < 0
+            || LibC.listen(fd, Backlog) < 0)
+        {
+            failure = Errno.Text(Errno.Last);
+            _ = LibC.close(fd);
+            return null;
+        }
+        return new ControlSocket(loop, timer, clock, path, fd, events, answer);
+    }
+
+    /// <summary>Gives those who follow the events what is new. To be called once after each batch of events of the loop.</summary>
+    public void Pump()
+    {
+        if (_events.LastNumber == _seenEvents)
+        {
+            return;
+        }
+        _seenEvents = _events.LastNumber;
+        for (int i = _clients.Count - 1; i >= 0; i--)
+        {
+            if (_clients[i] is { Stream.Follows: true, Pending.Length: 0 } client)
+            {
+                Send(client);
+            }
+        }
+    }
+
+    private void Accept()
+    {
+        for (int i = 0; i < MaxClients; i++) // of many at once some wait for the next wake-up
+        {
+            int fd = LibC.accept4(_fd, null, null, LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC);
+            if (fd < 0)
+            {
+                if (Errno.Last is not (Errno.EAGAIN or Errno.EINTR))
+                {
+                    Pause(); // out of descriptors, perhaps: the same error would come at once again
+                }
+                return;
+            }
+            ReadOnlySpan<byte> refusal =
+                !IsPermitted(fd) ? "{\"error\":\"not permitted\"}\n"u8
+                : _clients.Count >= MaxClients ? "{\"error\":\"busy\"}\n"u8
+                : default;
+            if (refusal.Length > 0)
+            {
+                _ = Put(fd, refusal);
+                _ = LibC.close(fd);
+                continue;
+            }
+            Client client = new(fd) { At = _clock() + RequestLimit };
+            client.Token = _loop.Add(fd, () => Serve(client));
+            _clients.Add(client);
+        }
+        SetDeadline();
+    }
+
+    private void Pause()
+    {
+        _loop.Remove(_fd, _token);
+        _token = 0;
+        _deadline.Set(_clock() + AcceptPause);
+    }
+
+    private static bool IsPermitted(int fd)
+    {
+        int* credentials = stackalloc int[3]; // struct ucred: pid, uid, gid
+        socklen_t length = 3 * sizeof(int);
+        return LibC.getsockopt(fd, LibC.SOL_SOCKET, SO_PEERCRED, credentials, &length) == 0
+            && ((uint)credentials[1] == 0 || (uint)credentials[1] == LibC.geteuid());
+    }
+
+    private void Serve(Client client)
+    {
+        if (!client.HasAsked)
+        {
+            Read(client);
+        }
+        else if (client.Pending.Length > 0)
+        {
+            Send(client);
+        }
+        else
+        {
+            Drop(client); // one who follows has nothing to say: he is gone
+        }
+    }
+
+    private void Read(Client client)
+    {
+        byte* buffer = stackalloc byte[MaxRequest];
+        nint count = (nint)LibC.recv(client.Fd, buffer, MaxRequest - client.Length, 0);
+        if (count <= 0)
+        {
+            if (count == 0 || Errno.Last is not (Errno.EAGAIN or Errno.EINTR))
+            {
+                Drop(client);
+            }
+            return;
+        }
+
+        new ReadOnlySpan<byte>(buffer, (int)count).CopyTo(client.Request.AsSpan(client.Length));
+        client.Length += (int)count;
+        int end = client.Request.AsSpan(0, client.Length).IndexOf((byte)'\n');
+        if (end >= 0)
+        {
+            Answer(client, client.Request.AsSpan(0, end));
+        }
+        else if (client.Length == MaxRequest)
+        {
+            Drop(client);
+        }
+    }
+
+    private void Answer(Client client, ReadOnlySpan<byte> line)
+    {
+        client.HasAsked = true;
+        if (!ControlRequest.TryParse(line, out ControlRequest request))
+        {
+            client.Pending = "{\"error\":\"no such request\"}\n"u8.ToArray();
+        }
+        else if (request.Verb == ControlVerb.Events)
+        {
+            client.Stream = new EventStream(request, _events.LastNumber);
+        }
+        else
+        {
+            _reply.Clear();
+            int status = _answer(request, _reply);
+            Utf8Text head = new(8);
+            if (request.WithExitStatus)
+            {
+                head.Add(status).Add('\n');
+            }
+            client.Pending = (byte[])
+                [.. head.Bytes, .. _reply.IsCut ? "{\"error\":\"the reply is too long\"}\n"u8 : _reply.Bytes];
+        }
+        Send(client);
+    }
+
+    private void Send(Client client)
+    {
+        while (true)
+        {
+            while (client.Pending.Length > 0)
+            {
+                nint sent = Put(client.Fd, client.Pending.Span);
+                if (sent < 0)
+                {
+                    if (Errno.Last == Errno.EAGAIN)
+                    {
+                        WaitFor(client, Loop.Writable, client.Stream is { Follows: true } ? FollowingLimit : ReadingLimit);
+                    }
+                    else
+                    {
+                        Drop(client);
+                    }
+                    return;
+                }
+                client.Pending = client.Pending[(int)sent..];
+            }
+
+            _reply.Clear();
+            client.Stream?.AddSome(_events, _reply);
+            if (_reply.Length == 0)
+            {
+                if (client.Stream is { Follows: true })
+                {
+                    WaitFor(client, Hangup, Forever);
+                }
+                else
+                {
+                    Drop(client);
+                }
+                return;
+            }
+            client.Pending = _reply.Bytes.ToArray();
+        }
+    }
+
+    private void WaitFor(Client client, uint events, TimeSpan limit)
+    {
+        client.At = limit == Forever ? Forever : _clock() + limit;
+        if (events != client.Events)
+        {
+            client.Events = events;
+            _loop.Modify(client.Fd, client.Token, events);
+        }
+        SetDeadline();
+    }
+
+    private static nint Put(int fd, ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* begin = bytes)
+        {
+            return (nint)LibC.send(fd, begin, bytes.Length, LibC.MSG_NOSIGNAL);
+        }
+    }
+
+    private void Drop(Client client)
+    {
+        if (_clients.Remove(client))
+        {
+            _loop.Remove(client.Fd, client.Token);
+            _ = LibC.close(client.Fd);
+        }
+    }
+
+    private void DropTheSlow()
+    {
+        TimeSpan now = _clock();
+        for (int i = _clients.Count - 1; i >= 0; i--)
+        {
+            if (_clients[i].At <= now)
+            {
+                Drop(_clients[i]);
+            }
+        }
+        if (_token == 0)
+        {
+            _token = _loop.Add(_fd, Accept);
+        }
+        SetDeadline();
+    }
+
+    private void SetDeadline()
+    {
+        TimeSpan next = _token == 0 ? _deadline.At : Forever;
+        foreach (Client client in _clients)
+        {
+            next = client.At < next ? client.At : next;
+        }
+        _deadline.Set(next);
+    }
+
+    public void Dispose()
+    {
+        while (_clients.Count > 0)
+        {
+            Drop(_clients[^1]);
+        }
+        _deadline.Dispose();
+        if (_token != 0)
+        {
+            _loop.Remove(_fd, _token);
+        }
+        _ = LibC.close(_fd);
+        using NativeStrings path = new([_path]);
+        _ = LibC.unlink(path.Pointer[0]);
+    }
+
+    private sealed class Client(int fd)
+    {
+        public int Fd { get; } = fd;
+
+        public ulong Token { get; set; }
+
+        /// <summary>What epoll is asked for.</summary>
+        public uint Events { get; set; } = Loop.Readable;
+
+        /// <summary>When patience ends.</summary>
+        public TimeSpan At { get; set; }
+
+        public byte[] Request { get; } = new byte[MaxRequest];
+
+        public int Length { get; set; }
+
+        public bool HasAsked { get; set; }
+
+        /// <summary>What is to be sent next.</summary>
+        public ReadOnlyMemory<byte> Pending { get; set; }
+
+        /// <summary>What is to be sent then.</summary>
+        public EventStream? Stream { get; set; }
+    }
+}

@@ -1,0 +1,65 @@
+using ConnMgr.Cli;
+using ConnMgr.Control;
+using Tmds.Linux;
+
+namespace ConnMgr;
+
+/// <summary>The verbs that ask a running daemon: status, events, metrics, reload.</summary>
+internal static class VerbClient
+{
+    private const int WatchMilliseconds = 1000;
+
+    private const string ClearScreen = "\e[H\e[J"; // ECMA-48: CUP, ED
+
+    public static ExitCode Run(Options options)
+    {
+        ControlClient client = new(Path.Combine(options.RunDirectory, "connmgr.sock"));
+        string request = RequestOf(options);
+        bool clears = options.Watches && IsTerminal();
+        while (true)
+        {
+            Utf8Text before = new(16);
+            before.Add(clears ? ClearScreen : "");
+            ControlEnd end = client.Ask(request, options.Follows, before.Bytes, out int status);
+            if (end == ControlEnd.OutputClosed || (end == ControlEnd.Answered && !options.Watches))
+            {
+                return (ExitCode)status;
+            }
+            if (end != ControlEnd.Answered)
+            {
+                Console.Error.WriteLine($"{(clears ? ClearScreen : "")}connmgr: {WordsOf(end, options.RunDirectory)}");
+            }
+            if (!options.Watches)
+            {
+                return end == ControlEnd.NotPermitted ? ExitCode.NoPermission : ExitCode.Unavailable;
+            }
+            ControlClient.Pause(WatchMilliseconds);
+        }
+    }
+
+    private static string RequestOf(Options options)
+    {
+        string verb = options.Verb switch
+        {
+            Verb.Status => "status",
+            Verb.Events => "events",
+            Verb.Metrics => "metrics",
+            _ => "reload",
+        };
+        string form = options.IsJson ? "" : IsColored() ? " text color" : " text";
+        return $"{verb}{form}{(options.Follows ? " follow" : "")}";
+    }
+
+    private static string WordsOf(ControlEnd end, string directory) => end switch
+    {
+        ControlEnd.NotPermitted => $"{directory}: only root may ask",
+        ControlEnd.Silent => "the daemon does not answer",
+        _ => $"no daemon answers in {directory}",
+    };
+
+    private static bool IsTerminal() => LibC.isatty(1) == 1;
+
+    /// <summary>https://no-color.org</summary>
+    private static bool IsColored() => IsTerminal() && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+        && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
+}
