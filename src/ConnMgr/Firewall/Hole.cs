@@ -92,14 +92,18 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
         Until = until > Until ? until : Until;
     }
 
-    /// <summary>A connection through it is open: every name is as good as learned now.</summary>
+    /// <summary>A connection through it is open: the names that have not ended are as good as learned now.</summary>
     public void Renew(TimeSpan now)
     {
         SeenOpen = now;
+        TimeSpan limit = now < Until ? now : Until; // it may be that all have ended, a moment ago
         for (int i = 0; i < _count; i++)
         {
             HoleName name = _names[i];
-            Promise(name.Wire, name.IsExact, name.Lifetime, now + TimeSpan.FromSeconds(name.Lifetime));
+            if (name.Until >= limit)
+            {
+                Promise(name.Wire, name.IsExact, name.Lifetime, now + TimeSpan.FromSeconds(name.Lifetime));
+            }
         }
     }
 

@@ -28,7 +28,7 @@ internal enum HoleOutcome
     /// <summary>There is no room, and nothing that could make room for it.</summary>
     Full,
 
-    /// <summary>A literal entry allows the address anyway; the name is remembered.</summary>
+    /// <summary>The address itself is an entry of the whitelist, and open anyway; the name is remembered.</summary>
     Literal,
 
     /// <summary>The address is open already; it stays so for longer now.</summary>

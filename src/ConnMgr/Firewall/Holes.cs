@@ -35,7 +35,7 @@ internal sealed class Holes(Whitelist whitelist)
     /// <summary>So long before the kernel's time is over it gets what was promised, to the second.</summary>
     private static readonly TimeSpan TopUp = TimeSpan.FromSeconds(60);
 
-    /// <summary>So long before a hole ends, connections are looked at.</summary>
+    /// <summary>So long before a hole ends, connections are looked at, so that the hole need not end; and then.</summary>
     private static readonly TimeSpan EarlyLook = TimeSpan.FromSeconds(60);
 
     private static readonly TimeSpan LookInterval = TimeSpan.FromMinutes(5);
@@ -86,7 +86,7 @@ internal sealed class Holes(Whitelist whitelist)
     public Hole this[int index] => _holes[index];
 
     /// <summary>How long an address of an answer with this TTL stays open, in seconds.</summary>
-    public static int LifetimeOf(uint ttl) => (int)Math.Min(Math.Max(ttl, LeastTtl) + Extra, LongestLifetime);
+    public static int LifetimeOf(uint ttl) => (int)Math.Min(Math.Max((long)ttl, LeastTtl) + Extra, LongestLifetime);
 
     /// <summary>Whether anything, a name or a literal entry, allows the address.</summary>
     public bool IsAllowed(IpNumber address) => Find(address) >= 0 || Whitelist.Covers(address);
@@ -174,22 +174,22 @@ internal sealed class Holes(Whitelist whitelist)
         for (int i = 0; i < _holes.Count; i++)
         {
             Hole hole = _holes[i];
-            bool isCovered = Whitelist.Covers(hole.Address);
+            bool isLiteral = Whitelist.HasLiteral(IpPrefix.Of(hole.Address));
             if (now >= hole.Until && (_lookedAt >= hole.Until || now >= hole.Until + Patience))
             {
-                if (!isCovered)
+                if (!isLiteral)
                 {
-                    effects.Add(new HoleEffect(HoleAction.Close, IpPrefix.Of(hole.Address), 0));
+                    effects.Add(Closing(hole));
                 }
                 NextSave = Earlier(NextSave, now + LazySave);
                 continue;
             }
             _holes[kept++] = hole;
-            if (!isCovered && now < hole.Until && hole.KernelUntil < hole.Until && hole.KernelUntil <= now + TopUp)
+            if (!isLiteral && now < hole.Until && hole.KernelUntil < hole.Until && hole.KernelUntil <= now + TopUp)
             {
                 Open(hole, now, effects);
             }
-            Schedule(hole, now);
+            Schedule(hole, isLiteral, now);
         }
         _holes.RemoveRange(kept, _holes.Count - kept);
     }
@@ -205,7 +205,7 @@ internal sealed class Holes(Whitelist whitelist)
         }
         foreach (Hole hole in _holes)
         {
-            if (now < hole.Until && !Whitelist.Covers(hole.Address))
+            if (now < hole.Until && !Whitelist.HasLiteral(IpPrefix.Of(hole.Address)))
             {
                 Open(hole, now, effects);
             }
@@ -245,20 +245,20 @@ internal sealed class Holes(Whitelist whitelist)
         for (int i = 0; i < _holes.Count; i++)
         {
             Hole hole = _holes[i];
-            bool isCovered = whitelist.Covers(hole.Address);
+            bool isLiteral = whitelist.HasLiteral(IpPrefix.Of(hole.Address));
             if (!hole.Keep(whitelist))
             {
-                if (!isCovered)
+                if (!isLiteral)
                 {
-                    effects.Add(new HoleEffect(HoleAction.Revoke, IpPrefix.Of(hole.Address), 0));
+                    effects.Add(Closing(hole) with { Action = HoleAction.Revoke });
                 }
                 continue;
             }
             _holes[kept++] = hole;
             // Also one that would last too long: the name that was promised more is not wanted any more.
-            if (!isCovered && (old.Covers(hole.Address) || hole.KernelUntil > hole.Until + Margin))
+            if (!isLiteral && (old.HasLiteral(IpPrefix.Of(hole.Address)) || hole.KernelUntil > hole.Until))
             {
-                effects.Insert(revoked++, Opening(hole, now));
+                effects.Insert(revoked++, hole.Until > now ? Opening(hole, now) : Closing(hole));
             }
         }
         _holes.RemoveRange(kept, _holes.Count - kept);
@@ -343,9 +343,9 @@ internal sealed class Holes(Whitelist whitelist)
         {
             return false;
         }
-        if (!Whitelist.Covers(_holes[found].Address))
+        if (!Whitelist.HasLiteral(IpPrefix.Of(_holes[found].Address)))
         {
-            effects.Add(new HoleEffect(HoleAction.Close, IpPrefix.Of(_holes[found].Address), 0));
+            effects.Add(Closing(_holes[found]));
         }
         _holes.RemoveAt(found);
         Evicted++;
@@ -353,18 +353,18 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// The hole lasts longer than before. False if a literal entry keeps the address open, for ever: a time-out would
-    /// end that.
+    /// The hole lasts longer than before. False if the address is an entry of the whitelist, open for ever: a time-out
+    /// would end that.
     /// </summary>
     private bool Renewed(Hole hole, TimeSpan now, List<HoleEffect> effects)
     {
-        bool isCovered = Whitelist.Covers(hole.Address);
-        if (!isCovered && hole.KernelUntil < hole.Until - Margin)
+        bool isLiteral = Whitelist.HasLiteral(IpPrefix.Of(hole.Address));
+        if (!isLiteral && hole.KernelUntil < hole.Until - Margin)
         {
             Open(hole, now, effects);
         }
-        Schedule(hole, now);
-        return !isCovered;
+        Schedule(hole, isLiteral, now);
+        return !isLiteral;
     }
 
     private void Open(Hole hole, TimeSpan now, List<HoleEffect> effects) => effects.Add(Opening(hole, now));
@@ -376,19 +376,27 @@ internal sealed class Holes(Whitelist whitelist)
         return new HoleEffect(HoleAction.Open, IpPrefix.Of(hole.Address), timeout);
     }
 
-    private void Schedule(Hole hole, TimeSpan now)
+    private static HoleEffect Closing(Hole hole)
+    {
+        hole.KernelUntil = Hole.Never;
+        return new HoleEffect(HoleAction.Close, IpPrefix.Of(hole.Address), 0);
+    }
+
+    private void Schedule(Hole hole, bool isLiteral, TimeSpan now)
     {
         TimeSpan deadline = hole.Until > now ? hole.Until : hole.Until + Patience;
-        if (hole.KernelUntil < hole.Until)
+        if (hole.Until > now && hole.KernelUntil < hole.Until && !isLiteral)
         {
             deadline = Earlier(deadline, hole.KernelUntil - TopUp);
         }
         NextDeadline = Earlier(NextDeadline, deadline);
 
-        TimeSpan look = hole.Until - EarlyLook;
-        look = _lookedAt < look ? look : hole.Until;
-        look = Earlier(look, _lookedAt + LookInterval);
-        TimeSpan soonest = _lookedAt + LeastLookInterval;
-        NextLook = Earlier(NextLook, look > soonest ? look : soonest);
+        TimeSpan look = hole.Until;
+        if (_lookedAt < hole.Until - EarlyLook)
+        {
+            TimeSpan soonest = _lookedAt + LeastLookInterval;
+            look = Earlier(look, soonest > hole.Until - EarlyLook ? soonest : hole.Until - EarlyLook);
+        }
+        NextLook = Earlier(NextLook, Earlier(look, (_lookedAt == Hole.Never ? now : _lookedAt) + LookInterval));
     }
 }

@@ -1,0 +1,92 @@
+using System.Text;
+using ConnMgr.Dns;
+using ConnMgr.Firewall;
+
+namespace ConnMgr.Tests.Firewall;
+
+public class ResolutionsTests
+{
+    [Fact]
+    public void Exact_names_are_due_at_the_start_each_once()
+    {
+        Resolutions resolutions = new(Read("a.example\n*.wild.example\nb.example\n198.18.5.1"), Seconds(5));
+        Assert.Equal(Seconds(5), resolutions.NextDeadline);
+        Assert.Equal("a.example b.example", Due(resolutions, 5));
+        Assert.Equal(TimeSpan.MaxValue, resolutions.NextDeadline);
+    }
+
+    [Fact]
+    public void A_name_is_due_again_well_before_its_holes_end()
+    {
+        Resolutions resolutions = new(Read("a.example"), Seconds(0));
+        Due(resolutions, 0);
+        resolutions.Answered(Name("a.example"), 4000, Seconds(10));
+        Assert.Equal(Seconds(3010), resolutions.NextDeadline);
+        Assert.Equal("", Due(resolutions, 3009));
+        Assert.Equal("a.example", Due(resolutions, 3010));
+    }
+
+    [Fact]
+    public void A_failure_is_tried_again_after_longer_and_longer_times_until_an_answer()
+    {
+        Resolutions resolutions = new(Read("a.example"), Seconds(0));
+        List<double> waits = [];
+        for (int i = 0; i < 12; i++)
+        {
+            TimeSpan now = resolutions.NextDeadline;
+            Assert.True(resolutions.TryTake(now, out _));
+            resolutions.Failed(Name("a.example"), now);
+            waits.Add((resolutions.NextDeadline - now).TotalSeconds);
+        }
+        Assert.Equal([2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600], waits);
+        resolutions.Answered(Name("a.example"), 4000, Seconds(5000));
+        resolutions.Failed(Name("a.example"), Seconds(8000));
+        Assert.Equal(Seconds(8002), resolutions.NextDeadline);
+    }
+
+    [Fact]
+    public void Another_way_out_makes_failed_names_due_at_once()
+    {
+        Resolutions resolutions = new(Read("a.example\nb.example\nc.example"), Seconds(0));
+        Due(resolutions, 0);
+        resolutions.Failed(Name("a.example"), Seconds(1));
+        resolutions.Answered(Name("b.example"), 4000, Seconds(1));
+        resolutions.Retry(Seconds(2)); // c is being asked for
+        Assert.Equal("a.example", Due(resolutions, 2));
+    }
+
+    [Fact]
+    public void A_new_whitelist_keeps_the_times_of_its_old_names()
+    {
+        Resolutions resolutions = new(Read("a.example\nb.example"), Seconds(0));
+        Due(resolutions, 0);
+        resolutions.Answered(Name("a.example"), 4000, Seconds(1));
+        resolutions.Change(Read("c.example\nb.example\n*.wild.example\na.example"), Seconds(10));
+        Assert.Equal("c.example", Due(resolutions, 10)); // b is being asked for
+        resolutions.Answered(Name("gone.example"), 4000, Seconds(11));
+        resolutions.Answered(Name("x.wild.example"), 4000, Seconds(11));
+        resolutions.Failed(Name("b.example"), Seconds(11));
+        Assert.Equal("b.example", Due(resolutions, 13));
+        Assert.Equal("a.example", Due(resolutions, 3001));
+    }
+
+    [Fact]
+    public void An_empty_whitelist_is_never_due() =>
+        Assert.Equal(TimeSpan.MaxValue, new Resolutions(Whitelist.Empty, Seconds(0)).NextDeadline);
+
+    private static string Due(Resolutions resolutions, int at)
+    {
+        List<string> names = [];
+        while (resolutions.TryTake(Seconds(at), out int entry))
+        {
+            names.Add(resolutions.Whitelist.TextOf(entry));
+        }
+        return string.Join(' ', names);
+    }
+
+    private static Whitelist Read(string text) => WhitelistReader.Read(Encoding.ASCII.GetBytes(text), [], []);
+
+    private static DnsName Name(string text) => DnsName.TryParse(text, out DnsName name) ? name : default;
+
+    private static TimeSpan Seconds(int seconds) => TimeSpan.FromSeconds(seconds);
+}
