@@ -2,6 +2,7 @@ using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.Control;
 using ConnMgr.EventLoop;
+using ConnMgr.Firewall;
 using ConnMgr.Flows;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
@@ -38,6 +39,7 @@ internal sealed class Daemon : IDisposable
     private readonly RouteGuard _guard = new();
     private readonly ProbeSettings _probeSettings;
     private readonly AttributeReport? _attributes;
+    private readonly Lockdown? _lockdown;
     private readonly StatusReport _report;
     private readonly ControlSocket? _control;
     private readonly TimeSpan _startedAt;
@@ -52,7 +54,7 @@ internal sealed class Daemon : IDisposable
     private string _saidFailure = "";
     private (Link Link, TimeSpan DecidedAt, bool IsRepair)? _verifying;
 
-    public Daemon(Options options, NetifNames names, Log log, TimeProvider time, TimeSpan startedAt)
+    public Daemon(Options options, NetifNames names, Whitelist whitelist, Log log, TimeProvider time, TimeSpan startedAt)
     {
         _time = time;
         _log = log;
@@ -64,6 +66,9 @@ internal sealed class Daemon : IDisposable
         _decision = _timer.Add(() => { });
         _signals = new Signals(_loop, HandleSignal, Libc.SIGTERM, Libc.SIGINT, Libc.SIGHUP);
         _watchdog = new Watchdog();
+        _lockdown = options.IsFirewallDisabled
+            ? null
+            : new Lockdown(_loop, _timer, Now, log, options, names, whitelist, ScriptEnvironment());
         _routes = new RouteSocket(_loop, _table);
         _uevents = new UeventSocket(_loop, HandleUevent);
         _routeLane = new ScriptLane(_loop, _timer, Now, ScriptEnvironment());
@@ -92,8 +97,12 @@ internal sealed class Daemon : IDisposable
         }
     }
 
-    /// <summary>Runs until a signal ends it.</summary>
-    public void Run() => _loop.Run(Settle);
+    /// <summary>Runs until a signal ends it, or the firewall cannot be locked.</summary>
+    public ExitCode Run()
+    {
+        _loop.Run(Settle);
+        return _lockdown is { HasFailed: true } ? ExitCode.Config : ExitCode.Ok;
+    }
 
     private static (LinkKind Kind, string Name)[] LinksOf(NetifNames names) =>
         [(LinkKind.Ethernet, names.Ethernet), (LinkKind.WiFi, names.WiFi), (LinkKind.Wan, names.Wan)];
@@ -122,13 +131,18 @@ internal sealed class Daemon : IDisposable
 
     private void Settle()
     {
+        _lockdown?.Settle(_table, _links, _inUse);
+        if (_lockdown is { HasFailed: true })
+        {
+            _loop.Stop();
+        }
         if (_isMonitoring || BeginMonitoring())
         {
             Decide();
         }
         else if (_isStopping)
         {
-            _loop.Stop();
+            StopWhenIdle();
         }
         _control?.Pump();
         _timer.Arm();
@@ -330,6 +344,7 @@ internal sealed class Daemon : IDisposable
         }
         _guard.AllowRetry();
         _routes.DumpNext();
+        _lockdown?.Tick();
     }
 
     private void HandleUevent(Uevent? uevent)
@@ -387,6 +402,10 @@ internal sealed class Daemon : IDisposable
         List<string> changes = names.ChangesFrom(_names);
         _names = names;
         ReplaceLinks(names);
+        if (_lockdown is not null)
+        {
+            changes.AddRange(_lockdown.Reload(names, files.Whitelist));
+        }
         foreach (string change in changes)
         {
             said.Add(change);
@@ -429,8 +448,9 @@ internal sealed class Daemon : IDisposable
     /// <summary>A script that runs is seen to its end, or to its deadline: nobody else would kill it.</summary>
     private void StopWhenIdle()
     {
-        if (!_routeLane.IsBusy)
+        if (!_routeLane.IsBusy && _lockdown is not { IsBusy: true })
         {
+            _lockdown?.Stop();
             _loop.Stop();
         }
     }
@@ -448,6 +468,7 @@ internal sealed class Daemon : IDisposable
         }
         _control?.Dispose();
         _flows?.Dispose();
+        _lockdown?.Dispose();
         _attributes?.Dispose();
         _routeLane.Dispose();
         _uevents.Dispose();

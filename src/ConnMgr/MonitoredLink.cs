@@ -165,7 +165,7 @@ internal sealed class MonitoredLink : IDisposable
     private void StartProbe(LinkTable table, bool isEarly, TimeSpan now)
     {
         bool isIpv6 = !Link.Facts.Ipv4.IsConnected;
-        _prober.Start(isIpv6, NameServers(table), isEarly, now);
+        _prober.Start(isIpv6, NameServers(table, withGateways: true), isEarly, now);
     }
 
     private void EndProbe(ProbeResult result)
@@ -190,7 +190,9 @@ internal sealed class MonitoredLink : IDisposable
     }
 
     /// <summary>Where the link's names are resolved, in the order of the contract (section 6).</summary>
-    private List<IPAddress> NameServers(LinkTable table)
+    /// <param name="table">The kernel's picture.</param>
+    /// <param name="withGateways">The last resort, too: a gateway that nobody has said to be a name server.</param>
+    public List<IPAddress> NameServers(LinkTable table, bool withGateways)
     {
         List<IPAddress> servers = [.. _resolvers];
         servers.AddRange(ResolvConf.OfInterface(Read("/tmp/resolv.conf.d/resolv.conf.auto") ?? "", Link.Kind, Link.Name));
@@ -198,7 +200,7 @@ internal sealed class MonitoredLink : IDisposable
             Read("/etc/resolv.conf") ?? "", () => Read("/run/systemd/resolve/resolv.conf") ?? "", Link.Name));
         foreach (DefaultRoute route in table.Routes)
         {
-            if (route.Ifindex == Link.Facts.Ifindex && route.Gateway is { } gateway)
+            if (withGateways && route.Ifindex == Link.Facts.Ifindex && route.Gateway is { } gateway)
             {
                 servers.Add(gateway);
             }

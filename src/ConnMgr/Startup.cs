@@ -20,11 +20,6 @@ internal static unsafe class Startup
             log.Error($"not permitted: {missing} is missing (run as root, or give the capability)");
             return ExitCode.NoPermission;
         }
-        if (!options.IsFirewallDisabled)
-        {
-            log.Error("firewall-enabled mode is not there yet: start with --disable-firewall (-d)");
-            return ExitCode.Config;
-        }
         ConfigFiles files = ConfigFiles.Read(options.ConfigDirectory, withWhitelist: !options.IsFirewallDisabled);
         files.WriteTo(log);
         if (files.NetifNames is not { } names)
@@ -36,9 +31,8 @@ internal static unsafe class Startup
             return ExitCode.OsError;
         }
 
-        using Daemon daemon = new(options, names, log, time, startedAt);
-        daemon.Run();
-        return ExitCode.Ok;
+        using Daemon daemon = new(options, names, files.Whitelist, log, time, startedAt);
+        return daemon.Run();
     }
 
     private static string? MissingCapability()

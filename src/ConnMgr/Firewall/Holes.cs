@@ -58,7 +58,7 @@ internal sealed class Holes(Whitelist whitelist)
     /// <summary>
     /// The kernel's elements end by themselves. False where there are no sets: then each is told of once only.
     /// </summary>
-    public bool HasTimeouts { get; init; } = true;
+    public bool HasTimeouts { get; set; } = true;
 
     public int Count => _holes.Count;
 

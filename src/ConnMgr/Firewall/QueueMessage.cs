@@ -10,7 +10,8 @@ namespace ConnMgr.Firewall;
 internal readonly ref struct QueuedPacket
 {
     private QueuedPacket(
-        uint id, byte hook, ReadOnlySpan<byte> bytes, bool isCut, int inputIfindex, ConntrackMessage.Tuple original)
+        uint id, byte hook, ReadOnlySpan<byte> bytes, bool isCut, int inputIfindex, ConntrackMessage.Tuple original,
+        ConntrackMessage.Tuple reply)
     {
         Id = id;
         Hook = hook;
@@ -18,6 +19,7 @@ internal readonly ref struct QueuedPacket
         IsCut = isCut;
         InputIfindex = inputIfindex;
         Original = original;
+        Reply = reply;
     }
 
     /// <summary>What the verdict has to name.</summary>
@@ -41,6 +43,9 @@ internal readonly ref struct QueuedPacket
     /// </summary>
     public ConntrackMessage.Tuple Original { get; }
 
+    /// <summary>Its tuple of the answers as they arrive, before any translation back; or default.</summary>
+    public ConntrackMessage.Tuple Reply { get; }
+
     /// <summary>
     /// Reads one. False if it is none that a verdict could be given on; all that is malformed but its number leaves
     /// <see cref="Bytes"/> empty, since a packet without a verdict stays in the queue for ever.
@@ -58,6 +63,7 @@ internal readonly ref struct QueuedPacket
         uint wholeLength = 0;
         int input = 0;
         ConntrackMessage.Tuple original = default;
+        ConntrackMessage.Tuple reply = default;
         AttributeReader attributes = new(message.Payload[Nfqueue.HeaderSize..]);
         while (attributes.TryRead(out NetlinkAttribute attribute))
         {
@@ -78,7 +84,8 @@ internal readonly ref struct QueuedPacket
                     input = BinaryPrimitives.ReadInt32BigEndian(value);
                     break;
                 case Nfqueue.NFQA_CT:
-                    original = ReadOriginal(value);
+                    original = ReadTuple(value, Nfqueue.CTA_TUPLE_ORIG);
+                    reply = ReadTuple(value, Nfqueue.CTA_TUPLE_REPLY);
                     break;
             }
         }
@@ -86,16 +93,16 @@ internal readonly ref struct QueuedPacket
         {
             return false;
         }
-        packet = new QueuedPacket(known, hook, bytes, wholeLength > bytes.Length, input, original);
+        packet = new QueuedPacket(known, hook, bytes, wholeLength > bytes.Length, input, original, reply);
         return true;
     }
 
-    private static ConntrackMessage.Tuple ReadOriginal(ReadOnlySpan<byte> conntrack)
+    private static ConntrackMessage.Tuple ReadTuple(ReadOnlySpan<byte> conntrack, ushort type)
     {
         AttributeReader attributes = new(conntrack);
         while (attributes.TryRead(out NetlinkAttribute attribute))
         {
-            if (attribute.Type == Nfqueue.CTA_TUPLE_ORIG)
+            if (attribute.Type == type)
             {
                 return ConntrackMessage.Tuple.TryRead(attribute.Value, out ConntrackMessage.Tuple tuple) ? tuple : default;
             }
@@ -140,6 +147,7 @@ internal static class Nfqueue
     public const uint NFQA_CFG_F_GSO = 4;
     public const uint NF_ACCEPT = 1;
     public const ushort CTA_TUPLE_ORIG = 1;
+    public const ushort CTA_TUPLE_REPLY = 2;
 
     /// <summary>nlmsg_type of a packet's message.</summary>
     internal const ushort PacketType = (NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET;

@@ -27,7 +27,6 @@ internal sealed class ReplyQueueSocket : IDisposable
     private readonly ulong _token;
     private readonly ushort _queue;
     private readonly QueuedPacketHandler _handler;
-    private readonly Action _beforeReading;
     private readonly List<uint> _unsent = []; // verdicts that the kernel had no memory for
     private readonly NetlinkSocket _socket =
         new(NETLINK_NETFILTER, bufferSize: Nfqueue.LargestCopy + Nfqueue.LargestOverhead, checkCredentials: false);
@@ -37,13 +36,11 @@ internal sealed class ReplyQueueSocket : IDisposable
     /// <summary>Throws a Win32Exception with the reason if the kernel has no such queue, or somebody else listens to it.</summary>
     /// <param name="loop">Where packets arrive.</param>
     /// <param name="queue">The queue's number.</param>
-    /// <param name="beforeReading">Called before the packets that have come are judged.</param>
     /// <param name="handler">Judges each.</param>
-    public ReplyQueueSocket(Loop loop, ushort queue, Action beforeReading, QueuedPacketHandler handler)
+    public ReplyQueueSocket(Loop loop, ushort queue, QueuedPacketHandler handler)
     {
         _loop = loop;
         _queue = queue;
-        _beforeReading = beforeReading;
         _handler = handler;
         try
         {
@@ -91,7 +88,6 @@ internal sealed class ReplyQueueSocket : IDisposable
     private void Read()
     {
         RetryUnsent();
-        _beforeReading();
         for (int i = 0; i < ReadsPerWakeUp; i++)
         {
             switch (_socket.Receive(out ReadOnlySpan<byte> datagram))

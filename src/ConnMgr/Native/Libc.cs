@@ -99,6 +99,9 @@ internal static unsafe partial class Libc
     public static partial int waitid(int idtype, uint id, siginfo* infop, int options);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static partial int rename(byte* oldpath, byte* newpath);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static partial int flock(int fd, int operation);
 
     [LibraryImport("libc", SetLastError = true)]

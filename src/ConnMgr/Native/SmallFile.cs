@@ -61,6 +61,41 @@ internal static unsafe class SmallFile
         return bytes;
     }
 
+    /// <summary>
+    /// Puts a file with this content into the place of the old one, in one step: whoever reads it, or is killed, finds the
+    /// one or the other. Returns 0 or the error.
+    /// </summary>
+    public static int Replace(string path, ReadOnlySpan<byte> content)
+    {
+        using NativeStrings names = new([$"{path}.new", path]);
+        int flags = LibC.O_WRONLY | LibC.O_CREAT | LibC.O_TRUNC | LibC.O_CLOEXEC | LibC.O_NONBLOCK;
+        int fd = LibC.open(names.Pointer[0], flags, 0x180 /* 0600 */);
+        if (fd < 0)
+        {
+            return Errno.Last;
+        }
+        int errno = 0;
+        fixed (byte* bytes = content)
+        {
+            for (int written = 0; written < content.Length && errno == 0;)
+            {
+                nint count = (nint)LibC.write(fd, bytes + written, content.Length - written);
+                errno = count < 0 ? Errno.Last : 0;
+                written += (int)Math.Max(0, count);
+            }
+        }
+        _ = LibC.close(fd);
+        if (errno == 0 && Libc.rename(names.Pointer[0], names.Pointer[1]) < 0)
+        {
+            errno = Errno.Last;
+        }
+        if (errno != 0)
+        {
+            _ = LibC.unlink(names.Pointer[0]);
+        }
+        return errno;
+    }
+
     /// <summary>Writes over the beginning of an existing file, as /proc/sys wants it. Returns 0 or the error.</summary>
     public static int Overwrite(string path, ReadOnlySpan<byte> content)
     {

@@ -14,6 +14,8 @@ internal readonly ref struct ConntrackMessage
 
     private const ushort TupleOriginal = 1; // CTA_TUPLE_ORIG
     private const ushort TupleReply = 2; // CTA_TUPLE_REPLY
+    private const ushort Status = 3; // CTA_STATUS
+    private const uint SeenReply = 1 << 1; // IPS_SEEN_REPLY
     private const ushort Id = 12; // CTA_ID
     private const ushort Zone = 18; // CTA_ZONE
     private const ushort Nested = 0x8000; // NLA_F_NESTED
@@ -28,12 +30,13 @@ internal readonly ref struct ConntrackMessage
     private readonly byte _family;
 
     private ConntrackMessage(
-        byte family, Tuple original, Tuple reply, ReadOnlySpan<byte> originalBytes, ReadOnlySpan<byte> id,
+        byte family, Tuple original, Tuple reply, bool isAnswered, ReadOnlySpan<byte> originalBytes, ReadOnlySpan<byte> id,
         ReadOnlySpan<byte> zone)
     {
         _family = family;
         Original = original;
         Reply = reply;
+        IsAnswered = isAnswered;
         _original = originalBytes;
         _id = id;
         _zone = zone;
@@ -42,6 +45,9 @@ internal readonly ref struct ConntrackMessage
     public Tuple Original { get; }
 
     public Tuple Reply { get; }
+
+    /// <summary>Packets were seen both ways.</summary>
+    public bool IsAnswered { get; }
 
     /// <summary>The request for all of them, of both families.</summary>
     public static byte[] Dump()
@@ -63,6 +69,7 @@ internal readonly ref struct ConntrackMessage
         ReadOnlySpan<byte> reply = default;
         ReadOnlySpan<byte> id = default;
         ReadOnlySpan<byte> zone = default;
+        uint status = 0;
         AttributeReader attributes = new(payload[HeaderSize..]);
         while (attributes.TryRead(out NetlinkAttribute attribute))
         {
@@ -73,6 +80,9 @@ internal readonly ref struct ConntrackMessage
                     break;
                 case TupleReply:
                     reply = attribute.Value;
+                    break;
+                case Status when attribute.Value.Length == 4:
+                    status = BinaryPrimitives.ReadUInt32BigEndian(attribute.Value);
                     break;
                 case Id when attribute.Value.Length == 4:
                     id = attribute.Value;
@@ -87,7 +97,7 @@ internal readonly ref struct ConntrackMessage
         {
             return false;
         }
-        entry = new ConntrackMessage(payload[0], first, second, original, id, zone);
+        entry = new ConntrackMessage(payload[0], first, second, (status & SeenReply) != 0, original, id, zone);
         return true;
     }
 

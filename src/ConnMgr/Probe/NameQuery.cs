@@ -61,6 +61,9 @@ internal sealed unsafe class NameQuery : IDisposable
     /// <summary>What was found, in the order of the answer.</summary>
     public List<IPAddress> Addresses { get; } = [];
 
+    /// <summary>How long they hold, in seconds: the least of their times.</summary>
+    public uint Ttl { get; private set; } = uint.MaxValue;
+
     /// <summary>What the last server said, in words.</summary>
     public string Failure { get; private set; } = "there is no name server";
 
@@ -142,6 +145,7 @@ internal sealed unsafe class NameQuery : IDisposable
         foreach (DnsAddress address in addresses[..reply.Count])
         {
             Addresses.Add(address.ToIPAddress());
+            Ttl = Math.Min(Ttl, address.Ttl);
         }
         End();
     }

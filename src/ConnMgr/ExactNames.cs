@@ -1,0 +1,150 @@
+using System.Net;
+using ConnMgr.Dns;
+using ConnMgr.EventLoop;
+using ConnMgr.Firewall;
+using ConnMgr.Probe;
+using Timer = ConnMgr.EventLoop.Timer;
+
+namespace ConnMgr;
+
+/// <summary>Gets what a name was found to have.</summary>
+internal delegate void NameFound(in DnsName name, IReadOnlyList<IPAddress> addresses, uint ttl);
+
+/// <summary>
+/// Resolves the exact names of the whitelist over the link in use, a few at a time, so that programs that never ask twice go
+/// on working. When is decided by <see cref="Resolutions"/>.
+/// </summary>
+internal sealed class ExactNames : IDisposable
+{
+    private const int MaxAtOnce = 4;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
+
+    private readonly Loop _loop;
+    private readonly Timer _timer;
+    private readonly Func<TimeSpan> _clock;
+    private readonly NameFound _found;
+    private readonly Resolutions _resolutions;
+    private readonly List<Asking> _asking = [];
+    private string? _device;
+    private IReadOnlyList<IPAddress> _servers = [];
+
+    public ExactNames(Loop loop, Timer timer, Func<TimeSpan> clock, Whitelist whitelist, NameFound found)
+    {
+        _loop = loop;
+        _timer = timer;
+        _clock = clock;
+        _found = found;
+        _resolutions = new Resolutions(whitelist, clock());
+    }
+
+    /// <summary>When there is something to do; never while no link is in use.</summary>
+    public TimeSpan NextDeadline =>
+        _device is null || _asking.Count >= MaxAtOnce ? TimeSpan.MaxValue : _resolutions.NextDeadline;
+
+    public void Change(Whitelist whitelist) => _resolutions.Change(whitelist, _clock());
+
+    /// <summary>Over which link and whom to ask from now on. Another link: names that failed are asked for at once.</summary>
+    public void SetLink(string? device, IReadOnlyList<IPAddress> servers)
+    {
+        _servers = servers;
+        if (device == _device)
+        {
+            return;
+        }
+        _device = device;
+        if (device is not null)
+        {
+            _resolutions.Retry(_clock());
+        }
+    }
+
+    /// <summary>Asks for what is due.</summary>
+    public void Advance(TimeSpan now)
+    {
+        while (_device is { } device && _asking.Count < MaxAtOnce && _resolutions.TryTake(now, out int entry))
+        {
+            Ask(device, _resolutions.Whitelist.NameOf(entry), now);
+        }
+    }
+
+    private void Ask(string device, in DnsName name, TimeSpan now)
+    {
+        Asking asking = new(name);
+        asking.Deadline = _timer.Add(() => End(asking));
+        asking.Deadline.Set(now + Patience);
+        _asking.Add(asking);
+        EchoService service = new(name.ToString(), 0);
+        foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
+        {
+            asking.Open++;
+            asking.Queries.Add(new NameQuery(
+                _loop, _timer, _clock, device, service, isIpv6, _servers, query => Take(asking, query)));
+        }
+        foreach (NameQuery query in asking.Queries)
+        {
+            query.Begin();
+        }
+    }
+
+    private void Take(Asking asking, NameQuery query)
+    {
+        if (query.Addresses.Count > 0)
+        {
+            asking.Ttl = Math.Min(asking.Ttl ?? uint.MaxValue, query.Ttl);
+            _found(asking.Name, query.Addresses, query.Ttl);
+        }
+        if (--asking.Open == 0)
+        {
+            End(asking);
+        }
+    }
+
+    private void End(Asking asking)
+    {
+        if (!_asking.Remove(asking))
+        {
+            return;
+        }
+        asking.Dispose();
+        if (asking.Ttl is { } ttl)
+        {
+            _resolutions.Answered(asking.Name, Holes.LifetimeOf(ttl), _clock());
+        }
+        else
+        {
+            _resolutions.Failed(asking.Name, _clock());
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (Asking asking in _asking)
+        {
+            asking.Dispose();
+        }
+        _asking.Clear();
+    }
+
+    /// <summary>One name, and the questions for its addresses of both families.</summary>
+    private sealed class Asking(DnsName name) : IDisposable
+    {
+        public DnsName Name { get; } = name;
+
+        public List<NameQuery> Queries { get; } = [];
+
+        public int Open { get; set; }
+
+        public uint? Ttl { get; set; }
+
+        public Deadline? Deadline { get; set; }
+
+        public void Dispose()
+        {
+            Deadline?.Dispose();
+            foreach (NameQuery query in Queries)
+            {
+                query.Dispose();
+            }
+        }
+    }
+}
