@@ -1,0 +1,24 @@
+#!/bin/sh
+# The daemon locks the device down before anything else, opens what the whitelist names, and leaves it locked when it ends.
+# takes 25 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+
+FIREWALL=
+lab_up
+reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=1"; }
+policies() { on device iptables -S | grep -c -- '^-P [A-Z]* DROP'; }
+
+printf 'echo.example\n' >"$LAB/etc/whitelist"
+start_connmgr --dns sniff
+wait_for 3 "it says that it is locked, by sets" log_has 'locked in [0-9]+ ms; addresses by sets; DNS: sniff'
+check "the policies are DROP" test "$(policies)" = 3
+wait_for 5 "probes pass by their mark" state eth0 ITFUP_SS
+wait_for 5 "an exact name is open without anybody asking" reaches 198.18.100.10
+check "over IPv6, too" reaches '[2001:db8:100::10]'
+check "what is not whitelisted is shut" not reaches 198.18.100.8
+check "the set has it" sh -c "nsenter --net=/run/netns/device ipset list afero4 | grep '^198.18.100.10 timeout'"
+stop_connmgr || status=$?
+check "it stops with 0" test "${status:-0}" = 0
+check "the lockdown stays" test "$(policies)" = 3
+check "and what was open" reaches 198.18.100.10
