@@ -8,7 +8,7 @@ export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 ARCH := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(ARCH))),$(patsubst aarch64,arm64,$(filter aarch64,$(ARCH))),arm)/connmgr
 # linux-x64, static, stripped.
-SIZE_BUDGET := 4900000
+SIZE_BUDGET := 4400000
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -12,14 +12,19 @@ case $(uname -m) in
 esac
 rid=${1:-$host}
 case $rid in
-    linux-x64) triple=x86_64-linux-gnu ;;
-    linux-arm64) triple=aarch64-linux-gnu ;;
-    linux-arm) triple=arm-linux-gnueabihf ;;
+    linux-x64) triple=x86_64-linux-gnu arch=amd64 ;;
+    linux-arm64) triple=aarch64-linux-gnu arch=arm64 ;;
+    linux-arm) triple=arm-linux-gnueabihf arch=armhf ;;
     *) echo "build.sh: unknown RID '$rid' (linux-x64, linux-arm64, linux-arm)" >&2; exit 64 ;;
 esac
-cc=${CC:-gcc}
-ar=${AR:-ar}
-[ "$rid" = "$host" ] || { cc=$triple-gcc; ar=$triple-ar; }
+cc=${CC:-gcc} ar=${AR:-ar} objcopy=objcopy
+if [ "$rid" != "$host" ]; then
+    cc=$triple-gcc ar=$triple-ar objcopy=$triple-objcopy
+    command -v "$cc" >/dev/null || {
+        echo "build.sh: $cc is missing: apt-get install gcc-$triple libc6-dev-$arch-cross" >&2
+        exit 1
+    }
+fi
 
 out=artifacts/$rid
 mkdir -p "$out/native"
@@ -40,7 +45,7 @@ rm -f "$out/native/libconnmgr_native.a"
 # An incremental publish would keep the old native file when only a property has changed.
 rm -rf "src/ConnMgr/obj/Release/net10.0/$rid/native"
 dotnet publish src/ConnMgr -c Release -r "$rid" -o "$out/publish" --nologo -v quiet \
-    -p:NativeDir="$PWD/$out/native/"
+    -p:NativeDir="$PWD/$out/native/" -p:ObjCopyName="$objcopy"
 # Moved, not written over: the old one may be running.
 mv -f "$out/publish/connmgr" "$out/connmgr"
 [ ! -f "$out/publish/connmgr.dbg" ] || mv -f "$out/publish/connmgr.dbg" "$out/connmgr.dbg"

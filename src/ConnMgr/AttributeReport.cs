@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Reflection;
 using ConnMgr.Attributes;
 using ConnMgr.Cli;
 using ConnMgr.Control;
@@ -31,7 +30,7 @@ internal sealed class AttributeReport : IDisposable
     {
         _log = log;
         _links = links;
-        _gateway = new Gateway { Revision = Revision, DebugLevel = log.IsDebug ? (sbyte)1 : (sbyte)0 };
+        _gateway = new Gateway { Revision = BuildInfo.Revision, DebugLevel = log.IsDebug ? (sbyte)1 : (sbyte)0 };
         _clock = clock;
         links.ForEach(Bind);
         _client = new AttributeClient(
@@ -50,11 +49,6 @@ internal sealed class AttributeReport : IDisposable
 
     /// <summary>How the connection is, in words, e.g. `connected`.</summary>
     public string Words { get; private set; } = "not connected yet";
-
-    /// <summary>The version, with the commit that it was built from.</summary>
-    public static string Revision =>
-        typeof(AttributeReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
-        ?? "";
 
     /// <summary>From now on tells of this link, which has perhaps taken another's place.</summary>
     public void Bind(MonitoredLink link)

@@ -58,7 +58,7 @@ internal sealed unsafe class Log : IDisposable
     /// <summary>Says something that is worth being kept, e.g. a decision with its reason.</summary>
     public void Event(EventKind kind, string text, LogLevel level = LogLevel.Info)
     {
-        Events.Add(kind, level, text, TimeProvider.System.GetElapsedTime(0), DateTime.UtcNow);
+        Events.Add(kind, level, text, TimeProvider.System.GetElapsedTime(0), WallTime());
         Write(level, text);
     }
 
@@ -99,7 +99,7 @@ internal sealed unsafe class Log : IDisposable
     private bool Put(LogLevel level, string text)
     {
         string head = _toSyslog || _isTerminal
-            ? Head(level, DateTime.Now) // wall time is for people only
+            ? Head(level, WallTime()) // wall time is for people only
             : string.Create(CultureInfo.InvariantCulture, $"<{(int)level}>");
         int length = Encoding.UTF8.GetBytes(head, _line);
         Encoding.UTF8.GetEncoder().Convert(text, _line.AsSpan(length, LongestLine), true, out _, out int written, out _);
@@ -112,7 +112,17 @@ internal sealed unsafe class Log : IDisposable
         return PutStderr(length);
     }
 
-    private string Head(LogLevel level, DateTime now) => _toSyslog
+    /// <summary>
+    /// Wall time, with the offset of local time. Not DateTime.Now, which would be UTC: what reads time zones is left out of the
+    /// executable (Trimming.xml).
+    /// </summary>
+    private static DateTimeOffset WallTime()
+    {
+        DateTimeOffset now = DateTimeOffset.UtcNow;
+        return now.ToOffset(TimeSpan.FromMinutes(Shim.connmgr_utc_offset(now.ToUnixTimeSeconds()) / 60));
+    }
+
+    private string Head(LogLevel level, DateTimeOffset now) => _toSyslog
         ? string.Create(
             CultureInfo.InvariantCulture,
             $"<{FacilityDaemon + (int)level}>{now:MMM} {now.Day,2} {now:HH:mm:ss} connmgr[{Environment.ProcessId}]: ")

@@ -89,7 +89,7 @@ internal sealed class StatusReport(
         }
         return new Status
         {
-            Version = AttributeReport.Revision,
+            Version = BuildInfo.Revision,
             Time = DateTime.UtcNow,
             Uptime = now - startedAt,
             MemoryBytes = ResidentBytes(),

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Net;
@@ -140,6 +141,7 @@ internal static class CommandLine
         root.SetAction(static _ => 0); // what makes it right to give no verb
         ConfigDirectory.Recursive = true;
         root.Directives.Clear();
+        root.Options.OfType<VersionOption>().Single().Action = new SayVersion();
         AttrdSocket.Validators.Add(result => Require(
             result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
             "--attrd-socket: a path of 1 to 107 bytes"));
@@ -200,6 +202,18 @@ internal static class CommandLine
             LogTarget = Enum.Parse<LogTarget>(parsed.GetRequiredValue(LogOption), ignoreCase: true),
             LogLevel = parsed.GetValue(Verbose) ? LogLevel.Debug : LogLevel.Info,
         };
+    }
+
+    /// <summary>--version. The library's own would look the version up by reflection.</summary>
+    private sealed class SayVersion : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            Console.Out.WriteLine(BuildInfo.Revision);
+            return 0;
+        }
     }
 
     private delegate bool TryParse<T>(string text, out T value, out string error);

@@ -43,13 +43,13 @@ internal enum EventKind
 /// <summary>One event.</summary>
 /// <param name="Number">From 1, in the order of arrival, never used twice.</param>
 /// <param name="At">Monotonic time; of the last of <paramref name="Times"/>.</param>
-/// <param name="WallAt">Wall time, UTC, for people.</param>
+/// <param name="WallAt">Wall time, with the offset of local time, for people.</param>
 /// <param name="Kind">What it is about.</param>
 /// <param name="Level">How severe, as in the log.</param>
 /// <param name="Text">One line of words.</param>
 /// <param name="Times">How often it came in a row.</param>
 internal readonly record struct Event(
-    long Number, TimeSpan At, DateTime WallAt, EventKind Kind, LogLevel Level, string Text, int Times);
+    long Number, TimeSpan At, DateTimeOffset WallAt, EventKind Kind, LogLevel Level, string Text, int Times);
 
 /// <summary>
 /// The last events, at most 500 with 64 Ki characters of text. What comes often (probes, holes, refused replies) cannot
@@ -77,7 +77,7 @@ internal sealed class EventRing
     public int Total(EventKind kind) => _totals[(int)kind];
 
     /// <summary>Takes an event. The same one twice in a row is one, with a new number.</summary>
-    public void Add(EventKind kind, LogLevel level, string text, TimeSpan now, DateTime wallNow)
+    public void Add(EventKind kind, LogLevel level, string text, TimeSpan now, DateTimeOffset wallNow)
     {
         text = text.Length <= MaxText ? text : string.Concat(text.AsSpan(0, MaxText - 1), "…");
         int times = 1;

@@ -24,7 +24,7 @@ internal static class EventText
     public static void WriteJson(in Event what, JsonWriter json)
     {
         json.Open('{').Name("number").Value(what.Number).Name("monotonic_seconds").Value(what.At)
-            .Name("time").Value(what.WallAt).Name("kind").Value(what.Kind.Name())
+            .Name("time").Value(what.WallAt.UtcDateTime).Name("kind").Value(what.Kind.Name())
             .Name("level").Value(LevelName(what.Level)).Name("times").Value(what.Times).Name("text").Value(what.Text)
             .Close('}');
     }
@@ -32,7 +32,7 @@ internal static class EventText
     /// <summary>One line: local date and time, monotonic seconds, kind, words.</summary>
     public static void WriteLine(in Event what, bool isColored, Utf8Text text)
     {
-        DateTime local = what.WallAt.ToLocalTime();
+        DateTime local = what.WallAt.DateTime;
         text.AddPadded(local.Month, 2).Add('-').AddPadded(local.Day, 2).Add(' ')
             .AddClock(local).Add('.').AddPadded(local.Millisecond, 3).Add(" +"u8).AddSeconds(what.At).Add(' ');
         string color = what.Level <= LogLevel.Warn ? TextLayout.Red

@@ -8,4 +8,8 @@ internal static unsafe partial class Shim
     /// <summary>See native/signal_pipe.h. Returns the pipe's read end, or -errno.</summary>
     [LibraryImport("connmgr_native")]
     public static partial int connmgr_catch_signals(int* signals, int count);
+
+    /// <summary>See native/local_time.h. Seconds that local time is ahead of UTC.</summary>
+    [LibraryImport("connmgr_native")]
+    public static partial int connmgr_utc_offset(long seconds);
 }

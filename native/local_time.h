@@ -1,0 +1,10 @@
+/* Local time for lines that people read; the .NET library's own time zones would cost 80 KB. */
+#ifndef CONNMGR_LOCAL_TIME_H
+#define CONNMGR_LOCAL_TIME_H
+
+#include <stdint.h>
+
+/* How far local time (TZ, else /etc/localtime) is ahead of UTC at `seconds` since 1970, in seconds; 0 if unknown. */
+int32_t connmgr_utc_offset(int64_t seconds);
+
+#endif
