@@ -161,7 +161,7 @@ internal sealed class DnsWatch
             {
                 origin = _copies;
             }
-            connection = origin.Connections.Start(packet.Flow, packet.Sequence, now);
+            connection = origin.Connections.Start(packet, now);
         }
         else
         {

@@ -42,18 +42,17 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
     }
 
     /// <summary>Begins to remember a connection; an older one between the same ports is over.</summary>
-    /// <param name="flow">Of its SYN.</param>
-    /// <param name="initialSequence">Of its SYN.</param>
+    /// <param name="syn">The packet with which it begins.</param>
     /// <param name="now">Monotonic.</param>
-    public TcpConnection Start(in Flow flow, uint initialSequence, TimeSpan now)
+    public TcpConnection Start(in Packet syn, TimeSpan now)
     {
-        TcpConnection? connection = Find(flow, now);
-        if (connection is not null && connection.Questions.InitialSequence == initialSequence)
+        TcpConnection? connection = Find(syn.Flow, now);
+        if (connection is not null && connection.Questions.InitialSequence == syn.Sequence)
         {
             return connection; // the SYN once more
         }
         connection ??= Room();
-        connection.Start(flow, initialSequence, now);
+        connection.Start(syn, now);
         return connection;
     }
 
@@ -105,6 +104,8 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
 /// <summary>One TCP connection to a name server, both directions.</summary>
 internal sealed class TcpConnection
 {
+    private int _sentWithSyn; // bytes of a fast open (RFC 7413): the SYN's acknowledgment may count them
+
     public TcpStream Questions { get; } = new();
 
     public TcpStream Replies { get; } = new();
@@ -123,13 +124,14 @@ internal sealed class TcpConnection
     /// <summary>Bytes that its unfinished messages take.</summary>
     public int Size => Questions.Size + Replies.Size;
 
-    public void Start(in Flow flow, uint initialSequence, TimeSpan now)
+    public void Start(in Packet syn, TimeSpan now)
     {
-        Flow = flow;
+        Flow = syn.Flow;
+        _sentWithSyn = syn.Payload.Length;
         IsInUse = true;
         HasAsked = false;
         LastSegment = now;
-        Questions.Start(initialSequence);
+        Questions.Start(syn.Sequence);
         Replies.Reset();
     }
 
@@ -138,9 +140,8 @@ internal sealed class TcpConnection
     /// </summary>
     public void Accept(in Packet packet)
     {
-        const uint FarthestFastOpen = 65536; // data that went with the SYN (RFC 7413) is acknowledged, too
         uint acknowledged = unchecked(packet.Acknowledgment - Questions.InitialSequence - 1);
-        if (packet.IsAck && acknowledged <= FarthestFastOpen && !Replies.IsStarted)
+        if (packet.IsAck && acknowledged <= _sentWithSyn && !Replies.IsStarted)
         {
             Replies.Start(packet.Sequence);
         }

@@ -115,7 +115,7 @@ public sealed class EvidenceFilterTests
     /// Changes that make a difference to some packet: not those that only exchange one equivalent for
     /// another.
     /// </summary>
-    private static IEnumerable<BpfInstruction> Mutants(BpfInstruction instruction)
+    internal static IEnumerable<BpfInstruction> Mutants(BpfInstruction instruction)
     {
         if (instruction.Jt != instruction.Jf)
         {

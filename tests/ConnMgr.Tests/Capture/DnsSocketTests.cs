@@ -1,0 +1,189 @@
+using ConnMgr.Capture;
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using ConnMgr.Tests.Dns;
+using Tmds.Linux;
+using static ConnMgr.Tests.Capture.NetworkNamespace;
+using Timer = ConnMgr.EventLoop.Timer;
+
+namespace ConnMgr.Tests.Capture;
+
+/// <summary>The socket on real devices: which way a packet goes, and what is lost.</summary>
+public sealed unsafe class DnsSocketTests
+{
+    private static readonly byte[] Host = [0x02, 0, 0, 0, 0, 0x01];
+    private static readonly byte[] Peer = [0x02, 0, 0, 0, 0, 0x02];
+    private static readonly byte[] SomebodyElse = [0x02, 0, 0, 0, 0, 0x99];
+    private static readonly byte[] Question = PacketBuilder.Udp("198.18.1.2 40000", "198.18.100.53 53", [1, 2, 3]);
+    private static readonly byte[] Reply = PacketBuilder.Udp("198.18.100.53 53", "198.18.1.2 40000", [4, 5]);
+    private static readonly byte[] Reply6 = PacketBuilder.Tcp("2001:db8:100::53 53", "2001:db8:1::2 40000", 1, [6]);
+
+    [Theory]
+    [InlineData(false, true, "out:question in:reply in:reply")]
+    [InlineData(false, false, "out:question")]
+    [InlineData(true, true, "in:question out:reply out:reply")]
+    [InlineData(true, false, "in:question")]
+    public void Questions_and_replies_are_told_by_their_direction(bool isBridge, bool withReplies, string expected) => Run(() =>
+    {
+        AddVeth();
+        using Loop loop = new();
+        List<string> heard = [];
+        string way = "";
+        using DnsSocket socket = Open(loop, "dut", isBridge, withReplies, (packet, isQuestion) =>
+        {
+            Assert.Equal(isQuestion, packet.Length == Question.Length);
+            heard.Add($"{way}:{(isQuestion ? "question" : "reply")}");
+        });
+        int peer = PacketSocket("peer");
+        int own = PacketSocket("dut");
+        foreach ((string side, int sender) in ((string, int)[])[("out", own), ("in", peer)])
+        {
+            way = side;
+            Send(sender, [.. Host, .. SomebodyElse, 8, 0, .. Question]);
+            Send(sender, [.. Host, .. SomebodyElse, 8, 0, .. Reply]);
+            Send(sender, [.. Host, .. SomebodyElse, 0x86, 0xdd, .. Reply6]);
+            Send(sender, [.. SomebodyElse, .. Host, 0x81, 0, 0, 5, 8, 0, .. Question]); // VLAN 5
+            Send(sender, [.. Host, .. SomebodyElse, 8, 0, .. PacketBuilder.Udp("198.18.1.2 40000", "198.18.1.1 54", [1])]);
+            RunBriefly(loop);
+        }
+        // Sent to itself, a frame of "in" is for another host at the other end: only what is for us comes in.
+        Assert.Equal(expected.Split(' ').Order(), heard.Order());
+        _ = LibC.close(peer);
+        _ = LibC.close(own);
+    });
+
+    [Fact]
+    public void A_drain_reads_what_the_loop_has_not_come_to_yet() => Run(() =>
+    {
+        AddVeth();
+        using Loop loop = new();
+        int count = 0;
+        using DnsSocket socket = Open(loop, "dut", isBridge: true, withReplies: false, (_, _) => count++);
+        int peer = PacketSocket("peer");
+        for (int i = 0; i < 500; i++)
+        {
+            Send(peer, [.. Host, .. SomebodyElse, 8, 0, .. Question]);
+        }
+        socket.Drain();
+        Assert.Equal(500, count);
+        Assert.Equal(0, socket.TakeDropped());
+        _ = LibC.close(peer);
+    });
+
+    [Fact]
+    public void What_does_not_fit_is_counted_once() => Run(() =>
+    {
+        AddVeth();
+        using Loop loop = new();
+        int count = 0;
+        using DnsSocket socket = Open(loop, "dut", isBridge: true, withReplies: false, (_, _) => count++);
+        int peer = PacketSocket("peer");
+        for (int i = 0; i < 10_000; i++)
+        {
+            Send(peer, [.. Host, .. SomebodyElse, 8, 0, .. Question]);
+        }
+        socket.Drain();
+        Assert.InRange(count, 1_000, 9_999);
+        Assert.Equal(10_000 - count, socket.TakeDropped());
+        Assert.Equal(0, socket.TakeDropped());
+        _ = LibC.close(peer);
+    });
+
+    /// <summary>As receive offload delivers TCP: put together to more than any frame.</summary>
+    [Fact]
+    public void The_largest_packet_is_heard_whole() => Run(() =>
+    {
+        AddVeth();
+        RunIp("link set dut mtu 65535");
+        RunIp("link set peer mtu 65535");
+        using Loop loop = new();
+        byte[] packet = PacketBuilder.Tcp("198.18.1.2 40000", "198.18.100.53 53", 1, new byte[65_495]);
+        packet[^1] = 77;
+        bool isWhole = false;
+        using DnsSocket socket = Open(
+            loop, "dut", isBridge: true, withReplies: false, (heard, _) => isWhole = heard.SequenceEqual(packet));
+        int peer = PacketSocket("peer");
+        Send(peer, [.. Host, .. SomebodyElse, 8, 0, .. packet]);
+        RunBriefly(loop);
+        Assert.True(isWhole);
+        _ = LibC.close(peer);
+    });
+
+    [Fact]
+    public void A_device_that_was_down_is_heard_again_and_one_that_is_gone_is_known_to_be() => Run(() =>
+    {
+        AddVeth();
+        using Loop loop = new();
+        int count = 0;
+        using DnsSocket socket = Open(loop, "dut", isBridge: true, withReplies: false, (_, _) => count++);
+        RunIp("link set dut down");
+        RunBriefly(loop);
+        Assert.False(socket.IsGone);
+        RunIp("link set dut up");
+        int peer = PacketSocket("peer");
+        for (int i = 0; i < 200 && count == 0; i++)
+        {
+            Send(peer, [.. Host, .. SomebodyElse, 8, 0, .. Question]); // the carrier may take a second
+            RunBriefly(loop);
+        }
+        Assert.NotEqual(0, count);
+        RunIp("link delete dut");
+        RunBriefly(loop);
+        Assert.True(socket.IsGone);
+        _ = LibC.close(peer);
+    });
+
+    private static void AddVeth()
+    {
+        RunIp("link add dut index 101 address 02:00:00:00:00:01 type veth peer name peer index 202 address 02:00:00:00:00:02");
+        RunIp("link set dut up");
+        RunIp("link set peer up");
+        // The kernel takes up to a second to let a veth send.
+        WaitFor("dut", "peer");
+        WaitFor("peer", "dut");
+    }
+
+    private static void WaitFor(string from, string to)
+    {
+        using Loop loop = new();
+        bool isHeard = false;
+        using DnsSocket socket = Open(loop, to, isBridge: true, withReplies: false, (_, _) => isHeard = true);
+        int sender = PacketSocket(from);
+        for (int i = 0; i < 250 && !isHeard; i++)
+        {
+            Send(sender, [.. to == "dut" ? Host : Peer, .. SomebodyElse, 8, 0, .. Question]);
+            RunBriefly(loop);
+        }
+        _ = LibC.close(sender);
+    }
+
+    private static DnsSocket Open(Loop loop, string device, bool isBridge, bool withReplies, DnsHeard heard)
+    {
+        DnsSocket? socket = DnsSocket.Open(loop, Index(device), isBridge, withReplies, heard, out int errno);
+        Assert.Equal(0, errno);
+        return socket!;
+    }
+
+    private static void RunBriefly(Loop loop)
+    {
+        using Timer timer = new(loop, () => TimeSpan.FromMilliseconds(Environment.TickCount64));
+        timer.Add(() => throw new TimeoutException()).Set(TimeSpan.FromMilliseconds(Environment.TickCount64 + 20));
+        Assert.Throws<TimeoutException>(() => loop.Run(timer.Arm));
+    }
+
+    private static int PacketSocket(string device)
+    {
+        int fd = Errno.Check(LibC.socket(LibC.AF_PACKET, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC, 0));
+        sockaddr_ll address = new() { sll_family = (ushort)LibC.AF_PACKET, sll_ifindex = Index(device) };
+        Errno.Check(LibC.bind(fd, (sockaddr*)&address, sizeof(sockaddr_ll)));
+        return fd;
+    }
+
+    private static void Send(int fd, byte[] frame)
+    {
+        fixed (byte* bytes = frame)
+        {
+            Errno.Check((int)LibC.send(fd, bytes, frame.Length, 0));
+        }
+    }
+}

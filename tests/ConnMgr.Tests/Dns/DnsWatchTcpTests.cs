@@ -1,0 +1,165 @@
+using ConnMgr.Dns;
+
+namespace ConnMgr.Tests.Dns;
+
+public class DnsWatchTcpTests
+{
+    private static readonly byte[] Question = PacketBuilder.Framed(WatchRig.Query());
+    private static readonly byte[] Answer = PacketBuilder.Framed(GoldenMessages.Chain);
+
+    private readonly WatchRig _rig = new();
+    private readonly TcpTalk _talk;
+
+    public DnsWatchTcpTests() => _talk = new TcpTalk(_rig.Watch);
+
+    [Fact]
+    public void An_answer_by_tcp_counts()
+    {
+        _talk.Open();
+        _talk.Ask(Question);
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, Answer));
+        Assert.Single(_rig.Answers);
+    }
+
+    /// <summary>It is the segment that completes the message that has to be held.</summary>
+    [Fact]
+    public void Cut_anywhere_the_piece_that_completes_it_is_the_answer()
+    {
+        for (int cut = 1; cut < Answer.Length; cut++)
+        {
+            _talk.Open(asked: (uint)cut * 1000);
+            _talk.Ask(Question[..2]);
+            _talk.Ask(Question[2..], 2);
+            Assert.Equal(DnsVerdict.Unfinished, _talk.Reply(0, Answer[..cut]));
+            Assert.Equal(DnsVerdict.Answer, _talk.Reply(cut, Answer[cut..]));
+
+            _talk.Open(asked: (uint)cut * 1000 + 500_000);
+            _talk.Ask(Question[4..], 4);
+            _talk.Ask(Question[..4]);
+            Assert.Equal(DnsVerdict.Unfinished, _talk.Reply(cut, Answer[cut..]));
+            Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, Answer[..cut]));
+        }
+        Assert.Equal(2 * (Answer.Length - 1), _rig.Answers.Count);
+    }
+
+    [Fact]
+    public void Several_messages_in_one_segment_are_all_read()
+    {
+        byte[] other = WatchRig.Query(id: 7, name: "b.afero.io");
+        byte[] otherAnswer = new MessageBuilder().Short(7, 0x8180, 1, 1, 0, 0).Name("b.afero.io").Short(1, 1)
+            .Address("b.afero.io", "198.51.100.7").ToArray();
+        _talk.Open();
+        _talk.Ask([.. Question, .. PacketBuilder.Framed(other)]);
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, [.. Answer, .. PacketBuilder.Framed(otherAnswer), 0]));
+        Assert.Equal(2, _rig.Answers.Count);
+    }
+
+    [Fact]
+    public void A_question_that_went_with_the_syn_counts()
+    {
+        byte[] syn = PacketBuilder.Tcp(WatchRig.Device, WatchRig.Server, 1000, Question, PacketBuilder.Syn);
+        _rig.Watch.SeeQuestion(syn, DnsSide.Device, _rig.Now);
+        byte[] synAck = PacketBuilder.Tcp(
+            WatchRig.Server, WatchRig.Device, 5000, [], PacketBuilder.Syn | PacketBuilder.Ack, 1001 + (uint)Question.Length);
+        Assert.Equal(DnsVerdict.Unfinished, _rig.Watch.SeeReply(synAck, DnsSide.Device, null, _rig.Now));
+        byte[] answer = PacketBuilder.Tcp(WatchRig.Server, WatchRig.Device, 5001, Answer);
+        Assert.Equal(DnsVerdict.Answer, _rig.Watch.SeeReply(answer, DnsSide.Device, null, _rig.Now));
+    }
+
+    [Fact]
+    public void A_lone_segment_from_port_53_is_nothing()
+    {
+        Assert.Equal(DnsVerdict.LostStream, _talk.Reply(0, Answer));
+        Assert.Empty(_rig.Answers);
+    }
+
+    [Fact]
+    public void An_answer_in_a_connection_without_that_question_is_nothing()
+    {
+        _rig.Ask(); // by UDP
+        _talk.Open();
+        Assert.Equal(DnsVerdict.Unasked, _talk.Reply(0, Answer));
+        Assert.Empty(_rig.Answers);
+    }
+
+    /// <summary>Somebody who does not see the connection cannot know what it began with.</summary>
+    [Fact]
+    public void Who_does_not_acknowledge_the_syn_has_not_accepted()
+    {
+        _talk.Syn();
+        _talk.SynAck(777, 12345);
+        _talk.SynAck(0xffff_ff00, 0xffff_fff1);
+        _talk.SynAck(888, 0xffff_fff1); // too late
+        _talk.Ask(Question);
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, Answer));
+    }
+
+    [Fact]
+    public void Two_versions_of_one_byte_end_the_stream()
+    {
+        _talk.Open();
+        _talk.Ask(Question);
+        Assert.Equal(DnsVerdict.Unfinished, _talk.Reply(0, Answer[..40]));
+        byte[] other = Answer[..41];
+        other[39]++;
+        Assert.Equal(DnsVerdict.LostStream, _talk.Reply(0, other));
+        Assert.Equal(DnsVerdict.Unfinished, _talk.Reply(40, Answer[40..]));
+        Assert.Empty(_rig.Answers);
+        Assert.Equal(1, _rig.Watch.LostStreamCount);
+    }
+
+    [Fact]
+    public void A_connection_between_the_same_ports_as_an_old_one_begins_anew()
+    {
+        _talk.Open();
+        _talk.Ask(Question[..10]);
+        _talk.Open(asked: 5, answered: 6);
+        _talk.Ask(Question);
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, Answer));
+    }
+
+    [Fact]
+    public void Memory_is_bounded_and_the_longest_silent_connection_goes()
+    {
+        byte[] most = [0xff, 0xff, .. new byte[50_000]];
+        List<TcpTalk> talks = [];
+        for (int i = 0; i < DnsWatch.MaxConnections + 1; i++)
+        {
+            TcpTalk talk = new(_rig.Watch, $"198.18.1.2 {40000 + i}") { Now = _rig.Now + TimeSpan.FromMilliseconds(i) };
+            talk.Open();
+            talk.Ask(Question);
+            Assert.Equal(DnsVerdict.Unfinished, talk.Reply(0, most));
+            talks.Add(talk);
+        }
+        // 65,536 bytes each: eight of them fit. One had to go altogether.
+        Assert.Equal(DnsWatch.MaxConnections + 1 - 8 + 1, _rig.Watch.LostStreamCount);
+        Assert.Equal(DnsVerdict.LostStream, talks[0].Reply(0, Answer)); // gone
+        Assert.Equal(DnsVerdict.Unfinished, talks[2].Reply(0, Answer)); // lost
+    }
+
+    [Fact]
+    public void Connections_that_ask_nothing_do_not_throw_out_one_that_does()
+    {
+        _talk.Open();
+        _talk.Ask(Question);
+        for (int i = 0; i < 3 * DnsWatch.MaxConnections; i++)
+        {
+            new TcpTalk(_rig.Watch, $"198.18.1.2 {41000 + i}") { Now = _rig.Now + TimeSpan.FromSeconds(1) }.Open();
+        }
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, Answer));
+    }
+
+    [Fact]
+    public void What_an_extender_asks_a_server_of_its_own_counts_no_more_on_the_link()
+    {
+        const string Other = "198.18.100.66 53";
+        TcpTalk bridge = new(_rig.Watch, WatchRig.Extender, Other) { Side = DnsSide.Bridge };
+        TcpTalk copy = new(_rig.Watch, WatchRig.Device, Other);
+        bridge.Syn();
+        copy.Open();
+        bridge.Ask(Question);
+        copy.Ask(Question);
+        Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
+        Assert.Empty(_rig.Answers);
+    }
+}
