@@ -269,10 +269,10 @@ internal sealed class DnsWatch
             }
             return;
         }
-        if (_expected.Has(toServer, id, question, now))
+        if (_expected.Find(toServer, id, question, now) is > 0 and int expected)
         {
             isCopy = true;
-            _expected.Answer(toServer, id, question);
+            _expected.Answer(expected);
         }
         isCopy = isCopy || (now < _blindUntil && !Contains(_used, flow.Destination));
         (isCopy ? _copies : _device).Questions.Add(flow, id, question, now);
@@ -289,27 +289,26 @@ internal sealed class DnsWatch
         {
             return DnsVerdict.NotAReply;
         }
-        if (!origin.Questions.Has(flow, header.Id, now))
-        {
-            if (origin == _bridge || !_copies.Questions.Has(flow, header.Id, now))
-            {
-                return DnsVerdict.Unasked;
-            }
-            origin = _copies;
-        }
-        if (header.QuestionCount != 1)
-        {
-            return DnsVerdict.WrongQuestion;
-        }
-        if (!DnsName.TryRead(ref reader, out DnsName name) || !reader.TryReadUInt16(out ushort type)
-            || !reader.TryReadUInt16(out ushort dnsClass))
-        {
-            return DnsVerdict.Malformed;
-        }
+        bool isReadable = DnsName.TryRead(ref reader, out DnsName name) & reader.TryReadUInt16(out ushort type)
+            & reader.TryReadUInt16(out ushort dnsClass);
         DnsQuestion question = new(name, type);
-        if (dnsClass != DnsQuestion.ClassIn || !origin.Questions.Has(flow, header.Id, question, now))
+        int asked = 0;
+        if (isReadable && header.QuestionCount == 1 && dnsClass == DnsQuestion.ClassIn)
         {
-            return DnsVerdict.WrongQuestion;
+            asked = origin.Questions.Find(flow, header.Id, question, now);
+            if (asked == 0 && origin == _device)
+            {
+                asked = _copies.Questions.Find(flow, header.Id, question, now);
+                origin = asked == 0 ? origin : _copies;
+            }
+        }
+        if (asked == 0)
+        {
+            bool isKnown = origin.Questions.Has(flow, header.Id, now)
+                || (origin == _device && _copies.Questions.Has(flow, header.Id, now));
+            return !isKnown ? DnsVerdict.Unasked
+                : isReadable || header.QuestionCount != 1 ? DnsVerdict.WrongQuestion
+                : DnsVerdict.Malformed;
         }
         if (header.Rcode != 0)
         {
@@ -324,7 +323,7 @@ internal sealed class DnsWatch
         {
             return DnsVerdict.Malformed;
         }
-        origin.Questions.Answer(flow, header.Id, question);
+        origin.Questions.Answer(asked);
         _answered(question, _addresses.AsSpan(0, reply.Count));
         return DnsVerdict.Answer;
     }

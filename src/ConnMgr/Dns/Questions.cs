@@ -86,18 +86,18 @@ internal sealed class Questions(int capacity, NameHash hash)
         return at != None;
     }
 
-    /// <summary>Whether this was asked with this flow and id.</summary>
-    public bool Has(in Flow flow, ushort id, in DnsQuestion question, TimeSpan now)
+    /// <summary>Where this question is, until another method is called; 0: it was not asked, or is answered.</summary>
+    public int Find(in Flow flow, ushort id, in DnsQuestion question, TimeSpan now)
     {
         Expire(now);
-        return Find(BucketOf(flow, id), flow, id, hash.Of(question)) != None;
+        return Find(BucketOf(flow, id), flow, id, hash.Of(question));
     }
 
     /// <summary>One reply was taken: if the question was sent once, it is done.</summary>
-    public void Answer(in Flow flow, ushort id, in DnsQuestion question)
+    /// <param name="at">What <see cref="Find(in Flow, ushort, in DnsQuestion, TimeSpan)"/> returned, not 0.</param>
+    public void Answer(int at)
     {
-        int at = Find(BucketOf(flow, id), flow, id, hash.Of(question));
-        if (at != None && --_entries[at].Repeats == 0)
+        if (--_entries[at].Repeats == 0)
         {
             Remove(at);
         }

@@ -28,13 +28,13 @@ public class QuestionsTests
                     }
                     model.RemoveAll(one => now - one.At >= Questions.Lifetime);
                     int at = model.FindIndex(one => (one.Port, one.Id, one.Name) == (port, id, name));
-                    Assert.Equal(at >= 0, questions.Has(flow, (ushort)id, Names[name], now));
+                    Assert.Equal(at >= 0, questions.Find(flow, (ushort)id, Names[name], now) != 0);
                     Assert.Equal(model.Exists(one => (one.Port, one.Id) == (port, id)), questions.Has(flow, (ushort)id, now));
                     if (what == 2 && at >= 0)
                     {
                         model[at] = model[at] with { Repeats = model[at].Repeats - 1 };
                         model.RemoveAll(one => one.Repeats == 0);
-                        questions.Answer(flow, (ushort)id, Names[name]);
+                        questions.Answer(questions.Find(flow, (ushort)id, Names[name], now));
                     }
                     else if (what < 2)
                     {
