@@ -95,7 +95,9 @@ internal sealed class MonitoredLink : IDisposable
         _evidence?.Dispose();
         _own = own;
         _evidenceIfindex = ifindex;
-        _evidence = EvidenceSocket.Open(_loop, ifindex, CollectionsMarshal.AsSpan(own), SeeEvidence, out int errno);
+        _evidence = EvidenceSocket.Open(
+            _loop, ifindex, CollectionsMarshal.AsSpan(own), LinkSocket.Mark, SeeEvidence,
+            () => Link.SeeOutgoing(_clock()), out int errno);
         if (_evidence is null)
         {
             _log.Event(
@@ -104,7 +106,7 @@ internal sealed class MonitoredLink : IDisposable
         }
         else if (!Link.IsProbing)
         {
-            _evidence.Rearm();
+            _evidence.Rearm(Link.WantsOutgoing);
         }
     }
 
@@ -130,7 +132,7 @@ internal sealed class MonitoredLink : IDisposable
         _hadEvidence = false;
         if (!Link.IsProbing)
         {
-            _evidence?.Rearm();
+            _evidence?.Rearm(Link.WantsOutgoing);
         }
     }
 

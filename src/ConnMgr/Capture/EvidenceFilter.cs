@@ -4,8 +4,8 @@ using Label = ConnMgr.Capture.BpfAssembler.Label;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Builds the BPF program that lets evidence through and nothing else: an incoming unicast IPv4 or IPv6
-/// packet that only a working upstream could have caused. For an AF_PACKET socket of type SOCK_DGRAM, where
+/// Builds the BPF program that lets evidence through: an incoming unicast IPv4 or IPv6 packet that only a working
+/// upstream could have caused; and, if wanted, what leaves and waits for an answer; nothing else. For an AF_PACKET socket of type SOCK_DGRAM, where
 /// offset 0 is the network header whatever the link layer.
 /// </summary>
 /// <remarks>
@@ -37,7 +37,7 @@ internal static class EvidenceFilter
     /// <summary>
     /// IPv4: this network (RFC 1122 section 3.2.1.3), loopback, link-local, multicast up to broadcast.
     /// </summary>
-    private static readonly Subnet[] UnroutableIPv4 =
+    internal static readonly Subnet[] UnroutableIPv4 =
     [
         Subnet.Parse("0.0.0.0/8"),
         Subnet.Parse("127.0.0.0/8"),
@@ -48,7 +48,7 @@ internal static class EvidenceFilter
     /// <summary>
     /// IPv6: unspecified, loopback and embedded IPv4 (RFC 4291 section 2.5), link-local, multicast.
     /// </summary>
-    private static readonly Subnet[] UnroutableIPv6 =
+    internal static readonly Subnet[] UnroutableIPv6 =
         [Subnet.Parse("::/32"), Subnet.Parse("fe80::/10"), Subnet.Parse("ff00::/8")];
 
     /// <summary>
@@ -67,13 +67,14 @@ internal static class EvidenceFilter
     /// ETH_P_* to be taken as given instead of the kernel's word about packet type, VLAN tag and protocol:
     /// for sockets that have none, as the AF_UNIX ones on which the rest of the program is tested.
     /// </param>
-    public static BpfInstruction[] Build(ReadOnlySpan<Subnet> own, ushort? protocol = null)
+    /// <param name="outgoingUnless">
+    /// Also lets through what leaves and wants an answer (<see cref="OutgoingFilter"/>), unless it carries this firewall
+    /// mark. Null: nothing that leaves.
+    /// </param>
+    public static BpfInstruction[] Build(
+        ReadOnlySpan<Subnet> own, ushort? protocol = null, uint? outgoingUnless = null)
     {
-        // Of IPv6 always the /64: neighbours may have an address there though the link's own prefix is
-        // longer.
-        Subnet[] networks = [.. own.ToArray()
-            .Select(subnet => subnet.Network(Math.Min(subnet.PrefixLength, subnet.IsIPv6 ? 64 : 32)))
-            .Distinct()];
+        Subnet[] networks = Networks(own);
         if (networks.Length > MaxSubnets)
         {
             return RejectAll;
@@ -83,18 +84,24 @@ internal static class EvidenceFilter
         Label isIPv4 = new();
         Label isIPv6 = new();
         Label transport = new();
+        Label leaves = new();
         if (protocol is { } given)
         {
             bpf.LoadImmediate(given);
         }
         else
         {
-            // Suspicion, when it comes, branches off here: outgoing packets are PACKET_OUTGOING, and have
-            // SKF_AD_MARK.
-            bpf.LoadAncillary(SKF_AD_PKTTYPE);
-            bpf.RejectUnless(BPF_JEQ, PACKET_HOST);
             bpf.LoadAncillary(SKF_AD_VLAN_TAG_PRESENT);
             bpf.RejectUnless(BPF_JEQ, 0);
+            bpf.LoadAncillary(SKF_AD_PKTTYPE);
+            if (outgoingUnless is not null)
+            {
+                Label arrives = new();
+                bpf.JumpIf(BPF_JEQ, PACKET_OUTGOING, otherwise: arrives);
+                bpf.Jump(leaves);
+                bpf.Mark(arrives);
+            }
+            bpf.RejectUnless(BPF_JEQ, PACKET_HOST);
             bpf.LoadAncillary(SKF_AD_PROTOCOL);
         }
         bpf.JumpIf(BPF_JEQ, ETH_P_IP, then: isIPv4);
@@ -110,8 +117,26 @@ internal static class EvidenceFilter
 
         bpf.Mark(transport);
         JudgeTransport(bpf);
+
+        if (outgoingUnless is { } mark)
+        {
+            bpf.Mark(leaves);
+            bpf.LoadAncillary(SKF_AD_MARK);
+            bpf.RejectIf(BPF_JEQ, mark);
+            bpf.LoadAncillary(SKF_AD_PROTOCOL);
+            OutgoingFilter.Judge(bpf, networks);
+        }
         return bpf.Assemble();
     }
+
+    /// <summary>
+    /// The subnets to which these addresses belong. Of IPv6 always the /64: neighbours may have an address there though
+    /// the link's own prefix is longer.
+    /// </summary>
+    internal static Subnet[] Networks(ReadOnlySpan<Subnet> own) =>
+        [.. own.ToArray()
+            .Select(subnet => subnet.Network(Math.Min(subnet.PrefixLength, subnet.IsIPv6 ? 64 : 32)))
+            .Distinct()];
 
     /// <summary>RFC 791 section 3.1. Leaves the protocol in A, the offset of its header in X.</summary>
     private static void JudgeIPv4(BpfAssembler bpf, Subnet[] own)
@@ -245,7 +270,7 @@ internal static class EvidenceFilter
         bpf.Return(SnapLength);
     }
 
-    private static void KeepWords(BpfAssembler bpf, int cell, int offset, int words)
+    internal static void KeepWords(BpfAssembler bpf, int cell, int offset, int words)
     {
         for (int i = 0; i < words; i++)
         {
@@ -255,7 +280,7 @@ internal static class EvidenceFilter
     }
 
     /// <summary>Rejects if the address that begins in a scratch cell is in one of the ranges.</summary>
-    private static void RejectWithin(BpfAssembler bpf, int cell, Subnet[] ranges)
+    internal static void RejectWithin(BpfAssembler bpf, int cell, Subnet[] ranges)
     {
         foreach (Subnet range in ranges)
         {

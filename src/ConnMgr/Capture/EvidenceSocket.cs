@@ -7,7 +7,8 @@ namespace ConnMgr.Capture;
 
 /// <summary>
 /// Hears of evidence on one link, once a tick: the first packet that the filter passes is kept, and from then
-/// on the kernel drops everything until <see cref="Rearm"/>. It decides nothing. Starts mute.
+/// on the kernel drops everything until <see cref="Rearm"/>. If wanted, it also hears once a tick, and before the evidence, of
+/// something that leaves and waits for an answer. It decides nothing. Starts mute.
 /// </summary>
 internal sealed class EvidenceSocket : IDisposable
 {
@@ -24,15 +25,21 @@ internal sealed class EvidenceSocket : IDisposable
     private readonly int _fd;
     private readonly ulong _token;
     private readonly Action _received;
+    private readonly Action _left;
+    private readonly uint _ownMark;
     private readonly byte[] _last = new byte[EvidenceFilter.SnapLength];
     private BpfInstruction[] _filter = EvidenceFilter.RejectAll;
+    private BpfInstruction[] _filterWithOutgoing = EvidenceFilter.RejectAll;
+    private bool _hearsOutgoing;
     private int _lastLength;
 
-    private EvidenceSocket(Loop loop, int fd, Action received)
+    private EvidenceSocket(Loop loop, int fd, uint ownMark, Action received, Action left)
     {
         _loop = loop;
         _fd = fd;
+        _ownMark = ownMark;
         _received = received;
+        _left = left;
         _token = loop.Add(fd, Receive);
     }
 
@@ -55,11 +62,13 @@ internal sealed class EvidenceSocket : IDisposable
     /// <param name="loop">Where evidence is noticed.</param>
     /// <param name="ifindex">The device, by its index: it may be renamed meanwhile.</param>
     /// <param name="own">As <see cref="SetSubnets"/>.</param>
-    /// <param name="received">Called at most once between two calls of <see cref="Rearm"/>.</param>
+    /// <param name="ownMark">The firewall mark of the daemon's own packets: they wait for nothing.</param>
+    /// <param name="received">Called on evidence, at most once between two calls of <see cref="Rearm"/>.</param>
+    /// <param name="left">Called when something has left that waits for an answer: as often, and before any evidence.</param>
     /// <param name="errno">Why there is none, e.g. ENODEV (it has just vanished) or EPERM (CAP_NET_RAW is
     /// missing).</param>
     public static EvidenceSocket? Open(
-        Loop loop, int ifindex, ReadOnlySpan<Subnet> own, Action received, out int errno)
+        Loop loop, int ifindex, ReadOnlySpan<Subnet> own, uint ownMark, Action received, Action left, out int errno)
     {
         // Protocol 0 hears nothing: no packet comes in before the filter and the device are set.
         int fd = LibC.socket(LibC.AF_PACKET, LibC.SOCK_DGRAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0);
@@ -75,19 +84,21 @@ internal sealed class EvidenceSocket : IDisposable
             return null;
         }
         errno = 0;
-        EvidenceSocket socket = new(loop, fd, received);
+        EvidenceSocket socket = new(loop, fd, ownMark, received, left);
         socket.SetSubnets(own);
         return socket;
     }
 
     /// <summary>
-    /// A new tick: the next evidence counts. No system call if none has come since the last one.
+    /// A new tick: the next evidence counts. No system call if nothing has come since the last one.
     /// </summary>
-    public void Rearm()
+    /// <param name="outgoing">Whether what leaves would be news.</param>
+    public void Rearm(bool outgoing = false)
     {
-        if (!IsArmed && !IsGone)
+        if (!IsGone && (!IsArmed || _hearsOutgoing != outgoing))
         {
-            IsArmed = TryAttach(_fd, _filter);
+            IsArmed = TryAttach(_fd, outgoing ? _filterWithOutgoing : _filter);
+            _hearsOutgoing = IsArmed && outgoing;
         }
     }
 
@@ -112,31 +123,48 @@ internal sealed class EvidenceSocket : IDisposable
         }
 
         bool wasArmed = IsArmed;
+        bool heardOutgoing = _hearsOutgoing;
         Mute();
         _filter = filter;
+        _filterWithOutgoing = EvidenceFilter.Build(own, outgoingUnless: _ownMark);
         if (wasArmed)
         {
-            Rearm();
+            Rearm(heardOutgoing);
         }
     }
 
     private void Receive()
     {
-        bool isEvidence = IsArmed;
-        if (isEvidence)
+        Span<byte> packet = stackalloc byte[EvidenceFilter.SnapLength];
+        bool hasLeft = false;
+        for (int i = 0; IsArmed && i < MaxReads; i++)
         {
-            int length = Receive(_last);
+            int length = Receive(packet, out bool isOutgoing);
             if (length < 0)
             {
-                return;
+                break;
             }
+            if (isOutgoing)
+            {
+                hasLeft = true;
+                continue;
+            }
+            packet[..length].CopyTo(_last);
             _lastLength = length;
-        }
-        Disarm();
-        Drain();
-        if (isEvidence)
-        {
+            Disarm();
+            Drain();
             _received();
+            return;
+        }
+        if (!IsArmed)
+        {
+            Disarm();
+            Drain();
+        }
+        else if (hasLeft)
+        {
+            Rearm(outgoing: false); // the rest of this tick's is no news
+            _left();
         }
     }
 
@@ -146,25 +174,29 @@ internal sealed class EvidenceSocket : IDisposable
     private void Disarm()
     {
         IsArmed = false;
+        _hearsOutgoing = false;
         _ = TryAttach(_fd, EvidenceFilter.RejectAll);
     }
 
     private void Drain()
     {
-        for (int i = 0; i < MaxReads && Receive([]) >= 0; i++)
+        for (int i = 0; i < MaxReads && Receive([], out _) >= 0; i++)
         {
         }
     }
 
     /// <summary>Takes a packet off the queue: as much as fits, the rest of it is lost.</summary>
     /// <returns>Its bytes in the buffer, or -1: there is none, or the device is down.</returns>
-    private unsafe int Receive(Span<byte> buffer)
+    private unsafe int Receive(Span<byte> buffer, out bool isOutgoing)
     {
         int received;
+        sockaddr_ll address = default;
+        socklen_t length = (uint)sizeof(sockaddr_ll);
         fixed (byte* bytes = buffer)
         {
-            received = (int)LibC.recv(_fd, bytes, buffer.Length, 0);
+            received = (int)LibC.recvfrom(_fd, bytes, buffer.Length, 0, (sockaddr*)&address, &length);
         }
+        isOutgoing = address.sll_pkttype == Bpf.PACKET_OUTGOING;
         // ENETDOWN is said once when the device goes down; the socket works on when it is up again.
         if (received < 0 && Errno.Last == Errno.ENETDOWN)
         {

@@ -21,6 +21,7 @@ public sealed unsafe class EvidenceSocketTests
     private static readonly byte[] Multicast = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x01];
     private static readonly byte[] SomebodyElse = [0x02, 0, 0, 0, 0, 0x99];
     private static readonly byte[] Ours = [0x02, 0, 0, 0, 0, 0x01];
+    private const uint OwnMark = 0xafe0;
     private static readonly Subnet[] Own = [Subnet.Parse("198.18.1.2/24"), Subnet.Parse("2001:db8:1::2/64")];
 
     [Fact]
@@ -123,6 +124,82 @@ public sealed unsafe class EvidenceSocketTests
     });
 
     [Fact]
+    public void What_leaves_is_heard_once_a_tick_if_wanted_and_evidence_after_it() => Run(() =>
+    {
+        AddVeth();
+        RunIp("address add 198.18.1.2/24 dev dut");
+        RunIp("route add default via 198.18.1.1 dev dut");
+        RunIp("neighbour add 198.18.1.1 lladdr 02:00:00:00:00:99 dev dut");
+        using Loop loop = new();
+        int evidence = 0;
+        int outgoing = 0;
+        using EvidenceSocket socket = Open(loop, "dut", () => evidence++, () => outgoing++);
+        int peer = PacketSocket("peer");
+
+        (int Outgoing, int Evidence) Tick(bool isWanted, Action traffic)
+        {
+            outgoing = 0;
+            evidence = 0;
+            socket.Rearm(isWanted);
+            traffic();
+            RunBriefly(loop);
+            return (outgoing, evidence);
+        }
+        void Answer() => Send(peer, [.. Ours, .. SomebodyElse, .. Type(Ip), .. Golden.TcpSynAck]);
+
+        for (int i = 0; i < 250 && outgoing == 0; i++) // the kernel takes up to a second to let a veth send
+        {
+            Tick(true, () => Ask(mark: 0, port: 53));
+        }
+        Assert.Equal((1, 0), Tick(true, () => Repeat(5, () => Ask(mark: 0, port: 53))));
+        Assert.Equal((0, 0), Tick(false, () => Ask(mark: 0, port: 53)));
+        Assert.Equal((0, 0), Tick(true, () => Ask(OwnMark, port: 53)));
+        Assert.Equal((0, 0), Tick(true, () => Ask(mark: 0, port: 54)));
+        Assert.Equal((1, 0), Tick(true, () => Ask(mark: 7, port: 53)));
+        Assert.True(socket.IsArmed);
+        Answer();
+        RunBriefly(loop);
+        Assert.Equal((1, 1), (outgoing, evidence));
+        Assert.False(socket.IsArmed);
+        Ask(mark: 0, port: 53);
+        RunBriefly(loop);
+        Assert.Equal((1, 1), (outgoing, evidence));
+        // Both at once: there is an answer already.
+        Assert.Equal(
+            (0, 1),
+            Tick(true, () =>
+            {
+                Ask(mark: 0, port: 53);
+                Answer();
+            }));
+        socket.Rearm(true);
+        Ask(mark: 0, port: 53);
+        socket.Mute();
+        RunBriefly(loop);
+        Assert.Equal((0, 1), (outgoing, evidence));
+    });
+
+    private static void Repeat(int times, Action action)
+    {
+        for (int i = 0; i < times; i++)
+        {
+            action();
+        }
+    }
+
+    /// <summary>A UDP datagram to 198.18.100.10.</summary>
+    private static void Ask(uint mark, ushort port)
+    {
+        int fd = Errno.Check(LibC.socket(LibC.AF_INET, LibC.SOCK_DGRAM | LibC.SOCK_CLOEXEC, 0));
+        Errno.Check(LibC.setsockopt(fd, LibC.SOL_SOCKET, LibC.SO_MARK, &mark, sizeof(uint)));
+        sockaddr_in to = new() { sin_family = (ushort)LibC.AF_INET, sin_port = LibC.htons(port) };
+        ((ReadOnlySpan<byte>)[198, 18, 100, 10]).CopyTo(new Span<byte>(&to.sin_addr, 4));
+        byte question = 0;
+        Errno.Check((int)LibC.sendto(fd, &question, 1, 0, (sockaddr*)&to, sizeof(sockaddr_in)));
+        _ = LibC.close(fd);
+    }
+
+    [Fact]
     public void A_device_that_goes_down_vanishes_or_never_was_does_no_harm() => Run(() =>
     {
         AddVeth();
@@ -153,7 +230,7 @@ public sealed unsafe class EvidenceSocketTests
         socket.Rearm();
         socket.Mute();
         socket.SetSubnets([]);
-        Assert.Null(EvidenceSocket.Open(loop, index, Own, () => { }, out int errno));
+        Assert.Null(EvidenceSocket.Open(loop, index, Own, OwnMark, () => { }, () => { }, out int errno));
         Assert.Equal(Errno.ENODEV, errno);
     });
 
@@ -205,9 +282,10 @@ public sealed unsafe class EvidenceSocketTests
         Assert.Equal(0, allocated);
     });
 
-    private static EvidenceSocket Open(Loop loop, string device, Action received)
+    private static EvidenceSocket Open(Loop loop, string device, Action received, Action? left = null)
     {
-        EvidenceSocket? socket = EvidenceSocket.Open(loop, Index(device), Own, received, out int errno);
+        EvidenceSocket? socket = EvidenceSocket.Open(
+            loop, Index(device), Own, OwnMark, received, left ?? (() => Assert.Fail("something left")), out int errno);
         Assert.Equal(0, errno);
         return socket!;
     }
