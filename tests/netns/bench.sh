@@ -53,6 +53,19 @@ measure_silent_death() {
     echo "$(now) $began" | awk '{ printf "%.1f\n", ($1 - $2) / 100 }'
 }
 
+# measure_death_under_traffic TYPE PORT DELAY: seconds from the first segment or question that nobody answers.
+measure_death_under_traffic() {
+    start_connmgr
+    poll 5 settled
+    on cloud socat UDP4-RECVFROM:53,bind=198.18.100.11,fork PIPE >/dev/null 2>&1 &
+    on device "$LABTOOL" talk "$1" 198.18.100.11 "$2" 20 >/dev/null &
+    sleep "$3" # deaths at different times of the tick
+    upstream_dead eth0
+    began=$(now)
+    poll 40 in_use wlan0
+    echo "$(now) $began" | awk '{ printf "%.2f\n", ($1 - $2) / 100 }'
+}
+
 # measure_start RUNS: milliseconds from the start of the process to the line in the log.
 measure_start() {
     runs=$1
@@ -104,6 +117,7 @@ if [ "${1:-}" = --measure ]; then
         carrier-loss) measure_switch "$1" "link eth0 up no-carrier" ip -n r-eth link set lan down ;;
         admin-down) measure_switch "$1" "link eth0 down" ip -n device link set eth0 down ;;
         silent-death) measure_silent_death "$1" ;;
+        death-under-traffic) measure_death_under_traffic "$@" ;;
         start-live) measure_start "$1" ;;
         start-dead)
             for link in eth0 wlan0 wwan0; do upstream_dead "$link"; done
@@ -189,6 +203,27 @@ else
     set -- $(spread <"$work/silent-death")
     row "silent death of an idle link -> switched" 21.5 "$3" s "$1 / $2 / $3"
 fi
+
+# As many as processors can talk at the same time without waiting for each other.
+for traffic in 'tcp 80' 'udp 53'; do
+    for delays in '3.0 3.2' '3.4 3.6' '3.8 4.0' '4.2 4.4' '4.6 4.8'; do
+        for delay in $delays; do
+            # shellcheck disable=SC2086  # two words
+            measure death-under-traffic $traffic "$delay" >"$work/traffic.${traffic%% *}.$delay" &
+        done
+        wait
+    done
+    name=$(case $traffic in tcp*) echo TCP ;; *) echo DNS ;; esac)
+    cat "$work/traffic.${traffic%% *}".* >"$work/traffic"
+    if grep -qvE '^[0-9.]+$' "$work/traffic"; then
+        no_row traffic
+    else
+        # shellcheck disable=SC2046  # three words
+        set -- $(spread <"$work/traffic")
+        row "silent death under $name -> switched" 7.5 "$3" s "$1 / $2 / $3"
+        row "silent death under $name, median" 6 "$2" s
+    fi
+done
 
 # cost NAME: leaves $wakeups (a second), $cpu (per cent of a core), $resident, $growth (kB) and $threads.
 cost() {
