@@ -89,9 +89,6 @@ read_comment() {
 
 # -- rules ----------------------------------------------------------------------------------------------------------
 
-asks='-m conntrack --ctdir ORIGINAL -j ACCEPT'
-answers='-m conntrack --ctstate ESTABLISHED --ctdir REPLY -j ACCEPT'
-
 # each_rule COMMAND: with the chain and the words of each rule that admits the address. What comes back is admitted first.
 each_rule() {
     if [ "$whom" = device ]; then
@@ -105,7 +102,7 @@ each_rule() {
 
 # rule VERB CHAIN WORDS WORDS
 # shellcheck disable=SC2086  # words
-rule() { "$table" $wait "$1" "$2" $3 -m comment --comment "$comment" $4; }
+rule() { "$table" $wait "$1" "$2" $3 -m comment --comment "$comment" $4 -j ACCEPT; }
 
 add() {
     rule -C "$@" 2>/dev/null || rule -A "$@" || fail "$table cannot add to $1"

@@ -20,6 +20,7 @@ case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
 # Half a lockdown helps nobody: it is finished, whoever goes away.
 trap '' HUP INT PIPE TERM
 
+run=${CONNMGR_RUN_DIR:-/var/run/connmgr}
 mark=0xafe0/0xffff # the daemon's sockets: LinkSocket.Mark
 hooks='INPUT OUTPUT FORWARD'
 
@@ -37,8 +38,6 @@ chain_of() {
 
 # Every packet is judged, not only the first of a connection. So what was open before the lockdown is dead, and whoever is
 # taken from the whitelist is cut off at once. The direction tells who called whom: we, or those behind the bridge, did.
-asks='-m conntrack --ctdir ORIGINAL'
-answers='-m conntrack --ctstate ESTABLISHED --ctdir REPLY'
 relates='-m conntrack --ctstate RELATED --ctdir REPLY'
 # A segment in the middle of a connection that conntrack does not know: perhaps they called us, before the lockdown.
 unknown='-p tcp ! --syn -m conntrack --ctstate NEW'
@@ -149,27 +148,27 @@ in_family() {
 
 # -- what there is --------------------------------------------------------------------------------------------------
 
-# survey: the table's chains and rules, without those that admit single addresses.
+# survey: the table's chains and rules, without those of ours that need not be known.
 survey() {
     # The nft variant complains of each legacy table there is.
-    have=$("$table-save" -t filter 2>/dev/null) || fail "$table-save failed"
-    have=$nl$(printf '%s\n' "$have" | grep -E '^:|^-A (INPUT|OUTPUT|FORWARD) |--match-set afero[46] |NFQUEUE')$nl || :
+    all=$("$table-save" -t filter 2>/dev/null) || fail "$table-save failed"
+    have=$nl$(printf '%s\n' "$all" | grep -E '^:|^-A (INPUT|OUTPUT|FORWARD) |--match-set afero[46] |NFQUEUE')$nl || :
 }
 is_there() { case $have in *"$nl:$1 "*) ;; *) return 1 ;; esac }
+matches_sets() { case $have in *"$nl-A $1 "*" --match-set afero$family "*) ;; *) return 1 ;; esac }
 
 # settle: what the environment leaves open is as it is now, or as it can be.
 settle() {
-    first=yes sets=${CONNMGR_SETS-} queue=${CONNMGR_QUEUE-unset} probes=mark from_link='-m hl --hl-eq 255'
-    if is_there AFERO_ALLOW_SERVICE_INPUT; then first=no; fi
+    sets=${CONNMGR_SETS-} queue=${CONNMGR_QUEUE-unset} probes=mark from_link='-m hl --hl-eq 255' first=no
+    # Somebody's flush is no first run.
+    if [ ! -e "$run/locked" ] && ! is_there AFERO_ALLOW_SERVICE_INPUT; then first=yes; fi
     case $sets in
         yes | no) ;;
         '')
             sets=yes
-            case $first,$have in
-                *' --match-set afero4 '*) ;;
-                yes,*) make_sets || : ;;
-                *) sets=no ;;
-            esac ;;
+            if ! matches_sets AFERO_ALLOW_WHITELIST_OUTPUT; then
+                case $have in *"$nl-A OUTPUT -j AFERO_ALLOW_WHITELIST_OUTPUT$nl"*) sets=no ;; *) make_sets || : ;; esac
+            fi ;;
         *) complain "CONNMGR_SETS is yes or no"; exit 64 ;;
     esac
     case $queue in
@@ -203,13 +202,13 @@ restore() {
 # change: the whole change, for iptables-restore.
 change() {
     echo '*filter'
-    # A chain of ours that is named here is emptied; the whitelist keeps what is in it.
+    # A chain of ours that is named here is emptied. The whitelist keeps what is in it, unless that has just moved to the sets.
     for hook in $hooks; do
         echo ":$hook DROP [0:0]"
         chain_of "$hook" service
         echo ":$chain - [0:0]"
         chain_of "$hook" whitelist
-        is_there "$chain" || echo ":$chain - [0:0]"
+        ! empties || echo ":$chain - [0:0]"
     done
     for hook in $hooks; do
         chain_of "$hook" service
@@ -222,9 +221,12 @@ change() {
         chain_of "$hook" whitelist
         jump 2
         match_sets
+        if [ "$hook" = FORWARD ] && ! empties; then rename; fi
     done
     echo COMMIT
 }
+
+empties() { ! is_there "$chain" || { [ "$sets" = yes ] && ! matches_sets "$chain"; }; }
 
 # jump POSITION: from $hook to $chain, once.
 jump() {
@@ -246,6 +248,20 @@ match_sets() {
             echo "-I $chain -o $bridge $answers -m set --match-set afero$family src -j ACCEPT" ;;
     esac
 }
+
+# rename: what fwcfg.sh has admitted for the bridge while the links had other names.
+rename() {
+    named=$(admitted "-d \([^ ]*\) -i \([^ ]*\) -o \([^ ]*\) .*" '\2 \3' | sort -u)
+    [ -n "$named" ] && [ "$named" != "$(for link in $links; do echo "$bridge $link"; done | sort)" ] || return 0
+    admitted "-d \(.*\)" '-D AFERO_FORWARD_WHITELIST -d \1'
+    admitted "-s \(.*\)" '-D AFERO_FORWARD_WHITELIST -s \1'
+    admitted "-s \([^ ]*\) -o [^ ]* \(-m comment --comment .*\) -m conntrack .*" '\1 \2' |
+        while read -r address comment; do
+            rules "-o $bridge -s $address $comment $answers -j ACCEPT"
+            for link in $links; do rules "-i $bridge -o $link -d $address $comment $asks -j ACCEPT"; done
+        done
+}
+admitted() { printf '%s\n' "$all" | sed -n "s/^-A AFERO_FORWARD_WHITELIST $1/$2/p"; }
 
 # remove PATTERN: each such rule that is there.
 remove() {
@@ -313,17 +329,19 @@ at_fault() {
 # theirs gets through; but once conntrack has forgotten them, our side gets a reset at once.
 end_connections() {
     ended=unknown
-    has conntrack || return 0
-    ended=0
+    has conntrack && { [ "$sets" = no ] || has ipset; } || return 0
     for each in 4 6; do
         in_family "$each"
         [ -n "$tables" ] || continue
-        case $family in 4) list=$(conntrack -L -f ipv4 2>/dev/null) || : ;; 6) list=$(conntrack -L -f ipv6 2>/dev/null) || : ;; esac
+        list=$(conntrack -L -f "ipv$family" 2>/dev/null) || return 0
+        [ "$ended" != unknown ] || ended=0
         IFS=$nl
         for entry in $list; do
             IFS=" $tab$nl"
             # shellcheck disable=SC2086  # words
             end $entry
+            # The more there are, the longer it takes, and somebody waits for the lockdown.
+            [ "$ended" -lt 200 ] || return 0
         done
         IFS=" $tab$nl"
     done
@@ -331,23 +349,25 @@ end_connections() {
 
 # end PROTOCOL WORDS...: one, of TCP or UDP, as conntrack shows it.
 end() {
-    protocol=$1 source='' destination='' from='' to=''
+    protocol=$1 from='' to='' sport='' dport=''
     case $protocol in tcp | udp) ;; *) return 0 ;; esac
     for word; do
+        # The first of each: the other direction follows.
         case $word in
-            src=*) [ -n "$source" ] || source=${word#*=} ;;
-            dst=*) [ -n "$destination" ] || destination=${word#*=} ;;
-            sport=*) [ -n "$from" ] || from=${word#*=} ;;
-            dport=*) [ -n "$to" ] || to=${word#*=} ;;
+            src=*) from=${from:-${word#*=}} ;;
+            dst=*) to=${to:-${word#*=}} ;;
+            sport=*) sport=${sport:-${word#*=}} ;;
+            dport=*) dport=${dport:-${word#*=}} ;;
         esac
     done
-    case $source in 127.* | ::1 | "$destination") return 0 ;; esac
-    case $to in 53 | 67 | 68 | 123 | 546 | 547) return 0 ;; esac
-    if [ "$sets" = yes ]; then
-        if ipset test "afero$family" "$destination" || ipset test "afero$family" "$source"; then return 0; fi
-    fi 2>/dev/null
-    if conntrack -D -f "ipv$family" -p "$protocol" -s "$source" -d "$destination" --sport "$from" --dport "$to" \
-        >/dev/null 2>&1; then ended=$((ended + 1)); fi
+    case $from in 127.* | ::1 | "$to") return 0 ;; esac
+    case $dport in 53 | 67 | 68 | 123 | 546 | 547) return 0 ;; esac
+    if [ "$sets" = yes ] && { ipset test "afero$family" "$to" || ipset test "afero$family" "$from"; } 2>/dev/null; then
+        return 0
+    fi
+    if conntrack -D -f "ipv$family" -p "$protocol" -s "$from" -d "$to" --sport "$sport" --dport "$dport" >/dev/null 2>&1; then
+        ended=$((ended + 1))
+    fi
 }
 
 # -- the lockdown ---------------------------------------------------------------------------------------------------
@@ -365,11 +385,12 @@ if ! lock; then
     lock || fail "IPv$family: $table-restore: $said: $(at_fault)"
 fi
 [ -z "${no_tables6-}" ] || fail "IPv6: there is no ip6tables"
-echo "sets: $sets"
-echo "queue: $queue"
-echo "probes: $probes"
-if [ "$first" = yes ]; then end_connections; else ended=0; fi
-echo "ended: $ended"
+ended=0
+[ "$first" = no ] || end_connections
+# If that cannot be written, the next run ends what is dead already.
+{ mkdir -p "$run" && : >"$run/locked"; } 2>/dev/null || :
+# Nobody has to listen.
+printf '%s\n' "sets: $sets" "queue: $queue" "probes: $probes" "ended: $ended" 2>/dev/null || :
 
 user=${CONNMGR_CONFIG_DIR:-/etc/af-conn}/firewall.user
 [ ! -e "$user" ] || sh "$user" || fail "$user failed with status $?"
