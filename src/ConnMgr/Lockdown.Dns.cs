@@ -97,7 +97,7 @@ internal sealed partial class Lockdown
     {
         if (_options.Dns == DnsMode.Sniff)
         {
-            _dnsReason = "of --dns sniff";
+            _dnsReason = "it was told so";
             return;
         }
         try

@@ -10,7 +10,8 @@ namespace ConnMgr.Firewall;
 internal sealed class FirewallRunner : IDisposable
 {
     /// <summary>
-    /// What somebody else changed while the script ran cannot be told from what it did itself: so it is run once more.
+    /// What somebody else changed while the script ran cannot be told from what it did itself: so it is run once more after
+    /// this time; in a fight again after twice as long, up to four times.
     /// </summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
@@ -31,8 +32,9 @@ internal sealed class FirewallRunner : IDisposable
     private readonly Deadline _next;
     private readonly MendSchedule _schedule = new();
     private bool _isMending; // it is to be run because others have changed something
-    private bool _isSecondLook;
     private bool _isChanging;
+    private int _looks; // how often it is to be run once more
+    private TimeSpan _nextLook;
 
     /// <param name="loop">Where the script's end arrives.</param>
     /// <param name="timer">For its deadline, and for when it is run again.</param>
@@ -73,15 +75,24 @@ internal sealed class FirewallRunner : IDisposable
     public bool IsBusy => _lane.IsBusy || _closing.IsBusy;
 
     /// <summary>Runs the script now, or once more when it has ended.</summary>
-    public void Run()
-    {
-        _isSecondLook = false;
-        Start();
-    }
+    public void Run() => Run(looks: 1);
 
     private void RunNext()
     {
-        _isSecondLook = !_isMending;
+        if (_isMending)
+        {
+            Run(looks: 4);
+            return;
+        }
+        _looks--;
+        _nextLook *= 2;
+        Start();
+    }
+
+    private void Run(int looks)
+    {
+        _looks = looks;
+        _nextLook = SecondLook;
         Start();
     }
 
@@ -212,7 +223,7 @@ internal sealed class FirewallRunner : IDisposable
         _report("somebody else changed the firewall, restoring it");
         if (at <= now)
         {
-            Run();
+            RunNext();
         }
         else
         {
@@ -234,9 +245,9 @@ internal sealed class FirewallRunner : IDisposable
         }
         IsInForce = true;
         _rules.Remember();
-        if (!_isSecondLook)
+        if (_looks > 0)
         {
-            _next.Set(_clock() + SecondLook);
+            _next.Set(_clock() + _nextLook);
         }
         _ended(null, LockdownReport.Read(exit.Output));
     }

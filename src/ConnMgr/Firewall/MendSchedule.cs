@@ -27,7 +27,8 @@ internal sealed class MendSchedule
         TimeSpan wait = Count == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(1 << Math.Min(Count - 1, 3));
         wait = wait < LongestWait ? wait : LongestWait;
         Count++;
-        TimeSpan at = Count == 1 || _last + wait < now ? now : _last + wait;
+        TimeSpan last = _last < now ? _last : now; // in the future if it was restored for another reason meanwhile
+        TimeSpan at = Count == 1 || last + wait < now ? now : last + wait;
         _last = at;
         return at;
     }

@@ -41,6 +41,17 @@ public class LockdownReportTests
     }
 
     [Fact]
+    public void What_was_to_come_is_not_waited_for_twice()
+    {
+        MendSchedule schedule = new();
+        TimeSpan now = TimeSpan.FromSeconds(1000);
+        for (int i = 0; i < 9; i++)
+        {
+            Assert.InRange(schedule.Next(now), now, now + TimeSpan.FromSeconds(8));
+        }
+    }
+
+    [Fact]
     public void A_wait_that_is_over_is_none()
     {
         MendSchedule schedule = new();

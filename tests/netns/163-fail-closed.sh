@@ -1,0 +1,48 @@
+#!/bin/sh
+# init_firewall.sh is missing, fails or hangs: the daemon closes the firewall of both families itself, and ends with 78.
+# takes 25 s
+. "$(dirname "$0")/lib.sh"
+
+FIREWALL=
+lab_up
+SCRIPTS=$LAB/scripts
+cp -r "$REPO/scripts" "$SCRIPTS"
+policies() { on device "$1" -S | grep -c -- '^-P [A-Z]* DROP' || :; }
+closed() { [ "$(policies iptables)" = 3 ] && [ "$(policies ip6tables)" = 3 ]; }
+reaches() { on device socat -u OPEN:/dev/null "TCP:${1:-198.18.100.8}:80,connect-timeout=0.5"; }
+open_again() {
+    for table in iptables ip6tables; do for hook in INPUT OUTPUT FORWARD; do on device $table -P $hook ACCEPT; done; done
+}
+
+# fails DESC SECONDS
+fails() {
+    check "$1: open before" reaches
+    spawn_connmgr
+    poll "$2" not connmgr_runs || kill -KILL "$CONNMGR_PID"
+    status=0
+    wait "$CONNMGR_PID" || status=$?
+    check "$1: exit status 78" test "$status" = 78
+    check "$1: it says why" log_has "$3"
+    check "$1: it says what it did" log_has 'closed: the policies of INPUT, FORWARD and OUTPUT are DROP'
+    check "$1: both families are closed" closed
+    check "$1: nothing gets out" not reaches
+    open_again
+}
+
+rm "$SCRIPTS/init_firewall.sh"
+fails missing 5 "cannot lock the firewall: init_firewall.sh: cannot run .*No such file"
+printf '#!/bin/sh\necho "no tables today" >&2\nexit 3\n' >"$SCRIPTS/init_firewall.sh"
+chmod +x "$SCRIPTS/init_firewall.sh"
+fails failing 5 'cannot lock the firewall: init_firewall.sh: exit status 3, saying .no tables today'
+printf '#!/bin/sh\ntrap "" TERM\nsleep 1000\n' >"$SCRIPTS/init_firewall.sh"
+fails hanging 14 'cannot lock the firewall: init_firewall.sh: killed: it took longer than 10 s'
+
+cp "$REPO/scripts/init_firewall.sh" "$SCRIPTS/init_firewall.sh"
+echo 'echo.example' >"$LAB/etc/whitelist"
+echo 'exit 4' >"$LAB/etc/firewall.user"
+fails "firewall.user fails" 5 'cannot lock the firewall: init_firewall.sh: exit status 1, saying .*firewall.user failed with status 4'
+rm "$LAB/etc/firewall.user"
+for table in iptables ip6tables; do for hook in INPUT OUTPUT FORWARD; do on device $table -P $hook DROP; done; done
+start_connmgr
+wait_for 5 "mended, it starts" log_has 'locked in'
+wait_for 5 "and opens what is whitelisted" reaches 198.18.100.10

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Somebody else flushes the firewall, opens its policies, gets in front of it, or empties the sets: noticed and mended, with
+# both variants of iptables. With nf_tables at once, with the legacy tables within 10 s. Who goes on is not fought without end.
+# takes 60 s
+. "$(dirname "$0")/lib.sh"
+
+FIREWALL=
+lab_up
+system_path=$PATH
+reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=0.5"; }
+policies() { on device "$1" -S | grep -c -- '^-P [A-Z]* DROP' || :; }
+locked() {
+    [ "$(policies iptables)" = 3 ] && [ "$(policies ip6tables)" = 3 ] || return
+    for table in iptables ip6tables; do
+        on device $table -S INPUT 1 | grep -q -- '-j AFERO_ALLOW_SERVICE_INPUT' || return
+        on device $table -S OUTPUT 1 | grep -q -- '-j AFERO_ALLOW_SERVICE_OUTPUT' || return
+    done
+}
+mended() { locked && reaches 198.18.100.10 && not reaches 198.18.100.8; }
+mends() { grep -c 'somebody else changed the firewall, restoring it' "$LAB/connmgr.log" || :; }
+settled_down() { grep -q 'in use: eth0' "$LAB/connmgr.log" && locked && reaches 198.18.100.10; }
+
+variant() {
+    VARIANT=$1 within=$2
+    mkdir -p "$LAB/$VARIANT"
+    for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
+        ln -sf "$(command -v "${tool%%-*}-$VARIANT${tool#ip*tables}")" "$LAB/$VARIANT/$tool"
+    done
+    PATH="$LAB/$VARIANT:$system_path"
+    start_connmgr
+    wait_for 8 "$VARIANT: locked, and open what is whitelisted" settled_down
+    # The second run is over: what it did itself is not taken for others' doing.
+    stays 6 "$VARIANT: it leaves its own changes alone" test "$(mends)" = 0
+
+    on device iptables -F
+    wait_for "$within" "$VARIANT: flushed: mended" mended
+    on device ip6tables -P OUTPUT ACCEPT
+    wait_for "$within" "$VARIANT: a policy: mended" mended
+    on device iptables -I OUTPUT -j ACCEPT
+    wait_for "$within" "$VARIANT: a rule in front: mended" mended
+    on device iptables -D OUTPUT -j ACCEPT
+    on device ipset flush afero4
+    wait_for 10 "$VARIANT: the sets emptied: filled again" reaches 198.18.100.10
+    on device iptables -F
+    on device iptables -P OUTPUT ACCEPT
+    ask reload
+    wait_for 2 "$VARIANT: reload mends at once" mended
+}
+
+echo echo.example >"$LAB/etc/whitelist"
+variant nft 3
+# A fight: another manager that flushes at once whenever it is mended.
+(while :; do on device iptables -F 2>/dev/null; sleep 0.2; done) &
+fighter=$!
+wait_for 25 "a fight: it says so" log_has 'somebody else changes the firewall again and again, restoring it at most every 8 s'
+kill "$fighter"
+wait "$fighter" 2>/dev/null || :
+wait_for 12 "it has the last word" mended
+stop_connmgr
+on device sh -c 'nft flush ruleset 2>/dev/null || { iptables -F; ip6tables -F; iptables -X; ip6tables -X; }'
+for table in iptables ip6tables; do for hook in INPUT OUTPUT FORWARD; do on device $table -P $hook ACCEPT; done; done
+variant legacy 10

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Where replies cannot be held, a copy of them is read, and it is said why: the rule cannot be had, or the queue is somebody
+# else's.
+# takes 15 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/fresh.sh"
+
+FIREWALL=
+lab_up
+fresh_names
+reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=3"; }
+queue_rules() { on device iptables -S | grep -c NFQUEUE || :; }
+
+mkdir "$LAB/tools"
+for tool in iptables-restore ip6tables-restore; do
+    real=$(command -v $tool)
+    cat >"$LAB/tools/$tool" <<END
+#!/bin/sh
+case \${1-} in -V) exec $real -V ;; esac
+input=\$(cat)
+case \$input in *NFQUEUE*) echo "NFQUEUE: no such target" >&2; exit 2 ;; esac
+printf '%s\n' "\$input" | exec $real "\$@"
+END
+    chmod +x "$LAB/tools/$tool"
+done
+system_path=$PATH
+PATH=$LAB/tools:$PATH
+
+printf '*.fresh.example\n' >"$LAB/etc/whitelist"
+start_connmgr --dns auto
+wait_for 3 "no rule: it says so" log_has 'addresses by sets; DNS: sniff, since iptables has no rules that lead to a queue'
+wait_for 5 "eth0 is in use" in_use eth0
+check "a fresh name is open" reaches h-198-18-101-1.fresh.example
+stop_connmgr
+
+PATH=$system_path
+start_connmgr --dns auto --queue-num 7
+wait_for 3 "with the rule, it holds replies" log_has 'DNS: hold'
+check "by that number" test "$(queue_rules)" -gt 0
+first=$CONNMGR_PID
+# Another one, with files of its own, in the same network: a product that uses the queue already.
+cp -r "$LAB/etc" "$LAB/etc2"
+nsenter --net=/run/netns/device "$(connmgr_path)" --no-attrd --config-dir "$LAB/etc2" --script-dir "$REPO/scripts" \
+    --run-dir "$LAB/run2" --queue-num 7 --echo echo.example:80 --no-ping --resolver 198.18.100.53 --log stderr -v \
+    >"$LAB/second.log" 2>&1 &
+second=$!
+second_says() { grep -q "DNS: sniff, since queue 7 is not to be had: .*" "$LAB/second.log"; }
+wait_for 3 "a queue that is taken: it says so" second_says
+kill "$second"
+wait "$second" || :
+check "the first runs" kill -0 "$first"
+stop_connmgr
+start_connmgr --dns sniff
+wait_for 3 "when told so, it holds nothing" log_has 'DNS: sniff, since it was told so'
+check "no rule leads to a queue" test "$(queue_rules)" = 0
+check "a fresh name is open" reaches h-198-18-101-2.fresh.example
