@@ -277,22 +277,40 @@ remove() {
 lock() {
     for each in 4 6; do
         in_family "$each"
-        for table in $tables; do
+        for table in $tables; do lock_table || return; done
+    done
+}
+
+# lock_table: again where somebody else, perhaps another one of us, has changed the table since it was looked at.
+lock_table() {
+    locked=no
+    for _ in 1 2 3; do
+        survey
+        text=$(change)
+        if restore "$text"; then
+            locked=yes
             survey
-            text=$(change)
-            if restore "$text"; then continue; fi
-            # Somebody else may have changed it in this moment.
-            survey
-            text=$(change)
-            restore "$text" || return
+            jumps_twice || break
+        fi
+    done
+    [ "$locked" = yes ]
+}
+jumps_twice() {
+    for hook in $hooks; do
+        for kind in service whitelist; do
+            chain_of "$hook" "$kind"
+            case $have in *"$nl-A $hook -j $chain$nl"*"$nl-A $hook -j $chain$nl"*) return 0 ;; esac
         done
     done
+    return 1
 }
 
 # settle_for_less: looks for what this kernel or this iptables does not have, once something has failed.
 settle_for_less() {
     # shellcheck disable=SC2086  # words
     "$table-restore" $wait </dev/null >/dev/null 2>&1 || wait=
+    # Where nothing works, less would not, either.
+    can 46 '-j RETURN' || return
     if [ "$sets" = yes ]; then
         make_sets || :
         can 4 '-m set --match-set afero4 dst' && can 6 '-m set --match-set afero6 dst' || sets=no
@@ -303,6 +321,7 @@ settle_for_less() {
     can 46 "-m connmark --mark $mark -j CONNMARK --set-xmark $mark" || probes=state
     # Without it the kernel looks itself, somewhat later.
     can 6 "-p icmpv6 $from_link" || from_link=
+    lock
 }
 
 # can 4|6|46 RULE: a chain that nothing leads to takes it.
@@ -381,8 +400,8 @@ table=${tables%% *}
 survey
 settle
 if ! lock; then
-    settle_for_less
-    lock || fail "IPv$family: $table-restore: $said: $(at_fault)"
+    why="IPv$family: $table-restore: $said: $(at_fault)"
+    settle_for_less || fail "$why"
 fi
 [ -z "${no_tables6-}" ] || fail "IPv6: there is no ip6tables"
 ended=0

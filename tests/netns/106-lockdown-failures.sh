@@ -1,0 +1,197 @@
+#!/bin/sh
+# init_firewall.sh on a kernel or an iptables that lacks something does with less and says so; where a step fails it says
+# which one and fails, and what was locked stays locked. Two at once, a lock that is held, both variants at once.
+# takes 40 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+
+lab_up
+friends='198.18.100.10 2001:db8:100::10'
+
+# faulty: tools that run $LAB/fault first, with $tool and, of a restore, its $input. The rest is as it is.
+faulty() {
+    TOOLS=$LAB/faulty.$VARIANT:$LAB/$VARIANT:$PATH
+    mkdir -p "$LAB/faulty.$VARIANT"
+    for tool in iptables-save iptables-restore ip6tables-save ip6tables-restore conntrack ipset; do
+        real=$LAB/$VARIANT/$tool
+        [ -e "$real" ] || real=$(command -v $tool)
+        read_input='' write_input=''
+        # shellcheck disable=SC2016  # the tool's business
+        case $tool in *-restore) read_input='input=$(cat)' write_input='printf "%s\n" "$input" |' ;; esac
+        cat >"$LAB/faulty.$VARIANT/$tool" <<END
+#!/bin/sh
+tool=$tool input=
+$read_input
+. "$LAB/fault"
+$write_input $real "\$@"
+END
+        chmod +x "$LAB/faulty.$VARIANT/$tool"
+    done
+}
+fault() { echo "$1" >"$LAB/fault"; }
+reports() { printf '%s\n' "$@" | same "${WITH}$desc: says so" head -n "$#" "$LAB/said"; }
+is_locked() {
+    for t in iptables ip6tables; do
+        on device "$LAB/$VARIANT/$t" -S INPUT 2>/dev/null >"$LAB/input"
+        grep -qx -e '-P INPUT DROP' "$LAB/input" && grep -qx -e '-A INPUT -j AFERO_ALLOW_SERVICE_INPUT' "$LAB/input" || return
+    done
+}
+no_trace() { ! rules | grep AFERO_TRY; }
+marked() { [ "$(on device "$LABTOOL" ask eth0 "$1" 80 0xafe0)" = echo ]; }
+
+# shellcheck disable=SC2016,SC2086  # the fault's business; lists
+does_with_less() {
+    faulty
+    refuses='in *"$word"*) echo "$tool: line 3 failed" >&2; exit 1 ;; esac'
+    for lack in CONNMARK NFQUEUE match-set hl-eq 'CONNMARK hl-eq NFQUEUE match-set'; do
+        unlock
+        desc="without $lack"
+        : >"$LAB/fault"
+        for word in $lack; do echo "word=$word; case \$input $refuses" >>"$LAB/fault"; done
+        ENVIRONMENT=CONNMGR_QUEUE=7 lock "$desc: locked"
+        sets=yes queue=7 probes=mark
+        case $lack in *CONNMARK*) probes=state ;; esac
+        case $lack in *NFQUEUE*) queue=none ;; esac
+        case $lack in *match-set*) sets=no ;; esac
+        reports "sets: $sets" "queue: $queue" "probes: $probes"
+        check "${WITH}$desc: both families" is_locked
+        check "${WITH}$desc: nothing tried stays" no_trace
+        check "${WITH}$desc: probes are answered" marked 198.18.100.8
+        check "${WITH}$desc: probes are answered, IPv6" marked 2001:db8:100::8
+        rules >"$LAB/less"
+        ENVIRONMENT=CONNMGR_QUEUE=7 lock "$desc: locked again"
+        same "${WITH}$desc: the same rules" rules <"$LAB/less"
+    done
+
+    desc='IPv6 without sets'
+    unlock
+    fault 'case $tool,$input in ip6*match-set*) echo "$tool: line 3 failed" >&2; exit 1 ;; esac'
+    lock "$desc: locked"
+    reports 'sets: no' 'queue: none' 'probes: mark'
+    check "${WITH}$desc: IPv4 neither" not sh -c "$(command -v ip) netns exec device $LAB/$VARIANT/iptables-save | grep match-set"
+
+    desc='an old iptables-restore'
+    unlock
+    fault 'case $tool,$* in *restore,*-w*) echo "$tool: invalid option -- w" >&2; exit 2 ;; esac'
+    lock "$desc: locked"
+    reports 'sets: yes' 'queue: none' 'probes: mark'
+    TOOLS=
+}
+
+# shellcheck disable=SC2016  # the fault's business
+fails_and_says_so() {
+    faulty
+    unlock
+    : >"$LAB/fault"
+    lock
+    admit 198.18.100.10
+    rules >"$LAB/locked"
+    for tool in iptables-save iptables-restore ip6tables-save ip6tables-restore; do
+        fault "case \$tool in $tool) echo 'sorry: line 5 failed' >&2; exit 1 ;; esac"
+        script init_firewall.sh
+        check "${WITH}$tool fails: status" status_is 1
+        check "${WITH}$tool fails: says so" grep -q "^init_firewall.sh: .*$tool" "$LAB/complained"
+        case $tool in *-restore) check "${WITH}$tool fails: says where" grep -q 'line 5 failed: :AFERO_ALLOW_SERVICE_OUTPUT' "$LAB/complained" ;; esac
+        same "${WITH}$tool fails: locked as before" rules <"$LAB/locked"
+    done
+    unlock
+    fault 'case $tool in ip6tables-restore) exit 1 ;; esac'
+    script init_firewall.sh
+    check "${WITH}IPv6 cannot be locked: a failure" status_is 1
+    TOOLS=
+}
+
+missing_tools() {
+    unlock
+    mkdir -p "$LAB/few.$VARIANT"
+    for tool in sh cat grep sed sort ipset dash busybox mkdir; do ln -sf "$(command -v "$tool")" "$LAB/few.$VARIANT/"; done
+    TOOLS=$LAB/few.$VARIANT
+    script init_firewall.sh
+    check "${WITH}no iptables: a failure" status_is 1
+    check "${WITH}no iptables: says so" grep -q 'there is no iptables' "$LAB/complained"
+    for tool in iptables iptables-save iptables-restore; do ln -sf "$LAB/$VARIANT/$tool" "$LAB/few.$VARIANT/$tool"; done
+    script init_firewall.sh
+    check "${WITH}no ip6tables: a failure" status_is 1
+    check "${WITH}no ip6tables: says so" grep -q 'there is no ip6tables' "$LAB/complained"
+    check "${WITH}no ip6tables: IPv4 is locked" on device sh -c "$LAB/$VARIANT/iptables -S INPUT | grep -x -e '-P INPUT DROP'"
+    # The script's view of a kernel without IPv6.
+    STATUS=0
+    # shellcheck disable=SC2086,SC2016  # words; the inner shell's business
+    on device unshare --mount "$(command -v env)" -i PATH="$TOOLS:$PATH" CONNMGR_CONFIG_DIR="$LAB/etc" CONNMGR_RUN_DIR="$LAB/run" \
+        sh -c 'mount -t tmpfs tmpfs /proc; PATH=${PATH%%:*}; exec "$@"' sh $SHELL_CMD "${SCRIPTS:-$REPO/scripts}/init_firewall.sh" \
+        >"$LAB/said" 2>"$LAB/complained" || STATUS=$?
+    check "${WITH}a kernel without IPv6: locked" status_is 0
+    TOOLS=
+}
+
+# shellcheck disable=SC2016  # nobody's business
+bad_arguments() {
+    unlock
+    rules >"$LAB/before"
+    script init_firewall.sh -x
+    check "${WITH}an argument: refused" status_is 64
+    for bad in CONNMGR_SETS=maybe CONNMGR_QUEUE=-1 CONNMGR_QUEUE=1x CONNMGR_QUEUE=123456 'CONNMGR_QUEUE=$(reboot)' CONNMGR_SETS=yes/no; do
+        ENVIRONMENT=$bad script init_firewall.sh
+        check "${WITH}$bad: refused" status_is 64
+        check "${WITH}$bad: says so" [ -s "$LAB/complained" ]
+    done
+    for name in eth+ 'a"b' 'a\b' "a'b" 'a$b' 'a`b' '!'; do
+        case $name in *\'*) echo "ETH_INTERFACE_0=\"$name\"" ;; *) echo "ETH_INTERFACE_0='$name'" ;; esac >"$LAB/etc/netif_names"
+        script init_firewall.sh
+        check "${WITH}a link called $name: refused" status_is 78
+    done
+    echo "ETH_INTERFACE_0='\$(touch $LAB/done)'" >"$LAB/etc/netif_names"
+    script init_firewall.sh
+    check "${WITH}a link that is a command: refused" status_is 78
+    same "${WITH}nothing has changed" rules <"$LAB/before"
+    check "${WITH}nothing was executed" [ ! -e "$LAB/done" ]
+    echo "ETH_INTERFACE_0='a#;|&=@'" >"$LAB/etc/netif_names"
+    lock "a link with an odd name"
+    check "${WITH}which is in the rules" on device sh -c "$LAB/$VARIANT/iptables -S | grep -qF -e '-i a#;|&=@ -p udp'"
+    : >"$LAB/etc/netif_names"
+}
+
+# shellcheck disable=SC2086  # lists
+at_once() {
+    unlock
+    lock
+    rules >"$LAB/one"
+    unlock
+    (
+        for n in 1 2 3 4; do
+            { script init_firewall.sh; echo "$STATUS" >"$LAB/status.$n"; } &
+        done
+        wait
+    )
+    printf '%s\n' 0 0 0 0 | same "${WITH}four at once: all succeed" cat "$LAB/status.1" "$LAB/status.2" "$LAB/status.3" "$LAB/status.4"
+    same "${WITH}four at once: as by one" rules <"$LAB/one"
+    [ "$VARIANT" = legacy ] || return 0
+    # Only this variant has a lock.
+    flock /run/xtables.lock sh -c "echo held >'$LAB/held'; sleep 1" &
+    poll 2 test -e "$LAB/held"
+    lock "it waits for the lock"
+}
+
+variants does_with_less fails_and_says_so missing_tools bad_arguments at_once
+
+# Locked in one variant, then the platform changes to the other: the holes have to be in both.
+# shellcheck disable=SC2086  # lists
+both_variants() {
+    for pair in legacy:nft nft:legacy; do
+        unlock
+        VARIANT=${pair%:*} WITH="$pair: "
+        lock "locked"
+        VARIANT=${pair#*:}
+        lock "locked by the other variant"
+        admit $friends
+        both $friends | same "${WITH}friends are reached" reached device eth0 $friends 198.18.100.8
+        ENVIRONMENT=CONNMGR_SETS=no lock "now by rules"
+        script fwcfg.sh add 198.18.100.10 friend
+        script fwcfg.sh add 2001:db8:100::10 friend
+        both $friends | same "${WITH}friends are reached by rules" reached device eth0 $friends 198.18.100.8
+        script fwcfg.sh del 198.18.100.10 friend
+        script fwcfg.sh del 2001:db8:100::10 friend
+        nothing "${WITH}and no more" reached device eth0 $friends
+    done
+}
+both_variants

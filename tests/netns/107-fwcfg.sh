@@ -1,0 +1,127 @@
+#!/bin/sh
+# fwcfg.sh admits addresses by rules of their own, where the kernel has no sets or an administrator wants it: for the device,
+# and for the bridge; they outlive init_firewall.sh. It takes addresses and comments, executes nothing of them, and says what
+# is wrong with others.
+#
+#   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 ── r-eth ── cloud 198.18.100.8 (a stranger), .10 (a friend)
+# takes 30 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+
+lab_up
+host_behind
+strangers='198.18.100.8 2001:db8:100::8'
+friends='198.18.100.10 2001:db8:100::10'
+
+# does STATUS ARGS...
+does() {
+    does_status=$1
+    shift
+    script fwcfg.sh "$@"
+    check "${WITH}fwcfg.sh $(printf '%.60s ' "$@" | tr '\n' '?')" status_is "$does_status"
+}
+
+# shellcheck disable=SC2086  # lists
+holes() {
+    unlock
+    does 1 add 198.18.100.10 friend
+    check "${WITH}says that it is not locked" grep -q 'not locked' "$LAB/complained"
+    does 0 del 198.18.100.10 friend
+    ENVIRONMENT=CONNMGR_SETS=no lock
+    rules >"$LAB/first"
+    for address in $friends; do does 0 add "$address" 'a friend of ours'; done
+    both $friends | same "${WITH}the device reaches the friends alone" reached device eth0 $strangers $friends
+    nothing "${WITH}the host reaches nobody" reached host lan $strangers $friends
+    for address in $friends; do does 0 add_forwarding "$address" friend.example 1; done
+    both $friends | same "${WITH}the host reaches the friends alone" reached host lan $strangers $friends
+    rules >"$LAB/holes"
+    for address in $friends; do
+        does 0 add "$address" 'a friend of ours'
+        does 0 add "$address" 'a friend of ours' 1
+        does 0 add_forwarding "$address" friend.example 0
+    done
+    same "${WITH}added again: no rule more" rules <"$LAB/holes"
+    does 0 restart
+    same "${WITH}restarted: the same rules" rules <"$LAB/holes"
+    printf '%s\n' "ETH_INTERFACE_0='eth7'" "BRIDGE_INTERFACE_0='br7'" >"$LAB/etc/netif_names"
+    lock "links and bridge renamed"
+    sed 's/ eth0 / eth7 /; s/ br-apnet / br7 /g' "$LAB/holes" | sort | same "${WITH}the bridge's holes follow" sorted_rules
+    : >"$LAB/etc/netif_names"
+    lock "and back"
+    both $friends | same "${WITH}the host reaches the friends again" reached host lan $friends
+    for address in $friends; do
+        does 0 del "$address" 'a friend of ours'
+        does 0 del "$address" 'a friend of ours'
+        does 0 del_forwarding "$address" another
+        does 0 del_forwarding "$address" friend.example
+    done
+    same "${WITH}all gone: the first rules" rules <"$LAB/first"
+    does 0 add 198.18.100.8/30 prefix
+    does 0 add 2001:db8::/32 prefix
+    both $strangers $friends | same "${WITH}prefixes" reached device eth0 $strangers $friends
+    ENVIRONMENT=CONNMGR_SETS=yes lock "the sets take over"
+    nothing "${WITH}which are empty" reached device eth0 $friends
+    does 0 add 198.18.100.10 'by hand'
+    lock "beside a set"
+    both 198.18.100.10 | same "${WITH}beside a set, what was added by hand stays" reached device eth0 198.18.100.10
+}
+sorted_rules() { rules | sort; }
+
+# shellcheck disable=SC1003,SC2016  # nobody's business
+arguments() {
+    unlock
+    lock
+    rules >"$LAB/first"
+    long=$(printf '%0255d' 0)
+    does 0 add 198.18.100.10 "$long"
+    check "${WITH}a comment of 255 bytes" on device sh -c "$LAB/$VARIANT/iptables -S | grep -q $long"
+    does 0 del 198.18.100.10 "$long"
+    for comment in 'afero service' '*.afero.io' a '192.0.2.1/24' 'a:b@c(d)=e,f+g_h-i'; do
+        does 0 add 2001:db8::1 "$comment"
+        does 0 del 2001:db8::1 "$comment"
+    done
+    for address in 1:2:3:4:5:6:7:8 ::1 1:: :: fe80::1 ABCD::ef 1:2:3:4:5:6:7:: ::2:3:4:5:6:7:8 2001:db8::/16 ::1/128 0.0.0.0 255.255.255.255 \
+        198.0.0.0/8 198.18.1.2/32; do
+        does 0 add "$address" x
+        does 0 del "$address" x
+    done
+    same "${WITH}nothing stays" rules <"$LAB/first"
+
+    for address in '' ' ' . ... 1 1.2.3 1.2.3.4.5 1.2.3.4. .1.2.3.4 1..2.3 256.1.1.1 01.2.3.4 1.2.3.04 0x1.2.3.4 1.2.3.-4 '1.2.3.4 ' \
+        ' 1.2.3.4' 1.2.3.4/ 1.2.3.4/7 1.2.3.4/33 1.2.3.4/08 1.2.3.4/24/24 1.2.3.4/a 1.2.3.4/255.0.0.0 1.2.3.4,1.2.3.5 '!1.2.3.4' \
+        1.2.3.4-1.2.3.9 : ::: 1::2::3 1:2:3:4:5:6:7 1:2:3:4:5:6:7:8:9 1:2:3:4:5:6:7:8:: 12345::1 g::1 1: :1 :1::2 1::2: fe80::1%eth0 \
+        '[::1]' ::/15 ::1/129 ::ffff:1.2.3.4 ::1/ localhost echo.example -h '*' '1.2.3.*' "1.2.3.4
+5.6.7.8" '$(touch '"$LAB"'/done)' '`touch '"$LAB"'/done`' "1.2.3.4;touch $LAB/done" "1.2.3.4 -j ACCEPT" '1.2.3.4"' "1.2.3.4'" \
+        '1.2.3.4\' "$long" é; do
+        does 64 add "$address" x
+    done
+    for comment in '' -x '"' "'" '\' '`' '$' ';' '&' '|' '!' '#' '<' '*?' 'a	b' 'a
+b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j ACCEPT" é "0$long" "$(printf '\033[1m')"; do
+        does 64 add 198.18.100.10 "$comment"
+        does 64 del 198.18.100.10 "$comment"
+        does 64 add_forwarding 2001:db8::1 "$comment"
+    done
+    does 64
+    does 64 add
+    does 64 add 198.18.100.10
+    does 64 add 198.18.100.10 x 2
+    does 64 add 198.18.100.10 x 1 1
+    does 64 del 198.18.100.10
+    does 64 restart now
+    does 64 flush
+    does 64 'add;reboot' 198.18.100.10 x
+    does 64 ADD 198.18.100.10 x
+    same "${WITH}nothing has changed" rules <"$LAB/first"
+    check "${WITH}nothing was executed" [ ! -e "$LAB/done" ]
+    does 0 --help
+    check "${WITH}its usage" usage
+    echo "WAN_INTERFACE_0='eth0'" >"$LAB/etc/netif_names"
+    does 78 add 198.18.100.10 x
+    : >"$LAB/etc/netif_names"
+}
+usage() {
+    grep -qx 'usage - fwcfg.sh add|del|add_forwarding|del_forwarding <ip_addr> <comment> \[check_fw\]' "$LAB/said" &&
+        grep -qx '      -- fwcfg.sh restart' "$LAB/said" && [ ! -s "$LAB/complained" ]
+}
+
+variants holes arguments
