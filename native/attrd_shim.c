@@ -24,7 +24,7 @@ struct attrd_handle {
     uint64_t now;
     int32_t state;
     uint32_t generation;
-    uint32_t failures;      /* since the last accepted open, as far as they matter */
+    uint32_t failures;      /* since attrd last confirmed all that was sent, as far as they matter */
     uint64_t deadline;      /* WAITING: to connect; OPENING: for the answer */
     int32_t closed;         /* ATTRD_CLOSED_* that the caller does not know yet, or 0 */
     uint32_t closed_detail;
@@ -141,8 +141,10 @@ static void send_change(attrd_handle *handle)
         !attrd_stream_has_room(&handle->stream, STREAM_REQUEST_MAX))
         return;
     attrd_published *change = attrd_changes_take(&handle->changes);
-    if (change == NULL)
+    if (change == NULL) {
+        handle->failures = 0; /* attrd has opened, and confirmed all that there is */
         return;
+    }
 
     handle->under_way = change;
     handle->set_began = handle->now;
@@ -198,7 +200,6 @@ static bool on_answer(attrd_handle *handle, uint32_t id, uint8_t status, attrd_e
     }
 
     handle->state = ATTRD_STATE_OPEN;
-    handle->failures = 0;
     attrd_changes_restart(&handle->changes);
     send_change(handle);
     event->type = ATTRD_EVENT_OPEN;

@@ -4,7 +4,7 @@
  * The shim never blocks, reads no clock, starts no thread, prints nothing, and allocates once, in
  * attrd_create. It is not thread-safe: one handle, one thread. Whatever attrd does or fails to do, the shim
  * goes on: a connection that is lost or cannot be trusted any more is closed and made anew after 1, 2, 4 and
- * then every 10 seconds; an open that is accepted starts that count again.
+ * then every 10 seconds. That count starts again when the open and all published values have been confirmed.
  *
  * HOW TO DRIVE IT
  *

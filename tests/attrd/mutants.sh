@@ -160,7 +160,9 @@ mutant attrd_shim.c 'handle->under_way != NULL && operation == handle->last_oper
 mutant attrd_shim.c 'handle->under_way != NULL && operation == handle->last_operation &&' 'operation == handle->last_operation &&'
 mutant attrd_shim.c '    if (id != handle->awaited_id)' '    if (0)'
 mutant attrd_shim.c '        return status != ATTRD_STATUS_OK && on_set_done' '        return on_set_done'
-mutant attrd_shim.c '    handle->failures = 0;' ''
+mutant attrd_shim.c '        handle->failures = 0;' ''
+mutant attrd_shim.c '    if (handle->state != ATTRD_STATE_OPEN || handle->under_way != NULL ||' '    handle->failures = 0;
+    if (handle->state != ATTRD_STATE_OPEN || handle->under_way != NULL ||'
 mutant attrd_shim.c '    attrd_changes_restart(&handle->changes);' ''
 mutant attrd_shim.c 'event->token = code == WIRE_SET ? make_token(handle, 0, piece.operation) : 0;' 'event->token = make_token(handle, 0, piece.operation);'
 mutant attrd_shim.c 'status == ATTRD_STATUS_OK ? transaction : 0);' 'transaction);'

@@ -43,7 +43,7 @@ static void attrd_is_looked_for_after_1_2_4_and_then_every_10_seconds(void)
     CHECK(rig_saw(ATTRD_EVENT_OPEN, 0, 0));
     CHECK(r.watch.state == ATTRD_STATE_OPEN && r.watch.deadline_ns == ATTRD_NO_DEADLINE);
 
-    /* An accepted open starts the count again. */
+    /* An accepted open starts the count again, when there is nothing to confirm. */
     seam.ended = true;
     rig_run();
     CHECK(rig_saw(ATTRD_EVENT_CLOSED, 0, ATTRD_CLOSED_BY_PEER));
@@ -89,6 +89,39 @@ static void a_refused_open_counts_as_failed(void)
         rig_pass(SECOND << (status - 1));
     }
     rig_stop();
+}
+
+/* attrd accepts the open and confirms no value, or only the first of two, or closes: it has to be left in peace. */
+static void an_attrd_that_never_confirms_is_asked_less_and_less(void)
+{
+    static const uint64_t waits[] = { SECOND, 2 * SECOND, 4 * SECOND, 10 * SECOND, 10 * SECOND };
+    for (int confirmed = 0; confirmed < 3; confirmed++) {
+        rig_start(NULL, 0);
+        rig_publish(TYPE, 1);
+        rig_publish(TYPE + 1, 1);
+        for (unsigned i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+            rig_run();
+            rig_give(make(1, "1", OK));
+            rig_run();
+            CHECK(rig_saw(ATTRD_EVENT_OPEN, 0, 0));
+            if (confirmed == 1) {
+                rig_give(make(2, "1", OK));
+                rig_give(make(0, "112", OP_SET_REPLY, OK, 2 * i + 1));
+                rig_run();
+            } else if (confirmed == 2) {
+                seam.ended = true;
+                rig_run();
+                seam.ended = false;
+            }
+            if (confirmed < 2)
+                rig_pass(5 * SECOND);
+            CHECK(rig_saw(ATTRD_EVENT_CLOSED, confirmed == 2 ? 0 : TYPE + (uint32_t)confirmed,
+                          confirmed == 2 ? ATTRD_CLOSED_BY_PEER : ATTRD_CLOSED_SILENT));
+            CHECK(r.watch.deadline_ns == r.now + waits[i]);
+            rig_pass(waits[i]);
+        }
+        rig_stop();
+    }
 }
 
 static void a_published_value_has_5_seconds(void)
@@ -210,6 +243,8 @@ int main(void)
              attrd_is_looked_for_after_1_2_4_and_then_every_10_seconds);
     rig_test("an open has 1 s", an_open_has_1_second);
     rig_test("a refused open counts as failed", a_refused_open_counts_as_failed);
+    rig_test("an attrd that never confirms is asked less and less",
+             an_attrd_that_never_confirms_is_asked_less_and_less);
     rig_test("a published value has 5 s", a_published_value_has_5_seconds);
     rig_test("a storm of gets does not hide a silence", a_storm_of_gets_does_not_hide_a_silence);
     rig_test("an answer that was there in time counts however late we look",
