@@ -41,6 +41,7 @@ internal sealed class Daemon : IDisposable
     private readonly AttributeReport? _attributes;
     private readonly Lockdown? _lockdown;
     private readonly StatusReport _report;
+    private readonly HookRunner _hooks;
     private readonly ControlSocket? _control;
     private readonly TimeSpan _startedAt;
     private int _seenVersion = -1;
@@ -50,6 +51,7 @@ internal sealed class Daemon : IDisposable
     private NetifNames _names;
     private FlowRunner? _flows;
     private Link? _inUse;
+    private Link? _placed;
     private int _verifiedIpv4; // the fingerprint that the last switch left
     private string _saidFailure = "";
     private (Link Link, TimeSpan DecidedAt, bool IsRepair)? _verifying;
@@ -88,6 +90,7 @@ internal sealed class Daemon : IDisposable
             _attributes = new AttributeReport(
                 _loop, _timer, Now, log, options, socket, ScriptEnvironment(), _links);
         }
+        _hooks = new HookRunner(_loop, _timer, Now, log, options.HookDirectory);
         _report = new StatusReport(_loop, log, _table, _links, _selector, _attributes, startedAt);
         string path = Path.Combine(options.RunDirectory, "connmgr.sock");
         _control = ControlSocket.Open(_loop, _timer, Now, path, log.Events, Answer, out string failure);
@@ -218,6 +221,7 @@ internal sealed class Daemon : IDisposable
         {
             Verify(now);
             Switch(now);
+            NotePlaced();
             ReportInUse();
             _flows?.Observe(_table, KernelFacts.ChoiceInPlace(_table, _selector.Choice)?.Name);
         }
@@ -284,6 +288,10 @@ internal sealed class Daemon : IDisposable
         {
             string what = isRepair ? "restored the route over" : "switched to";
             _report.SeeSwitch(isRepair, now - decidedAt);
+            if (!isRepair && link == _selector.Choice)
+            {
+                _hooks.Run(link.Name, _placed?.Name ?? "", _selector.Reason);
+            }
             _log.Event(isRepair ? EventKind.Route : EventKind.Switch, $"{what} {link.Name} in {Milliseconds(now - decidedAt)}");
         }
         else if (link.State.IsUp() && !link.IsInterrupted && _pure.Contains(link))
@@ -297,6 +305,15 @@ internal sealed class Daemon : IDisposable
             _report.SeeSwitchFailure(null);
         }
         EndSwitch(link, succeeded);
+    }
+
+    /// <summary>Which link a switch leaves: the last one that was chosen and in place.</summary>
+    private void NotePlaced()
+    {
+        if (!_routeLane.IsBusy && KernelFacts.ChoiceInPlace(_table, _selector.Choice) is { } placed)
+        {
+            _placed = placed;
+        }
     }
 
     /// <summary>A switch that fails is tried every tick; what is the same each time is said once.</summary>
@@ -337,6 +354,7 @@ internal sealed class Daemon : IDisposable
     {
         TimeSpan now = Now();
         _watchdog.Feed();
+        _log.Tick();
         _tick.Set(now + Link.TickPeriod);
         foreach (MonitoredLink link in _links)
         {
@@ -467,6 +485,7 @@ internal sealed class Daemon : IDisposable
             link.Dispose();
         }
         _control?.Dispose();
+        _hooks.Dispose();
         _flows?.Dispose();
         _lockdown?.Dispose();
         _attributes?.Dispose();

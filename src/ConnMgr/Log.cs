@@ -26,12 +26,16 @@ internal enum LogLevel
 
 /// <summary>
 /// The log: one line each, never blocking. A line that would block is dropped, and counted in the next that would not.
+/// The same line again and again is written once, and then how often it came; of a flood, some lines are dropped and counted.
 /// What somebody may ask about later is said as an event: it is a line of the log, and kept whatever the level.
 /// </summary>
 internal sealed unsafe class Log : IDisposable
 {
     private const int LongestLine = 1000; // RFC 3164 section 4.1 allows 1,024 bytes
     private const int FacilityDaemon = 3 << 3;
+    private const int RepeatMilliseconds = 60_000;
+    private const int Burst = 400; // lines
+    private const int MillisecondsPerLine = 50; // in the long run; errors are always written
     private const string SyslogPath = "/dev/log";
 
     private readonly bool _toSyslog;
@@ -39,6 +43,11 @@ internal sealed unsafe class Log : IDisposable
     private readonly byte[] _line = new byte[LongestLine + 100];
     private int _syslog = -1;
     private int _dropped;
+    private string _lastText = "";
+    private LogLevel _lastLevel;
+    private long _lastAt;
+    private int _repeated;
+    private long _burstEndsAt;
 
     public Log(LogTarget target, LogLevel level)
     {
@@ -83,10 +92,32 @@ internal sealed unsafe class Log : IDisposable
         return quoted.Append(foreign.Length > 200 ? "…\"" : "\"").ToString();
     }
 
+    /// <summary>Says what has been repeated for a minute. To be called now and then.</summary>
+    public void Tick()
+    {
+        if (_repeated > 0 && Environment.TickCount64 - _lastAt >= RepeatMilliseconds)
+        {
+            SayRepeated();
+        }
+    }
+
     private void Write(LogLevel level, string text)
     {
         if (level > Level)
         {
+            return;
+        }
+        long now = Environment.TickCount64;
+        if (text == _lastText && level == _lastLevel && now - _lastAt < RepeatMilliseconds)
+        {
+            _repeated++;
+            return;
+        }
+        SayRepeated();
+        (_lastText, _lastLevel, _lastAt) = (text, level, now);
+        if (level > LogLevel.Error && !IsAffordable(now))
+        {
+            _dropped++;
             return;
         }
         if (_dropped > 0 && Put(LogLevel.Warn, $"{_dropped} lines of the log were dropped"))
@@ -94,6 +125,28 @@ internal sealed unsafe class Log : IDisposable
             _dropped = 0;
         }
         _dropped += Put(level, text) ? 0 : 1;
+    }
+
+    private void SayRepeated()
+    {
+        if (_repeated > 0)
+        {
+            Put(_lastLevel, $"last message repeated {_repeated} times");
+            _repeated = 0;
+            _lastText = "";
+        }
+    }
+
+    /// <summary>Each line takes its time from a budget that the silence before it has filled.</summary>
+    private bool IsAffordable(long now)
+    {
+        long end = Math.Max(_burstEndsAt, now) + MillisecondsPerLine;
+        if (end - now > Burst * MillisecondsPerLine)
+        {
+            return false;
+        }
+        _burstEndsAt = end;
+        return true;
     }
 
     private bool Put(LogLevel level, string text)
@@ -162,7 +215,7 @@ internal sealed unsafe class Log : IDisposable
             {
                 return false;
             }
-            Dispose();
+            Disconnect();
         }
         return false;
     }
@@ -173,12 +226,18 @@ internal sealed unsafe class Log : IDisposable
         _syslog = LibC.socket(LibC.AF_UNIX, LibC.SOCK_DGRAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0);
         if (_syslog >= 0 && LibC.connect(_syslog, (sockaddr*)&address, sizeof(sockaddr_un)) < 0)
         {
-            Dispose();
+            Disconnect();
         }
         return _syslog >= 0;
     }
 
     public void Dispose()
+    {
+        SayRepeated();
+        Disconnect();
+    }
+
+    private void Disconnect()
     {
         if (_syslog >= 0)
         {

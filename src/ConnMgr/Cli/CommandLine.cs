@@ -27,6 +27,9 @@ internal static class CommandLine
     private static readonly Option<string> RunDirectory = Directory(
         "--run-dir", "/var/run/connmgr", "what the daemon keeps while it runs");
 
+    private static readonly Option<string> HookDirectory = Directory(
+        "--hook-dir", "/etc/connmgr.d", "its programs are run, in order, after each switch");
+
     private static readonly Option<EchoService[]> Echo = new("--echo")
     {
         Description = "the service that a probe talks to; may be repeated, any right answer counts",
@@ -120,7 +123,7 @@ internal static class CommandLine
             "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the cloud "
             + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
         {
-            DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, Echo, Ping, NoPing, Resolvers, DnsServers,
+            DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, HookDirectory, Echo, Ping, NoPing, Resolvers, DnsServers,
             DnsOption, QueueNumber, AllowPrivateAnswers, Idle, WanProbeOption, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
         Command check = new("check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
@@ -132,7 +135,7 @@ internal static class CommandLine
         };
         Command events = new("events", "show what has happened, with times and reasons") { Json, Follow };
         Command metrics = new("metrics", "show the same as status, for Prometheus");
-        Command reload = new("reload", "make the daemon read its configuration again, and say what has changed");
+        Command reload = new("reload", "make the daemon read its configuration again, and say what has changed") { Json };
         root.Subcommands.Add(status);
         root.Subcommands.Add(events);
         root.Subcommands.Add(metrics);
@@ -188,6 +191,7 @@ internal static class CommandLine
             ConfigDirectory = parsed.GetRequiredValue(ConfigDirectory),
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),
             RunDirectory = parsed.GetRequiredValue(RunDirectory),
+            HookDirectory = parsed.GetRequiredValue(HookDirectory),
             Echo = parsed.GetRequiredValue(Echo),
             Ping = parsed.GetValue(NoPing) ? [] : parsed.GetRequiredValue(Ping),
             Resolvers = parsed.GetRequiredValue(Resolvers),

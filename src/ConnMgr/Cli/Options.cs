@@ -47,6 +47,9 @@ internal sealed record Options
 
     public required string RunDirectory { get; init; }
 
+    /// <summary>Its scripts are run after each switch.</summary>
+    public required string HookDirectory { get; init; }
+
     /// <summary>The services that a probe talks to; any right answer counts.</summary>
     public required IReadOnlyList<EchoService> Echo { get; init; }
 

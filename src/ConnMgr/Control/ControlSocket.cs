@@ -17,6 +17,9 @@ internal sealed unsafe class ControlSocket : IDisposable
 {
     public const int MaxClients = 16;
 
+    /// <summary>Of them, who may follow events, which has no end.</summary>
+    public const int MaxFollowers = 8;
+
     /// <summary>In bytes, with the end of the line.</summary>
     public const int MaxRequest = 128;
 
@@ -32,6 +35,8 @@ internal sealed unsafe class ControlSocket : IDisposable
     private static readonly TimeSpan FollowingLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Forever = TimeSpan.MaxValue;
     private static readonly TimeSpan AcceptPause = TimeSpan.FromSeconds(1);
+
+    private static ReadOnlySpan<byte> Busy => "{\"error\":\"busy\"}\n"u8;
 
     private readonly Loop _loop;
     private readonly Func<TimeSpan> _clock;
@@ -121,7 +126,7 @@ internal sealed unsafe class ControlSocket : IDisposable
             }
             ReadOnlySpan<byte> refusal =
                 !IsPermitted(fd) ? "{\"error\":\"not permitted\"}\n"u8
-                : _clients.Count >= MaxClients ? "{\"error\":\"busy\"}\n"u8
+                : _clients.Count >= MaxClients ? Busy
                 : default;
             if (refusal.Length > 0)
             {
@@ -200,6 +205,10 @@ internal sealed unsafe class ControlSocket : IDisposable
         {
             client.Pending = "{\"error\":\"no such request\"}\n"u8.ToArray();
         }
+        else if (request.Follows && CountFollowers() >= MaxFollowers)
+        {
+            client.Pending = Busy.ToArray();
+        }
         else if (request.Verb == ControlVerb.Events)
         {
             client.Stream = new EventStream(request, _events.LastNumber);
@@ -217,6 +226,16 @@ internal sealed unsafe class ControlSocket : IDisposable
                 [.. head.Bytes, .. _reply.IsCut ? "{\"error\":\"the reply is too long\"}\n"u8 : _reply.Bytes];
         }
         Send(client);
+    }
+
+    private int CountFollowers()
+    {
+        int count = 0;
+        foreach (Client client in _clients)
+        {
+            count += client.Stream is { Follows: true } ? 1 : 0;
+        }
+        return count;
     }
 
     private void Send(Client client)

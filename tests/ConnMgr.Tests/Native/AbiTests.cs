@@ -12,6 +12,7 @@ public class AbiTests
     private const string Headers = """
         #define _GNU_SOURCE
         #include <stddef.h>
+        #include <dirent.h>
         #include <signal.h>
         #include <spawn.h>
         #include <time.h>
@@ -58,6 +59,8 @@ public class AbiTests
         [
             Same<Libc.sock_filter>("struct sock_filter", "code", "jt", "jf", "k"),
             Same<Libc.sock_fprog>("struct sock_fprog", "len", "filter"),
+            "_Static_assert(offsetof(struct dirent64, d_reclen) == 16, \"d_reclen\");",
+            "_Static_assert(offsetof(struct dirent64, d_name) == 19, \"d_name\");",
             Same<AttrdShim.attrd_event>("attrd_event", "token", "attribute", "type", "status", "length", "value"),
             Same<AttrdShim.attrd_watch>("attrd_watch", "deadline_ns", "generation", "fd", "events", "state"),
             $"_Static_assert(sizeof(struct itimerspec) == {Marshal.SizeOf<Libc.itimerspec>()}, \"itimerspec\");",

@@ -1,0 +1,32 @@
+using Tmds.Linux;
+
+namespace ConnMgr.Native;
+
+/// <summary>What a file is, itself and not what a link leads to.</summary>
+/// <param name="IsRegular">A regular file.</param>
+/// <param name="IsDirectory">A directory.</param>
+/// <param name="IsExecutable">Its owner may execute it.</param>
+/// <param name="IsTrusted">It belongs to root, and nobody else can write to it.</param>
+internal readonly record struct FileKind(bool IsRegular, bool IsDirectory, bool IsExecutable, bool IsTrusted)
+{
+    private const uint OwnerExecutes = 0x40; // S_IXUSR, <linux/stat.h>
+    private const uint OthersWrite = 0x12; // S_IWGRP | S_IWOTH
+
+    /// <summary>Null if there is none.</summary>
+    public static unsafe FileKind? Of(string path)
+    {
+        using NativeStrings name = new([path]);
+        int fd = LibC.open(name.Pointer[0], LibC.O_PATH | LibC.O_NOFOLLOW | LibC.O_CLOEXEC, 0);
+        if (fd < 0)
+        {
+            return null;
+        }
+        stat status;
+        int result = LibC.fstat(fd, &status);
+        _ = LibC.close(fd);
+        uint mode = (uint)status.st_mode;
+        return result < 0 ? null : new FileKind(
+            LibC.S_ISREG(status.st_mode), LibC.S_ISDIR(status.st_mode), (mode & OwnerExecutes) != 0,
+            (uint)status.st_uid == 0 && (mode & OthersWrite) == 0);
+    }
+}

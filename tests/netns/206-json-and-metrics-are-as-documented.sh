@@ -1,0 +1,67 @@
+#!/bin/sh
+# What status --json says agrees with scripts/status.schema.json in each state; metrics are as Prometheus wants them.
+# takes 10 s
+. "$(dirname "$0")/lib.sh"
+
+valid() { # the last JSON against the schema; the schema knows each member, so that none is forgotten
+    /usr/bin/python3 -c '
+import json, sys, jsonschema
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft7Validator.check_schema(schema)
+jsonschema.validate(json.load(open(sys.argv[2])), schema)' "$REPO/scripts/status.schema.json" "$LAB/status.json"
+}
+status_is_valid() { { ask status --json >"$LAB/status.json" || [ $? = 1 ]; } && valid; }
+
+begin --idle 4
+check "all is well: valid" status_is_valid
+damaged() { sed "$1" "$LAB/status.json" >"$LAB/damaged.json" && mv "$LAB/damaged.json" "$LAB/status.json"; }
+damaged 's/"ITFUP_SS"/"ITFUP_XX"/'
+check "the validator finds another state" not valid
+status_is_valid
+damaged 's/"uptime_seconds"/"uptime"/'
+check "the validator finds another name" not valid
+
+cat >"$LAB/metrics.py" <<'END'
+# A reader of Prometheus' text format that is as strict as promtool's lint, as far as it goes.
+import re, sys
+types, helped, seen = {}, set(), set()
+name = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+for line in open(sys.argv[1]).read().split("\n")[:-1]:
+    if m := re.fullmatch(rf"# HELP ({name}) (\S.*)", line):
+        assert m[1] not in helped, f"HELP twice: {line}"
+        helped.add(m[1])
+    elif m := re.fullmatch(rf"# TYPE ({name}) (counter|gauge)", line):
+        assert m[1] not in types, f"TYPE twice: {line}"
+        types[m[1]] = m[2]
+        last = m[1]
+    elif m := re.fullmatch(rf'({name})(?:\{{((?:{name}="(?:[^"\\]|\\.)*",?)*)\}})? (-?[0-9]+(?:\.[0-9]+)?)', line):
+        assert m[1] == last and m[1] in helped, f"not below its HELP and TYPE: {line}"
+        assert m[1].startswith("connmgr_"), line
+        assert (m[1].endswith("_total")) == (types[m[1]] == "counter"), f"_total is for counters: {line}"
+        assert (m[1], m[2]) not in seen, f"twice: {line}"
+        assert not re.search(r"_(milliseconds|ms|kilobytes|kb|minutes)(_|$)", m[1]), f"no base unit: {line}"
+        seen.add((m[1], m[2]))
+    else:
+        sys.exit(f"no such line in the format: {line!r}")
+assert len(seen) > 40, seen
+END
+metrics_are_valid() { ask metrics >"$LAB/metrics.prom" && /usr/bin/python3 "$LAB/metrics.py" "$LAB/metrics.prom"; }
+check "metrics: valid" metrics_are_valid
+check "metrics: the link in use" metrics_have '^connmgr_link_in_use\{link="eth0",kind="ethernet"\} 1$'
+check "metrics: states by their numbers" metrics_have '^connmgr_link_state\{link="eth0",kind="ethernet"\} 5$'
+same() { # of the two counters of the kernel
+    ask metrics | grep -qF "connmgr_link_receive_bytes_total{link=\"wwan0\",kind=\"wan\"} $(on device cat /sys/class/net/wwan0/statistics/rx_bytes)"
+}
+check "metrics: the kernel's counters" same
+
+unplug eth0
+upstream_dead wlan0
+dead() { ask status --json | grep -q '"state":"ITFUP_SF"'; }
+wait_for 15 "wlan0 has failed" dead
+check "a link down, one failed: valid" status_is_valid
+unplug wlan0
+modem_off
+wait_for 3 "nothing is in use" status_has '^in use +none'
+check "no link: valid" status_is_valid
+check "metrics: valid" metrics_are_valid
+check "metrics: nothing is confirmed" metrics_have '^connmgr_link_confirmed 0$'

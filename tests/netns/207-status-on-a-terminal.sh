@@ -1,0 +1,39 @@
+#!/bin/sh
+# status on a terminal of 80 columns: three links in three states, with colours; and without, where it is no terminal.
+# takes 10 s
+. "$(dirname "$0")/lib.sh"
+
+begin --idle 4
+unplug eth0
+wait_for 3 "wlan0 is in use" in_use wlan0
+portal wlan0 portal
+wait_for 15 "wlan0 fails" state wlan0 ITFUP_SF
+
+terminal() { tmux -S "$LAB/tmux" -f /dev/null "$@"; }
+terminal new-session -d -x 80 -y 40 "TERM=screen '$(connmgr_path)' status --watch --run-dir '$LAB/run'"
+screen() { terminal capture-pane -p -t 0 >"$LAB/screen"; cat "$LAB/screen"; }
+screen_has() { screen | grep -E -- "$1"; }
+wait_for 5 "in use" screen_has '^in use +wwan0 for '
+check "why" screen_has '^why +[0-9]+ m?s ago: wlan0 failed, wwan0 is up, trusted unproved$'
+check "down" screen_has '^eth0 +ITFDOWN_SU for .*: lost carrier$'
+check "failed" screen_has '^wlan0 +ITFUP_SF for '
+check "confirmed" screen_has '^wwan0 +ITFUP_SS for .*: in use, is up, trusted unproved$'
+check "each link has its lines" test "$(screen | grep -cE '^ (address|traffic) ')" = 4
+long_words() { screen | grep -B 1 -E '^ {30,}[a-z(]'; }
+check "what is too long goes on below itself" long_words
+terminal capture-pane -p -e -t 0 >"$LAB/colors"
+check "failed is red" grep "\[31mITFUP_SF" "$LAB/colors"
+check "confirmed is green" grep "\[32mITFUP_SS" "$LAB/colors"
+was=$(screen | sed -n 's/^connmgr .*, up \(.*\), memory.*/\1/p')
+redrawn() { [ "$(screen | sed -n 's/^connmgr .*, up \(.*\), memory.*/\1/p')" != "$was" ]; }
+wait_for 5 "--watch draws it anew" redrawn
+check "in the same place" test "$(screen | grep -c '^in use ')" = 1
+stop_connmgr
+wait_for 5 "the daemon ends: --watch says so" screen_has 'connmgr: no daemon answers in'
+start_connmgr
+wait_for 5 "the daemon is back: --watch goes on" screen_has '^connmgr .*, up [0-9]+ m?s'
+terminal kill-server
+
+ask status >"$LAB/plain"
+check "no terminal: no colour" not grep -q "$(printf '\033')" "$LAB/plain"
+check "nothing is wider than 80 columns" not grep -qE '^.{81}' "$LAB/plain"

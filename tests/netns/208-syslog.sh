@@ -1,0 +1,91 @@
+#!/bin/sh
+# syslog over /dev/log: the form of RFC 3164, priorities, reconnecting, never blocking; lines that repeat are counted.
+# takes 15 s
+. "$(dirname "$0")/lib.sh"
+
+# /dev/log is the machine's: here it is ours, in a /dev of our own.
+mkdir -p "$LAB/dev"
+mount --rbind /dev "$LAB/dev"
+mount -t tmpfs tmpfs /dev
+for node in null zero random urandom tty net; do
+    [ ! -e "$LAB/dev/$node" ] || ln -s "$LAB/dev/$node" "/dev/$node"
+done
+ln -s /proc/self/fd /dev/fd
+
+syslogd() { # a syslogd: each datagram is a line
+    /usr/bin/python3 -c '
+import os, socket, sys
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+if os.path.exists("/dev/log"):
+    os.unlink("/dev/log")
+log.bind("/dev/log")
+out = open(sys.argv[1], "ab", buffering=0)
+out.write(b"started\n")
+while True:
+    out.write(log.recv(65536) + b"\n")' "$1" &
+    SYSLOGD_PID=$!
+    poll 5 grep -q started "$1"
+}
+said() { grep -E -- "$2" "$LAB/$1"; }
+
+lab_up
+syslogd "$LAB/first"
+nsenter --net=/run/netns/device "$(connmgr_path)" -d --no-attrd --config-dir "$LAB/etc" --script-dir "$REPO/scripts" \
+    --run-dir "$LAB/run" --echo echo.example:80 --ping 198.18.100.8 --resolver 198.18.100.53 \
+    >"$LAB/connmgr.out" 2>"$LAB/connmgr.log" &
+CONNMGR_PID=$!
+month='(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)'
+wait_for 5 "facility daemon, severity info; header and tag of RFC 3164" \
+    said first "^<30>$month [ 1-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9] connmgr\[$CONNMGR_PID\]: using eth0: "
+check "no debug lines without -v" not said first '^<31>'
+check "nothing on stderr" test ! -s "$LAB/connmgr.log"
+wait_for 3 "it has settled" said first 'switched to eth0'
+
+echo "ETH_INTERFACE_0='x/y'" >"$LAB/etc/netif_names"
+ask reload >/dev/null || :
+wait_for 2 "severity error" said first '^<27>.*: reload refused: the old configuration stays in force'
+rm "$LAB/etc/netif_names"
+ask reload >/dev/null
+wait_for 2 "severity warning" said first '^<28>.*: reload: .*/netif_names: no such file'
+
+kill "$SYSLOGD_PID"
+ask reload >/dev/null
+syslogd "$LAB/second"
+ask reload >/dev/null
+wait_for 2 "syslogd is back: lines arrive" said second 'reload: nothing has changed'
+wait_for 2 "it says how many were lost" said second '^<28>.*: [0-9]+ lines of the log were dropped'
+
+# One that hangs: its queue is full after some datagrams.
+kill -STOP "$SYSLOGD_PID"
+i=0
+while [ "$i" -lt 60 ]; do
+    ask reload >/dev/null
+    i=$((i + 1))
+done
+unplug eth0
+wait_for 3 "syslogd hangs: connmgr does not" in_use wlan0
+kill -CONT "$SYSLOGD_PID"
+unplug wlan0
+wait_for 3 "syslogd goes on: lines arrive" said second '^<30>.*: using wwan0: '
+kill "$SYSLOGD_PID"
+stop_connmgr
+
+rm "$LAB/first"
+plug eth0
+plug wlan0
+syslogd "$LAB/first"
+echo "# nothing but repetition" >"$LAB/etc/netif_names"
+nsenter --net=/run/netns/device "$(connmgr_path)" -d --no-attrd --config-dir "$LAB/etc" --script-dir "$REPO/scripts" \
+    --run-dir "$LAB/run" --no-ping --resolver 198.18.100.53 --log syslog >"$LAB/connmgr.out" 2>"$LAB/connmgr.log" &
+CONNMGR_PID=$!
+wait_for 5 "it has started" said first 'using '
+poll 3 said first 'switched to'
+i=0
+while [ "$i" -lt 5 ]; do
+    kill -HUP "$CONNMGR_PID"
+    poll 2 metrics_have "^connmgr_events_total.kind=\"reload\". $((i + 1))$"
+    i=$((i + 1))
+done
+stop_connmgr
+check "a line that repeats is written once" test "$(said first 'nothing has changed' | wc -l)" = 1
+check "and counted" said first '^<30>.*: last message repeated 4 times'

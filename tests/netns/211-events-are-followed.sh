@@ -1,0 +1,63 @@
+#!/bin/sh
+# events --follow shows each event at once; one that reads slowly is told how many it missed.
+# takes 15 s
+. "$(dirname "$0")/lib.sh"
+
+begin
+ask events --follow >"$LAB/followed" &
+FOLLOWER_PID=$!
+followed() { grep -E -- "$1" "$LAB/followed"; }
+wait_for 3 "what was before" followed ' decision using eth0: '
+unplug eth0
+wait_for 3 "what comes" followed ' link +eth0: ITFUP_SS -> ITFDOWN_SU: lost carrier$'
+wait_for 3 "what comes of it" followed ' switch +switched to wlan0 in '
+check "wall time and monotonic time" followed \
+    '^[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3} \+[0-9]+\.[0-9]{3} decision using wlan0: '
+times_agree() { # the monotonic time is the kernel's, to the second
+    lab_at=$(followed 'switched to wlan0' | sed 's/^[^+]*+\([0-9]*\)\..*/\1/')
+    [ $(($(now) / 100 - lab_at)) -le 2 ]
+}
+check "monotonic time is the kernel's" times_agree
+ask events --follow --json | head -n 3 >"$LAB/lines.json"
+check "as JSON: one object each" /usr/bin/python3 -c '
+import json, sys
+numbers = [json.loads(line)["number"] for line in open(sys.argv[1])]
+assert numbers == sorted(numbers) and len(numbers) == 3' "$LAB/lines.json"
+
+# One that stops reading: the socket takes some, the rest it misses.
+timeout 60 /usr/bin/python3 -c '
+import socket, sys, time, os
+client = socket.socket(socket.AF_UNIX)
+client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+client.connect(sys.argv[1])
+client.send(b"events text follow\n")
+print("asked", flush=True)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+with open(sys.argv[3], "wb") as out:
+    while True:
+        data = client.recv(65536)
+        if not data:
+            break
+        out.write(data)
+        out.flush()' "$LAB/run/connmgr.sock" "$LAB/go" "$LAB/slow" >"$LAB/asked" &
+poll 5 grep -q asked "$LAB/asked"
+# Remarks of 300 characters, each another: the ring and the socket are full soon.
+i=0
+while [ "$i" -lt 12 ]; do
+    awk -v n="$i" 'BEGIN { for (i = 0; i < 190; i++) printf "UNKNOWN_%s_%03d_%0230d=x\n", n, i, 0 }' >"$LAB/etc/netif_names"
+    ask reload >/dev/null
+    i=$((i + 1))
+done
+touch "$LAB/go"
+wait_for 5 "a slow reader is told what it missed" grep -qE '^\([0-9]+ missed\)$' "$LAB/slow"
+wait_for 5 "and goes on with the newest" grep -q "UNKNOWN_11_189" "$LAB/slow"
+in_order() { sed -n 's/^[^+]*+\([0-9]*\)\.\([0-9]*\) .*/\1\2/p' "$1" | sort -n -c; }
+check "in order" in_order "$LAB/slow"
+check "one that keeps up misses nothing" not followed '^\([0-9]+ missed\)$'
+kill "$FOLLOWER_PID"
+
+lines() { ask events | wc -l; }
+check "500 events are kept at most" test "$(lines)" -le 500
+restart_connmgr
+check "after a restart it begins anew" test "$(lines)" -lt 30
