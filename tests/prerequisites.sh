@@ -6,7 +6,7 @@ command -v dotnet >/dev/null || { echo "prerequisites.sh: the .NET 10 SDK is mis
 
 # program:package
 needed='gcc:gcc ld.lld:lld clang:clang ip:iproute2 iptables:iptables ipset:ipset dnsmasq:dnsmasq-base busybox:busybox
-    shellcheck:shellcheck nsenter:util-linux ping:iputils-ping pgrep:procps conntrack:conntrack setpriv:util-linux
+    shellcheck:shellcheck nsenter:util-linux ping:iputils-ping pgrep:procps conntrack:conntrack nft:nftables setpriv:util-linux
     socat:socat dhcpcd:dhcpcd-base tmux:tmux python3:python3'
 packages=
 for entry in $needed; do
