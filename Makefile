@@ -3,7 +3,7 @@ export DOTNET_NOLOGO := 1
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build test unit netns attrd demo bench fuzz lint size clean
+.PHONY: help prerequisites build test unit netns attrd demo bench soak fuzz lint size clean
 
 ARCH := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(ARCH))),$(patsubst aarch64,arm64,$(filter aarch64,$(ARCH))),arm)/connmgr
@@ -36,6 +36,9 @@ attrd: prerequisites ## only the tests of the attrd shim
 
 bench: build ## the figures of the README, measured in the lab (root)
 	@tests/netns/bench.sh
+
+soak: build ## the lab's tests of minutes, at their full length: about half an hour (root)
+	@SOAK=1 LAB_LIMIT=1200 tests/netns/run.sh $$(cd tests/netns && grep -l '^soak ' [0-9]*.sh)
 
 fuzz: prerequisites ## the property tests and the fuzz target of the attrd shim, for longer (MINUTES=10)
 	@CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --

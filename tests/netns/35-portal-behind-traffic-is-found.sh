@@ -7,5 +7,5 @@ begin
 on device "$LABTOOL" talk udp 198.18.100.11 80 >"$LAB/talk" &
 wait_for 5 "an application gets its answers" grep -q answer "$LAB/talk"
 portal eth0 portal
-wait_for 65 "eth0 counts as failed" state eth0 ITFUP_SF
-wait_for 3 "wlan0 is in use" in_use wlan0
+wait_for 65 "eth0 is left: wlan0 is in use" in_use wlan0
+check "eth0 counts as failed" state eth0 ITFUP_SF

@@ -15,7 +15,7 @@ static const struct {
     { "echo", "PORT MODEFILE", 2, echo },
     { "ask", "LINK ADDRESS PORT [MARK]", 3, ask },
     { "flood", "ADDRESS PORT PACKETS_PER_SECOND SECONDS", 4, flood },
-    { "talk", "tcp|udp ADDRESS PORT [MILLISECONDS]", 3, talk },
+    { "talk", "tcp|udp|dns ADDRESS PORT [MILLISECONDS]", 3, talk },
     { "watch", "", 0, watch },
     { "knock", "ADDRESS TYPE CODE HOPS TEXT", 5, knock },
     { "heard", "", 0, heard },

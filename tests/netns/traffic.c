@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -93,11 +94,15 @@ int flood(int argc, char **argv)
     return 0;
 }
 
+// RFC 1035: what is the IPv4 address of echo.example? Its id is to be filled in.
+static const char dns_question[] = "\0\0\1\0\0\1\0\0\0\0\0\0\4echo\7example\0\0\1\0\1";
+
 // An application as it should be: a question every so often, and a new connection as soon as the old one is lost. A
 // line for each event, with the time, so that a test sees how long the application was without its service.
 int talk(int argc, char **argv)
 {
-    int type = strcmp(argv[0], "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
+    bool is_dns = strcmp(argv[0], "dns") == 0;
+    int type = is_dns || strcmp(argv[0], "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
     int interval = argc > 3 ? atoi(argv[3]) : 100;
 
     for (;;) {
@@ -111,9 +116,12 @@ int talk(int argc, char **argv)
 
         for (char byte = 'a';; byte = byte == 'z' ? 'a' : (char)(byte + 1)) {
             struct pollfd answer = { .fd = fd, .events = POLLIN };
-            char got = 0;
+            char got = 0, question[sizeof dns_question - 1];
+            memcpy(question, dns_question, sizeof question);
+            question[0] = byte;
+            size_t size = is_dns ? sizeof question : 1;
             int64_t asked = now_us();
-            if (send(fd, &byte, 1, 0) != 1)
+            if (send(fd, question, size, 0) != (ssize_t)size)
                 break;
             int ready = poll(&answer, 1, type == SOCK_DGRAM ? interval : -1);
             if (ready > 0 && recv(fd, &got, 1, 0) != 1)

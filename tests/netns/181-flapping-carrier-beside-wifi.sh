@@ -1,0 +1,21 @@
+#!/bin/sh
+# eth0's carrier goes and comes every 3 s, Wi-Fi is good: at most 3 switches, and the application never waits a second.
+# takes 70 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/application.sh"
+
+soak 45 300
+begin
+application tcp
+before=$(moves) end=$(($(now) + 100 * HOW_MUCH))
+while [ "$(now)" -lt "$end" ]; do
+    unplug eth0
+    sleep 1.5
+    plug eth0
+    sleep 1.5
+done
+moved=$(($(moves) - before))
+check "$moved switches in $HOW_MUCH s, at most 3" test "$moved" -le 3
+check "it moved at all" test "$moved" -ge 1
+check "$(longest_gap) ms without an answer, at most 1000" test "$(longest_gap)" -le 1000
+check "LTE was never touched" lte_untouched

@@ -1,0 +1,25 @@
+#!/bin/sh
+# eth0's carrier goes and comes every 3 s, and there is only LTE beside it: at most 3 switches, and the application never
+# waits a second.
+# takes 70 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/application.sh"
+
+soak 45 300
+lab_up
+ip -n device link delete wlan0
+start_connmgr
+wait_for 5 "eth0 is confirmed" state eth0 ITFUP_SS
+wait_for 2 "eth0 is in use" in_use eth0
+application tcp
+before=$(moves) end=$(($(now) + 100 * HOW_MUCH))
+while [ "$(now)" -lt "$end" ]; do
+    unplug eth0
+    sleep 1.5
+    plug eth0
+    sleep 1.5
+done
+moved=$(($(moves) - before))
+check "$moved switches in $HOW_MUCH s, at most 3" test "$moved" -le 3
+check "it moved at all" test "$moved" -ge 1
+check "$(longest_gap) ms without an answer, at most 1000" test "$(longest_gap)" -le 1000

@@ -1,0 +1,27 @@
+#!/bin/sh
+# The upstream dies in silence while an application talks over it, by TCP or by DNS questions: the first segment or
+# question that stays unanswered is noticed, and Wi-Fi is in use within 7.5 s, the median within 6 s.
+# takes 90 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/application.sh"
+
+soak 6 60
+lab_up
+: >"$LAB/times"
+for round in $(seq "$HOW_MUCH"); do
+    start_connmgr
+    poll 5 settled
+    if [ $((round % 2)) = 1 ]; then application tcp; else application dns; fi
+    at_random 2
+    upstream_dead eth0
+    poll 10 in_use wlan0 || :
+    took=$(unanswered_for wlan0 || echo 10000)
+    echo "$took" >>"$LAB/times"
+    check "round $round: after $took ms wlan0 takes over, at most 7500" test "$took" -le 7500
+    application_ends
+    stop_connmgr
+    upstream_alive eth0
+done
+median=$(sort -n "$LAB/times" | sed -n "$(((HOW_MUCH + 1) / 2))p")
+check "the median is $median ms, at most 6000" test "$median" -le 6000
+check "LTE was never touched" lte_untouched
