@@ -1,7 +1,7 @@
 #!/bin/sh
 # eth0's carrier goes and comes every 3 s, and there is only LTE beside it: at most 3 switches, and the application never
 # waits a second.
-# takes 70 s
+# takes 50 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/application.sh"
 

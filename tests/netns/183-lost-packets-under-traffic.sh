@@ -1,6 +1,6 @@
 #!/bin/sh
 # One packet in five is lost, both ways, while an application talks over the link: nobody moves.
-# takes 70 s
+# takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/application.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The echo service is blocked on eth0 alone, in silence or with a refusal, and ping passes there: the fault is eth0's, and
 # Wi-Fi is in use within 60 s. If the service is blocked everywhere, nobody moves.
-# takes 100 s
+# takes 75 s
 . "$(dirname "$0")/lib.sh"
 
 lab_up

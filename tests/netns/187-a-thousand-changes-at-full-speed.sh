@@ -1,7 +1,7 @@
 #!/bin/sh
 # Interfaces are added, removed and renamed, carriers, addresses and routes come and go, 1,000 times in random order as fast
 # as the kernel takes it: afterwards states, routes and attributes are what the kernel says. SEED=N does the same again.
-# takes 45 s
+# takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/application.sh"
 . "$NETNS_DIR/attrd.sh"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The upstream dies in silence while an application talks over it, by TCP or by DNS questions: the first segment or
 # question that stays unanswered is noticed, and Wi-Fi is in use within 7.5 s, the median within 6 s.
-# takes 90 s
+# takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/application.sh"
 

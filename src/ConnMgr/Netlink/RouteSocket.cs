@@ -28,6 +28,7 @@ internal sealed class RouteSocket : IDisposable
     private uint _sequence;
     private ushort _dumping; // the RTM_GET* under way, or 0
     private bool _wasInterrupted;
+    private bool _isFull; // messages were lost, and those before them are not all read yet
 
     public RouteSocket(Loop loop, LinkTable table)
     {
@@ -62,15 +63,19 @@ internal sealed class RouteSocket : IDisposable
 
     private void Read()
     {
-        for (int i = 0; i < ReadsPerWakeUp; i++)
+        Received received = Received.Nothing;
+        for (int i = 0; i < ReadsPerWakeUp || received == Received.Lost; i++) // a loss does not wake the loop again
         {
-            switch (_socket.Receive(out ReadOnlySpan<byte> datagram))
+            received = _socket.Receive(out ReadOnlySpan<byte> datagram);
+            switch (received)
             {
                 case Received.Nothing:
+                    _isFull = false;
                     DumpNext();
                     return;
                 case Received.Lost:
                     Losses++;
+                    _isFull = true;
                     _dumping = 0; // its end may be among what was lost
                     _wanted.UnionWith(DumpOrder);
                     break;
@@ -123,9 +128,13 @@ internal sealed class RouteSocket : IDisposable
     /// Starts the next dump that is wanted, if none is under way: the kernel does one at a time for a socket. To be
     /// called each tick, since the kernel may have had no room for the request.
     /// </summary>
+    /// <remarks>
+    /// Not before all is read of a buffer that was full: until then the kernel drops what it has to say, the end of a dump or
+    /// its refusal included, and does not say so again (net/netlink/af_netlink.c, NETLINK_S_CONGESTED).
+    /// </remarks>
     public void DumpNext()
     {
-        if (_dumping != 0)
+        if (_dumping != 0 || _isFull)
         {
             return;
         }
