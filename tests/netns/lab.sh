@@ -65,10 +65,11 @@ route add default via 198.18.1$lab_n.2
 route add default via 2001:db8:1$lab_n::2
 END
     done
+    # shellcheck disable=SC2086  # $LAB_DNS: more options, words
     on cloud dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-resolv --no-hosts \
         --log-queries --log-facility="$LAB/dns.log" --local-ttl=60 --bind-interfaces \
         --listen-address=198.18.100.53 --listen-address=2001:db8:100::53 \
-        --host-record=echo.example,198.18.100.10,2001:db8:100::10 --host-record=echo.example,198.18.100.11,2001:db8:100::11 \
+        --host-record=echo.example,198.18.100.10,2001:db8:100::10 --host-record=echo.example,198.18.100.11,2001:db8:100::11 ${LAB_DNS:-} \
         >"$LAB/dnsmasq.out" 2>&1 &
     echo nameserver 198.18.100.53 >"$LAB/resolv.conf"
     mkdir -p "$LAB/etc"

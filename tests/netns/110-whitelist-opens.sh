@@ -1,0 +1,89 @@
+#!/bin/sh
+# The daemon in its default mode, and what a whitelist names: exactly, by wildcard, through aliases, with several addresses,
+# with so many that the answer comes by TCP, as an address, as a prefix. Each is reached, at the first connection, from the
+# device and from a host behind its bridge; nothing else is.
+#
+#   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 ── r-eth ── cloud 198.18.102.0/24 2001:db8:102::/64 the services
+# takes 35 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+
+many=$(seq 30 79)
+LAB_DNS="--host-record=exact.example,198.18.102.10,2001:db8:102::10 --host-record=a.b.wild.example,198.18.102.11
+    --host-record=wild.example,198.18.102.12 --cname=alias.example,middle.other.test --cname=middle.other.test,end.other.test
+    --host-record=end.other.test,198.18.102.13,2001:db8:102::13
+    --host-record=several.example,198.18.102.14,2001:db8:102::14 --host-record=several.example,198.18.102.15,2001:db8:102::15
+    --host-record=stranger.test,198.18.102.20,2001:db8:102::20
+    --host-record=notexact.example,198.18.102.21 $(for n in $many; do printf -- '--host-record=big.example,198.18.102.%s ' "$n"; done)"
+FIREWALL=
+lab_up
+host_behind
+ip -n cloud route add local 198.18.102.0/24 dev lo
+ip -n cloud route add local 198.18.103.0/24 dev lo
+ip -n cloud route add local 2001:db8:102::/64 dev lo
+ip -n cloud route add local 2001:db8:103::/64 dev lo
+cat >"$LAB/etc/whitelist" <<'END'
+exact.example
+*.wild.example      # not wild.example itself
+ALIAS.example.
+several.example
+big.example
+198.18.102.99
+198.18.103.128/25
+2001:db8:103::/65
+END
+
+# first HOST NAME: the first connection to the first address that it gets, IPv4, and IPv6.
+first() {
+    for family in ahostsv4 ahostsv6; do
+        # Not what IPv6 makes of IPv4.
+        address=$(on "$1" getent "$family" "$2" | grep -v '::ffff:' | sed -n '1s/ .*//p')
+        case $2,$family in a.b.wild.example,*6 | big.example,*6) continue ;; esac
+        echo "$family: ${address:-no address}"
+        [ -n "$address" ] && connects "$1" "$address" || return
+    done
+}
+# A lost first packet costs a second.
+connects() {
+    case $2 in *:*) target="TCP6:[$2]" ;; *) target=TCP4:$2 ;; esac
+    on "$1" socat -u OPEN:/dev/null "$target:80,connect-timeout=0.9"
+}
+asked_by_tcp() {
+    case $1 in host) asker=198.18.50.2 ;; device) asker=198.18.1.2 ;; esac
+    on device conntrack -L -p tcp -s "$asker" --dport 53 2>/dev/null | grep .
+}
+all_of() {
+    for address in $(on "$1" getent ahosts "$2" | sed 's/ .*//' | sort -u); do connects "$1" "$address" || { echo "$address"; return 1; }; done
+}
+
+opens() {
+    unlock
+    rm -rf "$LAB/run"
+    echo 'nameserver 198.18.100.53' >"$LAB/resolv.conf"
+    PATH=$LAB/$VARIANT:$PATH
+    start_connmgr
+    wait_for 3 "${WITH}locked by sets, replies are held" log_has 'locked in [0-9]+ ms; addresses by sets; DNS: hold'
+    wait_for 5 "${WITH}eth0 and wlan0 are confirmed" settled
+    for who in host device; do
+        for name in a.b.wild.example exact.example alias.example several.example; do
+            check "$WITH$who: $name at the first attempt" first "$who" "$name"
+        done
+        check "$WITH$who: big.example" first "$who" big.example
+        check "$WITH$who: which came by TCP" asked_by_tcp "$who"
+        check "$WITH$who: all addresses of several.example" all_of "$who" several.example
+        check "$WITH$who: all addresses of big.example" all_of "$who" big.example
+        for address in 198.18.102.99 198.18.103.200 2001:db8:103::7; do
+            check "$WITH$who: $address" connects "$who" "$address"
+        done
+        on "$who" getent ahosts stranger.test >"$LAB/last"
+        on "$who" getent ahosts notexact.example >"$LAB/last"
+        on "$who" getent ahosts wild.example >"$LAB/last"
+        for address in 198.18.102.20 2001:db8:102::20 198.18.102.21 198.18.102.12 198.18.103.1 2001:db8:103:0:8000::1 198.18.102.98; do
+            check "$WITH$who: not $address" not connects "$who" "$address"
+        done
+    done
+    check "${WITH}it stops" stop_connmgr
+    check "${WITH}what was open stays open" connects host 198.18.102.10
+    check "${WITH}what was shut stays shut" not connects host 198.18.102.20
+}
+variants opens
