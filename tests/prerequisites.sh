@@ -7,7 +7,7 @@ command -v dotnet >/dev/null || { echo "prerequisites.sh: the .NET 10 SDK is mis
 # program:package
 needed='gcc:gcc ld.lld:lld clang:clang ip:iproute2 iptables:iptables ipset:ipset dnsmasq:dnsmasq-base busybox:busybox
     shellcheck:shellcheck nsenter:util-linux ping:iputils-ping pgrep:procps conntrack:conntrack nft:nftables setpriv:util-linux
-    socat:socat dhcpcd:dhcpcd-base tmux:tmux python3:python3'
+    socat:socat dhcpcd:dhcpcd-base tmux:tmux python3:python3 unbound:unbound'
 packages=
 for entry in $needed; do
     command -v "${entry%%:*}" >/dev/null || [ -x "/usr/sbin/${entry%%:*}" ] || packages="$packages ${entry#*:}"
@@ -23,5 +23,12 @@ done
 echo "installing$packages"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
+# Packages of servers start them, unless policy forbids: none is wanted but in the lab.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
 # shellcheck disable=SC2086 # a list
 apt-get install -y -qq --no-install-recommends $packages >/dev/null

@@ -107,6 +107,37 @@ measure_cost() {
     find "/proc/$CONNMGR_PID/task" -mindepth 1 -maxdepth 1 | wc -l
 }
 
+# measure_dns hold|sniff|script|open HOW COUNT: what becomes of so many first connections to fresh names, and what questions
+# cost: the share of lost ones in per cent, median and 99th percentile of resolve plus connect, median of a question, in ms.
+# HOW they are resolved: direct, dnsmasq, unbound, or behind the bridge.
+measure_dns() {
+    . "$NETNS_DIR/names.sh"
+    names_up
+    host=device server=198.18.100.55
+    case $2 in
+        dnsmasq) local_dns; server=127.0.0.1 ;;
+        unbound) local_dns; server=127.0.0.2 ;;
+        bridge) host_behind; host=host ;;
+    esac
+    case $1 in
+        hold | sniff) lockdown --dns "$1" ;;
+        script) no_sets; lockdown --dns sniff ;;
+        open) start_connmgr; poll 5 settled ;;
+    esac
+    first "$host" "$3" 1 "$server" >"$LAB/last"
+    sed -E 's/^([0-9]+) names, ([0-9]+) unresolved, ([0-9]+) lost, resolve median ([0-9.]+) ms, with connect median ([0-9.]+) p99 ([0-9.]+) .*/\1 \2 \3 \4 \5 \6/' \
+        "$LAB/first" | awk '{ printf "%.2f\n%s\n%s\n%s\n", ($2 + $3) * 100 / $1, $5, $6, $4 }'
+}
+
+# measure_dns_rate PER_SECOND SECONDS: how many replies are lost, how many took over 100 ms, the median and the longest, in ms.
+measure_dns_rate() {
+    . "$NETNS_DIR/names.sh"
+    names_up
+    lockdown --dns hold
+    on device "$LABTOOL" rate 198.18.100.55 n#.fresh.example n#.foreign.example "$1" "$2" |
+        sed -E 's/^[0-9]+ asked, ([0-9]+) lost, ([0-9]+) over 100 ms, median ([0-9.]+) .* most ([0-9.]+) ms/\1\n\2\n\3\n\4/'
+}
+
 if [ "${1:-}" = --measure ]; then
     . "$NETNS_DIR/lib.sh"
     lab_up
@@ -128,6 +159,8 @@ if [ "${1:-}" = --measure ]; then
         idle)
             start_connmgr
             measure_cost "$2" "$1" sleep "$1" ;;
+        dns.*) measure_dns "$@" ;;
+        dns-rate) measure_dns_rate "$@" ;;
         idle-without-probes)
             start_connmgr --idle 3600
             measure_cost "$2" "$1" sleep "$1" ;;
@@ -138,8 +171,8 @@ fi
 # -- outside: the table --------------------------------------------------------------------------------------------
 
 case ${1:-} in
-    '') runs=20 starts=20 deaths="0 2 4 6 8 10 12 14" flood=10 idle=60 warm_up=90 ;;
-    quick) runs=5 starts=5 deaths="0 7" flood=4 idle=20 warm_up=5 ;;
+    '') runs=20 starts=20 deaths="0 2 4 6 8 10 12 14" flood=10 idle=60 warm_up=90 names=10000 rate_seconds=10 ;;
+    quick) runs=5 starts=5 deaths="0 7" flood=4 idle=20 warm_up=5 names=1000 rate_seconds=3 ;;
     *) echo "usage: bench.sh [quick]" >&2; exit 64 ;;
 esac
 
@@ -257,6 +290,38 @@ if cost idle-without-probes; then
 else
     no_row idle-without-probes
 fi
+# dns MODE HOW COUNT: leaves $lost, $median, $p99 and $question.
+dns() {
+    measure "dns.$1.$2" "$@" >"$work/dns.$1.$2" &&
+        { read -r lost && read -r median && read -r p99 && read -r question; } <"$work/dns.$1.$2"
+}
+for kind in 'hold direct' 'hold dnsmasq' 'hold unbound' 'hold bridge' 'sniff direct' 'script direct' 'open direct'; do
+    case $kind in
+        hold*) count=$names limit=0 ;;
+        open*) count=$names limit='' ;;
+        *) count=$((names / 100 + 20)) limit='' ;;
+    esac
+    # shellcheck disable=SC2086  # two words
+    if dns $kind "$count"; then
+        row "fresh names, $kind: lost" "$limit" "$lost" % "of $count; resolve + connect: median $median, p99 $p99 ms"
+        case $kind in
+            'hold direct') held=$question ;;
+            'open direct')
+                more=$(echo "${held:-} $question" | awk '{ printf "%.3f", $1 - $2 }')
+                row "a question held, and without a firewall" 0.3 "$more" ms "more than $question" ;;
+        esac
+    else
+        no_row "dns.${kind% *}.${kind#* }"
+    fi
+done
+if measure dns-rate 5000 "$rate_seconds" >"$work/dns-rate" &&
+    { read -r lost && read -r late && read -r median && read -r most; } <"$work/dns-rate"; then
+    row "5,000 questions a second, held: lost" 0 "$lost" "" "median $median ms"
+    row "5,000 questions a second: over 100 ms" 0 "$late" "" "longest $most ms"
+else
+    no_row dns-rate
+fi
+
 if measure size >"$work/size"; then
     row "the executable" 4900 "$(cat "$work/size")" kB
 else

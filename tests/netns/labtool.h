@@ -12,6 +12,10 @@ int ask(int argc, char **argv);
 int flood(int argc, char **argv);
 int talk(int argc, char **argv);
 int watch(int argc, char **argv);
+int name_server(int argc, char **argv);
+int resolve(int argc, char **argv);
+int first(int argc, char **argv);
+int rate(int argc, char **argv);
 int knock(int argc, char **argv);
 int heard(int argc, char **argv);
 

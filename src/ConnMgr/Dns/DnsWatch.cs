@@ -323,7 +323,11 @@ internal sealed class DnsWatch
         {
             return DnsVerdict.Malformed;
         }
-        origin.Questions.Answer(asked);
+        if (reply.Count > 0)
+        {
+            // One without addresses may be a forgery that is to keep the true answer from counting.
+            origin.Questions.Answer(asked);
+        }
         _answered(question, _addresses.AsSpan(0, reply.Count));
         return DnsVerdict.Answer;
     }

@@ -1,0 +1,30 @@
+#!/bin/sh
+# An application that connects as soon as it knows the address: of a fresh name each time, directly, through a dnsmasq and an
+# unbound on the device, and behind the bridge: not one first packet is lost, while a foreign address stays shut.
+# takes 30 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+. "$NETNS_DIR/names.sh"
+
+lab_up
+names_up
+host_behind
+foreign() { NAMES=n#.foreign.example first "$1" 1 "$2" | grep ' 0 unresolved, 1 lost,'; }
+
+variant() {
+    use_variant "$1"
+    lockdown --dns auto
+    check "$1: it holds replies" log_has 'DNS: hold'
+    check "$1: directly" none_lost device 300 "$2"
+    check "$1: IPv6" none_lost device 100 "$2" 198.18.100.55 80 6
+    check "$1: through dnsmasq on the device" none_lost device 300 "$(($2 + 1000))" 127.0.0.1
+    check "$1: through unbound on the device, which asks in mixed case" none_lost device 300 "$(($2 + 2000))" 127.0.0.2
+    check "$1: behind the bridge" none_lost host 300 "$(($2 + 3000))"
+    check "$1: a foreign address is shut for the device" foreign device "$(($2 + 4000))"
+    check "$1: and for the host behind it" foreign host "$(($2 + 4001))"
+}
+local_dns
+variant nft 1
+stop_connmgr || :
+unlock
+variant legacy 10001

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Thousands of questions a second while replies are held: none is lost. A daemon that is killed is bypassed at once, one that is
+# stopped is killed by the kernel within 12 s, whether many questions wait or one; what comes after it holds again.
+# takes 45 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/names.sh"
+
+lab_up
+names_up
+use_variant nft
+# rate QUESTIONS_PER_SECOND SECONDS FROM: every other name is whitelisted.
+rate() { on device "$LABTOOL" rate 198.18.100.55 n#.fresh.example n#.foreign.example "$@" >"$LAB/rate"; cat "$LAB/rate"; }
+quick_again() { on device timeout 0.9 "$LABTOOL" resolve 198.18.100.55 "n$1.foreign.example"; }
+
+lockdown --dns hold
+rate 5000 2 1 >"$LAB/last"
+check "5,000 questions a second: no reply is lost" grep ' asked, 0 lost,' "$LAB/rate"
+check "nor late" grep ', 0 over 100 ms,' "$LAB/rate"
+
+kill -KILL "$CONNMGR_PID"
+wait "$CONNMGR_PID" 2>/dev/null || :
+check "killed: questions are answered at once" quick_again 20001
+lockdown --dns hold
+check "started again: no first connection is lost" none_lost device 100 21001
+
+nsenter --net=/run/netns/device "$LABTOOL" rate 198.18.100.55 n#.fresh.example n#.foreign.example 5000 14 30000 >"$LAB/storm" 2>&1 &
+storm=$!
+kill -STOP "$CONNMGR_PID"
+began=$(now)
+wait_for 13 "stopped under load: it ends" not connmgr_runs
+check "within 12 s" test $(($(now) - began)) -le 1200
+check "questions are answered again" quick_again 20002
+kill "$storm" 2>/dev/null || :
+wait "$storm" "$CONNMGR_PID" 2>/dev/null || :
+
+lockdown --dns hold
+kill -STOP "$CONNMGR_PID"
+began=$(now)
+wait_for 13 "stopped, with one question a second: they are answered again" quick_again 20003
+check "within 12 s" test $(($(now) - began)) -le 1200
+wait "$CONNMGR_PID" 2>/dev/null || :
+lockdown --dns hold
+check "started again: no first connection is lost" none_lost device 100 22001

@@ -1,0 +1,526 @@
+// Names, fresh ones: a DNS server that has an address of its own for each name, well- or ill-behaved, and clients that
+// connect as soon as they know it.
+#define _GNU_SOURCE
+#include "labtool.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// -- messages (RFC 1035) --------------------------------------------------------------------------------------------
+
+enum { HEADER = 12, MOST = 65535, A = 1, CNAME = 5, TXT = 16, AAAA = 28 };
+
+struct message {
+    size_t size;
+    unsigned char bytes[2 + MOST + 512]; // room for TCP's length before it
+};
+
+static void put16(struct message *m, unsigned value)
+{
+    m->bytes[m->size++] = (unsigned char)(value >> 8);
+    m->bytes[m->size++] = (unsigned char)value;
+}
+
+static void put(struct message *m, const void *bytes, size_t size)
+{
+    memcpy(m->bytes + m->size, bytes, size);
+    m->size += size;
+}
+
+static void record(struct message *m, unsigned type, const void *data, unsigned size)
+{
+    put16(m, 0xc000 | HEADER);
+    put16(m, type);
+    put16(m, 1);
+    put16(m, 0);
+    put16(m, 60);
+    put16(m, size);
+    put(m, data, size);
+}
+
+// The end of the name that begins at a place, or 0.
+static size_t name_end(const unsigned char *bytes, size_t size, size_t at)
+{
+    while (at < size && bytes[at] != 0) {
+        if (bytes[at] >= 0xc0)
+            return at + 2 <= size ? at + 2 : 0;
+        at += 1 + (size_t)bytes[at];
+    }
+    return at < size ? at + 1 : 0;
+}
+
+static struct sockaddr_in6 address_of(const char *text, int port)
+{
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+    struct in_addr v4;
+    if (inet_pton(AF_INET, text, &v4) == 1) {
+        address.sin6_addr.s6_addr[10] = address.sin6_addr.s6_addr[11] = 0xff;
+        memcpy(address.sin6_addr.s6_addr + 12, &v4, 4);
+    } else if (inet_pton(AF_INET6, text, &address.sin6_addr) != 1) {
+        fprintf(stderr, "labtool: %s: not an address\n", text);
+        exit(64);
+    }
+    return address;
+}
+
+static int socket_of(int type, const char *text, int port)
+{
+    int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 address = address_of(text, port);
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int) { 0 }, sizeof(int));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int) { 1 }, sizeof(int));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int) { 4 << 20 }, sizeof(int));
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || (type == SOCK_STREAM && listen(fd, 1024) < 0))
+        die(text);
+    return fd;
+}
+
+// -- the server -----------------------------------------------------------------------------------------------------
+
+// What the first letter of a name says of its answer; the number behind it is that of its address.
+//   n  the address          t  truncated in UDP      g  as large as can be, truncated in UDP
+//   f  in several fragments x  forgeries of every kind before the true answer
+//   l  loopback, private and multicast addresses alone
+
+static const unsigned char forged[] = { 198, 19, 255, 1 };
+
+static void copy_question(struct message *reply, const unsigned char *query, size_t end)
+{
+    reply->size = 0;
+    put(reply, query, 2);
+    put16(reply, 0x8180);
+    put16(reply, 1);
+    put16(reply, 0);
+    put16(reply, 0);
+    put16(reply, 0);
+    put(reply, query + HEADER, end - HEADER);
+}
+
+static void fresh_address(unsigned char *bytes, unsigned type, unsigned number)
+{
+    static const unsigned char v6[16] = { 0x20, 1, 0x0d, 0xb8, 1, 1 };
+    if (type == A) {
+        bytes[0] = 198, bytes[1] = 19;
+    } else {
+        memcpy(bytes, v6, 16);
+        bytes += 12;
+        bytes[0] = bytes[1] = 0;
+    }
+    bytes[2] = (unsigned char)(number >> 8);
+    bytes[3] = (unsigned char)number;
+}
+
+struct peer {
+    int fd, other, wrong_port;
+    const struct sockaddr_in6 *address;
+};
+
+static void send_to(int fd, const struct message *m, size_t size, const struct sockaddr_in6 *to)
+{
+    sendto(fd, m->bytes, size, 0, (const struct sockaddr *)to, sizeof *to); // one that cannot be delivered is no matter
+}
+
+// Every kind of forgery that somebody may send who knows everything, the question's id and port included, but for one thing.
+static int forge(const struct peer *peer, const unsigned char *query, size_t end)
+{
+    static struct message good, m;
+    static int sent;
+    copy_question(&good, query, end);
+    record(&good, A, forged, 4);
+    good.bytes[7] = 1;
+    int before = sent;
+#define SEND(fd) (send_to((fd), &m, m.size, peer->address), sent++)
+
+    m = good, m.bytes[1] ^= 1, SEND(peer->fd);             // another id
+    m = good, SEND(peer->other);                           // another server
+    m = good, SEND(peer->wrong_port);                      // another port of the server
+    struct sockaddr_in6 elsewhere = *peer->address;        // another port of ours
+    elsewhere.sin6_port ^= htons(1);
+    m = good, send_to(peer->fd, &m, m.size, &elsewhere), sent++;
+    m = good, m.bytes[HEADER + 1] ^= 3, SEND(peer->fd);    // another name
+    m = good, m.bytes[end - 3] ^= A ^ AAAA, SEND(peer->fd); // another type
+    m = good, m.bytes[end - 1] = 3, SEND(peer->fd);        // class CH
+    m = good, m.bytes[3] |= 3, SEND(peer->fd);             // no such name, with an answer
+    m = good, m.bytes[3] |= 2, SEND(peer->fd);             // server failure, with an answer
+    m = good, m.bytes[2] &= 0x7f, SEND(peer->fd);          // a query
+    m = good, m.bytes[2] |= 0x28, SEND(peer->fd);          // opcode 5
+    m = good, m.bytes[5] = 2, SEND(peer->fd);              // two questions
+    m = good, m.bytes[5] = 0, SEND(peer->fd);              // none
+    m = good, m.bytes[6] = m.bytes[7] = 0xff, SEND(peer->fd); // 65,535 answers
+    m = good, m.bytes[7] = 2, SEND(peer->fd);              // one answer too many
+    m = good, m.bytes[end + 1] = (unsigned char)end, SEND(peer->fd); // a pointer to itself
+    m = good, m.bytes[end] = 0xff, SEND(peer->fd);         // a pointer beyond the end
+    m = good, m.bytes[end] = 0x40, SEND(peer->fd);         // a label of a reserved kind
+    m = good, m.bytes[HEADER] = 63, SEND(peer->fd);        // a label longer than the name
+    m = good, m.bytes[end + 11] = 5, SEND(peer->fd);       // an address of five bytes, beyond the end
+    m = good, m.bytes[end + 11] = 3, SEND(peer->fd);       // of three
+    m = good, m.bytes[end + 10] = 0xff, SEND(peer->fd);    // of 65 thousand
+    m = good, m.size -= 1 + (size_t)(sent % 30), SEND(peer->fd); // cut
+    m = good, m.size = (size_t)(sent % HEADER), SEND(peer->fd);
+    m = good;                                              // another owner: the question's name without its first label
+    m.bytes[end + 1] = (unsigned char)(HEADER + 1 + m.bytes[HEADER]), SEND(peer->fd);
+    m = good, m.bytes[end + 5] = 3, SEND(peer->fd);        // a record of class CH
+#undef SEND
+    return sent - before;
+}
+
+// An answer of the server, to be sent over UDP or TCP.
+static void answer(struct message *reply, const unsigned char *query, size_t end, int is_tcp)
+{
+    unsigned type = (unsigned)query[end - 4] << 8 | query[end - 3];
+    unsigned size = type == A ? 4 : 16;
+    unsigned char address[16];
+    char label[64] = "";
+    memcpy(label, query + HEADER + 1, query[HEADER] & 63);
+    char kind = (char)(label[0] | 0x20);
+    copy_question(reply, query, end);
+    if (type != A && type != AAAA)
+        return;
+    fresh_address(address, type, (unsigned)atoi(label + 1));
+
+    unsigned count = 1;
+    if ((kind == 't' || kind == 'g') && !is_tcp) {
+        reply->bytes[2] |= 2; // TC
+        return;
+    }
+    if (kind == 'l') {
+        static const unsigned char bad[][4] = { { 127, 0, 0, 9 }, { 10, 1, 2, 3 }, { 192, 168, 7, 7 }, { 224, 0, 0, 9 },
+            { 169, 254, 9, 9 }, { 0, 0, 0, 0 }, { 255, 255, 255, 255 }, { 100, 64, 1, 1 } };
+        static const unsigned char bad6[][16] = { { [15] = 1 }, { 0xfe, 0x80, [15] = 9 }, { 0xfd, 0, [15] = 9 },
+            { 0xff, 2, [15] = 9 }, { [10] = 0xff, 0xff, 127, 0, 0, 9 }, { 0 } };
+        count = type == A ? sizeof bad / 4 : sizeof bad6 / 16;
+        for (unsigned i = 0; i < count; i++)
+            record(reply, type, type == A ? bad[i] : bad6[i], size);
+    } else {
+        record(reply, type, address, size);
+        if (kind == 'g')
+            for (; reply->size + 12 + size <= MOST; count++)
+                record(reply, type, address, size);
+    }
+    reply->bytes[6] = (unsigned char)(count >> 8);
+    reply->bytes[7] = (unsigned char)count;
+    if (kind == 'f') {
+        static const unsigned char padding[250] = { 249 };
+        for (int i = 0; i < 16; i++)
+            record(reply, TXT, padding, sizeof padding);
+        reply->bytes[11] = 16;
+    }
+}
+
+static void serve_tcp(int fd)
+{
+    static struct message query, reply;
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    size_t size = 0;
+    while (poll(&wait, 1, 1000) > 0) {
+        ssize_t got = recv(fd, query.bytes + size, sizeof query.bytes - size, 0);
+        if (got <= 0)
+            break;
+        size += (size_t)got;
+        while (size >= 2) {
+            size_t length = (size_t)query.bytes[0] << 8 | query.bytes[1];
+            size_t end = size >= 2 + length && length > HEADER ? name_end(query.bytes + 2, length, HEADER) : 0;
+            if (end == 0 || end + 4 > length)
+                break;
+            answer(&reply, query.bytes + 2, end + 4, 1);
+            unsigned char prefix[2] = { (unsigned char)(reply.size >> 8), (unsigned char)reply.size };
+            send(fd, prefix, 2, MSG_MORE);
+            send(fd, reply.bytes, reply.size, 0);
+            size -= 2 + length;
+            memmove(query.bytes, query.bytes + 2 + length, size);
+        }
+    }
+    close(fd);
+}
+
+int name_server(int argc, char **argv)
+{
+    (void)argc;
+    static struct message query, reply;
+    int udp = socket_of(SOCK_DGRAM, argv[0], 53), tcp = socket_of(SOCK_STREAM, argv[0], 53);
+    int other = socket_of(SOCK_DGRAM, argv[1], 53), wrong_port = socket_of(SOCK_DGRAM, argv[0], 54);
+    struct pollfd sockets[] = { { .fd = udp, .events = POLLIN }, { .fd = tcp, .events = POLLIN } };
+    int forgeries = 0;
+    puts("answering");
+
+    while (poll(sockets, 2, -1) > 0) {
+        if (sockets[1].revents) {
+            int fd = accept4(tcp, NULL, NULL, SOCK_CLOEXEC);
+            if (fd >= 0)
+                serve_tcp(fd);
+        }
+        for (int i = 0; sockets[0].revents && i < 64; i++) {
+            struct sockaddr_in6 from;
+            socklen_t length = sizeof from;
+            ssize_t size = recvfrom(udp, query.bytes, sizeof query.bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+            if (size < 0)
+                break;
+            size_t end = size > HEADER ? name_end(query.bytes, (size_t)size, HEADER) : 0;
+            if (end == 0 || end + 4 > (size_t)size)
+                continue;
+            end += 4;
+            if ((query.bytes[HEADER + 1] | 0x20) == 'x') {
+                struct peer peer = { .fd = udp, .other = other, .wrong_port = wrong_port, .address = &from };
+                forgeries += forge(&peer, query.bytes, end);
+                printf("%d forged\n", forgeries);
+            }
+            answer(&reply, query.bytes, end, 0);
+            send_to(udp, &reply, reply.size, &from);
+        }
+    }
+    die("poll");
+}
+
+// -- the clients ----------------------------------------------------------------------------------------------------
+
+static size_t write_query(unsigned char *query, unsigned id, const char *name, unsigned type)
+{
+    unsigned char *at = query + HEADER, *label = at++;
+    memset(query, 0, HEADER);
+    query[0] = (unsigned char)(id >> 8), query[1] = (unsigned char)id;
+    query[2] = 1; // RD
+    query[5] = 1;
+    for (; *name; name++) {
+        unsigned code;
+        if (*name == '.') {
+            *label = (unsigned char)(at - label - 1);
+            if (name[1] != 0)
+                label = at++;
+        } else if (*name == '\\' && sscanf(name + 1, "%3u", &code) == 1) { // \DDD
+            *at++ = (unsigned char)code;
+            name += 3;
+        } else {
+            *at++ = (unsigned char)*name;
+        }
+        if (name[1] == 0 && *name != '.')
+            *label = (unsigned char)(at - label - 1);
+    }
+    *at++ = 0;
+    *at++ = 0, *at++ = (unsigned char)type, *at++ = 0, *at++ = 1;
+    return (size_t)(at - query);
+}
+
+// The first address of a reply that answers the query; 0 if it does not, has none or is not well-formed; -1 if it is truncated.
+static int read_reply(const unsigned char *query, size_t query_size, const unsigned char *reply, size_t size, unsigned char *address)
+{
+    unsigned type = query[query_size - 3];
+    if (size < query_size || memcmp(query, reply, 2) != 0 || (reply[2] & 0xf8) != 0x80 || (reply[3] & 15) != 0 || reply[4] != 0 || reply[5] != 1
+        || memcmp(query + HEADER, reply + HEADER, query_size - HEADER) != 0)
+        return 0;
+    if (reply[2] & 2)
+        return -1;
+    size_t at = query_size;
+    int found = 0;
+    for (unsigned count = (unsigned)reply[6] << 8 | reply[7]; count > 0; count--) {
+        size_t owner = at, pointer = size > at + 1 && reply[at] >= 0xc0 ? (reply[at] & 63u) << 8 | reply[at + 1] : 0;
+        at = pointer >= owner || (reply[owner] & 0xc0) == 0x40 ? 0 : name_end(reply, size, at);
+        if (at == 0 || at + 10 > size)
+            return 0;
+        unsigned length = (unsigned)reply[at + 8] << 8 | reply[at + 9];
+        if (at + 10 + length > size)
+            return 0;
+        if (reply[at + 1] == type && reply[at + 3] == 1 && (reply[owner] != 0xc0 || reply[owner + 1] == HEADER)) {
+            if (length != (type == A ? 4u : 16u))
+                return 0;
+            if (!found)
+                memcpy(address, reply + at + 10, length);
+            found = (int)length;
+        }
+        at += 10 + length;
+    }
+    return found;
+}
+
+static int udp_to(const char *server)
+{
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 to = address_of(server, 53);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int) { 4 << 20 }, sizeof(int));
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+        die(server);
+    return fd;
+}
+
+static int ask_by_tcp(const char *server, unsigned char *query, size_t size, unsigned char *address)
+{
+    static unsigned char reply[2 + MOST];
+    struct sockaddr_in6 to = address_of(server, 53);
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), length = 0;
+    unsigned char framed[512] = { (unsigned char)(size >> 8), (unsigned char)size };
+    memcpy(framed + 2, query, size);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval) { .tv_sec = 2 }, sizeof(struct timeval));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval) { .tv_sec = 2 }, sizeof(struct timeval));
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 && send(fd, framed, size + 2, 0) > 0
+        && recv(fd, reply, 2, MSG_WAITALL) == 2) {
+        ssize_t wanted = (ssize_t)reply[0] << 8 | reply[1];
+        if (recv(fd, reply + 2, (size_t)wanted, MSG_WAITALL) == wanted)
+            length = read_reply(query, size, reply + 2, (size_t)wanted, address);
+    }
+    close(fd);
+    return length;
+}
+
+// Asks, once a second for five seconds; by TCP where the answer is truncated. The size of the address, or 0.
+static int resolve_name(const char *server, const char *name, unsigned type, unsigned id, unsigned char *address)
+{
+    unsigned char query[512], reply[4096];
+    size_t size = write_query(query, id, name, type);
+    int fd = udp_to(server), length = 0; // a port of its own for each question, as resolvers have it
+    for (int try = 0; try < 5 && length == 0; try++) {
+        send(fd, query, size, 0);
+        struct pollfd wait = { .fd = fd, .events = POLLIN };
+        for (int64_t until = now_us() + 1000000, left; length == 0 && (left = until - now_us()) > 0;) {
+            if (poll(&wait, 1, (int)(left / 1000) + 1) <= 0)
+                continue;
+            ssize_t got = recv(fd, reply, sizeof reply, MSG_DONTWAIT);
+            if (got > 0)
+                length = read_reply(query, size, reply, (size_t)got, address);
+        }
+    }
+    close(fd);
+    return length < 0 ? ask_by_tcp(server, query, size, address) : length;
+}
+
+static struct sockaddr_in6 peer_of(const unsigned char *address, int size, int port)
+{
+    struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+    if (size == 4)
+        to.sin6_addr.s6_addr[10] = to.sin6_addr.s6_addr[11] = 0xff;
+    memcpy(to.sin6_addr.s6_addr + 16 - size, address, (size_t)size);
+    return to;
+}
+
+// How long a connection takes to be there, in microseconds; -1: not within three seconds.
+static int64_t connect_time(const struct sockaddr_in6 *to)
+{
+    int64_t began = now_us();
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error = 0;
+    struct pollfd wait = { .fd = fd, .events = POLLOUT };
+    socklen_t length = sizeof error;
+    if (connect(fd, (const struct sockaddr *)to, sizeof *to) < 0 && errno != EINPROGRESS)
+        error = errno;
+    else if (poll(&wait, 1, 3000) <= 0)
+        error = ETIMEDOUT;
+    else
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    int64_t took = now_us() - began;
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger) { .l_onoff = 1 }, sizeof(struct linger));
+    close(fd);
+    return error ? -1 : took;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double ms_at(const int64_t *times, int count, double share)
+{
+    int at = (int)(share * (count - 1) + 0.5);
+    return count > 0 ? (double)times[at] / 1000 : 0;
+}
+
+// resolve SERVER NAME [4|6]: the first address, or "none".
+int resolve(int argc, char **argv)
+{
+    unsigned char address[16];
+    char text[INET6_ADDRSTRLEN];
+    int is_v6 = argc > 2 && argv[2][0] == '6';
+    int size = resolve_name(argv[0], argv[1], is_v6 ? AAAA : A, (unsigned)getpid() & 0xffff, address);
+    puts(size > 0 ? inet_ntop(size == 4 ? AF_INET : AF_INET6, address, text, sizeof text) : "none");
+    return size > 0 ? 0 : 1;
+}
+
+// Resolves fresh names and connects at once, one after the other.
+int first(int argc, char **argv)
+{
+    const char *server = argv[0], *format = argv[1];
+    int from = atoi(argv[2]), count = atoi(argv[3]), port = argc > 4 ? atoi(argv[4]) : 80;
+    unsigned type = argc > 5 && argv[5][0] == '6' ? AAAA : A;
+    int64_t *asked = calloc((size_t)count, sizeof *asked), *whole = calloc((size_t)count, sizeof *whole);
+    int lost = 0, unresolved = 0, done = 0;
+
+    for (int i = 0; i < count; i++) {
+        char name[256];
+        unsigned char address[16];
+        const char *star = strchr(format, '#'); // stands for the number
+        snprintf(name, sizeof name, "%.*s%d%s", (int)(star - format), format, from + i, star + 1);
+        int64_t began = now_us();
+        int size = resolve_name(server, name, type, (unsigned)(i * 7 + getpid()) & 0xffff, address);
+        if (size <= 0) {
+            unresolved++;
+            continue;
+        }
+        asked[done] = now_us() - began;
+        struct sockaddr_in6 to = peer_of(address, size, port);
+        int64_t took = connect_time(&to);
+        whole[done] = asked[done] + (took < 0 ? 3000000 : took);
+        done++;
+        lost += took < 0 || took > 100000;
+    }
+    qsort(asked, (size_t)done, sizeof *asked, by_value);
+    qsort(whole, (size_t)done, sizeof *whole, by_value);
+    printf("%d names, %d unresolved, %d lost, resolve median %.3f ms, with connect median %.3f p99 %.3f most %.3f ms\n",
+        count, unresolved, lost, ms_at(asked, done, 0.5), ms_at(whole, done, 0.5), ms_at(whole, done, 0.99), ms_at(whole, done, 1));
+    return 0;
+}
+
+// So many questions a second from many ports, every other name of the second kind; each is awaited to the end.
+int rate(int argc, char **argv)
+{
+    enum { PORTS = 64 };
+    const char *server = argv[0], *formats[2] = { argv[1], argv[2] };
+    int count = (int)(atof(argv[3]) * atof(argv[4])), from = argc > 5 ? atoi(argv[5]) : 0;
+    double interval = 1e6 / atof(argv[3]);
+    int64_t *sent = calloc((size_t)count, sizeof *sent), *took = calloc((size_t)count, sizeof *took);
+    struct pollfd sockets[PORTS];
+    for (int i = 0; i < PORTS; i++)
+        sockets[i] = (struct pollfd) { .fd = udp_to(server), .events = POLLIN };
+
+    int64_t began = now_us(), last_sent = began;
+    int next = 0, answered = 0;
+    while (next < count || (answered < next && now_us() < last_sent + 3000000)) {
+        while (next < count && (double)(now_us() - began) >= next * interval) {
+            unsigned char query[512];
+            char name[256];
+            const char *format = formats[next & 1], *star = strchr(format, '#');
+            snprintf(name, sizeof name, "%.*s%d%s", (int)(star - format), format, (from + next) & 0xffff, star + 1);
+            size_t size = write_query(query, (unsigned)(next / PORTS) & 0xffff, name, A);
+            sent[next] = last_sent = now_us();
+            send(sockets[next % PORTS].fd, query, size, 0);
+            next++;
+        }
+        double due = next < count ? began + next * interval - now_us() : 100000;
+        if (poll(sockets, PORTS, due > 1000 ? (int)(due / 1000) : 0) <= 0)
+            continue;
+        for (int i = 0; i < PORTS; i++) {
+            unsigned char reply[4096];
+            while (sockets[i].revents && recv(sockets[i].fd, reply, sizeof reply, MSG_DONTWAIT) > HEADER) {
+                // The id counts the questions of this port, modulo 65,536: more are never under way.
+                int which = ((reply[0] << 8 | reply[1]) * PORTS) + i;
+                if (which < next && took[which] == 0) {
+                    took[which] = now_us() - sent[which];
+                    answered++;
+                }
+            }
+        }
+    }
+    int late = 0, n = 0;
+    for (int i = 0; i < count; i++)
+        if (took[i] > 0) {
+            late += took[i] > 100000;
+            took[n++] = took[i];
+        }
+    qsort(took, (size_t)n, sizeof *took, by_value);
+    printf("%d asked, %d lost, %d over 100 ms, median %.3f p99 %.3f most %.3f ms\n", count, count - n, late,
+        ms_at(took, n, 0.5), ms_at(took, n, 0.99), ms_at(took, n, 1));
+    return 0;
+}
