@@ -226,7 +226,8 @@ internal sealed partial class Lockdown
         // The part that there is would look like a whole one with a wrong length: nothing comes of it anyway.
         if (packet.Hook == ForwardHook)
         {
-            _watch.SeeReply(packet.Bytes, DnsSide.Bridge, FlowOf(packet.Original), _clock());
+            Flow? asked = FlowOf(packet.Original) ?? _watch.Redirected(packet.Bytes, _clock());
+            _watch.SeeReply(packet.Bytes, DnsSide.Bridge, asked, _clock());
         }
         else
         {

@@ -32,6 +32,7 @@ internal sealed partial class Lockdown : IDisposable
     private readonly Holes _holes;
     private readonly List<HoleEffect> _effects = [];
     private readonly List<IpPrefix> _revoked = [];
+    private readonly List<IpPrefix> _toClose = [];
     private readonly string _holeFile;
     private readonly string _boot;
     private AddressSetSocket? _sets;
@@ -212,6 +213,14 @@ internal sealed partial class Lockdown : IDisposable
                 EventKind.Firewall,
                 $"locked in {(_clock() - _startedAt).TotalMilliseconds:0} ms; addresses by {backend}; DNS: {dns}");
         }
+        foreach (IpPrefix prefix in _toClose)
+        {
+            if (_sets is null && !_holes.IsAllowed(prefix.First))
+            {
+                _rules.Delete(prefix);
+            }
+        }
+        _toClose.Clear();
         _holes.OpenAll(_clock(), _effects);
         Apply();
     }
@@ -246,6 +255,23 @@ internal sealed partial class Lockdown : IDisposable
             _holes.OpenAll(now, _effects);
         }
         Apply();
+        CloseForgotten();
+    }
+
+    /// <summary>
+    /// What stays in the sets for ever is an entry of the whitelist, or was one when a daemon ran last. What has a time-out
+    /// may be from the last moments of one that was killed, and ends by itself.
+    /// </summary>
+    private void CloseForgotten()
+    {
+        foreach ((IpPrefix prefix, uint timeout) in _sets?.List() ?? [])
+        {
+            if (timeout == 0 && !_holes.Whitelist.HasLiteral(prefix))
+            {
+                Close(prefix);
+                _revoked.Add(prefix);
+            }
+        }
     }
 
     private void Save(TimeSpan now)
@@ -304,7 +330,11 @@ internal sealed partial class Lockdown : IDisposable
         {
             sets.Delete(prefix);
         }
-        else if (_firewall.IsInForce)
+        if (!_firewall.IsInForce)
+        {
+            _toClose.Add(prefix); // there may be rules for it, if not now
+        }
+        else if (_sets is null)
         {
             _rules.Delete(prefix);
         }

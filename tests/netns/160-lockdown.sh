@@ -22,3 +22,20 @@ stop_connmgr || status=$?
 check "it stops with 0" test "${status:-0}" = 0
 check "the lockdown stays" test "$(policies)" = 3
 check "and what was open" reaches 198.18.100.10
+
+# What is taken from the whitelist while no daemon runs is shut when one starts.
+printf '198.18.100.8\n198.18.102.0/24\n' >"$LAB/etc/whitelist"
+start_connmgr --dns sniff
+wait_for 3 "another whitelist: locked" log_has 'locked in'
+check "another whitelist: what it has is open" reaches 198.18.100.8
+check "what it has not is shut" not reaches 198.18.100.10
+kill -KILL "$CONNMGR_PID"
+wait "$CONNMGR_PID" 2>/dev/null || :
+check "killed: it stays open" reaches 198.18.100.8
+: >"$LAB/etc/whitelist"
+start_connmgr --dns sniff
+wait_for 3 "an empty whitelist: locked" log_has 'locked in'
+check "an empty whitelist: nothing is open" not reaches 198.18.100.8
+wait_for 5 "yet links are confirmed" state eth0 ITFUP_SS
+members() { on device ipset save | grep -c '^add' || :; }
+check "the sets are empty" test "$(members)" = 0

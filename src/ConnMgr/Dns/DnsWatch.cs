@@ -85,6 +85,8 @@ internal sealed class DnsWatch
     private readonly DnsAnswered _answered;
     private readonly DnsAddress[] _addresses = new DnsAddress[MaxAddresses];
     private readonly long[] _counts = new long[(int)DnsVerdict.LostStream + 1];
+    private readonly IpNumber[] _askedByExtenders = new IpNumber[8];
+    private int _nextAsked;
     private IpNumber[] _used = [];
     private IpNumber[]? _listed;
     private TimeSpan _blindUntil = TimeSpan.MinValue;
@@ -145,6 +147,10 @@ internal sealed class DnsWatch
         {
             BadQuestionCount++;
             return;
+        }
+        if (side == DnsSide.Bridge)
+        {
+            RememberServer(packet.Flow.Destination);
         }
         if (!packet.Flow.IsTcp)
         {
@@ -231,6 +237,43 @@ internal sealed class DnsWatch
         }
         origin.Connections.Trim(connection);
         return verdict;
+    }
+
+    /// <summary>
+    /// What an extender asked, as it asked, where questions are redirected and connection tracking is not told: one to another
+    /// server, from the port that the reply goes to. Only for a packet that connection tracking has found to be an answer.
+    /// Whether the server that answers may do so is judged as ever. Null: as the packet says.
+    /// </summary>
+    /// <param name="bytes">A whole IP packet, for an extender.</param>
+    /// <param name="now">Monotonic.</param>
+    public Flow? Redirected(ReadOnlySpan<byte> bytes, TimeSpan now)
+    {
+        if (Packet.Read(bytes, out Packet packet) != PacketFlaw.None || IsAsked(packet, packet.Flow.Reversed, now))
+        {
+            return null;
+        }
+        foreach (IpNumber server in _askedByExtenders)
+        {
+            Flow candidate = packet.Flow.Reversed with { Destination = server };
+            if (server != default && IsAsked(packet, candidate, now))
+            {
+                return candidate;
+            }
+        }
+        return null;
+    }
+
+    private bool IsAsked(in Packet packet, in Flow flow, TimeSpan now) => flow.IsTcp
+        ? _bridge.Connections.Find(flow, now) is not null
+        : packet.Payload.Length >= 2
+            && _bridge.Questions.Has(flow, BinaryPrimitives.ReadUInt16BigEndian(packet.Payload), now);
+
+    private void RememberServer(IpNumber server)
+    {
+        if (!Contains(_askedByExtenders, server))
+        {
+            _askedByExtenders[_nextAsked++ % _askedByExtenders.Length] = server;
+        }
     }
 
     private DnsVerdict Count(DnsVerdict verdict)

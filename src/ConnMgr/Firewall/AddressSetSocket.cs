@@ -11,7 +11,7 @@ namespace ConnMgr.Firewall;
 internal sealed class AddressSetSocket : IDisposable
 {
     private const int NETLINK_NETFILTER = 12;
-    private const int AnswerSize = 4096; // an error, with the request that it is about
+    private const int AnswerSize = 8192; // a part of a list: a page, and on machines with large ones this
 
     private readonly NetlinkSocket _socket = new(NETLINK_NETFILTER, bufferSize: AnswerSize, checkCredentials: false);
     private readonly byte[] _request = new byte[SetMessage.MaxSize];
@@ -61,6 +61,45 @@ internal sealed class AddressSetSocket : IDisposable
     /// <summary>False if the kernel says that it is not there.</summary>
     public bool Has(IpPrefix prefix) =>
         Put(SetMessage.Test(_request, prefix, ++_sequence)) is not (SetMessage.IPSET_ERR_EXIST or Errno.ENOENT);
+
+    /// <summary>All that is in both sets, with what each has left in seconds (0: it stays). Null if it cannot be listed.</summary>
+    public List<(IpPrefix Prefix, uint Timeout)>? List()
+    {
+        List<(IpPrefix, uint)> all = [];
+        foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
+        {
+            if (!_socket.Send(SetMessage.List(_request, isIpv6, ++_sequence)) || !ReadList(all))
+            {
+                return null;
+            }
+        }
+        return all;
+    }
+
+    private bool ReadList(List<(IpPrefix, uint)> all)
+    {
+        while (_socket.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
+        {
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                if (message.Sequence != _sequence)
+                {
+                    continue;
+                }
+                if (message.ErrorNumber is { } error)
+                {
+                    return error == 0;
+                }
+                SetMessage.Elements elements = SetMessage.ElementsOf(message);
+                while (elements.TryRead(out IpPrefix prefix, out uint timeout))
+                {
+                    all.Add((prefix, timeout));
+                }
+            }
+        }
+        return false;
+    }
 
     /// <summary>An error in words.</summary>
     public static string Text(int error) => SetMessage.Words(error) ?? Errno.Text(error);

@@ -115,7 +115,10 @@ internal sealed class Holes(Whitelist whitelist)
         return Renewed(hole, now, effects) ? (isNew ? HoleOutcome.Added : HoleOutcome.Renewed) : HoleOutcome.Literal;
     }
 
-    /// <summary>A hole that was there before this start of the daemon. False if it is not wanted any more.</summary>
+    /// <summary>
+    /// A hole that was there before this start of the daemon. False if it is not wanted any more; then it is closed, if no
+    /// other name of this address comes.
+    /// </summary>
     /// <param name="name">One of its names.</param>
     /// <param name="address">The address.</param>
     /// <param name="since">When it was first opened.</param>
@@ -132,6 +135,10 @@ internal sealed class Holes(Whitelist whitelist)
             || lifetime is < LeastTtl + Extra or > LongestLifetime || !Whitelist.IsWanted(name, out int entry)
             || HoleFor(address, since, now, effects, out _) is not { } hole)
         {
+            if ((left <= TimeSpan.Zero || !Whitelist.IsWanted(name, out _)) && !IsAllowed(address))
+            {
+                effects.Add(new HoleEffect(HoleAction.Revoke, IpPrefix.Of(address), 0));
+            }
             return false;
         }
         hole.Promise(name.Wire, Whitelist.IsExact(entry), lifetime, until);

@@ -18,6 +18,7 @@ internal static class SetMessage
     public const int IPSET_PROTOCOL_MIN = 6; // what the oldest kernels speak, the newest still understand
     public const int NFNL_SUBSYS_IPSET = 6;
     public const int IPSET_CMD_CREATE = 2;
+    public const int IPSET_CMD_LIST = 7;
     public const int IPSET_CMD_ADD = 9;
     public const int IPSET_CMD_DEL = 10;
     public const int IPSET_CMD_TEST = 11;
@@ -28,6 +29,7 @@ internal static class SetMessage
     public const int IPSET_ATTR_REVISION = 4;
     public const int IPSET_ATTR_FAMILY = 5;
     public const int IPSET_ATTR_DATA = 7;
+    public const int IPSET_ATTR_ADT = 8;
     public const int IPSET_ATTR_IP = 1;
     public const int IPSET_ATTR_CIDR = 3;
     public const int IPSET_ATTR_TIMEOUT = 6;
@@ -46,6 +48,7 @@ internal static class SetMessage
     /// <summary>Of hash types: IPSET_ERR_HASH_FULL, in a header of the kernel's own.</summary>
     public const int IPSET_ERR_TYPE_SPECIFIC = 4352;
 
+    private const int HeaderSize = 4; // struct nfgenmsg
     private const int EEXIST = 17;
     private const int ENOENT = 2;
     private const int AF_INET = 2;
@@ -83,6 +86,78 @@ internal static class SetMessage
     /// <summary>Whether it is there: error 0, or <see cref="IPSET_ERR_EXIST"/>.</summary>
     public static ReadOnlySpan<byte> Test(Span<byte> buffer, IpPrefix prefix, uint sequence) =>
         Element(buffer, IPSET_CMD_TEST, prefix, null, sequence);
+
+    /// <summary>Asks for all that is in the set of the family: rows for <see cref="Elements"/>, then NLMSG_DONE.</summary>
+    public static ReadOnlySpan<byte> List(Span<byte> buffer, bool isIpv6, uint sequence) => Begin(buffer, isIpv6).Finish(
+        (NFNL_SUBSYS_IPSET << 8) | IPSET_CMD_LIST, NetlinkMessage.FlagDump, sequence);
+
+    /// <summary>The elements that a row of a list has.</summary>
+    public static Elements ElementsOf(in NetlinkMessage message)
+    {
+        AttributeReader attributes = new(
+            message.Type == ((NFNL_SUBSYS_IPSET << 8) | IPSET_CMD_LIST) && message.Payload.Length >= HeaderSize
+                ? message.Payload[HeaderSize..] : default);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            if (attribute.Type == IPSET_ATTR_ADT)
+            {
+                return new Elements(attribute.Value);
+            }
+        }
+        return default;
+    }
+
+    /// <summary>Goes over the elements of a row.</summary>
+    internal ref struct Elements(ReadOnlySpan<byte> bytes)
+    {
+        private AttributeReader _rest = new(bytes);
+
+        /// <param name="prefix">An address or prefix.</param>
+        /// <param name="timeout">What it has left, in seconds; 0: it stays.</param>
+        public bool TryRead(out IpPrefix prefix, out uint timeout)
+        {
+            while (_rest.TryRead(out NetlinkAttribute element))
+            {
+                if (TryReadElement(element.Value, out prefix, out timeout))
+                {
+                    return true;
+                }
+            }
+            (prefix, timeout) = (default, 0);
+            return false;
+        }
+
+        private static bool TryReadElement(ReadOnlySpan<byte> bytes, out IpPrefix prefix, out uint timeout)
+        {
+            IpNumber address = default;
+            int length = -1;
+            timeout = 0;
+            AttributeReader attributes = new(bytes);
+            while (attributes.TryRead(out NetlinkAttribute attribute))
+            {
+                switch (attribute.Type)
+                {
+                    case IPSET_ATTR_IP:
+                        AttributeReader inner = new(attribute.Value);
+                        if (inner.TryRead(out NetlinkAttribute bare))
+                        {
+                            IpNumber.TryRead(bare.Value, out address);
+                        }
+                        break;
+                    case IPSET_ATTR_CIDR when attribute.Value.Length == 1:
+                        length = attribute.Value[0];
+                        break;
+                    case IPSET_ATTR_TIMEOUT when attribute.Value.Length == 4:
+                        timeout = BinaryPrimitives.ReadUInt32BigEndian(attribute.Value);
+                        break;
+                }
+            }
+            prefix = IpPrefix.Of(address);
+            bool isRead = address != default && length <= prefix.Length;
+            prefix = length < 0 ? prefix : prefix with { Length = (byte)Math.Min(length, prefix.Length) };
+            return isRead;
+        }
+    }
 
     /// <summary>What an error means here; null: it is one of errno.</summary>
     public static string? Words(int error) => error switch

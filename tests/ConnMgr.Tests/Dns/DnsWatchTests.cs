@@ -154,6 +154,18 @@ public class DnsWatchTests
         Assert.Equal(DnsVerdict.Answer, _rig.Reply(WatchRig.Server, WatchRig.Extender, DnsSide.Bridge, asked: asked));
     }
 
+    [Theory]
+    [InlineData("198.18.50.2 40000", "198.18.100.66 40000")]
+    [InlineData("198.18.50.2 40001", null)] // another port
+    [InlineData("198.18.50.3 40000", null)] // another extender
+    public void Without_connection_tracking_a_redirected_question_is_found_by_its_port(string to, string? asked)
+    {
+        _rig.Ask(WatchRig.Extender, OtherServer, DnsSide.Bridge);
+        Flow? found = _rig.Watch.Redirected(PacketBuilder.Udp(WatchRig.Server, to, GoldenMessages.Chain), _rig.Now);
+        Assert.Equal(asked, found is { } flow ? $"{flow.Destination} {flow.SourcePort}" : null);
+        Assert.Null(_rig.Watch.Redirected(PacketBuilder.Udp(OtherServer, WatchRig.Extender, GoldenMessages.Chain), _rig.Now));
+    }
+
     /// <summary>Masqueraded, it looks as if the device itself had asked.</summary>
     [Fact]
     public void What_an_extender_asks_a_server_of_its_own_counts_no_more_on_the_link()

@@ -66,6 +66,27 @@ public class AddressSetSocketTests
     });
 
     [Fact]
+    public void All_that_is_there_is_listed() => NetworkNamespace.Run(() =>
+    {
+        using AddressSetSocket sets = Open();
+        Assert.Empty(sets.List()!);
+        List<string> expected = ["198.18.0.0/15 0", "2001:db8::/32 0"];
+        sets.Add(Prefix("198.18.0.0", 15), 0);
+        sets.Add(Prefix("2001:db8::", 32), 0);
+        for (int i = 0; i < 3000; i++)
+        {
+            string address = $"198.{18 + (i & 1)}.{i / 200}.{i % 200}";
+            sets.Add(Prefix(address, 32), 604800);
+            expected.Add($"{address} 604800");
+        }
+        List<string> found = sets.List()!.ConvertAll(
+            element => $"{element.Prefix} {(element.Timeout is > 604000 and <= 604800 ? 604800 : element.Timeout)}");
+        found.Sort(StringComparer.Ordinal);
+        expected.Sort(StringComparer.Ordinal);
+        Assert.Equal(expected, found);
+    });
+
+    [Fact]
     public void Nothing_is_allocated_for_an_address() => NetworkNamespace.Run(() =>
     {
         using AddressSetSocket sets = Open();

@@ -291,9 +291,9 @@ public class HolesTests
         Learn(1000, "b.example", "198.18.5.2");
         byte[] text = HoleFile.Write(_holes, "boot-1", Seconds(1100));
         _holes = new Holes(Read("a.example"));
-        Assert.Equal("open 198.18.5.1 1", Load(text, "boot-1", 4899));
+        Assert.Equal("open 198.18.5.1 1, revoke 198.18.5.2", Load(text, "boot-1", 4899));
         _holes = new Holes(Read("a.example"));
-        Assert.Equal("", Load(text, "boot-1", 4900));
+        Assert.Equal("revoke 198.18.5.1, revoke 198.18.5.2", Load(text, "boot-1", 4900));
     }
 
     [Theory]
@@ -302,10 +302,10 @@ public class HolesTests
     [InlineData("198.18.5.1 100 604801 604800 a.example", "")]
     [InlineData("198.18.5.1 100 3800 604801 a.example", "")]
     [InlineData("198.18.5.1 100 3800 3899 a.example", "")]
-    [InlineData("198.18.5.1 100 0 3900 a.example", "")]
+    [InlineData("198.18.5.1 100 0 3900 a.example", "revoke 198.18.5.1")]
     [InlineData("198.18.5.1 100 -5 3900 a.example", "")]
     [InlineData("198.18.5.1 100 99999999999999999999 3900 a.example", "")]
-    [InlineData("198.18.5.1 100 3800 3900 c.example", "")]
+    [InlineData("198.18.5.1 100 3800 3900 c.example", "revoke 198.18.5.1")]
     [InlineData("198.18.5.1 100 3800 3900 a;b.wild.example", "")]
     [InlineData("198.18.5.1 100 3800 3900", "")]
     [InlineData("198.18.5.1 100 3800 3900 a.example x", "")]

@@ -52,6 +52,44 @@ public class SetMessageTests
         Assert.InRange(SetMessage.Add(_buffer, Prefix("2001:db8::", 32), int.MaxValue, 1).Length, 1, SetMessage.MaxSize);
     }
 
+    // afero4 of Linux 6.18 with 198.18.7.0/24, 3899 s left.
+    private static readonly byte[] Row = Convert.FromHexString(
+        "54000000" + "0706" + "0200" + "05000000" + "00000000" + "02000000" + "0500010006000000" + "0b000200616665726f340000"
+        + "2c000880" + "28000780" + "0c000180" + "08000140c6120700" + "0500030018000000" + "0800064000000f3b" + "0800094000000000");
+
+    [Fact]
+    public void Elements_of_a_list_are_read() => Assert.Equal("198.18.7.0/24 3899", string.Join(", ", Elements(Row)));
+
+    [Fact]
+    public void A_list_that_is_cut_or_changed_is_survived()
+    {
+        for (int i = 0; i < Row.Length; i++)
+        {
+            Elements(Row[..i]);
+            foreach (byte flip in new byte[] { 1, 0x80, 0xff })
+            {
+                byte[] changed = [.. Row];
+                changed[i] ^= flip;
+                Assert.InRange(Elements(changed).Count, 0, 5);
+            }
+        }
+    }
+
+    private static List<string> Elements(byte[] datagram)
+    {
+        List<string> found = [];
+        NetlinkReader reader = new(datagram);
+        while (reader.TryRead(out NetlinkMessage message))
+        {
+            SetMessage.Elements elements = SetMessage.ElementsOf(message);
+            while (elements.TryRead(out IpPrefix prefix, out uint timeout))
+            {
+                found.Add($"{prefix} {timeout}");
+            }
+        }
+        return found;
+    }
+
     [Theory]
     [InlineData(17, "there is a set of that name, but of another kind")]
     [InlineData(4352, "the set is full")]
