@@ -6,6 +6,7 @@ set -eu
 NETNS_DIR=$(cd "$(dirname "$0")" && pwd)
 [ -n "${LAB_SANDBOX:-}" ] || exec "$NETNS_DIR/sandbox.sh" sh "$NETNS_DIR/demo.sh"
 . "$NETNS_DIR/lib.sh"
+. "$NETNS_DIR/fresh.sh"
 
 if [ -t 1 ]; then
     bold=$(printf '\033[1m') dim=$(printf '\033[2m') green=$(printf '\033[32m') red=$(printf '\033[31m') plain=$(printf '\033[0m')
@@ -140,9 +141,56 @@ chapter eth0 35 "" "The cable is back. After two failures Ethernet has to prove 
 chapter wlan0 2 "link eth0 down" "An administrator takes Ethernet down." ip -n device link set eth0 down
 if lte_untouched; then verdict ok "LTE has not carried a byte since it was left"; else verdict bad "LTE was used"; fi
 
-printf '\n%s %d  The end: the daemon is asked to stop.%s\n' "$bold" $((chapter + 1)) "$plain"
+if stop_connmgr; then verdict ok "asked to stop, it stopped with status 0"; else verdict bad "it stopped with status $?"; fi
+
+# From here on without -d, as it is meant to be run.
+reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=0.9" 2>"$LAB/last"; }
+# Resolves and connects to fresh names, one after the other; the slowest of them, in ms, with the time that socat needs to start.
+first_connections() {
+    slowest=0
+    for number in $(seq 1 "$1"); do
+        asked=$(date +%s%N)
+        reaches "h-198-18-101-$number.fresh.example" || return
+        took=$((($(date +%s%N) - asked) / 1000000))
+        [ "$took" -le "$slowest" ] || slowest=$took
+    done
+}
+printf '\n%s %d  Locked: the daemon starts without -d; on the whitelist is *.fresh.example.%s\n' "$bold" $((chapter + 1)) "$plain"
+fresh_names
+printf '*.fresh.example\n' >"$LAB/etc/whitelist"
+began=$(now) seen=0 FIREWALL=
+start_connmgr
+if poll 5 log_has 'locked in'; then
+    verdict ok "$(sed -n 's/^<[0-7]> *\(locked in [0-9]* ms; addresses by [a-z]*; DNS: [a-z]*\).*/\1/p' "$LAB/connmgr.log")"
+else
+    verdict bad "it does not lock the device"
+fi
+asked=$(wc -l <"$LAB/talk")
+if poll 0.5 answered; then
+    verdict bad "the application of before is answered still"
+else
+    verdict ok "the application of before has no answer any more: nobody has whitelisted its server"
+fi
+if poll 5 state wlan0 ITFUP_SS; then verdict ok "links are confirmed all the same"; else verdict bad "no link is confirmed"; fi
+if first_connections 20; then
+    verdict ok "20 names, each with an address never seen before: no first connection lost, the slowest took $slowest ms"
+else
+    verdict bad "a first connection was lost"
+fi
+if reaches 198.18.100.8; then verdict bad "a foreign address is open"; else verdict ok "a foreign address is shut"; fi
+on device "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/ears" 2>&1 &
+poll 2 grep -q listening "$LAB/ears"
+if on cloud socat -u OPEN:/dev/null TCP:198.18.2.2:7001,connect-timeout=0.9 2>"$LAB/last"; then
+    verdict bad "somebody gets in"
+else
+    verdict ok "nobody gets in"
+fi
+
+printf '\n%s %d  The end: the daemon is asked to stop.%s\n' "$bold" $((chapter + 2)) "$plain"
 if stop_connmgr; then verdict ok "it stopped with status 0"; else verdict bad "it stopped with status $?"; fi
 routes left
+if reaches 198.18.100.8; then verdict bad "the device is open"; else verdict ok "the device is still locked"; fi
+if reaches 198.18.101.1; then verdict ok "and what was open is open"; else verdict bad "what was open is shut"; fi
 
 if [ -z "$LAB_FAILED" ]; then
     printf '\n%s Everything went as told.%s\n' "$bold$green" "$plain"
