@@ -133,10 +133,13 @@ internal sealed partial class Lockdown
         }
     }
 
+    /// <summary>Copies of replies are heard, too: until the rules that lead them to the queue are in force.</summary>
+    private bool HearsReplies => _queue is null || !_firewall.IsInForce;
+
     /// <summary>Opens a socket on each device that is there.</summary>
     private void Listen(LinkTable table)
     {
-        if (table.Version == _seenVersion && _ears[0].WithReplies == (_queue is null))
+        if (table.Version == _seenVersion && _ears[0].WithReplies == HearsReplies)
         {
             return;
         }
@@ -145,7 +148,7 @@ internal sealed partial class Lockdown
             int ifindex = table.Find(ear.Device)?.Ifindex ?? 0;
             if (ear.Socket is { } old)
             {
-                if (ear.Ifindex == ifindex && ear.WithReplies == (_queue is null) && !old.IsGone)
+                if (ear.Ifindex == ifindex && ear.WithReplies == HearsReplies && !old.IsGone)
                 {
                     continue;
                 }
@@ -153,13 +156,13 @@ internal sealed partial class Lockdown
                 ear.Socket = null;
             }
             ear.Ifindex = ifindex;
-            ear.WithReplies = _queue is null;
+            ear.WithReplies = HearsReplies;
             if (ifindex == 0)
             {
                 continue;
             }
             DnsHeard heard = ear.Side == DnsSide.Bridge ? HearBridge : HearLink;
-            ear.Socket = DnsSocket.Open(_loop, ifindex, ear.Side == DnsSide.Bridge, _queue is null, heard, out int errno);
+            ear.Socket = DnsSocket.Open(_loop, ifindex, ear.Side == DnsSide.Bridge, HearsReplies, heard, out int errno);
             if (ear.Socket is null)
             {
                 _log.Event(

@@ -1,0 +1,49 @@
+#!/bin/sh
+# A name or a prefix that is taken from the whitelist is shut by a reload, and its connections end; all others go on. A
+# whitelist with a bad line is refused, and nothing changes.
+# takes 20 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/holes.sh"
+
+lab_up
+names_up
+answer one.example 198.18.101.1
+answer x.wild.example 198.18.101.3
+printf 'echo.example\none.example\n*.wild.example\n198.18.101.128/25\n198.18.101.4\n' >"$LAB/etc/whitelist"
+start_connmgr --resolver 198.18.100.54
+wait_for 5 "locked" log_has 'locked in'
+wait_for 5 "one.example is open" reaches 198.18.101.1
+resolves x.wild.example >"$LAB/last"
+for n in 1 3 4 129; do
+    nsenter --net=/run/netns/device "$LABTOOL" talk tcp 198.18.101.$n 80 >"$LAB/talk.$n" 2>&1 &
+done
+talks() { tail -n 1 "$LAB/talk.$1" | grep -q answer; }
+is_over() { grep -qE 'lost|failed' "$LAB/talk.$1"; }
+for n in 1 3 4 129; do wait_for 3 "a connection to 198.18.101.$n is open" talks $n; done
+
+printf 'echo.example\none.example\nbad line\n' >"$LAB/etc/whitelist"
+check "a reload with a bad line is refused" not ask reload
+check "with file and line" log_has 'whitelist:3: '
+check "nothing has changed" reaches 198.18.101.3
+rm "$LAB/etc/whitelist"
+check "a reload without the file is refused" not ask reload
+check "nothing has changed" reaches 198.18.101.3
+
+printf 'echo.example\none.example # the only one\n' >"$LAB/etc/whitelist"
+check "reload" ask reload
+wait_for 2 "a name that is gone: its connection ends" is_over 3
+wait_for 2 "an address that is gone: its connection ends" is_over 4
+wait_for 2 "a prefix that is gone: its connection ends" is_over 129
+check "a name that is still there goes on" not is_over 1
+for n in 3 4 129; do check "198.18.101.$n is shut" not reaches 198.18.101.$n; done
+check "they are out of the set" not sh -c "nsenter --net=/run/netns/device ipset list afero4 | grep -E '^198.18.101.(3|4|128)'"
+check "a new connection to the one that is still there" reaches 198.18.101.1
+
+printf 'echo.example\n*.example\n*.one.example\n198.18.101.0/24' >"$LAB/etc/whitelist"
+check "a wildcard that is too wide is refused" not ask reload
+printf 'echo.example\r\n\t198.18.101.1 # a literal\r\ntwo.example' >"$LAB/etc/whitelist"
+check "CRLF, tabs, no final newline: reload" ask reload
+wait_for 3 "a new exact name is open though nobody has asked" reaches 198.18.101.2
+check "an address that came to be literal stays open" left_between 198.18.101.1 0 0
+wait_for 3 "its connection has never ended" talks 1
+check "not even for a moment" not is_over 1

@@ -1,0 +1,40 @@
+# shellcheck shell=sh
+# What the tests of holes share; they source it after lib.sh. one.example and two.example are names whose addresses the
+# test changes: answer NAME ADDRESS...; alias.example is a CNAME of two.example.
+
+FIREWALL=
+answer() {
+    answer_name=$1
+    shift
+    grep -v "^host-record=$answer_name" "$LAB/records" >"$LAB/records.new" || :
+    for address; do echo "host-record=$answer_name,$address,${TTL:-60}" >>"$LAB/records.new"; done
+    mv "$LAB/records.new" "$LAB/records"
+    [ -z "${DNS_PID:-}" ] || { kill "$DNS_PID"; wait "$DNS_PID" 2>"$LAB/last" || :; }
+    : >"$LAB/names.log"
+    nsenter --net=/run/netns/cloud dnsmasq --keep-in-foreground --conf-file="$LAB/records" --user=root --group= --pid-file= --no-resolv --no-hosts \
+        --log-queries --log-facility="$LAB/names.log" --bind-interfaces --listen-address=198.18.100.54 \
+        --server=/echo.example/198.18.100.53 --cname=alias.example,two.example --local=/example/ >"$LAB/names.out" 2>&1 &
+    DNS_PID=$!
+    poll 5 grep -q started "$LAB/names.log"
+}
+
+# names_up: the device's name server has them. The cloud owns 198.18.101.0/24.
+names_up() {
+    on cloud ip route add local 198.18.101.0/24 dev lo
+    on cloud ip address add 198.18.100.54/32 dev lo
+    : >"$LAB/records"
+    answer two.example 198.18.101.2
+    echo nameserver 198.18.100.54 >"$LAB/resolv.conf"
+}
+
+reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=${2:-0.9}"; }
+resolves() { on device getent ahostsv4 "$1"; }
+
+# left ADDRESS: how many seconds the kernel keeps it open; nothing if it is shut.
+left() { on device ipset list "$(case $1 in *:*) echo afero6 ;; *) echo afero4 ;; esac)" | sed -n "s/^$1 timeout //p"; }
+# left_between ADDRESS LEAST MOST
+left_between() {
+    seconds=$(left "$1")
+    echo "$1: ${seconds:-shut}"
+    [ "${seconds:-0}" -ge "$2" ] && [ "$seconds" -le "$3" ]
+}
