@@ -91,7 +91,7 @@ internal sealed class Daemon : IDisposable
                 _loop, _timer, Now, log, options, socket, ScriptEnvironment(), _links);
         }
         _hooks = new HookRunner(_loop, _timer, Now, log, options.HookDirectory);
-        _report = new StatusReport(_loop, log, _table, _links, _selector, _attributes, startedAt);
+        _report = new StatusReport(_loop, log, _table, _links, _selector, _attributes, _lockdown, startedAt);
         string path = Path.Combine(options.RunDirectory, "connmgr.sock");
         _control = ControlSocket.Open(_loop, _timer, Now, path, log.Events, Answer, out string failure);
         if (_control is null)
@@ -363,6 +363,7 @@ internal sealed class Daemon : IDisposable
         _guard.AllowRetry();
         _routes.DumpNext();
         _lockdown?.Tick();
+        _report.Tick();
     }
 
     private void HandleUevent(Uevent? uevent)

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using ConnMgr.Attributes;
 using ConnMgr.Control;
+using ConnMgr.Dns;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
@@ -13,10 +14,11 @@ namespace ConnMgr;
 /// <summary>Puts together what is told of the daemon when somebody asks.</summary>
 internal sealed class StatusReport(
     Loop loop, Log log, LinkTable table, IReadOnlyList<MonitoredLink> links, Selector selector,
-    AttributeReport? attributes, TimeSpan startedAt)
+    AttributeReport? attributes, Lockdown? lockdown, TimeSpan startedAt)
 {
     private const int ProcFileLimit = 65536;
 
+    private readonly long[] _refused = new long[(int)DnsVerdict.LostStream + 1];
     private Link? _inUse;
     private TimeSpan _inUseSince;
     private TimeSpan _decidedAt;
@@ -56,6 +58,29 @@ internal sealed class StatusReport(
         _switch = words is null ? SwitchState.None : SwitchState.Failed;
         _switchFailure = words ?? "";
         _switches = _switches with { Failed = _switches.Failed + (words is null ? 0 : 1) };
+    }
+
+    /// <summary>Every tick: says which replies were refused since the last.</summary>
+    public void Tick()
+    {
+        if (lockdown is null)
+        {
+            return;
+        }
+        string words = "";
+        for (DnsVerdict verdict = DnsVerdict.BadPacket; verdict <= DnsVerdict.LostStream; verdict++)
+        {
+            long refused = lockdown.Watch.CountOf(verdict) - _refused[(int)verdict];
+            if (refused > 0)
+            {
+                _refused[(int)verdict] += refused;
+                words += $"{(words.Length > 0 ? ", " : "")}{refused} {LockdownStatus.NameOf(verdict)}";
+            }
+        }
+        if (words.Length > 0)
+        {
+            log.Event(EventKind.Reply, $"refused replies: {words}", LogLevel.Debug);
+        }
     }
 
     /// <summary>Answers `status` and `metrics`. Exit status 0: a link is confirmed, 1: none is.</summary>
@@ -106,6 +131,7 @@ internal sealed class StatusReport(
             Attrd = attributes?.Words,
             IsAttrdConnected = attributes is { IsConnected: true },
             Links = described,
+            Firewall = lockdown is null ? null : LockdownStatus.Of(lockdown, now),
         };
     }
 

@@ -83,11 +83,34 @@ internal static class MetricsText
             }
         }
 
+        if (status.Firewall is { } firewall)
+        {
+            Write(firewall, text);
+        }
+
         Head(text, "events_total", Counter, "Events by kind.");
         for (EventKind kind = 0; kind <= EventKind.Hook; kind++)
         {
             Sample(text, "events_total", "kind", kind.Name()).Add(events.Total(kind)).Add('\n');
         }
+    }
+
+    private static void Write(FirewallStatus firewall, Utf8Text text)
+    {
+        One(text, "firewall_locked", Gauge, "1 while the rules of the lockdown are in force.", firewall.IsLocked ? 1 : 0);
+        One(text, "firewall_mends_total", Counter, "Rules that somebody else had changed, restored.", firewall.Mends);
+        One(text, "whitelist_entries", Gauge, "Names, addresses and prefixes of the whitelist.", firewall.Entries);
+        One(text, "holes", Gauge, "Addresses that are open because of a name.", firewall.Holes);
+        One(text, "dns_questions_total", Counter, "Questions that were seen.", firewall.Questions);
+        Head(text, "dns_replies_total", Counter, "Replies by what they were worth; all but answers were refused.");
+        foreach ((string verdict, long count) in firewall.Replies)
+        {
+            Sample(text, "dns_replies_total", "verdict", verdict).Add(count).Add('\n');
+        }
+        One(text, "dns_replies_held_total", Counter, "Replies that opened something before they went on.", firewall.Held);
+        One(text, "dns_replies_late_total", Counter, "Held replies that had to go on before all was open.", firewall.Late);
+        One(text, "dns_queue_overruns_total", Counter, "How often replies passed unseen for want of room.", firewall.Overruns);
+        One(text, "dns_bad_addresses_total", Counter, "Addresses of whitelisted names that none may open.", firewall.BadAddresses);
     }
 
     private static void Head(Utf8Text text, string name, string type, string help) =>

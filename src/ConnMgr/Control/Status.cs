@@ -48,6 +48,9 @@ internal sealed class Status
 
     public required IReadOnlyList<LinkStatus> Links { get; init; }
 
+    /// <summary>Null in firewall-disabled mode.</summary>
+    public FirewallStatus? Firewall { get; init; }
+
     /// <summary>At least one link is confirmed.</summary>
     public bool IsAnyConfirmed
     {

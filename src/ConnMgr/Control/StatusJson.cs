@@ -6,6 +6,9 @@ internal static class StatusJson
     /// <summary>Goes up when a member goes or changes its meaning; not when one is added.</summary>
     public const int Version = 1;
 
+    /// <summary>In bytes: what comes then is counted, so that the document stays whole.</summary>
+    private const int RoomForEntries = ControlSocket.MaxReply - 4096;
+
     public static void Write(Status status, JsonWriter json)
     {
         json.Open('{').Name("schema").Value(Version).Name("version").Value(status.Version)
@@ -37,6 +40,15 @@ internal static class StatusJson
         else
         {
             json.Open('{').Name("connected").Value(status.IsAttrdConnected).Name("words").Value(status.Attrd).Close('}');
+        }
+        json.Name("firewall");
+        if (status.Firewall is null)
+        {
+            json.Value((string?)null);
+        }
+        else
+        {
+            Write(status.Firewall, json);
         }
         json.Close('}');
     }
@@ -75,6 +87,50 @@ internal static class StatusJson
             .Name("hold_seconds").Value(link.HoldLeft)
             .Name("bytes_received").Value((long)link.BytesReceived).Name("bytes_sent").Value((long)link.BytesSent)
             .Close('}');
+    }
+
+    private static void Write(FirewallStatus firewall, JsonWriter json)
+    {
+        json.Open('{').Name("locked").Value(firewall.IsLocked)
+            .Name("backend").Value(firewall.Backend).Name("backend_reason").Value(firewall.BackendReason)
+            .Name("dns").Value(firewall.Dns).Name("dns_reason").Value(firewall.DnsReason)
+            .Name("mends").Value(firewall.Mends).Name("entries").Value(firewall.Entries)
+            .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
+            .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)
+            .Name("late").Value(firewall.Late).Name("overruns").Value(firewall.Overruns)
+            .Name("bad_addresses").Value(firewall.BadAddresses);
+
+        json.Name("replies").Open('[');
+        foreach ((string verdict, long count) in firewall.Replies)
+        {
+            json.Open('{').Name("verdict").Value(verdict).Name("count").Value(count).Close('}');
+        }
+        json.Close(']').Name("whitelist").Open('[');
+        int entries = firewall.UnlistedEntries;
+        int holes = firewall.UnlistedHoles;
+        foreach (EntryStatus entry in firewall.Listed)
+        {
+            if (json.Text.Length > RoomForEntries)
+            {
+                entries++;
+                holes += entry.Holes.Count;
+                continue;
+            }
+            json.Open('{').Name("entry").Value(entry.Text).Name("literal").Value(entry.IsLiteral).Name("holes").Open('[');
+            foreach (HoleStatus hole in entry.Holes)
+            {
+                if (json.Text.Length > RoomForEntries)
+                {
+                    holes++;
+                    continue;
+                }
+                json.Open('{').Name("address").Value(hole.Address).Name("name").Value(hole.Name)
+                    .Name("age_seconds").Value(hole.Age).Name("left_seconds").Value(hole.Left)
+                    .Name("connected").Value(hole.IsConnected).Close('}');
+            }
+            json.Close(']').Close('}');
+        }
+        json.Close(']').Name("unlisted_entries").Value(entries).Name("unlisted_holes").Value(holes).Close('}');
     }
 
     private static void Write(string family, AddressStatus address, JsonWriter json) =>

@@ -48,6 +48,66 @@ internal static class StatusText
             text.Add('\n');
             Write(link, isColored, text);
         }
+        if (status.Firewall is { } firewall)
+        {
+            text.Add('\n');
+            Write(firewall, isColored, text);
+        }
+    }
+
+    private static void Write(FirewallStatus firewall, bool isColored, Utf8Text text)
+    {
+        Label(text, "firewall", 0);
+        TextLayout.Colored(
+            text, firewall.IsLocked ? "locked" : "not locked",
+            !isColored ? "" : firewall.IsLocked ? TextLayout.Green : TextLayout.Red);
+        string mends = firewall.Mends > 0 ? $", restored {firewall.Mends} times" : "";
+        TextLayout.Wrap(
+            text, $", addresses by {firewall.Backend}{mends}", LabelEnd + (firewall.IsLocked ? 6 : 10));
+        if (firewall.BackendReason.Length > 0)
+        {
+            Line(text, "", $"no sets, since {firewall.BackendReason}");
+        }
+
+        Label(text, "dns", 0);
+        long refused = 0;
+        foreach ((_, long count) in firewall.Replies)
+        {
+            refused += count;
+        }
+        refused -= firewall.Replies[0].Count;
+        string reason = firewall.DnsReason.Length > 0 ? $", since {firewall.DnsReason}" : "";
+        TextLayout.Wrap(
+            text,
+            $"{firewall.Dns}{reason}; {firewall.Questions} questions, {firewall.Replies[0].Count} answers, {refused} replies refused",
+            LabelEnd);
+        for (int i = 1; i < firewall.Replies.Count; i++)
+        {
+            if (firewall.Replies[i].Count > 0)
+            {
+                Line(text, "", $"{firewall.Replies[i].Verdict}: {firewall.Replies[i].Count}");
+            }
+        }
+
+        Label(text, "whitelist", 0);
+        TextLayout.Wrap(text, $"{firewall.Entries} entries, {firewall.Holes} addresses open", LabelEnd);
+        foreach (EntryStatus entry in firewall.Listed)
+        {
+            text.Add(' ');
+            TextLayout.Wrap(text, entry.Text + (entry.IsLiteral || entry.Holes.Count > 0 ? "" : ": no address known"), 1);
+            foreach (HoleStatus hole in entry.Holes)
+            {
+                string connected = hole.IsConnected ? ", connected" : "";
+                Line(
+                    text, "",
+                    $"{hole.Address}, {hole.Name}, open {TextLayout.Span(hole.Age)}, {TextLayout.Span(hole.Left)} left{connected}");
+            }
+        }
+        if (firewall.UnlistedEntries + firewall.UnlistedHoles > 0)
+        {
+            TextLayout.Wrap(
+                text, $" and {firewall.UnlistedEntries} entries and {firewall.UnlistedHoles} addresses more", 0);
+        }
     }
 
     private static void Write(LinkStatus link, bool isColored, Utf8Text text)

@@ -1,0 +1,60 @@
+#!/bin/sh
+# The lockdown in status and events: what is in force, what is open and why, which replies were refused. A reload with one bad
+# file of two changes nothing.
+# takes 15 s
+. "$(dirname "$0")/lib.sh"
+
+FIREWALL=
+lab_up
+printf '%s\n' echo.example '*.cdn.example' 198.18.200.0/24 >"$LAB/etc/whitelist"
+start_connmgr
+wait_for 5 "status: the firewall, how addresses get in" status_has '^firewall +locked, addresses by sets$'
+wait_for 5 "status: what is done with replies" status_has '^dns +hold; [0-9]+ questions, [0-9]+ answers, [0-9]+ replies refused$'
+wait_for 5 "status: the whitelist" status_has '^whitelist +3 entries, 4 addresses open$'
+check "status: an entry" status_has '^ echo\.example$'
+check "status: its holes, their age, what is left" status_has \
+    '^ +198\.18\.100\.10, echo\.example, open [0-9]+ m?s, 1 h [0-9]+ min left$'
+check "status: an entry without" status_has '^ \*\.cdn\.example: no address known$'
+check "status: a prefix" status_has '^ 198\.18\.200\.0/24$'
+check "events: locked" events_have ' firewall locked in [0-9]+ ms; addresses by sets; DNS: hold$'
+check "events: a hole" events_have ' hole +opened 198\.18\.100\.10: echo\.example \(echo\.example\)$'
+check "metrics: holes" metrics_have '^connmgr_holes 4$'
+check "nothing is wider than 80 columns" not status_has '^.{81}'
+valid() {
+    ask status --json >"$LAB/status.json" && /usr/bin/python3 -c '
+import json, sys, jsonschema
+jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))' "$REPO/scripts/status.schema.json" "$LAB/status.json"
+}
+check "JSON: valid" valid
+
+
+reload() { # STATUS REGEX
+    lab_status=0
+    ask reload >"$LAB/said" 2>&1 || lab_status=$?
+    cat "$LAB/said"
+    [ "$lab_status" = "$1" ] && grep -qE -- "$2" "$LAB/said"
+}
+echo "ETH_INTERFACE_0='eth7'" >"$LAB/etc/netif_names"
+printf '%s\n' other.example '*.io' >"$LAB/etc/whitelist"
+check "one bad file of two: refused, 78" reload 78 '/etc/whitelist:2: '
+check "the names of the good file have not been taken" status_has '^eth0 +ITFUP_S'
+check "nor the good lines of the bad one" status_has '^ echo\.example$'
+check "what was open is open" on device socat -u OPEN:/dev/null TCP:198.18.100.10:80,connect-timeout=1
+
+echo "# the default names" >"$LAB/etc/netif_names"
+printf '%s\n' 198.18.100.8 '*.cdn.example' >"$LAB/etc/whitelist"
+check "a good one: what has changed is said" reload 0 'whitelist: .*2 entries'
+wait_for 3 "status: the new whitelist" status_has '^whitelist +2 entries, 0 addresses open$'
+check "what is not on it any more is shut" not on device socat -u OPEN:/dev/null TCP:198.18.100.10:80,connect-timeout=1
+
+# A reply that nobody asked for.
+restart_connmgr --dns sniff
+wait_for 5 "eth0 is in use" in_use eth0
+unasked() {
+    printf '\022\064\201\200\0\001\0\0\0\0\0\0\004echo\007example\0\0\001\0\001' |
+        on cloud socat -u - UDP:198.18.1.2:4321,bind=198.18.100.8:53
+}
+wait_for 3 "a reply that nobody asked for is sent" unasked
+wait_for 5 "events: it was refused, and why" events_have ' reply +refused replies: [0-9]+ unasked$'
+check "status: the same" status_has '^ +unasked: [0-9]+$'
+check "metrics: the same" metrics_have '^connmgr_dns_replies_total\{verdict="unasked"\} [1-9]'
