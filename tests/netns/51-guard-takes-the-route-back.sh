@@ -1,6 +1,7 @@
 #!/bin/sh
-# The chosen default route disappears, or another gets in front of it: the switch is made again.
-# takes 15 s
+# The chosen default route disappears, or another gets in front of it: the switch is made again, within 100 ms of the
+# kernel's word, at most once a second, and the log says what was found.
+# takes 25 s
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -13,4 +14,34 @@ ip -n device -6 route delete default dev eth0
 ip -n device -6 route add default via 2001:db8:1::1 dev eth0 metric 10
 wait_for 3 "the same, IPv6" in_use6 eth0
 stays 3 "eth0 stays in front" in_use eth0
+
+# Ten disturbances, each answered by one repair.
+nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" &
+wait_for 2 "somebody watches the kernel" grep -q watching "$LAB/events"
+repairs() { grep -cE '^<[0-7]> ?restored the route over eth0' "$LAB/connmgr.log" || :; }
+repaired() { [ "$(repairs)" -gt "$before" ]; }
+for round in 1 2 3 4 5 6 7 8 9 10; do
+    before=$(repairs)
+    ip -n device route delete default dev eth0
+    ip -n device route add default via 198.18.1.1 dev eth0 metric 10
+    poll 3 repaired
+    in_use eth0 || not_ok "round $round: eth0 is not in front"
+    at_rest() { tail -n 1 "$LAB/events" | awk -v now="$(now)" '{ exit !(now * 10000 - $1 > 1100000) }'; }
+    poll 3 at_rest # the next one is not to be put off
+done
+times=$(awk '/default4 eth0 metric 0 gone/ { gone = $1 } /default4 eth0 metric 0 new/ && gone { print int(($1 - gone) / 1000); gone = 0 }' \
+    "$LAB/events" | sort -n | tr '\n' ' ')
+check "restored after $times ms: ten times, at most 100" test "$(echo "$times" | wc -w)" = 10 -a "$(echo "$times" | awk '{ print $NF }')" -le 100
+check "the log says what was found" log_has 'restoring the route over eth0: found IPv4 default via 198.18.1.1 dev eth0 metric 10'
+
+# Somebody who does it again as soon as it is repaired is answered once a second.
+first=$(repairs) end=$(($(now) + 500))
+while [ "$(now)" -lt "$end" ]; do
+    before=$(repairs)
+    ip -n device route delete default dev eth0
+    ip -n device route add default via 198.18.1.1 dev eth0 metric 10
+    poll 3 repaired
+done
+check "$(($(repairs) - first)) repairs in 5 s, 4 to 6" test $(($(repairs) - first)) -ge 4 -a $(($(repairs) - first)) -le 6
+wait_for 3 "in the end eth0 is in front" in_use eth0
 check "wlan0 was never chosen" not log_has '^<[0-7]> ?using wlan0'
