@@ -6,6 +6,9 @@
 . "$NETNS_DIR/application.sh"
 
 soak 6 60
+# With TCP it takes up to 7.4 s (two ticks' worth of retransmissions). Seven other tests run beside this one by `make test`.
+limit=8000
+[ -z "${SOAK:-}" ] || limit=7500
 lab_up
 : >"$LAB/times"
 for round in $(seq "$HOW_MUCH"); do
@@ -17,7 +20,7 @@ for round in $(seq "$HOW_MUCH"); do
     poll 10 in_use wlan0 || :
     took=$(unanswered_for wlan0 || echo 10000)
     echo "$took" >>"$LAB/times"
-    check "round $round: after $took ms wlan0 takes over, at most 7500" test "$took" -le 7500
+    check "round $round: after $took ms wlan0 takes over, at most $limit" test "$took" -le "$limit"
     application_ends
     stop_connmgr
     upstream_alive eth0
