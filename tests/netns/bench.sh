@@ -124,6 +124,7 @@ measure_dns() {
         script) no_sets; lockdown --dns sniff ;;
         open) start_connmgr; poll 5 settled ;;
     esac
+    LATE_MS=100
     first "$host" "$3" 1 "$server" >"$LAB/last"
     sed -E 's/^([0-9]+) names, ([0-9]+) unresolved, ([0-9]+) lost, resolve median ([0-9.]+) ms, with connect median ([0-9.]+) p99 ([0-9.]+) .*/\1 \2 \3 \4 \5 \6/' \
         "$LAB/first" | awk '{ printf "%.2f\n%s\n%s\n%s\n", ($2 + $3) * 100 / $1, $5, $6, $4 }'
