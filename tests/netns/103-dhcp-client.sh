@@ -59,6 +59,7 @@ dhcp4() {
     configure eth0
 }
 
+has_ended() { ! read -r _ _ ended_state _ 2>/dev/null <"/proc/$1/stat" || [ "$ended_state" = Z ]; }
 # dhcpcd ARGS...
 dhcpcd() {
     rm -rf /run/dhcpcd /var/lib/dhcpcd/*
@@ -68,6 +69,8 @@ dhcpcd() {
 }
 ended() {
     kill "$@" 2>/dev/null || :
+    # dhcpcd loses signals also when it is to end.
+    for pid; do poll 5 has_ended "$pid" || kill -KILL "$pid"; done
     wait "$@" 2>/dev/null || :
 }
 

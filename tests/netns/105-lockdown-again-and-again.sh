@@ -79,7 +79,7 @@ never_open_never_cut() {
     wait_for 20 "${WITH}a hundred clients are answered" all_answered
     : >"$LAB/heard.device.$VARIANT"
     : >"$LAB/heard.cloud.$VARIANT"
-    for n in $(seq 12); do
+    for n in $(seq 8); do
         case $((n % 2)) in
             0) ENVIRONMENT='CONNMGR_SETS=yes CONNMGR_QUEUE=5353' ;;
             1) ENVIRONMENT='CONNMGR_SETS=yes CONNMGR_QUEUE=' ;;
@@ -89,17 +89,18 @@ never_open_never_cut() {
     done
     ENVIRONMENT=
     nothing "${WITH}not one packet of a stranger got in or out" cat "$LAB/heard.device.$VARIANT" "$LAB/heard.cloud.$VARIANT"
-    wait_for 5 "${WITH}all clients are answered still" all_answered
+    wait_for 20 "${WITH}all clients are answered still" all_answered
     check "${WITH}nobody was cut off" no_loss
-    # shellcheck disable=SC2086  # a list
-    kill $pids
+    # Some have ended by themselves.
+    kill $pids 2>/dev/null || :
 }
 talk_on() {
-    nsenter --net="/run/netns/$1" "$LABTOOL" talk "$2" "$3" 80 100 >"$LAB/talk.$1.$2.$4" 2>&1 &
+    nsenter --net="/run/netns/$1" "$LABTOOL" talk "$2" "$3" 80 250 >"$LAB/talk.$1.$2.$4" 2>&1 &
     pids="$pids $!"
 }
 all_answered() {
-    for file in "$LAB"/talk.*; do tail -n 1 "$file" | grep -q ' answer$' || return; done
+    tail -q -n 1 "$LAB"/talk.* >"$LAB/tails"
+    [ "$(grep -c ' answer$' "$LAB/tails")" = 100 ]
 }
 # A question by UDP may be lost; a connection must not.
 no_loss() { ! grep -E ' (lost|failed)' "$LAB"/talk.*; }

@@ -62,7 +62,7 @@ opens() {
     echo 'nameserver 198.18.100.53' >"$LAB/resolv.conf"
     PATH=$LAB/$VARIANT:$PATH
     start_connmgr
-    wait_for 3 "${WITH}locked by sets, replies are held" log_has 'locked in [0-9]+ ms; addresses by sets; DNS: hold'
+    wait_for 15 "${WITH}locked by sets, replies are held" log_has 'locked in [0-9]+ ms; addresses by sets; DNS: hold'
     wait_for 5 "${WITH}eth0 and wlan0 are confirmed" settled
     for who in host device; do
         for name in a.b.wild.example exact.example alias.example several.example; do

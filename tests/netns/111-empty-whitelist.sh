@@ -15,7 +15,7 @@ empty() {
     PATH=$LAB/$VARIANT:$PATH
     case $VARIANT in legacy) : >"$LAB/etc/whitelist" ;; nft) rm "$LAB/etc/whitelist" ;; esac
     start_connmgr
-    wait_for 5 "${WITH}locked" log_has 'locked in [0-9]+ ms'
+    wait_for 15 "${WITH}locked" log_has 'locked in [0-9]+ ms'
     wait_for 5 "${WITH}eth0 and wlan0 are confirmed" settled
     nothing "${WITH}nobody is reached" reached device eth0 198.18.100.8 198.18.100.10 2001:db8:100::8 2001:db8:100::10
     nothing "${WITH}no knock is heard" from_cloud

@@ -65,6 +65,7 @@ END
     done
     on device ipset destroy
     on device conntrack -F 2>/dev/null
+    rm -f "$LAB/run/locked"
 }
 
 # rules [TABLE]: both families'; policies and rules, without counters.
@@ -123,7 +124,7 @@ knocks() {
         for from in 8 10; do
             tcp_knock "TCP4:$2" "198.18.100.$from" &
             tcp_knock "TCP6:[$3]" "[2001:db8:100::$from]" &
-            for port in 53 123 443 7002; do
+            for port in 53 123 7002; do
                 udp_knock "UDP4:$2" "198.18.100.$from" "$port"
                 udp_knock "UDP6:[$3]" "[2001:db8:100::$from]" "$port"
             done
@@ -141,14 +142,14 @@ knocks() {
     sed -n 's/ KNOCK$//p' "$LAB/ears.icmp.$1" | sort
 }
 tcp_knock() {
-    ! on cloud socat -u OPEN:/dev/null "$1:7001,bind=$2,connect-timeout=0.8" 2>/dev/null || echo "TCP from $2" >>"$LAB/knocked"
+    ! on cloud socat -u OPEN:/dev/null "$1:7001,bind=$2,connect-timeout=0.6" 2>/dev/null || echo "TCP from $2" >>"$LAB/knocked"
 }
 udp_knock() { echo "UDP from $2:$3" | on cloud socat -u - "$1:7002,bind=$2:$3,reuseaddr"; }
 
 every_knock() {
     for from in 198.18.100.10 198.18.100.8 '[2001:db8:100::10]' '[2001:db8:100::8]'; do
         echo "TCP from $from"
-        for port in 53 123 443 7002; do echo "UDP from $from:$port"; done
+        for port in 53 123 7002; do echo "UDP from $from:$port"; done
     done | sort
     {
         for type in 0 3 5 8 11 12 13 17; do echo "ICMPv4 $type"; done
