@@ -3,10 +3,10 @@ export DOTNET_NOLOGO := 1
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build test unit netns attrd demo bench soak fuzz lint size clean
+.PHONY: help prerequisites build test unit netns attrd demo bench fuzz lint size install dropin test-arm64-vm soak clean
 
-ARCH := $(shell uname -m)
-ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(ARCH))),$(patsubst aarch64,arm64,$(filter aarch64,$(ARCH))),arm)/connmgr
+HOST := $(shell uname -m)
+ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
 # linux-x64, static, stripped.
 SIZE_BUDGET := 4400000
 
@@ -49,6 +49,14 @@ lint: build ## formatting, analyzers, shellcheck
 
 size: build ## fails if the executable is larger than its budget
 	@size=$$(wc -c < $(ARTIFACT)); echo "$(ARTIFACT): $$size bytes, budget $(SIZE_BUDGET)"; test $$size -le $(SIZE_BUDGET)
+
+install: ## below DESTDIR= (default: /), with DEPLOYMENT=prod|dev and INIT=systemd|openwrt|none
+	@test -e $(ARTIFACT) || ./build.sh
+	@./install.sh $(ARTIFACT) "$(DESTDIR)/" $(or $(DEPLOYMENT),prod) $(or $(INIT),systemd)
+
+dropin: ## artifacts/connmgr-ARCH-DEPLOYMENT.tar.xz for a device's image (ARCH=arm64 DEPLOYMENT=prod)
+	@./build.sh linux-$(or $(ARCH),arm64)
+	@./dropin.sh $(or $(ARCH),arm64) $(or $(DEPLOYMENT),prod)
 
 clean: ## remove what was built
 	@rm -rf artifacts; find src tests \( -name bin -o -name obj \) -type d -prune -exec rm -rf {} +

@@ -1,0 +1,18 @@
+#!/bin/sh
+# dropin.sh x64|arm64|arm prod|dev: artifacts/connmgr-ARCH-DEPLOYMENT.tar.xz, what an OpenWrt device lacks, laid out from its root, for
+# the FILES folder of an image builder. The same commit gives the same bytes.
+set -euf
+cd "$(dirname "$0")"
+
+arch=${1-} deployment=${2-}
+executable=artifacts/linux-$arch/connmgr name=artifacts/connmgr-$arch-$deployment
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+umask 022
+./install.sh "$executable" "$root" "$deployment" openwrt
+
+when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+tar -C "$root" --sort=name --format=ustar --mtime="@$when" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - etc usr |
+    xz -9e --threads=1 >"$name.tar.xz.new"
+mv "$name.tar.xz.new" "$name.tar.xz"
+echo "$name.tar.xz: $(wc -c <"$name.tar.xz") bytes"
