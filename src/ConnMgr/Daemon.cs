@@ -130,6 +130,8 @@ internal sealed class Daemon : IDisposable
         "LC_ALL=C",
         $"CONNMGR_CONFIG_DIR={_options.ConfigDirectory}",
         $"CONNMGR_RUN_DIR={_options.RunDirectory}",
+        // Where an ordinary user may not write to iptables' own.
+        .. Environment.GetEnvironmentVariable("XTABLES_LOCKFILE") is { } path ? new[] { $"XTABLES_LOCKFILE={path}" } : [],
     ];
 
     private void Settle()

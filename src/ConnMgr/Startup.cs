@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using ConnMgr.Cli;
 using ConnMgr.Native;
@@ -9,13 +8,9 @@ namespace ConnMgr;
 /// <summary>All that is checked before the daemon runs: capabilities, configuration, that it is the only one.</summary>
 internal static unsafe class Startup
 {
-    private const int StatusLimit = 65536;
-    private const int CAP_NET_ADMIN = 12; // <linux/capability.h>
-    private const int CAP_NET_RAW = 13;
-
     public static ExitCode Run(Options options, Log log, TimeProvider time, TimeSpan startedAt)
     {
-        if (MissingCapability() is { } missing)
+        if (Capabilities.Missing() is { } missing)
         {
             log.Error($"not permitted: {missing} is missing (run as root, or give the capability)");
             return ExitCode.NoPermission;
@@ -31,24 +26,14 @@ internal static unsafe class Startup
             return ExitCode.OsError;
         }
 
+        if (Capabilities.GiveUpOthers() is { } failure)
+        {
+            log.Warn($"privileges that are not needed cannot be given up: {failure}, ignoring");
+        }
+        log.Info($"runs as {Capabilities.Describe()}");
+
         using Daemon daemon = new(options, names, files.Whitelist, log, time, startedAt);
         return daemon.Run();
-    }
-
-    private static string? MissingCapability()
-    {
-        string status = SmallFile.Read("/proc/self/status", StatusLimit, out _, out _) ?? "";
-        foreach (string line in status.Split('\n'))
-        {
-            if (line.StartsWith("CapEff:", StringComparison.Ordinal)
-                && ulong.TryParse(line.AsSpan(7).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong held))
-            {
-                return (held & (1UL << CAP_NET_ADMIN)) == 0 ? "CAP_NET_ADMIN"
-                    : (held & (1UL << CAP_NET_RAW)) == 0 ? "CAP_NET_RAW"
-                    : null;
-            }
-        }
-        return null; // no /proc: the kernel will say
     }
 
     /// <summary>

@@ -12,4 +12,8 @@ internal static unsafe partial class Shim
     /// <summary>See native/local_time.h. Seconds that local time is ahead of UTC.</summary>
     [LibraryImport("connmgr_native")]
     public static partial int connmgr_utc_offset(long seconds);
+
+    /// <summary>See native/capabilities.h. Returns 0 or -errno.</summary>
+    [LibraryImport("connmgr_native")]
+    public static partial int connmgr_keep_capabilities(ulong keep);
 }

@@ -1,0 +1,74 @@
+using System.Globalization;
+
+namespace ConnMgr.Native;
+
+/// <summary>
+/// What the process may do: CAP_NET_ADMIN (routes, firewall, sets, conntrack, sysctls of the network) and CAP_NET_RAW (packet and ICMP
+/// sockets, iptables), for itself and the scripts. The rest of root's power is given up (capabilities(7)).
+/// </summary>
+internal static class Capabilities
+{
+    public const int CAP_NET_ADMIN = 12; // <linux/capability.h>
+    public const int CAP_NET_RAW = 13;
+
+    private const int StatusLimit = 65536;
+
+    /// <summary>The first of the two that is missing, or null.</summary>
+    public static string? Missing()
+    {
+        if (Read("CapEff:") is not { } held)
+        {
+            return null; // no /proc: the kernel will say
+        }
+        return (held & (1UL << CAP_NET_ADMIN)) == 0 ? nameof(CAP_NET_ADMIN)
+            : (held & (1UL << CAP_NET_RAW)) == 0 ? nameof(CAP_NET_RAW)
+            : null;
+    }
+
+    /// <summary>Gives up all others, in all threads, and for those that are started.</summary>
+    /// <returns>What did not work, or null.</returns>
+    public static string? GiveUpOthers()
+    {
+        int result = Shim.connmgr_keep_capabilities((1UL << CAP_NET_ADMIN) | (1UL << CAP_NET_RAW));
+        return result < 0 ? Errno.Text(-result) : null;
+    }
+
+    /// <summary>E.g. `user 0, CAP_NET_ADMIN CAP_NET_RAW, no new privileges`, as the kernel says it.</summary>
+    public static string Describe()
+    {
+        if (Read("CapPrm:") is not { } held)
+        {
+            return "unknown privileges, /proc is not there";
+        }
+        string names = "";
+        for (int capability = 0; capability < 64; capability++)
+        {
+            if ((held & (1UL << capability)) != 0)
+            {
+                names += capability switch
+                {
+                    CAP_NET_ADMIN => " " + nameof(CAP_NET_ADMIN),
+                    CAP_NET_RAW => " " + nameof(CAP_NET_RAW),
+                    _ => string.Create(CultureInfo.InvariantCulture, $" {capability}"),
+                };
+            }
+        }
+        string privileges = Read("NoNewPrivs:") == 1 ? "no new privileges" : "new privileges by set-user-ID programs";
+        return string.Create(CultureInfo.InvariantCulture, $"user {(uint)Tmds.Linux.LibC.geteuid()},{names}, {privileges}");
+    }
+
+    /// <summary>The number, in hexadecimal, of a line of /proc/self/status.</summary>
+    private static ulong? Read(string key)
+    {
+        string status = SmallFile.Read("/proc/self/status", StatusLimit, out _, out _) ?? "";
+        foreach (string line in status.Split('\n'))
+        {
+            if (line.StartsWith(key, StringComparison.Ordinal)
+                && ulong.TryParse(line.AsSpan(key.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong value))
+            {
+                return value;
+            }
+        }
+        return null;
+    }
+}
