@@ -117,9 +117,13 @@ internal sealed partial class Lockdown : IDisposable
         Apply();
         _names.Change(whitelist);
         _firewall.Run();
-        return opened == 0 && closed == 0 && old.Count == whitelist.Count
+        List<string> changes = LockdownStatus.Changes(old, whitelist);
+        return opened == 0 && closed == 0 && changes.Count == 0
             ? []
-            : [$"whitelist: {whitelist.Count} entries instead of {old.Count}; {opened} addresses opened, {closed} closed"];
+            : [
+                .. changes,
+                $"whitelist: {whitelist.Count} entries instead of {old.Count}; {opened} addresses opened, {closed} closed",
+            ];
     }
 
     /// <summary>Carries out what is due; to be called after each batch of events.</summary>

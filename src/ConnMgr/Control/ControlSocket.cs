@@ -122,7 +122,7 @@ internal sealed unsafe class ControlSocket : IDisposable
                 {
                     Pause(); // out of descriptors, perhaps: the same error would come at once again
                 }
-                return;
+                break;
             }
             ReadOnlySpan<byte> refusal =
                 !IsPermitted(fd) ? "{\"error\":\"not permitted\"}\n"u8
