@@ -16,8 +16,11 @@ internal delegate void NameFound(in DnsName name, IReadOnlyList<IPAddress> addre
 /// </summary>
 internal sealed class ExactNames : IDisposable
 {
-    private const int MaxAtOnce = 4;
+    private const int MaxAtOnce = 32; // a name that does not exist may take all of its time: 8 a second, then
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
+
+    /// <summary>For the other family, when one has been found: most names have but one.</summary>
+    private static readonly TimeSpan LaterPatience = TimeSpan.FromSeconds(1);
 
     private readonly Loop _loop;
     private readonly Timer _timer;
@@ -92,6 +95,7 @@ internal sealed class ExactNames : IDisposable
         {
             asking.Ttl = Math.Min(asking.Ttl ?? uint.MaxValue, query.Ttl);
             _found(asking.Name, query.Addresses, query.Ttl);
+            asking.Deadline?.Set(_clock() + LaterPatience);
         }
         if (--asking.Open == 0)
         {

@@ -148,8 +148,10 @@ internal sealed partial class Lockdown
             int ifindex = table.Find(ear.Device)?.Ifindex ?? 0;
             if (ear.Socket is { } old)
             {
-                if (ear.Ifindex == ifindex && ear.WithReplies == HearsReplies && !old.IsGone)
+                if (ear.Ifindex == ifindex && !old.IsGone
+                    && (ear.WithReplies == HearsReplies || old.TrySetReplies(HearsReplies)))
                 {
+                    ear.WithReplies = HearsReplies;
                     continue;
                 }
                 old.Dispose();

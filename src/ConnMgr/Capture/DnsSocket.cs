@@ -75,6 +75,9 @@ internal sealed class DnsSocket : IDisposable
         return new DnsSocket(loop, fd, isBridge, heard);
     }
 
+    /// <summary>Replies, too, from now on, or no more; no question is missed meanwhile. False: the kernel refused.</summary>
+    public bool TrySetReplies(bool withReplies) => TryAttach(_fd, DnsFilter.Build(_isBridge, withReplies));
+
     /// <summary>
     /// Reads what has come in, now: so that questions are known before a reply is judged that came in by another way.
     /// </summary>
