@@ -36,6 +36,20 @@ public class QueueMessageTests
     }
 
     [Fact]
+    public void Its_addresses_on_the_wire_are_read()
+    {
+        byte[] conntrack = [.. Conntrack, .. Conntrack];
+        conntrack[Conntrack.Length + 2] = 2; // CTA_TUPLE_REPLY
+        conntrack[Conntrack.Length + 15] = 99; // the last byte of the source
+        byte[] message = [.. Packet, (byte)(4 + conntrack.Length), 0, 11, 0x80, .. conntrack];
+        BitConverter.TryWriteBytes(message, message.Length);
+        NetlinkReader reader = new(message);
+        Assert.True(reader.TryRead(out NetlinkMessage read));
+        Assert.True(QueuedPacket.TryRead(read, out QueuedPacket packet));
+        Assert.Equal(("198.18.1.2", "198.18.1.99"), (packet.Original.Source.ToString(), packet.Reply.Source.ToString()));
+    }
+
+    [Fact]
     public void A_packet_longer_than_what_was_copied_is_cut()
     {
         byte[] message = [.. Packet, 8, 0, 13, 0, 0, 0, 0, 35]; // NFQA_CAP_LEN

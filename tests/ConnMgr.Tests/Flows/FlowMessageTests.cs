@@ -76,6 +76,18 @@ public class FlowMessageTests
             Convert.ToHexStringLower(entry.DeleteRequest()));
     }
 
+    [Theory]
+    [InlineData(0x88, false)]
+    [InlineData(0x8a, true)] // IPS_SEEN_REPLY
+    public void An_entry_whose_packets_went_both_ways_is_answered(byte status, bool isAnswered)
+    {
+        byte[] payload = Payload(FlowGolden.Entry);
+        int at = payload.AsSpan().IndexOf(Convert.FromHexString("0800030000000188")) + 7;
+        payload[at] = status;
+        Assert.True(ConntrackMessage.TryRead(payload, out ConntrackMessage entry));
+        Assert.Equal(isAnswered, entry.IsAnswered);
+    }
+
     [Fact]
     public void A_zone_is_part_of_the_entrys_name()
     {

@@ -1,0 +1,42 @@
+#!/bin/sh
+# An extender behind the bridge: no first connection to a fresh address is lost, neither when it asks the device's name server,
+# nor when the device redirects its questions there, nor when it asks a forwarder on the device.
+# takes 20 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/fresh.sh"
+
+FIREWALL=
+lab_up
+host_behind
+fresh_names
+reaches() { on "$1" socat -u OPEN:/dev/null "TCP:$2:80,connect-timeout=0.9"; }
+# first HOST FROM TO: prints the fresh names that a first connection to was lost, one after the other.
+first() {
+    seq "$2" "$3" | while read -r n; do
+        reaches "$1" "h-198-18-101-$n.fresh.example" 2>/dev/null || echo "$n"
+    done
+}
+no_output() { [ -z "$("$@")" ]; }
+nameserver() { echo "nameserver $1" >"$LAB/resolv.conf"; }
+
+printf '*.fresh.example\n' >"$LAB/etc/whitelist"
+start_connmgr --dns hold --resolver 198.18.100.54
+wait_for 3 "it holds replies" log_has 'DNS: hold'
+wait_for 5 "eth0 is in use" in_use eth0
+check "the device's name server: none is lost" no_output first host 1 20
+check "a foreign name is resolved for the host" on host getent ahostsv4 other.example
+check "and shut" not reaches host other.example
+
+nameserver 198.18.100.99
+on device iptables -w -t nat -A PREROUTING -i br-apnet -p udp --dport 53 -j DNAT --to 198.18.100.54
+check "redirected: none is lost" no_output first host 21 40
+on device iptables -w -t nat -F PREROUTING
+
+nameserver 198.18.50.1
+on device dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-resolv --no-hosts \
+    --log-facility="$LAB/forwarder.log" --bind-interfaces --listen-address=198.18.50.1,127.0.0.1 --server=198.18.100.54 \
+    >"$LAB/forwarder.out" 2>&1 &
+poll 5 grep -q started "$LAB/forwarder.log"
+check "a forwarder on the device: none is lost" no_output first host 61 80
+nameserver 127.0.0.1
+check "the device asks it itself: none is lost" no_output first device 81 100
