@@ -93,11 +93,12 @@ public class AddressSetSocketTests
         sets.Add(Prefix("198.18.7.1", 32), 10);
         IpPrefix prefix = Prefix("198.18.7.2", 32);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 100; i++)
+        for (int i = 0; i < 2_000; i++)
         {
             sets.Add(prefix, 10 + i);
         }
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // Less than a byte for each: the runtime itself may need something once, while it optimises.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1_999);
     });
 
     private static AddressSetSocket Open()
