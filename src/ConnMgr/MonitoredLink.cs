@@ -42,6 +42,9 @@ internal sealed class MonitoredLink : IDisposable
 
     public Link Link { get; }
 
+    /// <summary>What its probes have cost, in bytes of IP, both ways.</summary>
+    public long ProbeBytes => _prober.Bytes;
+
     /// <summary>When it came up; null while it is down.</summary>
     public TimeSpan? UpSince { get; private set; }
 

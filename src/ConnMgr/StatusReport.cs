@@ -182,6 +182,7 @@ internal sealed class StatusReport(
             HoldLeft = selector.HoldLeft(link, now),
             BytesReceived = received,
             BytesSent = sent,
+            ProbeBytes = monitored.ProbeBytes,
         };
     }
 

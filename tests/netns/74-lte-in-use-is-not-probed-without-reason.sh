@@ -5,6 +5,9 @@
 # takes 90 s
 . "$(dirname "$0")/lib.sh"
 
+# Bytes over wwan0.
+both_ways() { on device awk '$1 == "wwan0:" { print $2 + $10 }' /proc/net/dev; }
+
 lab_up
 unplug eth0
 unplug wlan0
@@ -13,9 +16,21 @@ wait_for 15 "LTE is in use" in_use wwan0
 LAB_LTE=$(bytes wwan0)
 stays 30 "no byte leaves" lte_untouched
 stop_connmgr
+LAB_LTE=$(both_ways)
 start_connmgr --idle 4 --wan-probe always
 wait_for 15 "--wan-probe always: confirmed by a probe" state wwan0 ITFUP_SS
-check "--wan-probe always: it was probed" not lte_untouched
+check "--wan-probe always: it was probed" not test "$(both_ways)" = "$LAB_LTE"
+probed_thrice() { [ "$(probes wwan0)" -ge 3 ]; }
+wait_for 20 "--wan-probe always: and again" probed_thrice
+# A tun device counts bytes of IP, and nothing but probes is on it.
+counted() {
+    counted=$(ask status --json | sed 's/.*"name":"wwan0"//; s/.*"probe_bytes":\([0-9]*\).*/\1/')
+    kernel=$(($(both_ways) - LAB_LTE))
+    echo "$counted by connmgr, $kernel by the kernel"
+    [ "$counted" -ge $((kernel * 8 / 10)) ] && [ "$counted" -le $((kernel * 12 / 10)) ]
+}
+wait_for 5 "--wan-probe always: what it costs is counted" counted
+check "--wan-probe always: and shown" status_has 'metered; probes [1-9]'
 stop_connmgr
 
 for value in never suspect; do

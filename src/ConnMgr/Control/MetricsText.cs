@@ -66,6 +66,11 @@ internal static class MetricsText
         {
             Sample(text, "link_transmit_bytes_total", link).Add((long)link.BytesSent).Add('\n');
         }
+        Head(text, "probe_bytes_total", Counter, "IP bytes of probes, both ways.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "probe_bytes_total", link).Add(link.ProbeBytes).Add('\n');
+        }
         Head(text, "probes_total", Counter, "Ended probes.");
         foreach (LinkStatus link in status.Links)
         {

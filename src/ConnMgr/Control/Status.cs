@@ -150,6 +150,9 @@ internal sealed class LinkStatus
 
     /// <inheritdoc cref="BytesReceived"/>
     public ulong BytesSent { get; init; }
+
+    /// <summary>What the daemon's probes have cost, in bytes of IP, both ways.</summary>
+    public long ProbeBytes { get; init; }
 }
 
 /// <summary>One address of a link, and its gateway, in words; null if there is none.</summary>

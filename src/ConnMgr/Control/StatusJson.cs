@@ -86,6 +86,7 @@ internal static class StatusJson
             .Name("failures").Value(link.Failures).Name("failure_age_seconds").Value(link.FailureAge)
             .Name("hold_seconds").Value(link.HoldLeft)
             .Name("bytes_received").Value((long)link.BytesReceived).Name("bytes_sent").Value((long)link.BytesSent)
+            .Name("probe_bytes").Value(link.ProbeBytes)
             .Close('}');
     }
 

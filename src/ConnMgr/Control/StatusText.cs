@@ -146,7 +146,7 @@ internal static class StatusText
         Line(
             text, "traffic",
             $"{TextLayout.Size(link.BytesReceived)} received, {TextLayout.Size(link.BytesSent)} sent"
-            + (link.IsMetered ? ", metered" : ""));
+            + (link.IsMetered ? $", metered; probes {TextLayout.Size((ulong)link.ProbeBytes)}" : ""));
     }
 
     private static void Write(string label, AddressStatus address, Utf8Text text)

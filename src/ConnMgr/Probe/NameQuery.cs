@@ -69,6 +69,9 @@ internal sealed unsafe class NameQuery : IDisposable
 
     public bool HasEnded { get; private set; }
 
+    /// <summary>What it has cost, in bytes of IP, both ways.</summary>
+    public long Bytes { get; private set; }
+
     /// <summary>Asks the first server.</summary>
     public void Begin() => AskNext();
 
@@ -107,7 +110,8 @@ internal sealed unsafe class NameQuery : IDisposable
         byte* query = stackalloc byte[DnsQuestion.MaxQuerySize];
         int size = _question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
         // An error of sending shows when the answer is awaited.
-        _ = LibC.send(asked.Fd, query, size, LibC.MSG_NOSIGNAL);
+        nint sent = (nint)LibC.send(asked.Fd, query, size, LibC.MSG_NOSIGNAL);
+        Bytes += sent > 0 ? sent + Headers(at) : 0;
         return true;
     }
 
@@ -125,6 +129,7 @@ internal sealed unsafe class NameQuery : IDisposable
             return;
         }
 
+        Bytes += size + Headers(at);
         Span<DnsAddress> addresses = stackalloc DnsAddress[MaxAddresses];
         DnsReply reply = DnsReply.Read(new ReadOnlySpan<byte>(buffer, (int)size), asked.Id, _question, addresses);
         if (reply.Outcome == DnsOutcome.NotAnAnswer)
@@ -149,6 +154,9 @@ internal sealed unsafe class NameQuery : IDisposable
         }
         End();
     }
+
+    /// <summary>Of IP and UDP.</summary>
+    private int Headers(int at) => (_servers[at].AddressFamily == AddressFamily.InterNetworkV6 ? 40 : 20) + 8;
 
     private void Refuse(Asked asked, int at, string failure)
     {

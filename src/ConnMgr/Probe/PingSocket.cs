@@ -55,6 +55,9 @@ internal sealed unsafe class PingSocket : IDisposable
         return new PingSocket(loop, fd, target, answered);
     }
 
+    /// <summary>What it has cost, in bytes of IP, both ways.</summary>
+    public long Bytes { get; private set; }
+
     /// <summary>Sends the next request. What the kernel says of it does not matter: only an answer counts.</summary>
     public void Send()
     {
@@ -65,7 +68,8 @@ internal sealed unsafe class PingSocket : IDisposable
         int peerSize = SockAddr.Write(_target, 0, peer);
         fixed (byte* address = peer)
         {
-            _ = LibC.sendto(_fd, packet, bytes.Length, 0, (sockaddr*)address, peerSize);
+            nint sent = (nint)LibC.sendto(_fd, packet, bytes.Length, 0, (sockaddr*)address, peerSize);
+            Bytes += sent > 0 ? sent + (_isIpv6 ? 40 : 20) : 0;
         }
     }
 
@@ -84,6 +88,7 @@ internal sealed unsafe class PingSocket : IDisposable
                 return;
             }
             ReadOnlySpan<byte> source = SockAddr.AddressBytes(new ReadOnlySpan<byte>(from, SockAddr.MaxSize));
+            Bytes += count + (_isIpv6 ? 40 : 0); // a raw socket of IPv4 hands out the header, too
             if (source.SequenceEqual(target[..targetSize]) && IsAnswer(new ReadOnlySpan<byte>(buffer, (int)count)))
             {
                 _answered();

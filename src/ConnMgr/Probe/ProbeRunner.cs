@@ -63,6 +63,9 @@ internal sealed class ProbeRunner
         _nextStep = timer.Add(() => Step(_clock()));
     }
 
+    /// <summary>What the probes that have ended have cost, in bytes of IP, both ways.</summary>
+    public long Bytes { get; private set; }
+
     /// <summary>Starts a probe, which ends within 3 s. One that runs is cancelled.</summary>
     /// <param name="isIpv6">The family that the link is judged by.</param>
     /// <param name="nameServers">Whom to ask, in order.</param>
@@ -102,12 +105,21 @@ internal sealed class ProbeRunner
     public void Cancel()
     {
         _nextStep.Clear();
-        _queries.ForEach(query => query.Dispose());
+        foreach (NameQuery query in _queries)
+        {
+            query.Dispose();
+            Bytes += query.Bytes;
+        }
         _queries.Clear();
         _targets.Clear();
-        _attempts.ForEach(attempt => attempt.Dispose());
+        foreach (EchoSocket attempt in _attempts)
+        {
+            attempt.Dispose();
+            Bytes += attempt.Bytes;
+        }
         _attempts.Clear();
         _ping?.Dispose();
+        Bytes += _ping?.Bytes ?? 0;
         _ping = null;
     }
 
@@ -228,6 +240,7 @@ internal sealed class ProbeRunner
     {
         TimeSpan now = _clock();
         _attempts.Remove(attempt);
+        Bytes += attempt.Bytes;
         switch (end)
         {
             case EchoEnd.Answered:
