@@ -6,6 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # Bytes over wwan0.
+# shellcheck disable=SC2016  # for awk
 both_ways() { on device awk '$1 == "wwan0:" { print $2 + $10 }' /proc/net/dev; }
 
 lab_up
