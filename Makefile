@@ -3,7 +3,7 @@ export DOTNET_NOLOGO := 1
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build test unit netns attrd demo bench fuzz lint size install dropin test-arm64-vm soak clean
+.PHONY: help prerequisites build test unit netns attrd demo bench fuzz lint size install dropin soak clean
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr

@@ -11,6 +11,7 @@ both=0000000000003000
 
 lab_up
 # firewall.user tells what a script holds.
+# shellcheck disable=SC2016 # expanded by that script
 echo 'cat /proc/self/status >"$CONNMGR_RUN_DIR/script.status"' >"$LAB/etc/firewall.user"
 chmod 711 "${LAB%/*}" "$LAB"
 echo '198.18.100.11' >"$LAB/etc/whitelist"
@@ -45,6 +46,7 @@ for user in 0 65534; do
     check "user $user: and its policy is DROP" sh -c 'nsenter --net=/run/netns/device iptables -S | grep -qx -e "-P INPUT DROP"'
     wait_for 5 "user $user: a script ran" test -s "$LAB/run/script.status"
     check "user $user: a script holds the same" sh -c "[ \"\$(awk '/^Cap(Prm|Eff)/ { print \$2 }' '$LAB/run/script.status' | sort -u)\" = $both ]"
+    # shellcheck disable=SC2016 # expanded in the device
     check "user $user: it sets strict rp_filter to loose" on device sh -c '[ "$(cat /proc/sys/net/ipv4/conf/eth0/rp_filter)" = 2 ]'
     wait_for 5 "user $user: wlan0 is confirmed" state wlan0 ITFUP_SS
     unplug eth0
