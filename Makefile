@@ -41,7 +41,7 @@ soak: build ## the lab's tests of minutes, at their full length: about half an h
 	@SOAK=1 LAB_LIMIT=1200 tests/netns/run.sh $$(cd tests/netns && grep -l '^soak ' [0-9]*.sh)
 
 fuzz: prerequisites ## the property tests and the fuzz target of the attrd shim, for longer (MINUTES=10)
-	@CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --
+	@CONNMGR_MODEL_STEPS=10000000 CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --
 	@tests/attrd/fuzz.sh build && tests/attrd/fuzz.sh new $$(( $(or $(MINUTES),10) * 60 ))
 
 lint: build ## formatting, analyzers, shellcheck

@@ -36,12 +36,15 @@ internal sealed class FailureHistory
         return count;
     }
 
+    /// <summary>The last one was within the 10 minutes before <paramref name="now"/>.</summary>
+    public bool IsRecent(TimeSpan now) => Last is { } last && now - last < Recent;
+
     /// <summary>
     /// Rule 4: how long the link has to be good before another of its class is left for it. 10 s after one failure
     /// in the last 10 minutes, doubled for each further one within the hour, at most 300 s.
     /// </summary>
     public TimeSpan Hold(TimeSpan now) =>
-        Last is { } last && now - last < Recent ? Doubled(Count(now) - 1) : TimeSpan.Zero;
+        IsRecent(now) ? Doubled(Count(now) - 1) : TimeSpan.Zero;
 
     /// <summary>
     /// Rule 3: how long it has to be unfailed before a metered link is left for it. 10 s after two failures within

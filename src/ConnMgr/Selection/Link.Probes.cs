@@ -126,6 +126,14 @@ internal sealed partial class Link
     /// <summary>`--wan-probe suspect`: only while it is in use.</summary>
     private bool MayBeSuspected => MayProbe || (_wanProbe == WanProbe.Suspect && _surroundings.IsInUse);
 
+    /// <summary>
+    /// It failed within the last 10 minutes: what it has proved since is not relied on for long, whatever its traffic, so
+    /// that its next silent death is found sooner than by the idle limit.
+    /// </summary>
+    private bool IsWatchedClosely(TimeSpan now) =>
+        IsServingHold(now)
+        || (!IsMetered && State == LinkState.Confirmed && LastOutcome == ProbeOutcome.EchoAnswered && Failures.IsRecent(now));
+
     /// <summary>Rule 4: its class is the one in use, so that it has to stay good for a while before it replaces that link.</summary>
     private bool IsServingHold(TimeSpan now) =>
         !_surroundings.IsInUse

@@ -160,7 +160,7 @@ internal sealed partial class Link
         {
             Enter(LinkState.Confirmed, "is trusted again after 5 minutes", now);
         }
-        else if (MayProbe && _schedule.DueReason(State, _surroundings, IsServingHold(now), now) is { } reason)
+        else if (MayProbe && _schedule.DueReason(State, _surroundings, IsWatchedClosely(now), now) is { } reason)
         {
             StartProbe(reason, now);
         }

@@ -8,7 +8,7 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan UrgentRetry = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ProofLifetime = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan HoldGap = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan WatchGap = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan ComparisonGap = TimeSpan.FromSeconds(4);
 
     private TimeSpan _idle;
@@ -48,12 +48,12 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
     public void Compare() => _isCompared = true;
 
     /// <summary>Why the link is due, or null. To be asked at the end of a tick.</summary>
-    public string? DueReason(LinkState state, in Surroundings surroundings, bool isServingHold, TimeSpan now)
+    public string? DueReason(LinkState state, in Surroundings surroundings, bool isWatchedClosely, TimeSpan now)
     {
         TimeSpan since = LastOutcome is null ? TimeSpan.MaxValue : now - LastEndedAt;
-        if (isServingHold && IsDueWithin(HoldGap, since))
+        if (isWatchedClosely && IsDueWithin(WatchGap, since))
         {
-            return "is serving its hold";
+            return "failed of late";
         }
         switch (state)
         {

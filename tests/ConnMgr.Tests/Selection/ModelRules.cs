@@ -78,11 +78,27 @@ internal sealed class ModelRules(ModelWorld world)
         {
             return;
         }
+        CheckHold(before, after!);
         if (NobodyMoves)
         {
             throw Breach($"{Name(before)} -> {Name(after)} in an outage of a service");
         }
         Decisions.Add(FormattableString.Invariant($"{Now.TotalSeconds:0.00} {Name(after)}"));
+    }
+
+    /// <summary>No two switches within a hold: nobody comes back from a confirmed link to one that was left for a failure.</summary>
+    private void CheckHold(Link? before, Link after)
+    {
+        Record record = Of(after);
+        if (before is not null && Class(before) == 'A' && Class(after) == 'A' && IsFit(before, before)
+            && record.LeftAt is { } left && record.Failures.Exists(at => at >= left - Seconds(1)) && Now - left < Hold(record))
+        {
+            throw Breach($"{after.Name} again after {(Now - left).TotalSeconds:0.0} s, its hold is {Hold(record).TotalSeconds:0} s");
+        }
+        if (before is not null)
+        {
+            Of(before).LeftAt = Class(before) == 'A' ? null : Now;
+        }
     }
 
     private Link? Expected(Link? choice)
@@ -198,12 +214,14 @@ internal sealed class ModelRules(ModelWorld world)
         }
         LinkState state = link.Link.State;
         bool isEchoUp = world.Echo == EchoService.Up;
+        bool isWatched = link.Link is { State: LinkState.Confirmed, LastOutcome: ProbeOutcome.EchoAnswered }
+            && record.Failures.Exists(at => Now - at < TimeSpan.FromMinutes(10));
         double? limit = !link.IsConnected || link.Loss > 0 || link.Link.IsMetered ? null : link.Upstream switch
         {
             Upstream.Good when isEchoUp => state == LinkState.Confirmed ? null : 36,
             Upstream.Good or Upstream.EchoBlocked when world.IsPingUp => state == LinkState.Failed ? 36 : null,
-            Upstream.Dead => state == LinkState.Failed ? null : 25,
-            Upstream.Portal => state == LinkState.Failed ? null : 66,
+            Upstream.Dead => state == LinkState.Failed ? null : isWatched ? 10 : 25,
+            Upstream.Portal => state == LinkState.Failed ? null : isWatched ? 10 : 66,
             _ => null,
         };
         if (link.Link.IsMetered && link.IsConnected && link.Upstream == Upstream.Good && isEchoUp && link.Loss == 0)
@@ -252,6 +270,8 @@ internal sealed class ModelRules(ModelWorld world)
 
         public TimeSpan Since { get; set; }
 
+        /// <summary>When another was chosen instead, because it was no longer good; null if that had other reasons.</summary>
+        public TimeSpan? LeftAt { get; set; }
 
         public TimeSpan UnfailedSince { get; set; }
 
