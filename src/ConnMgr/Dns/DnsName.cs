@@ -114,21 +114,43 @@ internal struct DnsName : IEquatable<DnsName>
     /// </summary>
     public override readonly string ToString()
     {
-        StringBuilder text = new();
-        ReadOnlySpan<byte> rest = Wire;
-        while (rest[0] != 0)
+        Span<byte> text = stackalloc byte[4 * MaxWireLength];
+        return Encoding.ASCII.GetString(text[..WriteText(Wire, text)]);
+    }
+
+    /// <summary>
+    /// Writes a name as text (RFC 1035 section 5.1: what is no letter, digit, '-' or '_' as \DDD), and returns its length.
+    /// </summary>
+    /// <param name="wire">The name in wire format, whole.</param>
+    /// <param name="text">Has room for 4 times as many bytes.</param>
+    public static int WriteText(ReadOnlySpan<byte> wire, Span<byte> text)
+    {
+        int length = 0;
+        while (wire[0] != 0)
         {
-            if (text.Length > 0)
+            if (length > 0)
             {
-                text.Append('.');
+                text[length++] = (byte)'.';
             }
-            foreach (byte letter in rest.Slice(1, rest[0]))
+            foreach (byte letter in wire.Slice(1, wire[0]))
             {
-                _ = IsPlain((char)letter) ? text.Append((char)letter) : text.Append($"\\{letter:D3}");
+                if (IsPlain((char)letter))
+                {
+                    text[length++] = letter;
+                    continue;
+                }
+                text[length++] = (byte)'\\';
+                text[length++] = (byte)('0' + (letter / 100));
+                text[length++] = (byte)('0' + (letter / 10 % 10));
+                text[length++] = (byte)('0' + (letter % 10));
             }
-            rest = rest[(1 + rest[0])..];
+            wire = wire[(1 + wire[0])..];
         }
-        return text.Length > 0 ? text.ToString() : ".";
+        if (length == 0)
+        {
+            text[length++] = (byte)'.';
+        }
+        return length;
     }
 
     private static bool IsHostLabel(ReadOnlySpan<char> label)

@@ -18,15 +18,19 @@ internal static class HoleFile
 
     private const string Title = "connmgr-holes-1";
     private const int MaxLine = 400;
+    private const int LongestLine = 1200; // to write: every byte of a name as \DDD
 
-    /// <summary>The whole text; no longer than <see cref="MaxSize"/>, what does not fit is left out.</summary>
+    /// <summary>
+    /// The whole text; no longer than <see cref="MaxSize"/>, what does not fit is left out. Thousands of lines are written while
+    /// replies wait, so no line is a string.
+    /// </summary>
     /// <param name="holes">What is to be kept.</param>
     /// <param name="boot">The kernel's boot id.</param>
     /// <param name="now">Monotonic, from the boot on.</param>
-    public static byte[] Write(Holes holes, string boot, TimeSpan now)
+    public static ReadOnlySpan<byte> Write(Holes holes, string boot, TimeSpan now)
     {
         string head = string.Create(CultureInfo.InvariantCulture, $"{Title} {boot} {(long)now.TotalSeconds}\n");
-        int size = head.Length;
+        int size = head.Length + LongestLine;
         for (int i = 0; i < holes.Count; i++)
         {
             foreach (HoleName name in holes[i].Names)
@@ -34,24 +38,38 @@ internal static class HoleFile
                 size += name.Wire.Length + 90; // an address, three numbers, white space
             }
         }
-        byte[] text = new byte[Math.Min(size, MaxSize)];
+        byte[] text = GC.AllocateUninitializedArray<byte>(Math.Min(size, MaxSize));
         int length = Encoding.ASCII.GetBytes(head, text);
+        Span<byte> address = stackalloc byte[64];
+        Span<byte> bytes = stackalloc byte[16];
         for (int i = 0; i < holes.Count; i++)
         {
             Hole hole = holes[i];
-            string start = string.Create(CultureInfo.InvariantCulture, $"{hole.Address} {Seconds(now - hole.Since)} ");
+            IPAddress ip = new(bytes[..hole.Address.Write(bytes)]);
+            _ = ip.TryFormat(address, out int addressLength);
             foreach (HoleName name in hole.Names)
             {
-                string line = string.Create(
-                    CultureInfo.InvariantCulture, $"{start}{Seconds(name.Until - now)} {name.Lifetime} {name.Name}\n");
-                if (name.Until > now && line.Length <= text.Length - length)
+                if (name.Until > now && text.Length - length >= LongestLine)
                 {
-                    length += Encoding.ASCII.GetBytes(line, text.AsSpan(length));
+                    address[..addressLength].CopyTo(text.AsSpan(length));
+                    length += addressLength;
+                    length += WriteNumber(Seconds(now - hole.Since), text.AsSpan(length));
+                    length += WriteNumber(Seconds(name.Until - now), text.AsSpan(length));
+                    length += WriteNumber(name.Lifetime, text.AsSpan(length));
+                    text[length++] = (byte)' ';
+                    length += DnsName.WriteText(name.Wire, text.AsSpan(length));
+                    text[length++] = (byte)'\n';
                 }
             }
         }
-        Array.Resize(ref text, length);
-        return text;
+        return text.AsSpan(0, length);
+    }
+
+    private static int WriteNumber(long number, Span<byte> text)
+    {
+        text[0] = (byte)' ';
+        _ = number.TryFormat(text[1..], out int length, default, CultureInfo.InvariantCulture);
+        return 1 + length;
     }
 
     /// <summary>

@@ -101,7 +101,7 @@ public class HolesModelTests
                     _holes.OpenAll(Seconds(_now), _effects);
                     break;
                 case Kind.Restart:
-                    byte[] text = HoleFile.Write(_holes, "boot", Seconds(_now));
+                    byte[] text = HoleFile.Write(_holes, "boot", Seconds(_now)).ToArray();
                     _holes = new Holes(Read(_lines));
                     HoleFile.Read(text, "boot", Seconds(_now), _holes, _effects);
                     _effects.Clear();

@@ -261,7 +261,7 @@ public class HolesTests
         Learn(1000, "a.example", "198.18.5.1");
         Learn(1010, "b.example", "198.18.5.1", 6400);
         Learn(1000, "x.wild.example", "2001:db8::1");
-        byte[] text = HoleFile.Write(_holes, "boot-1", Seconds(1100));
+        byte[] text = HoleFile.Write(_holes, "boot-1", Seconds(1100)).ToArray();
         Assert.Equal(
             "connmgr-holes-1 boot-1 1100\n198.18.5.1 100 3800 3900 a.example\n198.18.5.1 100 9910 10000 b.example\n"
             + "2001:db8::1 100 3800 3900 x.wild.example\n",
@@ -270,14 +270,14 @@ public class HolesTests
         _holes = new Holes(_holes.Whitelist);
         Assert.Equal("open 198.18.5.1 3700, open 198.18.5.1 9810, open 2001:db8::1 3700", Load(text, "boot-1", 1200));
         Assert.Equal((Seconds(1000), Seconds(11010)), (_holes[0].Since, _holes[0].Until));
-        Assert.Equal(text, HoleFile.Write(_holes, "boot-1", Seconds(1100)));
+        Assert.Equal(text, HoleFile.Write(_holes, "boot-1", Seconds(1100)).ToArray());
     }
 
     [Fact]
     public void Of_another_boot_nothing_is_kept()
     {
         Learn(1000, "a.example", "198.18.5.1");
-        byte[] text = HoleFile.Write(_holes, "boot-1", Seconds(1100));
+        byte[] text = HoleFile.Write(_holes, "boot-1", Seconds(1100)).ToArray();
         _holes = new Holes(_holes.Whitelist);
         Assert.Equal("", Load(text, "boot-2", 1200));
         Assert.Equal("", Load(text, "boot-1", 1099)); // the clock of one boot does not go back
@@ -289,7 +289,7 @@ public class HolesTests
     {
         Learn(1000, "a.example", "198.18.5.1");
         Learn(1000, "b.example", "198.18.5.2");
-        byte[] text = HoleFile.Write(_holes, "boot-1", Seconds(1100));
+        byte[] text = HoleFile.Write(_holes, "boot-1", Seconds(1100)).ToArray();
         _holes = new Holes(Read("a.example"));
         Assert.Equal("open 198.18.5.1 1, revoke 198.18.5.2", Load(text, "boot-1", 4899));
         _holes = new Holes(Read("a.example"));
@@ -327,7 +327,7 @@ public class HolesTests
         {
             Learn(0, $"service-number-{i}.wild.example", $"2001:db8:1234:5678:9abc:def0:{i:x}:1");
         }
-        byte[] text = HoleFile.Write(_holes, new string('b', 36), Seconds(1));
+        byte[] text = HoleFile.Write(_holes, new string('b', 36), Seconds(1)).ToArray();
         Assert.True(text.Length < HoleFile.MaxSize);
         _holes = new Holes(_holes.Whitelist);
         Assert.Equal((Holes.MaxHoles, 0), HoleFile.Read(text, new string('b', 36), Seconds(2), _holes, []));
