@@ -45,7 +45,11 @@ rm -f "$out/native/libconnmgr_native.a"
 # An incremental publish would keep the old native file when only a property has changed.
 rm -rf "src/ConnMgr/obj/Release/net10.0/$rid/native"
 dotnet publish src/ConnMgr -c Release -r "$rid" -o "$out/publish" --nologo -v quiet \
-    -p:NativeDir="$PWD/$out/native/" -p:ObjCopyName="$objcopy"
+    -p:NativeDir="$PWD/$out/native/" -p:ObjCopyName="$objcopy" || {
+    [ "$rid" != linux-arm ] ||
+        echo "build.sh: linux-arm needs the package runtime.linux-arm.Microsoft.DotNet.ILCompiler; NU1101 above: it is not to be had" >&2
+    exit 1
+}
 # Moved, not written over: the old one may be running.
 mv -f "$out/publish/connmgr" "$out/connmgr"
 [ ! -f "$out/publish/connmgr.dbg" ] || mv -f "$out/publish/connmgr.dbg" "$out/connmgr.dbg"

@@ -36,9 +36,11 @@ done
 put 644 "$here/scripts/firewall_functions" /usr/lib/af-conn/firewall_functions
 configure "$here/whitelist/whitelist.$deployment" /etc/af-conn/whitelist
 configure "$here/scripts/netif_names" /etc/af-conn/netif_names
+install -d "$root/etc/connmgr.d"
 case $init in
     openwrt)
         put 755 "$here/scripts/openwrt/connmgr.init" /etc/init.d/connmgr
+        put 755 "$here/scripts/openwrt/connmgr.rpcd" /usr/libexec/rpcd/connmgr
         put 644 "$here/scripts/openwrt/connmgr.capabilities" /etc/capabilities/connmgr.json
         configure "$here/scripts/openwrt/connmgr.config" /etc/config/connmgr
         ;;

@@ -1,4 +1,4 @@
-/* Local time for lines that people read; the .NET library's own time zones would cost 80 KB. */
+/* Local time for lines that people read; the .NET library's own time zones are large. */
 #ifndef CONNMGR_LOCAL_TIME_H
 #define CONNMGR_LOCAL_TIME_H
 

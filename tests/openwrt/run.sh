@@ -145,6 +145,27 @@ unset TABLES_STATUS
 rm "$root/bin/iptables"
 check "lockdown: a device without iptables is said to be open" ended 71 lock --script-dir "$root/nowhere"
 
+# The drop-in: what a device lacks, the same bytes each time. It needs what ./build.sh has made.
+executable=$(find "$here/../../artifacts" -path '*/linux-*/connmgr' -type f -print -quit 2>/dev/null)
+if [ -n "$executable" ]; then
+    arch=${executable%/connmgr} arch=${arch##*linux-}
+    dropin() { (cd "$here/../.." && ./dropin.sh "$arch" prod && cat "artifacts/connmgr-$arch-prod.tar.xz") >/dev/null; }
+    check "drop-in: it is made" dropin
+    sum() { sha256sum "$here/../../artifacts/connmgr-$arch-prod.tar.xz" | cut -d' ' -f1; }
+    first=$(sum)
+    find "$here/../../scripts" "$here/../../whitelist" -type f -exec touch {} +
+    check "drop-in: made again, later" dropin
+    check "drop-in: the same bytes" test "$(sum)" = "$first"
+    list=$(tar -tf "$here/../../artifacts/connmgr-$arch-prod.tar.xz")
+    for file in usr/sbin/connmgr usr/lib/af-conn/init_firewall.sh usr/lib/af-conn/firewall_functions usr/lib/af-conn/switch_route.sh \
+        usr/lib/af-conn/boot_lockdown.sh usr/lib/af-conn/get_netif_names usr/lib/af-conn/fwcfg.sh usr/lib/af-conn/net_capabilities \
+        usr/libexec/rpcd/connmgr etc/init.d/connmgr etc/config/connmgr etc/capabilities/connmgr.json etc/af-conn/whitelist \
+        etc/af-conn/netif_names etc/connmgr.d/; do
+        has_file() { printf '%s\n' "$list" | grep -qx "$file"; }
+        check "drop-in: $file" has_file
+    done
+fi
+
 # systemd judges its own unit, if it is here.
 if command -v systemd-analyze >/dev/null; then
     sed "s,/usr/sbin/connmgr,/bin/true,; s,/usr/lib/af-conn/boot_lockdown.sh,/bin/true,; /^Documentation/d" \
