@@ -26,7 +26,7 @@ internal enum LogLevel
 
 /// <summary>
 /// The log: one line each, never blocking. A line that would block is dropped, and counted in the next that would not.
-/// The same line again and again is written once, and then how often it came; of a flood, some lines are dropped and counted.
+/// The same line again and again is written once, and then how often it came; of a flood, some lines are dropped and counted, decisions never.
 /// What somebody may ask about later is said as an event: it is a line of the log, and kept whatever the level.
 /// </summary>
 internal sealed unsafe class Log : IDisposable
@@ -35,7 +35,7 @@ internal sealed unsafe class Log : IDisposable
     private const int FacilityDaemon = 3 << 3;
     private const int RepeatMilliseconds = 60_000;
     private const int Burst = 400; // lines
-    private const int MillisecondsPerLine = 50; // in the long run; errors are always written
+    private const int MillisecondsPerLine = 50; // in the long run; errors and decisions are always written
     private const string SyslogPath = "/dev/log";
 
     private readonly bool _toSyslog;
@@ -68,7 +68,7 @@ internal sealed unsafe class Log : IDisposable
     public void Event(EventKind kind, string text, LogLevel level = LogLevel.Info)
     {
         Events.Add(kind, level, text, TimeProvider.System.GetElapsedTime(0), WallTime());
-        Write(level, text);
+        Write(level, text, isDecision: kind is EventKind.Decision or EventKind.Switch);
     }
 
     public void Error(string text) => Write(LogLevel.Error, text);
@@ -101,7 +101,7 @@ internal sealed unsafe class Log : IDisposable
         }
     }
 
-    private void Write(LogLevel level, string text)
+    private void Write(LogLevel level, string text, bool isDecision = false)
     {
         if (level > Level)
         {
@@ -115,7 +115,7 @@ internal sealed unsafe class Log : IDisposable
         }
         SayRepeated();
         (_lastText, _lastLevel, _lastAt) = (text, level, now);
-        if (level > LogLevel.Error && !IsAffordable(now))
+        if (level > LogLevel.Error && !isDecision && !IsAffordable(now))
         {
             _dropped++;
             return;
