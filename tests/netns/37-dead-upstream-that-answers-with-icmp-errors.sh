@@ -14,6 +14,12 @@ for mode in unreachable beyond; do
     upstream_dead eth0 "$mode"
     wait_for 21.5 "$mode: wlan0 takes over" in_use wlan0
     check "$mode: eth0 counts as failed" state eth0 ITFUP_SF
+    check "$mode: status: why wlan0 is in use" \
+        status_has '^why +[0-9]+ m?s ago: eth0 failed, wlan0 confirmed by echo$'
+    check "$mode: status: what the probe found" status_has '^eth0 +ITFUP_SF for [0-9]+ m?s: no echo within [0-9.]+ ms \('
+    # The router sends few errors a second: whether the probe gets one of them is chance.
+    check "$mode: events: that neither echo nor ping was answered" events_have \
+        ' link +eth0: .* -> ITFUP_SF: no echo within .* \((timed out|[^ ]+:80: No route to host)\), no ping answered$'
     stop_connmgr
     upstream_alive eth0
 done

@@ -295,6 +295,10 @@ internal sealed class ProbeRunner
     /// <summary>The time is up, or the echo has failed and the ping has been answered.</summary>
     private void End(TimeSpan now)
     {
+        if (_targets.Count == 0 && _queries.Find(query => !query.HasEnded) is { } unanswered)
+        {
+            _echoFailure = $"'{unanswered.Service.Host}' cannot be resolved: no name server answers";
+        }
         if (_pingAnswered is { } answered)
         {
             End(
