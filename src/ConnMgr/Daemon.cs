@@ -23,6 +23,7 @@ internal sealed class Daemon : IDisposable
     private readonly Log _log;
     private readonly Options _options;
     private readonly Loop _loop = new();
+    private readonly List<string> _environment; // of scripts; shared by all that start some
     private readonly Timer _timer;
     private readonly Deadline _tick;
     private readonly Deadline _decision;
@@ -63,6 +64,7 @@ internal sealed class Daemon : IDisposable
         _options = options;
         _startedAt = startedAt;
         _names = names;
+        _environment = ScriptEnvironment(names);
         _timer = new Timer(_loop, Now);
         _tick = _timer.Add(Tick);
         _decision = _timer.Add(() => { });
@@ -70,10 +72,10 @@ internal sealed class Daemon : IDisposable
         _watchdog = new Watchdog();
         _lockdown = options.IsFirewallDisabled
             ? null
-            : new Lockdown(_loop, _timer, Now, log, options, names, whitelist, ScriptEnvironment());
+            : new Lockdown(_loop, _timer, Now, log, options, names, whitelist, _environment);
         _routes = new RouteSocket(_loop, _table);
         _uevents = new UeventSocket(_loop, HandleUevent);
-        _routeLane = new ScriptLane(_loop, _timer, Now, ScriptEnvironment());
+        _routeLane = new ScriptLane(_loop, _timer, Now, _environment);
 
         _probeSettings = new ProbeSettings(options.Echo, options.Ping);
         foreach ((LinkKind kind, string name) in LinksOf(names))
@@ -88,7 +90,7 @@ internal sealed class Daemon : IDisposable
         if (options.AttrdSocket is { } socket)
         {
             _attributes = new AttributeReport(
-                _loop, _timer, Now, log, options, socket, ScriptEnvironment(), _links);
+                _loop, _timer, Now, log, options, socket, _environment, _links);
         }
         _hooks = new HookRunner(_loop, _timer, Now, log, options.HookDirectory);
         _report = new StatusReport(_loop, log, _table, _links, _selector, _attributes, _lockdown, startedAt);
@@ -124,8 +126,15 @@ internal sealed class Daemon : IDisposable
     /// <summary>Monotonic time.</summary>
     private TimeSpan Now() => _time.GetElapsedTime(0);
 
-    private string[] ScriptEnvironment() =>
+    private static string NamesVariable(NetifNames names) =>
+        $"CONNMGR_NETIF_NAMES={names.Ethernet} {names.WiFi} {names.Wan} {names.AccessPoint} {names.Bridge}";
+
+    /// <summary>
+    /// What scripts get. The names are those in force: what the file says by now may be another thing, and was perhaps refused.
+    /// </summary>
+    private List<string> ScriptEnvironment(NetifNames names) =>
     [
+        NamesVariable(names),
         $"PATH={Environment.GetEnvironmentVariable("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"}",
         "LC_ALL=C",
         $"CONNMGR_CONFIG_DIR={_options.ConfigDirectory}",
@@ -422,6 +431,7 @@ internal sealed class Daemon : IDisposable
 
         List<string> changes = names.ChangesFrom(_names);
         _names = names;
+        _environment[0] = NamesVariable(names);
         ReplaceLinks(names);
         if (_lockdown is not null)
         {

@@ -26,7 +26,8 @@ internal enum LogLevel
 
 /// <summary>
 /// The log: one line each, never blocking. A line that would block is dropped, and counted in the next that would not.
-/// The same line again and again is written once, and then how often it came; of a flood, some lines are dropped and counted, decisions never.
+/// The same line again and again is written once, and then how often it came; of a flood, some lines are dropped and counted, never what was
+/// decided or what became of a link.
 /// What somebody may ask about later is said as an event: it is a line of the log, and kept whatever the level.
 /// </summary>
 internal sealed unsafe class Log : IDisposable
@@ -35,7 +36,7 @@ internal sealed unsafe class Log : IDisposable
     private const int FacilityDaemon = 3 << 3;
     private const int RepeatMilliseconds = 60_000;
     private const int Burst = 400; // lines
-    private const int MillisecondsPerLine = 50; // in the long run; errors and decisions are always written
+    private const int MillisecondsPerLine = 50; // in the long run; errors, decisions and the like are always written
     private const string SyslogPath = "/dev/log";
 
     private readonly bool _toSyslog;
@@ -68,7 +69,7 @@ internal sealed unsafe class Log : IDisposable
     public void Event(EventKind kind, string text, LogLevel level = LogLevel.Info)
     {
         Events.Add(kind, level, text, TimeProvider.System.GetElapsedTime(0), WallTime());
-        Write(level, text, isDecision: kind is EventKind.Decision or EventKind.Switch);
+        Write(level, text, isDecision: kind is not (EventKind.Probe or EventKind.Hole or EventKind.Reply or EventKind.Reload));
     }
 
     public void Error(string text) => Write(LogLevel.Error, text);

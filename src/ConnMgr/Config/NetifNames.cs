@@ -24,6 +24,8 @@ internal sealed class NetifNames
 
     private NetifNames(string[] names) => _names = names;
 
+    private const int MaxRemarks = 50; // a file of 64 KiB could be wrong in every other byte
+
     public static NetifNames Defaults => new([.. Keys.Select(key => key.Default)]);
 
     public string Ethernet => _names[0];
@@ -65,6 +67,11 @@ internal sealed class NetifNames
             if (trimmed.IsEmpty || trimmed[0] == '#')
             {
                 continue;
+            }
+            if (errors.Count + warnings.Count >= MaxRemarks)
+            {
+                errors.Add(new Remark(number, "too much is wrong before this line, the rest is not looked at"));
+                break;
             }
             if (!TrySplit(trimmed, out string key, out string value))
             {

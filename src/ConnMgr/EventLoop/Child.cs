@@ -137,6 +137,7 @@ internal sealed class Child : IDisposable
     {
         _timedOut = true;
         _ = LibC.kill(-_pid, Libc.SIGKILL);
+        _ = LibC.kill(_pid, Libc.SIGKILL); // if it has moved to another group
     }
 
     private unsafe void Reap()
