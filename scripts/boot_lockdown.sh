@@ -39,7 +39,7 @@ for tables in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy i
     esac
     case $tables in ip6*) [ -e /proc/net/if_inet6 ] || continue ;; esac
     for hook in INPUT OUTPUT FORWARD; do
-        "$tables" -P "$hook" DROP || case $tables in
+        "$tables" -w 5 -P "$hook" DROP 2>/dev/null || "$tables" -P "$hook" DROP || case $tables in
             *-*) ;; # the platform's own, above, is the one that counts
             *) echo "boot_lockdown.sh: $tables -P $hook DROP failed" >&2; status=71 ;;
         esac

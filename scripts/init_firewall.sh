@@ -46,12 +46,13 @@ rules() { printf -- "-A $chain %s\n" "$@"; }
 
 # accept_answers ARGS...: to what a client may ask, beside the whitelist.
 accept_answers() {
+    away="! -i $bridge" # no name server is behind the bridge
     if [ "$queue" != none ]; then
-        rules "$* -p udp --sport 53 $answers -j NFQUEUE --queue-num $queue --queue-bypass" \
-            "$* -p tcp --sport 53 $answers -j NFQUEUE --queue-num $queue --queue-bypass"
+        rules "$away $* -p udp --sport 53 $answers -j NFQUEUE --queue-num $queue --queue-bypass" \
+            "$away $* -p tcp --sport 53 $answers -j NFQUEUE --queue-num $queue --queue-bypass"
     fi
-    rules "$* -p udp --sport 53 $answers -j ACCEPT" \
-        "$* -p tcp --sport 53 $answers -j ACCEPT" \
+    rules "$away $* -p udp --sport 53 $answers -j ACCEPT" \
+        "$away $* -p tcp --sport 53 $answers -j ACCEPT" \
         "$* -p udp --sport 123 $answers -j ACCEPT" \
         "$* -p $icmp $icmp_type echo-reply $answers -j ACCEPT"
     for type in $errors; do

@@ -134,8 +134,8 @@ check "lockdown: -d leaves the device alone" ended 0 lock --script-dir /nonexist
 check "lockdown: -d runs nothing" test ! -s "$RECORD"
 export INIT_STATUS=1
 check "lockdown: a failing script shuts all" ended 1 lock --script-dir "$root/usr/lib/af-conn"
-for hook in INPUT OUTPUT FORWARD; do check "lockdown: $hook is shut" has "[iptables][-P][$hook][DROP]"; done
-[ ! -e /proc/net/if_inet6 ] || check "lockdown: IPv6 too" has "[ip6tables][-P][OUTPUT][DROP]"
+for hook in INPUT OUTPUT FORWARD; do check "lockdown: $hook is shut" has "[iptables][-w][5][-P][$hook][DROP]"; done
+[ ! -e /proc/net/if_inet6 ] || check "lockdown: IPv6 too" has "[ip6tables][-w][5][-P][OUTPUT][DROP]"
 unset INIT_STATUS
 check "lockdown: so does a missing one" ended 1 lock --script-dir "$root/nowhere"
 export TABLES_STATUS=1

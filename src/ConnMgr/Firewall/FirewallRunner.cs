@@ -122,6 +122,10 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>We ourselves are about to change rules, or have done so.</summary>
     public void SetChanging(bool isChanging)
     {
+        if (isChanging)
+        {
+            Look(); // so that our own change hides nobody else's before it
+        }
         _isChanging = isChanging;
         if (IsWatching)
         {
