@@ -7,7 +7,6 @@ using ConnMgr.Flows;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
-using ConnMgr.Routing;
 using ConnMgr.Selection;
 using Timer = ConnMgr.EventLoop.Timer;
 
@@ -32,17 +31,15 @@ internal sealed class Daemon : IDisposable
     private readonly LinkTable _table = new();
     private readonly RouteSocket _routes;
     private readonly UeventSocket _uevents;
-    private readonly ScriptLane _routeLane;
     private readonly List<MonitoredLink> _links = [];
     private readonly List<Link> _pure = [];
     private readonly Selector _selector;
     private readonly Crosscheck _crosscheck;
-    private readonly RouteGuard _guard = new();
     private readonly ProbeSettings _probeSettings;
     private readonly AttributeReport? _attributes;
     private readonly Lockdown? _lockdown;
     private readonly StatusReport _report;
-    private readonly HookRunner _hooks;
+    private readonly SwitchRunner _switching;
     private readonly ControlSocket? _control;
     private readonly TimeSpan _startedAt;
     private int _seenVersion = -1;
@@ -51,11 +48,6 @@ internal sealed class Daemon : IDisposable
     private bool _isStopping;
     private NetifNames _names;
     private FlowRunner? _flows;
-    private Link? _inUse;
-    private Link? _placed;
-    private int _verifiedIpv4; // the fingerprint that the last switch left
-    private string _saidFailure = "";
-    private (Link Link, TimeSpan DecidedAt, bool IsRepair)? _verifying;
 
     public Daemon(Options options, NetifNames names, Whitelist whitelist, Log log, TimeProvider time, TimeSpan startedAt)
     {
@@ -64,7 +56,7 @@ internal sealed class Daemon : IDisposable
         _options = options;
         _startedAt = startedAt;
         _names = names;
-        _environment = ScriptEnvironment(names);
+        _environment = ScriptEnvironment.Of(options, names);
         _timer = new Timer(_loop, Now);
         _tick = _timer.Add(Tick);
         _decision = _timer.Add(() => { });
@@ -75,7 +67,6 @@ internal sealed class Daemon : IDisposable
             : new Lockdown(_loop, _timer, Now, log, options, names, whitelist, _environment);
         _routes = new RouteSocket(_loop, _table);
         _uevents = new UeventSocket(_loop, HandleUevent);
-        _routeLane = new ScriptLane(_loop, _timer, Now, _environment);
 
         _probeSettings = new ProbeSettings(options.Echo, options.Ping);
         foreach ((LinkKind kind, string name) in LinksOf(names))
@@ -92,8 +83,9 @@ internal sealed class Daemon : IDisposable
             _attributes = new AttributeReport(
                 _loop, _timer, Now, log, options, socket, _environment, _links);
         }
-        _hooks = new HookRunner(_loop, _timer, Now, log, options.HookDirectory);
         _report = new StatusReport(_loop, log, _table, _links, _selector, _attributes, _lockdown, startedAt);
+        _switching = new SwitchRunner(
+            _loop, _timer, Now, log, options, _environment, _table, _routes, _pure, _selector, _report);
         string path = Path.Combine(options.RunDirectory, "connmgr.sock");
         _control = ControlSocket.Open(_loop, _timer, Now, path, log.Events, Answer, out string failure);
         if (_control is null)
@@ -126,26 +118,9 @@ internal sealed class Daemon : IDisposable
     /// <summary>Monotonic time.</summary>
     private TimeSpan Now() => _time.GetElapsedTime(0);
 
-    private static string NamesVariable(NetifNames names) =>
-        $"CONNMGR_NETIF_NAMES={names.Ethernet} {names.WiFi} {names.Wan} {names.AccessPoint} {names.Bridge}";
-
-    /// <summary>
-    /// What scripts get. The names are those in force: what the file says by now may be another thing, and was perhaps refused.
-    /// </summary>
-    private List<string> ScriptEnvironment(NetifNames names) =>
-    [
-        NamesVariable(names),
-        $"PATH={Environment.GetEnvironmentVariable("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"}",
-        "LC_ALL=C",
-        $"CONNMGR_CONFIG_DIR={_options.ConfigDirectory}",
-        $"CONNMGR_RUN_DIR={_options.RunDirectory}",
-        // Where an ordinary user may not write to iptables' own.
-        .. Environment.GetEnvironmentVariable("XTABLES_LOCKFILE") is { } path ? new[] { $"XTABLES_LOCKFILE={path}" } : [],
-    ];
-
     private void Settle()
     {
-        _lockdown?.Settle(_table, _links, _inUse);
+        _lockdown?.Settle(_table, _links, _switching.InUse);
         if (_lockdown is { HasFailed: true })
         {
             _loop.Stop();
@@ -172,7 +147,7 @@ internal sealed class Daemon : IDisposable
             {
                 link.Refresh(_table, now);
             }
-            _guard.AllowRetry();
+            _switching.AllowRetry();
             _attributes?.Refresh(_table);
         }
         if (_routes.Losses != _seenLosses)
@@ -200,8 +175,8 @@ internal sealed class Daemon : IDisposable
             link.CarryOut(_table, now);
             next = Min(next, link.Link.NextDeadline);
         }
-        _attributes?.Update(_inUse);
-        _decision.Set(Min(next, Min(_selector.NextDeadline, _routes.IsSettled ? _guard.NextDeadline : TimeSpan.MaxValue)));
+        _attributes?.Update(_switching.InUse);
+        _decision.Set(Min(next, Min(_selector.NextDeadline, _routes.IsSettled ? _switching.NextDeadline : TimeSpan.MaxValue)));
     }
 
     /// <summary>True once the kernel's picture is complete.</summary>
@@ -216,7 +191,7 @@ internal sealed class Daemon : IDisposable
         _tick.Set(now + Link.TickPeriod);
         _log.Event(
             EventKind.Daemon,
-            $"monitoring {string.Join(", ", _pure.Select(link => link.Name))} (started in {Milliseconds(now - _startedAt)})");
+            $"monitoring {string.Join(", ", _pure.Select(link => link.Name))} (started in {Duration.Milliseconds(now - _startedAt)})");
         return true;
     }
 
@@ -230,135 +205,17 @@ internal sealed class Daemon : IDisposable
         // Between a change of routes and the dump that follows it, the table is not to be judged by.
         if (_routes.IsSettled)
         {
-            Verify(now);
-            Switch(now);
-            NotePlaced();
-            ReportInUse();
+            _switching.Settle(now);
             _flows?.Observe(_table, KernelFacts.ChoiceInPlace(_table, _selector.Choice)?.Name);
         }
 
-        LinkClass inUse = _inUse is { } used ? Selector.ClassOf(used) : LinkClass.None;
+        LinkClass inUse = _switching.InUse is { } used ? Selector.ClassOf(used) : LinkClass.None;
         bool isNothingLeft = _pure.TrueForAll(link => Selector.ClassOf(link) > LinkClass.C);
         foreach (Link link in _pure)
         {
-            link.SetSurroundings(new Surroundings(link == _inUse, inUse, isNothingLeft));
+            link.SetSurroundings(new Surroundings(link == _switching.InUse, inUse, isNothingLeft));
         }
-        _crosscheck.Update(_selector.Choice, _inUse, now);
-    }
-
-    private void Switch(TimeSpan now)
-    {
-        bool isInPlace = _selector.Choice is { } choice && KernelFacts.IsInPlace(_table, choice)
-            && (choice.Facts.Ipv4.Fingerprint == _verifiedIpv4 || !KernelFacts.HasAnotherGateway(_table, choice));
-        bool isRepair = _selector.Choice is { } wanted && _guard.HasSwitchedTo(wanted);
-        if (_guard.Next(_selector.Choice, isInPlace, now) is not { } link)
-        {
-            return;
-        }
-
-        if (isRepair)
-        {
-            _log.Event(
-                EventKind.Route, $"restoring the route over {link.Name}: found {KernelFacts.RoutesInWords(_table, _pure)}");
-        }
-        _report.SeeSwitchBegin();
-        string script = Path.Combine(_options.ScriptDirectory, "switch_route.sh");
-        _routeLane.Run([script, link.Name], exit => EndSwitch(link, isRepair, now, exit));
-    }
-
-    private void EndSwitch(Link link, bool isRepair, TimeSpan decidedAt, ChildExit exit)
-    {
-        if (exit.Output.Length > 0 && (_log.IsDebug || exit.Failure is not null))
-        {
-            _log.Debug($"switch_route.sh: {Log.Quote(exit.Output.TrimEnd())}");
-        }
-        if (exit.Failure is null || !_pure.Contains(link))
-        {
-            // What it did is judged by the kernel's routes.
-            _verifying = (link, decidedAt, isRepair);
-            _routes.ResyncRoutes();
-            return;
-        }
-
-        string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
-        string said = lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "";
-        SayOnce($"switching to {link.Name} failed: switch_route.sh: {exit.Failure}{said}");
-        EndSwitch(link, succeeded: false);
-    }
-
-    private void Verify(TimeSpan now)
-    {
-        if (_verifying is not var (link, decidedAt, isRepair))
-        {
-            return;
-        }
-        _verifying = null;
-        bool succeeded = _pure.Contains(link) && KernelFacts.IsInPlace(_table, link);
-        _verifiedIpv4 = link.Facts.Ipv4.Fingerprint;
-        if (succeeded)
-        {
-            string what = isRepair ? "restored the route over" : "switched to";
-            _report.SeeSwitch(isRepair, now - decidedAt);
-            if (!isRepair && link == _selector.Choice)
-            {
-                _hooks.Run(link.Name, _placed?.Name ?? "", _selector.Reason);
-            }
-            _log.Event(isRepair ? EventKind.Route : EventKind.Switch, $"{what} {link.Name} in {Milliseconds(now - decidedAt)}");
-        }
-        else if (link.State.IsUp() && !link.IsInterrupted && _pure.Contains(link))
-        {
-            SayOnce(
-                $"switching to {link.Name} failed: switch_route.sh succeeded, but found "
-                + KernelFacts.RoutesInWords(_table, _pure));
-        }
-        else
-        {
-            _report.SeeSwitchFailure(null);
-        }
-        EndSwitch(link, succeeded);
-    }
-
-    /// <summary>Which link a switch leaves: the last one that was chosen and in place.</summary>
-    private void NotePlaced()
-    {
-        if (!_routeLane.IsBusy && KernelFacts.ChoiceInPlace(_table, _selector.Choice) is { } placed)
-        {
-            _placed = placed;
-        }
-    }
-
-    /// <summary>A switch that fails is tried every tick; what is the same each time is said once.</summary>
-    private void SayOnce(string failure)
-    {
-        _report.SeeSwitchFailure(failure);
-        if (failure == _saidFailure)
-        {
-            _log.Event(EventKind.Switch, failure, LogLevel.Debug);
-            return;
-        }
-        _saidFailure = failure;
-        _log.Event(EventKind.Switch, $"{failure}, retrying", LogLevel.Warn);
-    }
-
-    private void EndSwitch(Link link, bool succeeded)
-    {
-        _saidFailure = succeeded ? "" : _saidFailure;
-        _guard.End(link, succeeded);
-        if (_pure.Contains(link)) // a reload may have replaced it
-        {
-            _selector.EndSwitch(link, succeeded, Now());
-        }
-    }
-
-    private void ReportInUse()
-    {
-        Link? inUse = KernelFacts.InUse(_table, _pure);
-        if (inUse != _inUse)
-        {
-            _inUse = inUse;
-            _report.SeeInUse(inUse, Now());
-            _log.Event(EventKind.Switch, $"in use: {inUse?.Name ?? "none"}");
-        }
+        _crosscheck.Update(_selector.Choice, _switching.InUse, now);
     }
 
     private void Tick()
@@ -371,7 +228,7 @@ internal sealed class Daemon : IDisposable
         {
             link.Tick(now);
         }
-        _guard.AllowRetry();
+        _switching.AllowRetry();
         _routes.DumpNext();
         _lockdown?.Tick();
         _report.Tick();
@@ -431,7 +288,7 @@ internal sealed class Daemon : IDisposable
 
         List<string> changes = names.ChangesFrom(_names);
         _names = names;
-        _environment[0] = NamesVariable(names);
+        _environment[0] = ScriptEnvironment.NamesVariable(names);
         ReplaceLinks(names);
         if (_lockdown is not null)
         {
@@ -479,15 +336,12 @@ internal sealed class Daemon : IDisposable
     /// <summary>A script that runs is seen to its end, or to its deadline: nobody else would kill it.</summary>
     private void StopWhenIdle()
     {
-        if (!_routeLane.IsBusy && _lockdown is not { IsBusy: true })
+        if (!_switching.IsBusy && _lockdown is not { IsBusy: true })
         {
             _lockdown?.Stop();
             _loop.Stop();
         }
     }
-
-    private static string Milliseconds(TimeSpan time) =>
-        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0.0} ms");
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 
@@ -498,11 +352,10 @@ internal sealed class Daemon : IDisposable
             link.Dispose();
         }
         _control?.Dispose();
-        _hooks.Dispose();
         _flows?.Dispose();
         _lockdown?.Dispose();
         _attributes?.Dispose();
-        _routeLane.Dispose();
+        _switching.Dispose();
         _uevents.Dispose();
         _routes.Dispose();
         _signals.Dispose();

@@ -47,11 +47,7 @@ internal sealed class HookRunner(Loop loop, Timer timer, Func<TimeSpan> clock, L
                 EventKind.Hook, $"{directory}: not root's, or others can write to it: no hook is run", LogLevel.Warn);
             return;
         }
-        _environment =
-        [
-            $"PATH={Environment.GetEnvironmentVariable("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"}",
-            "LC_ALL=C", $"IFNAME={ifname}", $"OLD={old}", $"REASON={reason}",
-        ];
+        _environment = [.. ScriptEnvironment.Base, $"IFNAME={ifname}", $"OLD={old}", $"REASON={reason}"];
         foreach (string name in names)
         {
             _left.Enqueue(name);

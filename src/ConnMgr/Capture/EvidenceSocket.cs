@@ -1,7 +1,4 @@
-using System.Runtime.InteropServices;
 using ConnMgr.EventLoop;
-using ConnMgr.Native;
-using Tmds.Linux;
 
 namespace ConnMgr.Capture;
 
@@ -21,9 +18,7 @@ internal sealed class EvidenceSocket : IDisposable
     /// <summary>More than the receive buffer ever holds; what is left wakes the loop again.</summary>
     private const int MaxReads = 64;
 
-    private readonly Loop _loop;
-    private readonly int _fd;
-    private readonly ulong _token;
+    private readonly PacketSocket _socket;
     private readonly Action _received;
     private readonly Action _left;
     private readonly uint _ownMark;
@@ -33,14 +28,13 @@ internal sealed class EvidenceSocket : IDisposable
     private bool _hearsOutgoing;
     private int _lastLength;
 
-    private EvidenceSocket(Loop loop, int fd, uint ownMark, Action received, Action left)
+    private EvidenceSocket(PacketSocket socket, uint ownMark, Action received, Action left)
     {
-        _loop = loop;
-        _fd = fd;
+        _socket = socket;
         _ownMark = ownMark;
         _received = received;
         _left = left;
-        _token = loop.Add(fd, Receive);
+        _socket.Listen(Receive);
     }
 
     /// <summary>
@@ -51,7 +45,7 @@ internal sealed class EvidenceSocket : IDisposable
     /// <summary>
     /// The device is gone, and this socket hears nothing more, even if one of that name comes back.
     /// </summary>
-    public bool IsGone { get; private set; }
+    public bool IsGone => _socket.IsGone;
 
     /// <summary>
     /// The last evidence from its network header on, at most 128 bytes; empty if there was none yet.
@@ -70,21 +64,11 @@ internal sealed class EvidenceSocket : IDisposable
     public static EvidenceSocket? Open(
         Loop loop, int ifindex, ReadOnlySpan<Subnet> own, uint ownMark, Action received, Action left, out int errno)
     {
-        // Protocol 0 hears nothing: no packet comes in before the filter and the device are set.
-        int fd = LibC.socket(LibC.AF_PACKET, LibC.SOCK_DGRAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0);
-        if (fd < 0)
+        if (PacketSocket.Open(loop, ifindex, EvidenceFilter.RejectAll, ReceiveBuffer, out errno) is not { } opened)
         {
-            errno = Errno.Last;
             return null;
         }
-        if (!TrySetReceiveBuffer(fd) || !TryAttach(fd, EvidenceFilter.RejectAll) || !TryBind(fd, ifindex))
-        {
-            errno = Errno.Last;
-            _ = LibC.close(fd);
-            return null;
-        }
-        errno = 0;
-        EvidenceSocket socket = new(loop, fd, ownMark, received, left);
+        EvidenceSocket socket = new(opened, ownMark, received, left);
         socket.SetSubnets(own);
         return socket;
     }
@@ -97,7 +81,7 @@ internal sealed class EvidenceSocket : IDisposable
     {
         if (!IsGone && (!IsArmed || _hearsOutgoing != outgoing))
         {
-            IsArmed = TryAttach(_fd, outgoing ? _filterWithOutgoing : _filter);
+            IsArmed = _socket.TryAttach(outgoing ? _filterWithOutgoing : _filter);
             _hearsOutgoing = IsArmed && outgoing;
         }
     }
@@ -139,7 +123,7 @@ internal sealed class EvidenceSocket : IDisposable
         bool hasLeft = false;
         for (int i = 0; IsArmed && i < MaxReads; i++)
         {
-            int length = Receive(packet, out bool isOutgoing);
+            int length = _socket.Receive(packet, out bool isOutgoing);
             if (length < 0)
             {
                 break;
@@ -175,74 +159,15 @@ internal sealed class EvidenceSocket : IDisposable
     {
         IsArmed = false;
         _hearsOutgoing = false;
-        _ = TryAttach(_fd, EvidenceFilter.RejectAll);
+        _ = _socket.TryAttach(EvidenceFilter.RejectAll);
     }
 
     private void Drain()
     {
-        for (int i = 0; i < MaxReads && Receive([], out _) >= 0; i++)
+        for (int i = 0; i < MaxReads && _socket.Receive([], out _) >= 0; i++)
         {
         }
     }
 
-    /// <summary>Takes a packet off the queue: as much as fits, the rest of it is lost.</summary>
-    /// <returns>Its bytes in the buffer, or -1: there is none, or the device is down.</returns>
-    private unsafe int Receive(Span<byte> buffer, out bool isOutgoing)
-    {
-        int received;
-        sockaddr_ll address = default;
-        socklen_t length = (uint)sizeof(sockaddr_ll);
-        fixed (byte* bytes = buffer)
-        {
-            received = (int)LibC.recvfrom(_fd, bytes, buffer.Length, 0, (sockaddr*)&address, &length);
-        }
-        isOutgoing = address.sll_pkttype == Bpf.PACKET_OUTGOING;
-        // ENETDOWN is said once when the device goes down; the socket works on when it is up again.
-        if (received < 0 && Errno.Last == Errno.ENETDOWN)
-        {
-            IsGone = BoundDevice() < 0;
-        }
-        return received;
-    }
-
-    /// <summary>The kernel sets it to -1 when the device is unregistered (net/packet/af_packet.c).</summary>
-    private unsafe int BoundDevice()
-    {
-        sockaddr_ll address;
-        socklen_t length = (uint)sizeof(sockaddr_ll);
-        return LibC.getsockname(_fd, (sockaddr*)&address, &length) < 0 ? -1 : address.sll_ifindex;
-    }
-
-    private static unsafe bool TryBind(int fd, int ifindex)
-    {
-        sockaddr_ll address = new()
-        {
-            sll_family = (ushort)LibC.AF_PACKET,
-            sll_protocol = LibC.htons(Bpf.ETH_P_ALL),
-            sll_ifindex = ifindex,
-        };
-        return LibC.bind(fd, (sockaddr*)&address, sizeof(sockaddr_ll)) == 0;
-    }
-
-    private static unsafe bool TrySetReceiveBuffer(int fd)
-    {
-        int bytes = ReceiveBuffer;
-        return LibC.setsockopt(fd, LibC.SOL_SOCKET, LibC.SO_RCVBUF, &bytes, sizeof(int)) == 0;
-    }
-
-    private static unsafe bool TryAttach(int fd, BpfInstruction[] program)
-    {
-        fixed (Libc.sock_filter* filter = MemoryMarshal.Cast<BpfInstruction, Libc.sock_filter>(program))
-        {
-            Libc.sock_fprog fprog = new() { len = (ushort)program.Length, filter = filter };
-            int size = sizeof(Libc.sock_fprog);
-            return LibC.setsockopt(fd, LibC.SOL_SOCKET, Libc.SO_ATTACH_FILTER, &fprog, size) == 0;
-        }
-    }
-
-    public void Dispose()
-    {
-        _loop.Remove(_fd, _token);
-        _ = LibC.close(_fd);
-    }
+    public void Dispose() => _socket.Dispose();
 }

@@ -24,7 +24,7 @@ internal sealed class NetifNames
 
     private NetifNames(string[] names) => _names = names;
 
-    private const int MaxRemarks = 50; // a file of 64 KiB could be wrong in every other byte
+    private const int MaxRemarks = 50; // of a kind: a file of 64 KiB could be wrong in every other byte
 
     public static NetifNames Defaults => new([.. Keys.Select(key => key.Default)]);
 
@@ -68,7 +68,7 @@ internal sealed class NetifNames
             {
                 continue;
             }
-            if (errors.Count + warnings.Count >= MaxRemarks)
+            if (errors.Count >= MaxRemarks)
             {
                 errors.Add(new Remark(number, "too much is wrong before this line, the rest is not looked at"));
                 break;
@@ -81,7 +81,14 @@ internal sealed class NetifNames
             int at = Array.FindIndex(Keys, known => known.Key == key);
             if (at < 0)
             {
-                warnings.Add(new Remark(number, $"unknown key '{key}', ignoring"));
+                if (warnings.Count < MaxRemarks)
+                {
+                    warnings.Add(new Remark(number, $"unknown key '{key}', ignoring"));
+                }
+                else if (warnings.Count == MaxRemarks)
+                {
+                    warnings.Add(new Remark(number, "more unknown keys, ignoring them too"));
+                }
             }
             else if (!InterfaceName.IsValid(value))
             {

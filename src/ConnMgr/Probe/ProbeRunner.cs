@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using ConnMgr.EventLoop;
@@ -246,7 +245,7 @@ internal sealed class ProbeRunner
             case EchoEnd.Answered:
                 Remember(attempt.Peer);
                 TimeSpan roundTrip = attempt.Age(now);
-                End(ProbeOutcome.EchoAnswered, $"echo answered by {attempt.Peer} in {Words(roundTrip)}", roundTrip);
+                End(ProbeOutcome.EchoAnswered, $"echo answered by {attempt.Peer} in {Duration.Milliseconds(roundTrip)}", roundTrip);
                 break;
             case EchoEnd.WrongContent:
                 End(ProbeOutcome.WrongContent, $"{attempt.Peer} answered with something else than the echo (a portal?)");
@@ -303,12 +302,12 @@ internal sealed class ProbeRunner
         {
             End(
                 ProbeOutcome.PingOnly,
-                $"ping answered {Words(answered - _startedAt)} after the start, but no echo ({_echoFailure})");
+                $"ping answered {Duration.Milliseconds(answered - _startedAt)} after the start, but no echo ({_echoFailure})");
         }
         else
         {
             string ping = _ping is null ? "" : ", no ping answered";
-            End(ProbeOutcome.NoAnswer, $"no echo within {Words(now - _startedAt)} ({_echoFailure}){ping}");
+            End(ProbeOutcome.NoAnswer, $"no echo within {Duration.Milliseconds(now - _startedAt)} ({_echoFailure}){ping}");
         }
     }
 
@@ -327,9 +326,6 @@ internal sealed class ProbeRunner
             _remembered.RemoveAt(MaxRemembered);
         }
     }
-
-    private static string Words(TimeSpan time) =>
-        string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0.0} ms");
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 

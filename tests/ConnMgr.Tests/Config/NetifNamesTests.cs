@@ -53,6 +53,20 @@ public class NetifNamesTests
     }
 
     [Fact]
+    public void So_many_remarks_are_kept_and_no_more()
+    {
+        List<Remark> errors = [];
+        List<Remark> warnings = [];
+        string text = string.Concat(Enumerable.Range(0, 1000).Select(i => $"KEY_{i}=x\n")) + "ETH_INTERFACE_0=lan1\n";
+        Assert.True(NetifNames.TryParse(text, out NetifNames names, errors, warnings));
+        Assert.Equal("lan1", names.Ethernet);
+        Assert.Equal(new Remark(51, "more unknown keys, ignoring them too"), warnings[^1]);
+        Assert.Equal(51, warnings.Count);
+        Assert.False(NetifNames.TryParse(text.Replace('=', ' '), out _, errors, []));
+        Assert.Equal(51, errors.Count);
+    }
+
+    [Fact]
     public void Any_text_is_read_without_an_exception() =>
         Gen.String[Gen.Char["ETH_INTERFACE_0='\"\\ #\t\n\r$;a/.é"], 0, 60].Sample(
             text => { _ = NetifNames.TryParse(text, out _, [], []); }, iter: 20_000);
