@@ -302,19 +302,17 @@ internal sealed partial class Lockdown
     /// <summary>True if the address is new.</summary>
     private bool Learn(in DnsName name, int entry, IpNumber address, uint ttl)
     {
-        AddressScope scope = AddressScopes.Of(address);
-        if (scope == AddressScope.Never || (scope == AddressScope.Private && !_options.AllowsPrivateAnswers))
+        HoleOutcome outcome = _holes.Learn(name, address, ttl, _clock(), _effects);
+        if (outcome == HoleOutcome.BadAddress)
         {
             if (BadAddressCount++ == 0 || _log.IsDebug)
             {
                 _log.Event(
                     EventKind.Hole, $"{name} has the address {address}, which no name may open"
-                    + (scope == AddressScope.Private ? " (--allow-private-answers)" : ""), LogLevel.Warn);
+                    + (AddressScopes.Of(address) == AddressScope.Private ? " (--allow-private-answers)" : ""), LogLevel.Warn);
             }
-            return false;
         }
-        HoleOutcome outcome = _holes.Learn(name, address, ttl, _clock(), _effects);
-        if (outcome == HoleOutcome.Added)
+        else if (outcome == HoleOutcome.Added)
         {
             _log.Event(EventKind.Hole, $"opened {address}: {name} ({_holes.Whitelist.TextOf(entry)})", LogLevel.Debug);
         }

@@ -56,7 +56,7 @@ internal sealed partial class Lockdown : IDisposable
         _options = options;
         _startedAt = clock();
         _ears = EarsOf(names);
-        _holes = new Holes(whitelist);
+        _holes = new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers };
         _holeFile = Path.Combine(options.RunDirectory, "holes");
         _boot = (SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out _) ?? "").Trim();
         _next = timer.Add(() => { });

@@ -99,7 +99,7 @@ internal sealed class DnsWatch
         _device = new Origin(hash);
         _bridge = new Origin(hash);
         _copies = new Origin(hash);
-        _expected = new Questions(MaxQuestions, hash);
+        _expected = new Questions(MaxQuestions, hash, int.MaxValue);
         _answered = answered;
     }
 
@@ -143,9 +143,14 @@ internal sealed class DnsWatch
     /// <param name="now">Monotonic.</param>
     public void SeeQuestion(ReadOnlySpan<byte> bytes, DnsSide side, TimeSpan now)
     {
-        if (Packet.Read(bytes, out Packet packet) != PacketFlaw.None || packet.Flow.DestinationPort != DnsPort)
+        PacketFlaw flaw = Packet.Read(bytes, out Packet packet);
+        if (flaw != PacketFlaw.None || packet.Flow.DestinationPort != DnsPort)
         {
             BadQuestionCount++;
+            if (side == DnsSide.Bridge && flaw != PacketFlaw.None)
+            {
+                MissQuestions(now); // pieces of a question: connection tracking may have put them together when it leaves
+            }
             return;
         }
         if (side == DnsSide.Bridge)
@@ -159,14 +164,10 @@ internal sealed class DnsWatch
         }
 
         Origin origin = side == DnsSide.Bridge ? _bridge : _device;
-        long evicted = _bridge.Connections.Evicted;
         TcpConnection? connection;
         if (packet.IsSyn)
         {
-            if (side == DnsSide.Device && _bridge.Connections.HasTwin(packet.Flow, packet.Sequence))
-            {
-                origin = _copies;
-            }
+            origin = OriginOf(packet, side, now);
             connection = origin.Connections.Start(packet, now);
         }
         else
@@ -185,10 +186,6 @@ internal sealed class DnsWatch
         }
         _lostStreams += incoming.End() ? 0 : 1;
         origin.Connections.Trim(connection);
-        if (origin == _bridge && _bridge.Connections.Evicted != evicted)
-        {
-            MissQuestions(now);
-        }
     }
 
     /// <summary>Judges a packet from port 53, and hands over the answers in it.</summary>
@@ -306,19 +303,48 @@ internal sealed class DnsWatch
         if (side == DnsSide.Bridge)
         {
             _bridge.Questions.Add(flow, id, question, now);
-            if (!_expected.Add(toServer, id, question, now))
-            {
-                MissQuestions(now);
-            }
+            Expect(toServer, id, question, now);
             return;
         }
+        isCopy |= IsExpected(toServer, id, question, now);
+        (isCopy ? _copies : _device).Questions.Add(flow, id, question, now);
+    }
+
+    /// <summary>
+    /// Whose connection begins here. A copy has the sequence number of what came in through the bridge, and another port: it is
+    /// remembered as a question would be, so that no later SYN makes it forgotten.
+    /// </summary>
+    private Origin OriginOf(in Packet syn, DnsSide side, TimeSpan now)
+    {
+        Flow toServer = new(
+            default, syn.Flow.Destination, (ushort)(syn.Sequence >> 16), syn.Flow.DestinationPort, IsTcp: true);
+        if (side == DnsSide.Bridge)
+        {
+            Expect(toServer, (ushort)syn.Sequence, default, now);
+            return _bridge;
+        }
+        bool isCopy = IsExpected(toServer, (ushort)syn.Sequence, default, now);
+        (isCopy ? _device : _copies).Connections.Forget(syn.Flow);
+        return isCopy ? _copies : _device;
+    }
+
+    private void Expect(in Flow toServer, ushort id, in DnsQuestion question, TimeSpan now)
+    {
+        if (!_expected.Add(toServer, id, question, now))
+        {
+            MissQuestions(now);
+        }
+    }
+
+    /// <summary>Whether it came in through the bridge before, as often as it did, or may have, unseen.</summary>
+    private bool IsExpected(in Flow toServer, ushort id, in DnsQuestion question, TimeSpan now)
+    {
         if (_expected.Find(toServer, id, question, now) is > 0 and int expected)
         {
-            isCopy = true;
             _expected.Answer(expected);
+            return true;
         }
-        isCopy = isCopy || (now < _blindUntil && !Contains(_used, flow.Destination));
-        (isCopy ? _copies : _device).Questions.Add(flow, id, question, now);
+        return now < _blindUntil && !Contains(_used, toServer.Destination);
     }
 
     private DnsVerdict Judge(ReadOnlySpan<byte> message, in Flow flow, IpNumber server, Origin origin, TimeSpan now)

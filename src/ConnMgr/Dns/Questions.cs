@@ -10,13 +10,11 @@ namespace ConnMgr.Dns;
 /// </remarks>
 /// <param name="capacity">How many questions it holds; a power of two.</param>
 /// <param name="hash">With a key that nobody can know.</param>
-internal sealed class Questions(int capacity, NameHash hash)
+/// <param name="maxRepeats">A question that is sent more often is not answered more often.</param>
+internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
 {
     /// <summary>Behaviour, section 10. Resolvers give up sooner.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(10);
-
-    /// <summary>A question that is sent more often is not answered more often.</summary>
-    private const int MaxRepeats = 8;
 
     private const int None = 0; // entry 0 is never used
 
@@ -148,7 +146,7 @@ internal sealed class Questions(int capacity, NameHash hash)
     {
         ref Entry entry = ref _entries[at];
         entry.Asked = now;
-        entry.Repeats = (byte)Math.Min(repeats, MaxRepeats);
+        entry.Repeats = Math.Min(repeats, maxRepeats);
         entry.Older = _newest;
         entry.Newer = None;
         (_newest == None ? ref _oldest : ref _entries[_newest].Newer) = at;
@@ -168,7 +166,7 @@ internal sealed class Questions(int capacity, NameHash hash)
         public ulong Name;
         public TimeSpan Asked;
         public ushort Id;
-        public byte Repeats;
+        public int Repeats;
         public int Next; // in the bucket, or in the list of free ones
         public int Older;
         public int Newer;

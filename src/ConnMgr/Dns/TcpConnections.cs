@@ -27,18 +27,16 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
         return null;
     }
 
-    /// <summary>Whether there is one to the same server that began with the same sequence number.</summary>
-    public bool HasTwin(in Flow flow, uint initialSequence)
+    /// <summary>What was between these ports is over.</summary>
+    public void Forget(in Flow flow)
     {
         foreach (TcpConnection? connection in _connections)
         {
-            if (connection is { IsInUse: true } && connection.Questions.InitialSequence == initialSequence
-                && connection.Flow.Destination == flow.Destination && connection.Flow.DestinationPort == flow.DestinationPort)
+            if (connection is { IsInUse: true } && connection.Flow == flow)
             {
-                return true;
+                connection.End();
             }
         }
-        return false;
     }
 
     /// <summary>Begins to remember a connection; an older one between the same ports is over.</summary>
@@ -132,6 +130,14 @@ internal sealed class TcpConnection
         HasAsked = false;
         LastSegment = now;
         Questions.Start(syn.Sequence);
+        Replies.Reset();
+    }
+
+    /// <summary>It is forgotten, and its memory given back.</summary>
+    public void End()
+    {
+        IsInUse = false;
+        Questions.Reset();
         Replies.Reset();
     }
 

@@ -25,6 +25,9 @@ internal enum HoleOutcome
     /// <summary>No entry wants the name: nothing was done.</summary>
     NotWanted,
 
+    /// <summary>No name may open the address (behaviour, section 10, rule 4).</summary>
+    BadAddress,
+
     /// <summary>There is no room, and nothing that could make room for it.</summary>
     Full,
 

@@ -60,6 +60,9 @@ internal sealed class Holes(Whitelist whitelist)
     /// </summary>
     public bool HasTimeouts { get; set; } = true;
 
+    /// <summary>Names may have private addresses (<see cref="AddressScope.Private"/>).</summary>
+    public bool AllowsPrivate { get; init; }
+
     public int Count => _holes.Count;
 
     /// <summary>How many were thrown out for others.</summary>
@@ -106,6 +109,10 @@ internal sealed class Holes(Whitelist whitelist)
         {
             return HoleOutcome.NotWanted;
         }
+        if (!MayOpen(address))
+        {
+            return HoleOutcome.BadAddress;
+        }
         if (HoleFor(address, now, now, effects, out bool isNew) is not { } hole)
         {
             return HoleOutcome.Full;
@@ -116,8 +123,8 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// A hole that was there before this start of the daemon. False if it is not wanted any more; then it is closed, if no
-    /// other name of this address comes.
+    /// A hole that was there before this start of the daemon. False if it is not wanted, or may not be, any more; then it is
+    /// closed, if no other name of this address comes.
     /// </summary>
     /// <param name="name">One of its names.</param>
     /// <param name="address">The address.</param>
@@ -131,11 +138,12 @@ internal sealed class Holes(Whitelist whitelist)
         List<HoleEffect> effects)
     {
         TimeSpan left = until - now;
+        bool isWanted = Whitelist.IsWanted(name, out int entry) && MayOpen(address);
         if (left <= TimeSpan.Zero || left.TotalSeconds > LongestLifetime || since > now
-            || lifetime is < LeastTtl + Extra or > LongestLifetime || !Whitelist.IsWanted(name, out int entry)
+            || lifetime is < LeastTtl + Extra or > LongestLifetime || !isWanted
             || HoleFor(address, since, now, effects, out _) is not { } hole)
         {
-            if ((left <= TimeSpan.Zero || !Whitelist.IsWanted(name, out _)) && !IsAllowed(address))
+            if ((left <= TimeSpan.Zero || !isWanted) && !IsAllowed(address))
             {
                 effects.Add(new HoleEffect(HoleAction.Revoke, IpPrefix.Of(address), 0));
             }
@@ -282,6 +290,13 @@ internal sealed class Holes(Whitelist whitelist)
 
     /// <summary>They have been saved.</summary>
     public void Saved() => NextSave = TimeSpan.MaxValue;
+
+    private bool MayOpen(IpNumber address) => AddressScopes.Of(address) switch
+    {
+        AddressScope.Public => true,
+        AddressScope.Private => AllowsPrivate,
+        _ => false,
+    };
 
     private static TimeSpan Earlier(TimeSpan one, TimeSpan other) => one < other ? one : other;
 

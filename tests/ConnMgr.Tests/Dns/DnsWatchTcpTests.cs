@@ -4,6 +4,8 @@ namespace ConnMgr.Tests.Dns;
 
 public class DnsWatchTcpTests
 {
+    private const string OtherServer = "198.18.100.66 53";
+
     private static readonly byte[] Question = PacketBuilder.Framed(WatchRig.Query());
     private static readonly byte[] Answer = PacketBuilder.Framed(GoldenMessages.Chain);
 
@@ -152,14 +154,72 @@ public class DnsWatchTcpTests
     [Fact]
     public void What_an_extender_asks_a_server_of_its_own_counts_no_more_on_the_link()
     {
-        const string Other = "198.18.100.66 53";
-        TcpTalk bridge = new(_rig.Watch, WatchRig.Extender, Other) { Side = DnsSide.Bridge };
-        TcpTalk copy = new(_rig.Watch, WatchRig.Device, Other);
+        TcpTalk bridge = new(_rig.Watch, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
+        TcpTalk copy = new(_rig.Watch, WatchRig.Device, OtherServer);
         bridge.Syn();
         copy.Open();
         bridge.Ask(Question);
         copy.Ask(Question);
         Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
         Assert.Empty(_rig.Answers);
+    }
+    /// <summary>The kernel forwards both; the bridge is read first, so that the second is known before the first one's copy.</summary>
+    [Fact]
+    public void A_second_syn_does_not_hide_the_first()
+    {
+        TcpTalk bridge = new(_rig.Watch, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
+        bridge.Open(asked: 1000);
+        bridge.Open(asked: 2000);
+        TcpTalk copy = new(_rig.Watch, WatchRig.Device, OtherServer);
+        copy.Open(asked: 1000);
+        copy.Ask(Question);
+        Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
+        copy.Open(asked: 2000);
+        copy.Ask(Question);
+        Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
+        Assert.Empty(_rig.Answers);
+    }
+
+    /// <summary>More connections than are remembered, before the first one's copy is read; what it asks, it asks much later.</summary>
+    [Fact]
+    public void Nor_do_many_connections()
+    {
+        new TcpTalk(_rig.Watch, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge }.Open(asked: 1000);
+        for (int i = 0; i < 2 * DnsWatch.MaxConnections; i++)
+        {
+            new TcpTalk(_rig.Watch, $"198.18.50.2 {41000 + i}", OtherServer) { Side = DnsSide.Bridge }.Open();
+        }
+        AssertIsNoQuestionOfTheDevice();
+    }
+
+    [Fact]
+    public void Nor_is_one_the_devices_that_began_while_extenders_were_not_heard()
+    {
+        _rig.Watch.MissQuestions(_rig.Now);
+        AssertIsNoQuestionOfTheDevice();
+    }
+
+    private void AssertIsNoQuestionOfTheDevice()
+    {
+        TcpTalk copy = new(_rig.Watch, WatchRig.Device, OtherServer);
+        copy.Open(asked: 1000);
+        copy.Now = _rig.Now + (Questions.Lifetime * 2);
+        copy.Ask(Question);
+        Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
+        Assert.Empty(_rig.Answers);
+    }
+
+    /// <summary>The port had been the device's own before it was an extender's.</summary>
+    [Fact]
+    public void A_copy_is_not_taken_for_an_older_connection_of_the_device()
+    {
+        TcpTalk own = new(_rig.Watch, WatchRig.Device, OtherServer);
+        own.Open(asked: 900);
+        TcpTalk bridge = new(_rig.Watch, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
+        bridge.Open(asked: 1000);
+        TcpTalk copy = new(_rig.Watch, WatchRig.Device, OtherServer);
+        copy.Open(asked: 1000);
+        copy.Ask(Question);
+        Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
     }
 }

@@ -227,6 +227,37 @@ public class DnsWatchTests
         Assert.Equal(DnsVerdict.UntrustedServer, _rig.Reply(from: OtherServer));
     }
 
+    /// <summary>The same one from many ports, in one burst: each of its copies is one.</summary>
+    [Theory]
+    [InlineData(9)]
+    [InlineData(300)]
+    public void Nor_by_asking_the_same_very_often(int times)
+    {
+        for (int i = 0; i < times; i++)
+        {
+            _rig.Ask($"198.18.50.2 {20000 + i}", OtherServer, DnsSide.Bridge);
+        }
+        for (int i = 0; i < times; i++)
+        {
+            _rig.Ask($"198.18.1.2 {20000 + i}", OtherServer);
+            Assert.Equal(DnsVerdict.UntrustedServer, _rig.Reply(OtherServer, $"198.18.1.2 {20000 + i}"));
+        }
+        _rig.Ask(to: OtherServer);
+        Assert.Equal(DnsVerdict.Answer, _rig.Reply(from: OtherServer)); // the device's own
+    }
+
+    /// <summary>Connection tracking puts pieces together; what leaves may be whole (IPv6: pieces have a header more).</summary>
+    [Fact]
+    public void Nor_in_pieces()
+    {
+        const string Asker = "2001:db8:50::2 40000", Own = "2001:db8:1::2 40000", Other = "2001:db8:100::66 53";
+        byte[] piece = PacketBuilder.Udp(Asker, Other, WatchRig.Query(), options: [44, 17, 0, 0, 1, 0, 0, 0, 7]);
+        _rig.Watch.SeeQuestion(piece, DnsSide.Bridge, _rig.Now);
+        _rig.Ask(Own, Other);
+        Assert.Equal(DnsVerdict.UntrustedServer, _rig.Reply(Other, Own));
+        Assert.Equal(1, _rig.Watch.BadQuestionCount);
+    }
+
     [Fact]
     public void Fragments_and_packets_of_other_ports_are_counted_and_ignored()
     {

@@ -296,6 +296,40 @@ public class HolesTests
         Assert.Equal("revoke 198.18.5.1, revoke 198.18.5.2", Load(text, "boot-1", 4900));
     }
 
+    /// <summary>An old file, of a daemon that was allowed more, or one that somebody else wrote.</summary>
+    [Theory]
+    [InlineData("127.0.0.9", false, "revoke 127.0.0.9")]
+    [InlineData("127.0.0.9", true, "revoke 127.0.0.9")]
+    [InlineData("::ffff:127.0.0.9", true, "revoke 127.0.0.9")]
+    [InlineData("64:ff9b::7f00:1", true, "revoke 64:ff9b::7f00:1")]
+    [InlineData("0.0.0.0", true, "revoke 0.0.0.0")]
+    [InlineData("224.0.0.1", true, "revoke 224.0.0.1")]
+    [InlineData("255.255.255.255", true, "revoke 255.255.255.255")]
+    [InlineData("::1", true, "revoke ::1")]
+    [InlineData("10.1.2.3", false, "revoke 10.1.2.3")]
+    [InlineData("10.1.2.3", true, "open 10.1.2.3 3800")]
+    [InlineData("fe80::1", false, "revoke fe80::1")]
+    [InlineData("fd00::1", true, "open fd00::1 3800")]
+    [InlineData("10.1.2.3", false, "", "10.1.0.0/16")]
+    public void An_address_that_no_name_may_open_is_not_opened_by_the_file_either(
+        string address, bool allowsPrivate, string expected, string literal = "")
+    {
+        _holes = new Holes(Read("a.example\n" + literal)) { AllowsPrivate = allowsPrivate };
+        string text = $"connmgr-holes-1 boot-1 1100\n{address} 100 3800 3900 a.example";
+        Assert.Equal(expected, Load(Encoding.ASCII.GetBytes(text), "boot-1", 1100));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.9", true, nameof(HoleOutcome.BadAddress))]
+    [InlineData("192.168.1.1", false, nameof(HoleOutcome.BadAddress))]
+    [InlineData("192.168.1.1", true, nameof(HoleOutcome.Added))]
+    public void Nor_by_an_answer(string address, bool allowsPrivate, string outcome)
+    {
+        _holes = new Holes(Read("a.example")) { AllowsPrivate = allowsPrivate };
+        Learn(1, "a.example", address);
+        Assert.Equal(outcome, _outcome.ToString());
+    }
+
     [Theory]
     [InlineData("198.18.5.1 100 3800 3900 a.example", "open 198.18.5.1 3800")]
     [InlineData("198.18.5.1 100 604800 604800 a.example", "open 198.18.5.1 604800")]
