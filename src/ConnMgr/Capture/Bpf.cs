@@ -53,6 +53,7 @@ internal static class Bpf
     public const int SKF_AD_PROTOCOL = 0;
     public const int SKF_AD_PKTTYPE = 4;
     public const int SKF_AD_MARK = 20;
+    public const int SKF_AD_VLAN_TAG = 44;
     public const int SKF_AD_VLAN_TAG_PRESENT = 48;
 
     // <linux/if_packet.h>: values of SKF_AD_PKTTYPE

@@ -32,6 +32,20 @@ internal sealed class BpfAssembler
     /// <summary>A = what the kernel knows about the packet: one of SKF_AD_*.</summary>
     public void LoadAncillary(int what) => Emit(BPF_LD | BPF_ABS | BPF_W, SKF_AD_OFF + what);
 
+    /// <summary>
+    /// Rejects frames of a VLAN: they belong to another interface. A tag with VID 0 says a priority and no VLAN (IEEE 802.1Q
+    /// section 9.6); the kernel takes such a frame as it takes one without a tag. Changes A.
+    /// </summary>
+    public void RejectVlans()
+    {
+        Label isOurs = new();
+        LoadAncillary(SKF_AD_VLAN_TAG_PRESENT);
+        JumpIf(BPF_JEQ, 0, then: isOurs);
+        LoadAncillary(SKF_AD_VLAN_TAG);
+        RejectIf(BPF_JSET, 0x0fff);
+        Mark(isOurs);
+    }
+
     /// <summary>A = the length of the packet, whatever was captured of it.</summary>
     public void LoadLength() => Emit(BPF_LD | BPF_LEN | BPF_W, 0);
 

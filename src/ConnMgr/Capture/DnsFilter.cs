@@ -56,8 +56,7 @@ internal static class DnsFilter
         }
         else
         {
-            bpf.LoadAncillary(SKF_AD_VLAN_TAG_PRESENT);
-            bpf.RejectUnless(BPF_JEQ, 0);
+            bpf.RejectVlans();
             bpf.LoadAncillary(SKF_AD_PKTTYPE);
         }
         bpf.JumpIf(BPF_JEQ, isBridge ? PACKET_HOST : PACKET_OUTGOING, then: isQuestion);

@@ -91,8 +91,7 @@ internal static class EvidenceFilter
         }
         else
         {
-            bpf.LoadAncillary(SKF_AD_VLAN_TAG_PRESENT);
-            bpf.RejectUnless(BPF_JEQ, 0);
+            bpf.RejectVlans();
             bpf.LoadAncillary(SKF_AD_PKTTYPE);
             if (outgoingUnless is not null)
             {

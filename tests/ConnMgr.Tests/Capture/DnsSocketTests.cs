@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using ConnMgr.Capture;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
@@ -50,6 +52,48 @@ public sealed unsafe class DnsSocketTests
         Assert.Equal(expected.Split(' ').Order(), heard.Order());
         _ = LibC.close(peer);
         _ = LibC.close(own);
+    });
+
+    /// <summary>
+    /// What the kernel gives to a socket of the device, and nothing else, is the device's DNS: it is asked with the same frames.
+    /// </summary>
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("81 00 00 00", true)] // VID 0: a priority, no VLAN
+    [InlineData("81 00 e0 00", true)]
+    [InlineData("81 00 f0 00", true)]
+    [InlineData("88 a8 e0 00", true)]
+    [InlineData("81 00 00 01", false)]
+    [InlineData("81 00 e0 05", false)]
+    [InlineData("81 00 08 00", false)]
+    [InlineData("81 00 0f ff", false)]
+    [InlineData("88 a8 00 05", false)]
+    public void Tags_are_taken_as_the_kernel_takes_them(string tag, bool isOurs) => Run(() =>
+    {
+        AddVeth();
+        RunIp("address add 198.18.100.53/24 dev dut");
+        RunIp("route add 198.18.1.0/24 dev dut");
+        byte[] packet = [.. Question];
+        int sum = 0;
+        for (int i = 0; i < 20; i += 2)
+        {
+            sum += packet[i] << 8 | packet[i + 1];
+        }
+        sum = 0xffff - (sum % 0xffff); // RFC 1071: without it the kernel drops the packet
+        (packet[10], packet[11]) = ((byte)(sum >> 8), (byte)sum);
+        byte[] frame =
+            [.. Host, .. SomebodyElse, .. Convert.FromHexString(tag.Replace(" ", "", StringComparison.Ordinal)), 8, 0, .. packet];
+        using Loop loop = new();
+        int heard = 0;
+        using DnsSocket socket = Open(loop, "dut", isBridge: true, withReplies: false, (bytes, _) => heard += bytes.SequenceEqual(packet) ? 1 : 100);
+        using Socket server = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        server.Bind(IPEndPoint.Parse("198.18.100.53:53"));
+        int peer = PacketSocket("peer");
+        Send(peer, frame);
+        RunBriefly(loop);
+        Assert.Equal(isOurs, server.Available > 0);
+        Assert.Equal(isOurs ? 1 : 0, heard);
+        _ = LibC.close(peer);
     });
 
     [Fact]

@@ -25,7 +25,7 @@ public sealed unsafe class EvidenceSocketTests
     private static readonly Subnet[] Own = [Subnet.Parse("198.18.1.2/24"), Subnet.Parse("2001:db8:1::2/64")];
 
     [Fact]
-    public void On_Ethernet_only_what_is_addressed_to_us_without_a_tag_is_evidence() => Run(() =>
+    public void On_Ethernet_only_what_is_addressed_to_us_and_of_no_vlan_is_evidence() => Run(() =>
     {
         AddVeth();
         using Loop loop = new();
@@ -55,6 +55,9 @@ public sealed unsafe class EvidenceSocketTests
         Assert.False(IsEvidence(Broadcast, [.. Type(Ip), .. Golden.TcpSynAck]), "broadcast");
         Assert.False(IsEvidence(Multicast, [.. Type(Ip), .. Golden.TcpSynAck]), "multicast");
         Assert.False(IsEvidence(Ours, [.. Type(Vlan), 0, 5, .. Type(Ip), .. Golden.TcpSynAck]), "VLAN 5");
+        Assert.False(IsEvidence(Ours, [.. Type(Vlan), 0xe0, 5, .. Type(Ip), .. Golden.TcpSynAck]), "VLAN 5, priority 7");
+        Assert.False(IsEvidence(Ours, [.. Type(Vlan), 0x08, 0, .. Type(Ip), .. Golden.TcpSynAck]), "VLAN 2048");
+        Assert.True(IsEvidence(Ours, [.. Type(Vlan), 0xe0, 0, .. Type(Ip), .. Golden.TcpSynAck]), "priority 7 without a VLAN");
         Assert.False(IsEvidence(Ours, [.. Type(0x88a8), 0, 5, .. Type(Ip), .. Golden.TcpSynAck]), "service VLAN 5");
         Assert.False(IsEvidence(Ours, [.. Type(0x0806), .. Golden.TcpSynAck]), "ARP");
         Assert.False(IsEvidence(Ours, [.. Type(IpV6), .. Golden.TcpSynAck]), "IPv4 called IPv6");
