@@ -12,11 +12,13 @@ case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
 usage() {
     cat <<END
 usage - $self add|del|add_forwarding|del_forwarding <ip_addr> <comment> [check_fw]
+      -- $self sync <comment> [<ip_addr>...]
       -- $self restart
 <ip_addr> : IP address, or a prefix (192.0.2.0/24, 2001:db8::/32)
 <comment> : comment or dns name
 <check_fw>: 0 or 1, 1 indicates to check existing rule for <ip_addr> when add
             (this one always does)
+sync      : of the addresses with this comment, a word, those alone are admitted, for both
 END
 }
 misused() {
@@ -95,8 +97,8 @@ each_rule() {
         "$1" AFERO_ALLOW_WHITELIST_INPUT "-s $address" "$answers"
         "$1" AFERO_ALLOW_WHITELIST_OUTPUT "-d $address" "$asks"
     else
-        "$1" AFERO_FORWARD_WHITELIST "-o $bridge -s $address" "$answers"
-        for link in $links; do "$1" AFERO_FORWARD_WHITELIST "-i $bridge -o $link -d $address" "$asks"; done
+        "$1" AFERO_FORWARD_WHITELIST "-s $address -o $bridge" "$answers"
+        for link in $links; do "$1" AFERO_FORWARD_WHITELIST "-d $address -i $bridge -o $link" "$asks"; done
     fi
 }
 
@@ -138,9 +140,61 @@ change() {
     done
 }
 
+# sync COMMENT ADDR...: in one step for each family, and nothing at all where nothing differs.
+sync() {
+    read_comment "$1"
+    case $comment in *' '*) misused "for sync the comment is one word" ;; esac
+    shift
+    for word; do read_address "$word"; done
+    read_names
+    find_tables
+    for family in 4 6; do
+        case $family in 4) tables=$tables4 ;; 6) tables=$tables6 ;; esac
+        [ -n "$tables" ] || continue
+        is_locked || fail "IPv$family is not locked: run init_firewall.sh first"
+        for table in $tables; do sync_table "$@"; done
+    done
+}
+
+# sync_table ADDR...: again where somebody else has changed the table since it was looked at.
+sync_table() {
+    for _ in 1 2 3; do
+        all=$("$table-save" -t filter 2>/dev/null) || fail "$table-save failed"
+        differences=$({ wanted "$@" && printf '%s\n' "$all"; } | differ) || fail "awk failed"
+        [ -n "$differences" ] || return 0
+        # shellcheck disable=SC2086  # words, or none
+        if said=$(printf '*filter\n%s\nCOMMIT\n' "$differences" | "$table-restore" --noflush $wait 2>&1); then return; fi
+    done
+    fail "$table-restore: $said"
+}
+
+# wanted ADDR...: the rules, as iptables-save has them.
+wanted() {
+    of_family=$family
+    for word; do
+        case $of_family$word in 4*:*) continue ;; 6*:*) ;; 6*) continue ;; esac
+        read_address "$word"
+        for whom in device bridge; do each_rule want; done
+    done
+}
+want() { printf 'want -A %s %s -m comment --comment %s %s -j ACCEPT\n' "$1" "$2" "$comment" "$3"; }
+
+# differ: what iptables-restore has to do. Each copy of a rule that is not wanted goes, and each but one of the others.
+differ() {
+    awk -v comment="$comment" '
+        /^want / { wants[substr($0, 6)]; next }
+        /^-A AFERO_(ALLOW_WHITELIST_INPUT|ALLOW_WHITELIST_OUTPUT|FORWARD_WHITELIST) / {
+            gsub(/"/, "") # which older ones put around a comment
+            if (!index($0, " --comment " comment " ")) next
+            if ($0 in wants && !($0 in has)) has[$0]; else print "-D " substr($0, 4)
+        }
+        END { for (rule in wants) if (!(rule in has)) print rule }'
+}
+
 case ${1-} in
     add | del | add_forwarding | del_forwarding)
         case $# in 3 | 4) ;; *) misused "$1 takes an address, a comment, and perhaps 0 or 1" ;; esac ;;
+    sync) [ $# -gt 1 ] || misused "sync takes a comment" ;;
     restart) [ $# = 1 ] || misused "restart takes no argument" ;;
     --help | -h | help) usage; exit 0 ;;
     *) misused "what is to be done?" ;;
@@ -150,5 +204,6 @@ case $1 in *_forwarding) whom=forwarding ;; esac
 case $1 in
     add*) change add "$2" "$3" "${4-0}" ;;
     del*) change remove "$2" "$3" "${4-0}" ;;
+    sync) shift; sync "$@" ;;
     restart) exec "$here/init_firewall.sh" ;;
 esac

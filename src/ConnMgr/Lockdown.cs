@@ -32,7 +32,6 @@ internal sealed partial class Lockdown : IDisposable
     private readonly Holes _holes;
     private readonly List<HoleEffect> _effects = [];
     private readonly List<IpPrefix> _revoked = [];
-    private readonly List<IpPrefix> _toClose = [];
     private readonly string _holeFile;
     private readonly string _boot;
     private AddressSetSocket? _sets;
@@ -69,8 +68,9 @@ internal sealed partial class Lockdown : IDisposable
             loop, timer, clock, Path.Combine(options.ScriptDirectory, "init_firewall.sh"), environment, EndScript,
             words => log.Event(EventKind.Firewall, words), words => log.Event(EventKind.Firewall, words, LogLevel.Warn));
         _rules = new AddressRuleRunner(
-            loop, timer, clock, Path.Combine(options.ScriptDirectory, "fwcfg.sh"), environment, _firewall.SetChanging,
-            EndRule);
+            loop, timer, clock, Path.Combine(options.ScriptDirectory, "fwcfg.sh"), environment, ListOpen,
+            _firewall.SetChanging, StopWaitingFor, words => log.Event(EventKind.Firewall, words),
+            words => log.Event(EventKind.Firewall, words, LogLevel.Warn));
 
         _sets = AddressSetSocket.Open(out string why);
         BackendReason = why;
@@ -217,16 +217,30 @@ internal sealed partial class Lockdown : IDisposable
                 EventKind.Firewall,
                 $"locked in {(_clock() - _startedAt).TotalMilliseconds:0} ms; addresses by {backend}; DNS: {dns}");
         }
-        foreach (IpPrefix prefix in _toClose)
+        if (_sets is null)
         {
-            if (_sets is null && !_holes.IsAllowed(prefix.First))
-            {
-                _rules.Delete(prefix);
-            }
+            _rules.Sync();
+            return;
         }
-        _toClose.Clear();
         _holes.OpenAll(_clock(), _effects);
         Apply();
+    }
+
+    /// <summary>All that is to have rules: of one that was killed there may be others.</summary>
+    private void ListOpen(List<IpPrefix> prefixes)
+    {
+        for (int i = 0; i < _holes.Whitelist.LiteralCount; i++)
+        {
+            prefixes.Add(_holes.Whitelist.LiteralOf(i));
+        }
+        for (int i = 0; i < _holes.Count; i++)
+        {
+            IpPrefix prefix = IpPrefix.Of(_holes[i].Address);
+            if (!_holes.Whitelist.HasLiteral(prefix))
+            {
+                prefixes.Add(prefix);
+            }
+        }
     }
 
     private void EndClose(bool isClosed, bool isFirst)
@@ -319,12 +333,16 @@ internal sealed partial class Lockdown : IDisposable
             int error = sets.Add(prefix, timeout);
             if (error != 0)
             {
-                NotOpened(prefix, AddressSetSocket.Text(error));
+                SayOnce(EventKind.Hole, $"cannot open {prefix}: {AddressSetSocket.Text(error)}, retrying");
+                if (prefix.IsAddress)
+                {
+                    _holes.NotOpened(prefix.First, _clock());
+                }
             }
         }
         else if (_firewall.IsInForce && !_rules.Add(prefix, isUrgent: _isJudging))
         {
-            NotOpened(prefix, "too many wait for it");
+            SayOnce(EventKind.Hole, $"cannot open {prefix} yet: too many wait for it");
         }
     }
 
@@ -334,29 +352,10 @@ internal sealed partial class Lockdown : IDisposable
         {
             sets.Delete(prefix);
         }
-        if (!_firewall.IsInForce)
-        {
-            _toClose.Add(prefix); // there may be rules for it, if not now
-        }
-        else if (_sets is null)
+        else if (_firewall.IsInForce)
         {
             _rules.Delete(prefix);
         }
-    }
-
-    private void NotOpened(IpPrefix prefix, string why)
-    {
-        SayOnce(EventKind.Hole, $"cannot open {prefix}: {why}, retrying");
-        _holes.NotOpened(prefix.First, _clock());
-    }
-
-    private void EndRule(IpPrefix prefix, string? failure)
-    {
-        if (failure is not null)
-        {
-            NotOpened(prefix, failure);
-        }
-        StopWaitingFor(prefix);
     }
 
     /// <summary>Somebody flushed the sets. One element of each look is asked for, another one each time.</summary>

@@ -27,6 +27,7 @@ holes() {
     does 1 add 198.18.100.10 friend
     check "${WITH}says that it is not locked" grep -q 'not locked' "$LAB/complained"
     does 0 del 198.18.100.10 friend
+    does 1 sync friend 198.18.100.10
     ENVIRONMENT=CONNMGR_SETS=no lock
     rules >"$LAB/first"
     for address in $friends; do does 0 add "$address" 'a friend of ours'; done
@@ -56,6 +57,29 @@ holes() {
         does 0 del_forwarding "$address" friend.example
     done
     same "${WITH}all gone: the first rules" rules <"$LAB/first"
+
+    does 0 add 198.18.100.53 another
+    rules >"$LAB/another"
+    # shellcheck disable=SC2086  # a list
+    does 0 sync mine $friends
+    both $friends | same "${WITH}at once: the device reaches the friends alone" reached device eth0 $strangers $friends
+    both $friends | same "${WITH}at once: the host, too" reached host lan $strangers $friends
+    rules >"$LAB/holes"
+    does 0 sync mine 2001:db8:100::10 198.18.100.10/32 198.18.100.10
+    same "${WITH}at once, again: nothing changes" rules <"$LAB/holes"
+    for _ in 1 2 3 4; do
+        on device "$LAB/$VARIANT/iptables" -A AFERO_ALLOW_WHITELIST_OUTPUT -d 198.18.100.8 -m comment --comment mine -j ACCEPT
+    done
+    does 0 add 198.18.100.8 mine
+    # shellcheck disable=SC2086  # a list
+    does 0 sync mine $friends
+    same "${WITH}at once: what else there was is gone, each copy of it" rules <"$LAB/holes"
+    does 0 sync mine 198.18.100.8/30 198.18.100.8/29
+    check "${WITH}at once: prefixes of the same first address" same_first
+    does 0 sync mine
+    same "${WITH}at once, nobody: what is not mine stays" rules <"$LAB/another"
+    does 0 del 198.18.100.53 x
+    does 0 del 198.18.100.53 another
     does 0 add 198.18.100.8/30 prefix
     does 0 add 2001:db8::/32 prefix
     both $strangers $friends | same "${WITH}prefixes" reached device eth0 $strangers $friends
@@ -64,6 +88,10 @@ holes() {
     does 0 add 198.18.100.10 'by hand'
     lock "beside a set"
     both 198.18.100.10 | same "${WITH}beside a set, what was added by hand stays" reached device eth0 198.18.100.10
+}
+same_first() {
+    rules | grep -- '--comment mine' && [ "$(rules | grep -c -- ' 198.18.100.8/30 .*--comment mine')" = 6 ] &&
+        [ "$(rules | grep -c -- ' 198.18.100.8/29 .*--comment mine')" = 6 ] && [ "$(rules | grep -c -- '--comment mine')" = 12 ]
 }
 sorted_rules() { rules | sort; }
 
@@ -108,6 +136,11 @@ b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j
     does 64 add 198.18.100.10 x 1 1
     does 64 del 198.18.100.10
     does 64 restart now
+    does 64 sync
+    does 64 sync ''
+    does 64 sync 'two words' 198.18.100.10
+    does 64 sync x 198.18.100.10 nonsense
+    does 64 sync x 198.18.100.10 "198.18.100.8 -j ACCEPT"
     does 64 flush
     does 64 'add;reboot' 198.18.100.10 x
     does 64 ADD 198.18.100.10 x
@@ -121,7 +154,7 @@ b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j
 }
 usage() {
     grep -qx 'usage - fwcfg.sh add|del|add_forwarding|del_forwarding <ip_addr> <comment> \[check_fw\]' "$LAB/said" &&
-        grep -qx '      -- fwcfg.sh restart' "$LAB/said" && [ ! -s "$LAB/complained" ]
+        grep -qx '      -- fwcfg.sh sync <comment> \[<ip_addr>...\]' "$LAB/said" && grep -qx '      -- fwcfg.sh restart' "$LAB/said" && [ ! -s "$LAB/complained" ]
 }
 
 variants holes arguments

@@ -7,6 +7,10 @@ namespace ConnMgr.Firewall;
 /// Opens and closes addresses by fwcfg.sh, one after the other, where the kernel has no address sets. What is wanted of an
 /// address last is what is done in the end. No more may wait than its bound; what is to be closed always may.
 /// </summary>
+/// <remarks>
+/// <see cref="Sync"/> makes the rules of all addresses what they should be, in one step: after a start, when others may have
+/// changed something, and, until it is done, when something could not be.
+/// </remarks>
 internal sealed class AddressRuleRunner : IDisposable
 {
     private const int MaxWaiting = 8192;
@@ -14,32 +18,58 @@ internal sealed class AddressRuleRunner : IDisposable
     /// <summary>A rule is found again by its comment, so it is the same for all.</summary>
     private const string Comment = "connmgr";
 
+    private const int LongestDoubling = 6; // 2^6 = 64 s
+
+    /// <summary>What others did while our scripts ran cannot be told from what these did: it is put right by then.</summary>
+    private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
+
     private readonly string _script;
-    private readonly Action<IpPrefix, string?> _ended;
+    private readonly Func<TimeSpan> _clock;
+    private readonly Action<List<IpPrefix>> _list;
+    private readonly Action<IpPrefix> _ended;
+    private readonly Action<string> _report;
+    private readonly Action<string> _complain;
     private readonly Action<bool> _changing;
     private readonly ScriptLane _lane;
+    private readonly Deadline _nextSync;
     private readonly List<Wish> _waiting = [];
+    private readonly List<Wish> _failed = []; // one of an address, none that waits
+    private readonly List<Wish> _syncing = []; // what waited when the sync that runs was begun
     private Wish? _running;
+    private bool _isSyncDue;
+    private bool _isSyncing;
+    private bool _isChanging;
+    private int _failures; // in a row
+    private bool _hasComplained;
 
     /// <param name="loop">Where the script's end arrives.</param>
     /// <param name="timer">For its deadline.</param>
     /// <param name="clock">Monotonic time.</param>
     /// <param name="script">The path of fwcfg.sh.</param>
     /// <param name="environment">What it gets.</param>
+    /// <param name="list">Adds all that is to be open, what waits to be opened included.</param>
     /// <param name="changing">Called with true before rules are changed, and with false when there is nothing left to do.</param>
-    /// <param name="ended">Gets each address that was opened, and why it was not (null: it was).</param>
+    /// <param name="ended">Gets each address that was opened, or could not be.</param>
+    /// <param name="report">Gets a line for the log when all is well again.</param>
+    /// <param name="complain">Gets one about the first thing that could not be done, and is tried again until all is well.</param>
     public AddressRuleRunner(
         Loop loop, Timer timer, Func<TimeSpan> clock, string script, IReadOnlyList<string> environment,
-        Action<bool> changing, Action<IpPrefix, string?> ended)
+        Action<List<IpPrefix>> list, Action<bool> changing, Action<IpPrefix> ended, Action<string> report,
+        Action<string> complain)
     {
         _script = script;
-        _ended = ended;
+        _clock = clock;
+        _list = list;
         _changing = changing;
+        _ended = ended;
+        _report = report;
+        _complain = complain;
         _lane = new ScriptLane(loop, timer, clock, environment);
+        _nextSync = timer.Add(Sync);
     }
 
     /// <summary>How many wait, or are being done.</summary>
-    public int Count => _waiting.Count + (_running is null ? 0 : 1);
+    public int Count => _waiting.Count + _syncing.Count + (_running is null ? 0 : 1) + (_isSyncDue || _isSyncing ? 1 : 0);
 
     /// <summary>Opens it for the device and for extenders.</summary>
     /// <param name="prefix">An address or prefix.</param>
@@ -57,14 +87,24 @@ internal sealed class AddressRuleRunner : IDisposable
 
     public void Delete(IpPrefix prefix) => Want(new Wish(prefix, IsAdd: false, IsUrgent: false));
 
+    /// <summary>Opens all that is to be open, and closes all else that was ever opened in this way.</summary>
+    public void Sync()
+    {
+        _nextSync.Clear();
+        _isSyncDue = true;
+        Begin();
+    }
+
     /// <summary>It is not open yet.</summary>
     public bool IsAdding(IpPrefix prefix) =>
         _waiting.Exists(wish => wish.IsAdd && wish.Prefix == prefix)
+        || _syncing.Exists(wish => wish.IsAdd && wish.Prefix == prefix)
         || (_running is { IsAdd: true } running && running.Prefix == prefix);
 
     private void Want(Wish wish)
     {
         _waiting.RemoveAll(other => other.Prefix == wish.Prefix);
+        _failed.RemoveAll(other => other.Prefix == wish.Prefix);
         int at = _waiting.Count;
         if (wish.IsUrgent)
         {
@@ -75,18 +115,34 @@ internal sealed class AddressRuleRunner : IDisposable
             }
         }
         _waiting.Insert(at, wish);
-        if (_running is null)
+        Begin();
+    }
+
+    private void Begin()
+    {
+        if (_running is null && !_isSyncing)
         {
-            _changing(true);
             RunNext();
         }
     }
 
     private void RunNext()
     {
-        if (_waiting.Count == 0)
+        bool isUrgent = _waiting.Count > 0 && _waiting[0].IsUrgent;
+        if (_waiting.Count == 0 && !_isSyncDue)
         {
+            _isChanging = false;
             _changing(false);
+            return;
+        }
+        if (!_isChanging)
+        {
+            _isChanging = true;
+            _changing(true);
+        }
+        if (_isSyncDue && !isUrgent)
+        {
+            RunSync();
             return;
         }
         Wish wish = _waiting[0];
@@ -103,21 +159,114 @@ internal sealed class AddressRuleRunner : IDisposable
                 Run(wish, then, null);
                 return;
             }
-            string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
-            string? failure = exit.Failure is null ? null
-                : $"fwcfg.sh {verb} {wish.Prefix}: {exit.Failure}{(lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "")}";
             _running = null;
-            if (wish.IsAdd || failure is not null)
+            bool hasFailed = exit.Failure is not null;
+            if (hasFailed && !_waiting.Exists(newer => newer.Prefix == wish.Prefix))
             {
-                _ended(wish.Prefix, failure);
+                _failed.Add(wish);
             }
-            if (_running is null)
+            Complain($"{verb} {wish.Prefix}", exit);
+            LookAgain(hasFailed);
+            if (wish.IsAdd)
             {
-                RunNext();
+                _ended(wish.Prefix);
             }
+            Begin();
         });
 
-    public void Dispose() => _lane.Dispose();
+    private void RunSync()
+    {
+        _isSyncDue = false;
+        _isSyncing = true;
+        _syncing.AddRange(_waiting);
+        _syncing.AddRange(_failed);
+        _waiting.Clear();
+        _failed.Clear();
+        List<IpPrefix> wanted = [];
+        _list(wanted);
+        List<string> argv = [_script, "sync", Comment];
+        foreach (IpPrefix prefix in wanted)
+        {
+            argv.Add(prefix.ToString());
+        }
+        _lane.Run([.. argv], exit => EndSync(exit, wanted));
+    }
+
+    private void EndSync(ChildExit exit, List<IpPrefix> wanted)
+    {
+        Wish[] syncing = [.. _syncing];
+        _syncing.Clear();
+        _isSyncing = false;
+        if (exit.Failure is null)
+        {
+            if (_hasComplained)
+            {
+                _report("the rules of all addresses are as they should be again");
+            }
+            (_failures, _hasComplained) = (0, false);
+            foreach (Wish wish in syncing)
+            {
+                if (wish.IsAdd)
+                {
+                    _ended(wish.Prefix);
+                }
+            }
+        }
+        else
+        {
+            Complain("sync", exit);
+            LookAgain(hasFailed: true);
+            // Each for itself, then: one that cannot be done keeps no other from it.
+            HashSet<IpPrefix> newer = [];
+            foreach (Wish wish in _waiting)
+            {
+                newer.Add(wish.Prefix);
+            }
+            foreach (Wish wish in syncing)
+            {
+                if (newer.Add(wish.Prefix))
+                {
+                    _waiting.Add(wish);
+                }
+            }
+            foreach (IpPrefix prefix in wanted)
+            {
+                if (_waiting.Count < MaxWaiting && newer.Add(prefix))
+                {
+                    _waiting.Add(new Wish(prefix, IsAdd: true, IsUrgent: false));
+                }
+            }
+        }
+        Begin();
+    }
+
+    /// <summary>Something was changed, or could not be: the next sync after 5 s, or after 2, 4, 8 and so on to 64 s.</summary>
+    private void LookAgain(bool hasFailed)
+    {
+        if (_nextSync.IsSet || _isSyncDue)
+        {
+            return;
+        }
+        _failures = hasFailed ? Math.Min(_failures + 1, LongestDoubling) : _failures;
+        _nextSync.Set(_clock() + (hasFailed ? TimeSpan.FromSeconds(1 << _failures) : SecondLook));
+    }
+
+    private void Complain(string what, ChildExit exit)
+    {
+        if (exit.Failure is not null && !_hasComplained)
+        {
+            _hasComplained = true;
+            string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
+            string said = lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "";
+            _complain($"{Path.GetFileName(_script)} {what}: {exit.Failure}{said}, retrying");
+        }
+    }
+
+    public void Dispose()
+    {
+        _nextSync.Dispose();
+        _lane.Dispose();
+    }
 
     private sealed record Wish(IpPrefix Prefix, bool IsAdd, bool IsUrgent);
 }

@@ -56,7 +56,7 @@ internal sealed class FirewallRunner : IDisposable
         _complain = complain;
         _lane = new ScriptLane(loop, timer, clock, _variables);
         _closing = new ScriptLane(loop, timer, clock, environment);
-        _rules = new RulesetSocket(loop, SeeChange);
+        _rules = new RulesetSocket(loop, Look);
         _next = timer.Add(RunNext);
     }
 
@@ -113,19 +113,16 @@ internal sealed class FirewallRunner : IDisposable
     /// </summary>
     public void Look()
     {
-        if (IsWatching && _rules.HasChanged())
+        if (IsWatching && (_isChanging ? _rules.HasFrameChanged() : _rules.HasChanged()))
         {
             SeeChange();
         }
     }
 
-    /// <summary>We ourselves are about to change rules, or have done so.</summary>
+    /// <summary>We ourselves are about to change rules of addresses, or have done so.</summary>
     public void SetChanging(bool isChanging)
     {
-        if (isChanging)
-        {
-            Look(); // so that our own change hides nobody else's before it
-        }
+        Look(); // so that our own change hides nobody else's before it, or beside it
         _isChanging = isChanging;
         if (IsWatching)
         {
@@ -133,8 +130,8 @@ internal sealed class FirewallRunner : IDisposable
         }
     }
 
-    /// <summary>What changes now is not our doing, and not about to be mended anyway.</summary>
-    private bool IsWatching => IsInForce && !_lane.IsBusy && !_isMending && !_isChanging;
+    /// <summary>What changes now is not the script's doing, and not about to be mended anyway.</summary>
+    private bool IsWatching => IsInForce && !_lane.IsBusy && !_isMending;
 
     /// <summary>
     /// Sets the policies of both families to DROP. By the platform's variant of iptables alone: a packet has to get through
@@ -212,10 +209,6 @@ internal sealed class FirewallRunner : IDisposable
 
     private void SeeChange()
     {
-        if (!IsWatching)
-        {
-            return;
-        }
         TimeSpan now = _clock();
         TimeSpan at = _schedule.Next(now);
         MendCount++;

@@ -29,10 +29,14 @@ internal sealed unsafe class RulesetSocket : IDisposable
     private readonly ulong _token;
     private readonly int[] _raw = [-1, -1]; // IPv4, IPv6
     private readonly ulong[] _remembered = new ulong[2];
+    private readonly ulong[] _frames = new ulong[2]; // without the rules of addresses
     private bool _hasNftChanged;
+    private bool _hasNftFrameChanged;
 
     /// <param name="loop">Where nf_tables' events arrive.</param>
-    /// <param name="changed">Called on an event after which <see cref="HasChanged"/> is true.</param>
+    /// <param name="changed">
+    /// Called on an event after which <see cref="HasChanged"/> is true, and perhaps <see cref="HasFrameChanged"/>.
+    /// </param>
     public RulesetSocket(Loop loop, Action changed)
     {
         _loop = loop;
@@ -46,22 +50,29 @@ internal sealed unsafe class RulesetSocket : IDisposable
     public void Remember()
     {
         Drain(int.MaxValue);
-        _hasNftChanged = false;
+        _hasNftChanged = _hasNftFrameChanged = false;
         for (int family = 0; family < 2; family++)
         {
-            _remembered[family] = LegacyFingerprint(family);
+            (_remembered[family], _frames[family]) = LegacyFingerprints(family);
         }
     }
 
     /// <summary>True if a filter table has changed since <see cref="Remember"/>. Cheap; to be asked now and then.</summary>
     public bool HasChanged() =>
-        _hasNftChanged || LegacyFingerprint(0) != _remembered[0] || LegacyFingerprint(1) != _remembered[1];
+        _hasNftChanged || LegacyFingerprints(0).All != _remembered[0] || LegacyFingerprints(1).All != _remembered[1];
+
+    /// <summary>True if more has changed since than the rules of addresses.</summary>
+    public bool HasFrameChanged()
+    {
+        Drain(int.MaxValue);
+        return _hasNftFrameChanged || LegacyFingerprints(0).Frame != _frames[0] || LegacyFingerprints(1).Frame != _frames[1];
+    }
 
     private void Read()
     {
-        bool before = _hasNftChanged;
+        (bool had, bool hadFrame) = (_hasNftChanged, _hasNftFrameChanged);
         Drain(ReadsPerWakeUp);
-        if (_hasNftChanged && !before)
+        if (had != _hasNftChanged || hadFrame != _hasNftFrameChanged)
         {
             _changed();
         }
@@ -76,13 +87,15 @@ internal sealed unsafe class RulesetSocket : IDisposable
                 case Received.Nothing:
                     return;
                 case Received.Lost:
-                    _hasNftChanged = true;
+                    _hasNftChanged = _hasNftFrameChanged = true;
                     break;
                 case Received.Datagram:
                     NetlinkReader messages = new(datagram);
                     while (messages.TryRead(out NetlinkMessage message))
                     {
-                        _hasNftChanged |= NftEvent.ConcernsFilter(message);
+                        RulesetChange change = NftEvent.ChangeOf(message);
+                        _hasNftChanged |= change != RulesetChange.None;
+                        _hasNftFrameChanged |= change == RulesetChange.Frame;
                     }
                     break;
             }
@@ -90,16 +103,27 @@ internal sealed unsafe class RulesetSocket : IDisposable
     }
 
     /// <summary>
-    /// FNV-1a over the table's rules; 0 if there is no such table. Asking for one that is absent would make the kernel
+    /// FNV-1a over the table's rules; 0 if there is no such table. A table that is too large is known by its size. Asking for one that is absent would make the kernel
     /// create it, so /proc is asked first.
     /// </summary>
-    private ulong LegacyFingerprint(int family)
+    private (ulong All, ulong Frame) LegacyFingerprints(int family)
     {
+        (ulong, ulong) fingerprints = default;
+        // It may change between two calls.
+        for (int i = 0; i < 3 && !TryFingerprint(family, out fingerprints); i++)
+        {
+        }
+        return fingerprints;
+    }
+
+    private bool TryFingerprint(int family, out (ulong All, ulong Frame) fingerprints)
+    {
+        fingerprints = default;
         string names = family == 0 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names";
         if (_raw[family] < 0 || SmallFile.Read(names, 4096, out _, out _) is not { } text
             || !$"\n{text}".Contains("\nfilter\n", StringComparison.Ordinal))
         {
-            return 0;
+            return true;
         }
         int level = family == 0 ? LibC.IPPROTO_IP : LibC.IPPROTO_IPV6;
         byte* info = stackalloc byte[InfoSize];
@@ -108,12 +132,13 @@ internal sealed unsafe class RulesetSocket : IDisposable
         socklen_t length = InfoSize;
         if (LibC.getsockopt(_raw[family], level, IPT_SO_GET_INFO, info, &length) < 0)
         {
-            return 0;
+            return true;
         }
         uint size = *(uint*)(info + InfoSizeOffset);
         if (size > LargestTable)
         {
-            return size;
+            fingerprints = (size, 1);
+            return true;
         }
         byte[] table = GC.AllocateUninitializedArray<byte>(EntriesHeader + (int)size);
         fixed (byte* bytes = table)
@@ -122,10 +147,13 @@ internal sealed unsafe class RulesetSocket : IDisposable
             "filter"u8.CopyTo(new Span<byte>(bytes, TableNameSize));
             *(uint*)(bytes + TableNameSize) = size;
             length = table.Length;
-            // EAGAIN: it changed between the two calls.
-            return LibC.getsockopt(_raw[family], level, IPT_SO_GET_ENTRIES, bytes, &length) < 0
-                ? 0
-                : LegacyTable.Fingerprint(table.AsSpan(EntriesHeader), isIpv6: family == 1);
+            if (LibC.getsockopt(_raw[family], level, IPT_SO_GET_ENTRIES, bytes, &length) < 0)
+            {
+                return Errno.Last != Errno.EAGAIN;
+            }
+            ReadOnlySpan<byte> entries = table.AsSpan(EntriesHeader);
+            fingerprints = (LegacyTable.Fingerprint(entries, family == 1), LegacyTable.FrameFingerprint(entries, family == 1));
+            return true;
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Net;
 
 namespace ConnMgr.Netlink;
@@ -44,10 +45,58 @@ internal readonly record struct IpNumber(UInt128 Value)
         return 16;
     }
 
+    /// <summary>
+    /// As RFC 5952 wants it, and without dots in any IPv6 address: <see cref="IPAddress"/> has them in some, and they are not
+    /// everywhere understood.
+    /// </summary>
     public override string ToString()
     {
         Span<byte> bytes = stackalloc byte[16];
-        return new IPAddress(bytes[..Write(bytes)]).ToString();
+        if (Write(bytes) == 4)
+        {
+            return new IPAddress(bytes[..4]).ToString();
+        }
+        (int zeros, int zerosEnd) = LongestZeros();
+        Span<char> text = stackalloc char[39];
+        int length = 0;
+        for (int group = 0; group < 8; group++)
+        {
+            if (group == zeros)
+            {
+                text[length++] = ':';
+                text[length++] = ':';
+                group = zerosEnd - 1;
+                continue;
+            }
+            if (length > 0 && group != zerosEnd)
+            {
+                text[length++] = ':';
+            }
+            _ = Group(group).TryFormat(text[length..], out int written, "x", CultureInfo.InvariantCulture);
+            length += written;
+        }
+        return new string(text[..length]);
+    }
+
+    private ushort Group(int index) => (ushort)(Value >> (112 - (16 * index)));
+
+    /// <summary>The first of the longest runs of two groups and more.</summary>
+    private (int Start, int End) LongestZeros()
+    {
+        (int start, int end) = (-1, -1);
+        for (int i = 0; i < 8; i++)
+        {
+            int from = i;
+            while (i < 8 && Group(i) == 0)
+            {
+                i++;
+            }
+            if (i - from > Math.Max(1, end - start))
+            {
+                (start, end) = (from, i);
+            }
+        }
+        return (start, end);
     }
 
     /// <summary>True if the address is in that subnet. One without a prefix is nobody's own subnet, and contains nothing.</summary>
