@@ -6,13 +6,17 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 # Each part ends with its own line `N passed, N failed`; one that does not get there counts as a failure.
-passed=0 failed=0
+passed=0 failed=0 failures=
 part() {
     name=$1; shift
     echo "== $name"
     "$@" 2>&1 | tee "$log"
     line=$(sed -n 's/^\([0-9][0-9]*\) passed, \([0-9][0-9]*\) failed$/\1 \2/p' "$log" | tail -n 1)
     [ -n "$line" ] || { echo "not ok - $name did not end"; line="0 1"; }
+    # The lab, the last one, repeats its own.
+    [ "${line#* }" = 0 ] || [ "$name" = lab ] || failures="$failures
+== what failed of the $name:
+$(grep -A 8 -E '^not ok - |\[FAIL\]' "$log" | cut -c 1-220 | sed -n 1,40p)"
     passed=$((passed + ${line% *})) failed=$((failed + ${line#* }))
 }
 
@@ -36,6 +40,7 @@ part "unit tests" unit
 part "attrd shim" tests/attrd/run.sh
 part "packaging" tests/openwrt/run.sh
 part "lab" tests/netns/run.sh
+[ -z "$failures" ] || printf '%s\n' "${failures#?}"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

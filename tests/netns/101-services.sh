@@ -11,13 +11,13 @@ lab_up
 host_behind
 for port in 123 124; do
     on cloud "$LABTOOL" echo "$port" "$LAB/echo-mode" >"$LAB/port.$port" &
-    poll 5 grep -q listening "$LAB/port.$port"
+    poll 10 grep -q listening "$LAB/port.$port"
 done
 on device dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-hosts --no-resolv \
     --interface=br-apnet --bind-interfaces --server=198.18.100.53 --log-facility="$LAB/bridge.log" \
     --dhcp-range=198.18.50.100,198.18.50.200,255.255.255.0,1h --dhcp-leasefile="$LAB/leases" &
 ears device
-poll 5 grep -q started "$LAB/bridge.log"
+poll 10 grep -q started "$LAB/bridge.log"
 
 # resolves HOST SERVER [tcp]
 resolves() {
@@ -35,28 +35,28 @@ services() {
     lock
     for who in device host; do
         for server in 198.18.100.53 2001:db8:100::53; do
-            check "$WITH$who: DNS of $server" resolves "$who" "$server"
-            check "$WITH$who: DNS of $server by TCP" resolves "$who" "$server" tcp
+            wait_for 3 "$WITH$who: DNS of $server" resolves "$who" "$server"
+            wait_for 3 "$WITH$who: DNS of $server by TCP" resolves "$who" "$server" tcp
         done
-        check "$WITH$who: NTP" told "$who" UDP4:198.18.100.8:123
-        check "$WITH$who: NTP from port 123, IPv6" told "$who" 'UDP6:[2001:db8:100::8]:123,sourceport=123,reuseaddr'
-        check "$WITH$who: ping" pings "$who" 198.18.100.8
-        check "$WITH$who: ping, IPv6" pings "$who" 2001:db8:100::8
+        wait_for 3 "$WITH$who: NTP" told "$who" UDP4:198.18.100.8:123
+        wait_for 3 "$WITH$who: NTP from port 123, IPv6" told "$who" 'UDP6:[2001:db8:100::8]:123,sourceport=123,reuseaddr'
+        wait_for 3 "$WITH$who: ping" pings "$who" 198.18.100.8
+        wait_for 3 "$WITH$who: ping, IPv6" pings "$who" 2001:db8:100::8
         check "$WITH$who: nothing from port 123 to another" not told "$who" UDP4:198.18.100.8:124,sourceport=123,reuseaddr
         check "$WITH$who: nothing from port 53 to another" not told "$who" 'UDP6:[2001:db8:100::8]:124,sourceport=53,reuseaddr'
         check "$WITH$who: NTP is no TCP" not told "$who" TCP4:198.18.100.8:123,connect-timeout=0.5
-        check "$WITH$who: traces a route" traces "$who"
+        wait_for 3 "$WITH$who: traces a route" traces "$who"
     done
     # Other links than the one in use.
     for link in eth0 wlan0 wwan0; do
-        check "$WITH$link: a marked socket reaches all" marked "$link" 198.18.100.8
-        check "$WITH$link: a marked socket reaches all, IPv6" marked "$link" 2001:db8:100::8
-        check "$WITH$link: ping" on device ping -c 1 -W 1 -I "$link" 198.18.100.8
+        wait_for 3 "$WITH$link: a marked socket reaches all" marked "$link" 198.18.100.8
+        wait_for 3 "$WITH$link: a marked socket reaches all, IPv6" marked "$link" 2001:db8:100::8
+        wait_for 5 "$WITH$link: ping" on device ping -c 1 -W 1 -I "$link" 198.18.100.8
     done
     check "${WITH}another mark reaches nothing" not marked_otherwise eth0 198.18.100.8
 
-    check "${WITH}the device is the bridge's name server" resolves host 198.18.50.1
-    check "${WITH}and by TCP" resolves host 198.18.50.1 tcp
+    wait_for 3 "${WITH}the device is the bridge's name server" resolves host 198.18.50.1
+    wait_for 3 "${WITH}and by TCP" resolves host 198.18.50.1 tcp
     check "${WITH}but not the link's" not resolves cloud 198.18.1.2
     ip -n host address flush dev lan
     check "${WITH}the device gives the host an address" dhcp_address
@@ -67,7 +67,7 @@ services() {
     : >"$LAB/ears.udp.device"
     for port in 53 67 123 999; do echo knock | on host socat -u - "UDP4:198.18.50.1:7002,sourceport=$port,reuseaddr"; done
     check "${WITH}the host is its name server's client, nothing else" [ ! -s "$LAB/ears.udp.device" ]
-    check "${WITH}that name server is still there" resolves host 198.18.50.1
+    wait_for 3 "${WITH}that name server is still there" resolves host 198.18.50.1
 }
 # The time to live ends in r-eth.
 traces() {

@@ -47,7 +47,7 @@ begin_talks() {
     listens stream-udp UDP4:198.18.100.8:9000
     listens stream-udp6 'UDP6:[2001:db8:100::8]:9000'
     for name in $started; do
-        poll 5 grep -q ' answer' "$LAB/talk.$name" || not_ok "$WITH$name: no answer before the lockdown"
+        poll 10 grep -q ' answer' "$LAB/talk.$name" || not_ok "$WITH$name: no answer before the lockdown"
     done
 }
 end_talks() {

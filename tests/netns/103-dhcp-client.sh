@@ -70,7 +70,7 @@ dhcpcd() {
 ended() {
     kill "$@" 2>/dev/null || :
     # dhcpcd loses signals also when it is to end.
-    for pid; do poll 5 has_ended "$pid" || kill -KILL "$pid"; done
+    for pid; do poll 10 has_ended "$pid" || kill -KILL "$pid"; done
     wait "$@" 2>/dev/null || :
 }
 
@@ -91,7 +91,7 @@ dhcp6() {
     kill -USR1 "$CLIENT"
     wait_for 5 "${WITH}DHCPv6: renewed" grep ' RENEW6$' "$LAB/dhcpcd.out"
     # While it runs its hook it loses signals.
-    told_to_rebind || told_to_rebind
+    told_to_rebind || told_to_rebind || told_to_rebind
     wait_for 10 "${WITH}DHCPv6: told to rebind, it hears a server" heard_again
     check "${WITH}DHCPv6: the address is still there" has_address6
     ended "$CLIENT" "$SERVER"
@@ -100,7 +100,7 @@ dhcp6() {
 has_address6() { ip -n device -6 address show dev eth0 | grep -q 'inet6 2001:db8:1::100/128.* dynamic'; }
 told_to_rebind() {
     kill -HUP "$CLIENT"
-    poll 1 grep -q 'received SIGHUP' "$LAB/dhcpcd.out"
+    poll 2 grep -q 'received SIGHUP' "$LAB/dhcpcd.out"
 }
 # This client is in two minds: it asks to rebind, to confirm, or anew, and may have forgotten what when the answer comes.
 heard_again() { sed '1,/SIGHUP/d' "$LAB/dhcpcd.out" | grep -E '(REPLY6 received|ADV .*|wrong xid .*) from fe80::'; }
@@ -114,7 +114,7 @@ narrow() {
     doors=$!
     nsenter --net=/run/netns/device socat -u UDP6-RECV:546 "OPEN:$LAB/door6.$VARIANT,creat,append" &
     doors="$doors $!"
-    poll 5 test -e "$LAB/door4.$VARIANT" -a -e "$LAB/door6.$VARIANT"
+    poll 10 test -e "$LAB/door4.$VARIANT" -a -e "$LAB/door6.$VARIANT"
     ip -n device address replace fe80::2/64 dev eth0
     says 66-68 UDP4:198.18.1.2:68,sourceport=66
     says 67-69 UDP4:198.18.1.2:69,sourceport=67

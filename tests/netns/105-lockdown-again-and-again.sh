@@ -9,7 +9,7 @@ lab_up
 host_behind
 friends='198.18.100.10 2001:db8:100::10'
 on device "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/listener.log" 2>&1 &
-poll 2 grep -q listening "$LAB/listener.log"
+poll 10 grep -q listening "$LAB/listener.log"
 
 # shellcheck disable=SC2086  # lists
 same_again() {

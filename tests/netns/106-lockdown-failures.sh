@@ -168,7 +168,7 @@ at_once() {
     [ "$VARIANT" = legacy ] || return 0
     # Only this variant has a lock.
     flock /run/xtables.lock sh -c "echo held >'$LAB/held'; sleep 1" &
-    poll 2 test -e "$LAB/held"
+    poll 10 test -e "$LAB/held"
     lock "it waits for the lock"
 }
 

@@ -7,8 +7,8 @@ begin
 unplug eth0
 wait_for 3 "wlan0 takes over, IPv4" in_use wlan0
 wait_for 5 "wlan0 takes over, IPv6" in_use6 wlan0
-check "the log says so" poll 2 log_has '^<[0-7]> ?in use: wlan0'
-check "the network works again" on device ping -c 1 -W 2 198.18.100.8
+wait_for 5 "the log says so" log_has '^<[0-7]> ?in use: wlan0'
+wait_for 5 "the network works again" on device ping -c 1 -W 2 198.18.100.8
 stays 3 "wlan0 stays in use" in_use wlan0
 plug eth0
 wait_for 20 "eth0 is chosen again" in_use eth0

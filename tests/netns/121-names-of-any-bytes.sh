@@ -32,16 +32,16 @@ mode() {
 
     label=$(printf '%050d' 0 | tr 0 a)
     odd "$((base + 8))" "$label.$label.$label.$label.$(printf '%026d' 0 | tr 0 b)"
-    check "$1: a name of 255 bytes is one" opened "$((before + 1))"
+    wait_for 3 "$1: a name of 255 bytes is one" opened "$((before + 1))"
     resolve "N$((base + 9)).FRESH.Example." >"$LAB/last"
-    check "$1: upper case and a final dot make no difference" opened "$((before + 2))"
+    wait_for 3 "$1: upper case and a final dot make no difference" opened "$((before + 2))"
     resolve "n$((base + 10)).fresh.example.foreign.example" >"$LAB/last"
     resolve "fresh.example" >"$LAB/last"
     check "$1: a whitelisted name within another, or its parent, opens nothing" opened "$((before + 2))"
 
-    check "$1: an answer that is truncated is had by TCP" reaches "$(resolve "t$((base + 11)).fresh.example")"
-    check "$1: one of 65,535 bytes, too" reaches "$(resolve "g$((base + 12)).fresh.example")"
-    check "$1: IPv6" reaches "[$(resolve "n$((base + 13)).fresh.example" 6)]"
+    wait_for 3 "$1: an answer that is truncated is had by TCP" reaches "$(resolve "t$((base + 11)).fresh.example")"
+    wait_for 3 "$1: one of 65,535 bytes, too" reaches "$(resolve "g$((base + 12)).fresh.example")"
+    wait_for 3 "$1: IPv6" reaches "[$(resolve "n$((base + 13)).fresh.example" 6)]"
     check "$1: foreign addresses are shut" not reaches "$(resolve "n$((base + 14)).foreign.example")"
     address=$(resolve "f$((base + 15)).fresh.example")
     if [ "$1" = hold ]; then

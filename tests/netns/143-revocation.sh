@@ -35,8 +35,8 @@ wait_for 2 "a name that is gone: its connection ends" is_over 3
 wait_for 2 "an address that is gone: its connection ends" is_over 4
 wait_for 2 "a prefix that is gone: its connection ends" is_over 129
 check "a name that is still there goes on" not is_over 1
-for n in 3 4 129; do check "198.18.101.$n is shut" not reaches 198.18.101.$n; done
-check "they are out of the set" not sh -c "nsenter --net=/run/netns/device ipset list afero4 | grep -E '^198.18.101.(3|4|128)'"
+for n in 3 4 129; do wait_for 3 "198.18.101.$n is shut" not reaches 198.18.101.$n; done
+wait_for 3 "they are out of the set" not sh -c "nsenter --net=/run/netns/device ipset list afero4 | grep -E '^198.18.101.(3|4|128)'"
 check "a new connection to the one that is still there" reaches 198.18.101.1
 
 printf 'echo.example\n*.example\n*.one.example\n198.18.101.0/24' >"$LAB/etc/whitelist"
@@ -44,6 +44,6 @@ check "a wildcard that is too wide is refused" not ask reload
 printf 'echo.example\r\n\t198.18.101.1 # a literal\r\ntwo.example' >"$LAB/etc/whitelist"
 check "CRLF, tabs, no final newline: reload" ask reload
 wait_for 3 "a new exact name is open though nobody has asked" reaches 198.18.101.2
-check "an address that came to be literal stays open" left_between 198.18.101.1 0 0
+wait_for 3 "an address that came to be literal stays open" left_between 198.18.101.1 0 0
 wait_for 3 "its connection has never ended" talks 1
 check "not even for a moment" not is_over 1

@@ -33,7 +33,7 @@ for host in cloud device; do
     nsenter --net=/run/netns/$host socat -u UDP6-RECV:7003,ipv6only=0 "OPEN:$LAB/heard.$host,creat,append" &
     pids="$pids $!"
 done
-poll 5 test -e "$LAB/heard.cloud" -a -e "$LAB/heard.device"
+poll 10 test -e "$LAB/heard.cloud" -a -e "$LAB/heard.device"
 nsenter --net=/run/netns/device "$LABTOOL" flood 198.18.100.8 7003 500 60 >"$LAB/flood.out" 2>&1 &
 pids="$pids $!"
 nsenter --net=/run/netns/cloud "$LABTOOL" flood 198.18.1.2 7003 500 60 >"$LAB/flood.in" 2>&1 &

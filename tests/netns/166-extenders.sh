@@ -36,7 +36,7 @@ nameserver 198.18.50.1
 on device dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-resolv --no-hosts \
     --log-facility="$LAB/forwarder.log" --bind-interfaces --listen-address=198.18.50.1,127.0.0.1 --server=198.18.100.54 \
     >"$LAB/forwarder.out" 2>&1 &
-poll 5 grep -q started "$LAB/forwarder.log"
+poll 10 grep -q started "$LAB/forwarder.log"
 check "a forwarder on the device: none is lost" no_output first host 61 80
 nameserver 127.0.0.1
 check "the device asks it itself: none is lost" no_output first device 81 100

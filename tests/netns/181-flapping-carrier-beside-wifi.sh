@@ -5,6 +5,8 @@
 . "$NETNS_DIR/application.sh"
 
 soak 45 300
+limit=3000 # the processors are shared with the tests beside this one
+[ -z "${SOAK:-}" ] || limit=1000
 begin
 application tcp
 before=$(moves) end=$(($(now) + 100 * HOW_MUCH))
@@ -17,5 +19,5 @@ done
 moved=$(($(moves) - before))
 check "$moved switches in $HOW_MUCH s, at most 3" test "$moved" -le 3
 check "it moved at all" test "$moved" -ge 1
-check "$(longest_gap) ms without an answer, at most 1000" test "$(longest_gap)" -le 1000
+check "$(longest_gap) ms without an answer, at most $limit" test "$(longest_gap)" -le "$limit"
 check "LTE was never touched" lte_untouched

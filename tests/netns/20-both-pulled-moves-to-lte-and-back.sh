@@ -10,7 +10,7 @@ unplug eth0
 wait_for 3 "without eth0: wlan0" in_use wlan0
 unplug wlan0
 wait_for 3 "without wlan0: LTE" in_use wwan0
-check "the network works over LTE" on device ping -c 1 -W 2 198.18.100.8
+wait_for 5 "the network works over LTE" on device ping -c 1 -W 2 198.18.100.8
 plug wlan0
 wait_for 3 "wlan0 is back: LTE is left at once" in_use wlan0
 LAB_LTE=$(bytes wwan0)

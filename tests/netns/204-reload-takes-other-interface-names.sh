@@ -11,6 +11,7 @@ reload() { # STATUS REGEX: what it says, and how it ends
     [ "$lab_status" = "$1" ] && grep -qE -- "$2" "$LAB/said"
 }
 descriptors() { find "/proc/$CONNMGR_PID/fd" -type l | wc -l; }
+none_left() { [ "$(descriptors)" -le "$had" ]; }
 
 begin
 check "the same names: nothing has changed, 0" reload 0 '^nothing has changed$'
@@ -25,7 +26,7 @@ check "events: why" events_have ' reload +reload: .*/netif_names:2: ETH_INTERFAC
 rm "$LAB/etc/netif_names" && mkdir "$LAB/etc/netif_names"
 check "a file that cannot be read: 78" reload 78 "/etc/netif_names: "
 rmdir "$LAB/etc/netif_names"
-check "nothing was disturbed" test "$(descriptors)" = "$had"
+wait_for 3 "nothing was disturbed" none_left
 check "nothing was decided anew" test "$(switches)" = 1
 
 names "ETH_INTERFACE_0='wlan0'" "WIFISTA_INTERFACE_0='eth0'"
@@ -39,7 +40,6 @@ confirmed() { [ "$(status_has "^$1 +ITFUP_SS" | wc -l)" = 1 ]; }
 wait_for 5 "both are confirmed: wlan0" confirmed wlan0
 wait_for 5 "both are confirmed: eth0" confirmed eth0
 check "wwan0 was left alone" not log_has '^<[0-7]> ?wwan0: ITFUP_SS ->'
-none_left() { [ "$(descriptors)" -le "$had" ]; }
 wait_for 3 "no descriptor is left behind" none_left
 
 names "ETH_INTERFACE_0='eth9'" "WIFISTA_INTERFACE_0='eth0'"

@@ -14,20 +14,22 @@ terminal new-session -d -x 80 -y 40 "TERM=screen '$(connmgr_path)' status --watc
 screen() { terminal capture-pane -p -t 0 >"$LAB/screen"; cat "$LAB/screen"; }
 screen_has() { screen | grep -E -- "$1"; }
 wait_for 5 "in use" screen_has '^in use +wwan0 for '
-check "why" screen_has '^why +[0-9]+ m?s ago: wlan0 failed, wwan0 is up, trusted unproved$'
-check "down" screen_has '^eth0 +ITFDOWN_SU for .*: lost carrier$'
-check "failed" screen_has '^wlan0 +ITFUP_SF for '
-check "confirmed" screen_has '^wwan0 +ITFUP_SS for .*: in use, is up, trusted unproved$'
-check "each link has its lines" test "$(screen | grep -cE '^ (address|traffic) ')" = 4
+wait_for 3 "why" screen_has '^why +[0-9]+ m?s ago: wlan0 failed, wwan0 is up, trusted unproved$'
+wait_for 3 "down" screen_has '^eth0 +ITFDOWN_SU for .*: lost carrier$'
+wait_for 3 "failed" screen_has '^wlan0 +ITFUP_SF for '
+wait_for 3 "confirmed" screen_has '^wwan0 +ITFUP_SS for .*: in use, is up, trusted unproved$'
+has_lines() { [ "$(screen | grep -cE '^ (address|traffic) ')" = 4 ]; }
+wait_for 3 "each link has its lines" has_lines
 long_words() { screen | grep -B 1 -E '^ {30,}[a-z(]'; }
-check "what is too long goes on below itself" long_words
-terminal capture-pane -p -e -t 0 >"$LAB/colors"
-check "failed is red" grep "\[31mITFUP_SF" "$LAB/colors"
-check "confirmed is green" grep "\[32mITFUP_SS" "$LAB/colors"
+wait_for 3 "what is too long goes on below itself" long_words
+colored() { terminal capture-pane -p -e -t 0 | grep -F "[$1"; }
+wait_for 3 "failed is red" colored 31mITFUP_SF
+wait_for 3 "confirmed is green" colored 32mITFUP_SS
 was=$(screen | sed -n 's/^connmgr .*, up \(.*\), memory.*/\1/p')
 redrawn() { [ "$(screen | sed -n 's/^connmgr .*, up \(.*\), memory.*/\1/p')" != "$was" ]; }
 wait_for 5 "--watch draws it anew" redrawn
-check "in the same place" test "$(screen | grep -c '^in use ')" = 1
+once() { [ "$(screen | grep -c '^in use ')" = 1 ]; }
+wait_for 3 "in the same place" once
 stop_connmgr
 wait_for 5 "the daemon ends: --watch says so" screen_has 'connmgr: no daemon answers in'
 start_connmgr

@@ -58,11 +58,11 @@ for user in 0 65534; do
     wait_for 5 "user $user: a script ran" test -s "$LAB/run/script.status"
     check "user $user: a script holds the same" sh -c "[ \"\$(awk '/^Cap(Prm|Eff)/ { print \$2 }' '$LAB/run/script.status' | sort -u)\" = $both ]"
     # shellcheck disable=SC2016 # expanded in the device
-    check "user $user: it sets strict rp_filter to loose" on device sh -c '[ "$(cat /proc/sys/net/ipv4/conf/eth0/rp_filter)" = 2 ]'
+    wait_for 5 "user $user: it sets strict rp_filter to loose" on device sh -c '[ "$(cat /proc/sys/net/ipv4/conf/eth0/rp_filter)" = 2 ]'
     wait_for 5 "user $user: wlan0 is confirmed" state wlan0 ITFUP_SS
     unplug eth0
     wait_for 3 "user $user: it switches" in_use wlan0
-    check "user $user: its own address set holds the whitelist" sh -c "nsenter --net=/run/netns/device ipset list afero4 | grep -q 198.18.100.11"
+    wait_for 5 "user $user: its own address set holds the whitelist" sh -c "nsenter --net=/run/netns/device ipset list afero4 | grep -q 198.18.100.11"
     stop_connmgr || :
     plug eth0
     configure eth0

@@ -15,20 +15,20 @@ for gap in 0 0.005 0.02 0.05 0.1 0.2; do
     for order in "address route" "route address"; do
         unconfigure eth0
         start_connmgr
-        poll 5 in_use wlan0
+        poll 10 in_use wlan0
         ${order% *}
         sleep "$gap" # what this test is about
         ${order#* }
         wait_for 5 "$order, $gap s apart: eth0 is in use" in_use eth0
-        check "$order, $gap s apart: it says eth0" poll 2 says_in_use eth0
-        check "$order, $gap s apart: it is confirmed" poll 3 state eth0 ITFUP_SS
+        wait_for 5 "$order, $gap s apart: it says eth0" says_in_use eth0
+        wait_for 5 "$order, $gap s apart: it is confirmed" state eth0 ITFUP_SS
         stop_connmgr
     done
 done
 
 unconfigure eth0
 start_connmgr
-poll 5 in_use wlan0
+poll 10 in_use wlan0
 address
 stays 2 "an address alone: wlan0 stays in use" in_use wlan0
 check "an address alone: it does not say eth0" says_in_use wlan0

@@ -7,10 +7,10 @@ begin
 stays 10 "eth0 stays in use while LTE waits for slower links" in_use eth0
 leaves_over() { ip -n device -6 route get 2001:db8:100::8 | grep -q "dev $1 "; }
 check "IPv6 leaves over eth0" leaves_over eth0
-check "IPv6 reaches the cloud" on device ping -c 1 -W 2 2001:db8:100::8
+wait_for 5 "IPv6 reaches the cloud" on device ping -c 1 -W 2 2001:db8:100::8
 unplug eth0
 wait_for 5 "carrier lost: IPv6 leaves over wlan0" leaves_over wlan0
-check "IPv6 reaches the cloud" on device ping -c 1 -W 2 2001:db8:100::8
+wait_for 5 "IPv6 reaches the cloud" on device ping -c 1 -W 2 2001:db8:100::8
 unplug wlan0
 wait_for 5 "carrier lost: IPv6 leaves over wwan0" leaves_over wwan0
-check "IPv6 reaches the cloud" on device ping -c 1 -W 2 2001:db8:100::8
+wait_for 5 "IPv6 reaches the cloud" on device ping -c 1 -W 2 2001:db8:100::8

@@ -16,7 +16,7 @@ why="\\('echo\\.example' cannot be resolved: no name server answers\\)"
 # The words as one line, however they are wrapped.
 probe_has() { ask status | tr -s '\n ' ' ' | grep -E -- "$1"; }
 check "status: wlan0 is not confirmed" status_has '^wlan0 +ITFUP_SU for [0-9]+ s: in use, is up, not yet confirmed$'
-check "status: its ping is answered, but no name server" probe_has \
+wait_for 5 "status: its ping is answered, but no name server" probe_has \
     " wlan0 ITFUP_SU .* ping answered [0-9.]+ ms after the start, but no echo $why .* wwan0 "
 check "events: the same" events_have \
     " probe of wlan0: ping answered [0-9.]+ ms .*, but no echo $why\$"

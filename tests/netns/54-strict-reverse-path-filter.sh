@@ -10,11 +10,12 @@ filter() { on device cat "/proc/sys/net/ipv4/conf/$1/rp_filter"; }
 on device sh -c 'for f in all default eth0 wlan0; do echo 1 >/proc/sys/net/ipv4/conf/$f/rp_filter; done'
 start_connmgr
 wait_for 5 "wlan0 is confirmed although eth0 is in use" settled
-check "eth0 is loose" test "$(filter eth0)" = 2
-check "wlan0 is loose" test "$(filter wlan0)" = 2
+loose() { [ "$(filter "$1")" = 2 ]; }
+wait_for 3 "eth0 is loose" loose eth0
+wait_for 3 "wlan0 is loose" loose wlan0
 check "the log says so" log_has 'rp_filter'
 ip -n device link delete wlan0
 wait_for 5 "wlan0 vanishes" state wlan0 ITFDOWN_SU
 new_link wlan0
 wait_for 5 "wlan0 appears again: it is confirmed" state wlan0 ITFUP_SS
-check "wlan0 is loose again" test "$(filter wlan0)" = 2
+wait_for 3 "wlan0 is loose again" loose wlan0

@@ -7,7 +7,7 @@ lab_up
 refused() {
     printf '# a comment\n%s\n' "$1" >"$LAB/etc/netif_names"
     spawn_connmgr
-    poll 3 not connmgr_runs || kill -KILL "$CONNMGR_PID"
+    poll 10 not connmgr_runs || kill -KILL "$CONNMGR_PID"
     status=0
     wait "$CONNMGR_PID" || status=$?
     check "$2: exit status 78" test "$status" = 78

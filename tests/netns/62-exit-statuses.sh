@@ -8,7 +8,7 @@ status_is() {
     wanted=$1 desc=$2
     shift 2
     status=0
-    timeout 5 nsenter --net=/run/netns/device "$@" >"$LAB/refusal" 2>&1 || status=$?
+    timeout 20 nsenter --net=/run/netns/device "$@" >"$LAB/refusal" 2>&1 || status=$?
     check "$desc: exit status $wanted" test "$status" = "$wanted"
 }
 for signal in TERM INT; do

@@ -7,7 +7,7 @@ begin
 first=$CONNMGR_PID
 mv "$LAB/connmgr.log" "$LAB/first.log" # the first goes on writing to it
 spawn_connmgr
-poll 3 not connmgr_runs || kill -KILL "$CONNMGR_PID"
+poll 10 not connmgr_runs || kill -KILL "$CONNMGR_PID"
 status=0
 wait "$CONNMGR_PID" || status=$?
 check "the second ends, not with 0" test "$status" != 0 -a "$status" != 137

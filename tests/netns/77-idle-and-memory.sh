@@ -8,7 +8,7 @@ begin
 woken() { awk '$1 == "voluntary_ctxt_switches:" { n += $2 } END { print n }' "/proc/$CONNMGR_PID"/task/*/status; }
 resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$CONNMGR_PID/status"; }
 # Processes made in this sandbox are numbered in sequence, so few must be between two of ours that a minute separates.
-poll 3 log_has '^<[0-7]> ?switched to eth0'
+poll 10 log_has '^<[0-7]> ?switched to eth0'
 before=$(woken)
 sh -c : & first=$!
 sleep 60 # what this test is about

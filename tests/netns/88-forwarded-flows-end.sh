@@ -47,5 +47,5 @@ none_left() {
     entries
     [ -z "$(entries)" ]
 }
-check "conntrack has none of the old ones" none_left
+wait_for 3 "conntrack has none of the old ones" none_left
 check "the log says what was ended" log_has 'ended 2 TCP and 0 UDP flows and [1-9][0-9]* conntrack entries over eth0'

@@ -15,12 +15,18 @@ done
 # lost_times FILE N: it was lost N times or more, and has its answers again.
 lost_times() { awk -v n="$2" '/lost/ { lost++; again = 0 } / answer/ { again = 1 } END { exit !(lost >= n && again) }' "$1"; }
 
-# A renewal by DHCP, which takes address and route and gives them back.
+# A renewal by DHCP, which takes address and route and gives them back. (A busy machine may take too long over it.)
+began=$(now)
 ip -n device -4 address flush dev eth0
 sleep 0.3
 configure eth0
+took=$(($(now) - began))
 wait_for 2 "the address is back: eth0 is in use" in_use eth0
-check "it has ended no TCP flow" not grep -q lost "$LAB"/talk.tcp.*
+if [ "$took" -le 90 ]; then
+    check "it has ended no TCP flow" not grep -q lost "$LAB"/talk.tcp.*
+else
+    skip "it was no renewal, it took ${took}0 ms"
+fi
 
 unconfigure eth0
 wait_for 3 "eth0 has lost its addresses: wlan0 takes over" in_use wlan0

@@ -11,7 +11,7 @@ rss() { awk '/^VmRSS:/ { print $2 }' "/proc/$CONNMGR_PID/status"; }
 storm() {
     answered=$(grep -c ' answers ' "$LAB/attrd.log" || :)
     tell_attrd "storm 65008 10000 $1"
-    poll $(($1 / 1000 + 10)) storm_is_over
+    poll $(($1 / 1000 + 60)) storm_is_over
 }
 storm_is_over() { [ "$(grep -c ' answers ' "$LAB/attrd.log")" -gt "$answered" ]; }
 storm 5000 # until the first collections are over, memory is being taken into use

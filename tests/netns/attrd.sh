@@ -19,7 +19,7 @@ start_attrd() {
     rm -f "$ATTRD_SOCKET" "$LAB/attrd.control"
     "$ATTRD_TOOLS/standin" -s "$ATTRD_SOCKET" -c "$LAB/attrd.control" >>"$LAB/attrd.log" 2>&1 &
     ATTRD_PID=$!
-    poll 5 attrd_is_there
+    poll 10 attrd_is_there
 }
 attrd_is_there() { [ -S "$ATTRD_SOCKET" ] && [ -p "$LAB/attrd.control" ]; }
 
@@ -30,7 +30,7 @@ attrc() { "$ATTRD_TOOLS/attrc" -s "$ATTRD_SOCKET" "$@"; }
 # listen RANGE...: what the listener hears is in heard.log.
 listen() {
     "$ATTRD_TOOLS/attrc" -s "$ATTRD_SOCKET" listen "$@" >"$LAB/heard.log" 2>&1 &
-    poll 5 grep -q ' listening$' "$LAB/heard.log"
+    poll 10 grep -q ' listening$' "$LAB/heard.log"
 }
 
 # heard: all notifications so far, as `ID VALUE` joined by `, `.

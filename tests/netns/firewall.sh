@@ -94,7 +94,7 @@ reached() {
             case $address in *:*) target="UDP6:[$address]" ;; *) target=UDP4:$address ;; esac
             { [ "$(on "$reached_host" "$LABTOOL" ask "$reached_link" "$address" 80)" != echo ] ||
                 : >"$LAB/reached/tcp $address"; } &
-            { [ "$(echo udp | on "$reached_host" socat -t 0.5 - "$target:80" 2>/dev/null)" != udp ] ||
+            { [ "$(echo udp | on "$reached_host" socat -t 1 - "$target:80" 2>/dev/null)" != udp ] ||
                 : >"$LAB/reached/udp $address"; } &
         done
         wait
@@ -109,9 +109,9 @@ ears() {
     on "$1" "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/ears.tcp.$1" 2>&1 &
     on "$1" socat -u UDP6-RECV:7002,ipv6only=0 "OPEN:$LAB/ears.udp.$1,creat,append" &
     on "$1" "$LABTOOL" heard >>"$LAB/ears.icmp.$1" &
-    poll 5 grep -q listening "$LAB/ears.tcp.$1"
-    poll 5 grep -q listening "$LAB/ears.icmp.$1"
-    poll 5 test -e "$LAB/ears.udp.$1"
+    poll 10 grep -q listening "$LAB/ears.tcp.$1"
+    poll 10 grep -q listening "$LAB/ears.icmp.$1"
+    poll 10 test -e "$LAB/ears.udp.$1"
 }
 
 # knocks HOST ADDRESS4 ADDRESS6: the cloud knocks there in every way; what was heard is printed. 198.18.100.8 and ::8 are
@@ -138,11 +138,19 @@ knocks() {
     # What was sent last has come before what is sent now.
     on cloud ping -c 1 -W 0.2 "$2" >"$LAB/last" || :
     on cloud ping -c 1 -W 0.2 "$3" >"$LAB/last" || :
-    sort "$LAB/knocked" "$LAB/ears.udp.$1"
+    # And those who listen have heard it when they have heard what is said to them here.
+    echo OVER | on "$1" socat -u - UDP4:127.0.0.1:7002
+    on "$1" "$LABTOOL" knock 127.0.0.1 8 0 64 OVER
+    on "$1" "$LABTOOL" knock ::1 128 0 64 OVER
+    poll 10 heard_all "$1" || not_ok "the ears of $1 are deaf"
+    grep -v '^OVER$' "$LAB/ears.udp.$1" | sort - "$LAB/knocked"
     sed -n 's/ KNOCK$//p' "$LAB/ears.icmp.$1" | sort
 }
+heard_all() {
+    grep -q '^OVER$' "$LAB/ears.udp.$1" && grep -q '^ICMPv4 8 OVER$' "$LAB/ears.icmp.$1" && grep -q '^ICMPv6 128 OVER$' "$LAB/ears.icmp.$1"
+}
 tcp_knock() {
-    ! on cloud socat -u OPEN:/dev/null "$1:7001,bind=$2,connect-timeout=0.6" 2>/dev/null || echo "TCP from $2" >>"$LAB/knocked"
+    ! on cloud socat -u OPEN:/dev/null "$1:7001,bind=$2,connect-timeout=0.9" 2>/dev/null || echo "TCP from $2" >>"$LAB/knocked"
 }
 udp_knock() { echo "UDP from $2:$3" | on cloud socat -u - "$1:7002,bind=$2:$3,reuseaddr"; }
 

@@ -12,5 +12,5 @@ fresh_names() {
         --synth-domain=fresh.example,198.18.101.0/24,h- --host-record=other.example,198.18.102.1 --local=/example/ \
         --server=/echo.example/198.18.100.53 >"$LAB/fresh.out" 2>&1 &
     echo nameserver 198.18.100.54 >"$LAB/resolv.conf"
-    poll 5 grep -q started "$LAB/fresh.log"
+    poll 10 grep -q started "$LAB/fresh.log"
 }

@@ -15,7 +15,7 @@ answer() {
         --log-queries --log-facility="$LAB/names.log" --bind-interfaces --listen-address=198.18.100.54 \
         --server=/echo.example/198.18.100.53 --cname=alias.example,two.example --local=/example/ >"$LAB/names.out" 2>&1 &
     DNS_PID=$!
-    poll 5 grep -q started "$LAB/names.log"
+    poll 10 grep -q started "$LAB/names.log"
 }
 
 # names_up: the device's name server has them. The cloud owns 198.18.101.0/24.

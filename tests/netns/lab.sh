@@ -75,7 +75,7 @@ END
     mkdir -p "$LAB/etc"
     echo "# the default names" >"$LAB/etc/netif_names"
     echo_mode echo
-    poll 5 grep -q started "$LAB/dns.log"
+    poll 10 grep -q started "$LAB/dns.log"
     LAB_LTE=$(bytes wwan0)
 }
 
@@ -133,7 +133,7 @@ unconfigure() {
 modem_on() {
     "$LABTOOL" tunnel device wwan0 r-wwan lan >"$LAB/tunnel.log" 2>&1 &
     MODEM_PID=$!
-    poll 2 ip -n r-wwan link show lan
+    poll 10 ip -n r-wwan link show lan
     ip -n r-wwan -batch - <<'END'
 link set lan up
 address add 198.18.3.1 peer 198.18.3.2 dev lan
@@ -160,7 +160,7 @@ unplug() {
         wwan0) ip -n device link set wwan0 carrier off ;;
         *) ip -n "$(router_of "$1")" link set lan down ;;
     esac
-    poll 2 no_carrier "$1"
+    poll 10 no_carrier "$1"
 }
 no_carrier() { ip -n device link show "$1" | grep -q NO-CARRIER; }
 
@@ -251,7 +251,7 @@ echo_mode() {
     : >"$LAB/echo.log"
     nsenter --net=/run/netns/cloud "$LABTOOL" echo 80 "$LAB/echo-mode" >"$LAB/echo.log" 2>&1 &
     ECHO_PID=$!
-    poll 2 grep -q listening "$LAB/echo.log"
+    poll 10 grep -q listening "$LAB/echo.log"
 }
 
 # portal LINK MODE: a captive portal in the link's router takes every connection to port 80 (see "labtool echo" for the
@@ -262,7 +262,7 @@ portal() {
     echo "$2" >"$LAB/portal-mode.$1"
     if [ ! -e "$LAB/portal.$1.log" ]; then
         nsenter --net="/run/netns/$(router_of "$1")" "$LABTOOL" echo 8080 "$LAB/portal-mode.$1" >"$LAB/portal.$1.log" 2>&1 &
-        poll 2 grep -q listening "$LAB/portal.$1.log"
+        poll 10 grep -q listening "$LAB/portal.$1.log"
     fi
     rule "$1" -t nat -A PREROUTING -i lan -p tcp --dport 80 -j REDIRECT --to-ports 8080
 }

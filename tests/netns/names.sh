@@ -9,7 +9,7 @@ names_up() {
     # As many connections as a test may want, and short-lived ones at that.
     on device sh -c 'echo "1024 65000" >/proc/sys/net/ipv4/ip_local_port_range'
     nsenter --net=/run/netns/cloud "$LABTOOL" names 198.18.100.55 198.18.100.56 >"$LAB/names.log" 2>&1 &
-    poll 2 grep -q answering "$LAB/names.log"
+    poll 10 grep -q answering "$LAB/names.log"
     echo nameserver 198.18.100.55 >"$LAB/resolv.conf"
     printf '*.fresh.example\n' >"$LAB/etc/whitelist"
 }
@@ -18,8 +18,8 @@ names_up() {
 lockdown() {
     FIREWALL=
     start_connmgr --resolver 198.18.100.55 "$@"
-    poll 5 log_has "locked in .*DNS: "
-    poll 5 settled
+    poll 10 log_has "locked in .*DNS: "
+    poll 10 settled
 }
 
 # use_variant legacy|nft: which iptables the daemon's scripts find.
@@ -66,8 +66,8 @@ forward-zone:
     forward-addr: 198.18.100.55
 END
     on device unbound -c "$LAB/unbound.conf" >"$LAB/unbound.log" 2>&1 &
-    poll 3 on device "$LABTOOL" resolve 127.0.0.1 n65001.foreign.example
-    poll 3 on device "$LABTOOL" resolve 127.0.0.2 n65002.foreign.example
+    poll 10 on device "$LABTOOL" resolve 127.0.0.1 n65001.foreign.example
+    poll 10 on device "$LABTOOL" resolve 127.0.0.2 n65002.foreign.example
 }
 
 # first HOST COUNT FROM [SERVER [PORT [FAMILY]]]: resolves so many fresh names on HOST and connects at once;

@@ -12,7 +12,7 @@ one() {
     export LAB="$OUT/$name"
     mkdir -p "$LAB"
     read -r began _ </proc/uptime
-    "$here/sandbox.sh" timeout -s KILL "$limit" sh "$here/$1" >"$LAB/output" 2>&1 </dev/null && status=0 || status=$?
+    "$here/sandbox.sh" timeout -s KILL "$limit" bash --posix "$here/$1" >"$LAB/output" 2>&1 </dev/null && status=0 || status=$?
     read -r ended _ </proc/uptime
 
     if [ "$status" = 137 ]; then
@@ -67,6 +67,15 @@ setpriv --pdeathsig KILL xargs -P "$jobs" -n 1 setpriv --pdeathsig KILL "$here/r
 passed=$(cat "$OUT"/*.lines | grep -c '^ok' || :)
 failed=$(cat "$OUT"/*.lines | grep -c '^not ok' || :)
 skipped=$(cat "$OUT"/*.lines | grep -c '^skip' || :)
+# Once more, since of a long output often only the end is seen; the tests beside which they failed are above.
+if [ "$failed" != 0 ]; then
+    echo "== what failed:"
+    for report in "$OUT"/*/report; do
+        [ -e "$report" ] || continue
+        # What comes right before a failure may be what a command of the test itself said on standard error.
+        { sed 1q "$report"; sed 1d "$report" | grep -B 2 -A 28 '^    not ok - '; } | cut -c 1-220 | sed -n 1,48p
+    done
+fi
 # A test of which nothing at all is known must not be taken for one that passed.
 while read -r test; do
     [ -e "$OUT/${test%.sh}.lines" ] || { echo "$test: gave no result"; failed=$((failed + 1)); }
