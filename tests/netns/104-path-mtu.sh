@@ -19,10 +19,10 @@ narrow() {
     ip -n r-eth link set wan mtu 1300
     ip -n cloud link set eth mtu 1300
     for who in device host; do
-        check "$WITH$who: a big packet, IPv4: told the way is narrow" told "$who" -4 198.18.100.10 1300
-        check "$WITH$who: a big packet, IPv6: told the way is narrow" told "$who" -6 2001:db8:100::10 1300
-        check "$WITH$who: much data gets there, IPv4" uploads "$who" TCP4:198.18.100.10:80
-        check "$WITH$who: much data gets there, IPv6" uploads "$who" 'TCP6:[2001:db8:100::10]:80'
+        wait_for 3 "$WITH$who: a big packet, IPv4: told the way is narrow" told "$who" -4 198.18.100.10 1300
+        wait_for 3 "$WITH$who: a big packet, IPv6: told the way is narrow" told "$who" -6 2001:db8:100::10 1300
+        wait_for 3 "$WITH$who: much data gets there, IPv4" uploads "$who" TCP4:198.18.100.10:80
+        wait_for 3 "$WITH$who: much data gets there, IPv6" uploads "$who" 'TCP6:[2001:db8:100::10]:80'
     done
     ip -n r-eth link set wan mtu 1500
     ip -n cloud link set eth mtu 1500
@@ -30,10 +30,10 @@ narrow() {
     forget
     ip -n device link set eth0 mtu 1350
     ip -n r-eth link set lan mtu 1350
-    check "${WITH}host: the device tells it, IPv4" told host -4 198.18.100.10 1350
-    check "${WITH}host: the device tells it, IPv6" told host -6 2001:db8:100::10 1350
-    check "${WITH}host: much data gets through, IPv4" uploads host TCP4:198.18.100.10:80
-    check "${WITH}host: much data gets through, IPv6" uploads host 'TCP6:[2001:db8:100::10]:80'
+    wait_for 3 "${WITH}host: the device tells it, IPv4" told host -4 198.18.100.10 1350
+    wait_for 3 "${WITH}host: the device tells it, IPv6" told host -6 2001:db8:100::10 1350
+    wait_for 3 "${WITH}host: much data gets through, IPv4" uploads host TCP4:198.18.100.10:80
+    wait_for 3 "${WITH}host: much data gets through, IPv6" uploads host 'TCP6:[2001:db8:100::10]:80'
     ip -n device link set eth0 mtu 1500
     ip -n r-eth link set lan mtu 1500
 }

@@ -21,8 +21,9 @@ END
 chmod +x "$SCRIPTS/switch_route.sh.new"
 mv "$SCRIPTS/switch_route.sh.new" "$SCRIPTS/switch_route.sh"
 unplug eth0
-wait_for 3 "script fails: status says so" status_has '^switch +switching to wlan0 failed: switch_route\.sh: exit status 3, saying'
-check "status: what is chosen, and why" status_has '^why +[0-9]+ m?s ago: eth0 lost carrier, wlan0 confirmed by echo$'
+wait_for 3 "script fails: status says so" status_has '^switch +switching to (wlan0|wwan0) failed: switch_route\.sh: exit status 3, saying'
+check "status: what is chosen, and why" \
+    status_has '^why +[0-9]+ m?s ago: (eth0 lost carrier, wlan0 confirmed by echo$|switching to wlan0 failed twice or more, )'
 check "events: the failure" \
     events_have ' switch +switching to wlan0 failed: switch_route\.sh: exit status 3, saying "this script is broken", retrying$'
 cp "$REPO/scripts/switch_route.sh" "$SCRIPTS/switch_route.sh.new"

@@ -178,6 +178,7 @@ address add 198.18.50.1/24 dev br-apnet
 address add 2001:db8:50::1/64 dev br-apnet
 END
     ip -n host -batch - <<'END'
+link set lo up
 link set lan up
 address add 198.18.50.2/24 dev lan
 address add 2001:db8:50::2/64 dev lan
