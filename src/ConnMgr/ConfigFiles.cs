@@ -16,7 +16,7 @@ internal sealed class ConfigFiles
 
     /// <summary>
     /// In bytes; there is no limit on the entries. Room for 60,000 of them and more: during a reload two whitelists
-    /// have to fit into the 16 MiB that the daemon allows itself.
+    /// have to fit into the 64 MiB that the daemon allows itself, beside 32,768 holes.
     /// </summary>
     private const int WhitelistLimit = 3 << 19;
 

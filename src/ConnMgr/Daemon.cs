@@ -28,6 +28,7 @@ internal sealed class Daemon : IDisposable
     private readonly Deadline _decision;
     private readonly Signals _signals;
     private readonly Watchdog _watchdog;
+    private readonly Heap _heap = new();
     private readonly LinkTable _table = new();
     private readonly RouteSocket _routes;
     private readonly UeventSocket _uevents;
@@ -232,6 +233,7 @@ internal sealed class Daemon : IDisposable
         _routes.DumpNext();
         _lockdown?.Tick();
         _report.Tick();
+        _heap.Trim();
     }
 
     private void HandleUevent(Uevent? uevent)
@@ -273,6 +275,7 @@ internal sealed class Daemon : IDisposable
     /// <summary>Reads the configuration again: all of it takes effect, or nothing.</summary>
     private ExitCode Reload(List<string> said)
     {
+        _heap.Trim(); // two whitelists at once have to fit into it, and not what the last reload has left
         ConfigFiles files = ConfigFiles.Read(_options.ConfigDirectory, withWhitelist: !_options.IsFirewallDisabled);
         foreach ((LogLevel level, string text) in files.Remarks)
         {

@@ -83,7 +83,7 @@ internal sealed class DnsWatch
     private readonly Origin _copies;
     private readonly Questions _expected; // what came in through the bridge, by server, id and question
     private readonly DnsAnswered _answered;
-    private readonly DnsAddress[] _addresses = new DnsAddress[MaxAddresses];
+    private readonly DnsAddress[] _addresses = GC.AllocateArray<DnsAddress>(MaxAddresses, pinned: true); // mostly never touched
     private readonly long[] _counts = new long[(int)DnsVerdict.LostStream + 1];
     private readonly IpNumber[] _askedByExtenders = new IpNumber[8];
     private int _nextAsked;

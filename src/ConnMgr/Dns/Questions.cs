@@ -18,8 +18,9 @@ internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
 
     private const int None = 0; // entry 0 is never used
 
-    private readonly Entry[] _entries = new Entry[capacity + 1];
-    private readonly int[] _buckets = new int[capacity];
+    // Pinned, as the collector would write all of them when it moves them.
+    private readonly Entry[] _entries = GC.AllocateArray<Entry>(capacity + 1, pinned: true);
+    private readonly int[] _buckets = GC.AllocateArray<int>(capacity, pinned: true);
     private int _used; // entries above have never been in use
     private int _free;
     private int _oldest;

@@ -93,6 +93,13 @@ internal sealed class NameTable
         return true;
     }
 
+    /// <summary>Gives up the room that was left for more.</summary>
+    public void TrimExcess()
+    {
+        Array.Resize(ref _ends, Math.Max(1, Count));
+        Array.Resize(ref _bytes, _ends[^1]);
+    }
+
     private void Place(Slot taken)
     {
         uint at = taken.Hash & (uint)(_slots.Length - 1);

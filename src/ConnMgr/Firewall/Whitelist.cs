@@ -188,6 +188,17 @@ internal sealed class Whitelist
         return true;
     }
 
+    /// <summary>Gives up the room that was left for more entries: it stays for as long as the daemon runs.</summary>
+    internal void TrimExcess()
+    {
+        _names.TrimExcess();
+        _stars.TrimExcess();
+        _parents.TrimExcess();
+        _firstShape.TrimExcess();
+        _shapes.TrimExcess();
+        _literals.TrimExcess();
+    }
+
     private static void Write(Span<byte> literal, IpPrefix prefix, bool isIpv4)
     {
         literal[0] = (byte)(isIpv4 ? 4 : 6);

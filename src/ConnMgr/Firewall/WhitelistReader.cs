@@ -60,6 +60,7 @@ internal static class WhitelistReader
                 remarks.Add(new Remark(number, said + "; what is wrong with later lines is not said"));
             }
         }
+        whitelist.TrimExcess();
         return whitelist;
     }
 

@@ -6,6 +6,8 @@ namespace ConnMgr.Native;
 /// <summary>Reads and writes small files whole; never waits for them, whatever they are.</summary>
 internal static unsafe class SmallFile
 {
+    private const int FirstSize = 4095; // where the file does not say how long it is
+
     /// <summary>
     /// The text of a file, at most its first <paramref name="limit"/> bytes (<paramref name="isCut"/> says whether
     /// there was more); null if it cannot be read, and then why.
@@ -41,16 +43,22 @@ internal static unsafe class SmallFile
 
         // One byte more than there is shows that it has ended. In /proc, every file seems to be empty.
         long size = (long)status.st_size;
-        byte[] bytes = new byte[size > 0 && size < limit ? (int)size + 1 : limit + 1];
-        fixed (byte* buffer = bytes)
+        byte[] bytes = new byte[Math.Min(size > 0 ? size : FirstSize, limit) + 1];
+        nint count;
+        do
         {
-            nint count;
-            while ((count = (nint)LibC.read(fd, buffer + length, bytes.Length - length)) > 0)
+            if (length == bytes.Length)
             {
-                length += (int)count;
+                Array.Resize(ref bytes, (int)Math.Min(2L * length, limit + 1L));
             }
-            errno = count < 0 ? Errno.Last : 0;
+            fixed (byte* buffer = bytes)
+            {
+                count = (nint)LibC.read(fd, buffer + length, bytes.Length - length);
+            }
+            length += (int)Math.Max(0, count);
         }
+        while (count > 0 && length <= limit);
+        errno = count < 0 ? Errno.Last : 0;
         _ = LibC.close(fd);
         if (errno != 0)
         {
