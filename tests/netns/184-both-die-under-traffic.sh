@@ -10,7 +10,7 @@ limit=14000 # the processors are shared with the tests beside this one
 lab_up
 for round in $(seq "$HOW_MUCH"); do
     start_connmgr
-    poll 10 settled
+    poll 30 settled
     if [ $((round % 2)) = 1 ]; then application tcp; else application dns; fi
     at_random 2
     upstream_dead wlan0

@@ -13,7 +13,7 @@ lab_up
 : >"$LAB/times"
 for round in $(seq "$HOW_MUCH"); do
     start_connmgr
-    poll 10 settled
+    poll 30 settled
     if [ $((round % 2)) = 1 ]; then application tcp; else application dns; fi
     at_random 2
     upstream_dead eth0

@@ -13,7 +13,7 @@ renewal() {
         configure eth0
         [ $(($(now) - lab_gone)) -gt 90 ] || return 0
         restart_connmgr
-        poll 10 settled
+        poll 30 settled
     done
     not_ok "no renewal within a second"
 }

@@ -398,7 +398,8 @@ static struct sockaddr_in6 peer_of(const unsigned char *address, int size, int p
 }
 
 // How long a connection takes to be there, in microseconds; -1: not within three seconds. Its SYN was lost if the kernel had to
-// send it again: that does not depend on how busy the machine is, as the time does.
+// send it again, after a second: a busy machine alone may take as long, and, when its clock has stood still for a while, send
+// again too early.
 static int64_t connect_time(const struct sockaddr_in6 *to, int *is_lost)
 {
     struct tcp_info info = { 0 };
@@ -415,7 +416,7 @@ static int64_t connect_time(const struct sockaddr_in6 *to, int *is_lost)
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
     int64_t took = now_us() - began;
     getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_length);
-    *is_lost = error || info.tcpi_total_retrans > 0;
+    *is_lost = error || (info.tcpi_total_retrans > 0 && took > 700000);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger) { .l_onoff = 1 }, sizeof(struct linger));
     close(fd);
     return error ? -1 : took;

@@ -18,8 +18,8 @@ names_up() {
 lockdown() {
     FIREWALL=
     start_connmgr --resolver 198.18.100.55 "$@"
-    poll 10 log_has "locked in .*DNS: "
-    poll 10 settled
+    poll 60 log_has "locked in .*DNS: "
+    poll 30 settled
 }
 
 # use_variant legacy|nft: which iptables the daemon's scripts find.

@@ -4,7 +4,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-limit=${LAB_LIMIT:-300} # seconds for one test
+limit=${LAB_LIMIT:-600} # seconds for one test
 
 # Runs one test and prints its lines at once when it has ended, so that tests side by side do not mix.
 one() {
