@@ -22,6 +22,7 @@ internal sealed partial class Lockdown
 {
     private const int ForwardHook = 2; // NF_INET_FORWARD, <linux/netfilter.h>
     private const byte Tcp = 6; // IPPROTO_TCP
+    private const int MaxSaid = 32; // addresses of one answer, one by one
 
     /// <summary>What a reply may wait.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
@@ -263,17 +264,21 @@ internal sealed partial class Lockdown
         {
             return;
         }
-        bool isHeld = false;
+        TimeSpan now = _clock();
+        int added = 0;
         foreach (ref readonly DnsAddress address in addresses)
         {
-            if (IpNumber.TryRead(address.Bytes, out IpNumber number))
+            if (IpNumber.TryRead(address.Bytes, out IpNumber number) && Learn(question.Name, entry, number, address.Ttl, now, added))
             {
-                isHeld |= Learn(question.Name, entry, number, address.Ttl);
+                added++;
             }
         }
-        isHeld |= _effects.Count > 0;
-        HeldCount += isHeld && _isJudging ? 1 : 0;
-        Apply();
+        if (added > MaxSaid)
+        {
+            _log.Event(EventKind.Hole, $"opened {added - MaxSaid} more addresses: {question.Name}", LogLevel.Debug);
+        }
+        HeldCount += _effects.Count > 0 && _isJudging ? 1 : 0;
+        ApplyAnswer();
         if (_isJudging && _sets is null)
         {
             foreach (ref readonly DnsAddress address in addresses)
@@ -293,16 +298,44 @@ internal sealed partial class Lockdown
         {
             for (int i = 0; i < addresses.Count; i++)
             {
-                _ = Learn(name, entry, IpNumber.Of(addresses[i]), ttl);
+                _ = Learn(name, entry, IpNumber.Of(addresses[i]), ttl, _clock(), said: 0);
             }
-            Apply();
+            ApplyAnswer();
         }
     }
 
-    /// <summary>True if the address is new.</summary>
-    private bool Learn(in DnsName name, int entry, IpNumber address, uint ttl)
+    /// <summary>
+    /// What answers want, all that makes room first: the kernel is then told of many at once. What an answer opens, it does not
+    /// close again.
+    /// </summary>
+    private void ApplyAnswer()
     {
-        HoleOutcome outcome = _holes.Learn(name, address, ttl, _clock(), _effects);
+        foreach (HoleEffect effect in _effects)
+        {
+            if (effect.Action != HoleAction.Open)
+            {
+                _ordered.Add(effect);
+            }
+        }
+        if (_ordered.Count > 0)
+        {
+            foreach (HoleEffect effect in _effects)
+            {
+                if (effect.Action == HoleAction.Open)
+                {
+                    _ordered.Add(effect);
+                }
+            }
+            (_effects, _ordered) = (_ordered, _effects);
+            _ordered.Clear();
+        }
+        Apply();
+    }
+
+    /// <summary>True if the address is new.</summary>
+    private bool Learn(in DnsName name, int entry, IpNumber address, uint ttl, TimeSpan now, int said)
+    {
+        HoleOutcome outcome = _holes.Learn(name, address, ttl, now, _effects);
         if (outcome == HoleOutcome.BadAddress)
         {
             if (BadAddressCount++ == 0 || _log.IsDebug)
@@ -312,7 +345,7 @@ internal sealed partial class Lockdown
                     + (AddressScopes.Of(address) == AddressScope.Private ? " (--allow-private-answers)" : ""), LogLevel.Warn);
             }
         }
-        else if (outcome == HoleOutcome.Added)
+        else if (outcome == HoleOutcome.Added && said < MaxSaid)
         {
             _log.Event(EventKind.Hole, $"opened {address}: {name} ({_holes.Whitelist.TextOf(entry)})", LogLevel.Debug);
         }

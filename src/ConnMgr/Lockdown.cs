@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.Control;
@@ -30,7 +31,8 @@ internal sealed partial class Lockdown : IDisposable
     private readonly ExactNames _names;
     private readonly Deadline _next;
     private readonly Holes _holes;
-    private readonly List<HoleEffect> _effects = [];
+    private List<HoleEffect> _effects = [];
+    private List<HoleEffect> _ordered = [];
     private readonly List<IpPrefix> _revoked = [];
     private readonly string _holeFile;
     private readonly string _boot;
@@ -286,7 +288,7 @@ internal sealed partial class Lockdown : IDisposable
         {
             if (timeout == 0 && !_holes.Whitelist.HasLiteral(prefix))
             {
-                Close(prefix);
+                _sets!.Delete(prefix);
                 _revoked.Add(prefix);
             }
         }
@@ -307,54 +309,34 @@ internal sealed partial class Lockdown : IDisposable
     /// <summary>Carries out in the kernel what is to be done there. When it returns, sets have it; rules follow.</summary>
     private void Apply()
     {
+        _sets?.Apply(CollectionsMarshal.AsSpan(_effects), NotOpened);
         foreach (HoleEffect effect in _effects)
         {
-            switch (effect.Action)
+            if (_sets is null && _firewall.IsInForce)
             {
-                case HoleAction.Open:
-                    Open(effect.Prefix, effect.Timeout);
-                    break;
-                default:
-                    Close(effect.Prefix);
-                    if (effect.Action == HoleAction.Revoke)
-                    {
-                        _revoked.Add(effect.Prefix);
-                    }
-                    break;
+                if (effect.Action != HoleAction.Open)
+                {
+                    _rules.Delete(effect.Prefix);
+                }
+                else if (!_rules.Add(effect.Prefix, isUrgent: _isJudging))
+                {
+                    SayOnce(EventKind.Hole, $"cannot open {effect.Prefix} yet: too many wait for it");
+                }
+            }
+            if (effect.Action == HoleAction.Revoke)
+            {
+                _revoked.Add(effect.Prefix);
             }
         }
         _effects.Clear();
     }
 
-    private void Open(IpPrefix prefix, int timeout)
+    private void NotOpened(IpPrefix prefix, int error)
     {
-        if (_sets is { } sets)
+        SayOnce(EventKind.Hole, $"cannot open {prefix}: {AddressSetSocket.Text(error)}, retrying");
+        if (prefix.IsAddress)
         {
-            int error = sets.Add(prefix, timeout);
-            if (error != 0)
-            {
-                SayOnce(EventKind.Hole, $"cannot open {prefix}: {AddressSetSocket.Text(error)}, retrying");
-                if (prefix.IsAddress)
-                {
-                    _holes.NotOpened(prefix.First, _clock());
-                }
-            }
-        }
-        else if (_firewall.IsInForce && !_rules.Add(prefix, isUrgent: _isJudging))
-        {
-            SayOnce(EventKind.Hole, $"cannot open {prefix} yet: too many wait for it");
-        }
-    }
-
-    private void Close(IpPrefix prefix)
-    {
-        if (_sets is { } sets)
-        {
-            sets.Delete(prefix);
-        }
-        else if (_firewall.IsInForce)
-        {
-            _rules.Delete(prefix);
+            _holes.NotOpened(prefix.First, _clock());
         }
     }
 

@@ -58,6 +58,41 @@ internal sealed class AddressSetSocket : IDisposable
     /// <summary>Takes it out. 0 also if it was not there.</summary>
     public int Delete(IpPrefix prefix) => Put(SetMessage.Delete(_request, prefix, ++_sequence));
 
+    /// <summary>
+    /// Carries out what is to be done, in its order. Neighbours that are alike go in one message: thousands of addresses of one
+    /// answer would take tens of milliseconds one by one.
+    /// </summary>
+    /// <param name="effects">What is to be done.</param>
+    /// <param name="failed">Gets each prefix that could not be opened, and why not.</param>
+    public void Apply(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, int> failed)
+    {
+        while (!effects.IsEmpty)
+        {
+            int count = 1;
+            while (count < Math.Min(effects.Length, SetMessage.MaxAtOnce) && AreAlike(effects[0], effects[count]))
+            {
+                count++;
+            }
+            if (count == 1 || Put(SetMessage.Many(_request, effects[..count], ++_sequence)) != 0)
+            {
+                foreach (ref readonly HoleEffect effect in effects[..count])
+                {
+                    bool isOpening = effect.Action == HoleAction.Open;
+                    int error = isOpening ? Add(effect.Prefix, effect.Timeout) : Delete(effect.Prefix);
+                    if (isOpening && error != 0)
+                    {
+                        failed(effect.Prefix, error);
+                    }
+                }
+            }
+            effects = effects[count..];
+        }
+    }
+
+    private static bool AreAlike(in HoleEffect one, in HoleEffect other) =>
+        (one.Action == HoleAction.Open) == (other.Action == HoleAction.Open)
+        && one.Prefix.First.IsIpv4 == other.Prefix.First.IsIpv4;
+
     /// <summary>False if the kernel says that it is not there.</summary>
     public bool Has(IpPrefix prefix) =>
         Put(SetMessage.Test(_request, prefix, ++_sequence)) is not (SetMessage.IPSET_ERR_EXIST or Errno.ENOENT);

@@ -20,6 +20,7 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
 
     private HoleName[] _names = new HoleName[1];
     private int _count;
+    private Hole? _next;
 
     public IpNumber Address { get; } = address;
 
@@ -38,20 +39,13 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
     public TimeSpan SeenOpen { get; private set; } = Never;
 
     /// <summary>Whether one of its names is an exact entry of the whitelist.</summary>
-    public bool IsExact
-    {
-        get
-        {
-            foreach (HoleName name in Names)
-            {
-                if (name.IsExact)
-                {
-                    return true;
-                }
-            }
-            return false;
-        }
-    }
+    public bool IsExact { get; private set; }
+
+    /// <summary>Its number in <see cref="HoleTable"/>; -1: it is not there.</summary>
+    public int Index { get; set; } = -1;
+
+    /// <summary>The next one of its bucket of <see cref="HoleTable"/>.</summary>
+    public ref Hole? Next => ref _next;
 
     public ReadOnlySpan<HoleName> Names => _names.AsSpan(0, _count);
 
@@ -88,6 +82,7 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
         {
             at = Expendable();
         }
+        IsExact |= isExact; // no exact name is replaced while there is another kind: so one stays
         _names[at] = new HoleName(bytes ?? wire.ToArray(), isExact, lifetime, until);
         Until = until > Until ? until : Until;
     }
@@ -112,12 +107,14 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
     {
         int kept = 0;
         Until = Never;
+        IsExact = false;
         for (int i = 0; i < _count; i++)
         {
             HoleName name = _names[i];
             if (whitelist.IsWanted(name.Name, out int entry))
             {
                 _names[kept++] = name with { IsExact = whitelist.IsExact(entry) };
+                IsExact |= whitelist.IsExact(entry);
                 Until = name.Until > Until ? name.Until : Until;
             }
         }

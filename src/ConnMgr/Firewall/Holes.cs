@@ -48,8 +48,11 @@ internal sealed class Holes(Whitelist whitelist)
     /// <summary>A hole that lasts longer than before is saved so much later.</summary>
     private static readonly TimeSpan LazySave = TimeSpan.FromSeconds(60);
 
-    /// <summary>In the order of their addresses.</summary>
-    private readonly List<Hole> _holes = [];
+    /// <summary>So long it is known which holes can go for others.</summary>
+    private static readonly TimeSpan SparesFor = TimeSpan.FromSeconds(1);
+
+    private readonly HoleTable _holes = new();
+    private readonly SpareHoles _spares = new();
 
     private TimeSpan _lookedAt = Hole.Never;
 
@@ -67,6 +70,9 @@ internal sealed class Holes(Whitelist whitelist)
 
     /// <summary>How many were thrown out for others.</summary>
     public int Evicted { get; private set; }
+
+    /// <summary>How many holes were looked at or compared to make room.</summary>
+    public long WorkForRoom => _spares.Work;
 
     /// <summary>How many addresses found no room.</summary>
     public int Refused { get; private set; }
@@ -92,10 +98,13 @@ internal sealed class Holes(Whitelist whitelist)
     public static int LifetimeOf(uint ttl) => (int)Math.Min(Math.Max((long)ttl, LeastTtl) + Extra, LongestLifetime);
 
     /// <summary>Whether anything, a name or a literal entry, allows the address.</summary>
-    public bool IsAllowed(IpNumber address) => Find(address) >= 0 || Whitelist.Covers(address);
+    public bool IsAllowed(IpNumber address) => _holes.Find(address) is not null || Whitelist.Covers(address);
 
     /// <summary>Whether a connection through it was open at one of the last looks.</summary>
     public static bool IsInUse(Hole hole, TimeSpan now) => hole.SeenOpen > now - (LookInterval * 2);
+
+    /// <summary>Whether it may go for another.</summary>
+    public static bool CanGo(Hole hole, TimeSpan now) => !IsInUse(hole, now) && hole.LearnedAt < now - Moment;
 
     /// <summary>An answer that counts says that a name has this address.</summary>
     /// <param name="name">The name that was asked for.</param>
@@ -157,14 +166,13 @@ internal sealed class Holes(Whitelist whitelist)
     /// <summary>A connection with this peer is open.</summary>
     public void SeeOpen(IpNumber peer, TimeSpan now, List<HoleEffect> effects)
     {
-        int at = Find(peer);
-        if (at < 0)
+        if (_holes.Find(peer) is not { } hole)
         {
             return;
         }
-        _holes[at].Renew(now);
+        hole.Renew(now);
         NextSave = Earlier(NextSave, now + LazySave);
-        Renewed(_holes[at], now, effects);
+        Renewed(hole, now, effects);
     }
 
     /// <summary>All open connections have been seen.</summary>
@@ -185,8 +193,7 @@ internal sealed class Holes(Whitelist whitelist)
         }
         NextDeadline = TimeSpan.MaxValue;
         NextLook = TimeSpan.MaxValue;
-        int kept = 0;
-        for (int i = 0; i < _holes.Count; i++)
+        for (int i = 0; i < _holes.Count;)
         {
             Hole hole = _holes[i];
             bool isLiteral = Whitelist.HasLiteral(IpPrefix.Of(hole.Address));
@@ -197,16 +204,16 @@ internal sealed class Holes(Whitelist whitelist)
                     effects.Add(Closing(hole));
                 }
                 NextSave = Earlier(NextSave, now + LazySave);
+                _holes.Remove(hole); // another one is number i now
                 continue;
             }
-            _holes[kept++] = hole;
+            i++;
             if (!isLiteral && now < hole.Until && hole.KernelUntil < hole.Until && hole.KernelUntil <= now + TopUp)
             {
                 Open(hole, now, effects);
             }
             Schedule(hole, isLiteral, now);
         }
-        _holes.RemoveRange(kept, _holes.Count - kept);
     }
 
     /// <summary>
@@ -218,8 +225,9 @@ internal sealed class Holes(Whitelist whitelist)
         {
             effects.Add(new HoleEffect(HoleAction.Open, Whitelist.LiteralOf(i), 0));
         }
-        foreach (Hole hole in _holes)
+        for (int i = 0; i < _holes.Count; i++)
         {
+            Hole hole = _holes[i];
             if (now < hole.Until && !Whitelist.HasLiteral(IpPrefix.Of(hole.Address)))
             {
                 Open(hole, now, effects);
@@ -230,9 +238,9 @@ internal sealed class Holes(Whitelist whitelist)
     /// <summary>The kernel did not take an address; <see cref="Tick"/> and the next answer try again.</summary>
     public void NotOpened(IpNumber address, TimeSpan now)
     {
-        if (Find(address) is >= 0 and int at)
+        if (_holes.Find(address) is { } hole)
         {
-            _holes[at].KernelUntil = Hole.Never;
+            hole.KernelUntil = Hole.Never;
             NextDeadline = Earlier(NextDeadline, now + Margin);
         }
     }
@@ -247,6 +255,7 @@ internal sealed class Holes(Whitelist whitelist)
         Whitelist = whitelist;
         NextSave = now;
         NextDeadline = now;
+        _spares.Clear();
         for (int i = 0; i < whitelist.LiteralCount; i++)
         {
             if (!old.HasLiteral(whitelist.LiteralOf(i)))
@@ -256,8 +265,7 @@ internal sealed class Holes(Whitelist whitelist)
         }
 
         int revoked = effects.Count;
-        int kept = 0;
-        for (int i = 0; i < _holes.Count; i++)
+        for (int i = 0; i < _holes.Count;)
         {
             Hole hole = _holes[i];
             bool isLiteral = whitelist.HasLiteral(IpPrefix.Of(hole.Address));
@@ -267,21 +275,21 @@ internal sealed class Holes(Whitelist whitelist)
                 {
                     effects.Add(Closing(hole) with { Action = HoleAction.Revoke });
                 }
+                _holes.Remove(hole); // another one is number i now
                 continue;
             }
-            _holes[kept++] = hole;
+            i++;
             // Also one that would last too long: the name that was promised more is not wanted any more.
             if (!isLiteral && (old.HasLiteral(IpPrefix.Of(hole.Address)) || hole.KernelUntil > hole.Until))
             {
                 effects.Insert(revoked++, hole.Until > now ? Opening(hole, now) : Closing(hole));
             }
         }
-        _holes.RemoveRange(kept, _holes.Count - kept);
 
         for (int i = 0; i < old.LiteralCount; i++)
         {
             IpPrefix literal = old.LiteralOf(i);
-            if (!whitelist.HasLiteral(literal) && !(literal.IsAddress && Find(literal.First) >= 0))
+            if (!whitelist.HasLiteral(literal) && !(literal.IsAddress && _holes.Find(literal.First) is not null))
             {
                 effects.Add(new HoleEffect(HoleAction.Revoke, literal, 0));
             }
@@ -300,47 +308,27 @@ internal sealed class Holes(Whitelist whitelist)
 
     private static TimeSpan Earlier(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
-    /// <summary>The index of an address, or the complement of where it belongs.</summary>
-    private int Find(IpNumber address)
-    {
-        int low = 0;
-        int high = _holes.Count;
-        while (low < high)
-        {
-            int middle = (low + high) / 2;
-            if (_holes[middle].Address.Value < address.Value)
-            {
-                low = middle + 1;
-            }
-            else
-            {
-                high = middle;
-            }
-        }
-        return low < _holes.Count && _holes[low].Address == address ? low : ~low;
-    }
-
     private Hole? HoleFor(
         IpNumber address, TimeSpan since, TimeSpan now, List<HoleEffect> effects, out bool isNew)
     {
-        int at = Find(address);
-        isNew = at < 0;
-        if (!isNew)
+        Hole? hole = _holes.Find(address);
+        isNew = hole is null;
+        if (hole is null)
         {
-            return _holes[at];
+            if (_holes.Count >= MaxHoles && !TryMakeRoom(now, effects))
+            {
+                Refused++;
+                return null;
+            }
+            hole = new Hole(address, since);
+            _holes.Add(hole);
         }
-        if (_holes.Count >= MaxHoles && !TryMakeRoom(now, effects))
-        {
-            Refused++;
-            return null;
-        }
-        Hole hole = new(address, since);
-        _holes.Insert(~Find(address), hole);
         return hole;
     }
 
     /// <summary>
-    /// Throws out the hole that can best be spared. Without a look at the connections right now nobody knows which.
+    /// Throws out the hole that can best be spared. Without a look at the connections right now nobody knows which. An answer may
+    /// have thousands of addresses: for all of them, and for a second, it is found out once.
     /// </summary>
     private bool TryMakeRoom(TimeSpan now, List<HoleEffect> effects)
     {
@@ -349,27 +337,19 @@ internal sealed class Holes(Whitelist whitelist)
             NextLook = now;
             return false;
         }
-        int found = -1;
-        for (int i = 0; i < _holes.Count; i++)
+        if (now - _spares.FilledAt >= SparesFor)
         {
-            Hole hole = _holes[i];
-            if (!IsInUse(hole, now) && hole.LearnedAt < now - Moment
-                && (found < 0 || (hole.IsExact == _holes[found].IsExact
-                    ? hole.Until < _holes[found].Until
-                    : !hole.IsExact)))
-            {
-                found = i;
-            }
+            _spares.Fill(_holes, now);
         }
-        if (found < 0)
+        if (_spares.Take(now) is not { } hole)
         {
             return false;
         }
-        if (!Whitelist.HasLiteral(IpPrefix.Of(_holes[found].Address)))
+        if (!Whitelist.HasLiteral(IpPrefix.Of(hole.Address)))
         {
-            effects.Add(Closing(_holes[found]));
+            effects.Add(Closing(hole));
         }
-        _holes.RemoveAt(found);
+        _holes.Remove(hole);
         Evicted++;
         return true;
     }

@@ -9,8 +9,11 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal static class SetMessage
 {
-    /// <summary>Room for any request.</summary>
-    internal const int MaxSize = 192;
+    /// <summary>Elements that one request may have.</summary>
+    internal const int MaxAtOnce = 128;
+
+    /// <summary>Room for any request: an IPv6 element takes 44 bytes.</summary>
+    internal const int MaxSize = 192 + (MaxAtOnce * 44);
 
     /// <summary>Elements that a set holds, twice <see cref="Holes.MaxHoles"/>.</summary>
     internal const uint MaxElements = 65536;
@@ -30,6 +33,7 @@ internal static class SetMessage
     public const int IPSET_ATTR_FAMILY = 5;
     public const int IPSET_ATTR_DATA = 7;
     public const int IPSET_ATTR_ADT = 8;
+    public const int IPSET_ATTR_LINENO = 9;
     public const int IPSET_ATTR_IP = 1;
     public const int IPSET_ATTR_CIDR = 3;
     public const int IPSET_ATTR_TIMEOUT = 6;
@@ -82,6 +86,26 @@ internal static class SetMessage
     /// <summary>Takes it out; one that is not there is not missed.</summary>
     public static ReadOnlySpan<byte> Delete(Span<byte> buffer, IpPrefix prefix, uint sequence) =>
         Element(buffer, IPSET_CMD_DEL, prefix, null, sequence);
+
+    /// <summary>
+    /// The same for several elements of one family. The kernel stops at the first that it refuses, and keeps those before.
+    /// </summary>
+    /// <param name="buffer">At least <see cref="MaxSize"/> bytes.</param>
+    /// <param name="run">All of them are to be opened, or none; at most <see cref="MaxAtOnce"/>.</param>
+    /// <param name="sequence">Comes back with the answer.</param>
+    public static ReadOnlySpan<byte> Many(Span<byte> buffer, ReadOnlySpan<HoleEffect> run, uint sequence)
+    {
+        bool isOpening = run[0].Action == HoleAction.Open;
+        NetlinkWriter writer = Begin(buffer, !run[0].Prefix.First.IsIpv4);
+        Number(ref writer, IPSET_ATTR_LINENO, 0); // the kernel wants one
+        int elements = writer.BeginNest(IPSET_ATTR_ADT);
+        foreach (ref readonly HoleEffect effect in run)
+        {
+            Element(ref writer, effect.Prefix, isOpening ? effect.Timeout : null);
+        }
+        writer.EndNest(elements);
+        return Finish(writer, isOpening ? IPSET_CMD_ADD : IPSET_CMD_DEL, sequence);
+    }
 
     /// <summary>Whether it is there: error 0, or <see cref="IPSET_ERR_EXIST"/>.</summary>
     public static ReadOnlySpan<byte> Test(Span<byte> buffer, IpPrefix prefix, uint sequence) =>
@@ -174,13 +198,18 @@ internal static class SetMessage
 
     private static ReadOnlySpan<byte> Element(Span<byte> buffer, int command, IpPrefix prefix, int? timeout, uint sequence)
     {
-        bool isIpv6 = !prefix.First.IsIpv4;
+        NetlinkWriter writer = Begin(buffer, !prefix.First.IsIpv4);
+        Element(ref writer, prefix, timeout);
+        return Finish(writer, command, sequence);
+    }
+
+    private static void Element(ref NetlinkWriter writer, IpPrefix prefix, int? timeout)
+    {
         Span<byte> address = stackalloc byte[16];
         address = address[..prefix.First.Write(address)];
-        NetlinkWriter writer = Begin(buffer, isIpv6);
         int data = writer.BeginNest(IPSET_ATTR_DATA);
         int ip = writer.BeginNest(IPSET_ATTR_IP);
-        int kind = isIpv6 ? IPSET_ATTR_IPADDR_IPV6 : IPSET_ATTR_IPADDR_IPV4;
+        int kind = prefix.First.IsIpv4 ? IPSET_ATTR_IPADDR_IPV4 : IPSET_ATTR_IPADDR_IPV6;
         writer.Attribute((ushort)(kind | NLA_F_NET_BYTEORDER), address);
         writer.EndNest(ip);
         writer.Attribute(IPSET_ATTR_CIDR, [prefix.Length]);
@@ -189,7 +218,6 @@ internal static class SetMessage
             Number(ref writer, IPSET_ATTR_TIMEOUT, (uint)seconds);
         }
         writer.EndNest(data);
-        return Finish(writer, command, sequence);
     }
 
     private static NetlinkWriter Begin(Span<byte> buffer, bool isIpv6)

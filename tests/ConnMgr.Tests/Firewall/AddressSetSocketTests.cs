@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Runtime.InteropServices;
 using ConnMgr.Firewall;
 using ConnMgr.Netlink;
 using ConnMgr.Tests.Capture;
@@ -25,6 +26,50 @@ public class AddressSetSocketTests
         Assert.Equal((0, 0), (sets.Delete(Prefix("198.18.7.1", 32)), sets.Delete(Prefix("198.18.7.1", 32))));
         Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
         Assert.DoesNotContain(Members(), member => member.Contains("198.18.7.1", StringComparison.Ordinal));
+    });
+
+    /// <summary>Whatever runs of them there are, of whatever length: as one by one.</summary>
+    [Fact]
+    public void Many_effects_are_carried_out_in_their_order() => NetworkNamespace.Run(() =>
+    {
+        using AddressSetSocket sets = Open();
+        List<HoleEffect> effects = [];
+        HashSet<string> expected = [];
+        Random random = new(5);
+        for (int run = 0; run < 200; run++)
+        {
+            bool isOpening = random.Next(3) > 0;
+            int family = random.Next(2);
+            for (int i = random.Next(run == 7 ? 1000 : 20); i >= 0; i--)
+            {
+                int number = random.Next(3000);
+                IpPrefix prefix = family == 0 ? Prefix($"198.18.{number / 200}.{number % 200}", 32) : Prefix($"2001:db8::{number}:0", 112);
+                effects.Add(new HoleEffect(isOpening ? HoleAction.Open : HoleAction.Close, prefix, isOpening ? 5000 : 0));
+                _ = isOpening ? expected.Add(prefix.ToString()!) : expected.Remove(prefix.ToString()!);
+            }
+        }
+        sets.Apply(CollectionsMarshal.AsSpan(effects), (prefix, error) => Assert.Fail($"{prefix} {error}"));
+        List<string> found = sets.List()!.ConvertAll(element => $"{element.Prefix}");
+        Assert.Equal(expected.Order(), found.Order());
+        Assert.All(sets.List()!, element => Assert.InRange(element.Timeout, 4000u, 5000u));
+    });
+
+    /// <summary>The kernel refuses one of many: the others are in all the same.</summary>
+    [Fact]
+    public void One_that_is_refused_keeps_nobody_out() => NetworkNamespace.Run(() =>
+    {
+        using AddressSetSocket sets = Open();
+        Ipset("destroy afero4");
+        Ipset("create afero4 hash:net family inet timeout 0 maxelem 3");
+        HoleEffect[] effects = [.. Enumerable.Range(1, 5).Select(i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 5000))];
+        List<string> failures = [];
+        sets.Apply(effects, (prefix, error) => failures.Add($"{prefix} {AddressSetSocket.Text(error)}"));
+        Assert.Equal(["198.18.7.4 the set is full", "198.18.7.5 the set is full"], failures);
+        effects[0] = effects[0] with { Action = HoleAction.Close };
+        failures.Clear();
+        sets.Apply(effects, (prefix, error) => failures.Add($"{prefix}"));
+        Assert.Equal(["198.18.7.5"], failures);
+        Assert.Equal(3, sets.List()!.Count);
     });
 
     [Fact]

@@ -162,7 +162,7 @@ public class HolesTests
         Assert.True(_holes.IsAllowed(Address("198.18.5.3")));
         Assert.Equal("", Learn(10, "a.example", "198.18.5.1"));
         Assert.Equal("", Change(20, "*.example.net\nb.example # again"));
-        Assert.Equal("revoke 198.18.5.2, revoke 198.18.5.3", Change(30, ""));
+        Assert.Equal("revoke 198.18.5.3, revoke 198.18.5.2", Change(30, ""));
     }
 
     [Fact]
@@ -223,6 +223,52 @@ public class HolesTests
         Look(1000, [.. Enumerable.Range(0, Holes.MaxHoles / 2).Select(i => $"2001:db8::{2 * i:x}")]);
         Assert.Equal("", Learn(1001, "a.example", "198.18.5.1"));
         Assert.Equal((HoleOutcome.Full, Holes.MaxHoles), (_outcome, _holes.Count));
+    }
+
+    /// <summary>The largest answer, when all is full: each of its addresses takes another's place, the best one's.</summary>
+    [Fact]
+    public void Room_for_thousands_of_addresses_is_found_at_once()
+    {
+        const int Many = 4096;
+        for (int i = 0; i < Holes.MaxHoles; i++)
+        {
+            Learn(0, i % 2 == 0 ? "a.example" : "x.wild.example", $"2001:db8::{i:x}", (uint)(400 + (i * 7919 % 32768)));
+        }
+        Look(1000, "2001:db8::1");
+        List<(bool, TimeSpan, string)> order = [];
+        for (int i = 0; i < _holes.Count; i++)
+        {
+            order.Add((_holes[i].IsExact, _holes[i].Until, _holes[i].Address.ToString()!));
+        }
+        order.Sort();
+        IEnumerable<string> expected = order.Where(hole => hole.Item3 != "2001:db8::1").Take(Many).Select(hole => hole.Item3);
+
+        List<string> closed = [];
+        for (int i = 0; i < Many; i++)
+        {
+            string effects = Learn(1001, "x.wild.example", $"198.18.{i / 256}.{i % 256}");
+            closed.Add(effects.Split(',')[0]["close ".Length..]);
+        }
+        Assert.Equal(expected, closed);
+        // One look at all, and 15 steps for each.
+        Assert.InRange(_holes.WorkForRoom, Holes.MaxHoles, (2 * Holes.MaxHoles) + (Many * 15));
+        Assert.Equal((Holes.MaxHoles, Many), (_holes.Count, _holes.Evicted));
+    }
+
+    /// <summary>Nor does it cost a look at all for each address that there is no room for.</summary>
+    [Fact]
+    public void That_nothing_can_go_is_found_out_once()
+    {
+        for (int i = 0; i < Holes.MaxHoles; i++)
+        {
+            Learn(1000, "x.wild.example", $"2001:db8::{i:x}");
+        }
+        Look(1000);
+        for (int i = 0; i < 4096; i++)
+        {
+            Assert.Equal("", Learn(1001, "a.example", $"198.18.{i / 256}.{i % 256}"));
+        }
+        Assert.Equal((Holes.MaxHoles, 4096), (_holes.WorkForRoom, _holes.Refused));
     }
 
     [Fact]
