@@ -10,7 +10,8 @@ namespace ConnMgr.Probe;
 
 /// <summary>
 /// Resolves the name of one service over one link: asks one server after the other, until one has addresses or all
-/// have said that there are none. Silence is no answer: they are asked again.
+/// have said that there are none. Silence is no answer: they are asked again, unless a server has said that there are none;
+/// then each of the others is asked once.
 /// </summary>
 internal sealed unsafe class NameQuery : IDisposable
 {
@@ -27,10 +28,12 @@ internal sealed unsafe class NameQuery : IDisposable
     private readonly DnsQuestion _question;
     private readonly IPAddress[] _servers;
     private readonly bool[] _hasRefused; // it has said, or the kernel for it, that there is no answer to be had
+    private readonly bool[] _wasAsked;
     private readonly List<Asked> _asked = [];
     private readonly Action<NameQuery> _ended;
     private readonly Deadline _nextServer;
     private int _next;
+    private bool _isAnswered; // a server has said that there is no such name, or no such address
 
     /// <param name="loop">Where answers arrive.</param>
     /// <param name="timer">For the patience with each server.</param>
@@ -52,6 +55,7 @@ internal sealed unsafe class NameQuery : IDisposable
         _question = new DnsQuestion(name, isIpv6 ? DnsType.Aaaa : DnsType.A);
         _servers = isName ? [.. servers.Take(MaxServers)] : [];
         _hasRefused = new bool[_servers.Length];
+        _wasAsked = new bool[_servers.Length];
         _ended = ended;
         _nextServer = timer.Add(AskNext);
     }
@@ -76,7 +80,7 @@ internal sealed unsafe class NameQuery : IDisposable
     public void Begin() => AskNext();
 
     /// <summary>
-    /// Asks the next server that has not refused; the first again after the last. Each time from a new socket: one that
+    /// Asks the next server that has not refused; the first again after the last, unless one has answered. Each time from a new socket: one that
     /// was connected in the moment in which the link got its address may have the source address of another. The old
     /// ones still listen: an answer may be slow.
     /// </summary>
@@ -85,7 +89,7 @@ internal sealed unsafe class NameQuery : IDisposable
         for (int i = 0; i < _servers.Length; i++)
         {
             int at = _next++ % _servers.Length;
-            if (!_hasRefused[at] && Ask(at))
+            if (!_hasRefused[at] && !(_isAnswered && _wasAsked[at]) && Ask(at))
             {
                 _nextServer.Set(_clock() + Patience);
                 return;
@@ -104,6 +108,7 @@ internal sealed unsafe class NameQuery : IDisposable
             Refuse(asked, at, Errno.Text(errno));
             return false;
         }
+        _wasAsked[at] = true;
         asked.Token = _loop.Add(asked.Fd, () => Receive(asked, at));
         _asked.Add(asked);
 
@@ -138,6 +143,7 @@ internal sealed unsafe class NameQuery : IDisposable
         }
         if (reply.Count == 0)
         {
+            _isAnswered |= reply.Outcome is DnsOutcome.NoSuchName or DnsOutcome.Answer;
             Refuse(asked, at, reply.Outcome switch
             {
                 DnsOutcome.NoSuchName => "no such name",

@@ -1,0 +1,106 @@
+using System.Net;
+using System.Net.Sockets;
+using ConnMgr.EventLoop;
+using ConnMgr.Probe;
+using ConnMgr.Tests.Capture;
+using ConnMgr.Tests.Dns;
+using Timer = ConnMgr.EventLoop.Timer;
+
+namespace ConnMgr.Tests.Probe;
+
+/// <summary>Over a device of a namespace, with servers that say this or that, or nothing.</summary>
+public sealed class NameQueryTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+
+    /// <summary>
+    /// What each server says: x: no such name, 0: no address, s: it cannot tell, a: the address, -: nothing. Then how often each is
+    /// asked until the query has ended, and what it has found.
+    /// </summary>
+    [Theory]
+    [InlineData("x", "1", "198.18.1.1: no such name")]
+    [InlineData("x-", "11", "198.18.1.1: no such name")]
+    [InlineData("-x", "11", "198.18.1.2: no such name")]
+    [InlineData("-x-", "111", "198.18.1.2: no such name")]
+    [InlineData("0-", "11", "198.18.1.1: no address")]
+    [InlineData("xa", "11", "198.18.100.8")]
+    [InlineData("xs", "11", "198.18.1.2: rcode 2")]
+    [InlineData("ss", "11", "198.18.1.2: rcode 2")]
+    [InlineData("x---a", "11111", "198.18.100.8")]
+    public void It_ends_when_one_has_answered_and_all_were_asked(string says, string asked, string found) =>
+        NetworkNamespace.Run(() => Assert.Equal((asked, found), Ask(says, null)));
+
+    /// <summary>Nobody has answered, and only the caller's patience ends it.</summary>
+    [Theory]
+    [InlineData("-")]
+    [InlineData("s-")]
+    [InlineData("--")]
+    public void Silence_is_no_answer(string says) => NetworkNamespace.Run(() =>
+    {
+        (string asked, string found) = Ask(says, untilAsked: 3);
+        Assert.Equal("", found);
+        Assert.Equal('3', asked[says.IndexOf('-')]);
+    });
+
+    private static (string Asked, string Found) Ask(string says, int? untilAsked)
+    {
+        NetworkNamespace.RunIp("link set lo up");
+        IPAddress[] addresses = [.. says.Select((_, i) => IPAddress.Parse($"198.18.1.{i + 1}"))];
+        Socket[] servers = [.. addresses.Select(address =>
+        {
+            NetworkNamespace.RunIp($"address add {address}/32 dev lo");
+            Socket server = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { Blocking = false };
+            server.Bind(new IPEndPoint(address, 53));
+            return server;
+        })];
+        int[] counts = new int[says.Length];
+        using Loop loop = new();
+        using Timer timer = new(loop, Clock);
+        NameQuery? ended = null;
+        using NameQuery query = new(
+            loop, timer, Clock, "lo", new EchoService("a.example", 80), isIpv6: false, addresses, query => ended = query);
+        ulong[] tokens = [.. servers.Select((server, i) => loop.Add((int)server.Handle, () => Answer(server, says[i], ref counts[i])))];
+        TimeSpan end = Clock() + Limit;
+        using Deadline deadline = timer.Add(() => throw new TimeoutException());
+        deadline.Set(end);
+        query.Begin();
+        Assert.ThrowsAny<Exception>(() => loop.Run(() =>
+        {
+            if (ended is not null || (untilAsked is { } most && counts.Max() >= most))
+            {
+                throw new OperationCanceledException();
+            }
+            timer.Arm();
+        }));
+        Assert.True(Clock() < end, "it does not end");
+        for (int i = 0; i < servers.Length; i++)
+        {
+            loop.Remove((int)servers[i].Handle, tokens[i]);
+            servers[i].Dispose();
+        }
+        string found = ended is null ? "" : ended.Addresses.Count > 0 ? string.Join(' ', ended.Addresses) : ended.Failure;
+        return (string.Concat(counts), found);
+    }
+
+    private static void Answer(Socket server, char says, ref int count)
+    {
+        byte[] query = new byte[512];
+        EndPoint from = new IPEndPoint(IPAddress.Any, 0);
+        int size = server.ReceiveFrom(query, ref from);
+        count++;
+        MessageBuilder reply = new MessageBuilder()
+            .Short((query[0] << 8) | query[1], says switch { 'x' => 0x8183, 's' => 0x8182, _ => 0x8180 }, 1, says == 'a' ? 1 : 0, 0, 0)
+            .Name("a.example").Short(1, 1);
+        if (says == 'a')
+        {
+            reply = reply.Address("a.example", "198.18.100.8");
+        }
+        if (says != '-')
+        {
+            server.SendTo(reply.ToArray(), from);
+        }
+        Assert.InRange(size, 12, 512);
+    }
+
+    private static TimeSpan Clock() => TimeSpan.FromMilliseconds(Environment.TickCount64);
+}
