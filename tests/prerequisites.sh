@@ -8,7 +8,8 @@ command -v dotnet >/dev/null || { echo "prerequisites.sh: the .NET 10 SDK is mis
 needed='gcc:gcc ld.lld:lld clang:clang ip:iproute2 iptables:iptables ipset:ipset dnsmasq:dnsmasq-base busybox:busybox
     shellcheck:shellcheck nsenter:util-linux ping:iputils-ping pgrep:procps conntrack:conntrack nft:nftables setpriv:util-linux
     socat:socat dhcpcd:dhcpcd-base tmux:tmux python3:python3 unbound:unbound
-    qemu-aarch64-static:qemu-user-static aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu xz:xz-utils'
+    qemu-aarch64-static:qemu-user-static aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+    arm-linux-gnueabihf-gcc:gcc-arm-linux-gnueabihf xz:xz-utils'
 packages=
 for entry in $needed; do
     command -v "${entry%%:*}" >/dev/null || [ -x "/usr/sbin/${entry%%:*}" ] || packages="$packages ${entry#*:}"
@@ -16,6 +17,7 @@ done
 # Headers and sanitizer runtimes are no programs.
 [ -e /usr/include/stdio.h ] || packages="$packages libc6-dev"
 [ -e /usr/aarch64-linux-gnu/include/stdio.h ] || packages="$packages libc6-dev-arm64-cross"
+[ -e /usr/arm-linux-gnueabihf/include/stdio.h ] || packages="$packages libc6-dev-armhf-cross"
 [ -e /usr/include/linux/if_tun.h ] || packages="$packages linux-libc-dev"
 [ -n "$(find /usr/lib -name 'libclang_rt.fuzzer-*.a' -print -quit 2>/dev/null)" ] || packages="$packages libclang-rt-14-dev"
 /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || packages="$packages python3-jsonschema"
