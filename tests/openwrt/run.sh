@@ -10,6 +10,8 @@ check() {
     if "$@" >/dev/null 2>&1; then passed=$((passed + 1)); echo "ok - $what"; else failed=$((failed + 1)); echo "not ok - $what"; fi
 }
 
+not() { ! "$@"; }
+
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 export IPKG_INSTROOT="$root" RECORD="$root/record"
@@ -165,6 +167,61 @@ if [ -n "$executable" ]; then
         check "drop-in: $file" has_file
     done
 fi
+
+# make install, as `install.sh` does it for an image.
+if [ -n "$executable" ]; then
+    image=$root/image
+    install() { make -s -C "$here/../.." install DESTDIR="$image" "$@"; }
+    mode_is() { [ "$(stat -c %a "$image$2")" = "$1" ]; }
+    is_ours() { cmp -s "$here/../../$1" "$image$2"; }
+    absent() { [ ! -e "$image$1" ]; }
+    check "install: with nothing said, it is prod for systemd" install
+    check "install: prod's whitelist" is_ours whitelist/whitelist.prod /etc/af-conn/whitelist
+    check "install: the unit" is_ours scripts/systemd/connmgr.service /usr/lib/systemd/system/connmgr.service
+    check "install: nothing for OpenWrt" absent /etc/init.d/connmgr
+    check "install: what is installed runs" "$image/usr/sbin/connmgr" --help
+    check "install: and finds nothing wrong with its configuration" "$image/usr/sbin/connmgr" check --config-dir "$image/etc/af-conn"
+    for file in /usr/sbin/connmgr /usr/lib/af-conn/init_firewall.sh /usr/lib/af-conn/fwcfg.sh /usr/lib/af-conn/switch_route.sh \
+        /usr/lib/af-conn/boot_lockdown.sh /usr/lib/af-conn/get_netif_names /usr/lib/af-conn/net_capabilities; do
+        check "install: $file is for all to run" mode_is 755 "$file"
+    done
+    for file in /usr/lib/af-conn/firewall_functions /etc/af-conn/whitelist /etc/af-conn/netif_names; do
+        check "install: $file is for all to read" mode_is 644 "$file"
+    done
+    check "install: so is the directory of the hooks" mode_is 755 /etc/connmgr.d
+    check "install: once more" install
+    check "install: what nobody has changed gets no twin" absent /etc/af-conn/whitelist.new
+    echo mine.example >"$image/etc/af-conn/whitelist"
+    check "install: over what somebody has changed" install DEPLOYMENT=dev
+    check "install: that is kept" grep -qx mine.example "$image/etc/af-conn/whitelist"
+    check "install: ours is beside it" is_ours whitelist/whitelist.dev /etc/af-conn/whitelist.new
+    rm -rf "$image"
+    check "install: dev for OpenWrt" install DEPLOYMENT=dev INIT=openwrt
+    check "install: dev's whitelist" is_ours whitelist/whitelist.dev /etc/af-conn/whitelist
+    for file in /etc/init.d/connmgr /usr/libexec/rpcd/connmgr; do check "install: $file is for all to run" mode_is 755 "$file"; done
+    for file in /etc/config/connmgr /etc/capabilities/connmgr.json; do check "install: $file is for all to read" mode_is 644 "$file"; done
+    check "install: nothing for systemd" absent /usr/lib/systemd
+    echo "config connmgr 'main'" >"$image/etc/config/connmgr"
+    check "install: over a changed UCI configuration" install INIT=openwrt
+    check "install: that is kept, too" test "$(cat "$image/etc/config/connmgr")" = "config connmgr 'main'"
+    rm -rf "$image"
+    for wrong in DEPLOYMENT=test INIT=sysv; do
+        check "install: $wrong is refused" not install "$wrong"
+        check "install: $wrong: nothing is there" absent /usr
+    done
+    check "install: without an init" install INIT=none
+    check "install: there is none" test ! -e "$image/etc/init.d" -a ! -e "$image/usr/lib/systemd"
+fi
+
+# What init lets the daemon hold, in every set: the two that 220-privileges.sh shows to be enough for it and its scripts.
+two='CAP_NET_ADMIN CAP_NET_RAW'
+check "procd: its capabilities are these two" test "$(/usr/bin/python3 -c '
+import json, sys
+sets = json.load(sys.stdin)
+for name in "bounding", "effective", "ambient", "permitted", "inheritable":
+    print(*sorted(sets.pop(name)))
+print(*sets)' <"$scripts/openwrt/connmgr.capabilities" | sort -u | paste -sd,)" = ",$two"
+check "systemd: its capabilities are these two" grep -qx "CapabilityBoundingSet=$two" "$scripts/systemd/connmgr.service"
 
 # systemd judges its own unit, if it is here.
 if command -v systemd-analyze >/dev/null; then
