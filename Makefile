@@ -35,6 +35,7 @@ attrd: prerequisites ## only the tests of the attrd shim
 	@tests/attrd/run.sh
 
 bench: build ## the figures of the README, measured in the lab (root)
+	@./build.sh linux-arm64
 	@tests/netns/bench.sh
 
 soak: build ## the lab's tests of minutes, at their full length: about half an hour (root)

@@ -31,6 +31,7 @@ reads_again() {
     check "connmgr runs" connmgr_runs
 }
 
+lab_up
 day_up 20
 whole_day 20
 

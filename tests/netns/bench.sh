@@ -138,13 +138,25 @@ measure_dns_rate() {
         sed -E 's/^[0-9]+ asked, ([0-9]+) lost, ([0-9]+) over 100 ms, median ([0-9.]+) .* most ([0-9.]+) ms/\1\n\2\n\3\n\4/'
 }
 
+# measure_memory TENTHS: RSS, PSS, private and dirty, threads at rest; RSS and the most of it after so many tenths of a day.
+measure_memory() {
+    . "$NETNS_DIR/names.sh"
+    . "$NETNS_DIR/attrd.sh"
+    . "$NETNS_DIR/day.sh"
+    day_up 20
+    sleep 5 # what the start has left goes back with a tick
+    for key in Rss Pss Private_Dirty Threads; do memory "$key"; done
+    for _ in $(seq "$1"); do tenth_of_a_day; done
+    poll 10 memory_at_most 8000 || :
+    for key in Rss VmHWM; do memory "$key"; done
+}
+
 if [ "${1:-}" = --measure ]; then
     . "$NETNS_DIR/lib.sh"
     lab_up
     what=$2
     shift 2
     case $what in
-        size) wc -c <"$(connmgr_path)" | awk '{ print $1 / 1000 }' ;;
         carrier-loss) measure_switch "$1" "link eth0 up no-carrier" ip -n r-eth link set lan down ;;
         admin-down) measure_switch "$1" "link eth0 down" ip -n device link set eth0 down ;;
         silent-death) measure_silent_death "$1" ;;
@@ -161,6 +173,7 @@ if [ "${1:-}" = --measure ]; then
             measure_cost "$2" "$1" sleep "$1" ;;
         dns.*) measure_dns "$@" ;;
         dns-rate) measure_dns_rate "$@" ;;
+        memory) measure_memory "$@" ;;
         idle-without-probes)
             start_connmgr --idle 3600
             measure_cost "$2" "$1" sleep "$1" ;;
@@ -171,8 +184,8 @@ fi
 # -- outside: the table --------------------------------------------------------------------------------------------
 
 case ${1:-} in
-    '') runs=20 starts=20 deaths="0 2 4 6 8 10 12 14" flood=10 idle=60 warm_up=90 names=10000 rate_seconds=10 ;;
-    quick) runs=5 starts=5 deaths="0 7" flood=4 idle=20 warm_up=5 names=1000 rate_seconds=3 ;;
+    '') runs=20 starts=20 deaths="0 2 4 6 8 10 12 14" flood=10 idle=60 warm_up=90 names=10000 rate_seconds=10 tenths=10 ;;
+    quick) runs=5 starts=5 deaths="0 7" flood=4 idle=20 warm_up=5 names=1000 rate_seconds=3 tenths=2 ;;
     *) echo "usage: bench.sh [quick]" >&2; exit 64 ;;
 esac
 
@@ -322,9 +335,21 @@ else
     no_row dns-rate
 fi
 
-if measure size >"$work/size"; then
-    row "the executable" 4900 "$(cat "$work/size")" kB
+if measure memory "$tenths" >"$work/memory" &&
+    { read -r rss && read -r pss && read -r dirty && read -r threads && read -r after && read -r most; } <"$work/memory"; then
+    row "all features on: resident memory" 8000 "$rss" kB "PSS $pss, private and dirty $dirty, $threads threads"
+    row "after $tenths tenths of a day's work" 8000 "$after" kB "most $most"
 else
-    no_row size
+    no_row memory
 fi
+
+# size RID LIMIT COMPRESSED-LIMIT
+size() {
+    file=${NETNS_DIR%/tests/netns}/artifacts/$1/connmgr
+    [ -e "$file" ] || { echo "$1: ./build.sh $1 makes it"; missed=1; return; }
+    row "the executable, $1" "$2" "$(wc -c <"$file" | awk '{ print $1 / 1000 }')" kB
+    row "the same by xz -9e" "$3" "$(xz -9e -c "$file" | wc -c | awk '{ print $1 / 1000 }')" kB
+}
+size linux-x64 4400 ''
+size linux-arm64 4750 1600
 exit "$missed"

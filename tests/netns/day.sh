@@ -1,9 +1,8 @@
 # shellcheck shell=sh
 # A day's worth of work for the daemon, in tenths of a few seconds. Tests source this after lib.sh, names.sh and attrd.sh.
 
-# day_up ENTRIES: the lab, and the daemon with so many entries in its whitelist, all features on.
+# day_up ENTRIES: after lab_up, the daemon with so many entries in its whitelist, all features on.
 day_up() {
-    lab_up
     names_up
     start_attrd
     awk -v n="$1" 'BEGIN { for (i = 1; i < n; i++) print i % 10 ? "*.service-" i ".example" : "10." int(i / 256) % 256 "." i % 256 ".0/24" }' \
