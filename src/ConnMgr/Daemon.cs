@@ -16,7 +16,7 @@ namespace ConnMgr;
 /// Wires the concerns together: each wake-up brings facts, <see cref="Settle"/> lets the pure core decide, and carries
 /// out what it wants.
 /// </summary>
-internal sealed class Daemon : IDisposable
+internal sealed partial class Daemon : IDisposable
 {
     private readonly TimeProvider _time;
     private readonly Log _log;
@@ -249,7 +249,7 @@ internal sealed class Daemon : IDisposable
     {
         if (signal == Libc.SIGHUP)
         {
-            _ = Reload([]);
+            _ = Reload(new ReloadText(), out _);
             return;
         }
         _log.Event(EventKind.Daemon, $"stopping: {(signal == Libc.SIGTERM ? "SIGTERM" : "SIGINT")}");
@@ -258,82 +258,6 @@ internal sealed class Daemon : IDisposable
             _loop.Stop(); // asked twice
         }
         _isStopping = true;
-    }
-
-    private int Answer(in ControlRequest request, Utf8Text reply)
-    {
-        if (request.Verb != ControlVerb.Reload)
-        {
-            return _report.Answer(request, reply, Now());
-        }
-        List<string> said = [];
-        ExitCode exitCode = Reload(said);
-        ReloadText.Write(exitCode == ExitCode.Ok, said, request.IsText, reply);
-        return (int)exitCode;
-    }
-
-    /// <summary>Reads the configuration again: all of it takes effect, or nothing.</summary>
-    private ExitCode Reload(List<string> said)
-    {
-        _heap.Trim(); // two whitelists at once have to fit into it, and not what the last reload has left
-        ConfigFiles files = ConfigFiles.Read(_options.ConfigDirectory, withWhitelist: !_options.IsFirewallDisabled);
-        foreach ((LogLevel level, string text) in files.Remarks)
-        {
-            said.Add(text);
-            _log.Event(EventKind.Reload, $"reload: {text}", level);
-        }
-        if (files.HasErrors || files.NetifNames is not { } names)
-        {
-            said.Add("refused: the old configuration stays in force");
-            _log.Event(EventKind.Reload, "reload refused: the old configuration stays in force", LogLevel.Error);
-            return ExitCode.Config;
-        }
-
-        List<string> changes = names.ChangesFrom(_names);
-        _names = names;
-        _environment[0] = ScriptEnvironment.NamesVariable(names);
-        ReplaceLinks(names);
-        if (_lockdown is not null)
-        {
-            changes.AddRange(_lockdown.Reload(names, files.Whitelist));
-        }
-        foreach (string change in changes)
-        {
-            said.Add(change);
-            _log.Event(EventKind.Reload, $"reload: {change}");
-        }
-        if (changes.Count == 0)
-        {
-            said.Add("nothing has changed");
-            _log.Event(EventKind.Reload, "reload: nothing has changed");
-        }
-        return ExitCode.Ok;
-    }
-
-    /// <summary>A link whose name has changed is another link, of which nothing is known; the others stay as they are.</summary>
-    private void ReplaceLinks(NetifNames names)
-    {
-        (LinkKind Kind, string Name)[] wanted = LinksOf(names);
-        int[] changed = [.. Enumerable.Range(0, wanted.Length).Where(i => _pure[i].Name != wanted[i].Name)];
-        foreach (int i in changed)
-        {
-            _links[i].Dispose(); // all of them before the first new one: names may have been exchanged
-        }
-        foreach (int i in changed)
-        {
-            Link old = _pure[i];
-            _links[i] = NewLink(wanted[i].Kind, wanted[i].Name);
-            _pure[i] = _links[i].Link;
-            _selector.Replace(old, _pure[i]);
-            _crosscheck.Replace(old, _pure[i]);
-            _attributes?.Bind(_links[i]);
-        }
-        if (changed.Length > 0)
-        {
-            _flows?.Dispose();
-            _flows = NewFlowRunner();
-            _seenVersion = -1; // they have to be told the kernel's picture
-        }
     }
 
     /// <summary>A script that runs is seen to its end, or to its deadline: nobody else would kill it.</summary>

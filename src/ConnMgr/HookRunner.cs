@@ -7,7 +7,7 @@ namespace ConnMgr;
 
 /// <summary>
 /// Runs the programs of the hook directory after a switch, one after the other, each for at most 10 s. Nothing waits for
-/// them; what a newer switch makes obsolete before it has begun is not run.
+/// them; a newer switch takes the place of what has not begun yet.
 /// </summary>
 internal sealed class HookRunner(Loop loop, Timer timer, Func<TimeSpan> clock, Log log, string directory) : IDisposable
 {
@@ -16,24 +16,56 @@ internal sealed class HookRunner(Loop loop, Timer timer, Func<TimeSpan> clock, L
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
     private readonly Queue<string> _left = [];
-    private string[] _environment = [];
+    private Dictionary<string, string> _told = []; // by hook: the link that it knows to be in use
+    private (string Ifname, string Old, string Reason) _switch;
+    private bool _isNew;
     private Child? _running;
-    private (string Ifname, string Old, string Reason)? _waiting;
 
-    /// <summary>Runs all of them for a switch, now or after those that are running.</summary>
+    /// <summary>Runs all of them for a switch, now or after the one that is running.</summary>
     /// <param name="ifname">The link that is in use now.</param>
     /// <param name="old">The one before; empty if there was none.</param>
     /// <param name="reason">Why, in words.</param>
     public void Run(string ifname, string old, string reason)
     {
-        if (_running is not null)
+        _switch = (ifname, old, reason);
+        _isNew = true;
+        _left.Clear();
+        RunNext();
+    }
+
+    /// <summary>
+    /// As run-parts (Debian's and BusyBox's) has it: letters, digits, `_` and `-`, so that what editors and packages leave behind
+    /// (`x~`, `.x.swp`, `x.opkg-new`) is not run. `.sh` may follow, as none of those ends so.
+    /// </summary>
+    public static bool IsHookName(string name)
+    {
+        ReadOnlySpan<char> stem = name.EndsWith(".sh", StringComparison.Ordinal) ? name.AsSpan(0, name.Length - 3) : name;
+        foreach (char c in stem)
         {
-            // What they have not been told of is left out; all of it, if the link is again the one that they know.
-            string known = _waiting?.Old ?? old;
-            _waiting = ifname == known ? null : (ifname, known, reason);
-            return;
+            if (!char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-'))
+            {
+                return false;
+            }
         }
-        if (DirectoryNames.Read(directory, MaxHooks, out int errno) is not { } names)
+        return stem.Length > 0;
+    }
+
+    private void RunNext()
+    {
+        if (_running is null && _isNew)
+        {
+            _isNew = false;
+            Begin();
+        }
+        while (_running is null && _left.TryDequeue(out string? name))
+        {
+            Start(name);
+        }
+    }
+
+    private void Begin()
+    {
+        if (DirectoryNames.Read(directory, MaxHooks, IsHookName, out int more, out int errno) is not { } names)
         {
             if (errno != Errno.ENOENT)
             {
@@ -47,25 +79,24 @@ internal sealed class HookRunner(Loop loop, Timer timer, Func<TimeSpan> clock, L
                 EventKind.Hook, $"{directory}: not root's, or others can write to it: no hook is run", LogLevel.Warn);
             return;
         }
-        _environment = [.. ScriptEnvironment.Base, $"IFNAME={ifname}", $"OLD={old}", $"REASON={reason}"];
+        if (more > 0)
+        {
+            log.Event(
+                EventKind.Hook, $"{directory}: more than {MaxHooks} hooks, ignoring the last {more}", LogLevel.Warn);
+        }
+        Dictionary<string, string> told = [];
         foreach (string name in names)
         {
-            _left.Enqueue(name);
+            if (_told.TryGetValue(name, out string? known))
+            {
+                told[name] = known;
+            }
+            if (known != _switch.Ifname)
+            {
+                _left.Enqueue(name);
+            }
         }
-        RunNext();
-    }
-
-    private void RunNext()
-    {
-        while (_running is null && _left.TryDequeue(out string? name))
-        {
-            Start(name);
-        }
-        if (_running is null && _waiting is var (ifname, old, reason))
-        {
-            _waiting = null;
-            Run(ifname, old, reason);
-        }
+        _told = told;
     }
 
     private void Start(string name)
@@ -83,8 +114,11 @@ internal sealed class HookRunner(Loop loop, Timer timer, Func<TimeSpan> clock, L
                 EventKind.Hook, $"hook {Log.Quote(name)}: not root's, or others can write to it, ignoring", LogLevel.Warn);
             return;
         }
+        string old = _told.GetValueOrDefault(name, _switch.Old);
+        _told[name] = _switch.Ifname;
         _running = Child.Start(
-            loop, timer, clock(), Limit, [path], _environment,
+            loop, timer, clock(), Limit, [path],
+            [.. ScriptEnvironment.Base, $"IFNAME={_switch.Ifname}", $"OLD={old}", $"REASON={_switch.Reason}"],
             exit =>
             {
                 _running = null;
@@ -101,9 +135,14 @@ internal sealed class HookRunner(Loop loop, Timer timer, Func<TimeSpan> clock, L
     private void End(string name, ChildExit exit)
     {
         string said = exit.Output.Length > 0 ? $", saying {Log.Quote(exit.Output.TrimEnd())}" : "";
-        log.Event(
-            EventKind.Hook, $"hook {Log.Quote(name)}: {exit.Failure ?? "done"}{said}",
-            exit.Failure is null ? LogLevel.Debug : LogLevel.Warn);
+        if (exit.Failure is null)
+        {
+            log.Debug($"hook {Log.Quote(name)}: done{said}");
+        }
+        else
+        {
+            log.Event(EventKind.Hook, $"hook {Log.Quote(name)}: {exit.Failure}{said}", LogLevel.Warn);
+        }
     }
 
     /// <summary>One that runs is not killed; its deadline ends with us.</summary>

@@ -9,6 +9,9 @@ internal static class VerbClient
 {
     private const int WatchMilliseconds = 1000;
 
+    /// <summary>So long may a restart of the daemon take before who watches it is told that it is gone.</summary>
+    private const int RestartMilliseconds = 15_000;
+
     private const string ClearScreen = "\e[H\e[J"; // ECMA-48: CUP, ED
 
     public static ExitCode Run(Options options)
@@ -16,6 +19,7 @@ internal static class VerbClient
         ControlClient client = new(Path.Combine(options.RunDirectory, "connmgr.sock"));
         string request = RequestOf(options);
         bool clears = options.Watches && IsTerminal();
+        long answeredAt = Environment.TickCount64 - RestartMilliseconds; // at first there is nothing to wait for
         while (true)
         {
             Utf8Text before = new(16);
@@ -25,11 +29,15 @@ internal static class VerbClient
             {
                 return (ExitCode)status;
             }
-            if (end != ControlEnd.Answered)
+            if (end == ControlEnd.Answered)
+            {
+                answeredAt = Environment.TickCount64;
+            }
+            else
             {
                 Console.Error.WriteLine($"{(clears ? ClearScreen : "")}connmgr: {WordsOf(end, options.RunDirectory)}");
             }
-            if (!options.Watches)
+            if (!options.Watches || Environment.TickCount64 - answeredAt >= RestartMilliseconds)
             {
                 return end == ControlEnd.NotPermitted ? ExitCode.NoPermission : ExitCode.Unavailable;
             }
@@ -54,6 +62,7 @@ internal static class VerbClient
     {
         ControlEnd.NotPermitted => $"{directory}: only root may ask",
         ControlEnd.Silent => "the daemon does not answer",
+        ControlEnd.Gone => "the daemon has closed the connection",
         _ => $"no daemon answers in {directory}",
     };
 

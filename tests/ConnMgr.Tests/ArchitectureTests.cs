@@ -126,7 +126,7 @@ public partial class ArchitectureTests
         string name = Path.GetFileNameWithoutExtension(path);
         string folder = Path.GetFileName(Path.GetDirectoryName(path)!);
         return folder is "Native" or "EventLoop"
-            || name is "Program" or "Startup" or "ConfigFiles" or "Daemon" or "MonitoredLink" or "AttributeReport" or "Lockdown" or "Lockdown.Dns" or "ExactNames" or "ScriptEnvironment" or "StatusReport" or "Log" or "CommandLine"
+            || name is "Program" or "Startup" or "ConfigFiles" or "Daemon" or "Daemon.Reload" or "MonitoredLink" or "AttributeReport" or "Lockdown" or "Lockdown.Dns" or "ExactNames" or "ScriptEnvironment" or "StatusReport" or "Log" or "CommandLine"
             || name.EndsWith("Socket", StringComparison.Ordinal)
             || name.EndsWith("Client", StringComparison.Ordinal)
             || name.EndsWith("Query", StringComparison.Ordinal)

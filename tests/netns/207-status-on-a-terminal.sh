@@ -1,6 +1,6 @@
 #!/bin/sh
 # status on a terminal of 80 columns: three links in three states, with colours; and without, where it is no terminal.
-# takes 10 s
+# takes 30 s
 . "$(dirname "$0")/lib.sh"
 
 begin --idle 4
@@ -20,7 +20,7 @@ wait_for 3 "failed" screen_has '^wlan0 +ITFUP_SF for '
 wait_for 3 "confirmed" screen_has '^wwan0 +ITFUP_SS for .*: in use, is up, trusted unproved$'
 has_lines() { [ "$(screen | grep -cE '^ (address|traffic) ')" = 4 ]; }
 wait_for 3 "each link has its lines" has_lines
-long_words() { screen | grep -B 1 -E '^ {30,}[a-z(]'; }
+long_words() { screen | grep -B 1 -E '^ {25,}[a-z(]'; }
 wait_for 3 "what is too long goes on below itself" long_words
 colored() { terminal capture-pane -p -e -t 0 | grep -F "[$1"; }
 wait_for 3 "failed is red" colored 31mITFUP_SF
@@ -36,6 +36,19 @@ start_connmgr
 wait_for 5 "the daemon is back: --watch goes on" screen_has '^connmgr .*, up [0-9]+ m?s'
 terminal kill-server
 
+watch_ends() {
+    lab_status=0
+    timeout 60 "$(connmgr_path)" status --watch --run-dir "$LAB/run" >"$LAB/watched" 2>&1 || lab_status=$?
+    echo "$lab_status" >"$LAB/ended"
+}
+watch_ends &
+wait_for 5 "--watch again" grep -q '^in use ' "$LAB/watched"
+
 ask status >"$LAB/plain"
 check "no terminal: no colour" not grep -q "$(printf '\033')" "$LAB/plain"
 check "nothing is wider than 80 columns" not grep -qE '^.{81}' "$LAB/plain"
+
+kill -KILL "$CONNMGR_PID"
+wait_for 40 "a daemon that is killed and stays away: --watch ends" test -s "$LAB/ended"
+check "with 69" test "$(cat "$LAB/ended")" = 69
+check "and says why" grep -q '^connmgr: no daemon answers in ' "$LAB/watched"

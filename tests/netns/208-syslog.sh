@@ -1,6 +1,6 @@
 #!/bin/sh
 # syslog over /dev/log: the form of RFC 3164, priorities, reconnecting, never blocking; lines that repeat are counted.
-# takes 15 s
+# takes 25 s
 . "$(dirname "$0")/lib.sh"
 
 # /dev/log is the machine's: here it is ours, in a /dev of our own.
@@ -53,21 +53,50 @@ wait "$SYSLOGD_PID" 2>"$LAB/last" || : # not while its socket is still open
 ask reload >/dev/null
 syslogd "$LAB/second"
 ask reload >/dev/null
-wait_for 2 "syslogd is back: lines arrive" said second 'reload: nothing has changed'
-wait_for 2 "it says how many were lost" said second '^<28>.*: [0-9]+ lines of the log were dropped'
+wait_for 5 "syslogd is back: lines arrive" said second 'reload: nothing has changed'
+wait_for 5 "it says how many were lost" said second '^<28>.*: [0-9]+ lines of the log were dropped'
 
-# One that hangs: its queue is full after some datagrams.
+# One that hangs, with a full queue: what others say fills it.
+fill() {
+    /usr/bin/python3 -c '
+import socket
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.connect("/dev/log")
+log.setblocking(False)
+try:
+    while True:
+        log.send(b"<30>somebody else")
+except BlockingIOError:
+    pass'
+}
 kill -STOP "$SYSLOGD_PID"
-i=0
-while [ "$i" -lt 60 ]; do
-    ask reload >/dev/null
-    i=$((i + 1))
-done
+fill
 unplug eth0
-wait_for 3 "syslogd hangs: connmgr does not" in_use wlan0
-kill -CONT "$SYSLOGD_PID"
+wait_for 5 "syslogd hangs: connmgr does not" in_use wlan0
+echo "ETH_INTERFACE_0='x/y'" >"$LAB/etc/netif_names"
+ask reload >/dev/null || :
+echo "# nothing odd" >"$LAB/etc/netif_names"
+ask reload >/dev/null
 unplug wlan0
-wait_for 3 "syslogd goes on: lines arrive" said second '^<30>.*: using wwan0: '
+wait_for 5 "it goes on" in_use wwan0
+kill -CONT "$SYSLOGD_PID"
+wait_for 10 "syslogd goes on: the decisions meanwhile are there, the last one" said second '^<30>.*: using wwan0: '
+check "and the first" said second '^<30>.*: using wlan0: '
+check "and what became of the links" said second '^<30>.*: eth0: ITFUP_SS -> ITFDOWN_SU: lost carrier$'
+check "and the error" said second '^<27>.*: reload refused: the old configuration stays in force$'
+check "what was lost is counted" test "$(said second 'lines of the log were dropped' | wc -l)" -ge 2
+in_order() { sed -nE 's/.*: using (wlan0|wwan0): .*/\1/p' "$LAB/second" | paste -sd, | grep -qx wlan0,wwan0; }
+check "in the order in which they were said" in_order
+
+# One that hangs and never comes back, but another takes its place, and its path.
+kill -STOP "$SYSLOGD_PID"
+fill
+hanging=$SYSLOGD_PID
+plug wlan0
+wait_for 15 "wlan0 is used again" in_use wlan0
+syslogd "$LAB/third"
+wait_for 10 "another syslogd: it gets what was kept" said third '^<30>.*: using wlan0: '
+kill -KILL "$hanging"
 kill "$SYSLOGD_PID"
 stop_connmgr
 
@@ -77,10 +106,12 @@ plug wlan0
 syslogd "$LAB/first"
 echo "# nothing but repetition" >"$LAB/etc/netif_names"
 nsenter --net=/run/netns/device "$(connmgr_path)" -d --no-attrd --config-dir "$LAB/etc" --script-dir "$REPO/scripts" \
-    --run-dir "$LAB/run" --no-ping --resolver 198.18.100.53 --log syslog >"$LAB/connmgr.out" 2>"$LAB/connmgr.log" &
+    --run-dir "$LAB/run" --echo echo.example:80 --ping 198.18.100.8 --resolver 198.18.100.53 --log syslog >"$LAB/connmgr.out" 2>"$LAB/connmgr.log" &
 CONNMGR_PID=$!
 wait_for 5 "it has started" said first 'using '
-poll 10 said first 'switched to'
+wait_for 10 "it has switched" said first 'switched to'
+wait_for 10 "eth0 is confirmed" said first 'eth0: .* -> ITFUP_SS: '
+wait_for 10 "wlan0 is confirmed: there is nothing left to be said" said first 'wlan0: .* -> ITFUP_SS: '
 i=0
 while [ "$i" -lt 5 ]; do
     kill -HUP "$CONNMGR_PID"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Hooks are run on every switch, in order, with IFNAME, OLD and REASON; those that hang, fail or cannot be trusted are said,
 # and hold up nothing.
-# takes 30 s
+# takes 35 s
 . "$(dirname "$0")/lib.sh"
 
 hooks=$LAB/hooks
@@ -14,7 +14,7 @@ hook() { # NAME LINES...
     chmod 755 "$hooks/$lab_name"
 }
 # shellcheck disable=SC2016  # for the hook
-hook 20-second 'echo "second $IFNAME" >>'"$told"
+hook 20-second 'echo "second $IFNAME from=$OLD" >>'"$told"
 # shellcheck disable=SC2016
 hook 10-first 'echo "first $IFNAME from=$OLD why=$REASON" >>'"$told" 'echo $# >>'"$LAB/arguments" "env >$LAB/environment"
 hook 30-fails 'echo "does not work" >&2' 'exit 4'
@@ -26,13 +26,17 @@ hook 50-plain "echo untrusted >>$told"
 chmod 644 "$hooks/50-plain"
 ln -s 40-untrusted "$hooks/60-link"
 mkdir "$hooks/70-directory"
-hook "80 name; touch hooked" "echo 'odd name' >>$told"
+for name in "80 name; touch hooked" 20-second~ .20-second.swp 20-second.opkg-new 20-second.dpkg-dist 20-second.sh.bak; do
+    hook "$name" "echo leftover >>$told"
+done
+hook 80-last.sh "echo last >>$told"
 
 begin --hook-dir "$hooks"
-wait_for 3 "the first switch: all that are to be run" grep -q "odd name" "$told"
+wait_for 3 "the first switch: all that are to be run" grep -q last "$told"
 check "in order, with the link and the reason" test "$(head -n 2 "$told")" = \
     "first eth0 from= why=eth0 is up, not yet confirmed
-second eth0"
+second eth0 from="
+check "none whose name is an editor's or a package manager's" not grep -q leftover "$told"
 check "no others" not grep -q untrusted "$told"
 check "no arguments" test "$(cat "$LAB/arguments")" = 0
 check "no other environment" not grep -qvE '^(PATH|LC_ALL|IFNAME|OLD|REASON|PWD|SHLVL|_)=' "$LAB/environment"
@@ -56,17 +60,28 @@ wait_for 5 "and back" in_use wlan0
 unplug wlan0
 wait_for 5 "and forth" in_use wwan0
 wait_for 15 "events: one that hangs is killed after 10 s" events_have ' hook +hook "15-hangs": killed: it took longer than 10 s'
-wait_for 3 "those behind it are run" grep -q "second wlan0" "$told"
 told_times() { [ "$(grep -c "$1" "$told")" = "$2" ]; }
-wait_for 5 "the switches meanwhile are told as one, when the others are done" told_times "odd name" 3
-check "from the link that the hooks knew of" test "$(grep '^first' "$told" | sed -n '3s/ why=.*//p')" = "first wwan0 from=wlan0"
+wait_for 10 "the switches meanwhile are told as one, when it is done" told_times last 2
+check "from the link that the hook knew of" test "$(grep '^first' "$told" | sed -n '3s/ why=.*//p')" = "first wwan0 from=wlan0"
+check "those behind the one that hung are not told what is true no more" not grep -q "second wlan0" "$told"
+check "but what is, from the link that they knew of" grep -qx "second wwan0 from=eth0" "$told"
+
+# Names are sorted before they are counted: nine of those above, then these.
+for i in $(seq 10 79); do hook "90-$i" "echo many $i >>$told"; done
+moved() { [ "$(switches)" -gt "$before" ]; }
+before=$(switches)
+plug eth0
+wait_for 25 "another switch" moved
+wait_for 5 "64 hooks are run" grep -qx "many 64" "$told"
+check "more are not" not grep -qx "many 65" "$told"
+check "events: how many were left out" events_have " hook +$hooks: more than 64 hooks, ignoring the last 15$"
+rm "$hooks"/90-*
 
 chmod 777 "$hooks"
 : >"$told"
 before=$(switches)
-plug eth0
-moved() { [ "$(switches)" -gt "$before" ]; }
-wait_for 25 "another switch" moved
+unplug eth0
+wait_for 5 "another switch" moved
 wait_for 3 "a directory that others can write to: said" events_have " hook +$hooks: not root.s, or others can write to it: no hook is run$"
 check "and no hook is run" test ! -s "$told"
 check "no name is executed" test ! -e hooked

@@ -47,6 +47,7 @@ i=0
 while [ "$i" -lt 60 ]; do
     awk -v n="$i" 'BEGIN { for (i = 0; i < 20; i++) printf "UNKNOWN_%s_%03d_%0230d=x\n", n, i, 0 }' >"$LAB/etc/netif_names"
     ask reload >/dev/null
+    poll 10 followed "UNKNOWN_${i}_019" # of a reload's remarks only the first 20, and of reloads only 50 lines are kept
     i=$((i + 1))
 done
 touch "$LAB/go"
@@ -55,9 +56,23 @@ wait_for 5 "and goes on with the newest" grep -q "UNKNOWN_59_019" "$LAB/slow"
 in_order() { sed -n 's/^[^+]*+\([0-9]*\)\.\([0-9]*\) .*/\1\2/p' "$1" | sort -n -c; }
 check "in order" in_order "$LAB/slow"
 check "one that keeps up misses nothing" not followed '^\([0-9]+ missed\)$'
-kill "$FOLLOWER_PID"
-
 lines() { ask events | wc -l; }
 check "500 events are kept at most" test "$(lines)" -le 500
-restart_connmgr
+check "however much is reloaded, what was decided is there" events_have ' decision +using wlan0: eth0 lost carrier'
+
+follow() {
+    lab_status=0
+    ask events --follow >"$LAB/$1" 2>&1 || lab_status=$?
+    echo "$lab_status" >"$LAB/$1.ended"
+}
+follow killed &
+wait_for 5 "another follower" grep -q ' decision using wlan0: ' "$LAB/killed"
+check "it has not ended" test ! -e "$LAB/killed.ended"
+kill -KILL "$CONNMGR_PID"
+wait_for 5 "the daemon is killed: who follows ends" test -s "$LAB/killed.ended"
+check "with 69" test "$(cat "$LAB/killed.ended")" = 69
+check "and says why" grep -qx 'connmgr: the daemon has closed the connection' "$LAB/killed"
+wait "$FOLLOWER_PID" || :
+wait "$CONNMGR_PID" || : # else its lock may be still there
+start_connmgr
 check "after a restart it begins anew" test "$(lines)" -lt 30

@@ -20,13 +20,7 @@ check "events: locked" events_have ' firewall locked in [0-9]+ ms; addresses by 
 check "events: a hole" events_have ' hole +opened 198\.18\.100\.10: echo\.example \(echo\.example\)$'
 check "metrics: holes" metrics_have '^connmgr_holes 4$'
 check "nothing is wider than 80 columns" not status_has '^.{81}'
-valid() {
-    { ask status --json >"$LAB/status.json" || [ $? = 1 ]; } && /usr/bin/python3 -c '
-import json, sys, jsonschema
-jsonschema.validate(json.load(open(sys.argv[2])), json.load(open(sys.argv[1])))' "$REPO/scripts/status.schema.json" "$LAB/status.json"
-}
-check "JSON: valid" valid
-
+check "JSON: valid" status_is_valid
 
 reload() { # STATUS REGEX
     lab_status=0

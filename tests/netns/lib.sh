@@ -153,6 +153,16 @@ status_has() { ask status | grep -E -- "$1"; }
 events_have() { ask events | grep -E -- "$1"; }
 metrics_have() { ask metrics | grep -E -- "$1"; }
 
+# status --json, whatever the links are like, agrees with the schema, which knows each member; it is left in status.json.
+status_is_valid() { { ask status --json >"$LAB/status.json" || [ $? = 1 ]; } && status_json_is_valid; }
+status_json_is_valid() {
+    /usr/bin/python3 -c '
+import json, sys, jsonschema
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft7Validator.check_schema(schema)
+jsonschema.validate(json.load(open(sys.argv[2])), schema)' "$REPO/scripts/status.schema.json" "$LAB/status.json"
+}
+
 # Returns connmgr's exit status.
 stop_connmgr() {
     kill -TERM "$CONNMGR_PID"

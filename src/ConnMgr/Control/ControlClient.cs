@@ -18,6 +18,9 @@ internal enum ControlEnd
     /// <summary>There is a daemon, but it did not answer in time.</summary>
     Silent,
 
+    /// <summary>The reply has no end, but the connection has.</summary>
+    Gone,
+
     /// <summary>Whoever wanted the output has gone.</summary>
     OutputClosed,
 }
@@ -121,7 +124,7 @@ internal sealed unsafe class ControlClient(string path)
             }
             if (count <= 0)
             {
-                return hasStatus ? ControlEnd.Answered : ControlEnd.Silent;
+                return !hasStatus ? ControlEnd.Silent : follows ? ControlEnd.Gone : ControlEnd.Answered;
             }
 
             ReadOnlySpan<byte> part = _buffer.AsSpan(0, (int)count);

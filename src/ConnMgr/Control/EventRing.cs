@@ -54,16 +54,18 @@ internal readonly record struct Event(
 /// <summary>
 /// The last events, at most 500 with 64 Ki characters of text. What comes often (probes, holes, refused replies) cannot
 /// push out the rest: when there is no room, the oldest of the former goes first, as long as they are more than a
-/// quarter of all. Pure.
+/// quarter of all. What is not about the links (attrd, reloads, hooks, the firewall) has 50 of a kind at most. Pure.
 /// </summary>
 internal sealed class EventRing
 {
     public const int MaxEvents = 500;
     public const int MaxText = 300;
     public const int MaxTotalText = 65536;
+    public const int MaxOfLessKind = 50;
 
     private readonly List<Event> _events = []; // by number
     private readonly int[] _totals = new int[(int)EventKind.Hook + 1];
+    private readonly int[] _counts = new int[(int)EventKind.Hook + 1]; // of what is kept
     private int _routine;
     private int _characters;
 
@@ -86,6 +88,10 @@ internal sealed class EventRing
             times = last.Times + 1;
             RemoveAt(_events.Count - 1);
         }
+        if (IsLess(kind) && _counts[(int)kind] == MaxOfLessKind)
+        {
+            RemoveAt(_events.FindIndex(kept => kept.Kind == kind));
+        }
         while (_events.Count == MaxEvents || _characters + text.Length > MaxTotalText)
         {
             RemoveAt(FirstToGo());
@@ -93,6 +99,7 @@ internal sealed class EventRing
 
         _events.Add(new Event(++LastNumber, now, wallNow, kind, level, text, times));
         _totals[(int)kind]++;
+        _counts[(int)kind]++;
         _routine += IsRoutine(kind) ? 1 : 0;
         _characters += text.Length;
     }
@@ -116,8 +123,12 @@ internal sealed class EventRing
     {
         _routine -= IsRoutine(_events[index].Kind) ? 1 : 0;
         _characters -= _events[index].Text.Length;
+        _counts[(int)_events[index].Kind]--;
         _events.RemoveAt(index);
     }
+
+    private static bool IsLess(EventKind kind) =>
+        kind is EventKind.Firewall or EventKind.Attrd or EventKind.Reload or EventKind.Hook;
 
     private static bool IsRoutine(EventKind kind) => kind is EventKind.Probe or EventKind.Hole or EventKind.Reply;
 }

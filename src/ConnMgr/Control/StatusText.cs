@@ -5,6 +5,9 @@ internal static class StatusText
 {
     private const int LabelEnd = 11;
 
+    /// <summary>In bytes: what comes then is counted, so that the last lines are there.</summary>
+    private const int RoomForEntries = ControlSocket.MaxReply - 4096;
+
     public static void Write(Status status, bool isColored, Utf8Text text)
     {
         string version = status.Version;
@@ -91,22 +94,34 @@ internal static class StatusText
 
         Label(text, "whitelist", 0);
         TextLayout.Wrap(text, $"{firewall.Entries} entries, {firewall.Holes} addresses open", LabelEnd);
+        int entries = firewall.UnlistedEntries;
+        int holes = firewall.UnlistedHoles;
         foreach (EntryStatus entry in firewall.Listed)
         {
+            if (text.Length > RoomForEntries)
+            {
+                entries++;
+                holes += entry.Holes.Count;
+                continue;
+            }
             text.Add(' ');
             TextLayout.Wrap(text, entry.Text + (entry.IsLiteral || entry.Holes.Count > 0 ? "" : ": no address known"), 1);
             foreach (HoleStatus hole in entry.Holes)
             {
+                if (text.Length > RoomForEntries)
+                {
+                    holes++;
+                    continue;
+                }
                 string connected = hole.IsConnected ? ", connected" : "";
                 Line(
                     text, "",
                     $"{hole.Address}, {hole.Name}, open {TextLayout.Span(hole.Age)}, {TextLayout.Span(hole.Left)} left{connected}");
             }
         }
-        if (firewall.UnlistedEntries + firewall.UnlistedHoles > 0)
+        if (entries + holes > 0)
         {
-            TextLayout.Wrap(
-                text, $" and {firewall.UnlistedEntries} entries and {firewall.UnlistedHoles} addresses more", 0);
+            TextLayout.Wrap(text, $" and {entries} entries and {holes} addresses more", 0);
         }
     }
 

@@ -106,8 +106,15 @@ internal sealed class Child : IDisposable
         int pidfd = error == 0 ? (int)LibC.syscall(PidfdOpen, pid, 0) : -1;
         if (pidfd < 0)
         {
-            failure = Errno.Text(error != 0 ? error : Errno.Last);
+            failure = error != 0 ? Errno.Text(error) : $"pidfd_open: {Errno.Text(Errno.Last)}";
             _ = LibC.close(ends[0]);
+            if (error == 0)
+            {
+                // It would run unwatched. A child that is killed at its very start ends at once, so this does not wait.
+                Libc.siginfo info;
+                _ = LibC.kill(-pid, Libc.SIGKILL);
+                _ = Libc.waitid(Libc.P_PID, (uint)pid, &info, Libc.WEXITED);
+            }
             return null;
         }
         failure = null;

@@ -16,9 +16,18 @@ internal static unsafe class DirectoryNames
 
     private const int BufferSize = 8192;
 
-    /// <summary>At most <paramref name="limit"/> names, sorted by their characters; null if it cannot be read, and then why.</summary>
-    public static List<string>? Read(string path, int limit, out int errno)
+    /// <summary>
+    /// The first <paramref name="limit"/> of those names that are wanted, by their characters; null if the directory cannot be
+    /// read, and then why.
+    /// </summary>
+    /// <param name="path">The directory.</param>
+    /// <param name="limit">So many at most.</param>
+    /// <param name="isWanted">Whether a name counts.</param>
+    /// <param name="more">How many more there are.</param>
+    /// <param name="errno">The error.</param>
+    public static List<string>? Read(string path, int limit, Predicate<string> isWanted, out int more, out int errno)
     {
+        more = 0;
         using NativeStrings name = new([path]);
         int fd = LibC.open(name.Pointer[0], LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_CLOEXEC, 0);
         if (fd < 0)
@@ -32,27 +41,30 @@ internal static unsafe class DirectoryNames
         nint count;
         fixed (byte* bytes = buffer)
         {
-            while ((count = (nint)LibC.syscall(Getdents64, fd, bytes, BufferSize)) > 0 && names.Count < limit)
+            while ((count = (nint)LibC.syscall(Getdents64, fd, bytes, BufferSize)) > 0)
             {
-                Take(buffer.AsSpan(0, (int)count), limit, names);
+                Take(buffer.AsSpan(0, (int)count), isWanted, names);
+                names.Sort(string.CompareOrdinal);
+                int over = Math.Max(0, names.Count - limit);
+                names.RemoveRange(names.Count - over, over);
+                more += over;
             }
         }
         errno = count < 0 ? Errno.Last : 0;
         _ = LibC.close(fd);
-        names.Sort(string.CompareOrdinal);
         return errno == 0 ? names : null;
     }
 
-    private static void Take(ReadOnlySpan<byte> entries, int limit, List<string> names)
+    private static void Take(ReadOnlySpan<byte> entries, Predicate<string> isWanted, List<string> names)
     {
-        while (entries.Length > NameOffset && names.Count < limit)
+        while (entries.Length > NameOffset)
         {
             int length = BitConverter.ToUInt16(entries[LengthOffset..]);
-            ReadOnlySpan<byte> name = entries[NameOffset..length];
-            name = name[..name.IndexOf((byte)0)];
-            if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
+            ReadOnlySpan<byte> bytes = entries[NameOffset..length];
+            string name = Encoding.UTF8.GetString(bytes[..bytes.IndexOf((byte)0)]);
+            if (isWanted(name))
             {
-                names.Add(Encoding.UTF8.GetString(name));
+                names.Add(name);
             }
             entries = entries[length..];
         }

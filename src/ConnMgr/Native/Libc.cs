@@ -24,6 +24,7 @@ internal static unsafe partial class Libc
     public const int SIGTERM = 15;
 
     // <sys/wait.h>, <spawn.h>
+    public const int P_PID = 1;
     public const int P_PIDFD = 3;
     public const int WEXITED = 4;
     public const int CLD_EXITED = 1;

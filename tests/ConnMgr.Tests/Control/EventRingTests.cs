@@ -45,6 +45,28 @@ public class EventRingTests
         Assert.Equal("4999", _ring.Events[^1].Text);
     }
 
+    [Theory]
+    [InlineData(nameof(EventKind.Reload))]
+    [InlineData(nameof(EventKind.Attrd))]
+    [InlineData(nameof(EventKind.Hook))]
+    [InlineData(nameof(EventKind.Firewall))]
+    public void A_flood_of_what_is_not_about_links_pushes_out_only_itself(string name)
+    {
+        EventKind kind = Enum.Parse<EventKind>(name);
+        for (int i = 0; i < 440; i++)
+        {
+            Add(i % 2 == 0 ? EventKind.Decision : EventKind.Link, $"decision {i}", i);
+        }
+        for (int i = 0; i < 5000; i++)
+        {
+            Add(kind, $"{i}", i);
+        }
+        Assert.Equal("decision 0", _ring.Events[0].Text);
+        Assert.Equal(490, _ring.Events.Count);
+        Assert.Equal(Enumerable.Range(4950, 50).Select(i => $"{i}"), _ring.Events.Skip(440).Select(kept => kept.Text));
+        Assert.Equal(5000, _ring.Total(kind));
+    }
+
     [Fact]
     public void A_flood_of_decisions_leaves_a_quarter_to_probes()
     {

@@ -1,10 +1,13 @@
 using System.Text;
+using System.Text.Json;
 using ConnMgr.Control;
 
 namespace ConnMgr.Tests.Control;
 
 public class StatusTextTests
 {
+    private const string Why = "eth0 failed, wlan0 confirmed by echo";
+
     [Fact]
     public void Three_links_in_three_states() => Assert.Equal(
         """
@@ -99,8 +102,60 @@ public class StatusTextTests
     [InlineData(ulong.MaxValue, "18 EB")]
     public void Sizes(ulong bytes, string text) => Assert.Equal(text, TextLayout.Size(bytes));
 
-    internal static Status Example(string reason = "eth0 failed, wlan0 confirmed by echo") => new()
+    /// <summary>The most that is ever listed (256 of each), each with the longest name.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Very_many_entries_and_addresses_are_counted_and_the_end_is_there(bool isText)
     {
+        string name = string.Join('.', Enumerable.Repeat(new string('n', 62), 4));
+        List<EntryStatus> listed = [.. Enumerable.Range(0, 256).Select(_ => new EntryStatus("*." + name, IsLiteral: false))];
+        listed.ForEach(entry => entry.Holes.Add(new HoleStatus(
+            "2001:db8:1111:2222:3333:4444:5555:6666", name, TimeSpan.FromHours(30), TimeSpan.FromHours(30), true)));
+        Status status = Example(firewall: new FirewallStatus
+        {
+            Backend = "sets",
+            Dns = "hold",
+            Entries = 60_000,
+            Holes = 30_000,
+            Listed = listed,
+            UnlistedEntries = 60_000 - 256,
+            UnlistedHoles = 30_000 - 256,
+            Replies = [("answer", 1), ("unasked", 2)],
+        });
+        Utf8Text text = new(ControlSocket.MaxReply);
+        if (isText)
+        {
+            StatusText.Write(status, isColored: true, text);
+        }
+        else
+        {
+            StatusJson.Write(status, new JsonWriter(text));
+        }
+        Assert.False(text.IsCut);
+        string said = Encoding.UTF8.GetString(text.Bytes);
+        if (isText)
+        {
+            int entries = said.Split('\n').Count(line => line.StartsWith(" *.", StringComparison.Ordinal));
+            int holes = said.Split("2001:db8:1111").Length - 1;
+            Assert.InRange(entries, 100, 255);
+            Assert.EndsWith($"\n and {60_000 - entries} entries and {30_000 - holes} addresses more\n", said, StringComparison.Ordinal);
+        }
+        else
+        {
+            JsonElement json = JsonDocument.Parse(said).RootElement.GetProperty("firewall");
+            int entries = json.GetProperty("whitelist").GetArrayLength();
+            Assert.InRange(entries, 100, 255);
+            Assert.Equal(60_000 - entries, json.GetProperty("unlisted_entries").GetInt32());
+            Assert.Equal(
+                30_000 - json.GetProperty("whitelist").EnumerateArray().Sum(entry => entry.GetProperty("holes").GetArrayLength()),
+                json.GetProperty("unlisted_holes").GetInt32());
+        }
+    }
+
+    internal static Status Example(string reason = Why, FirewallStatus? firewall = null) => new()
+    {
+        Firewall = firewall,
         Version = "1.2.3+1234567890abcdef",
         Time = new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc),
         Uptime = new TimeSpan(2, 13, 0),

@@ -1,0 +1,66 @@
+#!/bin/sh
+# stderr is a terminal, a pipe, a socket that nobody reads: connmgr goes on, and tells when it is read again.
+# takes 40 s
+. "$(dirname "$0")/lib.sh"
+
+unread() { # KIND: until $LAB/go is there
+    rm -f "$LAB/go" "$LAB/pid" "$LAB/said"
+    nsenter --net=/run/netns/device /usr/bin/python3 -c '
+import os, pty, socket, subprocess, sys, time
+kind, lab, *argv = sys.argv[1:]
+if kind == "terminal":
+    ours, theirs = pty.openpty()
+elif kind == "pipe":
+    ours, theirs = os.pipe()
+else:
+    ours, theirs = (end.detach() for end in socket.socketpair())
+daemon = subprocess.Popen(argv, stderr=theirs, stdout=subprocess.DEVNULL)
+if kind != "pipe":
+    os.set_blocking(theirs, True)
+os.close(theirs)
+with open(lab + "/pid", "w") as out:
+    out.write(f"{daemon.pid}\n")
+while not os.path.exists(lab + "/go"):
+    time.sleep(0.05)
+with open(lab + "/said", "wb", buffering=0) as out:
+    while True:
+        try:
+            data = os.read(ours, 65536)
+        except OSError: # a terminal that nobody has open any more
+            break
+        if not data:
+            break
+        out.write(data)
+daemon.wait()' "$1" "$LAB" "$(connmgr_path)" -d --no-attrd --config-dir "$LAB/etc" --script-dir "$REPO/scripts" \
+        --run-dir "$LAB/run" --echo echo.example:80 --ping 198.18.100.8 --resolver 198.18.100.53 --log stderr -v &
+    READER_PID=$!
+    poll 5 test -s "$LAB/pid"
+    read -r CONNMGR_PID <"$LAB/pid"
+}
+said() { grep -aE -- "$1" "$LAB/said"; }
+
+lab_up
+for kind in terminal pipe socket; do
+    unread "$kind"
+    wait_for 10 "$kind: it starts, and uses eth0" in_use eth0
+    wait_for 10 "$kind: wlan0 is confirmed" status_has '^wlan0 +ITFUP_SS'
+    i=0
+    while [ "$i" -lt 19 ]; do # more than any of them takes
+        awk -v n="$i" 'BEGIN { for (i = 0; i < 20; i++) printf "UNKNOWN_%s_%03d_%0230d=x\n", n, i, 0 }' >"$LAB/etc/netif_names"
+        ask reload >/dev/null
+        i=$((i + 1))
+    done
+    unplug eth0
+    wait_for 5 "$kind: nobody reads, but the cable's loss is seen" in_use wlan0
+    plug eth0
+    check "$kind: it answers" status_has '^in use +wlan0'
+    : >"$LAB/go"
+    wait_for 10 "$kind: read again, it tells what was decided" said ': eth0 lost carrier, wlan0 confirmed by echo'
+    wait_for 10 "$kind: how much was lost" said '[0-9]+ lines of the log were dropped'
+    whole() { ! said '^.+(<[3-7]>|[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\.[0-9]{3} )'; }
+    check "$kind: each line is a line" whole
+    kill -TERM "$CONNMGR_PID"
+    wait_for 10 "$kind: it ends" said 'stopping: SIGTERM'
+    wait "$READER_PID"
+    echo "# the default names" >"$LAB/etc/netif_names"
+done
