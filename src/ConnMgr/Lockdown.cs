@@ -7,6 +7,7 @@ using ConnMgr.EventLoop;
 using ConnMgr.Firewall;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
+using ConnMgr.Probe;
 using ConnMgr.Selection;
 using Timer = ConnMgr.EventLoop.Timer;
 
@@ -19,6 +20,8 @@ namespace ConnMgr;
 internal sealed partial class Lockdown : IDisposable
 {
     private const int LookEvery = 4; // ticks
+    private const int DnsPort = 53; // these two services need no hole
+    private const int NtpPort = 123;
 
     private readonly Loop _loop;
     private readonly Func<TimeSpan> _clock;
@@ -374,11 +377,15 @@ internal sealed partial class Lockdown : IDisposable
     {
         bool isAll = _isEndingAll;
         IpPrefix[] revoked = [.. _revoked];
-        if (_connections.End(IsOver, count => ReportEnded(count, isAll)))
+        if (_connections.End(IsOver, isAll ? null : IsSocketOver, count => ReportEnded(count, isAll)))
         {
             _isEndingAll = false;
             _revoked.Clear();
         }
+
+        bool IsSocketOver(in SocketMessage socket) =>
+            socket.Mark != LinkSocket.Mark && socket.PeerPort is not (DnsPort or NtpPort)
+            && Contains(revoked, socket.Peer) && !_holes.IsAllowed(socket.Peer);
 
         bool IsOver(in ConntrackMessage entry)
         {

@@ -20,6 +20,11 @@ done
 talks() { tail -n 1 "$LAB/talk.$1" | grep -q answer; }
 is_over() { grep -qE 'lost|failed' "$LAB/talk.$1"; }
 for n in 1 3 4 129; do wait_for 3 "a connection to 198.18.101.$n is open" talks $n; done
+# Somebody who only listens, and would not hear of it for hours.
+listen() { { on device socat -u "TCP:198.18.101.$1:80" OPEN:/dev/null 2>/dev/null || :; echo over >"$LAB/listener.$1"; } & }
+for n in 1 129; do listen $n; done
+listens() { [ "$(on device ss -Htn state established dst "198.18.101.$1" | wc -l)" = 2 ]; }
+for n in 1 129; do wait_for 3 "somebody listens to 198.18.101.$n" listens $n; done
 
 printf 'echo.example\none.example\nbad line\n' >"$LAB/etc/whitelist"
 check "a reload with a bad line is refused" not ask reload
@@ -35,6 +40,8 @@ wait_for 2 "a name that is gone: its connection ends" is_over 3
 wait_for 2 "an address that is gone: its connection ends" is_over 4
 wait_for 2 "a prefix that is gone: its connection ends" is_over 129
 check "a name that is still there goes on" not is_over 1
+wait_for 3 "who only listens to what is gone is told" test -e "$LAB/listener.129"
+check "who listens to what is still there goes on" not test -e "$LAB/listener.1"
 for n in 3 4 129; do wait_for 3 "198.18.101.$n is shut" not reaches 198.18.101.$n; done
 wait_for 3 "they are out of the set" not sh -c "nsenter --net=/run/netns/device ipset list afero4 | grep -E '^198.18.101.(3|4|128)'"
 check "a new connection to the one that is still there" reaches 198.18.101.1

@@ -8,12 +8,17 @@ namespace ConnMgr.Firewall;
 /// <summary>Says of an entry of connection tracking whether it is meant.</summary>
 internal delegate bool EntryPredicate(in ConntrackMessage entry);
 
+/// <summary>Says of a socket whether it is meant.</summary>
+internal delegate bool SocketPredicate(in SocketMessage socket);
+
 /// <summary>
 /// Looks at the connections that connection tracking knows, and removes some: their packets are then judged as those of a
-/// connection that nobody knows. Its netlink sockets exist only while it works.
+/// connection that nobody knows. And at the sockets of the device, and ends some, so that who waits on one need not wait until he
+/// sends. Its netlink sockets exist only while it works.
 /// </summary>
 internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDisposable
 {
+    private const int NETLINK_SOCK_DIAG = 4;
     private const int NETLINK_NETFILTER = 12;
     private const int MaxDeletions = 1024; // in one round
     private const int MaxRounds = 64;
@@ -24,6 +29,7 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
     private ExchangeSocket? _dump;
     private ExchangeSocket? _delete;
     private EntryPredicate? _isOver;
+    private SocketPredicate? _isSocketOver;
     private Action<IpNumber>? _see;
     private Action<int>? _ended;
     private int _count;
@@ -47,17 +53,19 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
         return true;
     }
 
-    /// <summary>Removes the entries that are meant.</summary>
+    /// <summary>Removes the entries that are meant, and ends the sockets.</summary>
     /// <param name="isOver">Says which.</param>
+    /// <param name="isSocketOver">Says which; null: none.</param>
     /// <param name="ended">Gets how many there were.</param>
     /// <returns>False if it is still at something else.</returns>
-    public bool End(EntryPredicate isOver, Action<int> ended)
+    public bool End(EntryPredicate isOver, SocketPredicate? isSocketOver, Action<int> ended)
     {
         if (IsBusy)
         {
             return false;
         }
         _isOver = isOver;
+        _isSocketOver = isSocketOver;
         Begin(ended);
         return true;
     }
@@ -83,7 +91,7 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
         catch (Win32Exception exception)
         {
             complain($"cannot list connections: {exception.Message}");
-            Finish();
+            EndSockets();
         }
     }
 
@@ -115,7 +123,7 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
         }
         if (_deletions.Count == 0)
         {
-            Finish();
+            EndSockets();
             return;
         }
         _delete = new ExchangeSocket(loop, NETLINK_NETFILTER, Window);
@@ -126,7 +134,7 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
                 Dump();
                 return;
             }
-            Finish();
+            EndSockets();
         });
     }
 
@@ -135,12 +143,46 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
         _count += message.ErrorNumber == 0 ? 1 : 0;
     }
 
+    /// <summary>What is open in the device itself: at most <see cref="MaxDeletions"/>, others learn of it when they send.</summary>
+    private void EndSockets()
+    {
+        Close();
+        _deletions.Clear();
+        if (_isSocketOver is not { } isOver)
+        {
+            Finish();
+            return;
+        }
+        (byte Protocol, byte[] Request)[] dumps = SocketMessage.Dumps();
+        void Take(int request, in NetlinkMessage message)
+        {
+            if (message.Type == SocketMessage.DumpRow && _deletions.Count < MaxDeletions
+                && SocketMessage.TryRead(dumps[request].Protocol, message.Payload, out SocketMessage socket)
+                && socket.IsConnected && isOver(socket))
+            {
+                _deletions.Add(socket.DestroyRequest());
+            }
+        }
+        try
+        {
+            _dump = new ExchangeSocket(loop, NETLINK_SOCK_DIAG, window: 1);
+            _delete = new ExchangeSocket(loop, NETLINK_SOCK_DIAG, Window);
+            _dump.Begin(
+                Array.ConvertAll(dumps, dump => dump.Request), Take,
+                _ => _delete.Begin(_deletions, (int _, in NetlinkMessage _) => { }, _ => Finish()));
+        }
+        catch (Win32Exception)
+        {
+            Finish(); // a kernel without sock_diag: who waits on a socket learns of it when he sends
+        }
+    }
+
     private void Finish()
     {
         Action<int>? ended = _ended;
         Close();
         _deletions.Clear();
-        (_ended, _see, _isOver) = (null, null, null);
+        (_ended, _see, _isOver, _isSocketOver) = (null, null, null, null);
         ended?.Invoke(_count);
     }
 

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
-using ConnMgr.Netlink;
 
-namespace ConnMgr.Flows;
+namespace ConnMgr.Netlink;
 
 /// <summary>One socket of a dump of sock_diag(7): struct inet_diag_msg (&lt;linux/inet_diag.h&gt;) and its attributes.</summary>
 internal readonly ref struct SocketMessage
