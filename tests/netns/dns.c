@@ -88,6 +88,7 @@ static int socket_of(int type, const char *text, int port)
 //   n  the address          t  truncated in UDP      g  as large as can be, truncated in UDP
 //   f  in several fragments x  forgeries of every kind before the true answer
 //   l  loopback, private and multicast addresses alone
+//   u  as large as UDP carries it, in 45 fragments
 
 static const unsigned char forged[] = { 198, 19, 255, 1 };
 
@@ -200,8 +201,8 @@ static void answer(struct message *reply, const unsigned char *query, size_t end
             record(reply, type, type == A ? bad[i] : bad6[i], size);
     } else {
         record(reply, type, address, size);
-        if (kind == 'g')
-            for (; reply->size + 12 + size <= MOST; count++)
+        if (kind == 'g' || kind == 'u')
+            for (; reply->size + 12 + size <= (kind == 'u' ? 65507 : MOST); count++)
                 record(reply, type, address, size);
     }
     reply->bytes[6] = (unsigned char)(count >> 8);
