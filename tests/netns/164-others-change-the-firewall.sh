@@ -1,6 +1,6 @@
 #!/bin/sh
 # Somebody else flushes the firewall, opens its policies, gets in front of it, or empties the sets: noticed and mended, with
-# both variants of iptables. With nf_tables at once, with the legacy tables within 10 s. Who goes on is not fought without end.
+# both variants of iptables. With nf_tables at once, with the legacy tables at the next look, every 10 s. Who goes on is not fought without end.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 
@@ -60,4 +60,4 @@ wait_for 12 "it has the last word" mended
 stop_connmgr
 on device sh -c 'nft flush ruleset 2>/dev/null || { iptables -F; ip6tables -F; iptables -X; ip6tables -X; }'
 for table in iptables ip6tables; do for hook in INPUT OUTPUT FORWARD; do on device $table -P $hook ACCEPT; done; done
-variant legacy 10
+variant legacy 25
