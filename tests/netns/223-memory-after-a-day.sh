@@ -38,7 +38,7 @@ whole_day 20
 awk 'BEGIN { for (i = 0; i < 10000; i++) print i % 10 ? "*.service-" i ".example" : "10." int(i / 256) % 256 "." i % 256 ".0/24" }' \
     >>"$LAB/etc/whitelist"
 restart_connmgr --resolver 198.18.100.55 --dns hold
-poll 5 log_has "locked in .*DNS: "
+poll 60 log_has "locked in .*DNS: "
 whole_day 10000
 
 on device "$LABTOOL" rate 198.18.100.55 n#.fresh.example n#.foreign.example 5000 10 1 >"$LAB/last"
