@@ -7,7 +7,7 @@ command -v dotnet >/dev/null || { echo "prerequisites.sh: the .NET 10 SDK is mis
 # program:package
 needed='gcc:gcc ld.lld:lld clang:clang ip:iproute2 iptables:iptables ipset:ipset dnsmasq:dnsmasq-base busybox:busybox
     shellcheck:shellcheck nsenter:util-linux ping:iputils-ping pgrep:procps conntrack:conntrack nft:nftables setpriv:util-linux
-    socat:socat dhcpcd:dhcpcd-base tmux:tmux python3:python3 unbound:unbound
+    socat:socat dhcpcd:dhcpcd-base udhcpc:udhcpc dhclient:isc-dhcp-client tmux:tmux python3:python3 unbound:unbound
     qemu-aarch64-static:qemu-user-static aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
     arm-linux-gnueabihf-gcc:gcc-arm-linux-gnueabihf xz:xz-utils'
 packages=

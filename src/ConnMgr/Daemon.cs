@@ -44,6 +44,7 @@ internal sealed partial class Daemon : IDisposable
     private readonly ControlSocket? _control;
     private readonly TimeSpan _startedAt;
     private int _seenVersion = -1;
+    private readonly Pace _saidLosses = new(burst: 5, TimeSpan.FromMinutes(1)); // under a storm they are many
     private int _seenLosses;
     private bool _isMonitoring;
     private bool _isStopping;
@@ -66,7 +67,7 @@ internal sealed partial class Daemon : IDisposable
         _lockdown = options.IsFirewallDisabled
             ? null
             : new Lockdown(_loop, _timer, Now, log, options, names, whitelist, _environment);
-        _routes = new RouteSocket(_loop, _table);
+        _routes = new RouteSocket(_loop, _timer, Now, _table);
         _uevents = new UeventSocket(_loop, HandleUevent);
 
         _probeSettings = new ProbeSettings(options.Echo, options.Ping);
@@ -154,7 +155,10 @@ internal sealed partial class Daemon : IDisposable
         if (_routes.Losses != _seenLosses)
         {
             _seenLosses = _routes.Losses;
-            _log.Event(EventKind.Route, "messages of rtnetlink were lost, reading everything anew", LogLevel.Warn);
+            if (_saidLosses.TryTake(now))
+            {
+                _log.Event(EventKind.Route, "messages of rtnetlink were lost, reading everything anew", LogLevel.Warn);
+            }
         }
 
         TimeSpan next = TimeSpan.MaxValue;

@@ -26,6 +26,7 @@ internal sealed class StatusReport(
     private string _switchFailure = "";
     private SwitchCounts _switches;
     private TimeSpan? _lastSwitchTook;
+    private TimeSpan? _lastRepairAt;
 
     /// <summary>Takes which link the kernel's routes lead over from now on.</summary>
     public void SeeInUse(Link? inUse, TimeSpan now)
@@ -43,13 +44,15 @@ internal sealed class StatusReport(
     /// <summary>A switch has ended well.</summary>
     /// <param name="isRepair">It was for a route that somebody else had changed.</param>
     /// <param name="took">From the decision on.</param>
-    public void SeeSwitch(bool isRepair, TimeSpan took)
+    /// <param name="now">When.</param>
+    public void SeeSwitch(bool isRepair, TimeSpan took, TimeSpan now)
     {
         _switch = SwitchState.None;
         _lastSwitchTook = took;
         _switches = isRepair
             ? _switches with { Repairs = _switches.Repairs + 1 }
             : _switches with { Succeeded = _switches.Succeeded + 1 };
+        _lastRepairAt = isRepair ? now : _lastRepairAt;
     }
 
     /// <summary>A switch has failed, in words; none if what it was for has gone meanwhile.</summary>
@@ -128,6 +131,7 @@ internal sealed class StatusReport(
             SwitchFailure = _switch == SwitchState.Failed ? _switchFailure : "",
             Switches = _switches,
             LastSwitchTook = _lastSwitchTook,
+            LastRepairAge = now - _lastRepairAt,
             Attrd = attributes?.Words,
             IsAttrdConnected = attributes is { IsConnected: true },
             Links = described,

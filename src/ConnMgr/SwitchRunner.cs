@@ -28,10 +28,16 @@ internal sealed class SwitchRunner(
     private readonly ScriptLane _lane = new(loop, timer, clock, environment);
     private readonly HookRunner _hooks = new(loop, timer, clock, log, options.HookDirectory);
     private readonly RouteGuard _guard = new();
+
+    // Whoever fights over a route does so for ever, and is not to fill the log.
+    private readonly Pace _saidInUse = new(burst: 10, TimeSpan.FromSeconds(10));
+    private readonly Pace _saidRepairs = new(burst: 10, TimeSpan.FromMinutes(1));
     private Link? _placed;
     private int _verifiedIpv4; // the fingerprint that the last switch left
     private string _saidFailure = "";
-    private (Link Link, TimeSpan DecidedAt, bool IsRepair)? _verifying;
+    private (Link Link, TimeSpan DecidedAt, bool IsRepair, uint AfterDump)? _verifying;
+    private Link? _lastSaidInUse;
+    private bool _saysRepair;
 
     /// <summary>The link that the kernel's default routes use; null: none of ours.</summary>
     public Link? InUse { get; private set; }
@@ -40,7 +46,14 @@ internal sealed class SwitchRunner(
     public bool IsBusy => _lane.IsBusy;
 
     /// <summary>When <see cref="Settle"/> has something to do though no fact has changed.</summary>
-    public TimeSpan NextDeadline => _guard.NextDeadline;
+    public TimeSpan NextDeadline
+    {
+        get
+        {
+            TimeSpan guard = _guard.NextDeadline;
+            return InUse == _lastSaidInUse || guard < _saidInUse.NextAt ? guard : _saidInUse.NextAt;
+        }
+    }
 
     /// <summary>Something has changed that may let a switch succeed which has failed.</summary>
     public void AllowRetry() => _guard.AllowRetry();
@@ -51,7 +64,7 @@ internal sealed class SwitchRunner(
         Verify(now);
         Switch(now);
         NotePlaced();
-        ReportInUse();
+        ReportInUse(now);
     }
 
     private void Switch(TimeSpan now)
@@ -66,8 +79,8 @@ internal sealed class SwitchRunner(
 
         if (isRepair)
         {
-            log.Event(
-                EventKind.Route, $"restoring the route over {link.Name}: found {KernelFacts.RoutesInWords(table, links)}");
+            _saysRepair = _saidRepairs.TryTake(now);
+            SayRepair($"restoring the route over {link.Name}: found {KernelFacts.RoutesInWords(table, links)}");
         }
         report.SeeSwitchBegin();
         string script = Path.Combine(options.ScriptDirectory, "switch_route.sh");
@@ -83,7 +96,7 @@ internal sealed class SwitchRunner(
         if (exit.Failure is null || !links.Contains(link))
         {
             // What it did is judged by the kernel's routes.
-            _verifying = (link, decidedAt, isRepair);
+            _verifying = (link, decidedAt, isRepair, routes.LastDump);
             routes.ResyncRoutes();
             return;
         }
@@ -96,22 +109,31 @@ internal sealed class SwitchRunner(
 
     private void Verify(TimeSpan now)
     {
-        if (_verifying is not var (link, decidedAt, isRepair))
+        if (_verifying is not var (link, decidedAt, isRepair, afterDump) || routes.RoutesAsOf <= afterDump)
         {
             return;
         }
         _verifying = null;
-        bool succeeded = links.Contains(link) && KernelFacts.IsInPlace(table, link);
+        bool isInPlace = links.Contains(link) && KernelFacts.IsInPlace(table, link);
+        // The script has done it before, and says that it has done it again: whoever changed the route was there again, too.
+        bool succeeded = isInPlace || (isRepair && links.Contains(link));
         _verifiedIpv4 = link.Facts.Ipv4.Fingerprint;
         if (succeeded)
         {
-            string what = isRepair ? "restored the route over" : "switched to";
-            report.SeeSwitch(isRepair, now - decidedAt);
-            if (!isRepair && link == selector.Choice)
+            report.SeeSwitch(isRepair, now - decidedAt, now);
+            string took = $"{link.Name} in {Duration.Milliseconds(now - decidedAt)}";
+            if (isRepair)
             {
-                _hooks.Run(link.Name, _placed?.Name ?? "", selector.Reason);
+                SayRepair($"restored the route over {took}{(isInPlace ? "" : ", and it has been changed again")}");
             }
-            log.Event(isRepair ? EventKind.Route : EventKind.Switch, $"{what} {link.Name} in {Duration.Milliseconds(now - decidedAt)}");
+            else
+            {
+                if (link == selector.Choice)
+                {
+                    _hooks.Run(link.Name, _placed?.Name ?? "", selector.Reason);
+                }
+                log.Event(EventKind.Switch, $"switched to {took}");
+            }
         }
         else if (link.State.IsUp() && !link.IsInterrupted && links.Contains(link))
         {
@@ -158,13 +180,30 @@ internal sealed class SwitchRunner(
         }
     }
 
-    private void ReportInUse()
+    /// <summary>The first ten repairs are events; after that one a minute, which stands for the others: status counts them.</summary>
+    private void SayRepair(string words)
+    {
+        if (_saysRepair)
+        {
+            log.Event(EventKind.Route, words);
+        }
+        else
+        {
+            log.Debug(words);
+        }
+    }
+
+    private void ReportInUse(TimeSpan now)
     {
         Link? inUse = KernelFacts.InUse(table, links);
         if (inUse != InUse)
         {
             InUse = inUse;
-            report.SeeInUse(inUse, clock());
+            report.SeeInUse(inUse, now);
+        }
+        if (inUse != _lastSaidInUse && _saidInUse.TryTake(now))
+        {
+            _lastSaidInUse = inUse;
             log.Event(EventKind.Switch, $"in use: {inUse?.Name ?? "none"}");
         }
     }

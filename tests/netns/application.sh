@@ -4,12 +4,12 @@
 # soak SHORT LONG: how much of it this run is to have: LONG by `make soak`, else SHORT.
 soak() { if [ -n "${SOAK:-}" ]; then HOW_MUCH=$2; else HOW_MUCH=$1; fi; }
 
-# application tcp|dns: asks the echo service over one connection, or the name server, ten times a second from now on.
+# application tcp|dns [PORT]: asks the echo service over one connection, or the name server, ten times a second from now on.
 application() {
     : >"$LAB/talk"
     : >"$LAB/events"
     case $1 in
-        tcp) set -- tcp 198.18.100.11 80 ;;
+        tcp) set -- tcp 198.18.100.11 "${2:-80}" ;;
         dns) set -- dns 198.18.100.53 53 ;;
     esac
     # Not "on": $! must be the process itself.

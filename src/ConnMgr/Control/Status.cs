@@ -41,6 +41,9 @@ internal sealed class Status
     /// <summary>How long the last switch took, from its decision on; null if there was none.</summary>
     public TimeSpan? LastSwitchTook { get; init; }
 
+    /// <summary>Since the last time that somebody else had changed the routes; null if nobody has.</summary>
+    public TimeSpan? LastRepairAge { get; init; }
+
     /// <summary>In words: `connected`, or what is wrong; null without attrd.</summary>
     public string? Attrd { get; init; }
 

@@ -22,6 +22,7 @@ internal static class StatusJson
             .Name("reason_age_seconds").Value(status.Choice is null ? null : status.ReasonAge)
             .Name("switch").Value(NameOf(status.Switch)).Name("switch_failure").Value(status.SwitchFailure)
             .Name("last_switch_seconds").Value(status.LastSwitchTook)
+            .Name("last_repair_age_seconds").Value(status.LastRepairAge)
             .Name("switches").Open('{').Name("succeeded").Value(status.Switches.Succeeded)
             .Name("failed").Value(status.Switches.Failed).Name("repairs").Value(status.Switches.Repairs).Close('}');
 

@@ -40,6 +40,13 @@ internal static class StatusText
                 LabelEnd);
             text.Add(isColored ? "\e[0m" : "");
         }
+        if (status.LastRepairAge is { } age)
+        {
+            Label(text, "routes", 0);
+            int times = status.Switches.Repairs;
+            TextLayout.Wrap(
+                text, $"changed by others and restored {(times == 1 ? "once" : $"{times} times")}, last {TextLayout.Span(age)} ago", LabelEnd);
+        }
         if (status.Attrd is not null)
         {
             Label(text, "attrd", 0);

@@ -1,4 +1,5 @@
 using ConnMgr.EventLoop;
+using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Netlink;
 
@@ -6,6 +7,10 @@ namespace ConnMgr.Netlink;
 /// rtnetlink: subscribes, dumps, then follows, all into one <see cref="LinkTable"/>. Whatever is lost leads to a new
 /// dump.
 /// </summary>
+/// <remarks>
+/// If changes never end (two programs that fight over a route), it reads and dumps 20 times a second, and what the last dump
+/// has shown counts meanwhile: else there would be no moment in which it may be judged.
+/// </remarks>
 internal sealed class RouteSocket : IDisposable
 {
     private const int NETLINK_ROUTE = 0;
@@ -21,18 +26,29 @@ internal sealed class RouteSocket : IDisposable
     private static readonly ushort[] DumpOrder = [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRoute];
 
     private readonly Loop _loop;
-    private readonly ulong _token;
+    private readonly Func<TimeSpan> _clock;
+    private readonly Deadline _nextDump;
+    private readonly Pace _pace = new(burst: 30, TimeSpan.FromMilliseconds(50));
     private readonly NetlinkSocket _socket;
     private readonly LinkTable _table;
     private readonly HashSet<ushort> _wanted = [.. DumpOrder];
+    private readonly HashSet<ushort> _next = []; // of the picture that is being taken: these follow without a pause
+    private ulong _token;
+    private bool _isUrgent;
     private uint _sequence;
     private ushort _dumping; // the RTM_GET* under way, or 0
     private bool _wasInterrupted;
     private bool _isFull; // messages were lost, and those before them are not all read yet
 
-    public RouteSocket(Loop loop, LinkTable table)
+    /// <param name="loop">Where messages are noticed.</param>
+    /// <param name="timer">For the pauses.</param>
+    /// <param name="clock">Monotonic time.</param>
+    /// <param name="table">What is kept up to date.</param>
+    public RouteSocket(Loop loop, Timer timer, Func<TimeSpan> clock, LinkTable table)
     {
         _loop = loop;
+        _clock = clock;
+        _nextDump = timer.Add(EndPause);
         _table = table;
         _socket = new NetlinkSocket(
             NETLINK_ROUTE, checkCredentials: false,
@@ -41,8 +57,16 @@ internal sealed class RouteSocket : IDisposable
         DumpNext();
     }
 
-    /// <summary>True while no dump is under way or wanted: the table is what the kernel has.</summary>
-    public bool IsSettled => _dumping == 0 && _wanted.Count == 0;
+    /// <summary>
+    /// True while no dump is under way or wanted: the table is what the kernel has. Or a moment ago had, if changes never end.
+    /// </summary>
+    public bool IsSettled => _dumping == 0 && _next.Count == 0 && (_wanted.Count == 0 || _nextDump.IsSet);
+
+    /// <summary>The number of the last dump, whatever of. The routes are newer than this moment once <see cref="RoutesAsOf"/> is greater.</summary>
+    public uint LastDump => _sequence;
+
+    /// <summary>The number of the dump that the routes are from.</summary>
+    public uint RoutesAsOf { get; private set; }
 
     /// <summary>How often messages were lost.</summary>
     public int Losses { get; private set; }
@@ -54,10 +78,11 @@ internal sealed class RouteSocket : IDisposable
         DumpNext();
     }
 
-    /// <summary>Dumps the default routes anew.</summary>
+    /// <summary>Dumps the default routes anew, without a pause.</summary>
     public void ResyncRoutes()
     {
         _wanted.Add(RouteMessage.GetRoute);
+        _isUrgent = true;
         DumpNext();
     }
 
@@ -116,6 +141,7 @@ internal sealed class RouteSocket : IDisposable
         if (isComplete)
         {
             _table.EndDump(_dumping);
+            RoutesAsOf = _dumping == RouteMessage.GetRoute ? _sequence : RoutesAsOf;
         }
         else
         {
@@ -134,18 +160,49 @@ internal sealed class RouteSocket : IDisposable
     /// </remarks>
     public void DumpNext()
     {
-        if (_dumping != 0 || _isFull)
+        if (_dumping != 0 || _isFull || (_next.Count == 0 && !BeginPicture()))
         {
             return;
         }
         foreach (ushort type in DumpOrder)
         {
-            if (_wanted.Contains(type))
+            if (_next.Contains(type))
             {
                 Dump(type);
                 return;
             }
         }
+    }
+
+    /// <summary>Everything that is wanted is dumped together. False if nothing is, or if there has to be a pause first.</summary>
+    private bool BeginPicture()
+    {
+        if (_wanted.Count == 0 || (_nextDump.IsSet && !_isUrgent))
+        {
+            return false;
+        }
+        if (!_pace.TryTake(_clock()) && !_isUrgent)
+        {
+            // What comes meanwhile is not even read: it says nothing that the next dump would not, except that there is more.
+            _loop.Remove(_socket.Fd, _token);
+            _nextDump.Set(_pace.NextAt);
+            return false;
+        }
+        if (_nextDump.IsSet)
+        {
+            _nextDump.Clear();
+            _token = _loop.Add(_socket.Fd, Read);
+        }
+        _isUrgent = false;
+        _next.UnionWith(_wanted);
+        _wanted.Clear();
+        return true;
+    }
+
+    private void EndPause()
+    {
+        _token = _loop.Add(_socket.Fd, Read);
+        Read();
     }
 
     private void Dump(ushort type)
@@ -159,7 +216,7 @@ internal sealed class RouteSocket : IDisposable
         BitConverter.TryWriteBytes(request[8..], ++_sequence);
         if (_socket.Send(request))
         {
-            _wanted.Remove(type);
+            _next.Remove(type);
             _dumping = type;
             _wasInterrupted = false;
             _table.BeginDump();

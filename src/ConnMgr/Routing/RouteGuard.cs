@@ -16,6 +16,7 @@ internal sealed class RouteGuard
     private Link? _tried;
     private TimeSpan _triedAt;
     private bool _isRunning;
+    private bool _hasSucceeded; // at least once since it was chosen
     private bool _hasFailed;
     private bool _mayRetry;
 
@@ -46,7 +47,7 @@ internal sealed class RouteGuard
             {
                 return null;
             }
-            TimeSpan gap = _hasFailed ? RetryGap : RepairGap;
+            TimeSpan gap = _hasSucceeded ? RepairGap : RetryGap;
             if (now < _triedAt + gap)
             {
                 NextDeadline = _triedAt + gap;
@@ -57,9 +58,11 @@ internal sealed class RouteGuard
         {
             _tried = choice;
             _triedAt = now;
+            _hasSucceeded = true;
             return null;
         }
 
+        _hasSucceeded &= choice == _tried;
         _tried = choice;
         _triedAt = now;
         _isRunning = true;
@@ -68,8 +71,8 @@ internal sealed class RouteGuard
         return choice;
     }
 
-    /// <summary>True if the last switch was to this link and went well: running it again is a repair.</summary>
-    public bool HasSwitchedTo(Link link) => _tried == link && !_isRunning && !_hasFailed;
+    /// <summary>True if this link was the last to be switched to, and that went well: to do it again is a repair.</summary>
+    public bool HasSwitchedTo(Link link) => _tried == link && _hasSucceeded && !_isRunning;
 
     /// <summary>Takes the end of a switch to <paramref name="link"/>; one that was overtaken by a newer choice is forgotten.</summary>
     public void End(Link link, bool succeeded)
@@ -78,6 +81,7 @@ internal sealed class RouteGuard
         {
             _isRunning = false;
             _hasFailed = !succeeded;
+            _hasSucceeded |= succeeded;
             _mayRetry = false; // what happened meanwhile was no news
         }
     }

@@ -19,13 +19,13 @@ public sealed class RouteSocketTests
         Batch(Enumerable.Range(0, 100).Select(i => $"link add a{i} type veth peer name b{i}"));
         using Loop loop = new();
         LinkTable table = new();
-        using RouteSocket routes = new(loop, table);
+        TimeSpan Now() => TimeSpan.FromMilliseconds(Environment.TickCount64);
+        using Timer timer = new(loop, Now);
+        using RouteSocket routes = new(loop, timer, Now, table);
         Batch(Enumerable.Range(0, 3000).Select(i => $"link set a{i % 100} mtu {1000 + i}"));
         RunIp("link delete a0");
 
-        TimeSpan Now() => TimeSpan.FromMilliseconds(Environment.TickCount64);
         TimeSpan end = Now() + TimeSpan.FromSeconds(10);
-        using Timer timer = new(loop, Now);
         timer.Add(loop.Stop).Set(end);
         loop.Run(() =>
         {

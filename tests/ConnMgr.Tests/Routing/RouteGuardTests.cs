@@ -47,6 +47,23 @@ public class RouteGuardTests
     }
 
     [Fact]
+    public void A_repair_that_fails_is_tried_again_after_a_second_and_is_still_a_repair()
+    {
+        _guard.Next(_eth, isInPlace: false, At(0));
+        Assert.False(_guard.HasSwitchedTo(_eth));
+        _guard.End(_eth, succeeded: true);
+        Assert.True(_guard.HasSwitchedTo(_eth));
+        Assert.Equal(_eth, _guard.Next(_eth, isInPlace: false, At(10)));
+        _guard.End(_eth, succeeded: false);
+        Assert.True(_guard.HasSwitchedTo(_eth));
+        _guard.AllowRetry();
+        Assert.Null(_guard.Next(_eth, isInPlace: false, At(10.5)));
+        Assert.Equal(_eth, _guard.Next(_eth, isInPlace: false, At(11)));
+        Assert.Equal(_wifi, _guard.Next(_wifi, isInPlace: false, At(11.1)));
+        Assert.False(_guard.HasSwitchedTo(_wifi));
+    }
+
+    [Fact]
     public void A_tick_during_a_switch_is_not_the_next_one_after_it()
     {
         _guard.Next(_eth, isInPlace: false, At(0));
