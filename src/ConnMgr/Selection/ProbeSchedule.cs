@@ -9,8 +9,10 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
     private static readonly TimeSpan UrgentRetry = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ProofLifetime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan WatchGap = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan ShortWatchGap = TimeSpan.FromSeconds(3); // at the next tick, mostly
     private static readonly TimeSpan ComparisonGap = TimeSpan.FromSeconds(4);
 
+    private uint _watchPhase;
     private TimeSpan _idle;
     private TimeSpan _retry = FirstRetry;
     private bool _isCompared;
@@ -51,8 +53,11 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
     public string? DueReason(LinkState state, in Surroundings surroundings, bool isWatchedClosely, TimeSpan now)
     {
         TimeSpan since = LastOutcome is null ? TimeSpan.MaxValue : now - LastEndedAt;
-        if (isWatchedClosely && IsDueWithin(WatchGap, since))
+        // Short and long gaps in the order of the golden ratio, which never repeats: an upstream that dies and revives cannot keep
+        // step with it, as it can with a fixed period.
+        if (isWatchedClosely && IsDueWithin(_watchPhase < 1u << 31 ? ShortWatchGap : WatchGap, since))
         {
+            _watchPhase += 0x9E3779B9;
             return "failed of late";
         }
         switch (state)

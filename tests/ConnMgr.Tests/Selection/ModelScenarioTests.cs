@@ -31,8 +31,8 @@ public class ModelScenarioTests(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Dead and good for random times, 1 to 120 s, half of them equal. Single worlds get 20 to 30 switches an hour: those
-    /// whose rhythm lets every probe of a hold fall into the good half. The closer watch does not help there; it is
+    /// Dead and good for random times, 1 to 120 s, half of them equal. Single worlds get up to 20 switches an hour: those
+    /// whose rhythm lets every probe of a hold fall into the good half (29, if the probes came every 4 s). The closer watch is
     /// for the later gaps of an idle link, which would reach 17.8 s (95 of 100) without it.
     /// </summary>
     [Theory]
@@ -57,7 +57,7 @@ public class ModelScenarioTests(ITestOutputHelper output)
         output.WriteLine(FormattableString.Invariant(
             $"{switches.Average():0.0} switches an hour, {switches.Max()} at most; later gaps {gaps[95]:0.0} s (95 of 100), {gaps.Max():0.0} s at most"));
         Assert.InRange(switches.Average(), 1, 5);
-        Assert.InRange(switches.Max(), 1, 35);
+        Assert.InRange(switches.Max(), 1, 25);
         Assert.InRange(gaps[95], 0, 8);
     }
 
@@ -87,7 +87,7 @@ public class ModelScenarioTests(ITestOutputHelper output)
         world.Run(60);
         world.Eth.Upstream = Upstream.Good;
         world.Run(60);
-        Assert.InRange(ProbesIn(world, 400), 95, 101); // every 4 s
+        Assert.InRange(ProbesIn(world, 400), 120, 140); // every 2 or 4 s
         world.Run(200);
         Assert.InRange(ProbesIn(world, 600), 36, 38);
     }
