@@ -46,7 +46,7 @@ for kind in terminal pipe socket; do
     wait_for 10 "$kind: wlan0 is confirmed" status_has '^wlan0 +ITFUP_SS'
     i=0
     while [ "$i" -lt 19 ]; do # more than any of them takes
-        awk -v n="$i" 'BEGIN { for (i = 0; i < 20; i++) printf "UNKNOWN_%s_%03d_%0230d=x\n", n, i, 0 }' >"$LAB/etc/netif_names"
+        awk -v n="$i" 'BEGIN { for (i = 0; i < 20; i++) printf "UNKNOWN_%s_%03d_%0900d=x\n", n, i, 0 }' >"$LAB/etc/netif_names"
         ask reload >/dev/null
         i=$((i + 1))
     done
