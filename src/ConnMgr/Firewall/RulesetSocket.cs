@@ -140,7 +140,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
             fingerprints = (size, 1);
             return true;
         }
-        byte[] table = GC.AllocateUninitializedArray<byte>(EntriesHeader + (int)size);
+        byte[] table = new byte[EntriesHeader + (int)size]; // all zero: the kernel leaves out what is behind a name's end
         fixed (byte* bytes = table)
         {
             new Span<byte>(bytes, EntriesHeader).Clear();
