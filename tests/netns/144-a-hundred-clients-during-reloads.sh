@@ -1,8 +1,11 @@
 #!/bin/sh
 # A hundred clients with open connections, and strangers who try all the time, while the daemon reloads a whitelist that
-# changes, is flushed, and is killed: never open, never cut off.
-# takes 30 s
+# changes, and is killed: never open, never cut off. Then the firewall is flushed: not open either, and all go on once it is
+# mended. With both variants of iptables, with sets and without.
+# takes 65 s
 . "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+. "$NETNS_DIR/names.sh"
 . "$NETNS_DIR/holes.sh"
 
 lab_up
@@ -10,52 +13,77 @@ names_up
 answer one.example 198.18.101.1
 answer x.wild.example 198.18.101.3
 list() { printf 'echo.example\none.example\n*.wild.example\n%s\n' "$@" >"$LAB/etc/whitelist"; }
-list 198.18.101.4
-start_connmgr --resolver 198.18.100.54
-wait_for 5 "locked" log_has 'locked in'
-wait_for 5 "one.example is open" reaches 198.18.101.1
-resolves x.wild.example >"$LAB/last"
-pids=
-n=0
-while [ "$n" -lt 99 ]; do
-    for address in 198.18.101.1 198.18.101.3 198.18.100.10; do
-        n=$((n + 1))
-        nsenter --net=/run/netns/device "$LABTOOL" talk tcp $address 80 200 >"$LAB/talk.$n" 2>&1 &
+all_answered() { for file in "$LAB"/talk.*; do tail -n 1 "$file" | grep -q ' answer$' || return; done; }
+# answers: how many each has. all_answer: each has more than that.
+answers() { for file in "$LAB"/talk.*; do grep -c ' answer$' "$file"; done; }
+all_answer() { answers | paste - "$LAB/answers" | awk '$1 <= $2 { exit 1 }'; }
+mended() {
+    for table in iptables ip6tables; do
+        on device $table -S INPUT 2 | grep -q -- '-j AFERO_ALLOW_WHITELIST_INPUT' || return
+        on device $table -S OUTPUT 2 | grep -q -- '-j AFERO_ALLOW_WHITELIST_OUTPUT' || return
+    done
+}
+
+hundred() {
+    by "$1" "$2"
+    list 198.18.101.4
+    start_by
+    wait_for 10 "${WITH}one.example is open" reaches 198.18.101.1
+    resolves x.wild.example >"$LAB/last"
+    pids=
+    n=0
+    rm -f "$LAB"/talk.* "$LAB"/heard.*
+    : >"$LAB/trying"
+    while [ "$n" -lt 99 ]; do
+        for address in 198.18.101.1 198.18.101.3 198.18.100.10; do
+            n=$((n + 1))
+            nsenter --net=/run/netns/device "$LABTOOL" talk tcp $address 80 200 >"$LAB/talk.$n" 2>&1 &
+            pids="$pids $!"
+        done
+    done
+    wait_for 20 "${WITH}99 clients are answered" all_answered
+    # New connections, too; and a stranger, to the device and from it: one packet that gets through is one too many.
+    while [ -e "$LAB/trying" ]; do reaches 198.18.101.3 0.9 || echo "cut off at $(now)"; done >"$LAB/hundredth" 2>&1 &
+    hundredth=$!
+    for host in cloud device; do
+        nsenter --net=/run/netns/$host socat -u UDP6-RECV:7003,ipv6only=0 "OPEN:$LAB/heard.$host,creat,append" &
         pids="$pids $!"
     done
-done
-all_answered() { for file in "$LAB"/talk.*; do tail -n 1 "$file" | grep -q ' answer$' || return; done; }
-wait_for 20 "99 clients are answered" all_answered
-# New connections, too; and a stranger, to the device and from it: one packet that gets through is one too many.
-while [ -e "$LAB/etc" ]; do reaches 198.18.101.3 0.9 || echo "cut off at $(now)"; done >"$LAB/hundredth" 2>&1 &
-pids="$pids $!"
-for host in cloud device; do
-    nsenter --net=/run/netns/$host socat -u UDP6-RECV:7003,ipv6only=0 "OPEN:$LAB/heard.$host,creat,append" &
+    poll 10 test -e "$LAB/heard.cloud" -a -e "$LAB/heard.device"
+    nsenter --net=/run/netns/device "$LABTOOL" flood 198.18.100.8 7003 500 90 >"$LAB/flood.out" 2>&1 &
     pids="$pids $!"
-done
-poll 10 test -e "$LAB/heard.cloud" -a -e "$LAB/heard.device"
-nsenter --net=/run/netns/device "$LABTOOL" flood 198.18.100.8 7003 500 60 >"$LAB/flood.out" 2>&1 &
-pids="$pids $!"
-nsenter --net=/run/netns/cloud "$LABTOOL" flood 198.18.1.2 7003 500 60 >"$LAB/flood.in" 2>&1 &
-pids="$pids $!"
+    nsenter --net=/run/netns/cloud "$LABTOOL" flood 198.18.1.2 7003 500 90 >"$LAB/flood.in" 2>&1 &
+    pids="$pids $!"
 
-for n in 1 2 3 4 5 6 7 8; do
-    case $((n % 4)) in
-        0) list 198.18.101.4 198.18.101.5 ;;
-        1) list 198.18.101.0/25 ;;
-        2) list 198.18.101.3 '#' ;;
-        3) list 198.18.101.1 x.wild.example ;;
-    esac
-    ask reload >>"$LAB/reloads" 2>&1 || not_ok "reload $n failed: $(cat "$LAB/reloads")"
-done
-kill -KILL "$CONNMGR_PID"
-wait "$CONNMGR_PID" 2>"$LAB/last" || :
-start_connmgr --resolver 198.18.100.54
-for n in 1 2 3; do ask reload >>"$LAB/reloads" 2>&1 || not_ok "reload failed: $(cat "$LAB/reloads")"; done
-wait_for 5 "all are answered still" all_answered
-check "nobody was cut off" sh -c "! grep -E 'lost|failed' $LAB/talk.*"
-check "no new connection failed" test ! -s "$LAB/hundredth"
-check "not one packet of a stranger came in" test ! -s "$LAB/heard.device"
-check "not one packet to a stranger went out" test ! -s "$LAB/heard.cloud"
-# shellcheck disable=SC2086  # a list
-kill $pids
+    for n in 1 2 3 4 5 6 7 8; do
+        case $((n % 4)) in
+            0) list 198.18.101.4 198.18.101.5 ;;
+            1) list 198.18.101.0/25 ;;
+            2) list 198.18.101.3 '#' ;;
+            3) list 198.18.101.1 x.wild.example ;;
+        esac
+        ask reload >>"$LAB/reloads" 2>&1 || not_ok "reload $n failed: $(cat "$LAB/reloads")"
+    done
+    kill -KILL "$CONNMGR_PID"
+    wait "$CONNMGR_PID" 2>"$LAB/last" || :
+    start_connmgr --resolver 198.18.100.54
+    for n in 1 2 3; do ask reload >>"$LAB/reloads" 2>&1 || not_ok "reload failed: $(cat "$LAB/reloads")"; done
+    wait_for 10 "${WITH}all are answered still" all_answered
+    check "${WITH}nobody was cut off" sh -c "! grep -E 'lost|failed' $LAB/talk.*"
+    check "${WITH}no new connection failed" test ! -s "$LAB/hundredth"
+    rm "$LAB/trying"
+    wait "$hundredth" || :
+    on device iptables -F
+    on device ip6tables -F
+    wait_for 20 "${WITH}flushed: it is mended" mended
+    answers >"$LAB/answers"
+    wait_for 30 "${WITH}and all are answered again" all_answer
+    check "${WITH}flushed: nobody was cut off for good" sh -c "! grep -E 'lost|failed' $LAB/talk.*"
+    check "${WITH}not one packet of a stranger came in" test ! -s "$LAB/heard.device"
+    check "${WITH}not one packet to a stranger went out" test ! -s "$LAB/heard.cloud"
+    # shellcheck disable=SC2086  # a list
+    kill $pids
+    stop_connmgr
+}
+hundred nft rules
+hundred legacy sets

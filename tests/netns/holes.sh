@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # What the tests of holes share; they source it after lib.sh. one.example and two.example are names whose addresses the
-# test changes: answer NAME ADDRESS...; alias.example is a CNAME of two.example.
+# test changes: answer NAME ADDRESS...; alias.example is a CNAME of two.example. by wants firewall.sh and names.sh, sourced before.
 
 FIREWALL=
 answer() {
@@ -15,7 +15,7 @@ answer() {
         --log-queries --log-facility="$LAB/names.log" --bind-interfaces --listen-address=198.18.100.54 \
         --server=/echo.example/198.18.100.53 --cname=alias.example,two.example --local=/example/ >"$LAB/names.out" 2>&1 &
     DNS_PID=$!
-    poll 10 grep -q started "$LAB/names.log"
+    poll 5 grep -q started "$LAB/names.log"
 }
 
 # names_up: the device's name server has them. The cloud owns 198.18.101.0/24.
@@ -25,6 +25,22 @@ names_up() {
     : >"$LAB/records"
     answer two.example 198.18.101.2
     echo nameserver 198.18.100.54 >"$LAB/resolv.conf"
+}
+
+# by legacy|nft sets|rules: which iptables the daemon's scripts find from now on, and how addresses get into the kernel. Nothing is
+# locked or remembered then.
+by() {
+    PATH=${system_path:=$PATH}
+    unlock
+    rm -f "$LAB/run/holes"
+    use_variant "$1"
+    [ "$2" = sets ] || no_sets
+    BY="addresses by $2" WITH="iptables-$1, $2: "
+}
+# start_by: connmgr, and that is how.
+start_by() {
+    start_connmgr --resolver 198.18.100.54
+    wait_for 10 "${WITH}locked" log_has "locked in .*$BY"
 }
 
 reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=${2:-0.9}"; }
