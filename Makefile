@@ -3,7 +3,7 @@ export DOTNET_NOLOGO := 1
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build test unit netns attrd demo bench fuzz lint size install dropin soak clean
+.PHONY: help prerequisites build test unit netns attrd demo bench fuzz lint size install dropin soak clean test-arm64-vm
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
@@ -11,7 +11,7 @@ ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST)))
 SIZE_BUDGET := 4400000
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 prerequisites: ## install what building and testing need (Debian, root)
 	@tests/prerequisites.sh
@@ -40,6 +40,11 @@ bench: build ## the figures of the README, measured in the lab (root)
 
 soak: build ## the lab's tests of minutes, at their full length: about half an hour (root)
 	@SOAK=1 LAB_LIMIT=1200 tests/netns/run.sh $$(cd tests/netns && grep -l '^soak ' [0-9]*.sh)
+
+test-arm64-vm: prerequisites ## the drop-in in an emulated arm64 machine, which fetches Debian's kernel (root, ten minutes)
+	@tests/prerequisites.sh vm
+	@$(MAKE) --no-print-directory dropin ARCH=arm64 DEPLOYMENT=prod
+	@tests/vm/run.sh
 
 fuzz: prerequisites ## the property tests and the fuzz target of the attrd shim, for longer (MINUTES=10)
 	@CONNMGR_MODEL_STEPS=10000000 CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --

@@ -1,5 +1,6 @@
 #!/bin/sh
-# prerequisites.sh: installs what building and testing need on Debian, unless it is there. The .NET SDK it only looks for.
+# prerequisites.sh [vm]: installs what building and testing need on Debian, unless it is there; with "vm" also what a virtual
+# machine needs. The .NET SDK it only looks for.
 set -eu
 
 command -v dotnet >/dev/null || { echo "prerequisites.sh: the .NET 10 SDK is missing: https://dot.net" >&2; exit 1; }
@@ -10,6 +11,7 @@ needed='gcc:gcc ld.lld:lld clang:clang ip:iproute2 iptables:iptables ipset:ipset
     socat:socat dhcpcd:dhcpcd-base udhcpc:udhcpc dhclient:isc-dhcp-client tmux:tmux python3:python3 unbound:unbound
     qemu-aarch64-static:qemu-user-static aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
     arm-linux-gnueabihf-gcc:gcc-arm-linux-gnueabihf xz:xz-utils'
+[ "${1-}" != vm ] || needed="$needed qemu-system-aarch64:qemu-system-arm cpio:cpio"
 packages=
 for entry in $needed; do
     command -v "${entry%%:*}" >/dev/null || [ -x "/usr/sbin/${entry%%:*}" ] || packages="$packages ${entry#*:}"
