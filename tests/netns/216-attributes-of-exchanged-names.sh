@@ -9,9 +9,9 @@ begin
 is() { [ "$(value "$1")" = "$2" ]; }
 mac() { ip -n device link show "$1" | sed -n 's/.*link.ether \([0-9a-f:]*\) .*/\1/p' | tr -d :; }
 wait_for 15 "Ethernet's address" is 65060 c6120102
-check "Wi-Fi's address" is 65025 c6120202
-check "Ethernet's MAC address" is 65064 "$(mac eth0)"
-check "Wi-Fi's MAC address" is 65029 "$(mac wlan0)"
+wait_for 5 "Wi-Fi's address" is 65025 c6120202
+wait_for 5 "Ethernet's MAC address" is 65064 "$(mac eth0)"
+wait_for 5 "Wi-Fi's MAC address" is 65029 "$(mac wlan0)"
 wait_for 5 "the network type is Ethernet" is 65008 00
 listen 65008 65024 65059
 
@@ -20,8 +20,8 @@ printf '%s\n' "ETH_INTERFACE_0='wlan0'" "WIFISTA_INTERFACE_0='eth0'" >"$LAB/etc/
 check "the names are exchanged" ask reload
 wait_for 5 "Ethernet's address is that of wlan0" is 65060 c6120202
 wait_for 5 "Wi-Fi's address is that of eth0" is 65025 c6120102
-check "Ethernet's MAC address is that of wlan0" is 65064 "$(mac wlan0)"
-check "Wi-Fi's MAC address is that of eth0" is 65029 "$(mac eth0)"
+wait_for 5 "Ethernet's MAC address is that of wlan0" is 65064 "$(mac wlan0)"
+wait_for 5 "Wi-Fi's MAC address is that of eth0" is 65029 "$(mac eth0)"
 wait_for 10 "wlan0, Ethernet now, is used and confirmed" is 65059 02
 wait_for 5 "eth0 is Wi-Fi, and confirmed" is 65024 02
 wait_for 5 "the network type is Ethernet, over wlan0" is 65008 00
