@@ -56,6 +56,9 @@ for shell in 'busybox ash' dash; do
     check "$shell: the lockdown is done before procd gets the service" before '[lockdown]' '[procd_close_instance]'
     check "$shell: it is started again for ever" has '[procd_set_param][respawn][3600][5][0]'
     check "$shell: what it says goes to the log" has '[procd_set_param][stderr][1]'
+    check "$shell: also what it says on stdout" has '[procd_set_param][stdout][1]'
+    check "$shell: it has limits" has '[procd_set_param][limits][core=0][nofile=256 256]'
+    check "$shell: a script is seen to its end" has '[procd_set_param][term_timeout][12]'
     check "$shell: so does what the lockdown says" has '[logger][-t][connmgr][-p][daemon.notice][sets: yes]'
     check "$shell: its capabilities are bounded" has "[procd_set_param][capabilities][$root/etc/capabilities/connmgr.json]"
     check "$shell: and it gains none" has '[procd_set_param][no_new_privs][1]'
@@ -212,6 +215,19 @@ if [ -n "$executable" ]; then
     check "install: without an init" install INIT=none
     check "install: there is none" test ! -e "$image/etc/init.d" -a ! -e "$image/usr/lib/systemd"
 fi
+
+check "OpenWrt: it starts before the firewall (19) and the network (20)" \
+    test "$(sed -n 's/^START=//p' "$scripts/openwrt/connmgr.init")" -lt 19
+# The package keeps what is anybody's to change: all that an image has below /etc but the init script and its capabilities.
+conffiles() { sed -n '/^define .*conffiles/,/^endef/ { /^\//p }' "$scripts/openwrt/Makefile" | sed 's,/$,,' | sort; }
+check "OpenWrt: each configuration file is a conffile" test "$(
+    "$here/../../install.sh" "$scripts/net_capabilities" "$root/package" prod openwrt
+    cd "$root/package" && find etc -type f ! -path 'etc/init.d/*' ! -path 'etc/capabilities/*' | sed 's,^,/,' | sort >"$root/installed"
+    conffiles | comm -23 "$root/installed" -)" = ''
+check "OpenWrt: each conffile is one that is installed, or yours to make" test "$(
+    conffiles | comm -13 "$root/installed" - | paste -sd' ')" = '/etc/af-conn/firewall.user /etc/connmgr.d'
+check "systemd: it starts before the network" grep -qE '^Before=.*\bnetwork-pre\.target\b' "$scripts/systemd/connmgr.service"
+check "systemd: the lockdown comes first" grep -q '^ExecStartPre=-/usr/lib/af-conn/boot_lockdown.sh ' "$scripts/systemd/connmgr.service"
 
 # What init lets the daemon hold, in every set: the two that 220-privileges.sh shows to be enough for it and its scripts.
 two='CAP_NET_ADMIN CAP_NET_RAW'
