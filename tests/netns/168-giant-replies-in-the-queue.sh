@@ -10,6 +10,7 @@ names_up
 use_variant nft
 resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$CONNMGR_PID/status"; }
 # queued: packets in the queue; buffered: bytes of the daemon's netlink socket, as the kernel counts them.
+# shellcheck disable=SC2016 # awk's
 queued() { on device awk '{ print $3 }' /proc/net/netfilter/nfnetlink_queue; }
 buffered() { on device ss -f netlink -anm | sed -n 's/.*skmem:(r\([0-9]*\),.*/\1/p' | sort -n | tail -n 1; }
 waits() { [ "$(queued)" -gt 8 ] && [ "$(buffered)" -gt 500000 ]; }

@@ -344,14 +344,19 @@ public class DnsWatchTests
         }
 
         Once(TimeSpan.Zero);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 2_000; i++)
+        // The runtime itself may need something now and then, while it optimises: not in each of five rounds.
+        long least = long.MaxValue;
+        for (int round = 0, i = 0; round < 5; round++)
         {
-            Once(TimeSpan.FromMilliseconds(20 * (i + 1)));
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int end = i + 2_000; i < end; i++)
+            {
+                Once(TimeSpan.FromMilliseconds(20 * (i + 1)));
+            }
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
-        // Less than a byte for each: the runtime itself may need something once, while it optimises.
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1_999);
-        Assert.Equal(2 * 2_001, answers);
+        Assert.Equal(0, least);
+        Assert.Equal(2 * 10_001, answers);
     }
 
     [Theory]
