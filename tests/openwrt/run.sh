@@ -46,6 +46,20 @@ gets() { [ "$(command_line)" = "$1" ]; }
 names() { grep -qF -- "connmgr.main.$1: '" "$root/errors" && grep -qF "[daemon.err][connmgr.main.$1: '" "$RECORD"; }
 before() { [ "$(grep -nF -- "$1" "$RECORD" | sed 's/:.*//;q')" -lt "$(grep -nF -- "$2" "$RECORD" | sed 's/:.*//;q')" ]; }
 
+# The init script is read into the shell that runs OpenWrt's library: see shell-functions.txt.
+# functions_in FILE: the names of the functions that a script defines.
+functions_in() { sed -n 's/^ *\([A-Za-z_][A-Za-z0-9_]*\) *().*/\1/p' "$1" | sort -u; }
+# library_functions: those that a script of ours must not define. What rc.common lets a script define is in its first section.
+library_functions() { sed '/^#/d; /^\[rc.common\]/,/^\[functions.sh\]/d; /^\[/d' "$here/shell-functions.txt" | tr -s ' ' '\n' | sort -u; }
+check "OpenWrt: the list of library functions is there" test "$(library_functions | grep -cx 'append\|list\|config_load\|procd_set_param')" = 4
+check "OpenWrt: the init script replaces no function of OpenWrt's library" test "$(
+    functions_in "$scripts/openwrt/connmgr.init" | comm -12 - "$(library_functions >"$root/library" && echo "$root/library")")" = ''
+check "OpenWrt: its other functions have a prefix" test "$(functions_in "$scripts/openwrt/connmgr.init" | grep -v '^connmgr_' |
+    grep -vx 'start_service\|stop_service\|reload_service\|service_triggers\|service_started\|boot' | paste -sd' ')" = ''
+check "OpenWrt: so have its variables" test "$(
+    sed '/^#/d' "$scripts/openwrt/connmgr.init" | grep -oE '(^|[ ;({])[A-Za-z_][A-Za-z0-9_]*=' |
+    tr -d ' ;({=' | sort -u | grep -vx 'connmgr_.*\|START\|STOP\|USE_PROCD\|nofile\|core' | paste -sd' ')" = ''
+
 for shell in 'busybox ash' dash; do
     command -v "${shell%% *}" >/dev/null || continue
 
@@ -67,7 +81,7 @@ for shell in 'busybox ash' dash; do
         has '[procd_add_raw_trigger][interface.*.up][2000][/etc/init.d/connmgr][reload]'
     check "$shell: every example in the configuration is an option that is read" test "$(
         sed -n "s/^#\t\(option\|list\) \([a-z_]*\) .*/\2/p" "$scripts/openwrt/connmgr.config" | sort -u | while read -r option; do
-            grep -qE "^ *(yes_or_no|number|one_of|absolute|list) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
+            grep -qE "^ *connmgr_(flag|number|choice|path|list) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
         done)" = ''
 
     # Every example, taken literally, is a value that is accepted.
@@ -88,8 +102,9 @@ for shell in 'busybox ash' dash; do
 
     for bad in "idle '1'" "idle '3601'" "idle 'ten'" "idle '-5'" "idle '16;reboot'" "queue_num '65536'" "wan_probe 'sometimes'" \
         "dns 'drop'" "log 'file'" "keep_flows 'maybe'" "disable_firewall 'tru'" "echo '-d'" "echo 'b\$(id)'" "echo '*'" \
+        "echo '[2001:db8::1'" "echo '[]:80'" "echo '[2001:db8::1]:80;id'" "echo '[host]:80'" \
         "ping 'host.example'" "ping '1.2.3'" "ping '1.2.3.4.5'" "resolver '198.18.0.1/24'" "dns_servers 'some'" "config_dir 'etc'" \
-        "run_dir '/tmp/../etc'" "script_dir '/tmp/\$(id)'" "attrd_socket '/$(printf %0108d 0)'" "verbose '2'" "attrd ''\''"; do
+        "run_dir '/tmp/../etc'" "script_dir '/tmp/\$(id)'" "attrd_socket '/$(printf %0108d 0)'" "verbose '2'" "attrd ''\\'''"; do
         uci "option $bad" "option queue_num '7'"
         option=${bad%% *}
         [ "$option" = queue_num ] && uci "option $bad" && expected='' || expected='[--queue-num][7]'
