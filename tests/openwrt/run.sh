@@ -57,7 +57,7 @@ check "OpenWrt: the init script replaces no function of OpenWrt's library" test 
 check "OpenWrt: its other functions have a prefix" test "$(functions_in "$scripts/openwrt/connmgr.init" | grep -v '^connmgr_' |
     grep -vx 'start_service\|stop_service\|reload_service\|service_triggers\|service_started\|boot' | paste -sd' ')" = ''
 check "OpenWrt: so have its variables" test "$(
-    sed '/^#/d' "$scripts/openwrt/connmgr.init" | grep -oE '(^|[ ;({])[A-Za-z_][A-Za-z0-9_]*=' |
+    sed '/^ *#/d' "$scripts/openwrt/connmgr.init" | grep -oE '(^|[ ;({])[A-Za-z_][A-Za-z0-9_]*=' |
     tr -d ' ;({=' | sort -u | grep -vx 'connmgr_.*\|START\|STOP\|USE_PROCD\|nofile\|core' | paste -sd' ')" = ''
 
 for shell in 'busybox ash' dash; do
