@@ -3,7 +3,8 @@ export DOTNET_NOLOGO := 1
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build test unit netns attrd demo bench fuzz lint size install dropin soak clean test-arm64-vm
+.NOTPARALLEL:
+.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size install dropin soak clean test-arm64-vm
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
@@ -13,44 +14,48 @@ SIZE_BUDGET := 4400000
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-prerequisites: ## install what building and testing need (Debian, root)
+setup: ## install what building and testing need (Debian 12 or later, root)
 	@tests/prerequisites.sh
 
-build: prerequisites ## the static executable, artifacts/RID/connmgr (./build.sh RID for another machine)
+# Installs nothing: names what the tests lack.
+ready:
+	@tests/prerequisites.sh --check
+
+build: ## the static executable, artifacts/RID/connmgr (./build.sh RID for another machine)
 	@./build.sh
 
-demo: build ## the main job, shown in a lab of network namespaces (root)
+demo: setup build ## the main job, shown in a lab of network namespaces (root)
 	@tests/netns/demo.sh
 
-test: build ## install, build, and run all tests (root)
+test: setup build ## install, build, and run all tests (root)
 	@tests/run.sh
 
-unit: build ## only the unit tests
+unit: ready build ## only the unit tests
 	@dotnet run --project tests/ConnMgr.Tests --
 
-netns: build ## only the lab's tests, on real packets (root)
+netns: ready build ## only the lab's tests, on real packets (root)
 	@tests/netns/run.sh
 
-attrd: prerequisites ## only the tests of the attrd shim
+attrd: ready ## only the tests of the attrd shim
 	@tests/attrd/run.sh
 
-bench: build ## the figures of the README, measured in the lab (root)
+bench: ready build ## the figures of the README, measured in the lab (root)
 	@./build.sh linux-arm64
 	@tests/netns/bench.sh
 
-soak: build ## the lab's tests of minutes, at their full length: about half an hour (root)
+soak: ready build ## the lab's tests of minutes, at their full length: about half an hour (root)
 	@SOAK=1 LAB_LIMIT=1200 tests/netns/run.sh $$(cd tests/netns && grep -l '^soak ' [0-9]*.sh)
 
-test-arm64-vm: prerequisites ## the drop-in in an emulated arm64 machine, which fetches Debian's kernel (root, ten minutes)
+test-arm64-vm: setup ## the drop-in in an emulated arm64 machine, which fetches Debian's kernel (root, ten minutes)
 	@tests/prerequisites.sh vm
 	@$(MAKE) --no-print-directory dropin ARCH=arm64 DEPLOYMENT=prod
 	@tests/vm/run.sh
 
-fuzz: prerequisites ## the property tests and the fuzz target of the attrd shim, for longer (MINUTES=10)
+fuzz: ready ## the property tests and the fuzz target of the attrd shim, for longer (MINUTES=10)
 	@CONNMGR_MODEL_STEPS=10000000 CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --
 	@tests/attrd/fuzz.sh build && tests/attrd/fuzz.sh new $$(( $(or $(MINUTES),10) * 60 ))
 
-lint: build ## formatting, analyzers, shellcheck
+lint: ready build ## formatting, analyzers, shellcheck
 	@tests/lint.sh
 
 size: build ## fails if the executable is larger than its budget

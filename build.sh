@@ -17,11 +17,24 @@ case $rid in
     linux-arm) triple=arm-linux-gnueabihf arch=armhf ;;
     *) echo "build.sh: unknown RID '$rid' (linux-x64, linux-arm64, linux-arm)" >&2; exit 64 ;;
 esac
+
+# Nothing is installed here: say what is missing, all at once.
+missing=
+for program in dotnet gcc clang ld.lld objcopy; do
+    command -v "$program" >/dev/null || missing="$missing $program"
+done
+[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+[ -z "$missing" ] || {
+    echo "build.sh: missing:$missing. Run as root: make setup (Debian; the .NET 10 SDK is at https://dot.net)" >&2
+    exit 1
+}
+
+# objcopy is GNU's: that of LLVM 14 refuses the static file.
 cc=${CC:-gcc} ar=${AR:-ar} objcopy=objcopy
 if [ "$rid" != "$host" ]; then
     cc=$triple-gcc ar=$triple-ar objcopy=$triple-objcopy
     command -v "$cc" >/dev/null || {
-        echo "build.sh: $cc is missing: apt-get install gcc-$triple libc6-dev-$arch-cross" >&2
+        echo "build.sh: $cc is missing: apt-get install gcc-$(echo "$triple" | tr _ -) libc6-dev-$arch-cross, or make setup" >&2
         exit 1
     }
 fi

@@ -1,30 +1,50 @@
 #!/bin/sh
-# prerequisites.sh [vm]: installs what building and testing need on Debian, unless it is there; with "vm" also what a virtual
-# machine needs. The .NET SDK it only looks for.
+# prerequisites.sh [--check] [vm]: installs what building and testing need on Debian 12 and later (root). With "vm" also what
+# a virtual machine needs. --check installs nothing: it names what is missing, exit status 1. The .NET SDK is never installed.
 set -eu
 
+check=
+[ "${1-}" != --check ] || { check=1; shift; }
 command -v dotnet >/dev/null || { echo "prerequisites.sh: the .NET 10 SDK is missing: https://dot.net" >&2; exit 1; }
 
 # program:package
-needed='gcc:gcc ld.lld:lld clang:clang ip:iproute2 iptables:iptables ipset:ipset dnsmasq:dnsmasq-base busybox:busybox
+needed='gcc:gcc ld.lld:lld clang:clang git:git ip:iproute2 iptables:iptables ipset:ipset dnsmasq:dnsmasq-base busybox:busybox
     shellcheck:shellcheck nsenter:util-linux ping:iputils-ping pgrep:procps conntrack:conntrack nft:nftables setpriv:util-linux
     socat:socat dhcpcd:dhcpcd-base udhcpc:udhcpc dhclient:isc-dhcp-client tmux:tmux python3:python3 unbound:unbound
-    qemu-aarch64-static:qemu-user-static aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
-    arm-linux-gnueabihf-gcc:gcc-arm-linux-gnueabihf xz:xz-utils'
+    qemu-aarch64-static:qemu-user-static xz:xz-utils'
 [ "${1-}" != vm ] || needed="$needed qemu-system-aarch64:qemu-system-arm cpio:cpio"
 packages=
 for entry in $needed; do
     command -v "${entry%%:*}" >/dev/null || [ -x "/usr/sbin/${entry%%:*}" ] || packages="$packages ${entry#*:}"
 done
-# Headers and sanitizer runtimes are no programs.
+
+# Headers have no program to look for.
 [ -e /usr/include/stdio.h ] || packages="$packages libc6-dev"
-[ -e /usr/aarch64-linux-gnu/include/stdio.h ] || packages="$packages libc6-dev-arm64-cross"
-[ -e /usr/arm-linux-gnueabihf/include/stdio.h ] || packages="$packages libc6-dev-armhf-cross"
 [ -e /usr/include/linux/if_tun.h ] || packages="$packages linux-libc-dev"
-[ -n "$(find /usr/lib -name 'libclang_rt.fuzzer-*.a' -print -quit 2>/dev/null)" ] || packages="$packages libclang-rt-14-dev"
+
+# cross TRIPLE ARCH: a compiler and headers for each machine that we build or check for. The host's own compiler is gcc.
+cross() {
+    command -v "$1-gcc" >/dev/null || packages="$packages gcc-$(echo "$1" | tr _ -)"
+    [ -e "/usr/$1/include/stdio.h" ] || packages="$packages libc6-dev-$2-cross"
+}
+machine=$(uname -m)
+[ "$machine" = x86_64 ] || cross x86_64-linux-gnu amd64
+[ "$machine" = aarch64 ] || cross aarch64-linux-gnu arm64
+case $machine in armv*) ;; *) cross arm-linux-gnueabihf armhf ;; esac
+
+# The fuzzer's runtime has to be of clang's own version: another release of Debian has another package. Without clang, both are
+# the release's default.
+if [ -z "$(find /usr/lib -name 'libclang_rt.fuzzer*.a' -print -quit 2>/dev/null)" ]; then
+    version=$(clang -dumpversion 2>/dev/null) && packages="$packages libclang-rt-${version%%.*}-dev" ||
+        packages="$packages libclang-rt-dev"
+fi
 /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || packages="$packages python3-jsonschema"
 [ -n "$packages" ] || exit 0
 
+if [ -n "$check" ]; then
+    echo "prerequisites.sh: missing:$packages. Run: make setup" >&2
+    exit 1
+fi
 [ "$(id -u)" = 0 ] || { echo "prerequisites.sh: run as root, or install:$packages" >&2; exit 77; }
 echo "installing$packages"
 export DEBIAN_FRONTEND=noninteractive
