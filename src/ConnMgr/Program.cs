@@ -1,6 +1,8 @@
 using System.ComponentModel;
-using ConnMgr;
+using ConnMgr.App;
 using ConnMgr.Cli;
+using ConnMgr.Config;
+using ConnMgr.Logging;
 using ConnMgr.Native;
 
 TimeProvider time = TimeProvider.System;

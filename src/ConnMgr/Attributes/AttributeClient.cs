@@ -1,6 +1,5 @@
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
-using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Attributes;
 
@@ -11,7 +10,6 @@ namespace ConnMgr.Attributes;
 internal sealed unsafe class AttributeClient : IDisposable
 {
     private readonly Loop _loop;
-    private readonly Func<TimeSpan> _clock;
     private readonly AttributeTable _table;
     private readonly Action<string> _changed;
     private readonly Action<string> _refused;
@@ -24,22 +22,19 @@ internal sealed unsafe class AttributeClient : IDisposable
     private string _saidClosed = "";
 
     /// <param name="loop">Where attrd is heard.</param>
-    /// <param name="timer">For the times of the protocol.</param>
-    /// <param name="clock">Monotonic time.</param>
     /// <param name="path">Of attrd's socket, up to 107 bytes.</param>
     /// <param name="table">What is owned.</param>
     /// <param name="changed">Gets words when the connection comes or goes; the same words only once in a row.</param>
     /// <param name="refused">Gets words when attrd refuses a value.</param>
     public AttributeClient(
-        Loop loop, Timer timer, Func<TimeSpan> clock, string path, AttributeTable table, Action<string> changed,
+        Loop loop, string path, AttributeTable table, Action<string> changed,
         Action<string> refused)
     {
         _loop = loop;
-        _clock = clock;
         _table = table;
         _changed = changed;
         _refused = refused;
-        _deadline = timer.Add(Process);
+        _deadline = loop.AddTimer(Process);
         using NativeStrings strings = new([path, "IPC.CONNMGR"]);
         _handle = AttrdShim.attrd_create(strings.Pointer[0], strings.Pointer[1], null, 0, Now);
         if (_handle == 0)
@@ -52,7 +47,7 @@ internal sealed unsafe class AttributeClient : IDisposable
     /// <summary>True while attrd has accepted us.</summary>
     public bool IsOpen { get; private set; }
 
-    private ulong Now => (ulong)_clock().Ticks * TimeSpan.NanosecondsPerTick;
+    private ulong Now => (ulong)_loop.Now.Ticks * TimeSpan.NanosecondsPerTick;
 
     /// <summary>Looks at what notifies, and sends what has changed.</summary>
     public void Publish()

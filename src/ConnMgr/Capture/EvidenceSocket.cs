@@ -1,4 +1,5 @@
 using ConnMgr.EventLoop;
+using ConnMgr.Net;
 
 namespace ConnMgr.Capture;
 

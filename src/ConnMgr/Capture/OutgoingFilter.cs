@@ -1,3 +1,4 @@
+using ConnMgr.Net;
 using static ConnMgr.Capture.Bpf;
 using Label = ConnMgr.Capture.BpfAssembler.Label;
 

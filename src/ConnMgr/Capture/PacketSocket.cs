@@ -112,11 +112,11 @@ internal sealed class PacketSocket : IDisposable
 
     private static unsafe bool TryAttach(int fd, BpfInstruction[] program)
     {
-        fixed (Libc.sock_filter* filter = MemoryMarshal.Cast<BpfInstruction, Libc.sock_filter>(program))
+        fixed (LibcExtra.sock_filter* filter = MemoryMarshal.Cast<BpfInstruction, LibcExtra.sock_filter>(program))
         {
-            Libc.sock_fprog fprog = new() { len = (ushort)program.Length, filter = filter };
-            int size = sizeof(Libc.sock_fprog);
-            return LibC.setsockopt(fd, LibC.SOL_SOCKET, Libc.SO_ATTACH_FILTER, &fprog, size) == 0;
+            LibcExtra.sock_fprog fprog = new() { len = (ushort)program.Length, filter = filter };
+            int size = sizeof(LibcExtra.sock_fprog);
+            return LibC.setsockopt(fd, LibC.SOL_SOCKET, LibcExtra.SO_ATTACH_FILTER, &fprog, size) == 0;
         }
     }
 

@@ -4,9 +4,10 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Net;
 using System.Text;
-using ConnMgr.Config;
+using ConnMgr.Links;
+using ConnMgr.Logging;
+using ConnMgr.Net;
 using ConnMgr.Probe;
-using ConnMgr.Selection;
 
 namespace ConnMgr.Cli;
 

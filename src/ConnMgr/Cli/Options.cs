@@ -1,6 +1,7 @@
 using System.Net;
+using ConnMgr.Links;
+using ConnMgr.Logging;
 using ConnMgr.Probe;
-using ConnMgr.Selection;
 
 namespace ConnMgr.Cli;
 

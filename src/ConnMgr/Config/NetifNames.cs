@@ -1,3 +1,6 @@
+using ConnMgr.Logging;
+using ConnMgr.Net;
+
 namespace ConnMgr.Config;
 
 /// <summary>Something to say about a line of a configuration file.</summary>

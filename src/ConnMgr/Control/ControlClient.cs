@@ -1,3 +1,4 @@
+using ConnMgr.Logging;
 using ConnMgr.Native;
 using Tmds.Linux;
 

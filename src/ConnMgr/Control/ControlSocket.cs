@@ -1,7 +1,7 @@
 using ConnMgr.EventLoop;
+using ConnMgr.Logging;
 using ConnMgr.Native;
 using Tmds.Linux;
-using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Control;
 
@@ -39,7 +39,6 @@ internal sealed unsafe class ControlSocket : IDisposable
     private static ReadOnlySpan<byte> Busy => "{\"error\":\"busy\"}\n"u8;
 
     private readonly Loop _loop;
-    private readonly Func<TimeSpan> _clock;
     private readonly EventRing _events;
     private readonly ControlAnswer _answer;
     private readonly Deadline _deadline;
@@ -51,28 +50,25 @@ internal sealed unsafe class ControlSocket : IDisposable
     private long _seenEvents;
 
     private ControlSocket(
-        Loop loop, Timer timer, Func<TimeSpan> clock, string path, int fd, EventRing events, ControlAnswer answer)
+        Loop loop, string path, int fd, EventRing events, ControlAnswer answer)
     {
         _loop = loop;
-        _clock = clock;
         _path = path;
         _fd = fd;
         _events = events;
         _answer = answer;
-        _deadline = timer.Add(DropTheSlow);
+        _deadline = loop.AddTimer(DropTheSlow);
         _token = loop.Add(fd, Accept);
     }
 
     /// <summary>Opens the socket; what was left of an old one is replaced.</summary>
     /// <param name="loop">Where clients are noticed.</param>
-    /// <param name="timer">For their deadlines.</param>
-    /// <param name="clock">Monotonic time.</param>
     /// <param name="path">At most 107 bytes, in a directory that only root can write to.</param>
     /// <param name="events">What `events` shows.</param>
     /// <param name="answer">Answers everything else.</param>
     /// <param name="failure">Why there is none, in words.</param>
     public static ControlSocket? Open(
-        Loop loop, Timer timer, Func<TimeSpan> clock, string path, EventRing events, ControlAnswer answer,
+        Loop loop, string path, EventRing events, ControlAnswer answer,
         out string failure)
     {
         failure = "the path is longer than 107 bytes";
@@ -91,7 +87,7 @@ internal sealed unsafe class ControlSocket : IDisposable
             _ = LibC.close(fd);
             return null;
         }
-        return new ControlSocket(loop, timer, clock, path, fd, events, answer);
+        return new ControlSocket(loop, path, fd, events, answer);
     }
 
     /// <summary>Gives those who follow the events what is new. To be called once after each batch of events of the loop.</summary>
@@ -134,7 +130,7 @@ internal sealed unsafe class ControlSocket : IDisposable
                 _ = LibC.close(fd);
                 continue;
             }
-            Client client = new(fd) { At = _clock() + RequestLimit };
+            Client client = new(fd) { At = _loop.Now + RequestLimit };
             client.Token = _loop.Add(fd, () => Serve(client));
             _clients.Add(client);
         }
@@ -145,7 +141,7 @@ internal sealed unsafe class ControlSocket : IDisposable
     {
         _loop.Remove(_fd, _token);
         _token = 0;
-        _deadline.Set(_clock() + AcceptPause);
+        _deadline.Set(_loop.Now + AcceptPause);
     }
 
     private static bool IsPermitted(int fd)
@@ -280,7 +276,7 @@ internal sealed unsafe class ControlSocket : IDisposable
 
     private void WaitFor(Client client, uint events, TimeSpan limit)
     {
-        client.At = limit == Forever ? Forever : _clock() + limit;
+        client.At = limit == Forever ? Forever : _loop.Now + limit;
         if (events != client.Events)
         {
             client.Events = events;
@@ -308,7 +304,7 @@ internal sealed unsafe class ControlSocket : IDisposable
 
     private void DropTheSlow()
     {
-        TimeSpan now = _clock();
+        TimeSpan now = _loop.Now;
         for (int i = _clients.Count - 1; i >= 0; i--)
         {
             if (_clients[i].At <= now)

@@ -1,3 +1,5 @@
+using ConnMgr.Logging;
+
 namespace ConnMgr.Control;
 
 /// <summary>

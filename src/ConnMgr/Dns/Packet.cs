@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Dns;
 

@@ -1,3 +1,5 @@
+using ConnMgr.Net;
+
 namespace ConnMgr.Dns;
 
 /// <summary>

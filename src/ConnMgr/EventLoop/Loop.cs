@@ -4,8 +4,8 @@ using Tmds.Linux;
 namespace ConnMgr.EventLoop;
 
 /// <summary>
-/// The one epoll loop of the process. Level-triggered. It only waits and calls handlers; an exception of a handler
-/// ends the loop.
+/// The one epoll loop of the process, level-triggered, with its clock and its timers. It only waits and calls handlers;
+/// an exception of a handler ends the loop.
 /// </summary>
 internal sealed class Loop : IDisposable
 {
@@ -17,13 +17,24 @@ internal sealed class Loop : IDisposable
 
     private const int MaxEvents = 32;
 
+    private readonly TimeProvider _time;
+    private readonly Deadlines _deadlines;
     private readonly int _epoll;
     private readonly Dictionary<ulong, Action> _handlers = [];
     private readonly epoll_event[] _events = new epoll_event[MaxEvents];
     private ulong _lastToken;
     private bool _stopped;
 
-    public Loop() => _epoll = Errno.Check(LibC.epoll_create1(LibC.EPOLL_CLOEXEC));
+    /// <param name="time">The monotonic clock; <see cref="TimeProvider.System"/> if null.</param>
+    public Loop(TimeProvider? time = null)
+    {
+        _time = time ?? TimeProvider.System;
+        _epoll = Errno.Check(LibC.epoll_create1(LibC.EPOLL_CLOEXEC));
+        _deadlines = new Deadlines(this);
+    }
+
+    /// <summary>Monotonic time, from an arbitrary origin that is the same for the life of the process.</summary>
+    public TimeSpan Now => _time.GetElapsedTime(0);
 
     /// <summary>How often the loop has woken up.</summary>
     public long WakeUps { get; private set; }
@@ -62,6 +73,10 @@ internal sealed class Loop : IDisposable
         }
     }
 
+    /// <summary>Adds a timer that is not set yet. It stays with the loop until it is disposed.</summary>
+    /// <param name="expired">Called from the loop when the time has come.</param>
+    public Deadline AddTimer(Action expired) => _deadlines.Add(expired);
+
     /// <summary>Makes <see cref="Run"/> return when the events at hand are done.</summary>
     public void Stop() => _stopped = true;
 
@@ -71,6 +86,7 @@ internal sealed class Loop : IDisposable
         settle();
         while (!_stopped)
         {
+            _deadlines.Arm();
             Wait();
             settle();
         }
@@ -102,5 +118,9 @@ internal sealed class Loop : IDisposable
         }
     }
 
-    public void Dispose() => _ = LibC.close(_epoll);
+    public void Dispose()
+    {
+        _deadlines.Dispose();
+        _ = LibC.close(_epoll);
+    }
 }

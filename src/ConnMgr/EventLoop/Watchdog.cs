@@ -14,9 +14,9 @@ internal sealed unsafe class Watchdog
 
     public Watchdog()
     {
-        Libc.sigevent kill = new() { sigev_notify = Libc.SIGEV_SIGNAL, sigev_signo = Libc.SIGKILL };
+        LibcExtra.sigevent kill = new() { sigev_notify = LibcExtra.SIGEV_SIGNAL, sigev_signo = LibcExtra.SIGKILL };
         nint timer = 0; // glibc writes 4 bytes for kernel timers on some architectures
-        Errno.Check(Libc.timer_create(Libc.CLOCK_MONOTONIC, &kill, &timer));
+        Errno.Check(LibcExtra.timer_create(LibcExtra.CLOCK_MONOTONIC, &kill, &timer));
         _timer = timer;
         Feed();
     }
@@ -24,7 +24,7 @@ internal sealed unsafe class Watchdog
     /// <summary>Puts the end off to <see cref="Limit"/> from now.</summary>
     public void Feed()
     {
-        Libc.itimerspec spec = new() { it_value_sec = (nint)Limit.TotalSeconds };
-        Errno.Check(Libc.timer_settime(_timer, 0, &spec, null));
+        LibcExtra.itimerspec spec = new() { it_value_sec = (nint)Limit.TotalSeconds };
+        Errno.Check(LibcExtra.timer_settime(_timer, 0, &spec, null));
     }
 }

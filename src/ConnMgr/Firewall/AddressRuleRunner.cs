@@ -1,5 +1,7 @@
 using ConnMgr.EventLoop;
-using Timer = ConnMgr.EventLoop.Timer;
+using ConnMgr.Logging;
+using ConnMgr.Net;
+using ConnMgr.Scripts;
 
 namespace ConnMgr.Firewall;
 
@@ -23,8 +25,8 @@ internal sealed class AddressRuleRunner : IDisposable
     /// <summary>What others did while our scripts ran cannot be told from what these did: it is put right by then.</summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
+    private readonly Loop _loop;
     private readonly string _script;
-    private readonly Func<TimeSpan> _clock;
     private readonly Action<List<IpPrefix>> _list;
     private readonly Action<IpPrefix> _ended;
     private readonly Action<string> _report;
@@ -43,8 +45,6 @@ internal sealed class AddressRuleRunner : IDisposable
     private bool _hasComplained;
 
     /// <param name="loop">Where the script's end arrives.</param>
-    /// <param name="timer">For its deadline.</param>
-    /// <param name="clock">Monotonic time.</param>
     /// <param name="script">The path of fwcfg.sh.</param>
     /// <param name="environment">What it gets.</param>
     /// <param name="list">Adds all that is to be open, what waits to be opened included.</param>
@@ -53,19 +53,19 @@ internal sealed class AddressRuleRunner : IDisposable
     /// <param name="report">Gets a line for the log when all is well again.</param>
     /// <param name="complain">Gets one about the first thing that could not be done, and is tried again until all is well.</param>
     public AddressRuleRunner(
-        Loop loop, Timer timer, Func<TimeSpan> clock, string script, IReadOnlyList<string> environment,
+        Loop loop, string script, IReadOnlyList<string> environment,
         Action<List<IpPrefix>> list, Action<bool> changing, Action<IpPrefix> ended, Action<string> report,
         Action<string> complain)
     {
+        _loop = loop;
         _script = script;
-        _clock = clock;
         _list = list;
         _changing = changing;
         _ended = ended;
         _report = report;
         _complain = complain;
-        _lane = new ScriptLane(loop, timer, clock, environment);
-        _nextSync = timer.Add(Sync);
+        _lane = new ScriptLane(loop, environment);
+        _nextSync = loop.AddTimer(Sync);
     }
 
     /// <summary>How many wait, or are being done.</summary>
@@ -248,7 +248,7 @@ internal sealed class AddressRuleRunner : IDisposable
             return;
         }
         _failures = hasFailed ? Math.Min(_failures + 1, LongestDoubling) : _failures;
-        _nextSync.Set(_clock() + (hasFailed ? TimeSpan.FromSeconds(1 << _failures) : SecondLook));
+        _nextSync.Set(_loop.Now + (hasFailed ? TimeSpan.FromSeconds(1 << _failures) : SecondLook));
     }
 
     private void Complain(string what, ChildExit exit)

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Firewall;
@@ -14,7 +15,7 @@ internal sealed class AddressSetSocket : IDisposable
     private const int AnswerSize = 8192; // a part of a list: a page, and on machines with large ones this
 
     private readonly NetlinkSocket _socket = new(NETLINK_NETFILTER, bufferSize: AnswerSize, checkCredentials: false);
-    private readonly byte[] _request = new byte[SetMessage.MaxSize];
+    private readonly byte[] _request = new byte[IpsetMessage.MaxSize];
     private uint _sequence;
 
     private AddressSetSocket()
@@ -31,7 +32,7 @@ internal sealed class AddressSetSocket : IDisposable
             sets = new AddressSetSocket();
             foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
             {
-                int error = sets.Put(SetMessage.Create(sets._request, isIpv6, ++sets._sequence));
+                int error = sets.Put(IpsetMessage.Create(sets._request, isIpv6, ++sets._sequence));
                 if (error != 0)
                 {
                     why = $"cannot make the set {(isIpv6 ? "afero6" : "afero4")}: {Text(error)}";
@@ -53,10 +54,10 @@ internal sealed class AddressSetSocket : IDisposable
     /// <param name="prefix">An address or prefix.</param>
     /// <param name="timeout">In seconds; 0: it stays.</param>
     /// <returns>0, or why not (<see cref="Text"/>).</returns>
-    public int Add(IpPrefix prefix, int timeout) => Put(SetMessage.Add(_request, prefix, timeout, ++_sequence));
+    public int Add(IpPrefix prefix, int timeout) => Put(IpsetMessage.Add(_request, prefix, timeout, ++_sequence));
 
     /// <summary>Takes it out. 0 also if it was not there.</summary>
-    public int Delete(IpPrefix prefix) => Put(SetMessage.Delete(_request, prefix, ++_sequence));
+    public int Delete(IpPrefix prefix) => Put(IpsetMessage.Delete(_request, prefix, ++_sequence));
 
     /// <summary>
     /// Carries out what is to be done, in its order. Neighbours that are alike go in one message: thousands of addresses of one
@@ -69,11 +70,11 @@ internal sealed class AddressSetSocket : IDisposable
         while (!effects.IsEmpty)
         {
             int count = 1;
-            while (count < Math.Min(effects.Length, SetMessage.MaxAtOnce) && AreAlike(effects[0], effects[count]))
+            while (count < Math.Min(effects.Length, IpsetMessage.MaxAtOnce) && AreAlike(effects[0], effects[count]))
             {
                 count++;
             }
-            if (count == 1 || Put(SetMessage.Many(_request, effects[..count], ++_sequence)) != 0)
+            if (count == 1 || Put(IpsetMessage.Many(_request, effects[..count], ++_sequence)) != 0)
             {
                 foreach (ref readonly HoleEffect effect in effects[..count])
                 {
@@ -95,7 +96,7 @@ internal sealed class AddressSetSocket : IDisposable
 
     /// <summary>False if the kernel says that it is not there.</summary>
     public bool Has(IpPrefix prefix) =>
-        Put(SetMessage.Test(_request, prefix, ++_sequence)) is not (SetMessage.IPSET_ERR_EXIST or Errno.ENOENT);
+        Put(IpsetMessage.Test(_request, prefix, ++_sequence)) is not (IpsetMessage.IPSET_ERR_EXIST or Errno.ENOENT);
 
     /// <summary>All that is in both sets, with what each has left in seconds (0: it stays). Null if it cannot be listed.</summary>
     public List<(IpPrefix Prefix, uint Timeout)>? List()
@@ -103,7 +104,7 @@ internal sealed class AddressSetSocket : IDisposable
         List<(IpPrefix, uint)> all = [];
         foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
         {
-            if (!_socket.Send(SetMessage.List(_request, isIpv6, ++_sequence)) || !ReadList(all))
+            if (!_socket.Send(IpsetMessage.List(_request, isIpv6, ++_sequence)) || !ReadList(all))
             {
                 return null;
             }
@@ -126,7 +127,7 @@ internal sealed class AddressSetSocket : IDisposable
                 {
                     return error == 0;
                 }
-                SetMessage.Elements elements = SetMessage.ElementsOf(message);
+                IpsetMessage.Elements elements = IpsetMessage.ElementsOf(message);
                 while (elements.TryRead(out IpPrefix prefix, out uint timeout))
                 {
                     all.Add((prefix, timeout));
@@ -137,7 +138,7 @@ internal sealed class AddressSetSocket : IDisposable
     }
 
     /// <summary>An error in words.</summary>
-    public static string Text(int error) => SetMessage.Words(error) ?? Errno.Text(error);
+    public static string Text(int error) => IpsetMessage.Words(error) ?? Errno.Text(error);
 
     private int Put(ReadOnlySpan<byte> request)
     {

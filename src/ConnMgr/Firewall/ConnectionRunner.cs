@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Firewall;
@@ -9,7 +10,7 @@ namespace ConnMgr.Firewall;
 internal delegate bool EntryPredicate(in ConntrackMessage entry);
 
 /// <summary>Says of a socket whether it is meant.</summary>
-internal delegate bool SocketPredicate(in SocketMessage socket);
+internal delegate bool SocketPredicate(in SockDiagMessage socket);
 
 /// <summary>
 /// Looks at the connections that connection tracking knows, and removes some: their packets are then judged as those of a
@@ -153,11 +154,11 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
             Finish();
             return;
         }
-        (byte Protocol, byte[] Request)[] dumps = SocketMessage.Dumps();
+        (byte Protocol, byte[] Request)[] dumps = SockDiagMessage.Dumps();
         void Take(int request, in NetlinkMessage message)
         {
-            if (message.Type == SocketMessage.DumpRow && _deletions.Count < MaxDeletions
-                && SocketMessage.TryRead(dumps[request].Protocol, message.Payload, out SocketMessage socket)
+            if (message.Type == SockDiagMessage.DumpRow && _deletions.Count < MaxDeletions
+                && SockDiagMessage.TryRead(dumps[request].Protocol, message.Payload, out SockDiagMessage socket)
                 && socket.IsConnected && isOver(socket))
             {
                 _deletions.Add(socket.DestroyRequest());

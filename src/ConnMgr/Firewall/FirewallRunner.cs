@@ -1,5 +1,6 @@
 using ConnMgr.EventLoop;
-using Timer = ConnMgr.EventLoop.Timer;
+using ConnMgr.Logging;
+using ConnMgr.Scripts;
 
 namespace ConnMgr.Firewall;
 
@@ -19,7 +20,7 @@ internal sealed class FirewallRunner : IDisposable
 
     private static readonly string[] Hooks = ["INPUT", "FORWARD", "OUTPUT"];
 
-    private readonly Func<TimeSpan> _clock;
+    private readonly Loop _loop;
     private readonly string _script;
     private readonly IReadOnlyList<string> _environment;
     private readonly List<string> _variables = [];
@@ -37,27 +38,25 @@ internal sealed class FirewallRunner : IDisposable
     private TimeSpan _nextLook;
 
     /// <param name="loop">Where the script's end arrives.</param>
-    /// <param name="timer">For its deadline, and for when it is run again.</param>
-    /// <param name="clock">Monotonic time.</param>
     /// <param name="script">The path of init_firewall.sh.</param>
     /// <param name="environment">What it gets besides CONNMGR_SETS and CONNMGR_QUEUE.</param>
     /// <param name="ended">Gets why it failed (null: it did not), and what it said.</param>
     /// <param name="report">Gets lines for the log about what others did, and what was done about it.</param>
     /// <param name="complain">Gets lines about what does not work.</param>
     public FirewallRunner(
-        Loop loop, Timer timer, Func<TimeSpan> clock, string script, IReadOnlyList<string> environment,
+        Loop loop, string script, IReadOnlyList<string> environment,
         Action<string?, LockdownReport> ended, Action<string> report, Action<string> complain)
     {
-        _clock = clock;
+        _loop = loop;
         _script = script;
         _environment = environment;
         _ended = ended;
         _report = report;
         _complain = complain;
-        _lane = new ScriptLane(loop, timer, clock, _variables);
-        _closing = new ScriptLane(loop, timer, clock, environment);
+        _lane = new ScriptLane(loop, _variables);
+        _closing = new ScriptLane(loop, environment);
         _rules = new RulesetSocket(loop, Look);
-        _next = timer.Add(RunNext);
+        _next = loop.AddTimer(RunNext);
     }
 
     /// <summary>The kernel has the address sets.</summary>
@@ -209,7 +208,7 @@ internal sealed class FirewallRunner : IDisposable
 
     private void SeeChange()
     {
-        TimeSpan now = _clock();
+        TimeSpan now = _loop.Now;
         TimeSpan at = _schedule.Next(now);
         MendCount++;
         _isMending = true;
@@ -236,7 +235,7 @@ internal sealed class FirewallRunner : IDisposable
             if (IsInForce)
             {
                 _isMending = true;
-                _next.Set(_clock() + Retry);
+                _next.Set(_loop.Now + Retry);
             }
             return;
         }
@@ -244,7 +243,7 @@ internal sealed class FirewallRunner : IDisposable
         _rules.Remember();
         if (_looks > 0)
         {
-            _next.Set(_clock() + _nextLook);
+            _next.Set(_loop.Now + _nextLook);
         }
         _ended(null, LockdownReport.Read(exit.Output));
     }

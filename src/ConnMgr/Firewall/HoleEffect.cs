@@ -1,3 +1,5 @@
+using ConnMgr.Net;
+
 namespace ConnMgr.Firewall;
 
 /// <summary>What is to be done in the kernel.</summary>

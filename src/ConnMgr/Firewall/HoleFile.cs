@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using ConnMgr.Config;
 using ConnMgr.Dns;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
 

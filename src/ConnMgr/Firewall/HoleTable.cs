@@ -1,4 +1,4 @@
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
 

@@ -1,5 +1,5 @@
 using ConnMgr.Dns;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
 

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Text;
 using ConnMgr.Dns;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
 

@@ -3,7 +3,8 @@ using System.Net.Sockets;
 using System.Text;
 using ConnMgr.Config;
 using ConnMgr.Dns;
-using ConnMgr.Netlink;
+using ConnMgr.Logging;
+using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
 

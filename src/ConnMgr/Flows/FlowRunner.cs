@@ -27,7 +27,7 @@ internal sealed class FlowRunner : IDisposable
     private readonly Action<string> _report;
     private readonly Action<string> _complain;
     private readonly UsedAddresses _used;
-    private readonly (byte Protocol, byte[] Request)[] _socketDumps = SocketMessage.Dumps();
+    private readonly (byte Protocol, byte[] Request)[] _socketDumps = SockDiagMessage.Dumps();
     private readonly HashSet<string> _complaints = [];
     private readonly int[] _counts = new int[3]; // by FlowKind
     private List<OldAddress> _old = [];
@@ -64,7 +64,7 @@ internal sealed class FlowRunner : IDisposable
     /// </summary>
     /// <param name="table">The picture.</param>
     /// <param name="inPlace">The link that was chosen, if the routes lead over it; or null.</param>
-    public void Observe(LinkTable table, string? inPlace)
+    public void Observe(KernelState table, string? inPlace)
     {
         if (table.Version == _seenVersion && inPlace == _seenInPlace)
         {
@@ -136,13 +136,13 @@ internal sealed class FlowRunner : IDisposable
     private void TakeSocket(int request, in NetlinkMessage message)
     {
         byte protocol = _socketDumps[request].Protocol;
-        if (message.Type == SocketMessage.DumpRow && SocketMessage.TryRead(protocol, message.Payload, out SocketMessage socket))
+        if (message.Type == SockDiagMessage.DumpRow && SockDiagMessage.TryRead(protocol, message.Payload, out SockDiagMessage socket))
         {
             _flows!.Take(socket);
         }
         else if (message.ErrorNumber is int error and not 0)
         {
-            Complain($"cannot list {(protocol == SocketMessage.Tcp ? "TCP" : "UDP")} sockets", Errno.Text(error));
+            Complain($"cannot list {(protocol == SockDiagMessage.Tcp ? "TCP" : "UDP")} sockets", Errno.Text(error));
         }
     }
 

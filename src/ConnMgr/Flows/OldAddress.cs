@@ -1,5 +1,5 @@
 using System.Net;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Flows;
 

@@ -1,3 +1,4 @@
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Flows;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Flows;
@@ -44,7 +45,7 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         }
     }
 
-    public void Take(in SocketMessage socket)
+    public void Take(in SockDiagMessage socket)
     {
         if (socket.Ifindex != 0 || socket.Mark == ownMark)
         {
@@ -55,7 +56,7 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         {
             return;
         }
-        FlowKind kind = socket.Protocol == SocketMessage.Tcp ? FlowKind.Tcp : FlowKind.Udp;
+        FlowKind kind = socket.Protocol == SockDiagMessage.Tcp ? FlowKind.Tcp : FlowKind.Udp;
         Conversation conversation = new(socket.Protocol, socket.LocalPort, socket.Peer, socket.PeerPort);
         RouteQuestion question = new(socket.Peer, SourceOf(address), socket.Mark);
         if (!IsKept(address, question, kind, conversation))
@@ -76,7 +77,7 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         if (_old.TryGetValue(original.Source, out OldAddress? address))
         {
             // Without a port, ours cannot be told from others'; nor does anybody miss it: the next packet makes a new one.
-            if (original.Protocol is not (SocketMessage.Tcp or SocketMessage.Udp) || IsSpared(original))
+            if (original.Protocol is not (SockDiagMessage.Tcp or SockDiagMessage.Udp) || IsSpared(original))
             {
                 return;
             }

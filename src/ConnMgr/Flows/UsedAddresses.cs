@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Flows;
@@ -17,7 +18,7 @@ internal sealed class UsedAddresses(IReadOnlyList<string> links)
     private readonly List<Used> _used = [];
 
     /// <summary>Takes note of the links in front of each family. To be called whenever the table has changed.</summary>
-    public void Observe(LinkTable table)
+    public void Observe(KernelState table)
     {
         foreach (DeviceAddress address in table.Addresses)
         {
@@ -45,7 +46,7 @@ internal sealed class UsedAddresses(IReadOnlyList<string> links)
     /// </summary>
     /// <param name="table">What the kernel has.</param>
     /// <param name="chosen">The link that is to be used: what it has lost, it may get back.</param>
-    public List<OldAddress> Old(LinkTable table, string chosen)
+    public List<OldAddress> Old(KernelState table, string chosen)
     {
         List<OldAddress> old = [];
         foreach (Used used in _used)
@@ -82,7 +83,7 @@ internal sealed class UsedAddresses(IReadOnlyList<string> links)
         }
     }
 
-    private string? LinkInFront(LinkTable table, bool isIpv6)
+    private string? LinkInFront(KernelState table, bool isIpv6)
     {
         foreach (string link in links)
         {

@@ -1,5 +1,6 @@
-#pragma warning disable CS8981 // names are those of the header
 using System.Runtime.InteropServices;
+
+#pragma warning disable CS8981 // names are those of the header
 
 namespace ConnMgr.Native;
 

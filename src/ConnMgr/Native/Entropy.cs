@@ -8,7 +8,7 @@ internal static class Entropy
         fixed (byte* pointer = bytes)
         {
             const uint NonBlocking = 1; // GRND_NONBLOCK: early at boot there may be none yet
-            if (Libc.getrandom(pointer, (nuint)bytes.Length, NonBlocking) != bytes.Length)
+            if (LibcExtra.getrandom(pointer, (nuint)bytes.Length, NonBlocking) != bytes.Length)
             {
                 Random.Shared.NextBytes(bytes);
             }

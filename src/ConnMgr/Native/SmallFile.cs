@@ -93,7 +93,7 @@ internal static unsafe class SmallFile
             }
         }
         _ = LibC.close(fd);
-        if (errno == 0 && Libc.rename(names.Pointer[0], names.Pointer[1]) < 0)
+        if (errno == 0 && LibcExtra.rename(names.Pointer[0], names.Pointer[1]) < 0)
         {
             errno = Errno.Last;
         }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using ConnMgr.Net;
 
 namespace ConnMgr.Netlink;
 

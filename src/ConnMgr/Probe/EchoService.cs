@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
-using ConnMgr.Config;
 using ConnMgr.Dns;
+using ConnMgr.Net;
 
 namespace ConnMgr.Probe;
 

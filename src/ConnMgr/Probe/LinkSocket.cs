@@ -25,7 +25,7 @@ internal static unsafe class LinkSocket
         fixed (byte* bytes = name)
         {
             if (LibC.setsockopt(fd, LibC.SOL_SOCKET, LibC.SO_BINDTODEVICE, bytes, length) == 0
-                && LibC.setsockopt(fd, LibC.SOL_SOCKET, Libc.SO_MARK, &mark, sizeof(uint)) == 0)
+                && LibC.setsockopt(fd, LibC.SOL_SOCKET, LibcExtra.SO_MARK, &mark, sizeof(uint)) == 0)
             {
                 return fd;
             }

@@ -4,7 +4,6 @@ using ConnMgr.Dns;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
 using Tmds.Linux;
-using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Probe;
 
@@ -23,7 +22,6 @@ internal sealed unsafe class NameQuery : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
 
     private readonly Loop _loop;
-    private readonly Func<TimeSpan> _clock;
     private readonly string _device;
     private readonly DnsQuestion _question;
     private readonly IPAddress[] _servers;
@@ -36,19 +34,16 @@ internal sealed unsafe class NameQuery : IDisposable
     private bool _isAnswered; // a server has said that there is no such name, or no such address
 
     /// <param name="loop">Where answers arrive.</param>
-    /// <param name="timer">For the patience with each server.</param>
-    /// <param name="clock">Monotonic time.</param>
     /// <param name="device">The link's interface name.</param>
     /// <param name="service">Whose host is a name.</param>
     /// <param name="isIpv6">Ask for AAAA records instead of A.</param>
     /// <param name="servers">Whom to ask, in this order; the first 6 count.</param>
     /// <param name="ended">Called once, perhaps from <see cref="Begin"/>; not if it is disposed of before.</param>
     public NameQuery(
-        Loop loop, Timer timer, Func<TimeSpan> clock, string device, EchoService service, bool isIpv6,
+        Loop loop, string device, EchoService service, bool isIpv6,
         IReadOnlyList<IPAddress> servers, Action<NameQuery> ended)
     {
         _loop = loop;
-        _clock = clock;
         _device = device;
         Service = service;
         bool isName = DnsName.TryParse(service.Host, out DnsName name);
@@ -57,7 +52,7 @@ internal sealed unsafe class NameQuery : IDisposable
         _hasRefused = new bool[_servers.Length];
         _wasAsked = new bool[_servers.Length];
         _ended = ended;
-        _nextServer = timer.Add(AskNext);
+        _nextServer = loop.AddTimer(AskNext);
     }
 
     public EchoService Service { get; }
@@ -91,7 +86,7 @@ internal sealed unsafe class NameQuery : IDisposable
             int at = _next++ % _servers.Length;
             if (!_hasRefused[at] && !(_isAnswered && _wasAsked[at]) && Ask(at))
             {
-                _nextServer.Set(_clock() + Patience);
+                _nextServer.Set(_loop.Now + Patience);
                 return;
             }
         }

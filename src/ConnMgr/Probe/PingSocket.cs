@@ -111,8 +111,8 @@ internal sealed unsafe class PingSocket : IDisposable
         blocked[type / 32] &= ~(1u << (type % 32));
         // Only spares wake-ups: what comes through is judged anyway.
         _ = isIpv6
-            ? LibC.setsockopt(fd, IPPROTO_ICMPV6, Libc.ICMP6_FILTER, blocked, 32)
-            : LibC.setsockopt(fd, SOL_RAW, Libc.ICMP_FILTER, blocked, 4);
+            ? LibC.setsockopt(fd, IPPROTO_ICMPV6, LibcExtra.ICMP6_FILTER, blocked, 32)
+            : LibC.setsockopt(fd, SOL_RAW, LibcExtra.ICMP_FILTER, blocked, 4);
     }
 
     public void Dispose()

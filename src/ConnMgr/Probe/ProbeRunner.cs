@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using ConnMgr.EventLoop;
+using ConnMgr.Links;
+using ConnMgr.Logging;
 using ConnMgr.Native;
-using ConnMgr.Selection;
-using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Probe;
 
@@ -25,7 +25,6 @@ internal sealed class ProbeRunner
     private static readonly TimeSpan BeforeMemory = TimeSpan.FromSeconds(1);
 
     private readonly Loop _loop;
-    private readonly Func<TimeSpan> _clock;
     private readonly string _device;
     private readonly ProbeSettings _settings;
     private readonly Action<ProbeResult> _ended;
@@ -34,7 +33,6 @@ internal sealed class ProbeRunner
     private readonly List<NameQuery> _queries = [];
     private readonly List<Target> _targets = [];
     private readonly List<EchoSocket> _attempts = [];
-    private readonly Timer _timer;
     private PingSocket? _ping;
     private bool _isIpv6;
     private TimeSpan _startedAt;
@@ -45,21 +43,17 @@ internal sealed class ProbeRunner
     private string _echoFailure = "";
 
     /// <param name="loop">Where answers arrive.</param>
-    /// <param name="timer">For the deadlines.</param>
-    /// <param name="clock">Monotonic time.</param>
     /// <param name="device">The link's interface name.</param>
     /// <param name="settings">What to ask.</param>
     /// <param name="ended">Gets the result; not called for a probe that was cancelled.</param>
     public ProbeRunner(
-        Loop loop, Timer timer, Func<TimeSpan> clock, string device, ProbeSettings settings, Action<ProbeResult> ended)
+        Loop loop, string device, ProbeSettings settings, Action<ProbeResult> ended)
     {
         _loop = loop;
-        _timer = timer;
-        _clock = clock;
         _device = device;
         _settings = settings;
         _ended = ended;
-        _nextStep = timer.Add(() => Step(_clock()));
+        _nextStep = loop.AddTimer(() => Step(_loop.Now));
     }
 
     /// <summary>What the probes that have ended have cost, in bytes of IP, both ways.</summary>
@@ -86,7 +80,7 @@ internal sealed class ProbeRunner
             if (service.Address is not { } literal)
             {
                 _queries.Add(new NameQuery(
-                    _loop, _timer, _clock, _device, service, isIpv6, nameServers, TakeAddresses));
+                    _loop, _device, service, isIpv6, nameServers, TakeAddresses));
             }
             else if (literal.AddressFamily == (isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork))
             {
@@ -170,7 +164,7 @@ internal sealed class ProbeRunner
 
     private void TakeAddresses(NameQuery query)
     {
-        TimeSpan now = _clock();
+        TimeSpan now = _loop.Now;
         foreach (IPAddress address in query.Addresses)
         {
             AddTarget(new IPEndPoint(address, query.Service.Port), now);
@@ -237,7 +231,7 @@ internal sealed class ProbeRunner
 
     private void EndAttempt(EchoSocket attempt, EchoEnd end)
     {
-        TimeSpan now = _clock();
+        TimeSpan now = _loop.Now;
         _attempts.Remove(attempt);
         Bytes += attempt.Bytes;
         switch (end)
@@ -284,7 +278,7 @@ internal sealed class ProbeRunner
 
     private void TakePingAnswer()
     {
-        TimeSpan now = _clock();
+        TimeSpan now = _loop.Now;
         _pingAnswered = now;
         _nextPing = TimeSpan.MaxValue;
         _ping?.Dispose();

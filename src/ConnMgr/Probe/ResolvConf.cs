@@ -1,6 +1,6 @@
 using System.Net;
-using ConnMgr.Config;
-using ConnMgr.Selection;
+using ConnMgr.Links;
+using ConnMgr.Net;
 
 namespace ConnMgr.Probe;
 

@@ -2,7 +2,7 @@ using System.Text;
 using BenchmarkDotNet.Attributes;
 using ConnMgr.Dns;
 using ConnMgr.Firewall;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Benchmarks.Dns;
 

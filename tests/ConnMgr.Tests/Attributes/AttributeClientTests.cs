@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using ConnMgr.Attributes;
 using ConnMgr.EventLoop;
 using Attribute = ConnMgr.Attributes.Attribute;
-using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Tests.Attributes;
 
@@ -11,14 +10,11 @@ public sealed class AttributeClientTests : IDisposable
 {
     private readonly string _path = Path.Combine(Path.GetTempPath(), $"connmgr-{Guid.NewGuid():N}");
     private readonly Loop _loop = new();
-    private readonly Timer _timer;
     private readonly List<string> _said = [];
 
-    public AttributeClientTests() => _timer = new Timer(_loop, Now);
 
     public void Dispose()
     {
-        _timer.Dispose();
         _loop.Dispose();
         File.Delete(_path);
     }
@@ -32,7 +28,7 @@ public sealed class AttributeClientTests : IDisposable
         SpinWait.SpinUntil(() => File.Exists(_path));
         using AttributeClient client = Client(table);
         client.Publish();
-        Deadline look = _timer.Add(() => { });
+        Deadline look = _loop.AddTimer(() => { });
         _loop.Run(() =>
         {
             if (attrd.IsCompleted)
@@ -40,7 +36,6 @@ public sealed class AttributeClientTests : IDisposable
                 _loop.Stop();
             }
             look.Set(Now() + TimeSpan.FromMilliseconds(5));
-            _timer.Arm();
         });
         Assert.Equal(
             "open 0016900000000B4950432E434F4E4E4D4752A0000000, get 000C900000A0000000000105", await attrd);
@@ -51,14 +46,14 @@ public sealed class AttributeClientTests : IDisposable
     public void Attrd_that_is_not_there_is_said_once_and_harms_nobody()
     {
         using AttributeClient client = Client(new AttributeTable(new Gateway()));
-        Deadline end = _timer.Add(_loop.Stop);
+        Deadline end = _loop.AddTimer(_loop.Stop);
         end.Set(Now() + TimeSpan.FromSeconds(1.5));
-        _loop.Run(_timer.Arm);
+        _loop.Run(() => { });
         Assert.Equal(["not there (No such file or directory), trying again"], _said);
         Assert.False(client.IsOpen);
     }
 
-    private AttributeClient Client(AttributeTable table) => new(_loop, _timer, Now, _path, table, _said.Add, _said.Add);
+    private AttributeClient Client(AttributeTable table) => new(_loop, _path, table, _said.Add, _said.Add);
 
     /// <summary>Accepts, answers the open, asks for attribute 70000, and tells what it got.</summary>
     private string Attrd()

@@ -6,7 +6,6 @@ using ConnMgr.Native;
 using ConnMgr.Tests.Dns;
 using Tmds.Linux;
 using static ConnMgr.Tests.Capture.NetworkNamespace;
-using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Tests.Capture;
 
@@ -210,9 +209,8 @@ public sealed unsafe class DnsSocketTests
 
     private static void RunBriefly(Loop loop)
     {
-        using Timer timer = new(loop, () => TimeSpan.FromMilliseconds(Environment.TickCount64));
-        timer.Add(() => throw new TimeoutException()).Set(TimeSpan.FromMilliseconds(Environment.TickCount64 + 20));
-        Assert.Throws<TimeoutException>(() => loop.Run(timer.Arm));
+        loop.AddTimer(() => throw new TimeoutException()).Set(loop.Now + TimeSpan.FromMilliseconds(20));
+        Assert.Throws<TimeoutException>(() => loop.Run(() => { }));
     }
 
     private static int PacketSocket(string device)

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using ConnMgr.Capture;
+using ConnMgr.Net;
 using CsCheck;
 using static ConnMgr.Capture.Bpf;
 

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
-using ConnMgr.Capture;
+using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Capture;
 

@@ -2,9 +2,9 @@ using System.Buffers.Binary;
 using ConnMgr.Capture;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using Tmds.Linux;
 using static ConnMgr.Tests.Capture.NetworkNamespace;
-using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Tests.Capture;
 
@@ -259,14 +259,13 @@ public sealed unsafe class EvidenceSocketTests
 
         int ticks = 0;
         long allocated = 0;
-        using Timer timer = new(loop, () => TimeSpan.FromMilliseconds(Environment.TickCount64));
         Deadline tick = null!;
-        tick = timer.Add(() =>
+        tick = loop.AddTimer(() =>
         {
             ticks++;
             allocated = ticks == 3 ? GC.GetAllocatedBytesForCurrentThread() : allocated;
             socket.Rearm();
-            tick.Set(TimeSpan.FromMilliseconds(Environment.TickCount64 + 50));
+            tick.Set(loop.Now + TimeSpan.FromMilliseconds(50));
             if (ticks == Ticks)
             {
                 allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
@@ -274,7 +273,7 @@ public sealed unsafe class EvidenceSocketTests
             }
         });
         tick.Set(TimeSpan.Zero);
-        loop.Run(timer.Arm);
+        loop.Run(() => { });
         isOver = true;
         flood.Join();
 
@@ -357,8 +356,7 @@ public sealed unsafe class EvidenceSocketTests
     /// </summary>
     private static void RunBriefly(Loop loop)
     {
-        using Timer timer = new(loop, () => TimeSpan.FromMilliseconds(Environment.TickCount64));
-        timer.Add(() => throw new TimeoutException()).Set(TimeSpan.FromMilliseconds(Environment.TickCount64 + 20));
-        Assert.Throws<TimeoutException>(() => loop.Run(timer.Arm));
+        loop.AddTimer(() => throw new TimeoutException()).Set(loop.Now + TimeSpan.FromMilliseconds(20));
+        Assert.Throws<TimeoutException>(() => loop.Run(() => { }));
     }
 }

@@ -26,11 +26,11 @@ internal sealed unsafe class KernelFilter : IDisposable
 
     public static void Attach(int fd, BpfInstruction[] program)
     {
-        fixed (Libc.sock_filter* filter = MemoryMarshal.Cast<BpfInstruction, Libc.sock_filter>(program))
+        fixed (LibcExtra.sock_filter* filter = MemoryMarshal.Cast<BpfInstruction, LibcExtra.sock_filter>(program))
         {
-            Libc.sock_fprog fprog = new() { len = (ushort)program.Length, filter = filter };
-            int size = sizeof(Libc.sock_fprog);
-            Errno.Check(LibC.setsockopt(fd, LibC.SOL_SOCKET, Libc.SO_ATTACH_FILTER, &fprog, size));
+            LibcExtra.sock_fprog fprog = new() { len = (ushort)program.Length, filter = filter };
+            int size = sizeof(LibcExtra.sock_fprog);
+            Errno.Check(LibC.setsockopt(fd, LibC.SOL_SOCKET, LibcExtra.SO_ATTACH_FILTER, &fprog, size));
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using ConnMgr.Capture;
+using ConnMgr.Net;
 using CsCheck;
 using static ConnMgr.Capture.Bpf;
 

@@ -1,5 +1,6 @@
 using ConnMgr.Cli;
-using ConnMgr.Selection;
+using ConnMgr.Links;
+using ConnMgr.Logging;
 
 namespace ConnMgr.Tests.Cli;
 

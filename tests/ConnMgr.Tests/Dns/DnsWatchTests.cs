@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using ConnMgr.Dns;
+using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Dns;
 

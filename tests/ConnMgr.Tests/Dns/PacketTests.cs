@@ -1,4 +1,5 @@
 using ConnMgr.Dns;
+using ConnMgr.Net;
 using CsCheck;
 
 namespace ConnMgr.Tests.Dns;

@@ -1,6 +1,6 @@
 using System.Net;
 using ConnMgr.Dns;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Dns;
 

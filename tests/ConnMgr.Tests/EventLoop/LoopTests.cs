@@ -1,6 +1,5 @@
 using ConnMgr.EventLoop;
 using Tmds.Linux;
-using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Tests.EventLoop;
 
@@ -44,18 +43,17 @@ public sealed class LoopTests : IDisposable
     [Fact]
     public void Deadlines_expire_in_time_and_a_cleared_or_moved_one_does_not()
     {
-        using Timer timer = new(_loop, Now);
         List<string> expired = [];
-        Deadline moved = timer.Add(() => expired.Add("moved"));
+        Deadline moved = _loop.AddTimer(() => expired.Add("moved"));
         Deadline cleared = null!;
-        Deadline first = timer.Add(() =>
+        Deadline first = _loop.AddTimer(() =>
         {
             expired.Add("first");
             cleared.Clear();
         });
         // Behind the one that clears it: on a busy machine both may be due at the same time.
-        cleared = timer.Add(() => expired.Add("cleared"));
-        Deadline last = timer.Add(() =>
+        cleared = _loop.AddTimer(() => expired.Add("cleared"));
+        Deadline last = _loop.AddTimer(() =>
         {
             expired.Add("last");
             _loop.Stop();
@@ -66,7 +64,7 @@ public sealed class LoopTests : IDisposable
         first.Set(begin + TimeSpan.FromMilliseconds(10));
         cleared.Set(begin + TimeSpan.FromMilliseconds(20));
         last.Set(begin + TimeSpan.FromMilliseconds(30));
-        _loop.Run(timer.Arm);
+        _loop.Run(() => { });
         Assert.Equal(["first", "last"], expired);
         Assert.True(Now() - begin >= TimeSpan.FromMilliseconds(30));
     }
@@ -74,9 +72,8 @@ public sealed class LoopTests : IDisposable
     [Fact]
     public void A_deadline_in_the_past_expires_at_once()
     {
-        using Timer timer = new(_loop, Now);
-        timer.Add(_loop.Stop).Set(TimeSpan.Zero);
-        _loop.Run(timer.Arm);
+        _loop.AddTimer(_loop.Stop).Set(TimeSpan.Zero);
+        _loop.Run(() => { });
         Assert.Equal(1, _loop.WakeUps);
     }
 

@@ -2,16 +2,15 @@ using System.Diagnostics;
 using System.Net;
 using ConnMgr.EventLoop;
 using ConnMgr.Firewall;
-using ConnMgr.Netlink;
-using Timer = ConnMgr.EventLoop.Timer;
+using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Firewall;
 
 /// <summary>A script stands in for fwcfg.sh: it writes down how it was called, and fails where it is told so.</summary>
 public sealed class AddressRuleRunnerTests : IDisposable
 {
-    private readonly Loop _loop = new();
-    private readonly Timer _timer;
+    private readonly SkewedTime _time = new(); // a second for each look at an idle runner: no test waits for 64 s
+    private readonly Loop _loop;
     private readonly Deadline _step;
     private readonly string _directory = Directory.CreateTempSubdirectory("connmgr-test-").FullName;
     private readonly AddressRuleRunner _runner;
@@ -19,13 +18,12 @@ public sealed class AddressRuleRunnerTests : IDisposable
     private readonly List<string> _said = [];
     private readonly List<string> _ended = [];
     private readonly List<double> _begun = []; // seconds
-    private TimeSpan _skew; // a second for each look at an idle runner: nobody waits for 64 of them
     private TimeSpan _end = TimeSpan.MaxValue;
 
     public AddressRuleRunnerTests()
     {
-        _timer = new Timer(_loop, Now);
-        _step = _timer.Add(() => { });
+        _loop = new Loop(_time);
+        _step = _loop.AddTimer(() => { });
         string script = Path.Combine(_directory, "fwcfg.sh");
         File.WriteAllText(script, $"""
             #!/bin/sh
@@ -38,7 +36,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
             """);
         File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         _runner = new AddressRuleRunner(
-            _loop, _timer, Now, script, ["PATH=/usr/bin:/bin"], prefixes => prefixes.AddRange(_wanted),
+            _loop, script, ["PATH=/usr/bin:/bin"], prefixes => prefixes.AddRange(_wanted),
             isChanging =>
             {
                 if (isChanging)
@@ -53,7 +51,6 @@ public sealed class AddressRuleRunnerTests : IDisposable
     {
         _runner.Dispose();
         _step.Dispose();
-        _timer.Dispose();
         _loop.Dispose();
         Directory.Delete(_directory, recursive: true);
     }
@@ -203,7 +200,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
         {
             if (_runner.Count == 0)
             {
-                _skew += TimeSpan.FromSeconds(1);
+                _time.Skew += TimeSpan.FromSeconds(1);
                 _step.Set(Now());
                 if (Now() >= _end)
                 {
@@ -216,9 +213,17 @@ public sealed class AddressRuleRunnerTests : IDisposable
                     _end = Now() + TimeSpan.FromSeconds(steps[at].Seconds);
                 }
             }
-            _timer.Arm();
         });
     }
 
-    private TimeSpan Now() => TimeSpan.FromTicks(Stopwatch.GetTimestamp() / (Stopwatch.Frequency / TimeSpan.TicksPerSecond)) + _skew;
+    private TimeSpan Now() => _loop.Now;
+
+    /// <summary>The system's monotonic time, put forward by a test.</summary>
+    private sealed class SkewedTime : TimeProvider
+    {
+        public TimeSpan Skew { get; set; }
+
+        public override long GetTimestamp() =>
+            Stopwatch.GetTimestamp() + (Skew.Ticks * (Stopwatch.Frequency / TimeSpan.TicksPerSecond));
+    }
 }

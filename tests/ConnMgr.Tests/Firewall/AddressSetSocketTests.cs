@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Runtime.InteropServices;
 using ConnMgr.Firewall;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 using ConnMgr.Tests.Capture;
 
 namespace ConnMgr.Tests.Firewall;

@@ -1,7 +1,7 @@
 using System.Text;
 using ConnMgr.Dns;
 using ConnMgr.Firewall;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 using CsCheck;
 
 namespace ConnMgr.Tests.Firewall;

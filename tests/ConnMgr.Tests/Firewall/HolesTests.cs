@@ -1,7 +1,7 @@
 using System.Text;
 using ConnMgr.Dns;
 using ConnMgr.Firewall;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Firewall;
 

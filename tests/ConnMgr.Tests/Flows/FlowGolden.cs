@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
-using ConnMgr.Netlink;
+using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Flows;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using ConnMgr.Flows;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 using CsCheck;
 
@@ -10,7 +11,7 @@ public class FlowMessageTests
     [Fact]
     public void A_socket_is_read()
     {
-        Assert.True(SocketMessage.TryRead(SocketMessage.Udp, Payload(FlowGolden.UdpSocket), out SocketMessage socket));
+        Assert.True(SockDiagMessage.TryRead(SockDiagMessage.Udp, Payload(FlowGolden.UdpSocket), out SockDiagMessage socket));
         Assert.Equal(
             (FlowGolden.Ip("198.18.1.2"), FlowGolden.Ip("198.18.100.11")), (socket.Local, socket.Peer));
         Assert.Equal((40001, 5683, 0xafe0u, 0), (socket.LocalPort, socket.PeerPort, socket.Mark, socket.Ifindex));
@@ -20,7 +21,7 @@ public class FlowMessageTests
     [Fact]
     public void An_ipv6_socket_that_talks_ipv4_has_ipv4_addresses()
     {
-        Assert.True(SocketMessage.TryRead(SocketMessage.Tcp, Payload(FlowGolden.MappedSocket), out SocketMessage socket));
+        Assert.True(SockDiagMessage.TryRead(SockDiagMessage.Tcp, Payload(FlowGolden.MappedSocket), out SockDiagMessage socket));
         Assert.Equal((FlowGolden.Ip("198.18.1.2"), FlowGolden.Ip("198.18.100.11")), (socket.Local, socket.Peer));
         Assert.Equal(10, socket.Family);
     }
@@ -28,7 +29,7 @@ public class FlowMessageTests
     [Fact]
     public void A_socket_is_destroyed_by_all_that_names_it()
     {
-        SocketMessage.TryRead(SocketMessage.Tcp, Payload(FlowGolden.MappedSocket), out SocketMessage socket);
+        SockDiagMessage.TryRead(SockDiagMessage.Tcp, Payload(FlowGolden.MappedSocket), out SockDiagMessage socket);
         // struct nlmsghdr: 72 bytes, SOCK_DESTROY, NLM_F_REQUEST | NLM_F_ACK; then struct inet_diag_req_v2.
         Assert.Equal(
             "48000000" + "1500" + "0500" + "00000000" + "00000000" + "0a060000" + "00000000"
@@ -50,7 +51,7 @@ public class FlowMessageTests
     public void Only_conversations_are_connected(byte state, uint inode, bool isConnected)
     {
         byte[] payload = FlowGolden.Socket("198.18.1.2", 1, "198.18.100.11", 2, state, inode: inode);
-        Assert.True(SocketMessage.TryRead(SocketMessage.Tcp, payload, out SocketMessage socket));
+        Assert.True(SockDiagMessage.TryRead(SockDiagMessage.Tcp, payload, out SockDiagMessage socket));
         Assert.Equal(isConnected, socket.IsConnected);
     }
 
@@ -58,7 +59,7 @@ public class FlowMessageTests
     public void The_dumps_are_of_both_protocols_and_families() =>
         Assert.Equal(
             ["0206 00000b36", "0a06 00000b36", "0211 00000082", "0a11 00000082"],
-            SocketMessage.Dumps().Select(dump =>
+            SockDiagMessage.Dumps().Select(dump =>
                 $"{Convert.ToHexStringLower(dump.Request[16..18])} {BitConverter.ToUInt32(dump.Request, 20):x8}"));
 
     [Fact]
@@ -180,7 +181,7 @@ public class FlowMessageTests
             return;
         }
         StaleFlows flows = new([], new HashSet<int>(), 1);
-        if (SocketMessage.TryRead(SocketMessage.Tcp, message.Payload, out SocketMessage socket))
+        if (SockDiagMessage.TryRead(SockDiagMessage.Tcp, message.Payload, out SockDiagMessage socket))
         {
             flows.Take(socket);
             Assert.Equal(72, socket.DestroyRequest().Length);

@@ -1,5 +1,6 @@
 using System.Net;
 using ConnMgr.Flows;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Flows;
@@ -66,7 +67,7 @@ public class StaleFlowsTests
     {
         StaleFlows flows = new(
             [new OldAddress("eth0", 0, FlowGolden.Ip("198.18.1.2"), IsPresent: false, [])], new HashSet<int> { Wifi }, Own);
-        SocketMessage.TryRead(6, FlowGolden.Socket("198.18.1.2", 1, "198.18.100.11", 443), out SocketMessage socket);
+        SockDiagMessage.TryRead(6, FlowGolden.Socket("198.18.1.2", 1, "198.18.100.11", 443), out SockDiagMessage socket);
         flows.Take(socket);
         Assert.Equal(default, flows.Questions().Single().Source);
     }
@@ -157,7 +158,7 @@ public class StaleFlowsTests
 
     private void Take(byte protocol, byte[] payload)
     {
-        Assert.True(SocketMessage.TryRead(protocol, payload, out SocketMessage socket));
+        Assert.True(SockDiagMessage.TryRead(protocol, payload, out SockDiagMessage socket));
         _flows.Take(socket);
     }
 

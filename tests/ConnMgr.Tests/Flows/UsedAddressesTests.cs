@@ -6,7 +6,7 @@ namespace ConnMgr.Tests.Flows;
 
 public class UsedAddressesTests
 {
-    private readonly LinkTable _table = new();
+    private readonly KernelState _table = new();
     private readonly UsedAddresses _used = new(["eth0", "wlan0"]);
 
     public UsedAddressesTests()

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Reflection;
 using System.Text.RegularExpressions;
-using ConnMgr.Firewall;
 using ConnMgr.Native;
+using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Native;
 
@@ -62,7 +62,7 @@ public class AbiTests
     public void Constants_are_those_of_the_headers(string machine, int pointerSize)
     {
         List<string> assertions = [];
-        foreach (Type type in new[] { typeof(Libc), typeof(Errno), typeof(AttrdShim), typeof(Nfqueue), typeof(NftEvent), typeof(SetMessage) })
+        foreach (Type type in new[] { typeof(LibcExtra), typeof(Errno), typeof(AttrdShim), typeof(Nfqueue), typeof(NftEvent), typeof(IpsetMessage) })
         {
             foreach (FieldInfo field in type.GetFields(BindingFlags.Static | BindingFlags.Public).Where(f => f.IsLiteral))
             {
@@ -103,7 +103,7 @@ public class AbiTests
     public void Structs_are_those_of_the_headers(string machine, int pointerSize)
     {
         using LayoutReader package = Package(machine, pointerSize);
-        using LayoutReader ours = new(typeof(Libc).Assembly.Location, pointerSize, package);
+        using LayoutReader ours = new(typeof(LibcExtra).Assembly.Location, pointerSize, package);
         string status = pointerSize == 8 ? "_third" : "_fourth";
         Compile(
             machine,

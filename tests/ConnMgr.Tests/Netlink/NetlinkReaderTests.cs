@@ -37,7 +37,7 @@ public class NetlinkReaderTests
     private static int Read(byte[] bytes)
     {
         int count = 0;
-        LinkTable table = new();
+        KernelState table = new();
         NetlinkReader reader = new(bytes);
         while (reader.TryRead(out NetlinkMessage message))
         {

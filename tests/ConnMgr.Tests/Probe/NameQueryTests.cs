@@ -4,7 +4,6 @@ using ConnMgr.EventLoop;
 using ConnMgr.Probe;
 using ConnMgr.Tests.Capture;
 using ConnMgr.Tests.Dns;
-using Timer = ConnMgr.EventLoop.Timer;
 
 namespace ConnMgr.Tests.Probe;
 
@@ -55,13 +54,12 @@ public sealed class NameQueryTests
         })];
         int[] counts = new int[says.Length];
         using Loop loop = new();
-        using Timer timer = new(loop, Clock);
         NameQuery? ended = null;
         using NameQuery query = new(
-            loop, timer, Clock, "lo", new EchoService("a.example", 80), isIpv6: false, addresses, query => ended = query);
+            loop, "lo", new EchoService("a.example", 80), isIpv6: false, addresses, query => ended = query);
         ulong[] tokens = [.. servers.Select((server, i) => loop.Add((int)server.Handle, () => Answer(server, says[i], ref counts[i])))];
-        TimeSpan end = Clock() + Limit;
-        using Deadline deadline = timer.Add(() => throw new TimeoutException());
+        TimeSpan end = loop.Now + Limit;
+        using Deadline deadline = loop.AddTimer(() => throw new TimeoutException());
         deadline.Set(end);
         query.Begin();
         Assert.ThrowsAny<Exception>(() => loop.Run(() =>
@@ -70,9 +68,8 @@ public sealed class NameQueryTests
             {
                 throw new OperationCanceledException();
             }
-            timer.Arm();
         }));
-        Assert.True(Clock() < end, "it does not end");
+        Assert.True(loop.Now < end, "it does not end");
         for (int i = 0; i < servers.Length; i++)
         {
             loop.Remove((int)servers[i].Handle, tokens[i]);
@@ -102,5 +99,4 @@ public sealed class NameQueryTests
         Assert.InRange(size, 12, 512);
     }
 
-    private static TimeSpan Clock() => TimeSpan.FromMilliseconds(Environment.TickCount64);
 }

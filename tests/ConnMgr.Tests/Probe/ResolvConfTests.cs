@@ -1,6 +1,6 @@
 using System.Net;
+using ConnMgr.Links;
 using ConnMgr.Probe;
-using ConnMgr.Selection;
 using CsCheck;
 
 namespace ConnMgr.Tests.Probe;

@@ -1,0 +1,104 @@
+using ConnMgr.Cli;
+using ConnMgr.Config;
+using ConnMgr.Control;
+using ConnMgr.Links;
+using ConnMgr.Logging;
+using ConnMgr.Scripts;
+using ConnMgr.Status;
+
+namespace ConnMgr.App;
+
+/// <summary>What is asked of a running daemon, and the reload.</summary>
+internal sealed partial class Daemon
+{
+    private int Answer(in ControlRequest request, Utf8Text reply)
+    {
+        if (request.Verb != ControlVerb.Reload)
+        {
+            return _report.Answer(request, reply, Now());
+        }
+        ReloadText said = new();
+        ExitCode exitCode = Reload(said, out string result);
+        said.Write(exitCode == ExitCode.Ok, result, request.IsText, reply);
+        return (int)exitCode;
+    }
+
+    /// <summary>Reads the configuration again: all of it takes effect, or nothing.</summary>
+    /// <param name="said">Gets what there is to say.</param>
+    /// <param name="result">What has come of it, in words.</param>
+    private ExitCode Reload(ReloadText said, out string result)
+    {
+        _heap.Trim(); // two whitelists at once have to fit into it, and not what the last reload has left
+        ConfigFiles files = ConfigFiles.Read(_options.ConfigDirectory, withWhitelist: !_options.IsFirewallDisabled);
+        foreach ((LogLevel level, string text) in files.Remarks)
+        {
+            Say(text, level, said);
+        }
+        if (files.HasErrors || files.NetifNames is not { } names)
+        {
+            result = "refused: the old configuration stays in force";
+            EndReload($"reload {result}", LogLevel.Error, said);
+            return ExitCode.Config;
+        }
+
+        List<string> changes = names.ChangesFrom(_names);
+        _names = names;
+        _environment[0] = ScriptEnvironment.NamesVariable(names);
+        ReplaceLinks(names);
+        if (_lockdown is not null)
+        {
+            changes.AddRange(_lockdown.Reload(names, files.Whitelist));
+        }
+        for (int i = 0; i < changes.Count - 1; i++)
+        {
+            Say(changes[i], LogLevel.Info, said);
+        }
+        result = changes.Count > 0 ? changes[^1] : "nothing has changed";
+        EndReload($"reload: {result}", LogLevel.Info, said);
+        return ExitCode.Ok;
+    }
+
+    private void Say(string text, LogLevel level, ReloadText said)
+    {
+        if (said.Add(text))
+        {
+            _log.Event(EventKind.Reload, $"reload: {text}", level);
+        }
+    }
+
+    private void EndReload(string result, LogLevel level, ReloadText said)
+    {
+        int more = said.Count - ReloadText.MaxEvents;
+        if (more > 0)
+        {
+            _log.Event(EventKind.Reload, $"reload: and {more} more (see `connmgr check`)", LogLevel.Warn);
+        }
+        _log.Event(EventKind.Reload, result, level);
+    }
+
+    /// <summary>A link whose name has changed is another link, of which nothing is known; the others stay as they are.</summary>
+    private void ReplaceLinks(NetifNames names)
+    {
+        (LinkKind Kind, string Name)[] wanted = LinksOf(names);
+        int[] changed = [.. Enumerable.Range(0, wanted.Length).Where(i => _pure[i].Name != wanted[i].Name)];
+        foreach (int i in changed)
+        {
+            _links[i].Dispose(); // all of them before the first new one: names may have been exchanged
+        }
+        foreach (int i in changed)
+        {
+            Link old = _pure[i];
+            _links[i] = NewLink(wanted[i].Kind, wanted[i].Name);
+            _pure[i] = _links[i].Link;
+            _selector.Replace(old, _pure[i]);
+            _crosscheck.Replace(old, _pure[i]);
+            _attributes?.Bind(_links[i]);
+        }
+        if (changed.Length > 0)
+        {
+            _flows?.Dispose();
+            _flows = NewFlowRunner();
+            _seenVersion = -1; // they have to be told the kernel's picture
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using System.Text;
+using ConnMgr.Cli;
+using ConnMgr.Config;
+using ConnMgr.Logging;
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.App;
+
+/// <summary>All that is checked before the daemon runs: capabilities, configuration, that it is the only one.</summary>
+internal static unsafe class Startup
+{
+    public static ExitCode Run(Options options, Log log, TimeProvider time, TimeSpan startedAt)
+    {
+        if (Capabilities.Missing() is { } missing)
+        {
+            log.Error($"not permitted: {missing} is missing (run as root, or give the capability)");
+            return ExitCode.NoPermission;
+        }
+        ConfigFiles files = ConfigFiles.Read(options.ConfigDirectory, withWhitelist: !options.IsFirewallDisabled);
+        files.WriteTo(log);
+        if (files.NetifNames is not { } names)
+        {
+            return ExitCode.Config;
+        }
+        if (!LockRunDirectory(options.RunDirectory, log))
+        {
+            return ExitCode.OsError;
+        }
+
+        if (Capabilities.GiveUpOthers() is { } failure)
+        {
+            log.Warn($"privileges that are not needed cannot be given up: {failure}, ignoring");
+        }
+        log.Info($"runs as {Capabilities.Describe()}");
+
+        using Daemon daemon = new(options, names, files.Whitelist, log, time, startedAt);
+        return daemon.Run();
+    }
+
+    /// <summary>
+    /// Two daemons would fight over the routes. The lock is on a file that holds the pid, and ends with the process. A
+    /// directory that cannot be written to is no reason not to run.
+    /// </summary>
+    private static bool LockRunDirectory(string directory, Log log)
+    {
+        using NativeStrings paths = new([directory, Path.Combine(directory, "connmgr.pid")]);
+        _ = LibC.mkdir(paths.Pointer[0], 0x1ED /* 0755 */);
+        int fd = LibC.open(paths.Pointer[1], LibC.O_RDWR | LibC.O_CREAT | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0x1A4 /* 0644 */);
+        if (fd < 0)
+        {
+            log.Warn($"{directory}: {Errno.Text(Errno.Last)}, running without a lock against a second connmgr");
+            return true;
+        }
+        if (LibcExtra.flock(fd, LibcExtra.LOCK_EX | LibcExtra.LOCK_NB) < 0)
+        {
+            Span<byte> pid = stackalloc byte[16];
+            int length;
+            fixed (byte* bytes = pid)
+            {
+                length = Math.Max(0, (int)LibC.read(fd, bytes, pid.Length));
+            }
+            log.Error(
+                $"another connmgr is running: pid {Encoding.ASCII.GetString(pid[..length]).Trim()}, by the lock on "
+                + Path.Combine(directory, "connmgr.pid"));
+            return false;
+        }
+        byte[] own = Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n");
+        fixed (byte* bytes = own)
+        {
+            if (LibC.ftruncate(fd, 0) < 0 || LibC.write(fd, bytes, own.Length) < 0)
+            {
+                log.Warn($"{directory}: {Errno.Text(Errno.Last)}, ignoring");
+            }
+        }
+        return true; // the descriptor, and with it the lock, stays for the life of the process
+    }
+}

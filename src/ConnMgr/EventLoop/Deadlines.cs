@@ -1,0 +1,108 @@
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.EventLoop;
+
+/// <summary>
+/// All deadlines of a <see cref="Loop"/> on one timerfd (CLOCK_MONOTONIC). <see cref="Arm"/> sets it to the earliest
+/// deadline, with a system call only if that has changed.
+/// </summary>
+internal sealed class Deadlines : IDisposable
+{
+    private readonly int _fd;
+    private readonly Loop _loop;
+    private readonly ulong _token;
+    private readonly List<Deadline> _deadlines = [];
+    private TimeSpan _armed = TimeSpan.MaxValue;
+
+    /// <param name="loop">The loop that waits for the timerfd.</param>
+    public Deadlines(Loop loop)
+    {
+        _loop = loop;
+        _fd = Errno.Check(LibcExtra.timerfd_create(LibcExtra.CLOCK_MONOTONIC, LibcExtra.TFD_NONBLOCK | LibcExtra.TFD_CLOEXEC));
+        _token = loop.Add(_fd, Expire);
+    }
+
+    /// <summary>Adds a deadline that is not set yet.</summary>
+    /// <param name="expired">Called from the loop when the deadline has come.</param>
+    public Deadline Add(Action expired)
+    {
+        Deadline deadline = new(this, expired);
+        _deadlines.Add(deadline);
+        return deadline;
+    }
+
+    internal void Remove(Deadline deadline) => _deadlines.Remove(deadline);
+
+    /// <summary>Sets the timerfd for the earliest deadline. The loop calls it once after each batch of events.</summary>
+    public unsafe void Arm()
+    {
+        TimeSpan earliest = TimeSpan.MaxValue;
+        foreach (Deadline deadline in _deadlines)
+        {
+            earliest = deadline.At < earliest ? deadline.At : earliest;
+        }
+        if (earliest == _armed)
+        {
+            return;
+        }
+
+        _armed = earliest;
+        LibcExtra.itimerspec spec = default; // all zero disarms
+        if (earliest != TimeSpan.MaxValue)
+        {
+            long ticks = Math.Max(1, (earliest - _loop.Now).Ticks);
+            spec.it_value_sec = (nint)(ticks / TimeSpan.TicksPerSecond);
+            spec.it_value_nsec = (nint)(ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick);
+        }
+        Errno.Check(LibcExtra.timerfd_settime(_fd, 0, &spec, null));
+    }
+
+    private unsafe void Expire()
+    {
+        ulong expirations;
+        _ = LibC.read(_fd, &expirations, sizeof(ulong));
+        _armed = TimeSpan.MaxValue;
+
+        TimeSpan now = _loop.Now;
+        // By index: a handler may add or remove deadlines. One that moves is looked at again at the next expiry.
+        for (int i = 0; i < _deadlines.Count; i++)
+        {
+            _deadlines[i].ExpireIfDue(now);
+        }
+    }
+
+    public void Dispose()
+    {
+        _loop.Remove(_fd, _token);
+        _ = LibC.close(_fd);
+    }
+}
+
+/// <summary>A moment at which the loop calls back, once. Dispose it to remove it from the loop.</summary>
+internal sealed class Deadline(Deadlines deadlines, Action expired) : IDisposable
+{
+    /// <summary>When it is due, as <see cref="Loop.Now"/> counts; <see cref="TimeSpan.MaxValue"/>: never.</summary>
+    public TimeSpan At { get; private set; } = TimeSpan.MaxValue;
+
+    public bool IsSet => At != TimeSpan.MaxValue;
+
+    public void Set(TimeSpan at) => At = at;
+
+    public void Clear() => At = TimeSpan.MaxValue;
+
+    internal void ExpireIfDue(TimeSpan now)
+    {
+        if (At <= now)
+        {
+            Clear();
+            expired();
+        }
+    }
+
+    public void Dispose()
+    {
+        Clear();
+        deadlines.Remove(this);
+    }
+}

@@ -1,0 +1,61 @@
+namespace ConnMgr.Links;
+
+/// <summary>The failures of a link within the last hour, as far as the waits of the selection need them.</summary>
+internal sealed class FailureHistory
+{
+    /// <summary>With that many failures, every wait has reached its maximum.</summary>
+    private const int Kept = 8;
+
+    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
+    private static readonly TimeSpan Recent = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan FirstWait = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(300);
+
+    private readonly Queue<TimeSpan> _times = new(Kept);
+
+    public TimeSpan? Last { get; private set; }
+
+    public void Add(TimeSpan now)
+    {
+        if (_times.Count == Kept)
+        {
+            _times.Dequeue();
+        }
+        _times.Enqueue(now);
+        Last = now;
+    }
+
+    /// <summary>How many there were within the hour before <paramref name="now"/>, at most 8.</summary>
+    public int Count(TimeSpan now)
+    {
+        int count = 0;
+        foreach (TimeSpan time in _times)
+        {
+            count += now - time < Hour ? 1 : 0;
+        }
+        return count;
+    }
+
+    /// <summary>The last one was within the 10 minutes before <paramref name="now"/>.</summary>
+    public bool IsRecent(TimeSpan now) => Last is { } last && now - last < Recent;
+
+    /// <summary>
+    /// Rule 4: how long the link has to be good before another of its class is left for it. 10 s after one failure
+    /// in the last 10 minutes, doubled for each further one within the hour, at most 300 s.
+    /// </summary>
+    public TimeSpan Hold(TimeSpan now) =>
+        IsRecent(now) ? Doubled(Count(now) - 1) : TimeSpan.Zero;
+
+    /// <summary>
+    /// Rule 3: how long it has to be unfailed before a metered link is left for it. 10 s after two failures within
+    /// the hour, doubled for each further one, at most 300 s.
+    /// </summary>
+    public TimeSpan MeteredWait(TimeSpan now) =>
+        Count(now) is var count && count >= 2 ? Doubled(count - 2) : TimeSpan.Zero;
+
+    private static TimeSpan Doubled(int times)
+    {
+        TimeSpan wait = FirstWait * (1 << Math.Clamp(times, 0, Kept));
+        return wait < LongestWait ? wait : LongestWait;
+    }
+}

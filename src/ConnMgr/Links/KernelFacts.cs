@@ -1,0 +1,142 @@
+using System.Net;
+using System.Net.Sockets;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Links;
+
+/// <summary>Translates what rtnetlink tells into what the selection asks. Pure.</summary>
+internal static class KernelFacts
+{
+    /// <summary>What the table says of the device of that name.</summary>
+    public static LinkFacts Of(KernelState table, string name)
+    {
+        if (table.Find(name) is not { } device)
+        {
+            return default;
+        }
+        return new LinkFacts(
+            device.Ifindex, device.IsAdminUp, device.IsRunning,
+            FamilyOf(table, device.Ifindex, isIpv6: false), FamilyOf(table, device.Ifindex, isIpv6: true));
+    }
+
+    /// <summary>
+    /// The link that the kernel's routes lead over, even if it is down by now: by IPv4 if there is a way out, else by
+    /// IPv6. Null if it is none of the links, or if none of them is up.
+    /// </summary>
+    public static Link? InUse(KernelState table, List<Link> links)
+    {
+        DefaultRoute? front = table.InFront(isIpv6: false) ?? table.InFront(isIpv6: true);
+        Link? used = null;
+        bool isAnyUp = false;
+        foreach (Link link in links)
+        {
+            isAnyUp |= link.State.IsUp();
+            used = front is not null && link.Facts.Ifindex == front.Ifindex ? link : used;
+        }
+        return isAnyUp ? used : null;
+    }
+
+    /// <summary>
+    /// True if the routes are as switch_route.sh leaves them: in each family in which the link has an address and a
+    /// way out, its default is in front, with metric 0 (IPv6: 1, since 0 means 1024 there).
+    /// </summary>
+    public static bool IsInPlace(KernelState table, Link link) =>
+        (!link.Facts.Ipv4.IsConnected || IsInFront(table, link, isIpv6: false, metric: 0))
+        && (!link.Facts.Ipv6.IsConnected || IsInFront(table, link, isIpv6: true, metric: 1));
+
+    /// <summary>The choice, if it is up and the routes lead over it; not while it may only be renewing its address.</summary>
+    public static Link? ChoiceInPlace(KernelState table, Link? choice) =>
+        choice is { IsInterrupted: false } && choice.State.IsUp() && IsInPlace(table, choice) ? choice : null;
+
+    /// <summary>
+    /// The link has IPv4 defaults by more than one gateway: perhaps its DHCP client has got another router, and the route
+    /// in front is stale. switch_route.sh knows.
+    /// </summary>
+    public static bool HasAnotherGateway(KernelState table, Link link)
+    {
+        DefaultRoute? first = null;
+        foreach (DefaultRoute route in table.Routes)
+        {
+            if (!route.IsIpv6 && route.Ifindex == link.Facts.Ifindex)
+            {
+                first ??= route;
+                if (!Equals(route.Gateway, first.Gateway))
+                {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    /// <summary>The default route in front of each family, in words, e.g. `default via 198.18.1.1 dev eth0 metric 0`.</summary>
+    public static string RoutesInWords(KernelState table, List<Link> links)
+    {
+        string Words(DefaultRoute? route)
+        {
+            if (route is null)
+            {
+                return "none";
+            }
+            string name = links.FirstOrDefault(link => link.Facts.Ifindex == route.Ifindex)?.Name ?? $"device {route.Ifindex}";
+            return $"{(route.Gateway is null ? "" : $"via {route.Gateway} ")}dev {name} metric {route.Metric}";
+        }
+        return $"IPv4 default {Words(table.InFront(false))}, IPv6 default {Words(table.InFront(true))}";
+    }
+
+    /// <summary>All defaults up to that metric, each nexthop of one, lead over the link; and there is one.</summary>
+    private static bool IsInFront(KernelState table, Link link, bool isIpv6, uint metric)
+    {
+        bool isFound = false;
+        foreach (DefaultRoute route in table.Routes)
+        {
+            if (route.IsIpv6 == isIpv6 && route.Metric <= metric)
+            {
+                if (route.Ifindex != link.Facts.Ifindex || route.Metric != metric)
+                {
+                    return false;
+                }
+                isFound = true;
+            }
+        }
+        return isFound;
+    }
+
+    private static FamilyFacts FamilyOf(KernelState table, int ifindex, bool isIpv6)
+    {
+        AddressFamily family = isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
+        bool hasAddress = false;
+        bool hasWayOut = false;
+        int fingerprint = 0; // a sum, so that the order does not matter
+        foreach (DeviceAddress address in table.Addresses)
+        {
+            if (address.Ifindex == ifindex && address.IsUsable && address.Address.AddressFamily == family)
+            {
+                hasAddress = true;
+                fingerprint += address.Address.GetHashCode();
+            }
+        }
+        foreach (DefaultRoute route in table.Routes)
+        {
+            // While a route moves to another metric it is there twice.
+            if (route.Ifindex == ifindex && route.IsIpv6 == isIpv6 && IsFirstByGateway(table, route))
+            {
+                hasWayOut = true;
+                fingerprint += 31 * (route.Gateway ?? IPAddress.None).GetHashCode();
+            }
+        }
+        return new FamilyFacts(hasAddress, hasWayOut, fingerprint);
+    }
+
+    private static bool IsFirstByGateway(KernelState table, DefaultRoute route)
+    {
+        foreach (DefaultRoute other in table.Routes)
+        {
+            if (other.Ifindex == route.Ifindex && other.IsIpv6 == route.IsIpv6 && Equals(other.Gateway, route.Gateway))
+            {
+                return ReferenceEquals(other, route);
+            }
+        }
+        return false;
+    }
+}

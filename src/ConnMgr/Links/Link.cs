@@ -1,0 +1,264 @@
+namespace ConnMgr.Links;
+
+/// <summary>
+/// The state machine of one link: takes facts, ticks, evidence and probe results with the time, and says what is to
+/// be done. It does no I/O and reads no clock.
+/// </summary>
+/// <remarks>
+/// Down and NoWayOut become Unconfirmed (a metered link: Confirmed, by decree) when the link is connected. Every
+/// state becomes Down when it no longer runs, and NoWayOut when it was without address or way out for 1 s. The rest
+/// is decided by probes.
+/// </remarks>
+internal sealed partial class Link
+{
+    public static readonly TimeSpan TickPeriod = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MeteredPardon = TimeSpan.FromMinutes(5);
+
+    private readonly List<LinkEffect> _effects = [];
+    private LinkFacts _facts;
+    private Surroundings _surroundings = new(IsInUse: false, LinkClass.None, IsNothingLeft: false);
+    private FamilyFacts _judged;
+    private bool _isJudgedByIpv6;
+    private TimeSpan? _interruptedSince;
+    private bool _wasProbeInterrupted;
+
+    /// <param name="kind">Which of the links it is.</param>
+    /// <param name="name">Its interface name.</param>
+    /// <param name="idleLimit">Silence before it is probed.</param>
+    /// <param name="wanProbe">When it may be probed, if it is metered.</param>
+    public Link(LinkKind kind, string name, TimeSpan idleLimit, WanProbe wanProbe)
+    {
+        Kind = kind;
+        Name = name;
+        _schedule = new ProbeSchedule(idleLimit);
+        _wanProbe = wanProbe;
+    }
+
+    public LinkKind Kind { get; }
+
+    public string Name { get; }
+
+    public bool IsMetered => Kind == LinkKind.Wan;
+
+    public LinkState State { get; private set; }
+
+    /// <summary>When the state was entered.</summary>
+    public TimeSpan Since { get; private set; }
+
+    /// <summary>When it last came up, or its last failure ended.</summary>
+    public TimeSpan UnfailedSince { get; private set; }
+
+    /// <summary>The state in words that fit behind the name, e.g. `lost carrier`.</summary>
+    public string Words { get; private set; } = "is not there yet";
+
+    public FailureHistory Failures { get; } = new();
+
+    public LinkFacts Facts => _facts;
+
+    /// <summary>It has come up at least once.</summary>
+    public bool HasBeenUp { get; private set; }
+
+    /// <summary>
+    /// Up, but for less than a second without address or way out, or without IPv4 if it was judged by that: no switch to
+    /// it is to be tried.
+    /// </summary>
+    public bool IsInterrupted => _interruptedSince is not null;
+
+    /// <summary>When <see cref="Advance"/> is to be called; <see cref="TimeSpan.MaxValue"/> is never.</summary>
+    public TimeSpan NextDeadline => _interruptedSince is { } since ? since + Grace : _suspicion.DueAt;
+
+    /// <summary>What is to be done since the last <see cref="ClearEffects"/>.</summary>
+    public IReadOnlyList<LinkEffect> Effects => _effects;
+
+    public void ClearEffects() => _effects.Clear();
+
+    /// <summary>Takes what the kernel now says of the device.</summary>
+    public void SetFacts(in LinkFacts facts, TimeSpan now)
+    {
+        LinkFacts before = _facts;
+        _facts = facts;
+        if (State != LinkState.Down && (!facts.Runs || facts.Ifindex != before.Ifindex))
+        {
+            string words =
+                facts.Ifindex == 0 ? "lost its device"
+                : facts.Ifindex != before.Ifindex ? "got another device"
+                : !facts.IsAdminUp ? "was set down"
+                : "lost carrier";
+            Fall(LinkState.Down, words, now);
+        }
+        if (!facts.Runs)
+        {
+            return;
+        }
+
+        if (!facts.IsConnected || (State.IsUp() && !_isJudgedByIpv6 && !facts.Ipv4.IsConnected))
+        {
+            Interrupt(now);
+        }
+        else if (!State.IsUp())
+        {
+            ComeUp(now);
+        }
+        else if (facts.Judged != _judged || _wasProbeInterrupted)
+        {
+            _interruptedSince = null;
+            Reconsider(now);
+        }
+        else
+        {
+            _interruptedSince = null; // all is as it was
+        }
+    }
+
+    /// <summary>Takes what is known of the other links.</summary>
+    public void SetSurroundings(in Surroundings surroundings) => _surroundings = surroundings;
+
+    /// <summary>Does what has become due by time alone.</summary>
+    public void Advance(TimeSpan now)
+    {
+        if (now < NextDeadline)
+        {
+            return;
+        }
+        if (IsInterrupted && _facts.IsConnected)
+        {
+            _interruptedSince = null;
+            Reconsider(now); // by IPv6 from now on
+        }
+        else if (IsInterrupted)
+        {
+            Fall(LinkState.NoWayOut, HasAddress ? "lost its way out" : "lost its address", now);
+        }
+        else if (MayBeSuspected)
+        {
+            _suspicion.BeginProbe(now);
+            StartProbe("sent something and heard nothing for 2 s", now, isEarly: true);
+            IsUnderSuspicion = true;
+        }
+        else
+        {
+            _suspicion.Clear();
+        }
+    }
+
+    /// <summary>Takes the end of a tick: whether the link gave evidence in it.</summary>
+    public void Tick(bool hadEvidence, TimeSpan now)
+    {
+        _schedule.Tick(isSilent: !hadEvidence && !IsProbing);
+        if (hadEvidence)
+        {
+            _suspicion.SeeEvidence();
+        }
+        if (IsProbing || IsInterrupted || !State.IsUp())
+        {
+            return;
+        }
+
+        if (IsMetered && State == LinkState.Failed && now - Since >= MeteredPardon && !MayProbe)
+        {
+            Enter(LinkState.Confirmed, "is trusted again after 5 minutes", now);
+        }
+        else if (MayProbe && _schedule.DueReason(State, _surroundings, IsWatchedClosely(now), now) is { } reason)
+        {
+            StartProbe(reason, now);
+        }
+    }
+
+    private bool HasAddress => _facts.Ipv4.HasAddress || _facts.Ipv6.HasAddress;
+
+    private void ComeUp(TimeSpan now)
+    {
+        Judge();
+        _wasProbeInterrupted = false;
+        _schedule.Reset();
+        HasBeenProbed = false;
+        HasBeenUp = true;
+        UnfailedSince = now;
+        if (IsMetered && _wanProbe != WanProbe.Always)
+        {
+            Enter(LinkState.Confirmed, "is up, trusted unproved", now);
+            return;
+        }
+        Enter(LinkState.Unconfirmed, "is up, not yet confirmed", now);
+        StartProbe("came up", now);
+    }
+
+    /// <summary>Another address, gateway or family, so that what was proved is old; or a probe is to be made up for.</summary>
+    private void Reconsider(TimeSpan now)
+    {
+        Judge();
+        _wasProbeInterrupted = false;
+        if (IsProbing)
+        {
+            CancelProbe("got another address or route");
+        }
+        if (IsMetered && State == LinkState.Failed && _wanProbe != WanProbe.Always)
+        {
+            Enter(LinkState.Confirmed, "has a new address, trusted unproved", now);
+        }
+        else if (MayProbe)
+        {
+            StartProbe("got another address or route", now);
+        }
+    }
+
+    private void Judge()
+    {
+        _judged = _facts.Judged;
+        _isJudgedByIpv6 = !_facts.Ipv4.IsConnected;
+    }
+
+    private void Interrupt(TimeSpan now)
+    {
+        if (!State.IsUp())
+        {
+            Enter(LinkState.NoWayOut, HasAddress ? "has no way out yet" : "has no address yet", now);
+        }
+        else if (!IsInterrupted)
+        {
+            _interruptedSince = now;
+            _wasProbeInterrupted = IsProbing;
+            _suspicion.Clear();
+            CancelProbe("lost address or route");
+        }
+    }
+
+    private void Fall(LinkState state, string words, TimeSpan now)
+    {
+        _interruptedSince = null;
+        _suspicion.Clear();
+        CancelProbe(words);
+        if (State.IsUp())
+        {
+            Fail(now);
+        }
+        Enter(state, words, now);
+    }
+
+    /// <summary>Counts a failure; one outage is one failure: failed and then down is not a second.</summary>
+    private void Fail(TimeSpan now)
+    {
+        if (State is LinkState.Unconfirmed or LinkState.Confirmed)
+        {
+            Failures.Add(now);
+        }
+    }
+
+    private void Enter(LinkState state, string words, TimeSpan now, string? detail = null)
+    {
+        Words = words;
+        if (state == State)
+        {
+            return;
+        }
+        if (State == LinkState.Failed && state.IsUp())
+        {
+            UnfailedSince = now;
+        }
+        _effects.Add(new LinkEffect(LinkEffectKind.StateChanged, detail ?? words, State, state));
+        State = state;
+        Since = now;
+    }
+}

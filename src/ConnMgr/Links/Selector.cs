@@ -1,0 +1,282 @@
+namespace ConnMgr.Links;
+
+/// <summary>How good a link is; the better class is the smaller.</summary>
+internal enum LinkClass
+{
+    /// <summary>Unmetered, confirmed.</summary>
+    A,
+
+    /// <summary>Unmetered, unconfirmed.</summary>
+    B,
+
+    /// <summary>Metered, not failed.</summary>
+    C,
+
+    /// <summary>Unmetered, failed.</summary>
+    D,
+
+    /// <summary>Metered, failed.</summary>
+    E,
+
+    /// <summary>Not up.</summary>
+    None,
+}
+
+/// <summary>
+/// Chooses the link to use: a function of the links, the choice that stands, and the time. It does no I/O and reads
+/// no clock. The numbers of the rules are those of the contract, section 7.
+/// </summary>
+/// <param name="links">All links, in the order of preference.</param>
+/// <param name="startedAt">When the daemon started.</param>
+internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
+{
+    private static readonly TimeSpan StartWait = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ProbeHeadStart = TimeSpan.FromSeconds(1);
+
+    private readonly Link[] _links = [.. links];
+    private readonly Dictionary<Link, SwitchFailures> _switchFailures = [];
+    private TimeSpan _nextDeadline = TimeSpan.MaxValue;
+
+    /// <summary>The link that is to be used; null before the first decision.</summary>
+    public Link? Choice { get; private set; }
+
+    /// <summary>Why, in words.</summary>
+    public string Reason { get; private set; } = "";
+
+    /// <summary>When <see cref="Decide"/> may come to another end by time alone.</summary>
+    public TimeSpan NextDeadline => _nextDeadline;
+
+    /// <summary>Decides anew. True if the choice has changed.</summary>
+    public bool Decide(TimeSpan now)
+    {
+        _nextDeadline = TimeSpan.MaxValue;
+        Link? next = Next(now);
+        if (next is null || next == Choice)
+        {
+            return false;
+        }
+
+        Reason = Why(Choice, next, now);
+        Choice = next;
+        return true;
+    }
+
+    /// <summary>Why one link is left for another, in words.</summary>
+    private string Why(Link? left, Link next, TimeSpan now)
+    {
+        string good = $"{next.Name} {next.Words}";
+        return left is null ? good
+            : IsOut(left, now) ? $"switching to {left.Name} failed twice or more, {good}"
+            : ClassOf(left) is LinkClass.B or > LinkClass.C && ClassOf(next) != ClassOf(left) ? $"{left.Name} {left.Words}, {good}"
+            : left.IsMetered ? $"{good}, {left.Name} costs money"
+            : $"{good}, preferred to {left.Name}";
+    }
+
+    /// <summary>Takes how an attempt to switch to <paramref name="link"/> ended (rule 7).</summary>
+    public void EndSwitch(Link link, bool succeeded, TimeSpan now)
+    {
+        if (succeeded)
+        {
+            _switchFailures.Remove(link);
+        }
+        else
+        {
+            _switchFailures[link] = _switchFailures.GetValueOrDefault(link).Another(now);
+        }
+    }
+
+    /// <summary>Another link takes the place of <paramref name="old"/>, of which nothing is remembered.</summary>
+    public void Replace(Link old, Link link)
+    {
+        _links[Array.IndexOf(_links, old)] = link;
+        _switchFailures.Remove(old);
+        if (Choice == old)
+        {
+            Choice = null;
+        }
+    }
+
+    /// <summary>How long a link has to stay good, from now on, before the choice is left for it (rules 3, 4 and 7).</summary>
+    public TimeSpan HoldLeft(Link link, TimeSpan now)
+    {
+        if (Choice is null || link == Choice || link.Kind > Choice.Kind)
+        {
+            return TimeSpan.Zero;
+        }
+        TimeSpan until = (ClassOf(Choice), ClassOf(link)) switch
+        {
+            (LinkClass.A, LinkClass.A) => link.Since + link.Failures.Hold(now),
+            (LinkClass.B, LinkClass.B) => link.UnfailedSince + link.Failures.Hold(now),
+            (LinkClass.C, LinkClass.A or LinkClass.B) => link.UnfailedSince + link.Failures.MeteredWait(now),
+            _ => TimeSpan.Zero,
+        };
+        if (IsOut(link, now) && _switchFailures[link].OutUntil > until)
+        {
+            until = _switchFailures[link].OutUntil;
+        }
+        return until > now ? until - now : TimeSpan.Zero;
+    }
+
+    public static LinkClass ClassOf(Link link) => link.State switch
+    {
+        LinkState.Confirmed => link.IsMetered ? LinkClass.C : LinkClass.A,
+        LinkState.Unconfirmed => link.IsMetered ? LinkClass.C : LinkClass.B,
+        LinkState.Failed => link.IsMetered ? LinkClass.E : LinkClass.D,
+        _ => LinkClass.None,
+    };
+
+    /// <summary>The link to use now, or null if nothing is to change (rules 6 and 8 included).</summary>
+    private Link? Next(TimeSpan now)
+    {
+        Link? best = null;
+        foreach (Link link in _links)
+        {
+            if (IsCandidate(link, now) && (best is null || ClassOf(link) < ClassOf(best)))
+            {
+                best = link;
+            }
+        }
+        if (best is null || best == Choice || WaitsForUnmetered(best, now))
+        {
+            return null;
+        }
+        return Choice is null || ClassOf(Choice) == LinkClass.None || !IsCandidate(Choice, now) ? best : InsteadOf(Choice, now);
+    }
+
+    /// <summary>The best link that <paramref name="choice"/>, which is up, may be left for; null if it is kept.</summary>
+    private Link? InsteadOf(Link choice, TimeSpan now)
+    {
+        Link? best = null;
+        foreach (Link link in _links)
+        {
+            if (link != choice && IsCandidate(link, now) && MayReplace(choice, link, now)
+                && (best is null || ClassOf(link) < ClassOf(best)))
+            {
+                best = link;
+            }
+        }
+        return best;
+    }
+
+    private bool MayReplace(Link choice, Link link, TimeSpan now)
+    {
+        bool isPreferred = link.Kind < choice.Kind;
+        switch (ClassOf(choice), ClassOf(link))
+        {
+            case (LinkClass.A, LinkClass.A): // rules 2 and 4
+                return isPreferred && HasServed(link, link.Since, link.Failures.Hold(now), now);
+
+            case (LinkClass.B, LinkClass.A): // rule 5
+                return HasBeenLapped(choice, link, now);
+
+            case (LinkClass.B, LinkClass.B): // rules 4 and 5
+                return isPreferred && link.HasBeenProbed
+                    && HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);
+
+            case (LinkClass.C, LinkClass.A): // rule 3
+                return HasServed(link, link.UnfailedSince, link.Failures.MeteredWait(now), now);
+
+            case (LinkClass.C, LinkClass.B): // rules 1 and 3
+                return (link.HasBeenProbed || now < startedAt + StartWait)
+                    && HasServed(link, link.UnfailedSince, link.Failures.MeteredWait(now), now);
+
+            case (LinkClass.D or LinkClass.E, <= LinkClass.C): // rule 1
+                return true;
+
+            default: // rules 2 and 6
+                return false;
+        }
+    }
+
+    /// <summary>Up, and not out of the choice because switching to it failed. The choice itself may be interrupted.</summary>
+    private bool IsCandidate(Link link, TimeSpan now)
+    {
+        if (ClassOf(link) == LinkClass.None || (link.IsInterrupted && link != Choice))
+        {
+            return false;
+        }
+        if (!IsOut(link, now) || IsTheOnlyOneUp(link))
+        {
+            return true;
+        }
+        WakeAt(_switchFailures[link].OutUntil);
+        return false;
+    }
+
+    /// <summary>Rule 7.</summary>
+    private bool IsOut(Link link, TimeSpan now) =>
+        _switchFailures.TryGetValue(link, out SwitchFailures failures) && failures.OutUntil > now;
+
+    private bool IsTheOnlyOneUp(Link link)
+    {
+        foreach (Link other in _links)
+        {
+            if (other != link && ClassOf(other) != LinkClass.None)
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>Rule 1: in the first seconds the metered link waits for a device that has not come up yet.</summary>
+    private bool WaitsForUnmetered(Link best, TimeSpan now)
+    {
+        if (!best.IsMetered || now >= startedAt + StartWait)
+        {
+            return false;
+        }
+        foreach (Link link in _links)
+        {
+            if (!link.IsMetered && link.Facts.Ifindex != 0 && !link.HasBeenUp)
+            {
+                WakeAt(startedAt + StartWait);
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>Rule 5: a probe of the choice, begun after the other was confirmed, has run for a second in vain.</summary>
+    private bool HasBeenLapped(Link choice, Link other, TimeSpan now)
+    {
+        if (choice.ProbeStartedAt < other.Since)
+        {
+            return false;
+        }
+        if (now >= choice.ProbeStartedAt + ProbeHeadStart)
+        {
+            return true;
+        }
+        WakeAt(choice.ProbeStartedAt + ProbeHeadStart);
+        return false;
+    }
+
+    private bool HasServed(Link link, TimeSpan since, TimeSpan wait, TimeSpan now)
+    {
+        if (now - since >= wait)
+        {
+            return true;
+        }
+        WakeAt(since + wait);
+        // The wait also ends when the failures that caused it are old enough.
+        if (link.Failures.Last is { } last)
+        {
+            WakeAt(last + TimeSpan.FromMinutes(10) > now ? last + TimeSpan.FromMinutes(10) : TimeSpan.MaxValue);
+        }
+        return false;
+    }
+
+    private void WakeAt(TimeSpan at) => _nextDeadline = at < _nextDeadline ? at : _nextDeadline;
+
+    /// <summary>Switches to one link that failed in a row; from the second on it is out for 10 s, doubled up to 60 s.</summary>
+    private readonly record struct SwitchFailures(int Count, TimeSpan OutUntil)
+    {
+        public SwitchFailures Another(TimeSpan now)
+        {
+            int count = Count + 1;
+            double seconds = Math.Min(60, 10 * Math.Pow(2, Math.Min(count - 2, 3)));
+            return new SwitchFailures(count, count < 2 ? now : now + TimeSpan.FromSeconds(seconds));
+        }
+    }
+}

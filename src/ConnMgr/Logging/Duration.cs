@@ -1,0 +1,11 @@
+using System.Globalization;
+
+namespace ConnMgr.Logging;
+
+/// <summary>Durations as the log words them. Pure.</summary>
+internal static class Duration
+{
+    /// <summary>Milliseconds with one decimal: `4.1 ms`.</summary>
+    public static string Milliseconds(TimeSpan time) =>
+        string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0.0} ms");
+}

@@ -1,0 +1,50 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace ConnMgr.Net;
+
+/// <summary>
+/// An address with its prefix length, as rtnetlink reports those of a link: bits behind the prefix may be
+/// set.
+/// </summary>
+/// <param name="Address">IPv4 or IPv6.</param>
+/// <param name="PrefixLength">0 to 32 or 0 to 128 bits.</param>
+internal readonly record struct Subnet(IPAddress Address, int PrefixLength)
+{
+    public bool IsIPv6 => Address.AddressFamily == AddressFamily.InterNetworkV6;
+
+    /// <summary>For constants and tests: `192.0.2.1/24`; throws on anything else.</summary>
+    public static Subnet Parse(string text)
+    {
+        int slash = text.IndexOf('/', StringComparison.Ordinal);
+        IPAddress address = IPAddress.Parse(text.AsSpan(0, slash));
+        return new Subnet(address, int.Parse(text.AsSpan(slash + 1), CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>
+    /// The subnet of this prefix length around the address, the bits behind the prefix zero.
+    /// </summary>
+    public Subnet Network(int prefixLength)
+    {
+        Subnet subnet = this with { PrefixLength = prefixLength };
+        byte[] bytes = Address.GetAddressBytes();
+        for (int i = 0; i < bytes.Length / 4; i++)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(4 * i), Word(i) & subnet.Mask(i));
+        }
+        return subnet with { Address = new IPAddress(bytes) };
+    }
+
+    /// <summary>32 bits of the address, in host order; word 0, in IPv6 0 to 3.</summary>
+    public uint Word(int word) =>
+        BinaryPrimitives.ReadUInt32BigEndian(Address.GetAddressBytes().AsSpan(4 * word));
+
+    /// <summary>Which bits of that word belong to the prefix.</summary>
+    public uint Mask(int word)
+    {
+        int bits = Math.Clamp(PrefixLength - (32 * word), 0, 32);
+        return bits == 0 ? 0 : uint.MaxValue << (32 - bits);
+    }
+}

@@ -1,0 +1,125 @@
+using System.Buffers.Binary;
+using ConnMgr.Net;
+
+namespace ConnMgr.Netlink;
+
+/// <summary>One socket of a dump of sock_diag(7): struct inet_diag_msg (&lt;linux/inet_diag.h&gt;) and its attributes.</summary>
+internal readonly ref struct SockDiagMessage
+{
+    public const ushort DumpRow = 20; // SOCK_DIAG_BY_FAMILY, <linux/sock_diag.h>
+    private const ushort Destroy = 21; // SOCK_DESTROY
+
+    public const byte Tcp = 6; // IPPROTO_TCP
+    public const byte Udp = 17;
+
+    private const byte FamilyIpv4 = 2; // AF_INET
+    private const byte FamilyIpv6 = 10;
+    private const int IdSize = 48; // struct inet_diag_sockid
+    private const int Size = 72; // struct inet_diag_msg
+    private const ushort MarkAttribute = 15; // INET_DIAG_MARK, only for those with CAP_NET_ADMIN
+
+    // <net/tcp_states.h>; UDP knows ESTABLISHED, which is connected, and CLOSE, which is any other.
+    private const int Established = 1;
+    private const int Close = 7;
+    private static readonly int[] TcpStates = [Established, 2 /* SYN_SENT */, 4, FinWait2, 8 /* CLOSE_WAIT */, 9, 11];
+    private const int FinWait2 = 5;
+
+    private readonly ReadOnlySpan<byte> _id;
+
+    private SockDiagMessage(byte protocol, ReadOnlySpan<byte> payload, IpNumber local, IpNumber peer, uint mark)
+    {
+        Protocol = protocol;
+        _id = payload.Slice(4, IdSize);
+        Family = payload[0];
+        State = payload[1];
+        Local = local;
+        Peer = peer;
+        Mark = mark;
+        HasOwner = NetlinkWire.UInt32(payload[68..]) != 0; // idiag_inode
+    }
+
+    /// <summary>IPPROTO_*. The message does not say it, only the request.</summary>
+    public byte Protocol { get; }
+
+    public byte Family { get; }
+
+    /// <summary>TCP_*, 1 to 13.</summary>
+    public byte State { get; }
+
+    public IpNumber Local { get; }
+
+    public IpNumber Peer { get; }
+
+    public uint Mark { get; }
+
+    /// <summary>A process still has it open.</summary>
+    public bool HasOwner { get; }
+
+    public ushort LocalPort => BinaryPrimitives.ReadUInt16BigEndian(_id);
+
+    public ushort PeerPort => BinaryPrimitives.ReadUInt16BigEndian(_id[2..]);
+
+    /// <summary>The device that the socket is bound to, or 0.</summary>
+    public int Ifindex => (int)NetlinkWire.UInt32(_id[36..]);
+
+    /// <summary>
+    /// A conversation with one peer. Not what a closed connection leaves behind for a minute (a FIN_WAIT2 without owner
+    /// is the kernel's struct inet_timewait_sock).
+    /// </summary>
+    public bool IsConnected => Protocol == Tcp
+        ? TcpStates.Contains(State) && (State != FinWait2 || HasOwner)
+        : State == Established && PeerPort != 0;
+
+    /// <summary>The requests for all of them: (protocol, request), IPv4 and IPv6.</summary>
+    public static (byte Protocol, byte[] Request)[] Dumps()
+    {
+        uint tcp = 0;
+        foreach (int state in TcpStates)
+        {
+            tcp |= 1u << state;
+        }
+        const uint UdpStates = (1u << Established) | (1u << Close);
+        return
+        [
+            (Tcp, Request(DumpRow, NetlinkMessage.FlagDump, FamilyIpv4, Tcp, tcp, default)),
+            (Tcp, Request(DumpRow, NetlinkMessage.FlagDump, FamilyIpv6, Tcp, tcp, default)),
+            (Udp, Request(DumpRow, NetlinkMessage.FlagDump, FamilyIpv4, Udp, UdpStates, default)),
+            (Udp, Request(DumpRow, NetlinkMessage.FlagDump, FamilyIpv6, Udp, UdpStates, default)),
+        ];
+    }
+
+    /// <summary>Reads a row. False if it is malformed, or of no Internet family.</summary>
+    public static bool TryRead(byte protocol, ReadOnlySpan<byte> payload, out SockDiagMessage socket)
+    {
+        socket = default;
+        if (payload.Length < Size || payload[0] is not (FamilyIpv4 or FamilyIpv6))
+        {
+            return false;
+        }
+        int length = payload[0] == FamilyIpv6 ? 16 : 4;
+        IpNumber.TryRead(payload.Slice(8, length), out IpNumber local);
+        IpNumber.TryRead(payload.Slice(24, length), out IpNumber peer);
+        uint mark = 0;
+        AttributeReader attributes = new(payload[Size..]);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            mark = attribute.Type == MarkAttribute ? attribute.AsUInt32 : mark;
+        }
+        socket = new SockDiagMessage(protocol, payload, local, peer, mark);
+        return true;
+    }
+
+    /// <summary>The request that ends it: what waits on it fails with ECONNABORTED, and a TCP peer gets a reset.</summary>
+    public byte[] DestroyRequest() => Request(Destroy, NetlinkMessage.FlagAcknowledge, Family, Protocol, 0, _id);
+
+    /// <summary>struct inet_diag_req_v2. The id has a cookie, so that a new socket with the same addresses is never meant.</summary>
+    private static byte[] Request(
+        ushort type, ushort flags, byte family, byte protocol, uint states, ReadOnlySpan<byte> id)
+    {
+        NetlinkWriter writer = new(stackalloc byte[NetlinkReader.HeaderSize + 8 + IdSize]);
+        writer.Append([family, protocol, 0, 0]);
+        writer.Append(BitConverter.GetBytes(states));
+        writer.Append(id.IsEmpty ? stackalloc byte[IdSize] : id);
+        return writer.Finish(type, flags);
+    }
+}

@@ -1,0 +1,203 @@
+using System.Text;
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.Scripts;
+
+/// <summary>How a child ended.</summary>
+/// <param name="Code">Its exit status, 0 to 255, or -1 if it did not get that far.</param>
+/// <param name="Failure">In words what went wrong; null for exit status 0.</param>
+/// <param name="Output">The beginning of what it printed, stdout and stderr together.</param>
+internal readonly record struct ChildExit(int Code, string? Failure, string Output);
+
+/// <summary>
+/// A process that runs a script: its start without a shell, its output, its deadline and its end, all by the loop.
+/// </summary>
+internal sealed class Child : IDisposable
+{
+    private const int PidfdOpen = 434; // __NR_pidfd_open, the same on every architecture
+    private const int KeptOutput = 4096;
+    private const int ReadSize = 65536; // a pipe's capacity, so that one wake-up empties it
+    private static readonly byte[] ReadBuffer = GC.AllocateUninitializedArray<byte>(ReadSize, pinned: true);
+
+    private readonly Loop _loop;
+    private readonly Action<ChildExit> _exited;
+    private readonly Deadline _deadline;
+    private readonly TimeSpan _limit;
+    private readonly int _pid;
+    private readonly int _pidfd;
+    private readonly ulong _pidfdToken;
+    private readonly StringBuilder _output = new();
+    private int _pipe;
+    private ulong _pipeToken;
+    private bool _timedOut;
+    private bool _disposed;
+
+    private Child(Loop loop, TimeSpan limit, int pid, int pidfd, int pipe,
+        Action<ChildExit> exited)
+    {
+        _loop = loop;
+        _exited = exited;
+        _limit = limit;
+        _pid = pid;
+        _pipe = pipe;
+        _pipeToken = loop.Add(pipe, ReadOutput);
+        _pidfd = pidfd;
+        _pidfdToken = loop.Add(_pidfd, Reap);
+        _deadline = loop.AddTimer(Kill);
+        _deadline.Set(loop.Now + limit);
+    }
+
+    /// <summary>
+    /// Starts <paramref name="argv"/> (its first word is a path) with an environment of exactly
+    /// <paramref name="environment"/>, in a process group of its own. After <paramref name="limit"/> the whole group is
+    /// killed. <paramref name="exited"/> is called once, from the loop; if the start itself fails, null is returned
+    /// and <paramref name="failure"/> says why.
+    /// </summary>
+    public static unsafe Child? Start(
+        Loop loop, TimeSpan limit, string[] argv, IReadOnlyList<string> environment,
+        Action<ChildExit> exited, out string? failure)
+    {
+        int* ends = stackalloc int[2];
+        if (LibC.pipe2(ends, LibC.O_CLOEXEC) < 0)
+        {
+            failure = Errno.Text(Errno.Last);
+            return null;
+        }
+        Errno.Check(LibC.fcntl(ends[0], LibC.F_SETFL, LibC.O_NONBLOCK));
+
+        int pid;
+        int error;
+        LibcExtra.posix_spawn_file_actions_t actions;
+        LibcExtra.posix_spawnattr_t attributes;
+        sigset_t none;
+        sigset_t reset;
+        _ = LibC.sigemptyset(&none);
+        _ = LibC.sigemptyset(&reset);
+        foreach (int signal in (ReadOnlySpan<int>)[LibcExtra.SIGHUP, LibcExtra.SIGINT, LibcExtra.SIGPIPE, LibcExtra.SIGTERM])
+        {
+            _ = LibC.sigaddset(&reset, signal);
+        }
+
+        _ = LibcExtra.posix_spawn_file_actions_init(&actions);
+        _ = LibcExtra.posix_spawnattr_init(&attributes);
+        using NativeStrings arguments = new(argv);
+        using NativeStrings variables = new(environment);
+        fixed (byte* devNull = "/dev/null\0"u8)
+        {
+            _ = LibcExtra.posix_spawn_file_actions_addopen(&actions, 0, devNull, LibC.O_RDONLY, 0);
+            _ = LibcExtra.posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+            _ = LibcExtra.posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+            // Ours are close-on-exec; this is for what we were started with.
+            _ = LibcExtra.posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+            _ = LibcExtra.posix_spawnattr_setflags(
+                &attributes, LibcExtra.POSIX_SPAWN_SETPGROUP | LibcExtra.POSIX_SPAWN_SETSIGDEF | LibcExtra.POSIX_SPAWN_SETSIGMASK);
+            _ = LibcExtra.posix_spawnattr_setpgroup(&attributes, 0);
+            _ = LibcExtra.posix_spawnattr_setsigmask(&attributes, &none);
+            _ = LibcExtra.posix_spawnattr_setsigdefault(&attributes, &reset);
+            error = LibcExtra.posix_spawn(
+                &pid, arguments.Pointer[0], &actions, &attributes, arguments.Pointer, variables.Pointer);
+        }
+        _ = LibcExtra.posix_spawnattr_destroy(&attributes);
+        _ = LibcExtra.posix_spawn_file_actions_destroy(&actions);
+        _ = LibC.close(ends[1]);
+
+        // The pid cannot be somebody else's yet: nobody but us reaps it.
+        int pidfd = error == 0 ? (int)LibC.syscall(PidfdOpen, pid, 0) : -1;
+        if (pidfd < 0)
+        {
+            failure = error != 0 ? Errno.Text(error) : $"pidfd_open: {Errno.Text(Errno.Last)}";
+            _ = LibC.close(ends[0]);
+            if (error == 0)
+            {
+                // It would run unwatched. A child that is killed at its very start ends at once, so this does not wait.
+                LibcExtra.siginfo info;
+                _ = LibC.kill(-pid, LibcExtra.SIGKILL);
+                _ = LibcExtra.waitid(LibcExtra.P_PID, (uint)pid, &info, LibcExtra.WEXITED);
+            }
+            return null;
+        }
+        failure = null;
+        return new Child(loop, limit, pid, pidfd, ends[0], exited);
+    }
+
+    /// <summary>Reads what there is; keeps the beginning and drops the rest, so that a flood can neither block nor grow.</summary>
+    private unsafe void ReadOutput()
+    {
+        nint count;
+        fixed (byte* buffer = ReadBuffer)
+        {
+            count = (nint)LibC.read(_pipe, buffer, ReadSize);
+        }
+        if (count > 0)
+        {
+            int room = Math.Max(0, KeptOutput - _output.Length);
+            _output.Append(Encoding.UTF8.GetString(ReadBuffer.AsSpan(0, (int)Math.Min(room, count))));
+        }
+        else if (count == 0 || Errno.Last != Errno.EAGAIN)
+        {
+            ClosePipe();
+        }
+    }
+
+    private void Kill()
+    {
+        _timedOut = true;
+        _ = LibC.kill(-_pid, LibcExtra.SIGKILL);
+        _ = LibC.kill(_pid, LibcExtra.SIGKILL); // if it has moved to another group
+    }
+
+    private unsafe void Reap()
+    {
+        LibcExtra.siginfo info = default;
+        if (LibcExtra.waitid(LibcExtra.P_PIDFD, (uint)_pidfd, &info, LibcExtra.WEXITED) < 0)
+        {
+            if (Errno.Last == Errno.EINTR)
+            {
+                return;
+            }
+            info.si_code = 0; // somebody else has reaped it: how it ended is unknown
+        }
+        if (_pipe >= 0)
+        {
+            ReadOutput(); // what is there; a grandchild may hold the other end open for ever
+        }
+
+        bool normal = info.si_code == LibcExtra.CLD_EXITED;
+        int code = normal ? info.si_status : -1;
+        string? failure =
+            _timedOut ? $"killed: it took longer than {_limit.TotalSeconds:0} s"
+            : info.si_code == 0 ? "how it ended is unknown"
+            : !normal ? $"killed by signal {info.si_status}"
+            : code != 0 ? $"exit status {code}"
+            : null;
+        string output = _output.ToString();
+        Dispose();
+        _exited(new ChildExit(code, failure, output));
+    }
+
+    private void ClosePipe()
+    {
+        if (_pipe >= 0)
+        {
+            _loop.Remove(_pipe, _pipeToken);
+            _ = LibC.close(_pipe);
+            _pipe = -1;
+        }
+    }
+
+    /// <summary>Lets go of the child; one that still runs goes on, unwatched.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+        _disposed = true;
+        _deadline.Dispose();
+        ClosePipe();
+        _loop.Remove(_pidfd, _pidfdToken);
+        _ = LibC.close(_pidfd);
+    }
+}

@@ -1,0 +1,57 @@
+using ConnMgr.EventLoop;
+
+namespace ConnMgr.Scripts;
+
+/// <summary>
+/// Runs scripts one at a time. While one runs, one more may wait; a newer wish replaces the waiting one.
+/// </summary>
+internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment)
+    : IDisposable
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+
+    private Child? _running;
+    private (string[] Argv, Action<ChildExit> Exited)? _waiting;
+
+    /// <summary>True while a script runs or waits.</summary>
+    public bool IsBusy => _running is not null || _waiting is not null;
+
+    /// <summary>
+    /// Runs <paramref name="argv"/> now, or as soon as the running script has ended. <paramref name="exited"/> is
+    /// called when it has ended or could not be started; not if a newer wish takes its place before.
+    /// </summary>
+    public void Run(string[] argv, Action<ChildExit> exited)
+    {
+        if (_running is not null)
+        {
+            _waiting = (argv, exited);
+            return;
+        }
+
+        _running = Child.Start(
+            loop, Limit, argv, environment,
+            exit =>
+            {
+                _running = null;
+                exited(exit);
+                RunWaiting();
+            },
+            out string? failure);
+        if (failure is not null)
+        {
+            exited(new ChildExit(-1, $"cannot run '{argv[0]}': {failure}", ""));
+            RunWaiting();
+        }
+    }
+
+    private void RunWaiting()
+    {
+        if (_running is null && _waiting is { } next)
+        {
+            _waiting = null;
+            Run(next.Argv, next.Exited);
+        }
+    }
+
+    public void Dispose() => _running?.Dispose();
+}

@@ -1,0 +1,148 @@
+using System.Text;
+using ConnMgr.Dns;
+using ConnMgr.Firewall;
+
+namespace ConnMgr.Status;
+
+/// <summary>Translates what the lockdown knows into what the status tells. Pure.</summary>
+internal static class LockdownStatus
+{
+    /// <summary>So many entries and holes are listed at most; a reply has to fit into what the control socket sends.</summary>
+    private const int MaxListed = 256;
+
+    /// <summary>Entries beyond which a reload does not say which they are: it would take memory for all their texts.</summary>
+    private const int MaxCompared = 4096;
+
+    private const int MaxChanges = 50;
+
+    public static FirewallStatus Of(Lockdown lockdown, TimeSpan now)
+    {
+        Whitelist whitelist = lockdown.Holes.Whitelist;
+        List<EntryStatus> listed = [];
+        for (int i = 0; i < Math.Min(whitelist.NameCount, MaxListed); i++)
+        {
+            listed.Add(new EntryStatus(whitelist.TextOf(i), IsLiteral: false));
+        }
+        int names = listed.Count;
+        for (int i = 0; i < Math.Min(whitelist.LiteralCount, MaxListed - names); i++)
+        {
+            listed.Add(new EntryStatus(whitelist.LiteralOf(i).ToString(), IsLiteral: true));
+        }
+        int listedHoles = 0;
+        for (int i = 0; i < lockdown.Holes.Count && listedHoles < MaxListed; i++)
+        {
+            Hole hole = lockdown.Holes[i];
+            if (!hole.Names.IsEmpty && whitelist.IsWanted(hole.Names[0].Name, out int entry) && entry < names)
+            {
+                listedHoles++;
+                listed[entry].Holes.Add(new HoleStatus(
+                    hole.Address.ToString(), TextOf(hole.Names[0].Wire), now - hole.Since, hole.Until - now,
+                    Holes.IsInUse(hole, now)));
+            }
+        }
+
+        (string, long)[] replies = new (string, long)[(int)DnsVerdict.LostStream];
+        for (int i = 0, verdict = 0; verdict <= (int)DnsVerdict.LostStream; verdict++)
+        {
+            if ((DnsVerdict)verdict != DnsVerdict.Unfinished)
+            {
+                replies[i++] = (NameOf((DnsVerdict)verdict), lockdown.Watch.CountOf((DnsVerdict)verdict));
+            }
+        }
+        return new FirewallStatus
+        {
+            IsLocked = lockdown.IsLocked,
+            Backend = lockdown.Backend,
+            BackendReason = lockdown.BackendReason,
+            Dns = lockdown.DnsModeName,
+            DnsReason = lockdown.DnsReason,
+            Mends = lockdown.MendCount,
+            Entries = whitelist.Count,
+            Literals = whitelist.LiteralCount,
+            Holes = lockdown.Holes.Count,
+            Listed = listed,
+            UnlistedEntries = whitelist.Count - listed.Count,
+            UnlistedHoles = lockdown.Holes.Count - listedHoles,
+            Questions = lockdown.Watch.QuestionCount,
+            Held = lockdown.HeldCount,
+            Late = lockdown.LateCount,
+            Overruns = lockdown.OverrunCount,
+            BadAddresses = lockdown.BadAddressCount,
+            Replies = replies,
+        };
+    }
+
+    /// <summary>The entries that came and went, each in words; of very many, only that they may have.</summary>
+    public static List<string> Changes(Whitelist old, Whitelist whitelist)
+    {
+        if (old.Count > MaxCompared || whitelist.Count > MaxCompared)
+        {
+            return ["whitelist: read again"];
+        }
+        HashSet<string> before = EntriesOf(old);
+        HashSet<string> after = EntriesOf(whitelist);
+        List<string> changes = [];
+        foreach (string entry in before)
+        {
+            if (!after.Contains(entry))
+            {
+                changes.Add($"whitelist: without {entry}");
+            }
+        }
+        foreach (string entry in after)
+        {
+            if (!before.Contains(entry))
+            {
+                changes.Add($"whitelist: with {entry}");
+            }
+        }
+        int more = changes.Count - MaxChanges;
+        if (more > 0)
+        {
+            changes.RemoveRange(MaxChanges, more);
+            changes.Add($"whitelist: and {more} more changes");
+        }
+        return changes;
+    }
+
+    private static HashSet<string> EntriesOf(Whitelist whitelist)
+    {
+        HashSet<string> entries = [];
+        for (int i = 0; i < whitelist.NameCount; i++)
+        {
+            entries.Add(whitelist.TextOf(i));
+        }
+        for (int i = 0; i < whitelist.LiteralCount; i++)
+        {
+            entries.Add(whitelist.LiteralOf(i).ToString());
+        }
+        return entries;
+    }
+
+    /// <summary>What a reply is worth, in words.</summary>
+    public static string NameOf(DnsVerdict verdict) => verdict switch
+    {
+        DnsVerdict.Answer => "answer",
+        DnsVerdict.BadPacket => "bad packet",
+        DnsVerdict.Fragment => "fragment",
+        DnsVerdict.Unasked => "unasked",
+        DnsVerdict.WrongQuestion => "wrong question",
+        DnsVerdict.Malformed => "malformed",
+        DnsVerdict.NotAReply => "not a reply",
+        DnsVerdict.ErrorCode => "error code",
+        DnsVerdict.UntrustedServer => "untrusted server",
+        _ => "lost stream",
+    };
+
+    /// <summary>A name that the whitelist wants has none but the characters of host names.</summary>
+    private static string TextOf(ReadOnlySpan<byte> wire)
+    {
+        StringBuilder text = new();
+        while (wire.Length > 0 && wire[0] != 0 && wire[0] < wire.Length)
+        {
+            text.Append(text.Length > 0 ? "." : "").Append(Encoding.ASCII.GetString(wire.Slice(1, wire[0])));
+            wire = wire[(1 + wire[0])..];
+        }
+        return text.ToString();
+    }
+}

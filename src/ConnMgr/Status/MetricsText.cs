@@ -1,0 +1,162 @@
+using ConnMgr.Logging;
+
+namespace ConnMgr.Status;
+
+/// <summary>The status in Prometheus' text format 0.0.4, with names and base units as Prometheus asks. Pure.</summary>
+internal static class MetricsText
+{
+    private const string Gauge = "gauge";
+    private const string Counter = "counter";
+
+    public static void Write(DaemonStatus status, EventRing events, Utf8Text text)
+    {
+        Head(text, "build_info", Gauge, "The version that runs; always 1.");
+        text.Add("connmgr_build_info{version=\""u8);
+        AddLabelValue(text, status.Version);
+        text.Add("\"} 1\n"u8);
+
+        One(text, "uptime_seconds", Gauge, "Time since the start.", status.Uptime);
+        One(text, "resident_memory_bytes", Gauge, "Resident set of the daemon.", status.MemoryBytes);
+        One(text, "wakeups_total", Counter, "How often the event loop has woken up.", status.WakeUps);
+        One(text, "link_confirmed", Gauge, "1 if the cloud is confirmed over at least one link.", status.IsAnyConfirmed ? 1 : 0);
+        if (status.Attrd is not null)
+        {
+            One(text, "attrd_connected", Gauge, "1 while the attribute daemon has accepted us.", status.IsAttrdConnected ? 1 : 0);
+        }
+
+        Head(text, "switches_total", Counter, "Ended attempts to make another link the way out.");
+        Sample(text, "switches_total", "result", "succeeded").Add(status.Switches.Succeeded).Add('\n');
+        Sample(text, "switches_total", "result", "failed").Add(status.Switches.Failed).Add('\n');
+        One(text, "route_repairs_total", Counter, "Routes that somebody else had changed, put right.", status.Switches.Repairs);
+        if (status.LastSwitchTook is { } took)
+        {
+            One(text, "last_switch_duration_seconds", Gauge, "From the decision to the kernel's routes.", took);
+        }
+
+        Head(text, "link_state", Gauge, "0 down, 1 no address or way out, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "link_state", link).Add(link.StateValue).Add('\n');
+        }
+        Head(text, "link_state_duration_seconds", Gauge, "How long the link has been in its state.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "link_state_duration_seconds", link).AddSeconds(link.StateFor).Add('\n');
+        }
+        Head(text, "link_in_use", Gauge, "1 for the link that the kernel's routes lead over.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "link_in_use", link).Add(link.IsInUse ? 1 : 0).Add('\n');
+        }
+        Head(text, "link_failures", Gauge, "Failures within the last hour, at most 8.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "link_failures", link).Add(link.Failures).Add('\n');
+        }
+        Head(text, "link_hold_seconds", Gauge, "How long it has to stay good before the link in use is left for it.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "link_hold_seconds", link).AddSeconds(link.HoldLeft).Add('\n');
+        }
+        Head(text, "link_receive_bytes_total", Counter, "By the kernel's counter of the interface.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "link_receive_bytes_total", link).Add((long)link.BytesReceived).Add('\n');
+        }
+        Head(text, "link_transmit_bytes_total", Counter, "By the kernel's counter of the interface.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "link_transmit_bytes_total", link).Add((long)link.BytesSent).Add('\n');
+        }
+        Head(text, "probe_bytes_total", Counter, "IP bytes of probes, both ways.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "probe_bytes_total", link).Add(link.ProbeBytes).Add('\n');
+        }
+        Head(text, "probes_total", Counter, "Ended probes.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "probes_total", link, "result", "echo").Add(link.Probes.Echo).Add('\n');
+            Sample(text, "probes_total", link, "result", "wrong content").Add(link.Probes.WrongContent).Add('\n');
+            Sample(text, "probes_total", link, "result", "ping only").Add(link.Probes.PingOnly).Add('\n');
+            Sample(text, "probes_total", link, "result", "no answer").Add(link.Probes.NoAnswer).Add('\n');
+        }
+        Head(text, "probe_round_trip_seconds", Gauge, "Of the last probe, if it was answered.");
+        foreach (LinkStatus link in status.Links)
+        {
+            if (link.RoundTrip is { } roundTrip)
+            {
+                Sample(text, "probe_round_trip_seconds", link).AddMicroseconds(roundTrip).Add('\n');
+            }
+        }
+
+        if (status.Firewall is { } firewall)
+        {
+            Write(firewall, text);
+        }
+
+        Head(text, "events_total", Counter, "Events by kind.");
+        for (EventKind kind = 0; kind <= EventKind.Hook; kind++)
+        {
+            Sample(text, "events_total", "kind", kind.Name()).Add(events.Total(kind)).Add('\n');
+        }
+    }
+
+    private static void Write(FirewallStatus firewall, Utf8Text text)
+    {
+        One(text, "firewall_locked", Gauge, "1 while the rules of the lockdown are in force.", firewall.IsLocked ? 1 : 0);
+        One(text, "firewall_mends_total", Counter, "Rules that somebody else had changed, restored.", firewall.Mends);
+        One(text, "whitelist_entries", Gauge, "Names, addresses and prefixes of the whitelist.", firewall.Entries);
+        One(text, "holes", Gauge, "Addresses that are open because of a name.", firewall.Holes);
+        One(text, "dns_questions_total", Counter, "Questions that were seen.", firewall.Questions);
+        Head(text, "dns_replies_total", Counter, "Replies by what they were worth; all but answers were refused.");
+        foreach ((string verdict, long count) in firewall.Replies)
+        {
+            Sample(text, "dns_replies_total", "verdict", verdict).Add(count).Add('\n');
+        }
+        One(text, "dns_replies_held_total", Counter, "Replies that opened something before they went on.", firewall.Held);
+        One(text, "dns_replies_late_total", Counter, "Held replies that had to go on before all was open.", firewall.Late);
+        One(text, "dns_queue_overruns_total", Counter, "How often replies passed unseen for want of room.", firewall.Overruns);
+        One(text, "dns_bad_addresses_total", Counter, "Addresses of whitelisted names that none may open.", firewall.BadAddresses);
+    }
+
+    private static void Head(Utf8Text text, string name, string type, string help) =>
+        text.Add("# HELP connmgr_"u8).Add(name).Add(' ').Add(help)
+            .Add("\n# TYPE connmgr_"u8).Add(name).Add(' ').Add(type).Add('\n');
+
+    private static void One(Utf8Text text, string name, string type, string help, long value)
+    {
+        Head(text, name, type, help);
+        text.Add("connmgr_"u8).Add(name).Add(' ').Add(value).Add('\n');
+    }
+
+    private static void One(Utf8Text text, string name, string type, string help, TimeSpan value)
+    {
+        Head(text, name, type, help);
+        text.Add("connmgr_"u8).Add(name).Add(' ').AddMicroseconds(value).Add('\n');
+    }
+
+    private static Utf8Text Sample(Utf8Text text, string name, string label, string value) =>
+        text.Add("connmgr_"u8).Add(name).Add('{').Add(label).Add("=\""u8).Add(value).Add("\"} "u8);
+
+    private static Utf8Text Sample(Utf8Text text, string name, LinkStatus link, string label = "", string value = "")
+    {
+        text.Add("connmgr_"u8).Add(name).Add("{link=\""u8);
+        AddLabelValue(text, link.Name);
+        text.Add("\",kind=\""u8).Add(link.Kind).Add('"');
+        if (label.Length > 0)
+        {
+            text.Add(',').Add(label).Add("=\""u8).Add(value).Add('"');
+        }
+        return text.Add("} "u8);
+    }
+
+    /// <summary>Backslash and quote are escaped; there are no line ends in names of ours.</summary>
+    private static void AddLabelValue(Utf8Text text, string value)
+    {
+        foreach (char c in value)
+        {
+            text.Add(c is '"' or '\\' ? "\\" : "").Add([c]);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+using ConnMgr.Control;
+using ConnMgr.Logging;
+
+namespace ConnMgr.Status;
+
+/// <summary>The status as JSON, by scripts/status.schema.json. Pure.</summary>
+internal static class StatusJson
+{
+    /// <summary>Goes up when a member goes or changes its meaning; not when one is added.</summary>
+    public const int Version = 1;
+
+    /// <summary>In bytes: what comes then is counted, so that the document stays whole.</summary>
+    private const int RoomForEntries = ControlSocket.MaxReply - 4096;
+
+    public static void Write(DaemonStatus status, JsonWriter json)
+    {
+        json.Open('{').Name("schema").Value(Version).Name("version").Value(status.Version)
+            .Name("time").Value(status.Time).Name("uptime_seconds").Value(status.Uptime)
+            .Name("memory_bytes").Value(status.MemoryBytes)
+            .Name("confirmed").Value(status.IsAnyConfirmed);
+
+        json.Name("in_use").Value(status.InUse)
+            .Name("in_use_seconds").Value(status.InUse is null ? null : status.InUseFor)
+            .Name("choice").Value(status.Choice).Name("reason").Value(status.Reason)
+            .Name("reason_age_seconds").Value(status.Choice is null ? null : status.ReasonAge)
+            .Name("switch").Value(NameOf(status.Switch)).Name("switch_failure").Value(status.SwitchFailure)
+            .Name("last_switch_seconds").Value(status.LastSwitchTook)
+            .Name("last_repair_age_seconds").Value(status.LastRepairAge)
+            .Name("switches").Open('{').Name("succeeded").Value(status.Switches.Succeeded)
+            .Name("failed").Value(status.Switches.Failed).Name("repairs").Value(status.Switches.Repairs).Close('}');
+
+        json.Name("links").Open('[');
+        foreach (LinkStatus link in status.Links)
+        {
+            Write(link, json);
+        }
+        json.Close(']');
+
+        json.Name("attrd");
+        if (status.Attrd is null)
+        {
+            json.Value((string?)null);
+        }
+        else
+        {
+            json.Open('{').Name("connected").Value(status.IsAttrdConnected).Name("words").Value(status.Attrd).Close('}');
+        }
+        json.Name("firewall");
+        if (status.Firewall is null)
+        {
+            json.Value((string?)null);
+        }
+        else
+        {
+            Write(status.Firewall, json);
+        }
+        json.Close('}');
+    }
+
+    private static void Write(LinkStatus link, JsonWriter json)
+    {
+        json.Open('{').Name("name").Value(link.Name).Name("kind").Value(link.Kind)
+            .Name("state").Value(link.State).Name("state_value").Value(link.StateValue)
+            .Name("words").Value(link.Words).Name("state_seconds").Value(link.StateFor)
+            .Name("up_seconds").Value(link.UpFor)
+            .Name("in_use").Value(link.IsInUse).Name("metered").Value(link.IsMetered);
+        Write("ipv4", link.Ipv4, json);
+        Write("ipv6", link.Ipv6, json);
+
+        json.Name("evidence");
+        if (link.Evidence is null)
+        {
+            json.Value((string?)null);
+        }
+        else
+        {
+            json.Open('{').Name("packet").Value(link.Evidence).Name("age_seconds").Value(link.EvidenceAge).Close('}');
+        }
+        json.Name("probe");
+        if (link.Probe is null)
+        {
+            json.Value((string?)null);
+        }
+        else
+        {
+            json.Open('{').Name("result").Value(link.Probe).Name("words").Value(link.ProbeWords)
+                .Name("age_seconds").Value(link.ProbeAge).Name("round_trip_seconds").Value(link.RoundTrip).Close('}');
+        }
+        json.Name("probing").Value(link.IsProbing)
+            .Name("failures").Value(link.Failures).Name("failure_age_seconds").Value(link.FailureAge)
+            .Name("hold_seconds").Value(link.HoldLeft)
+            .Name("bytes_received").Value((long)link.BytesReceived).Name("bytes_sent").Value((long)link.BytesSent)
+            .Name("probe_bytes").Value(link.ProbeBytes)
+            .Close('}');
+    }
+
+    private static void Write(FirewallStatus firewall, JsonWriter json)
+    {
+        json.Open('{').Name("locked").Value(firewall.IsLocked)
+            .Name("backend").Value(firewall.Backend).Name("backend_reason").Value(firewall.BackendReason)
+            .Name("dns").Value(firewall.Dns).Name("dns_reason").Value(firewall.DnsReason)
+            .Name("mends").Value(firewall.Mends).Name("entries").Value(firewall.Entries)
+            .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
+            .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)
+            .Name("late").Value(firewall.Late).Name("overruns").Value(firewall.Overruns)
+            .Name("bad_addresses").Value(firewall.BadAddresses);
+
+        json.Name("replies").Open('[');
+        foreach ((string verdict, long count) in firewall.Replies)
+        {
+            json.Open('{').Name("verdict").Value(verdict).Name("count").Value(count).Close('}');
+        }
+        json.Close(']').Name("whitelist").Open('[');
+        int entries = firewall.UnlistedEntries;
+        int holes = firewall.UnlistedHoles;
+        foreach (EntryStatus entry in firewall.Listed)
+        {
+            if (json.Text.Length > RoomForEntries)
+            {
+                entries++;
+                holes += entry.Holes.Count;
+                continue;
+            }
+            json.Open('{').Name("entry").Value(entry.Text).Name("literal").Value(entry.IsLiteral).Name("holes").Open('[');
+            foreach (HoleStatus hole in entry.Holes)
+            {
+                if (json.Text.Length > RoomForEntries)
+                {
+                    holes++;
+                    continue;
+                }
+                json.Open('{').Name("address").Value(hole.Address).Name("name").Value(hole.Name)
+                    .Name("age_seconds").Value(hole.Age).Name("left_seconds").Value(hole.Left)
+                    .Name("connected").Value(hole.IsConnected).Close('}');
+            }
+            json.Close(']').Close('}');
+        }
+        json.Close(']').Name("unlisted_entries").Value(entries).Name("unlisted_holes").Value(holes).Close('}');
+    }
+
+    private static void Write(string family, AddressStatus address, JsonWriter json) =>
+        json.Name(family).Open('{').Name("address").Value(address.Address).Name("gateway").Value(address.Gateway).Close('}');
+
+    private static string NameOf(SwitchState state) => state switch
+    {
+        SwitchState.UnderWay => "under way",
+        SwitchState.Failed => "failed",
+        _ => "none",
+    };
+}

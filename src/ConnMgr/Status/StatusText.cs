@@ -1,0 +1,205 @@
+using ConnMgr.Control;
+using ConnMgr.Logging;
+
+namespace ConnMgr.Status;
+
+/// <summary>The status for people, in 80 columns. Pure.</summary>
+internal static class StatusText
+{
+    private const int LabelEnd = 11;
+
+    /// <summary>In bytes: what comes then is counted, so that the last lines are there.</summary>
+    private const int RoomForEntries = ControlSocket.MaxReply - 4096;
+
+    public static void Write(DaemonStatus status, bool isColored, Utf8Text text)
+    {
+        string version = status.Version;
+        int commit = version.IndexOf('+', StringComparison.Ordinal);
+        version = commit > 0 && version.Length > commit + 9 ? version[..(commit + 9)] : version;
+        TextLayout.Wrap(
+            text,
+            $"connmgr {version}, up {TextLayout.Span(status.Uptime)}, memory {TextLayout.Size((ulong)status.MemoryBytes)}", 0);
+
+        Label(text, "in use", 0);
+        TextLayout.Colored(
+            text, status.InUse ?? "none", !isColored ? "" : status.InUse is null ? TextLayout.Red : TextLayout.Bold);
+        text.Add(status.InUse is null ? "\n" : $" for {TextLayout.Span(status.InUseFor)}\n");
+        if (status.Reason.Length > 0)
+        {
+            Label(text, "why", 0);
+            TextLayout.Wrap(text, $"{TextLayout.Span(status.ReasonAge)} ago: {status.Reason}", LabelEnd);
+        }
+        if (status.Switch != SwitchState.None || status.Choice != status.InUse)
+        {
+            Label(text, "switch", 0);
+            bool isFailed = status.Switch == SwitchState.Failed;
+            text.Add(isColored ? isFailed ? TextLayout.Red : TextLayout.Yellow : "");
+            TextLayout.Wrap(
+                text,
+                isFailed ? status.SwitchFailure
+                    : status.Switch == SwitchState.UnderWay ? $"to {status.Choice}, under way"
+                    : status.Choice is null ? "none chosen yet"
+                    : $"to {status.Choice} when it is up",
+                LabelEnd);
+            text.Add(isColored ? "\e[0m" : "");
+        }
+        if (status.LastRepairAge is { } age)
+        {
+            Label(text, "routes", 0);
+            int times = status.Switches.Repairs;
+            TextLayout.Wrap(
+                text, $"changed by others and restored {(times == 1 ? "once" : $"{times} times")}, last {TextLayout.Span(age)} ago", LabelEnd);
+        }
+        if (status.Attrd is not null)
+        {
+            Label(text, "attrd", 0);
+            TextLayout.Wrap(text, status.Attrd, LabelEnd);
+        }
+
+        foreach (LinkStatus link in status.Links)
+        {
+            text.Add('\n');
+            Write(link, isColored, text);
+        }
+        if (status.Firewall is { } firewall)
+        {
+            text.Add('\n');
+            Write(firewall, isColored, text);
+        }
+    }
+
+    private static void Write(FirewallStatus firewall, bool isColored, Utf8Text text)
+    {
+        Label(text, "firewall", 0);
+        TextLayout.Colored(
+            text, firewall.IsLocked ? "locked" : "not locked",
+            !isColored ? "" : firewall.IsLocked ? TextLayout.Green : TextLayout.Red);
+        string mends = firewall.Mends > 0 ? $", restored {firewall.Mends} times" : "";
+        TextLayout.Wrap(
+            text, $", addresses by {firewall.Backend}{mends}", LabelEnd + (firewall.IsLocked ? 6 : 10));
+        if (firewall.BackendReason.Length > 0)
+        {
+            Line(text, "", $"no sets, since {firewall.BackendReason}");
+        }
+
+        Label(text, "dns", 0);
+        long refused = 0;
+        foreach ((_, long count) in firewall.Replies)
+        {
+            refused += count;
+        }
+        refused -= firewall.Replies[0].Count;
+        string reason = firewall.DnsReason.Length > 0 ? $", since {firewall.DnsReason}" : "";
+        TextLayout.Wrap(
+            text,
+            $"{firewall.Dns}{reason}; {firewall.Questions} questions, {firewall.Replies[0].Count} answers, {refused} replies refused",
+            LabelEnd);
+        for (int i = 1; i < firewall.Replies.Count; i++)
+        {
+            if (firewall.Replies[i].Count > 0)
+            {
+                Line(text, "", $"{firewall.Replies[i].Verdict}: {firewall.Replies[i].Count}");
+            }
+        }
+
+        Label(text, "whitelist", 0);
+        TextLayout.Wrap(text, $"{firewall.Entries} entries, {firewall.Holes} addresses open", LabelEnd);
+        int entries = firewall.UnlistedEntries;
+        int holes = firewall.UnlistedHoles;
+        foreach (EntryStatus entry in firewall.Listed)
+        {
+            if (text.Length > RoomForEntries)
+            {
+                entries++;
+                holes += entry.Holes.Count;
+                continue;
+            }
+            text.Add(' ');
+            TextLayout.Wrap(text, entry.Text + (entry.IsLiteral || entry.Holes.Count > 0 ? "" : ": no address known"), 1);
+            foreach (HoleStatus hole in entry.Holes)
+            {
+                if (text.Length > RoomForEntries)
+                {
+                    holes++;
+                    continue;
+                }
+                string connected = hole.IsConnected ? ", connected" : "";
+                Line(
+                    text, "",
+                    $"{hole.Address}, {hole.Name}, open {TextLayout.Span(hole.Age)}, {TextLayout.Span(hole.Left)} left{connected}");
+            }
+        }
+        if (entries + holes > 0)
+        {
+            TextLayout.Wrap(text, $" and {entries} entries and {holes} addresses more", 0);
+        }
+    }
+
+    private static void Write(LinkStatus link, bool isColored, Utf8Text text)
+    {
+        int column = Math.Max(LabelEnd, link.Name.Length + 1);
+        TextLayout.Colored(text, link.Name, isColored && link.IsInUse ? TextLayout.Bold : "");
+        TextLayout.Indent(text, column - link.Name.Length);
+        TextLayout.Colored(text, link.State, isColored ? ColorOf(link) : "");
+        string age = $" for {TextLayout.Span(link.StateFor)}: ";
+        text.Add(age);
+        TextLayout.Wrap(text, (link.IsInUse ? "in use, " : "") + link.Words, column + link.State.Length + age.Length);
+        if (link.StateValue == 0)
+        {
+            return; // the rest would be of another time
+        }
+
+        Write("address", link.Ipv4, text);
+        Write(link.Ipv4.Address is null ? "address" : "", link.Ipv6, text);
+        if (link.Evidence is not null)
+        {
+            Line(text, "evidence", $"{TextLayout.Span(link.EvidenceAge)} ago: {link.Evidence}");
+        }
+        if (link.IsProbing)
+        {
+            Line(text, "probe", "running");
+        }
+        if (link.Probe is not null)
+        {
+            Line(text, link.IsProbing ? "" : "probe", $"{TextLayout.Span(link.ProbeAge)} ago: {link.ProbeWords}");
+        }
+        if (link.FailureAge is { } failed)
+        {
+            string hold = link.HoldLeft > TimeSpan.Zero ? $"; held back for {TextLayout.Span(link.HoldLeft)}" : "";
+            Line(text, "failures", $"{link.Failures} within an hour, the last {TextLayout.Span(failed)} ago{hold}");
+        }
+        Line(
+            text, "traffic",
+            $"{TextLayout.Size(link.BytesReceived)} received, {TextLayout.Size(link.BytesSent)} sent"
+            + (link.IsMetered ? $", metered; probes {TextLayout.Size((ulong)link.ProbeBytes)}" : ""));
+    }
+
+    private static void Write(string label, AddressStatus address, Utf8Text text)
+    {
+        if (address.Address is not null)
+        {
+            Line(text, label, address.Gateway is null ? address.Address : $"{address.Address} via {address.Gateway}");
+        }
+    }
+
+    private static void Line(Utf8Text text, string label, string words)
+    {
+        Label(text, label, 1);
+        TextLayout.Wrap(text, words, LabelEnd);
+    }
+
+    private static void Label(Utf8Text text, string label, int indent)
+    {
+        TextLayout.Indent(text, indent);
+        text.Add(label);
+        TextLayout.Indent(text, LabelEnd - indent - label.Length);
+    }
+
+    private static string ColorOf(LinkStatus link) => link.State switch
+    {
+        "ITFUP_SS" => TextLayout.Green,
+        "ITFUP_SU" => TextLayout.Yellow,
+        "ITFUP_SF" => TextLayout.Red,
+        _ => TextLayout.Dim,
+    };
+}

@@ -1,0 +1,219 @@
+using ConnMgr.Links;
+
+namespace ConnMgr.Tests.Links;
+
+/// <summary>What is behind a simulated link.</summary>
+internal enum Upstream
+{
+    Good,
+    Dead,
+
+    /// <summary>All but the echo service.</summary>
+    EchoBlocked,
+
+    /// <summary>A captive portal: answers everything, itself.</summary>
+    Portal,
+}
+
+/// <summary>
+/// A simulated link: its device as the kernel sees it, its upstream, its probes with the times of ProbeRunner, and
+/// what EvidenceSocket would hear.
+/// </summary>
+internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
+{
+    public static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(30);
+
+    private static readonly TimeSpan Never = TimeSpan.MaxValue;
+
+    private TimeSpan _probeEndsAt = Never;
+    private TimeSpan _attemptAt = Never;
+    private TimeSpan _pingAt = Never;
+    private TimeSpan _echoArrivesAt = Never;
+    private TimeSpan _refusalArrivesAt = Never;
+    private TimeSpan _pongArrivesAt = Never;
+    private TimeSpan _evidenceAt = Never;
+    private bool _isPingAnswered;
+    private bool _hasEchoFailed;
+    private bool _hadEvidence;
+    private bool _hearsEvidence;
+    private bool _hearsOutgoing;
+
+    public Link Link => link;
+
+    public int OwnMetric { get; } = ownMetric;
+
+    public int Ifindex { get; set; }
+
+    public bool IsAdminUp { get; set; } = true;
+
+    public bool HasCarrier { get; set; } = true;
+
+    public bool HasAddress { get; set; } = true;
+
+    public bool HasRoute { get; set; } = true;
+
+    /// <summary>Another address, another number.</summary>
+    public int Address { get; set; } = 1;
+
+    public int Metric { get; set; } = ownMetric;
+
+    public Upstream Upstream { get; set; }
+
+    public double Loss { get; set; }
+
+    public int Probes { get; private set; }
+
+    public bool IsInKernelsTable => Ifindex != 0 && IsAdminUp && HasAddress && HasRoute;
+
+    public bool IsConnected => IsInKernelsTable && HasCarrier;
+
+    public TimeSpan NextAt => Min(
+        _evidenceAt,
+        Min(Min(_probeEndsAt, _attemptAt), Min(Min(_pingAt, _pongArrivesAt), Min(_echoArrivesAt, _refusalArrivesAt))));
+
+    public LinkFacts Facts =>
+        new(Ifindex, IsAdminUp, HasCarrier, new FamilyFacts(HasAddress, HasAddress && HasRoute, Address), default);
+
+    public void Tick(TimeSpan now)
+    {
+        link.Tick(_hadEvidence, now);
+        _hadEvidence = false;
+        if (!link.IsProbing)
+        {
+            _hearsEvidence = true;
+            _hearsOutgoing = link.WantsOutgoing;
+        }
+    }
+
+    /// <summary>A segment or a question of somebody leaves, and is answered if that is possible.</summary>
+    public void Send(bool isAnswerable, TimeSpan now)
+    {
+        if (_hearsOutgoing)
+        {
+            _hearsOutgoing = false;
+            link.SeeOutgoing(now);
+        }
+        if (isAnswerable && IsConnected && Upstream != Upstream.Dead && Passes(2))
+        {
+            _evidenceAt = Min(_evidenceAt, now + RoundTrip);
+        }
+    }
+
+    public void StartProbe(bool isEarly, TimeSpan now)
+    {
+        Probes++;
+        CancelProbe();
+        (_hadEvidence, _hearsEvidence, _hearsOutgoing) = (false, false, false);
+        _probeEndsAt = now + TimeSpan.FromSeconds(isEarly ? 2 : 3);
+        _attemptAt = now;
+        _pingAt = isEarly ? now : now + TimeSpan.FromSeconds(1);
+    }
+
+    public void CancelProbe()
+    {
+        _probeEndsAt = _attemptAt = _pingAt = _echoArrivesAt = _refusalArrivesAt = _pongArrivesAt = Never;
+        (_isPingAnswered, _hasEchoFailed) = (false, false);
+    }
+
+    public void Step(TimeSpan now)
+    {
+        if (now >= _evidenceAt)
+        {
+            _evidenceAt = Never;
+            if (_hearsEvidence && IsConnected)
+            {
+                (_hadEvidence, _hearsEvidence, _hearsOutgoing) = (true, false, false);
+                link.SeeEvidence(now);
+            }
+        }
+        if (_probeEndsAt != Never)
+        {
+            StepProbe(now);
+        }
+    }
+
+    private void StepProbe(TimeSpan now)
+    {
+        if (now >= _echoArrivesAt)
+        {
+            _echoArrivesAt = Never;
+            if (IsConnected && Upstream is Upstream.Good or Upstream.Portal)
+            {
+                EndProbe(Upstream == Upstream.Good ? ProbeOutcome.EchoAnswered : ProbeOutcome.WrongContent, now);
+                return;
+            }
+        }
+        if (now >= _refusalArrivesAt)
+        {
+            _refusalArrivesAt = Never;
+            _hasEchoFailed = true;
+            _pingAt = _isPingAnswered ? Never : Min(_pingAt, now);
+        }
+        if (now >= _pongArrivesAt)
+        {
+            (_pongArrivesAt, _pingAt, _isPingAnswered) = (Never, Never, true);
+        }
+        if (now >= _probeEndsAt || (_isPingAnswered && _hasEchoFailed))
+        {
+            EndProbe(_isPingAnswered ? ProbeOutcome.PingOnly : ProbeOutcome.NoAnswer, now);
+            return;
+        }
+        if (now >= _attemptAt)
+        {
+            _attemptAt = now + TimeSpan.FromMilliseconds(750);
+            Attempt(now);
+        }
+        if (now >= _pingAt)
+        {
+            _pingAt = now + TimeSpan.FromMilliseconds(200);
+            if (IsConnected && Upstream != Upstream.Dead && world.IsPingUp && Passes(2) && _pongArrivesAt == Never)
+            {
+                _pongArrivesAt = now + RoundTrip;
+            }
+        }
+    }
+
+    private void Attempt(TimeSpan now)
+    {
+        if (!IsConnected || Upstream == Upstream.Dead)
+        {
+            return;
+        }
+        bool isServed = Upstream == Upstream.Portal || (Upstream == Upstream.Good && world.Echo == EchoService.Up);
+        if (isServed)
+        {
+            // SYN after 0, 1, 3 s; data after 0, 0.2, 0.6, 1.4 s, as Linux retransmits.
+            TimeSpan took = Lasts([0, 1000, 3000]) is { } connect && Lasts([0, 200, 600, 1400]) is { } data
+                ? connect + data + (2 * RoundTrip) : TimeSpan.FromHours(1);
+            _echoArrivesAt = Min(_echoArrivesAt, now + took);
+        }
+        else if (Upstream == Upstream.Good && world.Echo == EchoService.Refuses && Passes(2))
+        {
+            _refusalArrivesAt = Min(_refusalArrivesAt, now + RoundTrip);
+        }
+    }
+
+    /// <summary>When the first of several attempts gets through both ways; null if none does.</summary>
+    private TimeSpan? Lasts(int[] attempts)
+    {
+        foreach (int milliseconds in attempts)
+        {
+            if (Passes(2))
+            {
+                return TimeSpan.FromMilliseconds(milliseconds);
+            }
+        }
+        return null;
+    }
+
+    private bool Passes(int times) => Loss == 0 || world.Random.NextDouble() < Math.Pow(1 - Loss, times);
+
+    private void EndProbe(ProbeOutcome outcome, TimeSpan now)
+    {
+        CancelProbe();
+        world.Rules.EndProbe(link, now);
+        link.EndProbe(new ProbeResult(outcome, outcome.ToString()), now);
+    }
+
+    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+}

@@ -1,0 +1,296 @@
+using ConnMgr.Links;
+
+namespace ConnMgr.Tests.Links;
+
+/// <summary>
+/// Section 7 of the contract over again, naively, from its own record of what happened; and what must hold in every
+/// world. A breach is an exception.
+/// </summary>
+internal sealed class ModelRules(ModelWorld world)
+{
+    private readonly List<Link> _fit = [];
+    private readonly Record[] _records = [new(), new(), new()];
+    private TimeSpan _lteIsWrongSince = TimeSpan.MaxValue;
+    private TimeSpan _isAstraySince = TimeSpan.MaxValue;
+
+    private TimeSpan Now => world.Now;
+
+    /// <summary>The choice may not change any more.</summary>
+    public bool NobodyMoves { get; set; }
+
+    /// <summary>Each decision so far, in words.</summary>
+    public List<string> Decisions { get; } = [];
+
+    public void Take(Link link, in LinkEffect effect)
+    {
+        Record record = Of(link);
+        if (effect.Kind == LinkEffectKind.CancelProbe)
+        {
+            record.ProbeStartedAt = null;
+        }
+        else if (effect.Kind == LinkEffectKind.StartProbe)
+        {
+            record.ProbeStartedAt = Now;
+        }
+        else
+        {
+            TakeState(record, effect.From, effect.To);
+        }
+    }
+
+    private void TakeState(Record record, LinkState from, LinkState to)
+    {
+        bool wasGood = from is LinkState.Unconfirmed or LinkState.Confirmed;
+        bool isDistrusted = from == LinkState.Confirmed && to == LinkState.Unconfirmed;
+        if ((wasGood && to is not (LinkState.Unconfirmed or LinkState.Confirmed)) || isDistrusted)
+        {
+            record.Failures.Add(Now);
+        }
+        if (!from.IsUp() || from == LinkState.Failed || isDistrusted)
+        {
+            record.UnfailedSince = Now;
+        }
+        record.IsProbed &= from.IsUp();
+        record.HasBeenUp |= to.IsUp();
+        record.Since = Now;
+    }
+
+    public void EndProbe(Link link, TimeSpan now) => (Of(link).IsProbed, Of(link).ProbeEndedAt) = (true, now);
+
+    public void EndSwitch(Link link, bool succeeded)
+    {
+        Record record = Of(link);
+        record.FailedSwitches = succeeded ? 0 : record.FailedSwitches + 1;
+        int[] pauses = [0, 0, 10, 20, 40, 60];
+        record.OutUntil = Now + TimeSpan.FromSeconds(pauses[Math.Min(record.FailedSwitches, 5)]);
+        _lteIsWrongSince = _isAstraySince = TimeSpan.MaxValue;
+    }
+
+    /// <summary>The choice is what the rules say, all of them read one after the other.</summary>
+    public void CheckChoice(Link? before, Link? after)
+    {
+        Link? expected = Expected(before);
+        if (after != expected)
+        {
+            throw Breach($"chose {Name(after)} after {Name(before)}, rules say {Name(expected)}");
+        }
+        if (after == before)
+        {
+            return;
+        }
+        CheckHold(before, after!);
+        if (NobodyMoves)
+        {
+            throw Breach($"{Name(before)} -> {Name(after)} in an outage of a service");
+        }
+        Decisions.Add(FormattableString.Invariant($"{Now.TotalSeconds:0.00} {Name(after)}"));
+    }
+
+    /// <summary>No two switches within a hold: nobody comes back from a confirmed link to one that was left for a failure.</summary>
+    private void CheckHold(Link? before, Link after)
+    {
+        Record record = Of(after);
+        if (before is not null && Class(before) == 'A' && Class(after) == 'A' && IsFit(before, before)
+            && record.LeftAt is { } left && record.Failures.Exists(at => at >= left - Seconds(1)) && Now - left < Hold(record))
+        {
+            throw Breach($"{after.Name} again after {(Now - left).TotalSeconds:0.0} s, its hold is {Hold(record).TotalSeconds:0} s");
+        }
+        if (before is not null)
+        {
+            Of(before).LeftAt = Class(before) == 'A' ? null : Now;
+        }
+    }
+
+    private Link? Expected(Link? choice)
+    {
+        _fit.Clear();
+        foreach (ModelLink link in world.Links)
+        {
+            if (IsFit(link.Link, choice))
+            {
+                _fit.Add(link.Link);
+            }
+        }
+        _fit.Sort((a, b) => (Class(a) - Class(b)) * 10 + (a.Kind - b.Kind));
+        List<Link> fit = _fit;
+        if (fit.Count == 0 || fit[0] == choice)
+        {
+            return choice;
+        }
+        bool isBoot = Now < TimeSpan.FromSeconds(10);
+        if (isBoot && fit[0].IsMetered && world.Links.Any(l => !l.Link.IsMetered && l.Ifindex != 0 && !Of(l.Link).HasBeenUp))
+        {
+            return choice;
+        }
+        return choice is null || !fit.Contains(choice) ? fit[0] : fit.FirstOrDefault(l => IsLeft(choice, l, isBoot)) ?? choice;
+    }
+
+    private bool IsFit(Link link, Link? choice)
+    {
+        return link.State.IsUp() && (!link.IsInterrupted || link == choice)
+            && (Of(link).FailedSwitches < 2 || Now >= Of(link).OutUntil || world.Links.Count(l => l.Link.State.IsUp()) == 1);
+    }
+
+    private bool IsLeft(Link choice, Link link, bool isBoot)
+    {
+        Record record = Of(link);
+        bool isPreferred = link.Kind < choice.Kind;
+        return (Class(choice), Class(link)) switch
+        {
+            ('A', 'A') => isPreferred && Now - record.Since >= Hold(record),
+            ('B', 'A') => Of(choice).ProbeStartedAt is { } start && start >= record.Since && Now - start >= Seconds(1),
+            ('B', 'B') => isPreferred && record.IsProbed && Now - record.UnfailedSince >= Hold(record),
+            ('C', 'A') => Now - record.UnfailedSince >= MeteredWait(record),
+            ('C', 'B') => (record.IsProbed || isBoot) && Now - record.UnfailedSince >= MeteredWait(record),
+            ('D' or 'E', 'A' or 'B' or 'C') => true,
+            _ => false,
+        };
+    }
+
+    private TimeSpan Hold(Record record) =>
+        record.Failures.Exists(at => Now - at < TimeSpan.FromMinutes(10)) ? Doubling(LastHour(record) - 1) : TimeSpan.Zero;
+
+    private TimeSpan MeteredWait(Record record) => LastHour(record) >= 2 ? Doubling(LastHour(record) - 2) : TimeSpan.Zero;
+
+    private int LastHour(Record record) => record.Failures.Count(at => Now - at < TimeSpan.FromHours(1));
+
+    private static TimeSpan Doubling(int times) => Seconds(Math.Min(300, 10 * Math.Pow(2, Math.Min(times, 9))));
+
+    /// <summary>What must hold after every wake-up.</summary>
+    public void Check()
+    {
+        foreach (ModelLink link in world.Links)
+        {
+            CheckFacts(link);
+            CheckTruth(link);
+        }
+        ModelLink? front = world.Front;
+        if (world.InUse != (front is { } f && f.Link.State.IsUp() ? front : null))
+        {
+            throw Breach("in use is not what the routes say");
+        }
+
+        Link? used = world.InUse?.Link;
+        bool isSteady = world.Script == SwitchScript.Works;
+        bool isWrong = isSteady && used is { IsMetered: true } && world.Links.Any(l =>
+            Class(l.Link) == 'A' && IsFit(l.Link, used) && !l.Link.IsInterrupted
+            && Now - Of(l.Link).UnfailedSince >= MeteredWait(Of(l.Link)));
+        if (Lasts(isWrong, ref _lteIsWrongSince, 13))
+        {
+            throw Breach("LTE in use while another link is confirmed and has served its wait");
+        }
+        bool isAstray = isSteady && world.Choice is { IsConnected: true } choice && choice != front;
+        if (Lasts(isAstray, ref _isAstraySince, 13))
+        {
+            throw Breach("the routes do not lead where they should");
+        }
+    }
+
+    /// <summary>Carrier and device count at once, address and way out after a second.</summary>
+    private void CheckFacts(ModelLink link)
+    {
+        LinkState state = link.Link.State;
+        bool runs = link.Ifindex != 0 && link.IsAdminUp && link.HasCarrier;
+        Record record = Of(link.Link);
+        record.CutSince = runs && !link.IsConnected ? record.CutSince ?? Now : null;
+        bool isRight = !runs ? state == LinkState.Down
+            : link.IsConnected ? state.IsUp()
+            : state == LinkState.NoWayOut || (state.IsUp() && Now - record.CutSince < Seconds(1));
+        if (!isRight)
+        {
+            throw Breach($"{link.Link.Name} is {state.Name()}, device {link.Facts}");
+        }
+    }
+
+    /// <summary>A link whose upstream has been the same for long enough is in the state that it deserves.</summary>
+    private void CheckTruth(ModelLink link)
+    {
+        Record record = Of(link.Link);
+        (Upstream, int, bool, EchoService, bool, double) truth =
+            (link.Upstream, link.Ifindex, link.IsConnected, world.Echo, world.IsPingUp, link.Loss);
+        if (truth != record.Truth || link.Link.IsInterrupted)
+        {
+            (record.Truth, record.TrueSince) = (truth, Now);
+        }
+        LinkState state = link.Link.State;
+        bool isEchoUp = world.Echo == EchoService.Up;
+        bool isWatched = link.Link is { State: LinkState.Confirmed, LastOutcome: ProbeOutcome.EchoAnswered }
+            && record.Failures.Exists(at => Now - at < TimeSpan.FromMinutes(10));
+        double? limit = !link.IsConnected || link.Loss > 0 || link.Link.IsMetered ? null : link.Upstream switch
+        {
+            Upstream.Good when isEchoUp => state == LinkState.Confirmed ? null : 36,
+            Upstream.Good or Upstream.EchoBlocked when world.IsPingUp => state == LinkState.Failed ? 36 : null,
+            Upstream.Dead => state == LinkState.Failed ? null : isWatched ? 10 : 25,
+            Upstream.Portal => state == LinkState.Failed ? null : isWatched ? 10 : 66,
+            _ => null,
+        };
+        if (link.Link.IsMetered && link.IsConnected && link.Upstream == Upstream.Good && isEchoUp && link.Loss == 0)
+        {
+            limit = state == LinkState.Failed ? 304 : null;
+        }
+        if (limit is { } seconds && Now - record.TrueSince > Seconds(seconds))
+        {
+            throw Breach($"{link.Link.Name} is {state.Name()} for {limit} s although {truth}");
+        }
+    }
+
+    private bool Lasts(bool isSo, ref TimeSpan since, double seconds)
+    {
+        since = !isSo ? TimeSpan.MaxValue : Now < since ? Now : since;
+        return isSo && Now - since > Seconds(seconds);
+    }
+
+    private static char Class(Link link) => (link.State, link.IsMetered) switch
+    {
+        (LinkState.Confirmed, false) => 'A',
+        (LinkState.Unconfirmed, false) => 'B',
+        (LinkState.Failed, false) => 'D',
+        (LinkState.Failed, true) => 'E',
+        (LinkState.Confirmed or LinkState.Unconfirmed, true) => 'C',
+        _ => '-',
+    };
+
+    private Record Of(Link link) => _records[(int)link.Kind];
+
+    private static TimeSpan Seconds(double seconds) => TimeSpan.FromSeconds(seconds);
+
+    private static string Name(Link? link) => link?.Name ?? "none";
+
+    private InvalidOperationException Breach(string what)
+    {
+        string links = string.Join(", ", world.Links.Select(l => $"{l.Link.Name} {l.Link.State.Name()}"));
+        return new InvalidOperationException(
+            FormattableString.Invariant($"at {Now.TotalSeconds:0.000} s: {what} ({links})"));
+    }
+
+    /// <summary>What happened to one link.</summary>
+    private sealed class Record
+    {
+        public List<TimeSpan> Failures { get; } = [];
+
+        public TimeSpan Since { get; set; }
+
+        /// <summary>When another was chosen instead, because it was no longer good; null if that had other reasons.</summary>
+        public TimeSpan? LeftAt { get; set; }
+
+        public TimeSpan UnfailedSince { get; set; }
+
+        public TimeSpan? ProbeStartedAt { get; set; }
+
+        public TimeSpan ProbeEndedAt { get; set; }
+
+        public bool IsProbed { get; set; }
+
+        public bool HasBeenUp { get; set; }
+
+        public int FailedSwitches { get; set; }
+
+        public TimeSpan OutUntil { get; set; }
+
+        public TimeSpan? CutSince { get; set; }
+
+        public (Upstream, int, bool, EchoService, bool, double) Truth { get; set; }
+
+        public TimeSpan TrueSince { get; set; }
+    }
+}

@@ -1,0 +1,187 @@
+using System.Globalization;
+using ConnMgr.Links;
+using CsCheck;
+
+namespace ConnMgr.Tests.Links;
+
+/// <summary>What can happen to the world.</summary>
+internal enum Happening
+{
+    DeviceGoes,
+    DeviceComes,
+    SetDown,
+    SetUp,
+    CarrierLost,
+    CarrierBack,
+    AddressLost,
+    AddressBack,
+    OtherAddress,
+    RouteLost,
+    RouteBack,
+    Upstream,
+    Loss,
+    Echo,
+    Ping,
+    Traffic,
+    Script,
+    RouteDisturbed,
+    Push,
+}
+
+/// <summary>One thing that happens, some time after the one before.</summary>
+/// <param name="After">Milliseconds after the one before.</param>
+/// <param name="What">What happens.</param>
+/// <param name="Link">To which link, 0 to 2.</param>
+/// <param name="Value">What it becomes, 0 to 3.</param>
+internal readonly record struct Event(int After, Happening What, int Link, int Value)
+{
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"new({After}, Happening.{What}, {Link}, {Value})");
+}
+
+/// <summary>Random schedules, and how a world goes through one.</summary>
+internal static class ModelSchedule
+{
+    private static readonly Gen<int> After = Gen.Frequency(
+        (3, Gen.Int[0, 100]), (4, Gen.Int[0, 5000]), (3, Gen.Int[0, 60_000]), (1, Gen.Int[0, 900_000]));
+
+    private static readonly Gen<Event> Anything = Of(Gen.Enum<Happening>());
+
+    /// <summary>Only the service or the ping target fails.</summary>
+    private static readonly Gen<Event> Outage =
+        Of(Gen.OneOf(Happening.Echo, Happening.Ping, Happening.Traffic, Happening.Push));
+
+    public static readonly Gen<(int Seed, Event[] Events)> World = Gen.Select(Gen.Int[0, 1000], Anything.Array[1, 40]);
+
+    public static readonly Gen<(int Seed, Event[] Events)> Outages = Gen.Select(Gen.Int[0, 1000], Outage.Array[1, 40]);
+
+    /// <summary>The longest wait of rules 3 and 4, what it takes to be confirmed, and the switch.</summary>
+    private const double UntilHealed = 345;
+
+    private static Gen<Event> Of(Gen<Happening> what) =>
+        Gen.Select(After, what, Gen.Int[0, 2], Gen.Int[0, 3], (after, w, link, value) => new Event(after, w, link, value));
+
+    /// <summary>Runs a schedule, and then heals everything: the best link is in use within the bound.</summary>
+    /// <returns>The world, and the seconds until that was so for good.</returns>
+    public static (ModelWorld World, double Healed) Run(int seed, Event[] events)
+    {
+        ModelWorld world = new(seed, (WanProbe)(seed % 5 % 3));
+        if (seed % 4 == 3)
+        {
+            Array.ForEach(world.Links, link => link.HasAddress = link.HasRoute = false); // a slow DHCP server
+        }
+        foreach (Event item in events)
+        {
+            world.Run(item.After / 1000.0);
+            Apply(world, item);
+        }
+
+        Heal(world);
+        double healed = 0;
+        for (double at = 1; at <= UntilHealed + 10; at++)
+        {
+            world.Run(1);
+            healed = world.InUse == world.Eth && world.Choice == world.Eth ? healed : at;
+        }
+        return healed <= UntilHealed
+            ? (world, healed)
+            : throw new InvalidOperationException($"all is well, but {world.InUse?.Link.Name} is in use after {UntilHealed} s");
+    }
+
+    /// <summary>Only one of the two may be out of order, and nobody may move.</summary>
+    public static void RunOutages(int seed, Event[] events)
+    {
+        ModelWorld world = new(seed);
+        if (seed % 3 == 0)
+        {
+            world.Echo = (EchoService)(seed % 2 + 1); // the outage was there first
+        }
+        world.Run(10);
+        world.Rules.NobodyMoves = true;
+        foreach (Event item in events)
+        {
+            world.Run(item.After / 1000.0);
+            bool wouldBeBoth = (item.What == Happening.Echo && !world.IsPingUp) || (item.What == Happening.Ping && world.Echo != 0);
+            if (!wouldBeBoth)
+            {
+                Apply(world, item);
+                world.IsPingUp |= world.Echo != EchoService.Up;
+            }
+        }
+        world.Echo = EchoService.Up;
+        world.Run(100);
+    }
+
+    private static void Apply(ModelWorld world, in Event item)
+    {
+        ModelLink link = world.Links[item.Link];
+        switch (item.What)
+        {
+            case Happening.DeviceGoes:
+                (link.Ifindex, link.HasAddress, link.HasRoute) = (0, false, false);
+                break;
+            case Happening.DeviceComes:
+                link.Ifindex = item.Link + 2 + (10 * item.Value);
+                break;
+            case Happening.SetDown:
+                (link.IsAdminUp, link.HasRoute) = (false, false);
+                break;
+            case Happening.SetUp:
+                link.IsAdminUp = true;
+                break;
+            case Happening.CarrierLost or Happening.CarrierBack:
+                link.HasCarrier = item.What == Happening.CarrierBack;
+                break;
+            case Happening.AddressLost:
+                (link.HasAddress, link.HasRoute) = (false, false);
+                break;
+            case Happening.AddressBack:
+                link.HasAddress = true;
+                break;
+            case Happening.OtherAddress:
+                link.Address = item.Value;
+                break;
+            case Happening.RouteLost or Happening.RouteBack:
+                link.HasRoute = item.What == Happening.RouteBack;
+                break;
+            case Happening.Upstream:
+                link.Upstream = (Upstream)item.Value;
+                break;
+            case Happening.Loss:
+                link.Loss = 0.2 * item.Value;
+                break;
+            case Happening.Echo:
+                world.Echo = (EchoService)(item.Value % 3);
+                break;
+            case Happening.Ping:
+                world.IsPingUp = item.Value % 2 == 0;
+                break;
+            case Happening.Traffic:
+                world.Traffic = (Traffic)(item.Value % 3);
+                break;
+            case Happening.Script:
+                world.Script = (SwitchScript)item.Value;
+                break;
+            case Happening.RouteDisturbed when link.IsInKernelsTable:
+                world.PutInFront(link);
+                break;
+            case Happening.Push:
+                link.Send(isAnswerable: true, world.Now);
+                break;
+        }
+        link.Metric = link.IsInKernelsTable ? link.Metric : link.OwnMetric;
+        world.Change();
+    }
+
+    private static void Heal(ModelWorld world)
+    {
+        foreach (ModelLink link in world.Links)
+        {
+            link.Ifindex = link.Ifindex == 0 ? (int)link.Link.Kind + 2 : link.Ifindex;
+            (link.IsAdminUp, link.HasCarrier, link.HasAddress, link.HasRoute) = (true, true, true, true);
+            (link.Upstream, link.Loss) = (Upstream.Good, 0);
+        }
+        (world.Echo, world.IsPingUp, world.Script) = (EchoService.Up, true, SwitchScript.Works);
+        world.Change();
+    }
+}

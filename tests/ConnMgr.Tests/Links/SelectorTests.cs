@@ -1,0 +1,347 @@
+using ConnMgr.Links;
+
+namespace ConnMgr.Tests.Links;
+
+public class SelectorTests
+{
+    private static readonly FamilyFacts Connected = new(HasAddress: true, HasWayOut: true, Fingerprint: 1);
+
+    private readonly World _world = new();
+
+    [Fact]
+    public void Prefers_ethernet_then_wifi_then_wan_among_equals()
+    {
+        _world.Up(_world.Eth, _world.WiFi, _world.Wan);
+        Assert.Equal("eth0: eth0 is up, not yet confirmed", _world.Decide(0));
+    }
+
+    [Fact]
+    public void An_unconfirmed_ethernet_is_tried_before_lte_costs_a_byte()
+    {
+        _world.Up(_world.Wan, _world.Eth);
+        Assert.Equal("eth0: eth0 is up, not yet confirmed", _world.Decide(0));
+    }
+
+    [Fact]
+    public void In_the_first_10_seconds_lte_waits_for_a_device_that_is_not_up_yet()
+    {
+        _world.Eth.SetFacts(new LinkFacts(2, true, true, default, default), _world.Now);
+        _world.Up(_world.Wan);
+        Assert.Equal("", _world.Decide(1));
+        Assert.Equal(TimeSpan.FromSeconds(10), _world.Selector.NextDeadline);
+        Assert.Equal("wwan0: wwan0 is up, trusted unproved", _world.Decide(10));
+    }
+
+    [Fact]
+    public void Lte_does_not_wait_for_a_device_that_was_up_and_is_lost()
+    {
+        _world.Confirm(_world.Eth);
+        _world.Up(_world.Wan);
+        _world.Decide(1);
+        _world.Down(_world.Eth);
+        Assert.Equal("wwan0: eth0 lost carrier, wwan0 is up, trusted unproved", _world.Decide(2));
+    }
+
+    [Fact]
+    public void In_the_first_10_seconds_a_failed_link_is_not_left_for_lte_while_a_device_is_not_up_yet()
+    {
+        _world.WiFi.SetFacts(new LinkFacts(3, true, true, default, default), _world.Now);
+        _world.Up(_world.Eth, _world.Wan);
+        _world.Decide(0);
+        _world.At(3).Eth.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        Assert.Equal("", _world.Decide(3));
+        Assert.Equal(TimeSpan.FromSeconds(10), _world.Selector.NextDeadline);
+        Assert.StartsWith("wwan0:", _world.Decide(10), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void In_the_first_10_seconds_lte_does_not_wait_for_a_link_that_was_up_and_is_lost()
+    {
+        _world.Up(_world.Eth, _world.Wan);
+        _world.Decide(0);
+        _world.At(2).Down(_world.Eth);
+        Assert.StartsWith("wwan0:", _world.Decide(2), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Deciding_costs_no_memory_while_the_choice_stands()
+    {
+        _world.Confirm(_world.WiFi);
+        _world.Decide(0);
+        _world.Confirm(_world.Eth);
+        _world.Decide(1);
+        _world.Down(_world.Eth);
+        _world.Decide(2);
+        _world.Confirm(_world.Eth);
+        _world.Decide(3);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 100; i++)
+        {
+            _world.Selector.Decide(_world.Now);
+        }
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [Fact]
+    public void Lte_does_not_wait_for_a_device_that_is_not_there()
+    {
+        _world.Up(_world.Wan);
+        Assert.Equal("wwan0: wwan0 is up, trusted unproved", _world.Decide(1));
+    }
+
+    [Fact]
+    public void A_failed_link_is_left_for_the_next_and_the_reason_names_both()
+    {
+        _world.Confirm(_world.Eth, _world.WiFi);
+        _world.Up(_world.Wan);
+        _world.Decide(0);
+        _world.Down(_world.Eth);
+        Assert.Equal("wlan0: eth0 lost carrier, wlan0 confirmed by echo", _world.Decide(20));
+        _world.Fail(_world.WiFi);
+        Assert.Equal("wwan0: wlan0 failed, wwan0 is up, trusted unproved", _world.Decide(21));
+    }
+
+    [Fact]
+    public void A_link_of_class_a_is_left_only_for_a_preferred_one_that_has_served_its_hold()
+    {
+        _world.Confirm(_world.WiFi);
+        _world.Decide(0);
+        _world.Confirm(_world.Eth);
+        Assert.StartsWith("eth0:", _world.Decide(1), StringComparison.Ordinal); // no failure, no hold
+
+        _world.Down(_world.Eth);
+        Assert.StartsWith("wlan0:", _world.Decide(2), StringComparison.Ordinal);
+        _world.At(3).Confirm(_world.Eth);
+        Assert.Equal("", _world.Decide(12.9));
+        Assert.Equal(TimeSpan.FromSeconds(13), _world.Selector.NextDeadline);
+        Assert.StartsWith("eth0:", _world.Decide(13), StringComparison.Ordinal);
+
+        // The second failure within the hour doubles it.
+        _world.Down(_world.Eth);
+        _world.Decide(20);
+        _world.At(21).Confirm(_world.Eth);
+        Assert.Equal("", _world.Decide(40.9));
+        Assert.StartsWith("eth0:", _world.Decide(41), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_hold_is_forgotten_10_minutes_after_the_last_failure()
+    {
+        _world.Confirm(_world.WiFi, _world.Eth);
+        _world.Decide(0);
+        for (int i = 0; i < 8; i++)
+        {
+            _world.At(10 + i).Down(_world.Eth);
+            _world.Confirm(_world.Eth);
+        }
+        _world.Down(_world.Eth);
+        _world.Decide(17);
+        _world.At(600).Confirm(_world.Eth);
+        Assert.Equal("", _world.Decide(616));
+        Assert.StartsWith("eth0:", _world.Decide(617), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Wifi_in_use_is_not_left_for_a_confirmed_lte()
+    {
+        _world.Confirm(_world.WiFi);
+        _world.Up(_world.Wan);
+        _world.Decide(0);
+        Assert.Equal("", _world.Decide(1000));
+    }
+
+    [Fact]
+    public void Lte_in_use_is_left_at_once_for_class_a_and_for_class_b_once_its_probe_has_ended()
+    {
+        _world.Up(_world.Wan);
+        Assert.StartsWith("wwan0:", _world.Decide(20), StringComparison.Ordinal);
+        _world.Up(_world.Eth);
+        Assert.Equal("", _world.Decide(21)); // its probe runs
+        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
+        Assert.StartsWith("eth0:", _world.Decide(22), StringComparison.Ordinal);
+
+        _world.Down(_world.Eth);
+        Assert.StartsWith("wwan0:", _world.Decide(30), StringComparison.Ordinal);
+        _world.Confirm(_world.WiFi);
+        Assert.StartsWith("wlan0:", _world.Decide(31), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Lte_in_use_waits_for_a_link_that_failed_twice_within_the_hour()
+    {
+        _world.Up(_world.Wan);
+        _world.Confirm(_world.Eth);
+        _world.Decide(20);
+        for (int i = 0; i < 2; i++)
+        {
+            _world.Down(_world.Eth);
+            _world.Decide(30 + i);
+            _world.Confirm(_world.Eth);
+        }
+        Assert.Equal("", _world.Decide(40.9));
+        Assert.StartsWith("eth0:", _world.Decide(41), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_link_of_class_b_is_left_for_class_a_only_when_its_own_probe_has_run_a_second_in_vain()
+    {
+        _world.Up(_world.Eth);
+        _world.Decide(0);
+        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
+        _world.At(5).Confirm(_world.WiFi);
+        Assert.Equal("", _world.Decide(6));
+        _world.At(16).Eth.Tick(false, _world.Now);
+        Assert.True(_world.Eth.IsProbing);
+        Assert.Equal("", _world.Decide(16.9));
+        Assert.Equal(TimeSpan.FromSeconds(17), _world.Selector.NextDeadline);
+        Assert.StartsWith("wlan0:", _world.Decide(17), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void When_the_echo_service_comes_back_for_all_nobody_moves()
+    {
+        _world.Up(_world.Eth, _world.WiFi);
+        _world.Decide(0);
+        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
+        _world.WiFi.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
+        _world.At(30).Confirm(_world.WiFi);
+        Assert.Equal("", _world.Decide(30));
+        _world.At(32).Eth.Tick(false, _world.Now);
+        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.EchoAnswered, ""), _world.Now);
+        Assert.Equal("", _world.Decide(40));
+    }
+
+    [Fact]
+    public void With_nothing_better_than_failed_the_link_in_use_stays()
+    {
+        _world.Confirm(_world.Eth, _world.WiFi);
+        _world.Decide(0);
+        _world.Fail(_world.WiFi);
+        _world.Fail(_world.Eth);
+        Assert.Equal("", _world.Decide(1));
+        _world.Down(_world.Eth);
+        Assert.StartsWith("wlan0:", _world.Decide(2), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void With_no_link_at_all_what_is_there_is_kept_and_the_first_one_up_is_taken()
+    {
+        _world.Confirm(_world.Eth);
+        _world.Decide(0);
+        _world.Down(_world.Eth);
+        Assert.Equal("", _world.Decide(1));
+        _world.Up(_world.WiFi);
+        Assert.StartsWith("wlan0:", _world.Decide(2), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_link_to_which_switching_failed_twice_is_out_for_10_seconds_then_20_40_60()
+    {
+        _world.Confirm(_world.Eth, _world.WiFi);
+        _world.Decide(0);
+        double at = 0;
+        foreach (int pause in new[] { 10, 20, 40, 60, 60 })
+        {
+            if (at == 0)
+            {
+                _world.Selector.EndSwitch(_world.Eth, succeeded: false, _world.Now);
+                Assert.Equal("", _world.Decide(at));
+            }
+            _world.Selector.EndSwitch(_world.Eth, succeeded: false, _world.Now);
+            Assert.StartsWith("wlan0:", _world.Decide(at), StringComparison.Ordinal);
+            Assert.Equal("", _world.Decide(at + pause - 0.1));
+            Assert.StartsWith("eth0:", _world.Decide(at += pause), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void The_only_link_is_never_out()
+    {
+        _world.Confirm(_world.Eth);
+        _world.Selector.EndSwitch(_world.Eth, succeeded: false, _world.Now);
+        _world.Selector.EndSwitch(_world.Eth, succeeded: false, _world.Now);
+        Assert.StartsWith("eth0:", _world.Decide(1), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void No_switch_to_a_link_that_is_interrupted()
+    {
+        _world.Up(_world.Wan);
+        _world.Confirm(_world.Eth, _world.WiFi);
+        _world.Decide(20);
+        _world.WiFi.SetFacts(_world.WiFi.Facts with { Ipv4 = default }, _world.Now);
+        _world.Down(_world.Eth);
+        Assert.StartsWith("wwan0:", _world.Decide(21), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_tick_in_which_nothing_changes_allocates_nothing()
+    {
+        _world.Confirm(_world.Eth, _world.WiFi);
+        _world.Up(_world.Wan);
+        _world.Decide(0);
+        Link[] links = [_world.Eth, _world.WiFi, _world.Wan];
+        long before = 0;
+        for (int at = 2; at <= 40; at += 2)
+        {
+            before = at == 20 ? GC.GetAllocatedBytesForCurrentThread() : before;
+            TimeSpan now = TimeSpan.FromSeconds(at);
+            foreach (Link link in links)
+            {
+                link.SetFacts(link.Facts, now);
+                link.Advance(now);
+                link.Tick(hadEvidence: true, now);
+                link.SetSurroundings(new Surroundings(link == _world.Eth, LinkClass.A, false));
+            }
+            Assert.False(_world.Selector.Decide(now));
+        }
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    /// <summary>Three links and a clock.</summary>
+    private sealed class World
+    {
+        public World()
+        {
+            Selector = new Selector([Eth, WiFi, Wan], TimeSpan.Zero);
+        }
+
+        public Link Eth { get; } = new(LinkKind.Ethernet, "eth0", TimeSpan.FromSeconds(16), WanProbe.Suspect);
+
+        public Link WiFi { get; } = new(LinkKind.WiFi, "wlan0", TimeSpan.FromSeconds(16), WanProbe.Suspect);
+
+        public Link Wan { get; } = new(LinkKind.Wan, "wwan0", TimeSpan.FromSeconds(16), WanProbe.Suspect);
+
+        public Selector Selector { get; }
+
+        public TimeSpan Now { get; private set; }
+
+        public World At(double seconds)
+        {
+            Now = TimeSpan.FromSeconds(seconds);
+            return this;
+        }
+
+        public void Up(params Link[] links) =>
+            Array.ForEach(links, link => link.SetFacts(new LinkFacts(2, true, true, Connected, default), Now));
+
+        public void Confirm(params Link[] links)
+        {
+            Up(links);
+            Array.ForEach(links, link => link.EndProbe(new ProbeResult(ProbeOutcome.EchoAnswered, ""), Now));
+        }
+
+        public void Down(Link link) =>
+            link.SetFacts(new LinkFacts(2, true, IsRunning: false, Connected, default), Now);
+
+        public void Fail(Link link)
+        {
+            link.SetFacts(link.Facts with { Ipv4 = new(true, true, link.Facts.Ipv4.Fingerprint + 1) }, Now);
+            link.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), Now);
+        }
+
+        /// <summary>The new choice and its reason, or an empty string.</summary>
+        public string Decide(double at) =>
+            At(at).Selector.Decide(Now) ? $"{Selector.Choice!.Name}: {Selector.Reason}" : "";
+    }
+}
