@@ -4,7 +4,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size install dropin soak clean test-arm64-vm
+.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size install uninstall dropin soak clean test-arm64-vm
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
@@ -61,9 +61,12 @@ lint: ready build ## formatting, analyzers, shellcheck
 size: build ## fails if the executable is larger than its budget
 	@size=$$(wc -c < $(ARTIFACT)); echo "$(ARTIFACT): $$size bytes, budget $(SIZE_BUDGET)"; test $$size -le $(SIZE_BUDGET)
 
-install: ## below DESTDIR= (default: /), with DEPLOYMENT=prod|dev and INIT=systemd|openwrt|none
+install: ## below DESTDIR= (default: /), with DEPLOYMENT=prod|dev and INIT=systemd|openwrt|sysvinit|none
 	@test -e $(ARTIFACT) || ./build.sh
 	@./install.sh $(ARTIFACT) "$(DESTDIR)/" $(or $(DEPLOYMENT),prod) $(or $(INIT),systemd)
+
+uninstall: ## removes what `make install` put below DESTDIR; with DESTDIR=/ (default) it stops the daemon and unlocks first
+	@./uninstall.sh "$(DESTDIR)/"
 
 dropin: ## artifacts/connmgr-ARCH-DEPLOYMENT.tar.xz for a device's image (ARCH=arm64 DEPLOYMENT=prod)
 	@./build.sh linux-$(or $(ARCH),arm64)

@@ -38,7 +38,8 @@ unit() {
 
 part "unit tests" unit
 part "attrd shim" tests/attrd/run.sh
-part "packaging" tests/openwrt/run.sh
+part "init scripts" tests/openwrt/run.sh
+part "packaging" tests/packaging/run.sh
 part "lab" tests/netns/run.sh
 [ -z "$failures" ] || printf '%s\n' "${failures#?}"
 

@@ -1,0 +1,44 @@
+#!/bin/sh
+# uninstall.sh DESTDIR: removes what install.sh put below DESTDIR, by its manifest. What was changed since stays, and it says so. Below /
+# it stops the daemon first, and unlocks the firewall, which would otherwise stay locked without anybody who opens it.
+set -euf
+
+[ $# = 1 ] || { sed -n '2s/^# \([^:]*\):.*/usage: \1/p' "$0" >&2; exit 64; }
+root=${1%/}
+manifest=/usr/share/connmgr/manifest.sha256
+[ -f "$root$manifest" ] || { echo "uninstall.sh: $root$manifest is missing: not installed by make install" >&2; exit 66; }
+say() { echo "uninstall.sh: $*" >&2; }
+
+if [ -z "$root" ]; then
+    if [ -d /run/systemd/system ]; then
+        systemctl disable --now connmgr.service || say "the service did not stop"
+    elif [ -x /etc/init.d/connmgr ]; then
+        /etc/init.d/connmgr stop || say "the service did not stop"
+        ! command -v update-rc.d >/dev/null || update-rc.d -f connmgr remove
+        [ ! -x /etc/rc.common ] || /etc/init.d/connmgr disable
+    fi
+    if ! grep -q 'unlock' /usr/lib/af-conn/fwcfg.sh 2>/dev/null; then
+        say "/usr/lib/af-conn/fwcfg.sh cannot unlock: the firewall stays as it is"
+    elif ! /usr/lib/af-conn/fwcfg.sh unlock; then
+        say "fwcfg.sh unlock failed: the firewall may still be locked. Nothing is removed"
+        exit 1
+    fi
+fi
+
+kept=
+while read -r sum file; do
+    path=$root/$file
+    [ -f "$path" ] || continue
+    if [ "$(sha256sum <"$path" | cut -d' ' -f1)" = "$sum" ]; then
+        rm -f "$path"
+    else
+        kept="$kept $path"
+    fi
+done <"$root$manifest"
+[ ! -L "$root/usr/bin/connmgr" ] || [ "$(readlink "$root/usr/bin/connmgr")" != ../sbin/connmgr ] || rm -f "$root/usr/bin/connmgr"
+rm -f "$root$manifest"
+for directory in usr/share/connmgr usr/share/doc/connmgr usr/lib/af-conn etc/af-conn etc/connmgr.d etc/capabilities; do
+    rmdir "$root/$directory" 2>/dev/null || :
+done
+[ -z "$kept" ] || say "changed since, and kept:$kept"
+[ ! -d /run/systemd/system ] || [ -n "$root" ] || systemctl daemon-reload
