@@ -260,7 +260,7 @@ if command -v systemd-analyze >/dev/null; then
         "$scripts/systemd/connmgr.service" >"$root/connmgr.service"
     # Before version 254 it does not know the growing pause, and ignores it.
     check "systemd: the unit has no mistake" test "$(systemd-analyze verify "$root/connmgr.service" 2>&1 |
-        grep -vE "Unknown key name 'Restart(Steps|MaxDelaySec)'")" = ''
+        grep -vE "Unknown key (name )?'Restart(Steps|MaxDelaySec)'")" = ''
     level=$(systemd-analyze security --offline=true --no-pager "$root/connmgr.service" 2>/dev/null | sed -n 's/.*level for.*: \([0-9]*\)\.\([0-9]*\) .*/\1\2/p')
     check "systemd: exposure ${level:-unknown}/100, at most 31" test "${level:-100}" -le 31
 fi
