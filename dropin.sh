@@ -12,7 +12,7 @@ umask 022
 ./install.sh "$executable" "$root" "$deployment" openwrt
 
 when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
-tar -C "$root" --sort=name --format=ustar --mtime="@$when" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - etc usr |
+tar -C "$root" --sort=name --format=ustar --mtime="@$when" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - etc lib usr |
     xz -9e --threads=1 >"$name.tar.xz.new"
 mv "$name.tar.xz.new" "$name.tar.xz"
 echo "$name.tar.xz: $(wc -c <"$name.tar.xz") bytes"

@@ -91,6 +91,10 @@ case $init in
         put 755 "$here/scripts/openwrt/connmgr.init" /etc/init.d/connmgr
         put 755 "$here/scripts/openwrt/connmgr.rpcd" /usr/libexec/rpcd/connmgr
         put 644 "$here/scripts/openwrt/connmgr.capabilities" /etc/capabilities/connmgr.json
+        put 644 "$here/scripts/openwrt/connmgr.acl.json" /usr/share/rpcd/acl.d/connmgr.json
+        put 644 "$here/scripts/openwrt/connmgr.keep" /lib/upgrade/keep.d/connmgr
+        put 755 "$here/scripts/openwrt/tell-openwrt" /etc/connmgr.d/tell-openwrt
+        install -d "$root/etc/hotplug.d/connmgr"
         options "$here/scripts/openwrt/connmgr.config" "s/^#\(.*\)'echo\.afero\.io:80'/\1'echo.dev.afero.io:80'/" /etc/config/connmgr
         ;;
     systemd)

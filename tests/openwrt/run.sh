@@ -29,7 +29,29 @@ STUB
     chmod +x "$root/$1"
 }
 stub usr/sbin/connmgr connmgr 'echo reloaded'
+cp "$scripts/get_netif_names" "$root/usr/lib/af-conn/"
 stub usr/lib/af-conn/boot_lockdown.sh lockdown 'echo "sets: yes"'
+
+# What OpenWrt's programs answer: ubus, from $root/ubus/OBJECT.json, or as if the object was missing.
+mkdir -p "$root/tools" "$root/ubus"
+ln -s "$here/jsonfilter" "$root/tools/jsonfilter"
+cat >"$root/tools/ubus" <<STUB
+#!/bin/sh
+case \$1 in
+    call) cat "$root/ubus/\$2.json" 2>/dev/null || { echo "Command failed: Not found" >&2; exit 4; } ;;
+    *) printf '[%s]' ubus "\$@" >>"$RECORD"; echo >>"$RECORD" ;;
+esac
+STUB
+chmod +x "$root/tools/ubus"
+PATH=$root/tools:$PATH
+# supervised PID [WORD...]: procd has an instance that runs with that command line; without arguments: it has none.
+supervised() {
+    [ $# != 0 ] || { echo '{}' >"$root/ubus/service.json"; return; }
+    words="\"$root/usr/sbin/connmgr\"" pid=$1
+    shift
+    for word; do words="$words,\"$word\""; done
+    echo "{\"connmgr\":{\"instances\":{\"connmgr\":{\"running\":true,\"pid\":$pid,\"command\":[$words]}}}}" >"$root/ubus/service.json"
+}
 
 uci() { printf '%s\n' "config connmgr 'main'" "$@" >"$root/etc/config/connmgr"; }
 # run SHELL ACTION: its errors are in $root/errors.
@@ -58,7 +80,7 @@ check "OpenWrt: its other functions have a prefix" test "$(functions_in "$script
     grep -vx 'start_service\|stop_service\|reload_service\|service_triggers\|service_started\|boot' | paste -sd' ')" = ''
 check "OpenWrt: so have its variables" test "$(
     sed '/^ *#/d' "$scripts/openwrt/connmgr.init" | grep -oE '(^|[ ;({])[A-Za-z_][A-Za-z0-9_]*=' |
-    tr -d ' ;({=' | sort -u | grep -vx 'connmgr_.*\|START\|STOP\|USE_PROCD\|nofile\|core' | paste -sd' ')" = ''
+    tr -d ' ;({=' | sort -u | grep -vx 'connmgr_.*\|CONNMGR_.*\|START\|STOP\|USE_PROCD\|nofile\|core' | paste -sd' ')" = ''
 
 for shell in 'busybox ash' dash; do
     command -v "${shell%% *}" >/dev/null || continue
@@ -77,11 +99,15 @@ for shell in 'busybox ash' dash; do
     check "$shell: its capabilities are bounded" has "[procd_set_param][capabilities][$root/etc/capabilities/connmgr.json]"
     check "$shell: and it gains none" has '[procd_set_param][no_new_privs][1]'
     check "$shell: another configuration, of the firewall too, is a reload" has '[procd_add_reload_trigger][connmgr][firewall]'
-    check "$shell: an interface that comes up is one" \
-        has '[procd_add_raw_trigger][interface.*.up][2000][/etc/init.d/connmgr][reload]'
+    check "$shell: no interface is: the kernel tells the daemon" lacks '[interface'
+    check "$shell: options are described to procd before the message is sent" before '[uci_validate_section][connmgr][connmgr]' '[sent]'
+    check "$shell: every example in the configuration has a type" test "$(
+        sed -n "s/^#*\t\(option\|list\) \([a-z_]*\) .*/\2/p" "$scripts/openwrt/connmgr.config" | sort -u | while read -r option; do
+            grep -qF "[$option:" "$RECORD" || echo "$option"
+        done)" = ''
     check "$shell: every example in the configuration is an option that is read" test "$(
         sed -n "s/^#\t\(option\|list\) \([a-z_]*\) .*/\2/p" "$scripts/openwrt/connmgr.config" | sort -u | while read -r option; do
-            grep -qE "^ *connmgr_(flag|number|choice|path|list) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
+            grep -qE "^ *connmgr_(flag|number|choice|path|list|link) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
         done)" = ''
 
     # Every example, taken literally, is a value that is accepted.
@@ -116,16 +142,128 @@ for shell in 'busybox ash' dash; do
         check "$shell: $bad: a reload changes nothing" lacks '[procd_'
     done
 
+    # A reload: procd decides whether the daemon is restarted; no firewall script runs, unless there is no daemon.
     uci "option idle '20'"
+    supervised 999999 --idle 20
     run "$shell" reload
-    check "$shell: a reload tells procd" gets '[--idle][20]'
-    check "$shell: and the daemon" grep -qxF '[connmgr][reload][--run-dir][/var/run/connmgr]' "$RECORD"
-    check "$shell: what the daemon answers is in the log" grep -qF '[reloaded]' "$RECORD"
+    check "$shell: reload, nothing new: procd gets the same command line" gets '[--idle][20]'
+    check "$shell: reload, nothing new: the daemon reads its files" has '[connmgr][reload][--run-dir][/var/run/connmgr]'
+    check "$shell: reload, nothing new: its answer is in the log" grep -qF '[reloaded]' "$RECORD"
+    check "$shell: reload, nothing new: no firewall script" lacks '[lockdown]'
+    supervised 999999 --idle 16
+    run "$shell" reload
+    check "$shell: reload, another option: procd gets it" gets '[--idle][20]'
+    check "$shell: reload, another option: no firewall script" lacks '[lockdown]'
+    check "$shell: reload, another option: the daemon that stops is not asked" lacks '[connmgr][reload]'
+    run "$shell" start
+    check "$shell: start, while it runs: no firewall script" lacks '[lockdown]'
+    supervised
+    run "$shell" reload
+    check "$shell: reload, without a daemon: it is locked" grep -q '^\[lockdown\]' "$RECORD"
+    check "$shell: reload, without a daemon: and started" gets '[--idle][20]'
+    check "$shell: reload, without a daemon: none is asked" lacks '[connmgr][reload]'
+    rm "$root/ubus/service.json"
+    run "$shell" start
+    check "$shell: start, procd does not answer: it is locked" grep -q '^\[lockdown\]' "$RECORD"
+
+    # Where ujail is killed, the daemon in it may live on, with the lock.
+    mkdir -p "$root/var/run/connmgr"
+    cp "$(command -v sleep)" "$root/connmgr"
+    lock_file=$root/var/run/connmgr/connmgr.pid
+    # daemon PROGRAM: locks the file and writes its pid into it.
+    daemon() {
+        # shellcheck disable=SC2016
+        sh -c 'exec 9>>"$1"; flock 9; echo $$ >"$1"; exec "$2" 60' sh "$lock_file" "$1" &
+        daemon=$!
+        until [ "$(cat "$lock_file" 2>/dev/null)" = "$daemon" ] && [ "$(readlink "/proc/$daemon/exe")" = "$1" ]; do sleep 0.05; done
+    }
+    alive() { [ "$(readlink "/proc/$daemon/exe")" = "$1" ]; }
+    for action in stop start; do
+        supervised
+        daemon "$root/connmgr"
+        run "$shell" "$action"
+        check "$shell: $action ends a daemon that procd does not have" not alive "$root/connmgr"
+        check "$shell: $action: and says so" grep -qF "[daemon.warn][connmgr: ending process $daemon," "$RECORD"
+        kill "$daemon" 2>/dev/null
+        supervised $$ # its parent, as ujail is
+        daemon "$root/connmgr"
+        run "$shell" "$action"
+        check "$shell: $action leaves a daemon in its jail to procd" alive "$root/connmgr"
+        supervised "$daemon"
+        run "$shell" "$action"
+        check "$shell: $action leaves a daemon without a jail to procd" alive "$root/connmgr"
+        supervised
+        echo "$daemon" >"$lock_file.other"
+        mv "$lock_file.other" "$lock_file"
+        run "$shell" "$action"
+        check "$shell: $action does not believe a file that nobody has locked" alive "$root/connmgr"
+        kill "$daemon"
+        sleep=$(readlink -f "$(command -v sleep)")
+        daemon "$sleep"
+        run "$shell" "$action"
+        check "$shell: $action does not end another program" alive "$sleep"
+        kill "$daemon"
+        wait
+    done
+    for pid in '' 0 1 -1 x 99999999 '1 2'; do
+        echo "$pid" >"$lock_file"
+        run "$shell" stop
+        check "$shell: pid '$pid' is none" lacks '[daemon.warn]'
+    done
+    rm -r "${root:?}"/var
 
     uci "option enabled '0'"
     run "$shell" start
     check "$shell: disabled, nothing is started" lacks '[procd_set_param]'
     check "$shell: and nothing is locked" lacks '[lockdown]'
+    check "$shell: disabled, not locked: nothing is said" lacks '[logger]'
+    mkdir -p "$root/var/run/connmgr"
+    : >"$root/var/run/connmgr/locked"
+    run "$shell" start
+    check "$shell: disabled, but locked: the log says how to unlock" grep -q 'daemon.warn.*/usr/lib/af-conn/fwcfg.sh unlock' "$RECORD"
+    check "$shell: disabled, but locked: so does the terminal" grep -q 'fwcfg.sh unlock' "$root/errors"
+    uci "option disable_firewall '1'"
+    run "$shell" start
+    check "$shell: no firewall, but locked: the log says how to unlock" grep -q 'daemon.warn.*fwcfg.sh unlock' "$RECORD"
+    rm -r "${root:?}"/var
+
+    # Links by netifd network. The daemon and the scripts read the file in the run directory.
+    file=$root/var/run/connmgr/netif_names
+    printf '%s\n' "config interface 'wan'" "	option device 'eth7'" "config interface 'modem'" "	option device '/dev/cdc-wdm0'" \
+        "config device 'wlan5'" >"$root/etc/config/network"
+    uci "option ethernet 'wan'" "option wifi 'wlan5'" "option lte 'modem'"
+    run "$shell" start
+    check "$shell: before netifd runs, a network's device is that of its configuration" \
+        test "$(paste -sd' ' "$file")" = "ETH_INTERFACE_0='eth7' WIFISTA_INTERFACE_0='wlan5'"
+    check "$shell: names are there before the lockdown; one that is not yet known is logged" \
+        before "using netif_names for WAN_INTERFACE_0" '[lockdown]'
+    check "$shell: the network coming up is a reload" has '[procd_add_interface_trigger][interface.*][wan][/etc/init.d/connmgr][reload]'
+    check "$shell: also that of the modem" has '[procd_add_interface_trigger][interface.*][modem][/etc/init.d/connmgr][reload]'
+    check "$shell: a device is no trigger" lacks '[interface.*][wlan5]'
+    check "$shell: another network configuration is a reload" has '[procd_add_reload_trigger][network]'
+    echo '{"up":true,"l3_device":"eth9.7","device":"eth9"}' >"$root/ubus/network.interface.wan.json"
+    echo '{"up":true,"l3_device":"wwan3"}' >"$root/ubus/network.interface.modem.json"
+    run "$shell" start
+    check "$shell: netifd knows better" \
+        test "$(paste -sd' ' "$file")" = "ETH_INTERFACE_0='eth9.7' WIFISTA_INTERFACE_0='wlan5' WAN_INTERFACE_0='wwan3'"
+    names_are() { [ "$(CONNMGR_CONFIG_DIR=$scripts CONNMGR_RUN_DIR=$root/var/run/connmgr "$scripts/get_netif_names" | paste -sd' ')" = "$1" ]; }
+    check "$shell: scripts read it after netif_names" names_are \
+        "ETH_INTERFACE_0='eth9.7' WIFISTA_INTERFACE_0='wlan5' WAN_INTERFACE_0='wwan3' WIFIAP_INTERFACE_0='wlan0-1' BRIDGE_INTERFACE_0='br-apnet'"
+    uci "option ethernet 'wlan5'" "option wifi 'wlan5'"
+    run "$shell" start
+    check "$shell: two links on one device: refused by name" grep -q "'wlan5' is given to two interfaces" "$root/errors"
+    check "$shell: two links on one device: netif_names alone counts" test ! -e "$file"
+    check "$shell: two links on one device: it is started all the same" has '[procd_close_instance]'
+    uci "option wifi 'wlan5'"
+    run "$shell" start
+    uci "option ethernet 'eth0; id'" "option lte '-x'" "option bridge '0123456789abcdef'"
+    run "$shell" reload
+    for option in ethernet lte bridge; do check "$shell: $option: a bad name is refused" names "$option"; done
+    check "$shell: a bad name: a reload leaves the names" grep -q wlan5 "$file"
+    uci "option idle '16'"
+    run "$shell" start
+    check "$shell: without such options the file goes" test ! -e "$file"
+    rm -rf "${root:?}"/var "$root/etc/config/network" "$root"/ubus/network.*
 
     uci "option idle '16'"
     printf '%s\n' "config defaults" "	option flow_offloading '1'" >"$root/etc/config/firewall"
@@ -179,7 +317,8 @@ if [ -n "$executable" ]; then
     list=$(tar -tf "$here/../../artifacts/connmgr-$arch-prod.tar.xz")
     for file in usr/sbin/connmgr usr/lib/af-conn/init_firewall.sh usr/lib/af-conn/firewall_functions usr/lib/af-conn/switch_route.sh \
         usr/lib/af-conn/boot_lockdown.sh usr/lib/af-conn/get_netif_names usr/lib/af-conn/fwcfg.sh usr/lib/af-conn/net_capabilities \
-        usr/libexec/rpcd/connmgr etc/init.d/connmgr etc/config/connmgr etc/capabilities/connmgr.json etc/af-conn/whitelist \
+        usr/libexec/rpcd/connmgr usr/share/rpcd/acl.d/connmgr.json lib/upgrade/keep.d/connmgr etc/connmgr.d/tell-openwrt \
+        etc/init.d/connmgr etc/config/connmgr etc/capabilities/connmgr.json etc/af-conn/whitelist \
         etc/af-conn/netif_names etc/connmgr.d/; do
         has_file() { printf '%s\n' "$list" | grep -qx "$file"; }
         check "drop-in: $file" has_file
@@ -231,16 +370,66 @@ if [ -n "$executable" ]; then
     check "install: there is none" test ! -e "$image/etc/init.d" -a ! -e "$image/usr/lib/systemd"
 fi
 
-check "OpenWrt: it starts before the firewall (19) and the network (20)" \
-    test "$(sed -n 's/^START=//p' "$scripts/openwrt/connmgr.init")" -lt 19
+start=$(sed -n 's/^START=//p' "$scripts/openwrt/connmgr.init")
+while read -r release boot log firewall dnsmasq network; do
+    case $release in '#'*) continue ;; esac
+    check "OpenWrt $release: it starts after kernel modules ($boot) and the log ($log)" test "$start" -gt "$boot" -a "$start" -gt "$log"
+    check "OpenWrt $release: before firewall ($firewall), dnsmasq ($dnsmasq), network ($network)" \
+        test "$start" -lt "$firewall" -a "$start" -lt "$dnsmasq" -a "$start" -lt "$network"
+done <"$here/start-order.txt"
+check "OpenWrt: before a network that starts at 15, too" test "$start" -lt 15
+check "OpenWrt: the package has the version of the sources" \
+    test "$(sed -n 's/^PKG_VERSION:=//p' "$scripts/openwrt/Makefile")" = "$(cat "$here/../../VERSION")"
+check "OpenWrt: it names its license" grep -qx 'PKG_LICENSE:=MIT' "$scripts/openwrt/Makefile"
+check "OpenWrt: and its maintainer" grep -q '^PKG_MAINTAINER:=.' "$scripts/openwrt/Makefile"
+# The postinst, as make writes it.
+sed -n '/^define .*postinst/,/^endef/p' "$scripts/openwrt/Makefile" | sed '1d;$d;s/\$\$/$/g' >"$root/postinst"
+check "OpenWrt: after installation rpcd reads the plugin" grep -q '/etc/init.d/rpcd reload' "$root/postinst"
+check "OpenWrt: not while an image is built" env IPKG_INSTROOT=/image sh -eu "$root/postinst"
+# The access list: what the plugin has, and no more.
+methods() { sh "$scripts/openwrt/connmgr.rpcd" list | /usr/bin/python3 -c 'import json, sys; print(*sorted(json.load(sys.stdin)))'; }
+granted() {
+    /usr/bin/python3 -c '
+import json, sys
+group = json.load(sys.stdin)["connmgr"]
+print(*sorted(method for kind in sys.argv[1:] for method in group[kind]["ubus"]["connmgr"]))' "$@" <"$scripts/openwrt/connmgr.acl.json"
+}
+check "rpcd: each method is in the access list" test "$(granted read write)" = "$(methods)"
+check "rpcd: who may only read, changes nothing" test "$(granted read)" = 'events status'
+
 # The package keeps what is anybody's to change: all that an image has below /etc but the init script and its capabilities.
 conffiles() { sed -n '/^define .*conffiles/,/^endef/ { /^\//p }' "$scripts/openwrt/Makefile" | sed 's,/$,,' | sort; }
 check "OpenWrt: each configuration file is a conffile" test "$(
     "$here/../../install.sh" "$scripts/net_capabilities" "$root/package" prod openwrt
-    cd "$root/package" && find etc -type f ! -path 'etc/init.d/*' ! -path 'etc/capabilities/*' | sed 's,^,/,' | sort >"$root/installed"
+    cd "$root/package" && find etc -type f ! -path 'etc/init.d/*' ! -path 'etc/capabilities/*' ! -path 'etc/connmgr.d/*' | sed 's,^,/,' | sort >"$root/installed"
     conffiles | comm -23 "$root/installed" -)" = ''
 check "OpenWrt: each conffile is one that is installed, or yours to make" test "$(
-    conffiles | comm -13 "$root/installed" - | paste -sd' ')" = '/etc/af-conn/firewall.user /etc/connmgr.d'
+    conffiles | comm -13 "$root/installed" - | paste -sd' ')" = '/etc/af-conn/firewall.user /etc/connmgr.d /etc/hotplug.d/connmgr'
+check "OpenWrt: sysupgrade keeps each conffile" test "$(conffiles | while read -r file; do
+    grep -qxF -e "$file" -e "$file/" -e "${file%/*}/" "$scripts/openwrt/connmgr.keep" || echo "$file"
+done)" = ''
+
+# The hook that tells OpenWrt.
+mkdir -p "$root/sbin"
+cat >"$root/ubus/network.interface.json" <<'DUMP'
+{"interface":[{"interface":"wan","up":true,"l3_device":"eth0"},{"interface":"modem","up":true,"l3_device":"wwan0"}]}
+DUMP
+sed "s,/sbin/hotplug-call,$root&,g" "$scripts/openwrt/tell-openwrt" >"$root/tell-openwrt"
+cat >"$root/sbin/hotplug-call" <<STUB
+#!/bin/sh
+echo "hotplug \$1 \$ACTION \$INTERFACE \$DEVICE" >>"$RECORD"
+STUB
+chmod +x "$root/sbin/hotplug-call"
+hook() { : >"$RECORD"; env IFNAME="$1" OLD="$2" REASON="$3" sh "$root/tell-openwrt"; }
+check "hook: a switch" hook eth0 wwan0 'eth0 is confirmed ("better")'
+check "hook: it is told by ubus" has '[ubus][send][connmgr.switch][{"device":"eth0","interface":"wan","old_device":"wwan0","old_interface":"modem","reason":"eth0 is confirmed (\"better\")"}]'
+check "hook: hotplug scripts hear of the old link first" test "$(grep ^hotplug "$RECORD" | paste -sd,)" = \
+    'hotplug connmgr disconnected modem wwan0,hotplug connmgr connected wan eth0'
+hook eth5 '' start
+check "hook: a device that netifd does not have" has 'hotplug connmgr connected  eth5'
+check "hook: at first there is no old link" lacks disconnected
+rm "$root/sbin/hotplug-call"
+
 check "systemd: it starts before the network" grep -qE '^Before=.*\bnetwork-pre\.target\b' "$scripts/systemd/connmgr.service"
 check "systemd: the lockdown comes first" grep -q '^ExecStartPre=-/usr/lib/af-conn/boot_lockdown.sh ' "$scripts/systemd/connmgr.service"
 
