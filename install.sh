@@ -110,6 +110,17 @@ case $init in
         ;;
 esac
 
+# The manuals, where there is something that reads them; packaging/manuals.sh makes them.
+manuals=$here/artifacts/manuals
+case $init in
+    systemd | sysvinit)
+        if [ -d "$manuals" ]; then
+            for page in connmgr.8 netif_names.5 connmgr-whitelist.5; do put 644 "$manuals/man/$page" "/usr/share/man/man${page##*.}/$page"; done
+            put 644 "$manuals/completions/connmgr.bash" /usr/share/bash-completion/completions/connmgr
+            put 644 "$manuals/completions/_connmgr" /usr/share/zsh/vendor-completions/_connmgr
+            put 644 "$manuals/completions/connmgr.fish" /usr/share/fish/vendor_completions.d/connmgr.fish
+        fi ;;
+esac
 put 644 "$here/LICENSE" /usr/share/doc/connmgr/LICENSE
 put 644 "$here/THIRD-PARTY-NOTICES.md" /usr/share/doc/connmgr/THIRD-PARTY-NOTICES.md
 LC_ALL=C sort "$work/files" | (cd "$root/" && xargs sha256sum) >"$work/manifest"

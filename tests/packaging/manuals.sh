@@ -1,0 +1,54 @@
+# shellcheck shell=sh disable=SC2154 # sourced by run.sh
+# Manual pages and completions, made from a --help: that of the executable, if it is built; and one of our own, with all that can be in it.
+
+# made PROGRAM
+made() { "$repo/packaging/manuals.py" "$1" "$work" 1.2.3 2026-01-31; }
+page_has() { grep -qF -- "$1" "$work/man/connmgr.8"; }
+cat >"$work/connmgr" <<'END'
+#!/bin/sh
+case $1 in
+    status) printf 'Description:\n  say how it is\n\nUsage:\n  connmgr status [<LINK>] [options]\n\nArguments:\n  <LINK>  only this link\n\nOptions:\n  --json           as JSON, it'"'"'s [plain]\n  -?, -h, --help   Show help\n' ;;
+    *) printf 'Description:\n  Keeps a gateway connected.\n\nUsage:\n  connmgr [command] [options]\n\nOptions:\n  -d, --disable-firewall      no firewall\n  --dns <hold|sniff|auto>     how replies are read [default: auto]\n  --run-dir <DIR>             where it keeps things\n  -?, -h, --help              Show help\n\nCommands:\n  status <LINK>  say how it is\n' ;;
+esac
+END
+chmod +x "$work/connmgr"
+check "manuals: from a --help of our own" made "$work/connmgr"
+check "manuals: an option with its value and default" page_has '\fB\-\-dns\fP \fIhold|sniff|auto\fP'
+check "manuals: its default" page_has 'Default: auto.'
+check "manuals: a verb with its argument" page_has '.SS connmgr status [<LINK>] [options]'
+check "manuals: version and date" page_has '"2026-01-31" "connmgr 1.2.3"'
+check "manuals: a program without verbs is refused" not sh -c "printf '#!/bin/sh\n' >'$work/connmgr'; '$repo/packaging/manuals.py' '$work/connmgr' '$work' 1 2"
+
+built=$repo/artifacts/linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/connmgr
+if [ -x "$built" ]; then
+    rm -rf "$work/man" "$work/completions"
+    check "manuals: from the executable's --help" made "$built"
+    # Every option and verb that it prints is in the page, and in each completion.
+    "$built" --help | sed -n 's/^  \(-[^<]*\).*/\1/p' | grep -oE -- '--[a-z][a-z-]*' | sort -u >"$work/options"
+    "$built" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\).*/\1/p' >"$work/verbs"
+    check "manuals: there are options and verbs" sh -c "[ \$(wc -l <'$work/options') -gt 15 ] && [ \$(wc -l <'$work/verbs') -ge 5 ]"
+    check "manuals: the page has every option" test "$(sed 's/-/\\-/g' "$work/options" | while read -r option; do page_has "${option#??}" || echo "$option"; done)" = ''
+    check "manuals: and every verb" test "$(while read -r verb; do page_has ".SS connmgr $verb" || echo "$verb"; done <"$work/verbs")" = ''
+    for file in connmgr.bash _connmgr connmgr.fish; do
+        check "completions: $file has every option and verb" test "$(sed 's/^--//' "$work/options" | cat - "$work/verbs" | while read -r word; do
+            grep -qF -- "$word" "$work/completions/$file" || echo "$word"; done)" = ''
+    done
+fi
+if command -v man >/dev/null && command -v groff >/dev/null; then
+    for page in "$work"/man/*; do
+        check "manuals: ${page##*/} has no mistake" test "$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)" = ''
+    done
+fi
+
+# What bash completes, for a command line.
+bash_completes() {
+    bash -c '. "$1"; shift; COMP_WORDS=(connmgr "$@"); COMP_CWORD=$#; _connmgr; echo "${COMPREPLY[*]}"' _ "$work/completions/connmgr.bash" "$@"
+}
+if [ -x "$built" ]; then
+    check "completions: bash: a verb" test "$(bash_completes stat)" = status
+    check "completions: bash: an option of a verb" test "$(bash_completes status --js)" = --json
+    check "completions: bash: the words of an option" test "$(bash_completes --dns h)" = hold
+    ! command -v zsh >/dev/null || check "completions: zsh reads its file" zsh -n "$work/completions/_connmgr"
+    ! command -v fish >/dev/null || check "completions: fish: a verb" sh -c "XDG_CONFIG_HOME='$work' XDG_DATA_HOME='$work' HOME='$work' \
+        fish -c 'source $work/completions/connmgr.fish; complete -C \"connmgr stat\"' | grep -q '^status'"
+fi
