@@ -62,7 +62,7 @@ public class AbiTests
     public void Constants_are_those_of_the_headers(string machine, int pointerSize)
     {
         List<string> assertions = [];
-        foreach (Type type in new[] { typeof(LibcExtra), typeof(Errno), typeof(AttrdShim), typeof(Nfqueue), typeof(NftEvent), typeof(IpsetMessage) })
+        foreach (Type type in new[] { typeof(LibcExtra), typeof(Errno), typeof(AttrdShim), typeof(Nfqueue), typeof(NftEvent), typeof(Nftables), typeof(IpsetMessage) })
         {
             foreach (FieldInfo field in type.GetFields(BindingFlags.Static | BindingFlags.Public).Where(f => f.IsLiteral))
             {

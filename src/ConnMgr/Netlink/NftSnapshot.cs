@@ -1,0 +1,155 @@
+using System.Buffers.Binary;
+using static ConnMgr.Netlink.Nftables;
+
+namespace ConnMgr.Netlink;
+
+/// <summary>
+/// The lockdown's tables as init_firewall.sh has left them, without the addresses: from the rows that the
+/// kernel gave, the transaction that makes them anew. So a table that another program has deleted is back in
+/// the time of one system call, and no program has to be started for it. Pure.
+/// </summary>
+/// <remarks>
+/// A row of a list has the attributes of the request that makes the object, and some of the kernel's own
+/// (handles, counts), which are left out. An anonymous set, as the rule `tcp dport { 80, 443 }` has one,
+/// keeps the name that the kernel gave it.
+/// </remarks>
+internal sealed class NftSnapshot
+{
+    /// <summary>More than any lockdown needs; beyond it there is no snapshot. In bytes.</summary>
+    public const int LargestSize = 196608;
+
+    private const int MaxSets = 4096;
+
+    private readonly List<byte[]> _rows = [];
+    private readonly List<byte> _families = [];
+    private int _length;
+    private int _setCount;
+
+    /// <summary>The rows so far have the table of the family inet.</summary>
+    public bool HasTable => _families.Contains(NFPROTO_INET);
+
+    /// <summary>
+    /// The sets whose elements belong to the snapshot, by family and name: none of the daemon's own, and none
+    /// whose elements end by themselves.
+    /// </summary>
+    public List<(byte Family, byte[] Name)> Sets { get; } = [];
+
+    /// <summary>There are more rows than it may have.</summary>
+    public bool IsTooLarge => _length > LargestSize || Sets.Count > MaxSets;
+
+    /// <summary>
+    /// Takes a row: of the table first, then of chains, sets, the elements of <see cref="Sets"/>, and rules.
+    /// Those of other tables are left out.
+    /// </summary>
+    public void Add(in NetlinkMessage message)
+    {
+        int type = message.Type & 0xff;
+        ReadOnlySpan<byte> kept = Kept(type);
+        if (message.Type >> 8 != NFNL_SUBSYS_NFTABLES || kept.IsEmpty || IsTooLarge
+            || message.Payload.Length < NftSetMessage.HeaderSize
+            || message.Payload[0] is not (NFPROTO_INET or NFPROTO_BRIDGE))
+        {
+            return;
+        }
+        const int Padding = 4;
+        const int SetId = 8;
+        byte[] row = new byte[NetlinkReader.HeaderSize + message.Payload.Length + Padding + SetId];
+        NetlinkWriter writer = NftSetMessage.BeginRequest(row, message.Payload[0]);
+        AttributeReader attributes = new(message.Payload[NftSetMessage.HeaderSize..]);
+        bool isOurs = false;
+        ReadOnlySpan<byte> name = default;
+        uint flags = 0;
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            isOurs |= attribute.Type == NFTA_TABLE_NAME && attribute.Value.SequenceEqual(NftSetMessage.Table);
+            if (attribute.Type == NFTA_SET_NAME)
+            {
+                name = attribute.Value;
+            }
+            else if (attribute.Type == NFTA_SET_FLAGS && attribute.Value.Length == 4)
+            {
+                flags = BinaryPrimitives.ReadUInt32BigEndian(attribute.Value);
+            }
+            if (kept.Contains((byte)attribute.Type))
+            {
+                writer.Attribute(attribute.Type, attribute.Value);
+            }
+        }
+        if (!isOurs)
+        {
+            return;
+        }
+        if (type == NFT_MSG_NEWTABLE)
+        {
+            _families.Add(message.Payload[0]);
+        }
+        else if (type == NFT_MSG_NEWSET)
+        {
+            if ((flags & NFT_SET_TIMEOUT) == 0 && NftSetMessage.SetOf(name) < 0)
+            {
+                Sets.Add((message.Payload[0], name.ToArray()));
+            }
+            NftSetMessage.Number(ref writer, NFTA_SET_ID, (uint)++_setCount);
+        }
+        _rows.Add(writer.Finish(NftSetMessage.Type(type), FlagsOf(type), 0).ToArray());
+        _length += _rows[^1].Length;
+    }
+
+    /// <summary>
+    /// The transaction: deletes the tables, if they are there, and makes them anew. The last message asks for
+    /// an answer, and its sequence number is the transaction's first plus <see cref="Count"/>.
+    /// </summary>
+    /// <param name="firstSequence">Of the message that begins the transaction.</param>
+    public byte[] Restoring(uint firstSequence)
+    {
+        int around = (2 * NftSetMessage.MarkSize) + (2 * _families.Count * NftSetMessage.MaxSize);
+        byte[] batch = new byte[_length + around];
+        uint sequence = firstSequence;
+        int length = NftSetMessage.Begin(batch, sequence);
+        foreach (byte family in _families)
+        {
+            length += NftSetMessage.ChangeTable(batch.AsSpan(length), family, isNew: true, ++sequence);
+            length += NftSetMessage.ChangeTable(batch.AsSpan(length), family, isNew: false, ++sequence);
+        }
+        for (int i = 0; i < _rows.Count; i++)
+        {
+            Span<byte> row = batch.AsSpan(length);
+            _rows[i].CopyTo(row);
+            BitConverter.TryWriteBytes(row[8..], ++sequence);
+            if (i == _rows.Count - 1)
+            {
+                row[6] |= (byte)NetlinkMessage.FlagAcknowledge;
+            }
+            length += _rows[i].Length;
+        }
+        length += NftSetMessage.End(batch.AsSpan(length), ++sequence);
+        return batch[..length];
+    }
+
+    /// <summary>The messages of the transaction between its begin and its end.</summary>
+    public int Count => _rows.Count + (2 * _families.Count);
+
+    /// <summary>A rule goes behind those that are there.</summary>
+    private static ushort FlagsOf(int type) =>
+        (ushort)(NLM_F_CREATE | (type == NFT_MSG_NEWRULE ? NLM_F_APPEND : 0));
+
+    /// <summary>The attributes that the request may have.</summary>
+    private static ReadOnlySpan<byte> Kept(int type) => type switch
+    {
+        NFT_MSG_NEWTABLE => [NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_USERDATA],
+        NFT_MSG_NEWCHAIN =>
+        [
+            NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE,
+            NFTA_CHAIN_FLAGS, NFTA_CHAIN_USERDATA,
+        ],
+        NFT_MSG_NEWRULE => [NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA],
+        NFT_MSG_NEWSET =>
+        [
+            NFTA_SET_TABLE, NFTA_SET_NAME, NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE, NFTA_SET_KEY_LEN,
+            NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN, NFTA_SET_POLICY, NFTA_SET_DESC, NFTA_SET_TIMEOUT,
+            NFTA_SET_GC_INTERVAL, NFTA_SET_USERDATA, NFTA_SET_OBJ_TYPE, NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS,
+        ],
+        NFT_MSG_NEWSETELEM => [NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_ELEMENTS],
+        _ => default,
+    };
+}
