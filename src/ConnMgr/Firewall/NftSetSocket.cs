@@ -1,0 +1,481 @@
+using System.ComponentModel;
+using ConnMgr.Native;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Fills the address sets of the table `inet connmgr`, which the lockdown's rules match. The kernel does what
+/// it is asked while the request is sent, and its answer is there at once: nothing is awaited, and what has
+/// returned is in force.
+/// </summary>
+/// <remarks>
+/// Linux from 6.12 gives an element that is there a new time-out. Older kernels leave it as it is: there the
+/// element is added (so that it is there in any case), deleted, and added anew. That is one transaction, and
+/// no packet sees the middle.
+/// </remarks>
+internal sealed class NftSetSocket : IDisposable
+{
+    private const int NETLINK_NETFILTER = 12;
+    private const int ENOENT = Errno.ENOENT;
+    private const int EEXIST = 17;
+    private const int ENFILE = 23;
+
+    /// <summary>
+    /// An answer: a part of a list is a page, and on machines with large pages as much as this.
+    /// </summary>
+    private const int AnswerSize = 8192;
+
+    /// <summary>
+    /// In bytes. A transaction of this size takes the kernel about a millisecond on a small board.
+    /// </summary>
+    private const int BatchSize = 16384;
+
+    /// <summary>A message of a transaction takes at least as much.</summary>
+    private const int LeastSize = 64;
+
+    private const int MessagesPerEffect = 3;
+
+    /// <summary>How often a list is asked for again that a change of the rules has interrupted.</summary>
+    private const int ListAttempts = 5;
+
+    /// <summary>
+    /// An address of a network for examples (RFC 5737) that nothing ever has: it tries out the kernel.
+    /// </summary>
+    private static readonly IpPrefix Example = IpPrefix.Of(new IpNumber(0xffff_c000_0200));
+
+    private readonly NetlinkSocket _socket = new(NETLINK_NETFILTER, AnswerSize, checkCredentials: false);
+    private readonly byte[] _batch = new byte[BatchSize];
+    private readonly int[] _effects = new int[BatchSize / LeastSize]; // the effect that each message is of
+    private readonly int[] _errors = new int[BatchSize / LeastSize]; // what the kernel said to each
+    private readonly PrefixCover _cover = new();
+    private readonly List<(bool IsAdd, IpPrefix Prefix)> _changes = [];
+    private uint _sequence;
+    private uint _firstSequence; // of the batch's messages
+    private int _count; // the batch's messages
+    private int _length; // the batch's bytes
+    private int _last; // where its last message begins
+
+    private NftSetSocket()
+    {
+    }
+
+    /// <summary>The kernel gives elements that are there a new time-out.</summary>
+    public bool UpdatesInPlace { get; private set; }
+
+    /// <summary>The netlink address whose changes are the daemon's own.</summary>
+    public uint PortId => _socket.PortId;
+
+    /// <summary>
+    /// Makes the table and its sets, unless they are there, with what is in them. Null, and why, if the
+    /// kernel has no nf_tables, or not for the daemon.
+    /// </summary>
+    /// <param name="why">In words.</param>
+    /// <param name="updatesInPlace">For tests: false does as on a kernel before 6.12; null finds out.</param>
+    public static NftSetSocket? Open(out string why, bool? updatesInPlace = null)
+    {
+        why = "";
+        NftSetSocket? sets = null;
+        try
+        {
+            sets = new NftSetSocket();
+            int error = sets.Create();
+            if (error == 0)
+            {
+                sets.UpdatesInPlace = updatesInPlace ?? sets.FindOut(out error);
+            }
+            if (error == 0 && sets.ReadPrefixes())
+            {
+                return sets;
+            }
+            error = error == 0 ? Errno.EAGAIN : error;
+            string words = error == EEXIST
+                ? "there is a set of that name, but of another kind"
+                : Errno.Text(error);
+            why = $"cannot make the table inet connmgr and its sets: {words}";
+        }
+        catch (Win32Exception exception)
+        {
+            why = exception.Message;
+        }
+        sets?.Dispose();
+        return null;
+    }
+
+    /// <summary>Puts it in, or gives it a new time-out.</summary>
+    /// <param name="prefix">An address or prefix.</param>
+    /// <param name="timeout">In seconds; 0, and any prefix: it stays.</param>
+    /// <returns>0, or why not (<see cref="Text"/>).</returns>
+    public int Add(IpPrefix prefix, int timeout) =>
+        ApplyOne(new HoleEffect(HoleAction.Open, prefix, timeout));
+
+    /// <summary>Takes it out. 0 also if it was not there.</summary>
+    public int Delete(IpPrefix prefix) => ApplyOne(new HoleEffect(HoleAction.Close, prefix, 0));
+
+    /// <summary>
+    /// Carries out what is to be done, in its order, as much of it in one transaction as has room. If the
+    /// kernel refuses one, it does nothing of that transaction: then each of the others is done alone.
+    /// </summary>
+    /// <param name="effects">What is to be done.</param>
+    /// <param name="failed">Gets each address or prefix that could not be opened, and why not.</param>
+    public void Apply(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, int> failed)
+    {
+        while (!effects.IsEmpty)
+        {
+            int count = 0;
+            Begin();
+            while (count < effects.Length && effects[count].Prefix.IsAddress && HasRoom)
+            {
+                Write(effects[count], count);
+                count++;
+            }
+            if (count > 0)
+            {
+                Finish(effects[..count], failed);
+            }
+            else
+            {
+                Report(effects[count], ApplyOne(effects[count]), failed);
+                count = 1;
+            }
+            effects = effects[count..];
+        }
+    }
+
+    /// <summary>False if the kernel says that it is not there.</summary>
+    public bool Has(IpPrefix prefix) => !TryGet(prefix, out _, out int error) ? error != ENOENT : true;
+
+    /// <summary>
+    /// All that is in the sets, with what each has left in seconds (0: it stays). Null if it cannot be
+    /// listed.
+    /// </summary>
+    public List<(IpPrefix Prefix, uint Timeout)>? List()
+    {
+        List<(IpPrefix, uint)> all = [];
+        List<NftElement> elements = [];
+        for (int set = 0; set < 2; set++)
+        {
+            if (!TryList(set, elements))
+            {
+                return null;
+            }
+            foreach (NftElement element in elements)
+            {
+                all.Add((IpPrefix.Of(element.Key), element.Left));
+            }
+        }
+        foreach (IpPrefix prefix in _cover.Wanted)
+        {
+            all.Add((prefix, 0));
+        }
+        return all;
+    }
+
+    /// <summary>An error in words.</summary>
+    public static string Text(int error) => error switch
+    {
+        ENOENT => "there is no such table or set",
+        EEXIST => "it overlaps another one",
+        ENFILE => "the set is full",
+        _ => Errno.Text(error),
+    };
+
+    private int Create()
+    {
+        Begin();
+        Append(NftSetMessage.ChangeTable(Rest, Nftables.NFPROTO_INET, isNew: true, NextSequence), 0);
+        for (int set = 0; set < NftSetMessage.SetCount; set++)
+        {
+            Append(NftSetMessage.CreateSet(Rest, set, NextSequence), 0);
+        }
+        return FirstError(Commit());
+    }
+
+    /// <summary>Gives an element of its own a longer time-out, and looks what it has then.</summary>
+    private bool FindOut(out int error)
+    {
+        const int Short = 3600;
+        const int Long = 7200;
+        Begin();
+        Append(NftSetMessage.Add(Rest, Example, Short, NextSequence), 0);
+        error = FirstError(Commit());
+        Begin();
+        Append(NftSetMessage.Add(Rest, Example, Long, NextSequence), 0);
+        error = error == 0 ? FirstError(Commit()) : error;
+        uint left = 0;
+        if (error == 0 && TryGet(Example, out NftElement element, out error))
+        {
+            left = element.Left;
+        }
+        int deletion = Delete(Example);
+        error = error == 0 ? deletion : error;
+        return left > Short;
+    }
+
+    /// <summary>
+    /// Learns which prefixes are in the kernel. A set with an interval that is none is another program's
+    /// doing, and emptied.
+    /// </summary>
+    private bool ReadPrefixes()
+    {
+        List<NftElement> elements = [];
+        for (int set = 2; set < NftSetMessage.SetCount; set++)
+        {
+            if (!TryList(set, elements))
+            {
+                return false;
+            }
+            List<IpPrefix> prefixes = [];
+            if (!NftIntervals.TryRead(elements, prefixes))
+            {
+                Begin();
+                Append(NftSetMessage.Flush(Rest, set, NextSequence), 0);
+                if (FirstError(Commit()) != 0)
+                {
+                    return false;
+                }
+                continue;
+            }
+            foreach (IpPrefix prefix in prefixes)
+            {
+                _cover.Add(prefix, _changes);
+            }
+        }
+        _changes.Clear();
+        return true;
+    }
+
+    private int ApplyOne(in HoleEffect effect)
+    {
+        bool isOpening = effect.Action == HoleAction.Open;
+        Begin();
+        if (effect.Prefix.IsAddress)
+        {
+            Write(effect, 0);
+            return FirstError(Commit());
+        }
+        bool hasChanged = isOpening
+            ? _cover.Add(effect.Prefix, _changes)
+            : _cover.Remove(effect.Prefix, _changes);
+        int error = 0;
+        foreach ((bool isAdd, IpPrefix prefix) in _changes)
+        {
+            if (!HasRoom)
+            {
+                error = error == 0 ? FirstError(Commit()) : error;
+                Begin();
+            }
+            Write(new HoleEffect(isAdd ? HoleAction.Open : HoleAction.Close, prefix, 0), 0);
+        }
+        error = error == 0 && _count > 0 ? FirstError(Commit()) : error;
+        _changes.Clear();
+        if (error != 0 && hasChanged)
+        {
+            _cover.Undo(effect.Prefix, isOpening);
+        }
+        return error;
+    }
+
+    private void Finish(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, int> failed)
+    {
+        int error = Commit();
+        if (error == 0 && FirstError(0) == 0)
+        {
+            return;
+        }
+        Span<int> errors = stackalloc int[effects.Length];
+        errors.Fill(effects.Length == 1 ? error : 0);
+        for (int i = 0; i < _count; i++)
+        {
+            ref int first = ref errors[_effects[i]];
+            first = first == 0 ? _errors[i] : first;
+        }
+        for (int i = 0; i < effects.Length; i++)
+        {
+            Report(effects[i], errors[i] == 0 ? ApplyOne(effects[i]) : errors[i], failed);
+        }
+    }
+
+    private static void Report(in HoleEffect effect, int error, Action<IpPrefix, int> failed)
+    {
+        if (error != 0 && effect.Action == HoleAction.Open)
+        {
+            failed(effect.Prefix, error);
+        }
+    }
+
+    private uint NextSequence => _sequence + 1;
+
+    private Span<byte> Rest => _batch.AsSpan(_length);
+
+    private bool HasRoom =>
+        _length + (MessagesPerEffect * NftSetMessage.MaxSize) + NftSetMessage.MarkSize <= BatchSize;
+
+    private void Begin()
+    {
+        _length = NftSetMessage.Begin(_batch, ++_sequence);
+        _firstSequence = NextSequence;
+        _count = 0;
+    }
+
+    private void Write(in HoleEffect effect, int index)
+    {
+        bool isOpening = effect.Action == HoleAction.Open;
+        bool isUpdate = UpdatesInPlace || !effect.Prefix.IsAddress;
+        if (!isOpening || !isUpdate)
+        {
+            Append(NftSetMessage.Add(Rest, effect.Prefix, null, NextSequence), index);
+            Append(NftSetMessage.Delete(Rest, effect.Prefix, NextSequence), index);
+        }
+        if (isOpening)
+        {
+            Append(NftSetMessage.Add(Rest, effect.Prefix, effect.Timeout, NextSequence), index);
+        }
+    }
+
+    private void Append(int length, int effect)
+    {
+        _last = _length;
+        _length += length;
+        _sequence++;
+        _effects[_count] = effect;
+        _errors[_count++] = 0;
+    }
+
+    /// <summary>
+    /// Sends the batch, whose last message alone asks for an answer: the kernel tells of those that it
+    /// refuses in any case.
+    /// </summary>
+    /// <returns>The error of the batch as a whole. Those of its messages are in _errors.</returns>
+    private int Commit()
+    {
+        uint lastSequence = _sequence;
+        ref byte flags = ref _batch[_last + 6]; // nlmsg_flags
+        flags |= (byte)NetlinkMessage.FlagAcknowledge;
+        _length += NftSetMessage.End(Rest, ++_sequence);
+        if (!_socket.Send(_batch.AsSpan(0, _length)))
+        {
+            return Errno.Last;
+        }
+        while (true)
+        {
+            switch (_socket.Receive(out ReadOnlySpan<byte> datagram))
+            {
+                case Received.Nothing:
+                    return Errno.EAGAIN; // cannot be: see above
+                case Received.Lost:
+                    return Errno.ENOBUFS; // done or not: it may be done again
+            }
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                uint index = message.Sequence - _firstSequence;
+                if (message.ErrorNumber is not { } error)
+                {
+                    continue;
+                }
+                if (message.Sequence == _firstSequence - 1 && error != 0)
+                {
+                    return error;
+                }
+                if (index < (uint)_count)
+                {
+                    _errors[index] = error;
+                    if (message.Sequence == lastSequence)
+                    {
+                        return 0;
+                    }
+                }
+            }
+        }
+    }
+
+    private int FirstError(int whole)
+    {
+        for (int i = 0; i < _count && whole == 0; i++)
+        {
+            whole = _errors[i];
+        }
+        return whole;
+    }
+
+    private bool TryGet(IpPrefix prefix, out NftElement element, out int error)
+    {
+        element = default;
+        error = 0;
+        if (!_socket.Send(NftSetMessage.Get(_batch, prefix, ++_sequence)))
+        {
+            error = Errno.Last;
+            return false;
+        }
+        while (_socket.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
+        {
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                if (message.Sequence != _sequence)
+                {
+                    continue;
+                }
+                if (message.ErrorNumber is { } number)
+                {
+                    error = number;
+                    return false;
+                }
+                NftSetMessage.Elements elements = NftSetMessage.ElementsOf(message);
+                if (elements.TryRead(out element))
+                {
+                    // Of prefixes, the kernel gives the interval that the address is in.
+                    error = element.Key == prefix.First ? 0 : ENOENT;
+                    return error == 0;
+                }
+            }
+        }
+        error = Errno.EAGAIN;
+        return false;
+    }
+
+    private bool TryList(int set, List<NftElement> elements)
+    {
+        for (int i = 0; i < ListAttempts; i++)
+        {
+            elements.Clear();
+            if (_socket.Send(NftSetMessage.List(_batch, set, ++_sequence))
+                && TryReadList(elements, out bool wasInterrupted) && !wasInterrupted)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private bool TryReadList(List<NftElement> elements, out bool wasInterrupted)
+    {
+        wasInterrupted = false;
+        while (_socket.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
+        {
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                if (message.Sequence != _sequence)
+                {
+                    continue;
+                }
+                wasInterrupted |= (message.Flags & NetlinkMessage.FlagDumpInterrupted) != 0;
+                if (message.ErrorNumber is { } error)
+                {
+                    return error == 0;
+                }
+                NftSetMessage.Elements row = NftSetMessage.ElementsOf(message);
+                while (row.TryRead(out NftElement element))
+                {
+                    elements.Add(element);
+                }
+            }
+        }
+        return false;
+    }
+
+    public void Dispose() => _socket.Dispose();
+}

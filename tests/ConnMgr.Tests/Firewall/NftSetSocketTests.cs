@@ -1,0 +1,253 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using ConnMgr.Firewall;
+using ConnMgr.Net;
+using ConnMgr.Tests.Capture;
+
+namespace ConnMgr.Tests.Firewall;
+
+/// <summary>
+/// On the kernel's nf_tables, in a namespace of their own; the program nft is the judge. As this kernel does
+/// it (null), and as one before 6.12 has to be told (false).
+/// </summary>
+public class NftSetSocketTests
+{
+    [Theory, InlineData(null), InlineData(false)]
+    public void What_has_returned_is_in_the_kernel(bool? updatesInPlace) => NetworkNamespace.Run(() =>
+    {
+        using NftSetSocket sets = Open(updatesInPlace);
+        Assert.Equal(0, sets.Add(Prefix("198.18.7.1", 32), 3900));
+        Assert.Equal(0, sets.Add(Prefix("198.18.7.2", 32), 0));
+        Assert.Equal(0, sets.Add(Prefix("198.18.8.0", 24), 0));
+        Assert.Equal(0, sets.Add(Prefix("2001:db8::1", 128), 604800));
+        Assert.Equal(0, sets.Add(Prefix("2001:db8:7::", 48), 0));
+        Assert.Equal("198.18.7.1 3900, 198.18.7.2", Nft.Elements("afero4"));
+        Assert.Equal("198.18.8.0/24", Nft.Elements("afero4_prefixes"));
+        Assert.Equal("2001:db8::1 604800", Nft.Elements("afero6"));
+        Assert.Equal("2001:db8:7::/48", Nft.Elements("afero6_prefixes"));
+        Assert.True(sets.Has(Prefix("198.18.7.1", 32)));
+        Assert.True(sets.Has(Prefix("198.18.8.0", 24)));
+        Assert.False(sets.Has(Prefix("198.18.7.9", 32)));
+        Assert.False(sets.Has(Prefix("198.18.8.128", 25)));
+
+        Assert.Equal((0, 0), (sets.Delete(Prefix("198.18.7.1", 32)), sets.Delete(Prefix("198.18.7.1", 32))));
+        Assert.Equal((0, 0), (sets.Delete(Prefix("198.18.8.0", 24)), sets.Delete(Prefix("198.18.8.0", 24))));
+        Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
+        Assert.Equal("198.18.7.2", Nft.Elements("afero4"));
+        Assert.Equal("", Nft.Elements("afero4_prefixes"));
+    });
+
+    /// <summary>A new time-out begins to count now, also if it is as long as the one before.</summary>
+    [Theory, InlineData(null), InlineData(false)]
+    public void A_new_timeout_takes_the_place_of_the_old(bool? updatesInPlace) => NetworkNamespace.Run(() =>
+    {
+        using NftSetSocket sets = Open(updatesInPlace);
+        IpPrefix prefix = Prefix("198.18.7.1", 32);
+        sets.Add(prefix, 10);
+        sets.Add(prefix, 5000);
+        Assert.InRange(Left(sets, prefix), 4999u, 5000u);
+        sets.Add(prefix, 0);
+        Assert.Equal(0u, Left(sets, prefix));
+        sets.Add(prefix, 70);
+        Assert.InRange(Left(sets, prefix), 69u, 70u);
+        Nft.Run("add element inet connmgr afero4 { 198.18.7.2 timeout 5000s expires 7s }");
+        sets.Add(Prefix("198.18.7.2", 32), 5000);
+        Assert.InRange(Left(sets, Prefix("198.18.7.2", 32)), 4999u, 5000u);
+        sets.Add(Prefix("198.18.7.2", 32), 3);
+        Assert.InRange(Left(sets, Prefix("198.18.7.2", 32)), 2u, 3u);
+    });
+
+    /// <summary>
+    /// The kernel of these tests is younger than 6.12, and the way of an older one has to be found by
+    /// looking.
+    /// </summary>
+    [Fact]
+    public void What_the_kernel_does_with_a_new_timeout_is_found_out_and_leaves_no_trace() => NetworkNamespace.Run(() =>
+    {
+        using NftSetSocket sets = Open(null);
+        Version kernel = new(string.Join('.', File.ReadAllText("/proc/sys/kernel/osrelease").Split('.', '-').Take(2)));
+        Assert.Equal(kernel >= new Version(6, 12), sets.UpdatesInPlace);
+        Assert.Empty(sets.List()!);
+    });
+
+    /// <summary>Whatever they are: as one by one.</summary>
+    [Theory, InlineData(null), InlineData(false)]
+    public void Many_effects_are_carried_out_in_their_order(bool? updatesInPlace) => NetworkNamespace.Run(() =>
+    {
+        using NftSetSocket sets = Open(updatesInPlace);
+        List<HoleEffect> effects = [];
+        HashSet<string> expected = [];
+        Random random = new(5);
+        for (int i = 0; i < 6000; i++)
+        {
+            bool isOpening = random.Next(3) > 0;
+            int number = random.Next(1000);
+            IpPrefix prefix = random.Next(10) switch
+            {
+                0 => Prefix($"2001:db8:{number:x}::", 48),
+                1 => Prefix($"198.18.{number % 200}.0", 24),
+                < 6 => Prefix($"198.19.{number / 200}.{number % 200}", 32),
+                _ => Prefix($"2001:db8::{number:x}", 128),
+            };
+            effects.Add(new HoleEffect(isOpening ? HoleAction.Open : HoleAction.Close, prefix, isOpening && prefix.IsAddress ? 5000 : 0));
+            _ = isOpening ? expected.Add(prefix.ToString()) : expected.Remove(prefix.ToString());
+        }
+        sets.Apply(CollectionsMarshal.AsSpan(effects), (prefix, error) => Assert.Fail($"{prefix} {error}"));
+        List<(IpPrefix Prefix, uint Timeout)> found = sets.List()!;
+        Assert.Equal(expected.Order(), found.ConvertAll(element => element.Prefix.ToString()).Order());
+        Assert.All(found, element => Assert.InRange(element.Timeout, element.Prefix.IsAddress ? 4000u : 0u, element.Prefix.IsAddress ? 5000u : 0u));
+        string[] judged = [.. AllSets
+            .SelectMany(set => Nft.Elements(set).Split(", ")).Select(element => element.Split(' ')[0])];
+        Assert.Equal(expected.Order(), judged.Order());
+    });
+
+    /// <summary>
+    /// The kernel refuses one of many, and then does none of them: the others are in all the same.
+    /// </summary>
+    [Theory, InlineData(null), InlineData(false)]
+    public void One_that_is_refused_keeps_nobody_out(bool? updatesInPlace) => NetworkNamespace.Run(() =>
+    {
+        Nft.Run("add table inet connmgr");
+        Nft.Run("add set inet connmgr afero4 { type ipv4_addr; flags timeout; size 3; }");
+        using NftSetSocket sets = Open(updatesInPlace);
+        HoleEffect[] effects =
+        [
+            .. Enumerable.Range(1, 5).Select(i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 5000)),
+            new HoleEffect(HoleAction.Open, Prefix("2001:db8::1", 128), 5000),
+        ];
+        List<string> failures = [];
+        sets.Apply(effects, (prefix, error) => failures.Add($"{prefix} {NftSetSocket.Text(error)}"));
+        Assert.Equal(["198.18.7.4 the set is full", "198.18.7.5 the set is full"], failures);
+        Assert.Equal("198.18.7.1 5000, 198.18.7.2 5000, 198.18.7.3 5000", Nft.Elements("afero4"));
+        Assert.Equal("2001:db8::1 5000", Nft.Elements("afero6"));
+    });
+
+    [Fact]
+    public void Prefixes_may_overlap_and_touch_and_be_everything() => NetworkNamespace.Run(() =>
+    {
+        using NftSetSocket sets = Open();
+        IpPrefix[] prefixes =
+        [
+            Prefix("198.18.7.0", 24), Prefix("198.18.8.0", 24), Prefix("198.18.0.0", 16), Prefix("198.18.9.0", 24),
+            Prefix("198.19.0.0", 16), Prefix("255.255.255.0", 24), Prefix("2001:db8::", 32), Prefix("2001:db8:1::", 48),
+            Prefix("ffff::", 16),
+        ];
+        Assert.All(prefixes, prefix => Assert.Equal(0, sets.Add(prefix, 0)));
+        Assert.Equal("198.18.0.0/16, 198.19.0.0/16, 255.255.255.0/24", Nft.Elements("afero4_prefixes"));
+        Assert.Equal(prefixes.Order(Comparer), sets.List()!.Select(element => element.Prefix).Order(Comparer));
+        Assert.Equal(0, sets.Delete(Prefix("198.18.0.0", 16)));
+        Assert.Equal("198.18.7.0/24, 198.18.8.0/24, 198.18.9.0/24, 198.19.0.0/16, 255.255.255.0/24", Nft.Elements("afero4_prefixes"));
+        Assert.Equal((0, 0), (sets.Add(Prefix("0.0.0.0", 0), 0), sets.Add(Prefix("::", 0), 0)));
+        Assert.Equal("0.0.0.0/0", Nft.Elements("afero4_prefixes"));
+        Assert.Equal("::/0", Nft.Elements("afero6_prefixes"));
+        Assert.Equal((0, 0), (sets.Delete(Prefix("0.0.0.0", 0)), sets.Delete(Prefix("::", 0))));
+        Assert.Equal("2001:db8::/32, ffff::/16", Nft.Elements("afero6_prefixes"));
+    });
+
+    /// <summary>
+    /// As after a restart: what the kernel has of an old whitelist overlaps what the new one wants.
+    /// </summary>
+    [Fact]
+    public void Sets_that_are_there_stay_with_what_is_in_them() => NetworkNamespace.Run(() =>
+    {
+        Nft.Run("add table inet connmgr");
+        Nft.Run("add set inet connmgr afero4 { type ipv4_addr; flags timeout; }");
+        Nft.Run("add set inet connmgr afero4_prefixes { type ipv4_addr; flags interval; }");
+        Nft.Run("add element inet connmgr afero4 { 198.18.7.1 timeout 1h }");
+        Nft.Run("add element inet connmgr afero4_prefixes { 198.18.4.0/24, 198.18.5.0/24, 198.19.0.0/17 }");
+        using NftSetSocket sets = Open();
+        Assert.True(sets.Has(Prefix("198.18.7.1", 32)));
+        Assert.Equal(
+            ["198.18.4.0/24", "198.18.5.0/24", "198.18.7.1", "198.19.0.0/17"],
+            sets.List()!.Select(element => element.Prefix.ToString()).Order());
+        Assert.Equal(0, sets.Add(Prefix("198.18.0.0", 16), 0));
+        Assert.Equal((0, 0), (sets.Delete(Prefix("198.18.4.0", 24)), sets.Delete(Prefix("198.18.5.0", 24))));
+        Assert.Equal("198.18.0.0/16, 198.19.0.0/17", Nft.Elements("afero4_prefixes"));
+        Nft.Run("add set inet connmgr afero6 { type ipv6_addr; flags timeout; }"); // ours is to nft as its own
+    });
+
+    [Fact]
+    public void Intervals_that_are_no_prefixes_are_taken_out() => NetworkNamespace.Run(() =>
+    {
+        Open().Dispose();
+        Nft.Run("add element inet connmgr afero4_prefixes { 198.18.4.0/24, 198.18.5.7-198.18.5.9 }");
+        using NftSetSocket sets = Open();
+        Assert.Equal("", Nft.Elements("afero4_prefixes"));
+        Assert.Equal(0, sets.Add(Prefix("198.18.5.0", 24), 0));
+    });
+
+    [Fact]
+    public void Another_set_of_that_name_is_an_error_in_words() => NetworkNamespace.Run(() =>
+    {
+        Nft.Run("add table inet connmgr");
+        Nft.Run("add set inet connmgr afero6 { type inet_service; }");
+        Assert.Null(NftSetSocket.Open(out string why));
+        Assert.Equal(
+            "cannot make the table inet connmgr and its sets: there is a set of that name, but of another kind", why);
+    });
+
+    [Fact]
+    public void A_table_that_has_vanished_is_noticed() => NetworkNamespace.Run(() =>
+    {
+        using NftSetSocket sets = Open();
+        Nft.Run("flush ruleset");
+        Assert.Equal("there is no such table or set", NftSetSocket.Text(sets.Add(Prefix("198.18.7.1", 32), 10)));
+        Assert.Equal("there is no such table or set", NftSetSocket.Text(sets.Add(Prefix("198.18.7.0", 24), 0)));
+        Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
+        int failed = 0;
+        HoleEffect[] effects = [.. Enumerable.Range(1, 200).Select(i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 50))];
+        sets.Apply(effects, (_, _) => failed++);
+        Assert.Equal(200, failed);
+        Nft.Run("add table inet connmgr");
+        Nft.Run("add set inet connmgr afero4 { type ipv4_addr; flags timeout; }");
+        Assert.Equal(0, sets.Add(Prefix("198.18.7.1", 32), 10));
+    });
+
+    [Fact]
+    public void All_that_is_there_is_listed() => NetworkNamespace.Run(() =>
+    {
+        using NftSetSocket sets = Open();
+        Assert.Empty(sets.List()!);
+        List<HoleEffect> effects = [];
+        for (int i = 0; i < 30000; i++)
+        {
+            effects.Add(new HoleEffect(HoleAction.Open, Prefix($"198.{18 + (i & 1)}.{i / 200}.{i % 200}", 32), 604800));
+        }
+        sets.Apply(CollectionsMarshal.AsSpan(effects), (prefix, error) => Assert.Fail($"{prefix} {error}"));
+        List<(IpPrefix Prefix, uint Timeout)> found = sets.List()!;
+        Assert.Equal(
+            effects.Select(effect => effect.Prefix).Order(Comparer), found.Select(element => element.Prefix).Order(Comparer));
+        Assert.All(found, element => Assert.InRange(element.Timeout, 604000u, 604800u));
+    });
+
+    [Theory, InlineData(null), InlineData(false)]
+    public void Nothing_is_allocated_for_an_address(bool? updatesInPlace) => NetworkNamespace.Run(() =>
+    {
+        using NftSetSocket sets = Open(updatesInPlace);
+        IpPrefix prefix = Prefix("198.18.7.2", 32);
+        sets.Add(prefix, 10);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 2_000; i++)
+        {
+            sets.Add(prefix, 10 + i);
+        }
+        // Less than a byte for each: the runtime itself may need something once, while it optimises.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1_999);
+    });
+
+    private static readonly string[] AllSets = ["afero4", "afero6", "afero4_prefixes", "afero6_prefixes"];
+
+    private static Comparer<IpPrefix> Comparer { get; } =
+        Comparer<IpPrefix>.Create((one, other) => (one.First.Value, one.Length).CompareTo((other.First.Value, other.Length)));
+
+    private static uint Left(NftSetSocket sets, IpPrefix prefix) => sets.List()!.Single(element => element.Prefix == prefix).Timeout;
+
+    private static NftSetSocket Open(bool? updatesInPlace = null)
+    {
+        NftSetSocket? sets = NftSetSocket.Open(out string why, updatesInPlace);
+        Assert.True(sets is not null, why);
+        return sets;
+    }
+
+    private static IpPrefix Prefix(string address, byte length) => new(IpNumber.Of(IPAddress.Parse(address)), length);
+}
