@@ -1,0 +1,339 @@
+using System.Buffers.Binary;
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
+using Tmds.Linux;
+using static ConnMgr.Netlink.Nftables;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Hears of each change that another program makes to the lockdown's tables, which the kernel tells as soon
+/// as it is in force, and makes the tables at once as they were when <see cref="Remember"/> was called.
+/// </summary>
+/// <remarks>
+/// The daemon does not own the table (NFT_TABLE_F_OWNER), though then no other program could change it:
+/// before Linux 6.9 such a table vanishes when its owner ends, and the device would be open; and
+/// init_firewall.sh, fwcfg.sh and firewall.user change it by the program nft.
+/// </remarks>
+internal sealed unsafe class NftTableSocket : IDisposable
+{
+    private const int NETLINK_NETFILTER = 12;
+    private const int SO_RCVBUFFORCE = 33;
+    private const int EventBuffer = 4 << 20; // bytes: another program may empty a set of thousands at once
+    private const int AnswerSize = 65536; // bytes: the kernel's lists come in parts of 32 KiB at most
+    private const int ReadsPerWakeUp = 64;
+    private const int MostGone = 256; // addresses one by one
+    private const int Attempts = 5; // of a list that changes meanwhile
+
+    // <linux/filter.h>
+    private const ushort BPF_LD_W_ABS = 0x20;
+    private const ushort BPF_JEQ_K = 0x15;
+    private const ushort BPF_RET_K = 0x06;
+    private const uint PortOffset = 12; // of nlmsg_pid in struct nlmsghdr
+
+    private readonly Loop _loop;
+    private readonly Action<bool> _damaged;
+    private readonly Action<IpNumber?> _elementGone;
+    private readonly Action<string> _changedBy;
+    private readonly NetlinkSocket _events = new(
+        NETLINK_NETFILTER, AnswerSize, checkCredentials: false, NFNLGRP_NFTABLES);
+
+    private readonly NetlinkSocket _requests = new(NETLINK_NETFILTER, AnswerSize, checkCredentials: false);
+    private readonly uint[] _ownPorts;
+    private readonly ulong _token;
+    private readonly List<IpNumber> _gone = [];
+    private NftSnapshot? _snapshot;
+    private uint _sequence;
+    private bool _isGone; // the table
+    private bool _isDamaged;
+    private bool _areElementsGone; // more than _gone says
+    private bool _hasUserRule;
+    private bool _isHarmful; // the transaction that is being told of
+
+    /// <param name="loop">Where events arrive.</param>
+    /// <param name="setsPort">
+    /// The netlink address of <see cref="NftSetSocket"/>, whose changes are the daemon's own.
+    /// </param>
+    /// <param name="damaged">
+    /// Called once another program has changed the lockdown: with true if it is as it was again, but for the
+    /// elements of the address sets, and with false if init_firewall.sh has to make it anew.
+    /// </param>
+    /// <param name="elementGone">
+    /// Gets each address that another program has taken out of a set; null: prefixes, too many addresses, or
+    /// nobody knows.
+    /// </param>
+    /// <param name="changedBy">
+    /// Gets the program of each change that one of the other two was called for.
+    /// </param>
+    public NftTableSocket(
+        Loop loop, uint setsPort, Action<bool> damaged, Action<IpNumber?> elementGone,
+        Action<string> changedBy)
+    {
+        _loop = loop;
+        _damaged = damaged;
+        _elementGone = elementGone;
+        _changedBy = changedBy;
+        _ownPorts = [setsPort, _requests.PortId];
+        int size = EventBuffer;
+        // If that fails, the buffer has the usual size.
+        _ = LibC.setsockopt(_events.Fd, LibC.SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(int));
+        LeaveOutOwn();
+        _token = loop.Add(_events.Fd, Read);
+    }
+
+    /// <summary>
+    /// init_firewall.sh is at work, whose changes are none of another program: until <see cref="Remember"/>
+    /// only a deleted table counts.
+    /// </summary>
+    public bool IsPaused { get; set; }
+
+    /// <summary>
+    /// What the tables are now is what they should be: to be called when init_firewall.sh has ended.
+    /// </summary>
+    /// <returns>
+    /// False if the table is not there, or changes all the time; what was remembered before still is, then.
+    /// </returns>
+    public bool Remember()
+    {
+        IsPaused = false;
+        while (_events.Receive(out _) != Received.Nothing)
+        {
+            // All this was the script. Another program's change from now on is told of behind it.
+        }
+        _gone.Clear();
+        _isGone = _isDamaged = _areElementsGone = _hasUserRule = _isHarmful = false;
+        return TakeSnapshot();
+    }
+
+    /// <summary>
+    /// Makes the tables as they were remembered, in one transaction. False if that is not possible.
+    /// </summary>
+    public bool Restore()
+    {
+        if (_snapshot is null)
+        {
+            return false;
+        }
+        uint first = ++_sequence;
+        byte[] batch = _snapshot.Restoring(first);
+        uint last = first + (uint)_snapshot.Count;
+        _sequence = last + 1;
+        if (!_requests.Send(batch))
+        {
+            return false;
+        }
+        bool hasFailed = false;
+        while (_requests.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
+        {
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                if (message.ErrorNumber is { } error && message.Sequence - first <= last - first)
+                {
+                    hasFailed |= error != 0;
+                    if (message.Sequence == last || message.Sequence == first)
+                    {
+                        return !hasFailed;
+                    }
+                }
+            }
+        }
+        return false;
+    }
+
+    private bool TakeSnapshot()
+    {
+        for (int i = 0; i < Attempts; i++)
+        {
+            NftSnapshot snapshot = new();
+            if (TryRead(snapshot))
+            {
+                if (snapshot.HasTable)
+                {
+                    _snapshot = snapshot.IsTooLarge ? null : snapshot;
+                }
+                return snapshot.HasTable;
+            }
+        }
+        return false;
+    }
+
+    private bool TryRead(NftSnapshot snapshot)
+    {
+        foreach (int type in (ReadOnlySpan<int>)[NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETSET])
+        {
+            if (!TryList(type, 0, default, snapshot))
+            {
+                return false;
+            }
+        }
+        foreach ((byte family, byte[] name) in snapshot.Sets)
+        {
+            if (!TryList(NFT_MSG_GETSETELEM, family, name, snapshot))
+            {
+                return false;
+            }
+        }
+        // By family: the kernel gives the rules of the first table of that name only.
+        return TryList(NFT_MSG_GETRULE, NFPROTO_INET, default, snapshot)
+            && TryList(NFT_MSG_GETRULE, NFPROTO_BRIDGE, default, snapshot);
+    }
+
+    private bool TryList(int type, byte family, ReadOnlySpan<byte> set, NftSnapshot snapshot)
+    {
+        byte[] request = new byte[NftSetMessage.MaxSize + set.Length];
+        NetlinkWriter writer = NftSetMessage.BeginRequest(request, family);
+        if (type is NFT_MSG_GETSETELEM or NFT_MSG_GETRULE)
+        {
+            writer.Attribute(NFTA_TABLE_NAME, NftSetMessage.Table);
+        }
+        if (type == NFT_MSG_GETSETELEM)
+        {
+            writer.Attribute(NFTA_SET_ELEM_LIST_SET, set);
+        }
+        if (!_requests.Send(writer.Finish(NftSetMessage.Type(type), NetlinkMessage.FlagDump, ++_sequence)))
+        {
+            return false;
+        }
+        bool wasInterrupted = false;
+        while (_requests.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
+        {
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                if (message.Sequence != _sequence)
+                {
+                    continue;
+                }
+                wasInterrupted |= (message.Flags & NetlinkMessage.FlagDumpInterrupted) != 0;
+                if (message.ErrorNumber is { } error)
+                {
+                    return error == 0 && !wasInterrupted;
+                }
+                snapshot.Add(message);
+            }
+        }
+        return false;
+    }
+
+    private void Read()
+    {
+        string? program = null;
+        for (int i = 0; i < ReadsPerWakeUp; i++)
+        {
+            Received received = _events.Receive(out ReadOnlySpan<byte> datagram);
+            if (received == Received.Nothing)
+            {
+                break;
+            }
+            if (received == Received.Lost)
+            {
+                _isDamaged = _areElementsGone = true;
+            }
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                Take(message, ref program);
+            }
+        }
+        Act();
+        if (program is not null)
+        {
+            _changedBy(program);
+        }
+    }
+
+    private void Take(in NetlinkMessage message, ref string? program)
+    {
+        NftChangeKind kind = NftChange.Of(message, _ownPorts);
+        bool isScript = IsPaused && kind != NftChangeKind.TableDeleted;
+        switch (kind)
+        {
+            case NftChangeKind.End:
+                program = _isHarmful ? NftChange.ProgramOf(message) : program;
+                _isHarmful = false;
+                break;
+            case NftChangeKind.TableDeleted:
+                _isGone = _isHarmful = true;
+                break;
+            case NftChangeKind.Frame when !isScript:
+                _isDamaged = _isHarmful = true;
+                break;
+            case NftChangeKind.UserRule when !isScript:
+                _hasUserRule = true;
+                break;
+            case NftChangeKind.ElementsDeleted when !isScript:
+                _isHarmful = true;
+                Collect(message);
+                break;
+        }
+    }
+
+    private void Collect(in NetlinkMessage message)
+    {
+        NftSetMessage.Elements elements = NftSetMessage.ElementsOf(message);
+        while (elements.TryRead(out NftElement element))
+        {
+            _gone.Add(element.Key);
+        }
+        _areElementsGone |= _gone.Count > MostGone || NftSetMessage.IsAboutPrefixes(message);
+        if (_areElementsGone)
+        {
+            _gone.Clear();
+        }
+    }
+
+    private void Act()
+    {
+        if (_isGone || _isDamaged)
+        {
+            _isGone = _isDamaged = _areElementsGone = _hasUserRule = false;
+            _gone.Clear();
+            _damaged(Restore());
+            return;
+        }
+        if (_hasUserRule)
+        {
+            _hasUserRule = false;
+            TakeSnapshot();
+        }
+        if (_areElementsGone)
+        {
+            _areElementsGone = false;
+            _elementGone(null);
+        }
+        foreach (IpNumber address in _gone)
+        {
+            _elementGone(address);
+        }
+        _gone.Clear();
+    }
+
+    /// <summary>
+    /// The daemon's own changes do not wake it up: their events have its ports as the sender.
+    /// </summary>
+    private void LeaveOutOwn()
+    {
+        // BPF loads in network order, and the port is in the machine's: little-endian on all of ours.
+        uint sets = BinaryPrimitives.ReverseEndianness(_ownPorts[0]);
+        uint requests = BinaryPrimitives.ReverseEndianness(_ownPorts[1]);
+        LibcExtra.sock_filter* filter = stackalloc LibcExtra.sock_filter[5];
+        filter[0] = new LibcExtra.sock_filter { code = BPF_LD_W_ABS, k = PortOffset };
+        filter[1] = new LibcExtra.sock_filter { code = BPF_JEQ_K, jt = 2, k = sets };
+        filter[2] = new LibcExtra.sock_filter { code = BPF_JEQ_K, jt = 1, k = requests };
+        filter[3] = new LibcExtra.sock_filter { code = BPF_RET_K, k = uint.MaxValue };
+        filter[4] = new LibcExtra.sock_filter { code = BPF_RET_K, k = 0 };
+        LibcExtra.sock_fprog program = new() { len = 5, filter = filter };
+        Errno.Check(LibC.setsockopt(
+            _events.Fd, LibC.SOL_SOCKET, LibcExtra.SO_ATTACH_FILTER, &program, sizeof(LibcExtra.sock_fprog)));
+    }
+
+    public void Dispose()
+    {
+        _loop.Remove(_events.Fd, _token);
+        _events.Dispose();
+        _requests.Dispose();
+    }
+}
