@@ -75,7 +75,8 @@ fi
 
 for name in init_firewall.sh fwcfg.sh switch_route.sh boot_lockdown.sh get_netif_names net_capabilities \
     propose_netif_names; do script 755 "$name"; done
-script 644 firewall_functions
+# What the firewall scripts source.
+for name in firewall_functions firewall_policy firewall_nft firewall_iptables; do script 644 "$name"; done
 configure "$here/whitelist/whitelist.$deployment" /etc/af-conn/whitelist
 configure "$here/scripts/netif_names" /etc/af-conn/netif_names
 install -d "$root/etc/connmgr.d"

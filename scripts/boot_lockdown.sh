@@ -1,48 +1,118 @@
 #!/bin/sh
 # boot_lockdown.sh [OPTIONS]: what init runs before the network comes up, with the options that the daemon gets. It runs
-# init_firewall.sh; if that is missing or fails, it sets every policy to DROP itself: better no service than an open device
-# that claims to be locked. With -d or --disable-firewall among the options it does nothing.
+# init_firewall.sh; if that is missing or fails, it shuts the device itself: better no service than an open device that claims
+# to be locked. With -d or --disable-firewall among the options it does nothing.
 #
-# Status 0: locked, as init_firewall.sh does it. 1: shut altogether. 71: shut only in part, stderr says what is open.
+# It needs nothing but this file then. With nft, a table connmgr_closed drops all but loopback and DHCP; else the policies of
+# iptables become DROP, in every variant that is installed, and $run_dir/policies keeps what they were. The next init_firewall.sh
+# that succeeds, and 'fwcfg.sh unlock', open both again. A lockdown of before that is still in force stays as it is.
+#
+# Status 0: locked, as init_firewall.sh does it. 1: shut, or still locked as before. 71: shut only in part, stderr says what is open.
 set -uf
 
-script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr previous=
+script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall='' previous=''
 for word; do
     case $previous in
         --script-dir) script_dir=$word ;;
         --config-dir) config_dir=$word ;;
         --run-dir) run_dir=$word ;;
+        --firewall) firewall=$word ;;
     esac
     case $word in
         -d | --disable-firewall | --disable-firewall=true) exit 0 ;;
         --script-dir=*) script_dir=${word#*=} ;;
         --config-dir=*) config_dir=${word#*=} ;;
         --run-dir=*) run_dir=${word#*=} ;;
+        --firewall=*) firewall=${word#*=} ;;
     esac
     previous=$word
 done
 export CONNMGR_CONFIG_DIR="$config_dir" CONNMGR_RUN_DIR="$run_dir"
+case $firewall in auto | nft | iptables) export CONNMGR_FIREWALL="$firewall" ;; esac
 mkdir -p "$run_dir" || :
 
 if "$script_dir/init_firewall.sh"; then
     exit 0
 fi
-echo "boot_lockdown.sh: $script_dir/init_firewall.sh failed, setting all policies to DROP" >&2
+
+say() { echo "boot_lockdown.sh: $*" >&2; }
+has() { command -v "$1" >/dev/null; }
+to_open="'$script_dir/init_firewall.sh' locks once it works, '$script_dir/fwcfg.sh unlock' opens"
+say "$script_dir/init_firewall.sh failed"
+
+if has nft && nft list chain inet connmgr AFERO_FORWARD_WHITELIST >/dev/null 2>&1; then
+    say "the lockdown of before is still in force, locked; $to_open"
+    exit 1
+fi
+
+# shut_by_nft: neighbours and routers are what DHCPv6 needs. Before every other chain, that of the lockdown, too.
+shut_by_nft() {
+    nft -f - <<'END'
+add table inet connmgr_closed
+delete table inet connmgr_closed
+table inet connmgr_closed {
+    chain input {
+        type filter hook input priority -20; policy drop;
+        iifname "lo" accept
+        meta nfproto ipv4 udp sport 67 udp dport 68 accept
+        ip6 saddr fe80::/10 udp dport 546 accept
+        ip6 hoplimit 255 icmpv6 type { 134, 135, 136 } accept
+    }
+    chain output {
+        type filter hook output priority -20; policy drop;
+        oifname "lo" accept
+        meta nfproto ipv4 udp sport 68 udp dport 67 accept
+        meta nfproto ipv6 udp sport 546 udp dport 547 accept
+        icmpv6 type { 133, 135, 136, 143 } accept
+    }
+    chain forward { type filter hook forward priority -170; policy drop; }
+}
+END
+}
+
+# is_locked PROGRAM: our chains are in its table.
+is_locked() { "$1" -w 5 -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1 || "$1" -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1; }
+
+# note PROGRAM: what its policies were, for the scripts that open them again: "nft4 INPUT ACCEPT".
+note() {
+    case $("$1" -V 2>/dev/null) in *nf_tables*) key=nft ;; *) key=legacy ;; esac
+    case $1 in ip6*) key=${key}6 ;; *) key=${key}4 ;; esac
+    ! grep -qs "^$key " "$run_dir/policies" || return 0
+    ! is_locked "$1" || return 0
+    "$1" -S 2>/dev/null | while read -r verb hook policy; do
+        case $verb.$hook in -P.INPUT | -P.OUTPUT | -P.FORWARD) echo "$key $hook $policy" ;; esac
+    done >>"$run_dir/policies"
+}
+
+if has nft && ! { has iptables && is_locked iptables; }; then
+    if said=$(shut_by_nft 2>&1); then
+        say "shut: the table inet connmgr_closed drops all but loopback and DHCP; $to_open"
+        exit 1
+    fi
+    say "nft: $said"
+fi
+
 status=1
 for tables in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6tables-nft; do
-    command -v "$tables" >/dev/null || case $tables in
-        iptables) echo "boot_lockdown.sh: there is no iptables: IPv4 is open" >&2; status=71; continue ;;
-        ip6tables)
-            [ ! -e /proc/net/if_inet6 ] || { echo "boot_lockdown.sh: there is no ip6tables: IPv6 is open" >&2; status=71; }
-            continue ;;
-        *) continue ;;
-    esac
     case $tables in ip6*) [ -e /proc/net/if_inet6 ] || continue ;; esac
+    if ! has "$tables"; then
+        case $tables in
+            *-*) continue ;;
+            iptables) family=IPv4 ;;
+            ip6tables) family=IPv6 ;;
+        esac
+        if has nft; then why="nft does not work"; else why="there is no nft"; fi
+        say "$why and there is no $tables: $family is open"
+        status=71
+        continue
+    fi
+    note "$tables" || :
     for hook in INPUT OUTPUT FORWARD; do
         "$tables" -w 5 -P "$hook" DROP 2>/dev/null || "$tables" -P "$hook" DROP || case $tables in
             *-*) ;; # the platform's own, above, is the one that counts
-            *) echo "boot_lockdown.sh: $tables -P $hook DROP failed" >&2; status=71 ;;
+            *) say "$tables -P $hook DROP failed"; status=71 ;;
         esac
     done
 done
+[ "$status" = 71 ] || say "shut: the policies of iptables are DROP; $to_open"
 exit "$status"

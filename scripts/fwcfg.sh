@@ -1,6 +1,11 @@
 #!/bin/sh
-# fwcfg.sh: admits an address to the whitelist chains that init_firewall.sh has made, by rules of its own; or takes it out.
-# An address that is there already is not added again, and one that is not there is not missed.
+# fwcfg.sh: admits an address to the lockdown that init_firewall.sh has made, by a rule of its own; or takes it out. An address
+# that is there already is not added again; to delete one that is not there succeeds. It works on the lockdown that is in force,
+# of nft or of iptables, and on both while both are.
+#
+# unlock takes the lockdown away: our rules, chains, sets and tables, for every backend and variant, and what a failed lockdown
+# has shut. Policies become what they were before the lockdown, or ACCEPT where that is not known. Nothing else is touched. The
+# daemon locks again when it starts, and while it runs: stop it first.
 #
 # Where the kernel has address sets the daemon fills those instead. What is added here is kept by init_firewall.sh.
 # Status 0: done. 64: bad argument. 78: bad netif_names. 1: stderr says what did not work.
@@ -8,17 +13,24 @@ set -euf
 case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
 # shellcheck source=firewall_functions
 . "$here/firewall_functions"
+# shellcheck source=firewall_nft
+. "$here/firewall_nft"
+# shellcheck source=firewall_iptables
+. "$here/firewall_iptables"
 
 usage() {
     cat <<END
-usage - $self add|del|add_forwarding|del_forwarding <ip_addr> <comment> [check_fw]
+usage - $self add|del|add_forwarding|del_forwarding <ip_addr> [<comment>] [check_fw]
       -- $self sync <comment> [<ip_addr>...]
       -- $self restart
+      -- $self unlock
 <ip_addr> : IP address, or a prefix (192.0.2.0/24, 2001:db8::/32)
 <comment> : comment or dns name
 <check_fw>: 0 or 1, 1 indicates to check existing rule for <ip_addr> when add
             (this one always does)
 sync      : of the addresses with this comment, a word, those alone are admitted, for both
+restart   : makes the lockdown anew
+unlock    : takes the lockdown away
 END
 }
 misused() {
@@ -62,7 +74,7 @@ is_ipv6() {
     [ "$count" -ge "$least" ] && [ "$count" -le "$most" ]
 }
 
-# read_address ADDR: sets $family. A prefix that short is nobody's service.
+# read_address ADDR: sets $family and $address. No service has a prefix that short.
 read_address() {
     address=${1%%/*} length=
     case $1 in */*) length=${1#*/} ;; esac
@@ -71,7 +83,10 @@ read_address() {
     elif is_ipv6 "$address"; then
         family=6 shortest=16 longest=128
     else
-        misused "that is no IP address: '$1'"
+        case $address in
+            *[!A-Za-z0-9.*_-]* | '' | [!A-Za-z*]* | *[!A-Za-z0-9.*_-]*) misused "that is no IP address: '$1'" ;;
+            *) misused "that is no IP address: '$1'. For a name: write it into ${CONNMGR_CONFIG_DIR:-/etc/af-conn}/whitelist, and run 'connmgr reload'" ;;
+        esac
     fi
     case $1 in */*) ;; *) length=$longest ;; esac
     if ! is_number "$length" "$longest" || [ "$length" -lt "$shortest" ]; then
@@ -80,7 +95,55 @@ read_address() {
     address=$address/$length
 }
 
-# Up to what the kernel keeps; and nothing that means something to whoever reads the rules and is a shell.
+# key_of ADDR[/LENGTH]: sets $key to the same text for each way to write the address: its bits in numbers, and the length.
+key_of() {
+    key_address=${1%/*} key=''
+    case $1 in *:*) key_left=128 ;; *) key_left=32 ;; esac
+    case $1 in */*) key_left=${1#*/} ;; esac
+    key_length=$key_left
+    case $1 in
+        *:*)
+            case $key_address in
+                *::*)
+                    key_tail=${key_address#*::}
+                    key_head=${key_address%%::*}
+                    IFS=:
+                    count=0
+                    for group in $key_head $key_tail; do count=$((count + 1)); done
+                    key_zeros=
+                    while [ "$count" -lt 8 ]; do key_zeros="$key_zeros 0" count=$((count + 1)); done
+                    # shellcheck disable=SC2086  # groups
+                    set -- $key_head
+                    IFS=" $tab$nl"
+                    # shellcheck disable=SC2086  # groups
+                    set -- "$@" $key_zeros
+                    IFS=:
+                    # shellcheck disable=SC2086  # groups
+                    set -- "$@" $key_tail ;;
+                *)
+                    IFS=:
+                    # shellcheck disable=SC2086  # groups
+                    set -- $key_address ;;
+            esac
+            key_bits=16 ;;
+        *)
+            IFS=.
+            # shellcheck disable=SC2086  # numbers
+            set -- $key_address
+            key_bits=8 ;;
+    esac
+    IFS=" $tab$nl"
+    for group; do
+        if [ "$key_left" -ge "$key_bits" ]; then key_kept=$key_bits; else key_kept=$key_left; fi
+        key_left=$((key_left - key_kept)) key_cut=$((key_bits - key_kept))
+        [ "$key_bits" = 8 ] || group=$((0x$group))
+        group=$((group >> key_cut))
+        key=$key.$((group << key_cut))
+    done
+    key="$key/$key_length"
+}
+
+# Up to what the kernel keeps; and nothing that has a meaning to a shell that reads the rules.
 read_comment() {
     case $1 in
         '' | -* | *[!A-Za-z0-9\ ._:/@*+=,\(\)-]*) misused "a comment consists of letters, digits, spaces and ._:/@*+=,()-" ;;
@@ -89,55 +152,34 @@ read_comment() {
     comment=$1
 }
 
-# -- rules ----------------------------------------------------------------------------------------------------------
+# -- what is done ---------------------------------------------------------------------------------------------------
 
-# each_rule COMMAND: with the chain and the words of each rule that admits the address. What comes back is admitted first.
-each_rule() {
-    if [ "$whom" = device ]; then
-        "$1" AFERO_ALLOW_WHITELIST_INPUT "-s $address" "$answers"
-        "$1" AFERO_ALLOW_WHITELIST_OUTPUT "-d $address" "$asks"
-    else
-        "$1" AFERO_FORWARD_WHITELIST "-s $address -o $bridge" "$answers"
-        for link in $links; do "$1" AFERO_FORWARD_WHITELIST "-d $address -i $bridge -o $link" "$asks"; done
-    fi
-}
-
-# rule VERB CHAIN WORDS WORDS
-# shellcheck disable=SC2086  # words
-rule() { "$table" $wait "$1" "$2" $3 -m comment --comment "$comment" $4 -j ACCEPT; }
-
-add() {
-    rule -C "$@" 2>/dev/null || rule -A "$@" || fail "$table cannot add to $1"
-}
-remove() {
-    # Each copy, since others may have made some.
-    while rule -C "$@" 2>/dev/null; do
-        rule -D "$@" || fail "$table cannot delete from $1"
-    done
-}
-
-# is_locked: so that a chain that is missing gets a better message than iptables has.
-# shellcheck disable=SC2086  # words, or none
-is_locked() {
-    for table in $tables; do
-        if "$table" $wait -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1; then continue; fi
-        wait=
-        "$table" -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1 || return
-    done
-}
-
+# change add|remove ADDR COMMENT CHECK
 change() {
     read_address "$2"
     read_comment "$3"
     case ${4-0} in 0 | 1) ;; *) misused "check_fw is 0 or 1" ;; esac
     read_names
-    find_tables
-    case $family in 4) tables=$tables4 ;; 6) tables=$tables6 ;; esac
-    [ -n "$tables" ] || fail "IPv6: there is no ip6tables, or the kernel has no IPv6"
-    [ "$1" = remove ] || is_locked || fail "IPv$family is not locked: run init_firewall.sh first"
-    for table in $tables; do
-        each_rule "$1"
-    done
+    changed=no
+    case $family in 4) ip=ip ;; 6) ip=ip6 ;; esac
+    if nft_is_there; then
+        changed=yes
+        "nft_$1"
+    fi
+    if iptables_of_family; then
+        if has_chains; then
+            changed=yes
+            "iptables_$1"
+        elif [ "$1" = remove ]; then
+            changed=yes
+            "iptables_$1" # some variant may have it
+        fi
+    fi
+    [ "$changed" = yes ] || [ "$1" = remove ] || not_locked
+}
+not_locked() {
+    [ -e /proc/net/if_inet6 ] || [ "$family" = 4 ] || fail "the kernel has no IPv6"
+    fail "IPv$family is not locked: run init_firewall.sh first"
 }
 
 # sync COMMENT ADDR...: in one step for each family, and nothing at all where nothing differs.
@@ -147,63 +189,77 @@ sync() {
     shift
     for word; do read_address "$word"; done
     read_names
-    find_tables
+    changed=no
+    if nft_is_there; then
+        changed=yes
+        nft_sync "$@"
+    fi
     for family in 4 6; do
-        case $family in 4) tables=$tables4 ;; 6) tables=$tables6 ;; esac
-        [ -n "$tables" ] || continue
-        is_locked || fail "IPv$family is not locked: run init_firewall.sh first"
-        for table in $tables; do sync_table "$@"; done
+        of=$family
+        iptables_of_family || continue
+        if ! has_chains; then
+            [ "$changed" = yes ] || not_locked
+            continue
+        fi
+        iptables_sync "$@"
+        family=$of
+        [ "$changed" = yes ] || changed=some
     done
+    [ "$changed" != no ] || not_locked
 }
 
-# sync_table ADDR...: again where somebody else has changed the table since it was looked at.
-sync_table() {
-    for _ in 1 2 3; do
-        all=$("$table-save" -t filter 2>/dev/null) || fail "$table-save failed"
-        differences=$({ wanted "$@" && printf '%s\n' "$all"; } | differ) || fail "awk failed"
-        [ -n "$differences" ] || return 0
-        # shellcheck disable=SC2086  # words, or none
-        if said=$(printf '*filter\n%s\nCOMMIT\n' "$differences" | "$table-restore" --noflush $wait 2>&1); then return; fi
-    done
-    fail "$table-restore: $said"
+# restart: locks, unless a daemon runs that was told not to.
+restart() {
+    if daemon=$(running_daemon); then
+        # An option's value may contain a "d": those that have one begin with two dashes.
+        for word in $(tr '\000' '\n' <"/proc/$daemon/cmdline"); do
+            case $word in
+                -d | -[!-]*d* | --disable-firewall | --disable-firewall=true)
+                    fail "connmgr (pid $daemon) runs without a firewall ($word): nothing is locked, nothing has changed" ;;
+            esac
+        done
+    fi
+    exec "$here/init_firewall.sh"
+}
+# running_daemon: prints its pid. The file stays when a daemon has ended, and another program may have the number by now.
+running_daemon() {
+    read -r pid 2>/dev/null <"$run/connmgr.pid" || return
+    case $pid in '' | *[!0-9]*) return 1 ;; esac
+    read -r name 2>/dev/null <"/proc/$pid/comm" || return
+    [ "$name" = connmgr ] && echo "$pid"
 }
 
-# wanted ADDR...: the rules, as iptables-save has them.
-wanted() {
-    of_family=$family
-    for word; do
-        case $of_family$word in 4*:*) continue ;; 6*:*) ;; 6*) continue ;; esac
-        read_address "$word"
-        for whom in device bridge; do each_rule want; done
-    done
-}
-want() { printf 'want -A %s %s -m comment --comment %s %s -j ACCEPT\n' "$1" "$2" "$comment" "$3"; }
-
-# differ: what iptables-restore has to do. Each copy of a rule that is not wanted goes, and each but one of the others.
-differ() {
-    awk -v comment="$comment" '
-        /^want / { wants[substr($0, 6)]; next }
-        /^-A AFERO_(ALLOW_WHITELIST_INPUT|ALLOW_WHITELIST_OUTPUT|FORWARD_WHITELIST) / {
-            gsub(/"/, "") # which older ones put around a comment
-            if (!index($0, " --comment " comment " ")) next
-            if ($0 in wants && !($0 in has)) has[$0]; else print "-D " substr($0, 4)
-        }
-        END { for (rule in wants) if (!(rule in has)) print rule }'
+unlock() {
+    undone='' failed=no
+    nft_unlock
+    iptables_unlock
+    rm -f "$run/locked" "$run/policies"
+    if [ "$failed" = yes ]; then
+        fail "not unlocked altogether${undone:+; gone: $undone}"
+    elif [ -n "$undone" ]; then
+        echo "$self: unlocked: nothing of connmgr's lockdown is left (gone: $undone)"
+    else
+        echo "$self: unlocked already: there is no lockdown"
+    fi
+    if pid=$(running_daemon); then complain "connmgr (pid $pid) runs, and may lock again: stop it first, or start it with -d"; fi
 }
 
-case ${1-} in
+verb=$(printf '%s' "${1-}" | tr '[:upper:]' '[:lower:]')
+case $verb in
     add | del | add_forwarding | del_forwarding)
-        case $# in 3 | 4) ;; *) misused "$1 takes an address, a comment, and perhaps 0 or 1" ;; esac ;;
+        case $# in 2 | 3 | 4) ;; *) misused "$verb takes an address, perhaps a comment, and perhaps 0 or 1" ;; esac ;;
     sync) [ $# -gt 1 ] || misused "sync takes a comment" ;;
-    restart) [ $# = 1 ] || misused "restart takes no argument" ;;
+    restart | unlock) [ $# = 1 ] || misused "$verb takes no argument" ;;
     --help | -h | help) usage; exit 0 ;;
     *) misused "what is to be done?" ;;
 esac
 whom=device
-case $1 in *_forwarding) whom=forwarding ;; esac
-case $1 in
-    add*) change add "$2" "$3" "${4-0}" ;;
-    del*) change remove "$2" "$3" "${4-0}" ;;
+case $verb in *_forwarding) whom=forwarding ;; esac
+case $verb in
+    # The original takes an address alone, too.
+    add*) change add "$2" "${3-added by hand}" "${4-0}" ;;
+    del*) change remove "$2" "${3-added by hand}" "${4-0}" ;;
     sync) shift; sync "$@" ;;
-    restart) exec "$here/init_firewall.sh" ;;
+    restart) restart ;;
+    unlock) unlock ;;
 esac

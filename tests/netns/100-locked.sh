@@ -53,4 +53,4 @@ asked_itself() {
     done
 }
 
-variants locked_and_open
+backends locked_and_open

@@ -89,4 +89,4 @@ route replace default via 2001:db8:50::1
 END
 }
 
-variants services
+backends services

@@ -73,8 +73,18 @@ told() { grep -h lost "$LAB/talk.$1"; }
 
 # make_sets: as the daemon does, before it locks.
 make_sets() {
-    on device ipset create afero4 hash:net family inet timeout 0 maxelem 65536
-    on device ipset create afero6 hash:net family inet6 timeout 0 maxelem 65536
+    case $VARIANT in
+        bare)
+            on device nft -f - <<'END'
+add table inet connmgr
+add set inet connmgr afero4 { type ipv4_addr; flags timeout; }
+add set inet connmgr afero6 { type ipv6_addr; flags timeout; }
+END
+            ;;
+        *)
+            on device ipset create afero4 hash:net family inet timeout 0 maxelem 65536
+            on device ipset create afero6 hash:net family inet6 timeout 0 maxelem 65536 ;;
+    esac
     admit 198.18.100.10 2001:db8:100::10
 }
 
@@ -83,9 +93,12 @@ old_connections() {
     make_sets
     begin_talks
     case $1 in
-        tool) TOOLS= ;;
+        tool)
+            TOOLS=
+            [ "$VARIANT" != bare ] || ln -sf "$(command -v conntrack)" "$LAB/bare/" ;;
         *)
             # Everything but the tool that ends connections.
+            rm -f "$LAB/bare/conntrack"
             mkdir -p "$LAB/tools.$VARIANT"
             for tool in sh cat grep sed ipset dash busybox env; do ln -sf "$(command -v "$tool")" "$LAB/tools.$VARIANT/"; done
             TOOLS=$LAB/$VARIANT:$LAB/tools.$VARIANT ;;
@@ -125,4 +138,4 @@ with_the_tool() { old_connections tool; }
 without_the_tool() { old_connections without; }
 nothing_known() { old_connections forgotten; }
 
-variants with_the_tool without_the_tool nothing_known
+backends with_the_tool without_the_tool nothing_known

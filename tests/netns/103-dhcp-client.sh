@@ -134,4 +134,4 @@ narrow() {
 says() { echo "$1" | on r-eth socat -u - "$2"; }
 ip -n r-eth address add fe80::1/64 dev lan
 
-variants dhcp4 dhcp6 narrow
+backends dhcp4 dhcp6 narrow

@@ -54,4 +54,4 @@ told() {
 # uploads HOST TARGET: all of it comes back from the echo service.
 uploads() { [ "$(on "$1" timeout 5 socat -t 1 - "$2" <"$LAB/big" | wc -c)" = 100000 ]; }
 
-variants narrow
+backends narrow

@@ -22,7 +22,8 @@ same_again() {
     ENVIRONMENT='CONNMGR_SETS=yes CONNMGR_QUEUE=' lock "locked again, as the daemon does"
     same "${WITH}the same rules" rules <"$LAB/first"
     ENVIRONMENT=CONNMGR_QUEUE=5353 lock "locked again, with a queue"
-    printf '%s\n' 'sets: yes' 'queue: 5353' 'probes: mark' 'ended: 0' | same "${WITH}says what is in force" cat "$LAB/said"
+    case $VARIANT in bare) backend=nft ;; *) backend=iptables ;; esac
+    reports_queue "$WITH" 5353
     check "${WITH}replies go through the queue, before they are accepted" queued
     rules >"$LAB/queued"
     lock "locked again, with what was in force"
@@ -30,18 +31,42 @@ same_again() {
     both $friends | same "${WITH}nobody has to listen at the queue" reached device eth0 $friends
     check "${WITH}a name is resolved without that listener" on device getent ahosts echo.example
 
-    on device sh -c "$LAB/$VARIANT/iptables -w -F; $LAB/$VARIANT/ip6tables -w -F"
+    flush_all
     nothing "${WITH}flushed: nobody is reached" reached device eth0 $friends
     ENVIRONMENT=CONNMGR_QUEUE=5353 lock "flushed, locked again"
     same "${WITH}the same rules" rules <"$LAB/queued"
-    on device sh -c "for t in iptables ip6tables; do t=$LAB/$VARIANT/\$t; \$t -w -F; \$t -w -X; \$t -w -P INPUT ACCEPT; done"
+    both $friends | same "${WITH}flushed: the addresses are there" reached device eth0 $friends
+    remove_all
     ENVIRONMENT=CONNMGR_QUEUE=5353 lock "flushed and chains removed, locked again"
     same "${WITH}the same rules" rules <"$LAB/queued"
+    [ "$VARIANT" != bare ] || admit $friends # the sets went with the table
     both $friends | same "${WITH}friends are reached again" reached device eth0 $friends
     ENVIRONMENT=CONNMGR_QUEUE= lock "without the queue"
     same "${WITH}the first rules" rules <"$LAB/first"
 }
+# can_queue: nf_tables of this kernel knows queues.
+can_queue() {
+    [ "$VARIANT" != bare ] ||
+        printf 'add table inet try\nadd chain inet try try\nadd rule inet try try queue num 5353 bypass\n' | on device nft -c -f - 2>/dev/null
+}
+# reports_queue WITH QUEUE
+reports_queue() {
+    queue=$2
+    can_queue || queue=none
+    printf '%s\n' 'sets: yes' "queue: $queue" 'probes: mark' 'ended: 0' "backend: $backend" 'bridged: yes' |
+        same "$1says what is in force" cat "$LAB/said"
+}
 queued() {
+    if [ "$VARIANT" = bare ]; then
+        can_queue || return 0
+        for chain in AFERO_ALLOW_SERVICE_INPUT AFERO_FORWARD_ACCEPT_SERVICE; do
+            on device nft list chain inet connmgr $chain | awk '
+                / sport 53 ct state established ct direction reply queue / && /bypass/ && /5353/ && !accepts { queues++ }
+                / sport 53 ct state established ct direction reply accept/ { accepts++ }
+                END { exit !(queues == 2 && accepts == 2) }' || return
+        done
+        return
+    fi
     for family in iptables ip6tables; do
         for chain in AFERO_ALLOW_SERVICE_INPUT AFERO_FORWARD_ACCEPT_SERVICE; do
             on device "$LAB/$VARIANT/$family" -S "$chain" 2>/dev/null | awk '
@@ -50,6 +75,22 @@ queued() {
                 END { exit !(queues == 2 && accepts == 2) }' || return
         done
     done
+}
+
+# flush_all: every rule of ours; remove_all: the chains, too, and the device is open.
+flush_all() {
+    if [ "$VARIANT" = bare ]; then
+        on device nft flush table inet connmgr
+    else
+        on device sh -c "$LAB/$VARIANT/iptables -w -F; $LAB/$VARIANT/ip6tables -w -F"
+    fi
+}
+remove_all() {
+    if [ "$VARIANT" = bare ]; then
+        on device nft flush ruleset
+    else
+        on device sh -c "for t in iptables ip6tables; do t=$LAB/$VARIANT/\$t; \$t -w -F; \$t -w -X; \$t -w -P INPUT ACCEPT; done"
+    fi
 }
 
 # A hundred clients, and who wants in, while it is run again and again, and flushed in between.
@@ -151,25 +192,47 @@ others_are_there() {
     done
 }
 
+# shellcheck disable=SC2016,SC2086  # firewall.user's business; lists
 firewall_user() {
     unlock
-    cat >"$LAB/etc/firewall.user" <<'END'
+    if [ "$VARIANT" = bare ]; then
+        cat >"$LAB/etc/firewall.user" <<'END'
+nft add rule inet connmgr user_input tcp dport 7001 accept
+nft add rule inet connmgr user_output tcp sport 7001 accept
+[ "$CONNMGR_BACKEND" = nft ]
+END
+    else
+        cat >"$LAB/etc/firewall.user" <<'END'
 iptables -C AFERO_ALLOW_SERVICE_INPUT -p tcp --dport 7001 -j ACCEPT 2>/dev/null ||
     iptables -A AFERO_ALLOW_SERVICE_INPUT -p tcp --dport 7001 -j ACCEPT
 iptables -C AFERO_ALLOW_SERVICE_OUTPUT -p tcp --sport 7001 -j ACCEPT 2>/dev/null ||
     iptables -A AFERO_ALLOW_SERVICE_OUTPUT -p tcp --sport 7001 -j ACCEPT
+[ "$CONNMGR_BACKEND" = iptables ]
 END
+    fi
     lock "locked, with firewall.user"
     check "${WITH}what firewall.user opens is open" on cloud socat -u OPEN:/dev/null TCP4:198.18.1.2:7001,connect-timeout=1
     rules >"$LAB/first"
     lock "locked again"
     same "${WITH}the same rules" rules <"$LAB/first"
-    echo 'echo "no such thing" >&2; exit 3' >"$LAB/etc/firewall.user"
-    script init_firewall.sh
-    check "${WITH}its failure is a failure" status_is 1
-    check "${WITH}and told" grep -q "$LAB/etc/firewall.user failed with status 3" "$LAB/complained"
-    check "${WITH}locked all the same" first_are_ours
+    check "${WITH}says that it worked" grep -qx 'firewall.user: ok' "$LAB/said"
+
+    # It fails, it is no shell script, it hangs; and before that it has opened the device.
+    open="iptables -P INPUT ACCEPT; iptables -I INPUT -j ACCEPT; ip6tables -I INPUT -j ACCEPT"
+    [ "$VARIANT" != bare ] || open="nft add rule inet connmgr user_input accept"
+    for fault in 'echo "no such thing" >&2; exit 3' 'if true; then' "$open; false" "$open; sleep 1000"; do
+        echo "$fault" >"$LAB/etc/firewall.user"
+        lock "firewall.user fails ($fault)"
+        admit $friends
+        check "${WITH}which is reported" grep -q '^firewall.user: failed, [1-9]' "$LAB/said"
+        check "${WITH}and told" grep -q "$LAB/etc/firewall.user failed with status [1-9]" "$LAB/complained"
+        check "${WITH}closed to others" not on cloud socat -u OPEN:/dev/null TCP4:198.18.1.2:7001,connect-timeout=0.5
+        both $friends | same "${WITH}the cloud is reached" reached device eth0 $friends
+        check "${WITH}nothing of it runs still" not pgrep -f 'sh .*/firewall.user'
+    done
     rm "$LAB/etc/firewall.user"
 }
 
-variants same_again never_open_never_cut rules_of_others firewall_user
+backends same_again never_open_never_cut
+variants rules_of_others
+backends firewall_user

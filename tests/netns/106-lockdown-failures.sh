@@ -108,7 +108,9 @@ missing_tools() {
     TOOLS=$LAB/few.$VARIANT
     script init_firewall.sh
     check "${WITH}no iptables: a failure" status_is 1
-    check "${WITH}no iptables: says so" grep -q 'there is no iptables' "$LAB/complained"
+    check "${WITH}no iptables: says what is missing" grep -q 'there is neither nft nor iptables: install nftables' "$LAB/complained"
+    ENVIRONMENT=CONNMGR_FIREWALL=nft script init_firewall.sh
+    check "${WITH}no nft: says what is missing" grep -q 'there is neither nft nor iptables' "$LAB/complained"
     for tool in iptables iptables-save iptables-restore; do ln -sf "$LAB/$VARIANT/$tool" "$LAB/few.$VARIANT/$tool"; done
     script init_firewall.sh
     check "${WITH}no ip6tables: a failure" status_is 1
@@ -130,12 +132,12 @@ bad_arguments() {
     rules >"$LAB/before"
     script init_firewall.sh -x
     check "${WITH}an argument: refused" status_is 64
-    for bad in CONNMGR_SETS=maybe CONNMGR_QUEUE=-1 CONNMGR_QUEUE=1x CONNMGR_QUEUE=123456 'CONNMGR_QUEUE=$(reboot)' CONNMGR_SETS=yes/no; do
+    for bad in CONNMGR_FIREWALL=maybe CONNMGR_FIREWALL= CONNMGR_SETS=maybe CONNMGR_QUEUE=-1 CONNMGR_QUEUE=1x CONNMGR_QUEUE=123456 'CONNMGR_QUEUE=$(reboot)' CONNMGR_SETS=yes/no; do
         ENVIRONMENT=$bad script init_firewall.sh
         check "${WITH}$bad: refused" status_is 64
         check "${WITH}$bad: says so" [ -s "$LAB/complained" ]
     done
-    for name in eth+ 'a"b' 'a\b' "a'b" 'a$b' 'a`b' '!'; do
+    for name in eth+ 'eth*' 'a"b' 'a\b' "a'b" 'a$b' 'a`b' '!'; do
         case $name in *\'*) echo "ETH_INTERFACE_0=\"$name\"" ;; *) echo "ETH_INTERFACE_0='$name'" ;; esac >"$LAB/etc/netif_names"
         script init_firewall.sh
         check "${WITH}a link called $name: refused" status_is 78
@@ -147,7 +149,10 @@ bad_arguments() {
     check "${WITH}nothing was executed" [ ! -e "$LAB/done" ]
     echo "ETH_INTERFACE_0='a#;|&=@'" >"$LAB/etc/netif_names"
     lock "a link with an odd name"
-    check "${WITH}which is in the rules" on device sh -c "$LAB/$VARIANT/iptables -S | grep -qF -e '-i a#;|&=@ -p udp'"
+    case $VARIANT in
+        bare) check "${WITH}which is in the rules" on device sh -c "nft list table inet connmgr | grep -qF -e '\"a#;|&=@\"'" ;;
+        *) check "${WITH}which is in the rules" on device sh -c "$LAB/$VARIANT/iptables -S | grep -qF -e '-i a#;|&=@ -p udp'" ;;
+    esac
     : >"$LAB/etc/netif_names"
 }
 
@@ -172,7 +177,54 @@ at_once() {
     lock "it waits for the lock"
 }
 
-variants does_with_less fails_and_says_so missing_tools bad_arguments at_once
+# nft_lacks: nft that refuses what a kernel or an old nft does not have, on the way in.
+nft_lacks() {
+    TOOLS=$LAB/lacking:$LAB/bare
+    mkdir -p "$LAB/lacking"
+    cat >"$LAB/lacking/nft" <<END
+#!$(command -v dash)
+case "\$*" in
+    *-f*)
+        input=\$(cat)
+        for word in $*; do
+            case \$input in *"\$word"*) echo "Error: Could not process rule: no \$word" >&2; exit 1 ;; esac
+        done
+        printf '%s\n' "\$input" | $(command -v nft) "\$@" ;;
+    *) exec $(command -v nft) "\$@" ;;
+esac
+END
+    chmod +x "$LAB/lacking/nft"
+}
+nft_is_locked() {
+    on device nft list chain inet connmgr input | grep -q 'policy drop' &&
+        on device nft list chain inet connmgr AFERO_ALLOW_SERVICE_INPUT | grep -q 'sport 53'
+}
+# shellcheck disable=SC2086  # lists
+nft_does_with_less() {
+    for lack in queue 0xffff0000 reject asked6 bridge 'queue 0xffff0000 reject asked6 bridge'; do
+        nft_lacks $lack
+        unlock
+        ENVIRONMENT=CONNMGR_QUEUE=7 lock "without $lack: locked"
+        check "${WITH}without $lack: with nft" grep -qx 'backend: nft' "$LAB/said"
+        case $lack in *queue*) check "${WITH}without $lack: says so" grep -qx 'queue: none' "$LAB/said" ;; esac
+        case $lack in *0xffff0000*) check "${WITH}without $lack: says so" grep -qx 'probes: state' "$LAB/said" ;; esac
+        case $lack in *bridge*) check "${WITH}without $lack: says so" grep -qx 'bridged: no' "$LAB/said" ;; esac
+        check "${WITH}without $lack: in force" nft_is_locked
+        check "${WITH}without $lack: probes are answered" marked 198.18.100.8
+        check "${WITH}without $lack: nothing else is" not on device socat -u OPEN:/dev/null TCP4:198.18.100.8:80,connect-timeout=0.5
+    done
+    nft_lacks direction
+    rules >"$LAB/before"
+    script init_firewall.sh
+    check "${WITH}without the essential: a failure" status_is 1
+    check "${WITH}without the essential: says why" grep -q 'nft: Error: Could not process rule: no direction' "$LAB/complained"
+    same "${WITH}without the essential: locked as before" rules <"$LAB/before"
+    TOOLS=
+}
+
+variants does_with_less fails_and_says_so missing_tools
+backends bad_arguments at_once
+VARIANTS=bare variants nft_does_with_less
 
 # Locked in one variant, then the platform changes to the other: the holes have to be in both.
 # shellcheck disable=SC2086  # lists

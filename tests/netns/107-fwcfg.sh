@@ -43,10 +43,11 @@ holes() {
     done
     same "${WITH}added again: no rule more" rules <"$LAB/holes"
     does 0 restart
+    does 0 RESTART
     same "${WITH}restarted: the same rules" rules <"$LAB/holes"
     printf '%s\n' "ETH_INTERFACE_0='eth7'" "BRIDGE_INTERFACE_0='br7'" >"$LAB/etc/netif_names"
     lock "links and bridge renamed"
-    sed 's/ eth0 / eth7 /; s/ br-apnet / br7 /g' "$LAB/holes" | sort | same "${WITH}the bridge's holes follow" sorted_rules
+    sed 's/ eth0 / eth7 /; s/ br-apnet / br7 /g; s/"eth0"/"eth7"/g; s/"br-apnet"/"br7"/g' "$LAB/holes" | sort | same "${WITH}the bridge's holes follow" sorted_rules
     : >"$LAB/etc/netif_names"
     lock "and back"
     both $friends | same "${WITH}the host reaches the friends again" reached host lan $friends
@@ -68,7 +69,10 @@ holes() {
     does 0 sync mine 2001:db8:100::10 198.18.100.10/32 198.18.100.10
     same "${WITH}at once, again: nothing changes" rules <"$LAB/holes"
     for _ in 1 2 3 4; do
-        on device "$LAB/$VARIANT/iptables" -A AFERO_ALLOW_WHITELIST_OUTPUT -d 198.18.100.8 -m comment --comment mine -j ACCEPT
+        case $VARIANT in
+            bare) on device nft add rule inet connmgr added_output ip daddr 198.18.100.8 accept comment mine ;;
+            *) on device "$LAB/$VARIANT/iptables" -A AFERO_ALLOW_WHITELIST_OUTPUT -d 198.18.100.8 -m comment --comment mine -j ACCEPT ;;
+        esac
     done
     does 0 add 198.18.100.8 mine
     # shellcheck disable=SC2086  # a list
@@ -83,6 +87,8 @@ holes() {
     does 0 add 198.18.100.8/30 prefix
     does 0 add 2001:db8::/32 prefix
     both $strangers $friends | same "${WITH}prefixes" reached device eth0 $strangers $friends
+    # With nft, what was added by hand stays.
+    [ "$VARIANT" != bare ] || return 0
     ENVIRONMENT=CONNMGR_SETS=yes lock "the sets take over"
     nothing "${WITH}which are empty" reached device eth0 $friends
     does 0 add 198.18.100.10 'by hand'
@@ -90,9 +96,15 @@ holes() {
     both 198.18.100.10 | same "${WITH}beside a set, what was added by hand stays" reached device eth0 198.18.100.10
 }
 same_first() {
+    if [ "$VARIANT" = bare ]; then
+        rules | grep 'comment "mine"' && [ "$(rules | grep -c ' 198.18.100.8/30 .*comment "mine"')" = 4 ] &&
+            [ "$(rules | grep -c ' 198.18.100.8/29 .*comment "mine"')" = 4 ] && [ "$(rules | grep -c 'comment "mine"')" = 8 ]
+        return
+    fi
     rules | grep -- '--comment mine' && [ "$(rules | grep -c -- ' 198.18.100.8/30 .*--comment mine')" = 6 ] &&
         [ "$(rules | grep -c -- ' 198.18.100.8/29 .*--comment mine')" = 6 ] && [ "$(rules | grep -c -- '--comment mine')" = 12 ]
 }
+has_rule() { rules | grep -e "$1"; }
 sorted_rules() { rules | sort; }
 
 # shellcheck disable=SC1003,SC2016  # nobody's business
@@ -102,7 +114,10 @@ arguments() {
     rules >"$LAB/first"
     long=$(printf '%0255d' 0)
     does 0 add 198.18.100.10 "$long"
-    check "${WITH}a comment of 255 bytes" on device sh -c "$LAB/$VARIANT/iptables -S | grep -q $long"
+    case $VARIANT in
+        bare) check "${WITH}a comment of 255 bytes: what nft takes" on device sh -c "nft list table inet connmgr | grep -q '\"$(printf %.127s "$long")\"'" ;;
+        *) check "${WITH}a comment of 255 bytes" on device sh -c "$LAB/$VARIANT/iptables -S | grep -q $long" ;;
+    esac
     does 0 del 198.18.100.10 "$long"
     for comment in 'afero service' '*.afero.io' a '192.0.2.1/24' 'a:b@c(d)=e,f+g_h-i'; do
         does 0 add 2001:db8::1 "$comment"
@@ -131,11 +146,10 @@ b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j
     done
     does 64
     does 64 add
-    does 64 add 198.18.100.10
     does 64 add 198.18.100.10 x 2
     does 64 add 198.18.100.10 x 1 1
-    does 64 del 198.18.100.10
     does 64 restart now
+    does 64 unlock now
     does 64 sync
     does 64 sync ''
     does 64 sync 'two words' 198.18.100.10
@@ -143,8 +157,16 @@ b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j
     does 64 sync x 198.18.100.10 "198.18.100.8 -j ACCEPT"
     does 64 flush
     does 64 'add;reboot' 198.18.100.10 x
-    does 64 ADD 198.18.100.10 x
     same "${WITH}nothing has changed" rules <"$LAB/first"
+    # As the original takes them.
+    does 0 ADD 198.18.100.10 x
+    does 0 Del 198.18.100.10 x
+    does 0 add 198.18.100.10
+    check "${WITH}without a comment" has_rule 'added by hand'
+    does 0 del 198.18.100.10
+    same "${WITH}nothing stays" rules <"$LAB/first"
+    does 64 add echo.example x
+    check "${WITH}a host name: says what to do" grep -q "For a name: write it into $LAB/etc/whitelist, and run 'connmgr reload'" "$LAB/complained"
     check "${WITH}nothing was executed" [ ! -e "$LAB/done" ]
     does 0 --help
     check "${WITH}its usage" usage
@@ -153,8 +175,8 @@ b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j
     : >"$LAB/etc/netif_names"
 }
 usage() {
-    grep -qx 'usage - fwcfg.sh add|del|add_forwarding|del_forwarding <ip_addr> <comment> \[check_fw\]' "$LAB/said" &&
+    grep -qx 'usage - fwcfg.sh add|del|add_forwarding|del_forwarding <ip_addr> \[<comment>\] \[check_fw\]' "$LAB/said" &&
         grep -qx '      -- fwcfg.sh sync <comment> \[<ip_addr>...\]' "$LAB/said" && grep -qx '      -- fwcfg.sh restart' "$LAB/said" && [ ! -s "$LAB/complained" ]
 }
 
-variants holes arguments
+backends holes arguments

@@ -2,19 +2,34 @@
 # What the tests of the lockdown share: they source it after lib.sh. The scripts run in the lab's device, by the kernel's
 # sets and rules; no daemon is needed.
 
-# variants FUNCTION...: calls them all with iptables' two variants, and the scripts run by BusyBox ash and by dash.
+# variants FUNCTION...: calls them all with iptables' two variants; backends FUNCTION...: with nf_tables alone as well ("bare": the
+# scripts find nothing but nft and BusyBox, without awk). BusyBox ash and dash take turns.
+backends() { VARIANTS=${VARIANTS:-legacy nft bare} && variants "$@"; }
 variants() {
     for VARIANT in ${VARIANTS:-legacy nft}; do
-        mkdir -p "$LAB/$VARIANT"
-        for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
-            ln -sf "$(command -v "${tool%%-*}-$VARIANT${tool#ip*tables}")" "$LAB/$VARIANT/$tool"
-        done
-        case $VARIANT in legacy) SHELL_CMD='busybox ash' ;; nft) SHELL_CMD=dash ;; esac
+        use_tools
         for scenario; do
-            WITH="iptables-$VARIANT: "
+            case $VARIANT in bare) WITH="nf_tables: " ;; *) WITH="iptables-$VARIANT: " ;; esac
             "$scenario"
         done
     done
+}
+use_tools() {
+    mkdir -p "$LAB/$VARIANT"
+    case $VARIANT in
+        bare)
+            SHELL_CMD='busybox ash'
+            for tool in $(busybox --list); do
+                case $tool in awk | */*) ;; *) ln -sf "$(command -v busybox)" "$LAB/bare/$tool" ;; esac
+            done
+            ln -sf "$(command -v busybox)" "$LAB/bare/busybox"
+            ln -sf "$(command -v nft)" "$LAB/bare/nft" ;;
+        *)
+            case $VARIANT in legacy) SHELL_CMD='busybox ash' ;; nft) SHELL_CMD=dash ;; esac
+            for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
+                ln -sf "$(command -v "${tool%%-*}-$VARIANT${tool#ip*tables}")" "$LAB/$VARIANT/$tool"
+            done ;;
+    esac
 }
 
 # same DESC CMD...: what it prints is on stdin.
@@ -33,9 +48,11 @@ script() {
     script_name=$1
     shift
     STATUS=0
+    script_path=$LAB/$VARIANT:$PATH script_wish=''
+    case $VARIANT in bare) script_path=$LAB/bare script_wish=CONNMGR_FIREWALL=auto ;; esac
     # shellcheck disable=SC2086  # words
-    on device "$(command -v env)" -i PATH="${TOOLS:-$LAB/$VARIANT:$PATH}" CONNMGR_CONFIG_DIR="$LAB/etc" CONNMGR_RUN_DIR="$LAB/run" \
-        ${ENVIRONMENT:-} $SHELL_CMD "${SCRIPTS:-$REPO/scripts}/$script_name" "$@" >"$LAB/said" 2>"$LAB/complained" || STATUS=$?
+    on device "$(command -v env)" -i PATH="${TOOLS:-$script_path}" CONNMGR_CONFIG_DIR="$LAB/etc" CONNMGR_RUN_DIR="$LAB/run" \
+        $script_wish ${ENVIRONMENT:-} $SHELL_CMD "${SCRIPTS:-$REPO/scripts}/$script_name" "$@" >"$LAB/said" 2>"$LAB/complained" || STATUS=$?
 }
 status_is() {
     cat "$LAB/said" "$LAB/complained"
@@ -63,13 +80,21 @@ unlock() {
 COMMIT
 END
     done
+    for unlock_table in 'inet connmgr' 'inet connmgr_closed' 'bridge connmgr'; do
+        # shellcheck disable=SC2086  # words
+        on device nft delete table $unlock_table 2>/dev/null || :
+    done
     on device ipset destroy
     on device conntrack -F 2>/dev/null
-    rm -f "$LAB/run/locked"
+    rm -f "$LAB/run/locked" "$LAB/run/policies"
 }
 
 # rules [TABLE]: both families'; policies and rules, without counters.
 rules() {
+    if [ "$VARIANT" = bare ]; then
+        for rules_table in inet bridge; do on device nft -t list table $rules_table connmgr 2>/dev/null || :; done
+        return
+    fi
     for rules_family in iptables ip6tables; do
         on device "$LAB/$VARIANT/$rules_family-save" -t "${1:-filter}" 2>/dev/null |
             sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//' -e "s/^\*/$rules_family */"
@@ -77,9 +102,17 @@ rules() {
 }
 
 # admit ADDRESS...: and banish them. The kernel's way.
-admit() { for address; do on device ipset -exist add "$(set_of "$address")" "$address"; done; }
-banish() { for address; do on device ipset del "$(set_of "$address")" "$address"; done; }
-set_of() { case $1 in *:*) echo afero6 ;; *) echo afero4 ;; esac; }
+admit() { for address; do in_set add "$address"; done; }
+banish() { for address; do in_set delete "$address"; done; }
+in_set() {
+    case $2 in *:*) set=afero6 ;; *) set=afero4 ;; esac
+    case $VARIANT.$1.$2 in
+        bare.*/*) on device nft "$1" element inet connmgr ${set}_prefixes "{ $2 }" ;;
+        bare.*) on device nft "$1" element inet connmgr $set "{ $2 }" ;;
+        *.add.*) on device ipset -exist add $set "$2" ;;
+        *) on device ipset del $set "$2" ;;
+    esac
+}
 
 # -- who gets out, and who gets in ------------------------------------------------------------------------------------
 

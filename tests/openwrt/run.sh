@@ -342,7 +342,8 @@ if [ -n "$executable" ]; then
         /usr/lib/af-conn/boot_lockdown.sh /usr/lib/af-conn/get_netif_names /usr/lib/af-conn/net_capabilities; do
         check "install: $file is for all to run" mode_is 755 "$file"
     done
-    for file in /usr/lib/af-conn/firewall_functions /etc/af-conn/whitelist /etc/af-conn/netif_names; do
+    for file in /usr/lib/af-conn/firewall_functions /usr/lib/af-conn/firewall_policy /usr/lib/af-conn/firewall_nft \
+        /usr/lib/af-conn/firewall_iptables /etc/af-conn/whitelist /etc/af-conn/netif_names; do
         check "install: $file is for all to read" mode_is 644 "$file"
     done
     check "install: so is the directory of the hooks" mode_is 755 /etc/connmgr.d
