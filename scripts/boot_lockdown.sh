@@ -84,7 +84,15 @@ note() {
     done >>"$run_dir/policies"
 }
 
-if has nft && ! { has iptables && is_locked iptables; }; then
+# in_force iptables|ip6tables: in one of the variants.
+in_force() {
+    for tables in "$1" "$1-nft" "$1-legacy"; do
+        if has "$tables" && is_locked "$tables"; then return 0; fi
+    done
+    return 1
+}
+
+if has nft && ! in_force iptables; then
     if said=$(shut_by_nft 2>&1); then
         say "shut: the table inet connmgr_closed drops all but loopback and DHCP; $to_open"
         exit 1
@@ -93,7 +101,8 @@ if has nft && ! { has iptables && is_locked iptables; }; then
 fi
 
 status=1
-for tables in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6tables-nft; do
+for name in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6tables-nft; do
+    tables=$name
     case $tables in ip6*) [ -e /proc/net/if_inet6 ] || continue ;; esac
     if ! has "$tables"; then
         case $tables in
@@ -106,6 +115,11 @@ for tables in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy i
         status=71
         continue
     fi
+    # What is locked as before stays so, and the variant beside it open: a packet has to get through both.
+    if in_force "${name%%-*}"; then
+        is_locked "$name" || continue
+    fi
+    tables=$name
     note "$tables" || :
     for hook in INPUT OUTPUT FORWARD; do
         "$tables" -w 5 -P "$hook" DROP 2>/dev/null || "$tables" -P "$hook" DROP || case $tables in
@@ -114,5 +128,5 @@ for tables in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy i
         esac
     done
 done
-[ "$status" = 71 ] || say "shut: the policies of iptables are DROP; $to_open"
+[ "$status" = 71 ] || say "the policies of iptables are DROP, and a lockdown of before is still in force where there was one; $to_open"
 exit "$status"

@@ -112,7 +112,7 @@ narrow() {
     lock
     nsenter --net=/run/netns/device socat -u UDP4-RECV:68 "OPEN:$LAB/door4.$VARIANT,creat,append" &
     doors=$!
-    nsenter --net=/run/netns/device socat -u UDP6-RECV:546 "OPEN:$LAB/door6.$VARIANT,creat,append" &
+    nsenter --net=/run/netns/device socat -u UDP6-RECV:546,reuseaddr "OPEN:$LAB/door6.$VARIANT,creat,append" &
     doors="$doors $!"
     poll 10 test -e "$LAB/door4.$VARIANT" -a -e "$LAB/door6.$VARIANT"
     ip -n device address replace fe80::2/64 dev eth0
@@ -120,18 +120,31 @@ narrow() {
     says 67-69 UDP4:198.18.1.2:69,sourceport=67
     says 67-68 UDP4:198.18.1.2:68,sourceport=67
     says broadcast UDP4-DATAGRAM:255.255.255.255:68,broadcast,bind=0.0.0.0:67,so-bindtodevice=lan
+    # DHCPv6: nobody asked, so only what comes from the link is heard.
     says global "UDP6:[2001:db8:1::2]:546,sourceport=547,bind=[2001:db8:1::1]"
+    says global-to-link-local "UDP6:[fe80::2%lan]:546,sourceport=547,bind=[2001:db8:1::1]"
+    says 547-545 "UDP6:[fe80::2%lan]:545,sourceport=547"
     says to-global "UDP6:[2001:db8:1::2]:546,sourceport=547,bind=[fe80::1%lan]"
     says 548-546 "UDP6:[fe80::2%lan]:546,sourceport=548"
     says 547-546 "UDP6:[fe80::2%lan]:546,sourceport=547"
     wait_for 2 "${WITH}DHCPv4: a server is heard" grep -q broadcast "$LAB/door4.$VARIANT"
     wait_for 2 "${WITH}DHCPv6: a server is heard" grep -q 547-546 "$LAB/door6.$VARIANT"
+    # A client asks everybody: what answers from wherever, to the address that asked, is heard.
+    asks6 'UDP6-DATAGRAM:[ff02::1:2%eth0]:547,bind=[fe80::2%eth0]:546,reuseaddr'
+    says answer "UDP6:[fe80::2%lan]:546,sourceport=547,bind=[2001:db8:1::1]"
+    says answer-of-relay "UDP6:[fe80::2%lan]:546,sourceport=5000,bind=[2001:db8:1::1]"
+    says not-asked-there "UDP6:[2001:db8:1::2]:546,sourceport=547,bind=[2001:db8:1::1]"
+    # It renews by unicast, from its global address.
+    asks6 'UDP6:[2001:db8:1::1]:547,bind=[2001:db8:1::2]:546,reuseaddr'
+    says renewed "UDP6:[2001:db8:1::2]:546,sourceport=547,bind=[2001:db8:1::1]"
+    wait_for 2 "${WITH}DHCPv6: the answer to a Renew is heard" grep -q renewed "$LAB/door6.$VARIANT"
     printf '%s\n' 67-68 broadcast | same "${WITH}DHCPv4: nobody else" cat "$LAB/door4.$VARIANT"
-    echo 547-546 | same "${WITH}DHCPv6: nobody else" cat "$LAB/door6.$VARIANT"
+    printf '%s\n' to-global 548-546 547-546 answer answer-of-relay renewed | same "${WITH}DHCPv6: nobody else" cat "$LAB/door6.$VARIANT"
     # shellcheck disable=SC2086  # a list
     ended $doors
 }
 says() { echo "$1" | on r-eth socat -u - "$2"; }
+asks6() { echo question | on device socat -u - "$1"; }
 ip -n r-eth address add fe80::1/64 dev lan
 
 backends dhcp4 dhcp6 narrow
