@@ -104,7 +104,8 @@ public partial class ArchitectureTests
         string folder = Path.GetFileName(Path.GetDirectoryName(path)!);
         return folder is "Native" or "EventLoop"
             || name is "Program" or "Startup" or "ConfigFiles" or "Daemon" or "Daemon.Reload" or "MonitoredLink"
-                or "AttributeReport" or "Lockdown" or "Lockdown.Dns" or "ExactNames" or "ScriptEnvironment"
+                or "AttributeReport" or "Lockdown" or "HoleStore" or "DnsObserver" or "ReplyGate" or "NameRefresher"
+                or "SetBackend" or "NameServerFiles" or "ScriptEnvironment"
                 or "StatusReport" or "Log" or "CommandLine" or "Child" or "ScriptLane"
             || name.EndsWith("Monitor", StringComparison.Ordinal)
             || name.EndsWith("Socket", StringComparison.Ordinal)

@@ -93,7 +93,7 @@ variant() {
     kill "$talk"
 
     wait_for 20 "$1: the rules are at rest" at_rest
-    check "$1: its own changes are nobody else's" not log_has 'somebody else'
+    check "$1: its own changes are nobody else's" not log_has 'another program'
     rm -f "$LAB/did.add_forwarding"
     : >"$LAB/slow.add_forwarding"
     new=$(resolve "n$(($2 + 2)).fresh.example")

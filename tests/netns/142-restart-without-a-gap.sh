@@ -11,7 +11,7 @@ lab_up
 names_up
 answer x.wild.example 198.18.101.1
 printf 'echo.example\n*.wild.example\n' >"$LAB/etc/whitelist"
-kept() { log_has '[1-9][0-9]* names of open addresses kept from before'; }
+kept() { log_has '[1-9][0-9]* names of open addresses kept from the last run'; }
 
 killed() {
     by "$1" "$2"
@@ -62,4 +62,4 @@ check "and opens nothing else" not left_between 198.18.101.10 1 604800
 stop_connmgr
 sed -i '1s/ [-0-9a-f]* / 00000000-0000-0000-0000-000000000000 /' "$LAB/run/holes"
 start_connmgr --resolver 198.18.100.54
-check "of another boot nothing is kept" not log_has 'kept from before'
+check "of another boot nothing is kept" not log_has 'kept from the last run'

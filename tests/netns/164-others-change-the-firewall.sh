@@ -17,7 +17,7 @@ locked() {
     done
 }
 mended() { locked && reaches 198.18.100.10 && not reaches 198.18.100.8; }
-mends() { grep -c 'somebody else changed the firewall, restoring it' "$LAB/connmgr.log" || :; }
+mends() { grep -c 'another program changed the firewall, restoring it' "$LAB/connmgr.log" || :; }
 undisturbed() { [ "$(mends)" = 0 ]; }
 settled_down() { grep -q 'in use: eth0' "$LAB/connmgr.log" && locked && reaches 198.18.100.10; }
 
@@ -53,7 +53,7 @@ variant nft 3
 # A fight: another manager that flushes at once whenever it is mended.
 (while :; do on device iptables -F 2>/dev/null; sleep 0.2; done) &
 fighter=$!
-wait_for 25 "a fight: it says so" log_has 'somebody else changes the firewall again and again, restoring it at most every 8 s'
+wait_for 25 "a fight: it says so" log_has 'another program changes the firewall again and again, restoring it at most every 8 s'
 kill "$fighter"
 wait "$fighter" 2>/dev/null || :
 wait_for 12 "it has the last word" mended

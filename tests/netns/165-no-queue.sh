@@ -44,13 +44,13 @@ nsenter --net=/run/netns/device "$(connmgr_path)" --no-attrd --config-dir "$LAB/
     --run-dir "$LAB/run2" --queue-num 7 --echo echo.example:80 --no-ping --resolver 198.18.100.53 --log stderr -v \
     >"$LAB/second.log" 2>&1 &
 second=$!
-second_says() { grep -q "DNS: sniff, since queue 7 is not to be had: .*" "$LAB/second.log"; }
+second_says() { grep -q "DNS: sniff, since cannot bind NFQUEUE 7: .*" "$LAB/second.log"; }
 wait_for 3 "a queue that is taken: it says so" second_says
 kill "$second"
 wait "$second" || :
 check "the first runs" kill -0 "$first"
 stop_connmgr
 start_connmgr --dns sniff
-wait_for 3 "when told so, it holds nothing" log_has 'DNS: sniff, since it was told so'
+wait_for 3 "when told so, it holds nothing" log_has 'DNS: sniff, since --dns sniff was given'
 check "no rule leads to a queue" test "$(queue_rules)" = 0
 check "a fresh name is open" reaches h-198-18-101-2.fresh.example

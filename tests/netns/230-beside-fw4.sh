@@ -62,4 +62,4 @@ stays 3 "its changes are none of our business" undisturbed
 on device nft flush ruleset
 wait_for 5 "nft flush ruleset: noticed, and locked again" not reaches device 198.18.100.8
 wait_for 3 "and open what is whitelisted" reaches device 198.18.100.10
-check "it is said" log_has 'somebody else changed the firewall, restoring it'
+check "it is said" log_has 'another program changed the firewall, restoring it'

@@ -68,6 +68,7 @@ internal sealed partial class Daemon : IDisposable
         _lockdown = options.IsFirewallDisabled
             ? null
             : new Lockdown(_loop, log, options, names, whitelist, _environment);
+        _lockdown?.Start();
         _routes = new RouteMonitor(_loop, _table);
         _uevents = new UeventSocket(_loop, HandleUevent);
 
@@ -123,11 +124,6 @@ internal sealed partial class Daemon : IDisposable
 
     private void Settle()
     {
-        _lockdown?.Settle(_table, _links, _switching.InUse);
-        if (_lockdown is { HasFailed: true })
-        {
-            _loop.Stop();
-        }
         if (_isMonitoring || BeginMonitoring())
         {
             Decide();
@@ -135,6 +131,12 @@ internal sealed partial class Daemon : IDisposable
         else if (_isStopping)
         {
             StopWhenIdle();
+        }
+        // After the decision, so that the lockdown sees its result.
+        _lockdown?.Settle(new LockdownView(_table, _links, _switching.InUse));
+        if (_lockdown is { HasFailed: true })
+        {
+            _loop.Stop();
         }
         _control?.Pump();
     }

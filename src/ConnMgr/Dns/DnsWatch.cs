@@ -50,8 +50,15 @@ internal enum DnsVerdict
     LostStream,
 }
 
-/// <summary>Receives an answer: what was asked, and the addresses there are.</summary>
-internal delegate void DnsAnswered(in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses);
+/// <summary>One answer that counts.</summary>
+/// <param name="question">What was asked.</param>
+/// <param name="addresses">The addresses that the answer gives, perhaps none; valid until the next reply is read.</param>
+internal readonly ref struct DnsAnswer(scoped in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses)
+{
+    public readonly DnsQuestion Question = question;
+
+    public readonly ReadOnlySpan<DnsAddress> Addresses = addresses;
+}
 
 /// <summary>
 /// Knows what was asked, and tells which replies answer it (behaviour, section 10, rules 1 and 2). Pure; hostile bytes;
@@ -82,7 +89,6 @@ internal sealed class DnsWatch
     private readonly Origin _bridge;
     private readonly Origin _copies;
     private readonly Questions _expected; // what came in through the bridge, by server, id and question
-    private readonly DnsAnswered _answered;
     private readonly DnsAddress[] _addresses = GC.AllocateArray<DnsAddress>(MaxAddresses, pinned: true); // mostly never touched
     private readonly long[] _counts = new long[(int)DnsVerdict.LostStream + 1];
     private readonly IpNumber[] _askedByExtenders = new IpNumber[8];
@@ -93,14 +99,12 @@ internal sealed class DnsWatch
     private long _lostStreams;
 
     /// <param name="hash">With a random key.</param>
-    /// <param name="answered">Called for each answer, from within <see cref="SeeReply"/>.</param>
-    public DnsWatch(NameHash hash, DnsAnswered answered)
+    public DnsWatch(NameHash hash)
     {
         _device = new Origin(hash);
         _bridge = new Origin(hash);
         _copies = new Origin(hash);
         _expected = new Questions(MaxQuestions, hash, int.MaxValue);
-        _answered = answered;
     }
 
     /// <summary>Questions that were remembered.</summary>
@@ -188,52 +192,40 @@ internal sealed class DnsWatch
         origin.Connections.Trim(connection);
     }
 
-    /// <summary>Judges a packet from port 53, and hands over the answers in it.</summary>
+    /// <summary>
+    /// Judges a packet from port 53. Read its answers with <see cref="Replies.TryRead"/> until that returns false: each
+    /// message is judged when it is read, and a TCP stream moves on at the end.
+    /// </summary>
     /// <param name="bytes">A whole IP packet.</param>
     /// <param name="side">Device: it is for the device. Bridge: it is for an extender.</param>
     /// <param name="asked">
-    /// The flow of the question, where addresses are translated and connection tracking is known: for the bridge the original
+    /// The flow of the question where addresses are translated and connection tracking is known: for the bridge the original
     /// tuple, for a link the reply tuple reversed, as the packets were seen there. Null: the packet's own, reversed.
     /// </param>
     /// <param name="now">Monotonic.</param>
-    /// <returns>Answer if there was one at least; else what the last message met with.</returns>
-    public DnsVerdict SeeReply(ReadOnlySpan<byte> bytes, DnsSide side, in Flow? asked, TimeSpan now)
+    public Replies SeeReply(ReadOnlySpan<byte> bytes, DnsSide side, Flow? asked, TimeSpan now)
     {
         PacketFlaw flaw = Packet.Read(bytes, out Packet packet);
         if (flaw != PacketFlaw.None || packet.Flow.SourcePort != DnsPort)
         {
-            return Count(flaw == PacketFlaw.Fragment ? DnsVerdict.Fragment : DnsVerdict.BadPacket);
+            return new Replies(Count(flaw == PacketFlaw.Fragment ? DnsVerdict.Fragment : DnsVerdict.BadPacket));
         }
         Flow flow = asked ?? packet.Flow.Reversed;
         Origin origin = side == DnsSide.Bridge ? _bridge : _device;
         if (!packet.Flow.IsTcp)
         {
-            return Count(Judge(packet.Payload, flow, packet.Flow.Source, origin, now));
+            return new Replies(this, packet, flow, origin, null, now);
         }
-
         TcpConnection? connection = FindConnection(flow, ref origin, now);
         if (connection is null)
         {
-            return packet.Payload.IsEmpty ? DnsVerdict.Unfinished : Count(DnsVerdict.LostStream);
+            return new Replies(packet.Payload.IsEmpty ? DnsVerdict.Unfinished : Count(DnsVerdict.LostStream));
         }
         if (packet.IsSyn)
         {
             connection.Accept(packet);
         }
-        DnsVerdict verdict = DnsVerdict.Unfinished;
-        Incoming incoming = new(connection.Replies, packet);
-        while (incoming.TryRead(out ReadOnlySpan<byte> message))
-        {
-            DnsVerdict next = Count(Judge(message, flow, packet.Flow.Source, origin, now));
-            verdict = verdict == DnsVerdict.Answer ? verdict : next;
-        }
-        if (!incoming.End())
-        {
-            _lostStreams++;
-            verdict = verdict == DnsVerdict.Unfinished ? Count(DnsVerdict.LostStream) : verdict;
-        }
-        origin.Connections.Trim(connection);
-        return verdict;
+        return new Replies(this, packet, flow, origin, connection, now);
     }
 
     /// <summary>
@@ -347,8 +339,11 @@ internal sealed class DnsWatch
         return now < _blindUntil && !Contains(_used, toServer.Destination);
     }
 
-    private DnsVerdict Judge(ReadOnlySpan<byte> message, in Flow flow, IpNumber server, Origin origin, TimeSpan now)
+    private DnsVerdict Judge(
+        ReadOnlySpan<byte> message, scoped in Flow flow, IpNumber server, Origin origin, TimeSpan now,
+        out DnsAnswer answer)
     {
+        answer = default;
         DnsReader reader = new(message);
         if (!DnsHeader.TryRead(ref reader, out DnsHeader header))
         {
@@ -397,7 +392,7 @@ internal sealed class DnsWatch
             // One without addresses may be a forgery that is to keep the true answer from counting.
             origin.Questions.Answer(asked);
         }
-        _answered(question, _addresses.AsSpan(0, reply.Count));
+        answer = new DnsAnswer(question, _addresses.AsSpan(0, reply.Count));
         return DnsVerdict.Answer;
     }
 
@@ -414,11 +409,85 @@ internal sealed class DnsWatch
     }
 
     /// <summary>What is remembered of the questions that have one origin.</summary>
-    private sealed class Origin(NameHash hash)
+    internal sealed class Origin(NameHash hash)
     {
         public Questions Questions { get; } = new(MaxQuestions, hash);
 
         public TcpConnections Connections { get; } = new(MaxConnections, MaxStreamBytes);
+    }
+
+    /// <summary>The replies in one packet: one of a UDP datagram, none or several of a TCP segment.</summary>
+    internal ref struct Replies
+    {
+        private readonly DnsWatch? _watch; // null: there is nothing left to read
+        private readonly ReadOnlySpan<byte> _datagram;
+        private readonly Flow _flow;
+        private readonly IpNumber _server;
+        private readonly Origin _origin;
+        private readonly TcpConnection? _connection;
+        private readonly TimeSpan _now;
+        private Incoming _incoming;
+        private bool _hasEnded;
+
+        public Replies(DnsVerdict verdict)
+        {
+            Verdict = verdict;
+            _origin = null!;
+            _hasEnded = true;
+        }
+
+        public Replies(
+            DnsWatch watch, scoped in Packet packet, scoped in Flow flow, Origin origin, TcpConnection? connection, TimeSpan now)
+        {
+            _watch = watch;
+            _datagram = packet.Payload;
+            _flow = flow;
+            _server = packet.Flow.Source;
+            _origin = origin;
+            _connection = connection;
+            _now = now;
+            Verdict = DnsVerdict.Unfinished;
+            if (connection is not null)
+            {
+                _incoming = new Incoming(connection.Replies, packet);
+            }
+        }
+
+        /// <summary>Answer if there was one at least; else what the last message met with. Complete at the end.</summary>
+        public DnsVerdict Verdict { get; private set; }
+
+        /// <summary>The next answer; false if there is none left.</summary>
+        public bool TryRead(out DnsAnswer answer)
+        {
+            answer = default;
+            if (_hasEnded || _watch is null)
+            {
+                return false;
+            }
+            if (_connection is null)
+            {
+                _hasEnded = true;
+                Verdict = _watch.Count(_watch.Judge(_datagram, _flow, _server, _origin, _now, out answer));
+                return Verdict == DnsVerdict.Answer;
+            }
+            while (_incoming.TryRead(out ReadOnlySpan<byte> message))
+            {
+                DnsVerdict next = _watch.Count(_watch.Judge(message, _flow, _server, _origin, _now, out answer));
+                Verdict = Verdict == DnsVerdict.Answer ? Verdict : next;
+                if (next == DnsVerdict.Answer)
+                {
+                    return true;
+                }
+            }
+            _hasEnded = true;
+            if (!_incoming.End())
+            {
+                _watch._lostStreams++;
+                Verdict = Verdict == DnsVerdict.Unfinished ? _watch.Count(DnsVerdict.LostStream) : Verdict;
+            }
+            _origin.Connections.Trim(_connection);
+            return false;
+        }
     }
 
     /// <summary>The messages (RFC 1035 section 4.2.2) that a segment completes.</summary>
@@ -429,7 +498,7 @@ internal sealed class DnsWatch
         private readonly bool _wasLost;
         private int _taken;
 
-        public Incoming(TcpStream stream, in Packet packet)
+        public Incoming(TcpStream stream, scoped in Packet packet)
         {
             _stream = stream;
             _wasLost = stream.IsLost;

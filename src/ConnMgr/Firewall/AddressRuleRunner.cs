@@ -6,88 +6,84 @@ using ConnMgr.Scripts;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Opens and closes addresses by fwcfg.sh, one after the other, where the kernel has no address sets. What is wanted of an
-/// address last is what is done in the end. No more may wait than its bound; what is to be closed always may.
+/// Opens and closes addresses by fwcfg.sh, one after the other, where the kernel has no address sets. The last request
+/// for an address wins. The number of waiting requests is bounded, except for closings, which are always accepted.
 /// </summary>
 /// <remarks>
-/// <see cref="Sync"/> makes the rules of all addresses what they should be, in one step: after a start, when others may have
-/// changed something, and, until it is done, when something could not be.
+/// <see cref="Sync"/> sets the rules of all addresses in one step: after a start, after others may have changed
+/// something, and as long as single changes fail.
 /// </remarks>
 internal sealed class AddressRuleRunner : IDisposable
 {
     private const int MaxWaiting = 8192;
 
-    /// <summary>A rule is found again by its comment, so it is the same for all.</summary>
+    /// <summary>fwcfg.sh finds a rule by its comment, so all rules have the same one.</summary>
     private const string Comment = "connmgr";
 
     private const int LongestDoubling = 6; // 2^6 = 64 s
 
-    /// <summary>What others did while our scripts ran cannot be told from what these did: it is put right by then.</summary>
+    /// <summary>Foreign changes made while our scripts run cannot be told from our own: a sync repairs them after this time.</summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
     private readonly Loop _loop;
+    private readonly Log _log;
     private readonly string _script;
     private readonly Action<List<IpPrefix>> _list;
     private readonly Action<IpPrefix> _ended;
-    private readonly Action<string> _report;
-    private readonly Action<string> _complain;
     private readonly Action<bool> _changing;
     private readonly ScriptLane _lane;
     private readonly Deadline _nextSync;
-    private readonly List<Wish> _waiting = [];
-    private readonly List<Wish> _failed = []; // one of an address, none that waits
-    private readonly List<Wish> _syncing = []; // what waited when the sync that runs was begun
-    private Wish? _running;
+    private readonly WaitingChanges _waiting = new();
+    private readonly Dictionary<IpPrefix, Change> _failed = []; // each the last of its address, and none that waits
+    private readonly Dictionary<IpPrefix, Change> _syncing = []; // what waited when the running sync began
+    private Change? _running;
     private bool _isSyncDue;
     private bool _isSyncing;
     private bool _isChanging;
     private int _failures; // in a row
-    private bool _hasComplained;
 
     /// <param name="loop">Where the script's end arrives.</param>
+    /// <param name="log">Gets the first failure, and a line when all is well again.</param>
     /// <param name="script">The path of fwcfg.sh.</param>
-    /// <param name="environment">What it gets.</param>
-    /// <param name="list">Adds all that is to be open, what waits to be opened included.</param>
-    /// <param name="changing">Called with true before rules are changed, and with false when there is nothing left to do.</param>
-    /// <param name="ended">Gets each address that was opened, or could not be.</param>
-    /// <param name="report">Gets a line for the log when all is well again.</param>
-    /// <param name="complain">Gets one about the first thing that could not be done, and is tried again until all is well.</param>
+    /// <param name="environment">The script's environment.</param>
+    /// <param name="list">Adds all prefixes that are to be open, those that wait included.</param>
+    /// <param name="changing">Called with true before rules are changed, and with false when nothing is left to do.</param>
+    /// <param name="ended">Gets each prefix that was opened, or could not be.</param>
     public AddressRuleRunner(
-        Loop loop, string script, IReadOnlyList<string> environment,
-        Action<List<IpPrefix>> list, Action<bool> changing, Action<IpPrefix> ended, Action<string> report,
-        Action<string> complain)
+        Loop loop, Log log, string script, IReadOnlyList<string> environment,
+        Action<List<IpPrefix>> list, Action<bool> changing, Action<IpPrefix> ended)
     {
         _loop = loop;
+        _log = log;
         _script = script;
         _list = list;
         _changing = changing;
         _ended = ended;
-        _report = report;
-        _complain = complain;
         _lane = new ScriptLane(loop, environment);
         _nextSync = loop.AddTimer(Sync);
     }
 
-    /// <summary>How many wait, or are being done.</summary>
+    /// <summary>How many changes wait or run.</summary>
     public int Count => _waiting.Count + _syncing.Count + (_running is null ? 0 : 1) + (_isSyncDue || _isSyncing ? 1 : 0);
 
-    /// <summary>Opens it for the device and for extenders.</summary>
+    /// <summary>Opens a prefix for the device and for extenders.</summary>
     /// <param name="prefix">An address or prefix.</param>
-    /// <param name="isUrgent">Somebody waits for it: before those that nobody waits for.</param>
-    /// <returns>False: there is no room now.</returns>
+    /// <param name="isUrgent">A DNS reply waits for it: it comes before changes that are not urgent.</param>
+    /// <returns>False: too many wait.</returns>
     public bool Add(IpPrefix prefix, bool isUrgent)
     {
         if (_waiting.Count >= MaxWaiting)
         {
             return false;
         }
-        Want(new Wish(prefix, IsAdd: true, isUrgent));
+        Want(new Change(prefix, IsAdd: true, isUrgent));
         return true;
     }
 
-    public void Delete(IpPrefix prefix) => Want(new Wish(prefix, IsAdd: false, IsUrgent: false));
+    /// <summary>Closes a prefix for the device and for extenders.</summary>
+    public void Delete(IpPrefix prefix) => Want(new Change(prefix, IsAdd: false, IsUrgent: false));
 
-    /// <summary>Opens all that is to be open, and closes all else that was ever opened in this way.</summary>
+    /// <summary>Opens all that is to be open, and closes every other address that was opened in this way.</summary>
     public void Sync()
     {
         _nextSync.Clear();
@@ -95,26 +91,16 @@ internal sealed class AddressRuleRunner : IDisposable
         Begin();
     }
 
-    /// <summary>It is not open yet.</summary>
+    /// <summary>Whether the prefix waits to be opened.</summary>
     public bool IsAdding(IpPrefix prefix) =>
-        _waiting.Exists(wish => wish.IsAdd && wish.Prefix == prefix)
-        || _syncing.Exists(wish => wish.IsAdd && wish.Prefix == prefix)
+        _waiting.Find(prefix) is { IsAdd: true }
+        || (_syncing.TryGetValue(prefix, out Change? syncing) && syncing.IsAdd)
         || (_running is { IsAdd: true } running && running.Prefix == prefix);
 
-    private void Want(Wish wish)
+    private void Want(Change change)
     {
-        _waiting.RemoveAll(other => other.Prefix == wish.Prefix);
-        _failed.RemoveAll(other => other.Prefix == wish.Prefix);
-        int at = _waiting.Count;
-        if (wish.IsUrgent)
-        {
-            at = 0;
-            while (at < _waiting.Count && _waiting[at].IsUrgent)
-            {
-                at++;
-            }
-        }
-        _waiting.Insert(at, wish);
+        _failed.Remove(change.Prefix);
+        _waiting.Put(change);
         Begin();
     }
 
@@ -128,7 +114,6 @@ internal sealed class AddressRuleRunner : IDisposable
 
     private void RunNext()
     {
-        bool isUrgent = _waiting.Count > 0 && _waiting[0].IsUrgent;
         if (_waiting.Count == 0 && !_isSyncDue)
         {
             _isChanging = false;
@@ -140,36 +125,35 @@ internal sealed class AddressRuleRunner : IDisposable
             _isChanging = true;
             _changing(true);
         }
-        if (_isSyncDue && !isUrgent)
+        if (_isSyncDue && !_waiting.HasUrgent)
         {
             RunSync();
             return;
         }
-        Wish wish = _waiting[0];
-        _waiting.RemoveAt(0);
-        _running = wish;
-        Run(wish, wish.IsAdd ? "add" : "del", wish.IsAdd ? "add_forwarding" : "del_forwarding");
+        Change change = _waiting.TakeFirst();
+        _running = change;
+        Run(change, change.IsAdd ? "add" : "del", change.IsAdd ? "add_forwarding" : "del_forwarding");
     }
 
-    private void Run(Wish wish, string verb, string? then) =>
-        _lane.Run([_script, verb, wish.Prefix.ToString(), Comment], exit =>
+    private void Run(Change change, string verb, string? then) =>
+        _lane.Run([_script, verb, change.Prefix.ToString(), Comment], exit =>
         {
             if (exit.Failure is null && then is not null)
             {
-                Run(wish, then, null);
+                Run(change, then, null);
                 return;
             }
             _running = null;
             bool hasFailed = exit.Failure is not null;
-            if (hasFailed && !_waiting.Exists(newer => newer.Prefix == wish.Prefix))
+            if (hasFailed && _waiting.Find(change.Prefix) is null)
             {
-                _failed.Add(wish);
+                _failed[change.Prefix] = change;
             }
-            Complain($"{verb} {wish.Prefix}", exit);
+            Complain($"{verb} {change.Prefix}", exit);
             LookAgain(hasFailed);
-            if (wish.IsAdd)
+            if (change.IsAdd)
             {
-                _ended(wish.Prefix);
+                _ended(change.Prefix);
             }
             Begin();
         });
@@ -178,9 +162,15 @@ internal sealed class AddressRuleRunner : IDisposable
     {
         _isSyncDue = false;
         _isSyncing = true;
-        _syncing.AddRange(_waiting);
-        _syncing.AddRange(_failed);
-        _waiting.Clear();
+        foreach (Change failed in _failed.Values)
+        {
+            _syncing[failed.Prefix] = failed;
+        }
+        while (_waiting.Count > 0)
+        {
+            Change waiting = _waiting.TakeFirst();
+            _syncing[waiting.Prefix] = waiting;
+        }
         _failed.Clear();
         List<IpPrefix> wanted = [];
         _list(wanted);
@@ -189,26 +179,26 @@ internal sealed class AddressRuleRunner : IDisposable
         {
             argv.Add(prefix.ToString());
         }
-        _lane.Run([.. argv], exit => EndSync(exit, wanted));
+        _lane.Run([.. argv], exit => OnSyncEnded(exit, wanted));
     }
 
-    private void EndSync(ChildExit exit, List<IpPrefix> wanted)
+    private void OnSyncEnded(ChildExit exit, List<IpPrefix> wanted)
     {
-        Wish[] syncing = [.. _syncing];
+        Change[] syncing = [.. _syncing.Values];
         _syncing.Clear();
         _isSyncing = false;
         if (exit.Failure is null)
         {
-            if (_hasComplained)
+            if (_log.Over("rules not changed"))
             {
-                _report("the rules of all addresses are as they should be again");
+                _log.Event(EventKind.Firewall, "the rules of all addresses are as they should be again");
             }
-            (_failures, _hasComplained) = (0, false);
-            foreach (Wish wish in syncing)
+            _failures = 0;
+            foreach (Change change in syncing)
             {
-                if (wish.IsAdd)
+                if (change.IsAdd)
                 {
-                    _ended(wish.Prefix);
+                    _ended(change.Prefix);
                 }
             }
         }
@@ -216,31 +206,26 @@ internal sealed class AddressRuleRunner : IDisposable
         {
             Complain("sync", exit);
             LookAgain(hasFailed: true);
-            // Each for itself, then: one that cannot be done keeps no other from it.
-            HashSet<IpPrefix> newer = [];
-            foreach (Wish wish in _waiting)
+            // Try each one by itself: an address that cannot be changed must not hold up the others.
+            foreach (Change change in syncing)
             {
-                newer.Add(wish.Prefix);
-            }
-            foreach (Wish wish in syncing)
-            {
-                if (newer.Add(wish.Prefix))
+                if (_waiting.Find(change.Prefix) is null)
                 {
-                    _waiting.Add(wish);
+                    _waiting.Put(change with { IsUrgent = false });
                 }
             }
             foreach (IpPrefix prefix in wanted)
             {
-                if (_waiting.Count < MaxWaiting && newer.Add(prefix))
+                if (_waiting.Count < MaxWaiting && _waiting.Find(prefix) is null)
                 {
-                    _waiting.Add(new Wish(prefix, IsAdd: true, IsUrgent: false));
+                    _waiting.Put(new Change(prefix, IsAdd: true, IsUrgent: false));
                 }
             }
         }
         Begin();
     }
 
-    /// <summary>Something was changed, or could not be: the next sync after 5 s, or after 2, 4, 8 and so on to 64 s.</summary>
+    /// <summary>Plans the next sync: 5 s after a change, or 2, 4, 8 and so on up to 64 s after a failure.</summary>
     private void LookAgain(bool hasFailed)
     {
         if (_nextSync.IsSet || _isSyncDue)
@@ -253,12 +238,13 @@ internal sealed class AddressRuleRunner : IDisposable
 
     private void Complain(string what, ChildExit exit)
     {
-        if (exit.Failure is not null && !_hasComplained)
+        if (exit.Failure is not null)
         {
-            _hasComplained = true;
             string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
             string said = lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "";
-            _complain($"{Path.GetFileName(_script)} {what}: {exit.Failure}{said}, retrying");
+            _log.Once(
+                "rules not changed", EventKind.Firewall,
+                $"{Path.GetFileName(_script)} {what}: {exit.Failure}{said}, retrying");
         }
     }
 
@@ -268,5 +254,39 @@ internal sealed class AddressRuleRunner : IDisposable
         _lane.Dispose();
     }
 
-    private sealed record Wish(IpPrefix Prefix, bool IsAdd, bool IsUrgent);
+    /// <summary>A rule change for one prefix.</summary>
+    private sealed record Change(IpPrefix Prefix, bool IsAdd, bool IsUrgent);
+
+    /// <summary>The changes that wait, one per prefix, urgent ones first. Every operation takes constant time.</summary>
+    private sealed class WaitingChanges
+    {
+        private readonly LinkedList<Change> _urgent = [];
+        private readonly LinkedList<Change> _others = [];
+        private readonly Dictionary<IpPrefix, LinkedListNode<Change>> _nodes = [];
+
+        public int Count => _nodes.Count;
+
+        public bool HasUrgent => _urgent.Count > 0;
+
+        public Change? Find(IpPrefix prefix) => _nodes.TryGetValue(prefix, out LinkedListNode<Change>? node) ? node.Value : null;
+
+        /// <summary>Appends a change, in place of an older one for the same prefix.</summary>
+        public void Put(Change change)
+        {
+            if (_nodes.Remove(change.Prefix, out LinkedListNode<Change>? old))
+            {
+                old.List!.Remove(old);
+            }
+            _nodes[change.Prefix] = (change.IsUrgent ? _urgent : _others).AddLast(change);
+        }
+
+        public Change TakeFirst()
+        {
+            LinkedList<Change> list = HasUrgent ? _urgent : _others;
+            Change first = list.First!.Value;
+            list.RemoveFirst();
+            _nodes.Remove(first.Prefix);
+            return first;
+        }
+    }
 }

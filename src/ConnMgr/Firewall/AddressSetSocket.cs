@@ -6,13 +6,13 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Fills the kernel's address sets afero4 and afero6, which the firewall's rules match. The kernel does what it is asked
-/// while the request is sent, and its answer is there at once: so nothing is awaited, and what has returned is in force.
+/// Talks to the kernel's ipset sets afero4 and afero6, which the firewall's rules match. Netlink works in the caller's
+/// time: when a call returns, the change is in force, and nothing has to be awaited.
 /// </summary>
 internal sealed class AddressSetSocket : IDisposable
 {
     private const int NETLINK_NETFILTER = 12;
-    private const int AnswerSize = 8192; // a part of a list: a page, and on machines with large ones this
+    private const int AnswerSize = 8192; // the kernel lists in pieces of a page, or of this on machines with large pages
 
     private readonly NetlinkSocket _socket = new(NETLINK_NETFILTER, bufferSize: AnswerSize, checkCredentials: false);
     private readonly byte[] _request = new byte[IpsetMessage.MaxSize];
@@ -22,50 +22,49 @@ internal sealed class AddressSetSocket : IDisposable
     {
     }
 
-    /// <summary>Makes both sets, unless they are there, with what is in them. Null, and why, if the kernel has no sets.</summary>
-    public static AddressSetSocket? Open(out string why)
+    /// <summary>Creates both sets; sets that exist are kept with their elements.</summary>
+    /// <param name="error">Why the kernel has no sets, if null is returned.</param>
+    public static AddressSetSocket? Open(out KernelError error)
     {
-        why = "";
-        AddressSetSocket? sets = null;
+        AddressSetSocket sets;
         try
         {
             sets = new AddressSetSocket();
-            foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
-            {
-                int error = sets.Put(IpsetMessage.Create(sets._request, isIpv6, ++sets._sequence));
-                if (error != 0)
-                {
-                    why = $"cannot make the set {(isIpv6 ? "afero6" : "afero4")}: {Text(error)}";
-                    sets.Dispose();
-                    return null;
-                }
-            }
-            return sets;
         }
         catch (Win32Exception exception)
         {
-            why = exception.Message;
-            sets?.Dispose();
+            error = new KernelError(exception.NativeErrorCode, "netlink socket");
             return null;
         }
+        error = KernelError.None;
+        foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
+        {
+            error = sets.Put(IpsetMessage.Create(sets._request, isIpv6, ++sets._sequence));
+            if (!error.IsNone)
+            {
+                error = error with { Call = $"cannot make the set {(isIpv6 ? "afero6" : "afero4")}" };
+                sets.Dispose();
+                return null;
+            }
+        }
+        return sets;
     }
 
-    /// <summary>Puts it in, or gives it a new time-out.</summary>
+    /// <summary>Adds an element, or gives an existing one a new time-out.</summary>
     /// <param name="prefix">An address or prefix.</param>
-    /// <param name="timeout">In seconds; 0: it stays.</param>
-    /// <returns>0, or why not (<see cref="Text"/>).</returns>
-    public int Add(IpPrefix prefix, int timeout) => Put(IpsetMessage.Add(_request, prefix, timeout, ++_sequence));
+    /// <param name="timeout">In seconds; 0: none.</param>
+    public KernelError Add(IpPrefix prefix, int timeout) => Put(IpsetMessage.Add(_request, prefix, timeout, ++_sequence));
 
-    /// <summary>Takes it out. 0 also if it was not there.</summary>
-    public int Delete(IpPrefix prefix) => Put(IpsetMessage.Delete(_request, prefix, ++_sequence));
+    /// <summary>Deletes an element; deleting an absent one succeeds.</summary>
+    public KernelError Delete(IpPrefix prefix) => Put(IpsetMessage.Delete(_request, prefix, ++_sequence));
 
     /// <summary>
-    /// Carries out what is to be done, in its order. Neighbours that are alike go in one message: thousands of addresses of one
-    /// answer would take tens of milliseconds one by one.
+    /// Carries out changes in their order. Neighbours of the same kind and family share one message: sent one by one, the
+    /// thousands of addresses of a large answer would take tens of milliseconds.
     /// </summary>
-    /// <param name="effects">What is to be done.</param>
-    /// <param name="failed">Gets each prefix that could not be opened, and why not.</param>
-    public void Apply(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, int> failed)
+    /// <param name="effects">The changes.</param>
+    /// <param name="failed">Called for each prefix that could not be opened.</param>
+    public void Apply(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, KernelError> failed)
     {
         while (!effects.IsEmpty)
         {
@@ -74,13 +73,13 @@ internal sealed class AddressSetSocket : IDisposable
             {
                 count++;
             }
-            if (count == 1 || Put(IpsetMessage.Many(_request, effects[..count], ++_sequence)) != 0)
+            if (count == 1 || !Put(IpsetMessage.Many(_request, effects[..count], ++_sequence)).IsNone)
             {
                 foreach (ref readonly HoleEffect effect in effects[..count])
                 {
                     bool isOpening = effect.Action == HoleAction.Open;
-                    int error = isOpening ? Add(effect.Prefix, effect.Timeout) : Delete(effect.Prefix);
-                    if (isOpening && error != 0)
+                    KernelError error = isOpening ? Add(effect.Prefix, effect.Timeout) : Delete(effect.Prefix);
+                    if (isOpening && !error.IsNone)
                     {
                         failed(effect.Prefix, error);
                     }
@@ -94,11 +93,11 @@ internal sealed class AddressSetSocket : IDisposable
         (one.Action == HoleAction.Open) == (other.Action == HoleAction.Open)
         && one.Prefix.First.IsIpv4 == other.Prefix.First.IsIpv4;
 
-    /// <summary>False if the kernel says that it is not there.</summary>
+    /// <summary>False if the kernel says that the element is missing.</summary>
     public bool Has(IpPrefix prefix) =>
-        Put(IpsetMessage.Test(_request, prefix, ++_sequence)) is not (IpsetMessage.IPSET_ERR_EXIST or Errno.ENOENT);
+        Put(IpsetMessage.Test(_request, prefix, ++_sequence)).Number is not (IpsetMessage.IPSET_ERR_EXIST or Errno.ENOENT);
 
-    /// <summary>All that is in both sets, with what each has left in seconds (0: it stays). Null if it cannot be listed.</summary>
+    /// <summary>The elements of both sets with the seconds each has left (0: no time-out). Null if they cannot be listed.</summary>
     public List<(IpPrefix Prefix, uint Timeout)>? List()
     {
         List<(IpPrefix, uint)> all = [];
@@ -137,30 +136,27 @@ internal sealed class AddressSetSocket : IDisposable
         return false;
     }
 
-    /// <summary>An error in words.</summary>
-    public static string Text(int error) => IpsetMessage.Words(error) ?? Errno.Text(error);
-
-    private int Put(ReadOnlySpan<byte> request)
+    private KernelError Put(ReadOnlySpan<byte> request)
     {
         if (!_socket.Send(request))
         {
-            return Errno.Last;
+            return new KernelError(Errno.Last);
         }
         while (true)
         {
             switch (_socket.Receive(out ReadOnlySpan<byte> datagram))
             {
                 case Received.Nothing:
-                    return Errno.EAGAIN; // cannot be: see above
+                    return new KernelError(Errno.EAGAIN); // impossible: the answer is there when Send returns
                 case Received.Lost:
-                    return Errno.ENOBUFS; // done or not: it may be done again
+                    return new KernelError(Errno.ENOBUFS); // done or not: it may be repeated
                 case Received.Datagram:
                     NetlinkReader reader = new(datagram);
                     while (reader.TryRead(out NetlinkMessage message))
                     {
                         if (message.Sequence == _sequence && message.ErrorNumber is { } error)
                         {
-                            return error;
+                            return new KernelError(error, Words: IpsetMessage.Words(error));
                         }
                     }
                     break;

@@ -1,23 +1,23 @@
-using System.ComponentModel;
 using ConnMgr.EventLoop;
+using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>Says of an entry of connection tracking whether it is meant.</summary>
+/// <summary>Whether an entry of connection tracking is to be removed.</summary>
 internal delegate bool EntryPredicate(in ConntrackMessage entry);
 
-/// <summary>Says of a socket whether it is meant.</summary>
+/// <summary>Whether a socket is to be ended.</summary>
 internal delegate bool SocketPredicate(in SockDiagMessage socket);
 
 /// <summary>
-/// Looks at the connections that connection tracking knows, and removes some: their packets are then judged as those of a
-/// connection that nobody knows. And at the sockets of the device, and ends some, so that who waits on one need not wait until he
-/// sends. Its netlink sockets exist only while it works.
+/// Lists the entries of connection tracking, and removes some: the firewall then judges their packets as those of an
+/// unknown connection. Also ends sockets of the device itself, so that a program that only listens learns of it. Its
+/// netlink sockets exist only while it works.
 /// </summary>
-internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDisposable
+internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
 {
     private const int NETLINK_SOCK_DIAG = 4;
     private const int NETLINK_NETFILTER = 12;
@@ -39,10 +39,10 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
 
     public bool IsBusy => _dump is not null;
 
-    /// <summary>Tells the peer of each connection that was answered: whom its packets really go to.</summary>
-    /// <param name="see">Gets each, some more than once.</param>
-    /// <param name="ended">Called once, when there are no more, or it could not be found out.</param>
-    /// <returns>False if it is still at something else.</returns>
+    /// <summary>Tells the peer of each answered connection, as seen by the device (after DNAT).</summary>
+    /// <param name="see">Gets each peer, some more than once.</param>
+    /// <param name="ended">Called once at the end, also if the list could not be read.</param>
+    /// <returns>False if it is busy.</returns>
     public bool Look(Action<IpNumber> see, Action ended)
     {
         if (IsBusy)
@@ -54,11 +54,11 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
         return true;
     }
 
-    /// <summary>Removes the entries that are meant, and ends the sockets.</summary>
-    /// <param name="isOver">Says which.</param>
-    /// <param name="isSocketOver">Says which; null: none.</param>
-    /// <param name="ended">Gets how many there were.</param>
-    /// <returns>False if it is still at something else.</returns>
+    /// <summary>Removes entries and ends sockets.</summary>
+    /// <param name="isOver">Chooses the entries.</param>
+    /// <param name="isSocketOver">Chooses the sockets; null: none.</param>
+    /// <param name="ended">Gets the number of removed entries.</param>
+    /// <returns>False if it is busy.</returns>
     public bool End(EntryPredicate isOver, SocketPredicate? isSocketOver, Action<int> ended)
     {
         if (IsBusy)
@@ -84,17 +84,18 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
     {
         Close();
         _deletions.Clear();
-        try
+        _dump = ExchangeSocket.Open(loop, NETLINK_NETFILTER, window: 1, out KernelError error);
+        if (_dump is null)
         {
-            _dump = new ExchangeSocket(loop, NETLINK_NETFILTER, window: 1);
-            _dump.Begin([ConntrackMessage.Dump()], Take, EndDump);
-        }
-        catch (Win32Exception exception)
-        {
-            complain($"cannot list connections: {exception.Message}");
+            Complain(error);
             EndSockets();
+            return;
         }
+        _dump.Begin([ConntrackMessage.Dump()], Take, OnDumpEnded);
     }
+
+    private void Complain(KernelError error) =>
+        log.Once("connections not listed", EventKind.Firewall, $"cannot list connections: {error}");
 
     private void Take(int request, in NetlinkMessage message)
     {
@@ -111,11 +112,11 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
         }
         else if (message.ErrorNumber is int error and not 0)
         {
-            complain($"cannot list connections: {Errno.Text(error)}");
+            Complain(new KernelError(error));
         }
     }
 
-    private void EndDump(bool isComplete)
+    private void OnDumpEnded(bool isComplete)
     {
         if (!isComplete && ++_tries < MaxTries)
         {
@@ -127,7 +128,13 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
             EndSockets();
             return;
         }
-        _delete = new ExchangeSocket(loop, NETLINK_NETFILTER, Window);
+        _delete = ExchangeSocket.Open(loop, NETLINK_NETFILTER, Window, out KernelError error);
+        if (_delete is null)
+        {
+            Complain(error);
+            EndSockets();
+            return;
+        }
         _delete.Begin(_deletions, Count, _ =>
         {
             if (_deletions.Count == MaxDeletions && ++_rounds < MaxRounds)
@@ -144,7 +151,7 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
         _count += message.ErrorNumber == 0 ? 1 : 0;
     }
 
-    /// <summary>What is open in the device itself: at most <see cref="MaxDeletions"/>, others learn of it when they send.</summary>
+    /// <summary>Ends sockets of the device, at most <see cref="MaxDeletions"/>: the others learn of it when they send.</summary>
     private void EndSockets()
     {
         Close();
@@ -164,18 +171,16 @@ internal sealed class ConnectionRunner(Loop loop, Action<string> complain) : IDi
                 _deletions.Add(socket.DestroyRequest());
             }
         }
-        try
+        _dump = ExchangeSocket.Open(loop, NETLINK_SOCK_DIAG, window: 1, out _);
+        _delete = ExchangeSocket.Open(loop, NETLINK_SOCK_DIAG, Window, out _);
+        if (_dump is null || _delete is not { } destroy)
         {
-            _dump = new ExchangeSocket(loop, NETLINK_SOCK_DIAG, window: 1);
-            _delete = new ExchangeSocket(loop, NETLINK_SOCK_DIAG, Window);
-            _dump.Begin(
-                Array.ConvertAll(dumps, dump => dump.Request), Take,
-                _ => _delete.Begin(_deletions, (int _, in NetlinkMessage _) => { }, _ => Finish()));
+            Finish(); // without sock_diag, programs learn of it when they send
+            return;
         }
-        catch (Win32Exception)
-        {
-            Finish(); // a kernel without sock_diag: who waits on a socket learns of it when he sends
-        }
+        _dump.Begin(
+            Array.ConvertAll(dumps, dump => dump.Request), Take,
+            _ => destroy.Begin(_deletions, (int _, in NetlinkMessage _) => { }, _ => Finish()));
     }
 
     private void Finish()

@@ -5,14 +5,14 @@ using ConnMgr.Scripts;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Runs init_firewall.sh: at the start, when asked, and when somebody else has changed the rules. Where it fails, it closes
-/// the firewall itself, as well as it can be done without the script.
+/// Runs init_firewall.sh: at the start, on request, and when another program has changed the rules. If the script fails,
+/// closes the firewall by the policies of the built-in chains.
 /// </summary>
 internal sealed class FirewallRunner : IDisposable
 {
     /// <summary>
-    /// What somebody else changed while the script ran cannot be told from what it did itself: so it is run once more after
-    /// this time; in a fight again after twice as long, up to four times.
+    /// Foreign changes made while the script runs cannot be told from its own. So the script runs once more after this
+    /// time; after a foreign change up to four times, after twice as long each time.
     /// </summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
@@ -21,38 +21,34 @@ internal sealed class FirewallRunner : IDisposable
     private static readonly string[] Hooks = ["INPUT", "FORWARD", "OUTPUT"];
 
     private readonly Loop _loop;
+    private readonly Log _log;
     private readonly string _script;
     private readonly IReadOnlyList<string> _environment;
     private readonly List<string> _variables = [];
     private readonly Action<string?, LockdownReport> _ended;
-    private readonly Action<string> _report;
-    private readonly Action<string> _complain;
     private readonly ScriptLane _lane;
     private readonly ScriptLane _closing;
     private readonly RulesetSocket _rules;
     private readonly Deadline _next;
-    private readonly MendSchedule _schedule = new();
-    private bool _isMending; // it is to be run because others have changed something
+    private readonly RepairSchedule _schedule = new();
+    private bool _isRepairing; // the script is due because of a foreign change
     private bool _isChanging;
-    private int _looks; // how often it is to be run once more
+    private int _looks; // how many further runs are planned
     private TimeSpan _nextLook;
 
     /// <param name="loop">Where the script's end arrives.</param>
+    /// <param name="log">The log.</param>
     /// <param name="script">The path of init_firewall.sh.</param>
-    /// <param name="environment">What it gets besides CONNMGR_SETS and CONNMGR_QUEUE.</param>
-    /// <param name="ended">Gets why it failed (null: it did not), and what it said.</param>
-    /// <param name="report">Gets lines for the log about what others did, and what was done about it.</param>
-    /// <param name="complain">Gets lines about what does not work.</param>
+    /// <param name="environment">The script's environment, without CONNMGR_SETS and CONNMGR_QUEUE.</param>
+    /// <param name="ended">Gets the reason of a failure, or null and the script's report.</param>
     public FirewallRunner(
-        Loop loop, string script, IReadOnlyList<string> environment,
-        Action<string?, LockdownReport> ended, Action<string> report, Action<string> complain)
+        Loop loop, Log log, string script, IReadOnlyList<string> environment, Action<string?, LockdownReport> ended)
     {
         _loop = loop;
+        _log = log;
         _script = script;
         _environment = environment;
         _ended = ended;
-        _report = report;
-        _complain = complain;
         _lane = new ScriptLane(loop, _variables);
         _closing = new ScriptLane(loop, environment);
         _rules = new RulesetSocket(loop, Look);
@@ -62,23 +58,23 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>The kernel has the address sets.</summary>
     public bool HasSets { get; set; }
 
-    /// <summary>The NFQUEUE that DNS replies are to go through; null: none.</summary>
+    /// <summary>The NFQUEUE for DNS replies; null: none.</summary>
     public ushort? Queue { get; set; }
 
-    /// <summary>It has been in force, so that what others change is noticed.</summary>
+    /// <summary>The script has succeeded once. Foreign changes are noticed from then on.</summary>
     public bool IsInForce { get; private set; }
 
-    /// <summary>How often it was restored after others had changed something.</summary>
-    public int MendCount { get; private set; }
+    /// <summary>How many foreign changes were found.</summary>
+    public int RepairCount { get; private set; }
 
     public bool IsBusy => _lane.IsBusy || _closing.IsBusy;
 
-    /// <summary>Runs the script now, or once more when it has ended.</summary>
+    /// <summary>Runs the script now, or after the run that is under way.</summary>
     public void Run() => Run(looks: 1);
 
     private void RunNext()
     {
-        if (_isMending)
+        if (_isRepairing)
         {
             Run(looks: 4);
             return;
@@ -98,7 +94,7 @@ internal sealed class FirewallRunner : IDisposable
     private void Start()
     {
         _next.Clear();
-        _isMending = false;
+        _isRepairing = false;
         _variables.Clear();
         _variables.AddRange(_environment);
         _variables.Add($"CONNMGR_SETS={(HasSets ? "yes" : "no")}");
@@ -107,8 +103,8 @@ internal sealed class FirewallRunner : IDisposable
     }
 
     /// <summary>
-    /// Looks whether the rules are as they were left, in so far as the kernel does not tell of changes. Cheap; to be called
-    /// every few seconds.
+    /// Checks that the rules are as the script left them, where the kernel does not report changes (legacy iptables).
+    /// Cheap; call it every few seconds.
     /// </summary>
     public void Look()
     {
@@ -118,10 +114,10 @@ internal sealed class FirewallRunner : IDisposable
         }
     }
 
-    /// <summary>We ourselves are about to change rules of addresses, or have done so.</summary>
+    /// <summary>To be called before and after fwcfg.sh changes rules of addresses.</summary>
     public void SetChanging(bool isChanging)
     {
-        Look(); // so that our own change hides nobody else's before it, or beside it
+        Look(); // our own change must not hide a foreign one
         _isChanging = isChanging;
         if (IsWatching)
         {
@@ -129,16 +125,24 @@ internal sealed class FirewallRunner : IDisposable
         }
     }
 
-    /// <summary>What changes now is not the script's doing, and not about to be mended anyway.</summary>
-    private bool IsWatching => IsInForce && !_lane.IsBusy && !_isMending;
+    /// <summary>True if a ruleset change must be foreign: no script of ours is running and no repair is pending.</summary>
+    private bool IsWatching => IsInForce && !_lane.IsBusy && !_isRepairing;
 
     /// <summary>
-    /// Sets the policies of both families to DROP. By the platform's variant of iptables alone: a packet has to get through
-    /// both, and one that is not in use otherwise would stay closed for ever.
+    /// Sets the policies of both families to DROP, for when the script cannot do it. Uses the platform's variant of
+    /// iptables only: packets pass both variants, and nothing would ever open the one that is not in use.
     /// </summary>
-    /// <param name="done">Called once; false if that did not work for a family.</param>
-    public void Close(Action<bool> done) =>
-        Close("iptables", 0, isIpv4Closed => Close("ip6tables", 0, isIpv6Closed => done(isIpv4Closed && isIpv6Closed)));
+    /// <param name="done">Called once, whether it worked or not.</param>
+    public void Close(Action done) => Close("iptables", 0, isIpv4Closed => Close("ip6tables", 0, isIpv6Closed =>
+    {
+        _log.Event(
+            EventKind.Firewall,
+            isIpv4Closed && isIpv6Closed
+                ? "closed: the policies of INPUT, FORWARD and OUTPUT are DROP"
+                : "the policies could not be set to DROP either",
+            LogLevel.Error);
+        done();
+    }));
 
     private void Close(string name, int variant, Action<bool> done)
     {
@@ -181,7 +185,8 @@ internal sealed class FirewallRunner : IDisposable
                 SetPolicy(program, hook + 1, done);
                 return;
             }
-            _complain($"{program} -P {Hooks[hook]} DROP: {exit.Failure}{Said(exit)}");
+            _log.Event(
+                EventKind.Firewall, $"{program} -P {Hooks[hook]} DROP: {exit.Failure}{Said(exit)}", LogLevel.Warn);
             done(false);
         });
     }
@@ -210,13 +215,15 @@ internal sealed class FirewallRunner : IDisposable
     {
         TimeSpan now = _loop.Now;
         TimeSpan at = _schedule.Next(now);
-        MendCount++;
-        _isMending = true;
+        RepairCount++;
+        _isRepairing = true;
         if (_schedule.IsFight)
         {
-            _complain("somebody else changes the firewall again and again, restoring it at most every 8 s");
+            _log.Event(
+                EventKind.Firewall,
+                "another program changes the firewall again and again, restoring it at most every 8 s", LogLevel.Warn);
         }
-        _report("somebody else changed the firewall, restoring it");
+        _log.Event(EventKind.Firewall, "another program changed the firewall, restoring it");
         if (at <= now)
         {
             RunNext();
@@ -234,7 +241,7 @@ internal sealed class FirewallRunner : IDisposable
             _ended($"{Path.GetFileName(_script)}: {failure}{Said(exit)}", default);
             if (IsInForce)
             {
-                _isMending = true;
+                _isRepairing = true;
                 _next.Set(_loop.Now + Retry);
             }
             return;

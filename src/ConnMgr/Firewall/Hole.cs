@@ -4,14 +4,13 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Permission for one address, and the names that it belongs to. <see cref="Holes"/> alone changes it. Times are
-/// monotonic.
+/// One open address and the names that have it. Only <see cref="Holes"/> changes it. Times are monotonic.
 /// </summary>
 internal sealed class Hole(IpNumber address, TimeSpan since)
 {
     /// <summary>
-    /// Beyond it a new name takes the place of the one that ends first, exact names last: names matter when the
-    /// whitelist changes, and a content network has thousands for one address.
+    /// The most names of one address; a content network has thousands. A further name replaces the one that ends first,
+    /// wildcard names before exact ones. Names decide whether the hole survives a change of the whitelist.
     /// </summary>
     public const int MaxNames = 16;
 
@@ -26,25 +25,25 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
 
     public TimeSpan Since { get; } = since;
 
-    /// <summary>When it ends, unless it is renewed.</summary>
+    /// <summary>When the hole ends, unless it is renewed.</summary>
     public TimeSpan Until { get; private set; } = Never;
 
     /// <summary>When an answer was last seen.</summary>
     public TimeSpan LearnedAt { get; private set; } = Never;
 
-    /// <summary>When the kernel's element ends; <see cref="Never"/>: it has none.</summary>
+    /// <summary>When the kernel's element ends; <see cref="Never"/>: the kernel has none.</summary>
     public TimeSpan KernelUntil { get; set; } = Never;
 
-    /// <summary>When a connection through it was last seen open.</summary>
+    /// <summary>When a connection to the address was last seen open.</summary>
     public TimeSpan SeenOpen { get; private set; } = Never;
 
     /// <summary>Whether one of its names is an exact entry of the whitelist.</summary>
     public bool IsExact { get; private set; }
 
-    /// <summary>Its number in <see cref="HoleTable"/>; -1: it is not there.</summary>
+    /// <summary>Its index in <see cref="HoleTable"/>; -1: it was removed.</summary>
     public int Index { get; set; } = -1;
 
-    /// <summary>The next one of its bucket of <see cref="HoleTable"/>.</summary>
+    /// <summary>The next hole in the same bucket of <see cref="HoleTable"/>.</summary>
     public ref Hole? Next => ref _next;
 
     public ReadOnlySpan<HoleName> Names => _names.AsSpan(0, _count);
@@ -82,16 +81,16 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
         {
             at = Expendable();
         }
-        IsExact |= isExact; // no exact name is replaced while there is another kind: so one stays
+        IsExact |= isExact; // stays true: an exact name is never replaced while there is a wildcard name
         _names[at] = new HoleName(bytes ?? wire.ToArray(), isExact, lifetime, until);
         Until = until > Until ? until : Until;
     }
 
-    /// <summary>A connection through it is open: the names that have not ended are as good as learned now.</summary>
+    /// <summary>A connection is open: renews the names that have not ended by their lifetimes.</summary>
     public void Renew(TimeSpan now)
     {
         SeenOpen = now;
-        TimeSpan limit = now < Until ? now : Until; // it may be that all have ended, a moment ago
+        TimeSpan limit = now < Until ? now : Until; // if all have ended, renew those that ended last
         for (int i = 0; i < _count; i++)
         {
             HoleName name = _names[i];
@@ -136,10 +135,10 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
     }
 }
 
-/// <summary>A name that an address has.</summary>
+/// <summary>One of the names of an address.</summary>
 /// <param name="Wire">The name in wire format and lower case.</param>
 /// <param name="IsExact">An exact entry of the whitelist wants it, not only a wildcard.</param>
-/// <param name="Lifetime">Of its last answer, in seconds: what renewals are worth.</param>
+/// <param name="Lifetime">Seconds by which an open connection renews it: the lifetime of the last answer.</param>
 /// <param name="Until">When it ends.</param>
 internal readonly record struct HoleName(byte[] Wire, bool IsExact, int Lifetime, TimeSpan Until)
 {

@@ -2,43 +2,43 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>What is to be done in the kernel.</summary>
+/// <summary>A kind of change to the kernel's elements.</summary>
 internal enum HoleAction
 {
-    /// <summary>Put the address or prefix into the set, or give the element a new time-out.</summary>
+    /// <summary>Add the element, or give it a new time-out.</summary>
     Open,
 
-    /// <summary>Take it out of the set, if it is still there. Nothing uses it.</summary>
+    /// <summary>Delete the element if it exists. No connection uses it.</summary>
     Close,
 
-    /// <summary>Take it out of the set, and end the connections to what is then not allowed any more.</summary>
+    /// <summary>Delete the element, and end the connections that are no longer allowed.</summary>
     Revoke,
 }
 
-/// <summary>Something to be done in the kernel, in the order of the list.</summary>
-/// <param name="Action">What.</param>
+/// <summary>One change to the kernel's elements. The order of a list matters.</summary>
+/// <param name="Action">The kind.</param>
 /// <param name="Prefix">An address, or a prefix of the whitelist.</param>
-/// <param name="Timeout">In seconds; 0: none, it stays until it is taken out. Only of <see cref="HoleAction.Open"/>.</param>
+/// <param name="Timeout">Seconds; 0: none, the element stays until it is deleted. Only for <see cref="HoleAction.Open"/>.</param>
 internal readonly record struct HoleEffect(HoleAction Action, IpPrefix Prefix, int Timeout);
 
-/// <summary>What came of an address that was learned.</summary>
+/// <summary>The result of learning an address.</summary>
 internal enum HoleOutcome
 {
-    /// <summary>No entry wants the name: nothing was done.</summary>
+    /// <summary>The name is not whitelisted: nothing was done.</summary>
     NotWanted,
 
     /// <summary>No name may open the address (behaviour, section 10, rule 4).</summary>
     BadAddress,
 
-    /// <summary>There is no room, and nothing that could make room for it.</summary>
+    /// <summary>No room, and no hole can be replaced.</summary>
     Full,
 
-    /// <summary>The address itself is an entry of the whitelist, and open anyway; the name is remembered.</summary>
+    /// <summary>The address is a literal entry, open anyway; the name is remembered.</summary>
     Literal,
 
-    /// <summary>The address is open already; it stays so for longer now.</summary>
+    /// <summary>The address was open; it stays open for longer.</summary>
     Renewed,
 
-    /// <summary>The address is new.</summary>
+    /// <summary>The address was not open before.</summary>
     Added,
 }

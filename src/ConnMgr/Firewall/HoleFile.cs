@@ -7,23 +7,23 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The form in which holes survive the daemon: a line that says of which boot and when, and a line for each name of
-/// each address. Of another boot nothing is kept: the kernel has forgotten its sets and its connections as well.
+/// The file format of saved holes: a first line with the boot id and the time, then a line for each name of each
+/// address. A file of another boot is ignored: the kernel has lost its sets and connections as well.
 /// </summary>
 internal static class HoleFile
 {
-    /// <summary>In bytes; what <see cref="Holes.MaxHoles"/> take with names of usual length.</summary>
+    /// <summary>Bytes: enough for <see cref="Holes.MaxHoles"/> with names of usual length.</summary>
     public const int MaxSize = 4 << 20;
 
     private const string Title = "connmgr-holes-1";
     private const int MaxLine = 400;
-    private const int LongestLine = 1200; // to write: every byte of a name as \DDD
+    private const int LongestLine = 1200; // of a name with every byte written as \DDD
 
     /// <summary>
-    /// The whole text; no longer than <see cref="MaxSize"/>, what does not fit is left out. Thousands of lines are written while
-    /// replies wait, so no line is a string.
+    /// Writes the file's text, at most <see cref="MaxSize"/> bytes; holes that do not fit are left out. Builds no strings:
+    /// DNS replies wait meanwhile.
     /// </summary>
-    /// <param name="holes">What is to be kept.</param>
+    /// <param name="holes">The holes to save.</param>
     /// <param name="boot">The kernel's boot id.</param>
     /// <param name="now">Monotonic, from the boot on.</param>
     public static ReadOnlySpan<byte> Write(Holes holes, string boot, TimeSpan now)
@@ -72,15 +72,14 @@ internal static class HoleFile
     }
 
     /// <summary>
-    /// Puts back what is still wanted; skips what is not, and every line that is not of this form.
+    /// Restores the holes that are still wanted. Skips the others, and every malformed line.
     /// </summary>
     /// <param name="text">The file, of any bytes.</param>
     /// <param name="boot">The kernel's boot id.</param>
     /// <param name="now">Monotonic, from the boot on.</param>
     /// <param name="holes">Receives them.</param>
-    /// <param name="effects">Receives what is to be done.</param>
-    /// <returns>How many lines were taken, and how many were not; -1, 0 if it is of another boot, or no such
-    /// file.</returns>
+    /// <param name="effects">Receives the changes.</param>
+    /// <returns>The number of lines restored and skipped; -1, 0 for a file of another boot or another format.</returns>
     public static (int Taken, int Skipped) Read(
         ReadOnlySpan<byte> text, string boot, TimeSpan now, Holes holes, List<HoleEffect> effects)
     {

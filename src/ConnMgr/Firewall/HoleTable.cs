@@ -3,7 +3,7 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Holes by number and by address, in no order: one is found, added and taken out in the same time whatever their number.
+/// Holes by index and by address, unordered. Finding, adding and removing take constant time.
 /// </summary>
 internal sealed class HoleTable
 {
@@ -24,7 +24,7 @@ internal sealed class HoleTable
         return hole;
     }
 
-    /// <summary>Adds one whose address is not there.</summary>
+    /// <summary>Adds a hole; its address must not be in the table.</summary>
     public void Add(Hole hole)
     {
         if (_holes.Count == _buckets.Length)
@@ -40,7 +40,7 @@ internal sealed class HoleTable
         Link(hole);
     }
 
-    /// <summary>Takes one out that is there; the last one gets its number.</summary>
+    /// <summary>Removes a hole; the last hole gets its index.</summary>
     public void Remove(Hole hole)
     {
         ref Hole? link = ref BucketOf(hole.Address);
@@ -63,6 +63,6 @@ internal sealed class HoleTable
         bucket = hole;
     }
 
-    // The hash of the address is seeded at random: nobody can choose addresses that meet in one bucket.
+    // GetHashCode is seeded at random: an attacker cannot choose addresses that share a bucket.
     private ref Hole? BucketOf(IpNumber address) => ref _buckets[address.GetHashCode() & (_buckets.Length - 1)];
 }

@@ -4,51 +4,50 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The addresses that whitelisted names have, and how long each stays open. Says what is to be done in the kernel, and
-/// does nothing itself: times are passed in, monotonic, from any origin.
+/// The addresses of whitelisted names, and how long each stays open. Returns the changes to make in the kernel as
+/// effects. Pure; times are monotonic, from any origin.
 /// </summary>
-/// <param name="whitelist">What is wanted.</param>
+/// <param name="whitelist">The whitelist in force.</param>
 internal sealed class Holes(Whitelist whitelist)
 {
     /// <summary>
-    /// So many addresses at most. Beyond it a new one takes the place of the one that ends first, those of wildcards
-    /// before those of exact names; never of one with an open connection, or that was learned a moment ago. Half of
-    /// what a set of the kernel holds.
+    /// The most addresses: half of what a set of the kernel holds. A further one replaces the hole that ends first,
+    /// holes of wildcards before those of exact names; never one with an open connection or learned within a minute.
     /// </summary>
     public const int MaxHoles = 32768;
 
-    /// <summary>In seconds: a name server that says 0 does not close what it has just opened.</summary>
+    /// <summary>Seconds. A TTL of 0 must not close the address before the program connects.</summary>
     private const int LeastTtl = 300;
 
-    /// <summary>In seconds, beyond the TTL: programs keep addresses for longer than they should.</summary>
+    /// <summary>Seconds beyond the TTL: programs keep addresses for longer than they should.</summary>
     private const int Extra = 3600;
 
     /// <summary>In seconds: seven days.</summary>
     private const int LongestLifetime = 7 * 24 * 3600;
 
-    /// <summary>Somebody who has just got an answer is about to connect.</summary>
+    /// <summary>A program that has just got an answer is about to connect: such a hole is not replaced.</summary>
     private static readonly TimeSpan Moment = TimeSpan.FromSeconds(60);
 
-    /// <summary>By so much the kernel's time may fall behind before an answer is worth a message.</summary>
+    /// <summary>Send the kernel a new time-out only if it grows by more than this; the rest follows before it ends.</summary>
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
 
-    /// <summary>So long before the kernel's time is over it gets what was promised, to the second.</summary>
+    /// <summary>This long before the kernel's element ends, give it the whole time that was promised.</summary>
     private static readonly TimeSpan TopUp = TimeSpan.FromSeconds(60);
 
-    /// <summary>So long before a hole ends, connections are looked at, so that the hole need not end; and then.</summary>
+    /// <summary>Look at the connections this long before a hole ends, and at its end: an open one renews the hole.</summary>
     private static readonly TimeSpan EarlyLook = TimeSpan.FromSeconds(60);
 
     private static readonly TimeSpan LookInterval = TimeSpan.FromMinutes(5);
 
     private static readonly TimeSpan LeastLookInterval = TimeSpan.FromSeconds(10);
 
-    /// <summary>A hole that ends waits so long for a look; then it ends without.</summary>
+    /// <summary>A hole that is due waits this long for a look at the connections, then ends without one.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    /// <summary>A hole that lasts longer than before is saved so much later.</summary>
+    /// <summary>Renewals are saved this much later; new holes at once.</summary>
     private static readonly TimeSpan LazySave = TimeSpan.FromSeconds(60);
 
-    /// <summary>So long it is known which holes can go for others.</summary>
+    /// <summary>The list of replaceable holes is reused for this long.</summary>
     private static readonly TimeSpan SparesFor = TimeSpan.FromSeconds(1);
 
     private readonly HoleTable _holes = new();
@@ -59,36 +58,34 @@ internal sealed class Holes(Whitelist whitelist)
     public Whitelist Whitelist { get; private set; } = whitelist;
 
     /// <summary>
-    /// The kernel's elements end by themselves. False where there are no sets: then each is told of once only.
+    /// The backend's elements end by themselves (<see cref="IAddressBackend.HasTimeouts"/>). If not, each is sent once.
     /// </summary>
     public bool HasTimeouts { get; set; } = true;
 
-    /// <summary>Names may have private addresses (<see cref="AddressScope.Private"/>).</summary>
+    /// <summary>Names may open private addresses (<see cref="AddressScope.Private"/>).</summary>
     public bool AllowsPrivate { get; init; }
 
     public int Count => _holes.Count;
 
-    /// <summary>How many were thrown out for others.</summary>
+    /// <summary>How many holes were replaced before their time.</summary>
     public int Evicted { get; private set; }
 
     /// <summary>How many holes were looked at or compared to make room.</summary>
     public long WorkForRoom => _spares.Work;
 
-    /// <summary>How many addresses found no room.</summary>
+    /// <summary>How many addresses were refused because no hole could be replaced.</summary>
     public int Refused { get; private set; }
 
     /// <summary>When <see cref="Tick"/> has something to do.</summary>
     public TimeSpan NextDeadline { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>
-    /// When the connections of the device are to be looked at: <see cref="SeeOpen"/> for each, and then
-    /// <see cref="EndLook"/>.
+    /// When to look at the open connections: call <see cref="SeeOpen"/> for each, then <see cref="EndLook"/>.
     /// </summary>
     public TimeSpan NextLook { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>
-    /// When the holes are to be saved (<see cref="HoleFile"/>): soon for those that are new, later for those that last
-    /// longer now. Then <see cref="Saved"/>.
+    /// When to save the holes (<see cref="HoleFile"/>), then call <see cref="Saved"/>.
     /// </summary>
     public TimeSpan NextSave { get; private set; } = TimeSpan.MaxValue;
 
@@ -97,21 +94,21 @@ internal sealed class Holes(Whitelist whitelist)
     /// <summary>How long an address of an answer with this TTL stays open, in seconds.</summary>
     public static int LifetimeOf(uint ttl) => (int)Math.Min(Math.Max((long)ttl, LeastTtl) + Extra, LongestLifetime);
 
-    /// <summary>Whether anything, a name or a literal entry, allows the address.</summary>
+    /// <summary>Whether a name or a literal entry allows the address.</summary>
     public bool IsAllowed(IpNumber address) => _holes.Find(address) is not null || Whitelist.Covers(address);
 
-    /// <summary>Whether a connection through it was open at one of the last looks.</summary>
+    /// <summary>Whether a connection to the address was open at one of the last two looks.</summary>
     public static bool IsInUse(Hole hole, TimeSpan now) => hole.SeenOpen > now - (LookInterval * 2);
 
-    /// <summary>Whether it may go for another.</summary>
+    /// <summary>Whether the hole may be replaced.</summary>
     public static bool CanGo(Hole hole, TimeSpan now) => !IsInUse(hole, now) && hole.LearnedAt < now - Moment;
 
-    /// <summary>An answer that counts says that a name has this address.</summary>
+    /// <summary>Learns an address of a name from an answer.</summary>
     /// <param name="name">The name that was asked for.</param>
     /// <param name="address">One of its addresses.</param>
-    /// <param name="ttl">In seconds, the least of the chain.</param>
+    /// <param name="ttl">In seconds, the least of the CNAME chain.</param>
     /// <param name="now">The time.</param>
-    /// <param name="effects">Receives what is to be done before the answer is let through.</param>
+    /// <param name="effects">Receives the changes to make before the answer is released.</param>
     public HoleOutcome Learn(in DnsName name, IpNumber address, uint ttl, TimeSpan now, List<HoleEffect> effects)
     {
         if (!Whitelist.IsWanted(name, out int entry))
@@ -132,16 +129,16 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// A hole that was there before this start of the daemon. False if it is not wanted, or may not be, any more; then it is
-    /// closed, if no other name of this address comes.
+    /// Restores a hole of an earlier run. False if it has ended or is no longer wanted; it is then revoked, unless another
+    /// name of the address follows.
     /// </summary>
     /// <param name="name">One of its names.</param>
     /// <param name="address">The address.</param>
     /// <param name="since">When it was first opened.</param>
     /// <param name="until">When it ends.</param>
-    /// <param name="lifetime">What renewals are worth, in seconds.</param>
+    /// <param name="lifetime">By how many seconds an open connection renews it.</param>
     /// <param name="now">The time.</param>
-    /// <param name="effects">Receives what is to be done.</param>
+    /// <param name="effects">Receives the changes.</param>
     public bool Restore(
         in DnsName name, IpNumber address, TimeSpan since, TimeSpan until, int lifetime, TimeSpan now,
         List<HoleEffect> effects)
@@ -163,7 +160,7 @@ internal sealed class Holes(Whitelist whitelist)
         return true;
     }
 
-    /// <summary>A connection with this peer is open.</summary>
+    /// <summary>A connection with this peer is open: renews its hole.</summary>
     public void SeeOpen(IpNumber peer, TimeSpan now, List<HoleEffect> effects)
     {
         if (_holes.Find(peer) is not { } hole)
@@ -176,7 +173,7 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>All open connections have been seen.</summary>
-    /// <param name="begun">When the look began: it says nothing about later connections.</param>
+    /// <param name="begun">When the look began; it says nothing about later connections.</param>
     public void EndLook(TimeSpan begun)
     {
         _lookedAt = begun;
@@ -184,7 +181,7 @@ internal sealed class Holes(Whitelist whitelist)
         NextLook = TimeSpan.MaxValue;
     }
 
-    /// <summary>Ends what has to end, and gives the kernel what has been promised since.</summary>
+    /// <summary>Ends the holes that are due, and renews the kernel's time-outs.</summary>
     public void Tick(TimeSpan now, List<HoleEffect> effects)
     {
         if (now < NextDeadline)
@@ -204,7 +201,7 @@ internal sealed class Holes(Whitelist whitelist)
                     effects.Add(Closing(hole));
                 }
                 NextSave = Earlier(NextSave, now + LazySave);
-                _holes.Remove(hole); // another one is number i now
+                _holes.Remove(hole); // the last hole has the number i now
                 continue;
             }
             i++;
@@ -217,7 +214,7 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// All that has to be in the kernel: after the start, and after somebody else has emptied the sets.
+    /// Adds an opening for every literal and every hole, for a backend that may have lost them.
     /// </summary>
     public void OpenAll(TimeSpan now, List<HoleEffect> effects)
     {
@@ -235,7 +232,7 @@ internal sealed class Holes(Whitelist whitelist)
         }
     }
 
-    /// <summary>The kernel did not take an address; <see cref="Tick"/> and the next answer try again.</summary>
+    /// <summary>The kernel refused an address. <see cref="Tick"/> and the next answer try again.</summary>
     public void NotOpened(IpNumber address, TimeSpan now)
     {
         if (_holes.Find(address) is { } hole)
@@ -246,8 +243,8 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// Another whitelist holds from now on. What both want stays open without a gap; what the new one does not want is
-    /// closed, and its connections are to be ended, unless <see cref="IsAllowed"/> is still true for the peer.
+    /// Another whitelist holds from now on. What both want stays open without a gap. What only the old one wanted is
+    /// revoked; end its connections unless <see cref="IsAllowed"/> is still true for the peer.
     /// </summary>
     public void Change(Whitelist whitelist, TimeSpan now, List<HoleEffect> effects)
     {
@@ -264,7 +261,7 @@ internal sealed class Holes(Whitelist whitelist)
             }
         }
 
-        int revoked = effects.Count;
+        List<HoleEffect> revoked = []; // after everything that is opened
         for (int i = 0; i < _holes.Count;)
         {
             Hole hole = _holes[i];
@@ -273,18 +270,19 @@ internal sealed class Holes(Whitelist whitelist)
             {
                 if (!isLiteral)
                 {
-                    effects.Add(Closing(hole) with { Action = HoleAction.Revoke });
+                    revoked.Add(Closing(hole) with { Action = HoleAction.Revoke });
                 }
-                _holes.Remove(hole); // another one is number i now
+                _holes.Remove(hole); // the last hole has the number i now
                 continue;
             }
             i++;
-            // Also one that would last too long: the name that was promised more is not wanted any more.
+            // Also a hole that would last too long: the name that was promised more is no longer wanted.
             if (!isLiteral && (old.HasLiteral(IpPrefix.Of(hole.Address)) || hole.KernelUntil > hole.Until))
             {
-                effects.Insert(revoked++, hole.Until > now ? Opening(hole, now) : Closing(hole));
+                effects.Add(hole.Until > now ? Opening(hole, now) : Closing(hole));
             }
         }
+        effects.AddRange(revoked);
 
         for (int i = 0; i < old.LiteralCount; i++)
         {
@@ -296,7 +294,7 @@ internal sealed class Holes(Whitelist whitelist)
         }
     }
 
-    /// <summary>They have been saved.</summary>
+    /// <summary>The holes have been saved.</summary>
     public void Saved() => NextSave = TimeSpan.MaxValue;
 
     private bool MayOpen(IpNumber address) => AddressScopes.Of(address) switch
@@ -327,8 +325,8 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// Throws out the hole that can best be spared. Without a look at the connections right now nobody knows which. An answer may
-    /// have thousands of addresses: for all of them, and for a second, it is found out once.
+    /// Removes the most dispensable hole. Needs a recent look at the connections, and asks for one otherwise. The list of
+    /// candidates is made once a second, because one answer may have thousands of addresses.
     /// </summary>
     private bool TryMakeRoom(TimeSpan now, List<HoleEffect> effects)
     {
@@ -355,8 +353,8 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// The hole lasts longer than before. False if the address is an entry of the whitelist, open for ever: a time-out
-    /// would end that.
+    /// Sends the kernel a longer time-out if needed. False if the address is a literal entry: it is open for ever, and a
+    /// time-out would end that.
     /// </summary>
     private bool Renewed(Hole hole, TimeSpan now, List<HoleEffect> effects)
     {

@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>What init_firewall.sh says of what it has done. Pure.</summary>
-/// <param name="HasSets">The rules match the address sets; else each address needs rules of its own.</param>
-/// <param name="Queue">The NFQUEUE that DNS replies go through; null: none.</param>
-/// <param name="KnowsEnded">It has ended the connections of before, or there was none; else that is left to us.</param>
+/// <summary>The report that init_firewall.sh prints. Pure.</summary>
+/// <param name="HasSets">The rules match the address sets. If not, each address needs rules of its own.</param>
+/// <param name="Queue">The NFQUEUE of DNS replies; null: none.</param>
+/// <param name="KnowsEnded">The script has ended the connections from before the lockdown. If not, the daemon does.</param>
 internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool KnowsEnded)
 {
-    /// <summary>Lines `sets: yes|no`, `queue: N|none`, `ended: N|unknown`; others, and missing ones, mean the safe side.</summary>
+    /// <summary>Reads lines `sets: yes|no`, `queue: N|none`, `ended: N|unknown`. Missing or odd lines count as no and none.</summary>
     public static LockdownReport Read(string output)
     {
         LockdownReport report = default;

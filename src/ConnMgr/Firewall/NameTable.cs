@@ -1,8 +1,8 @@
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// A set of byte strings (names in wire format, mostly), numbered in the order in which they were added. Finding one
-/// allocates nothing and takes the same time for ten and for ten thousand. Nothing is ever taken out.
+/// A set of byte strings (mostly names in wire format), numbered in the order of addition. A look-up takes constant time
+/// and allocates nothing. Strings are never removed.
 /// </summary>
 internal sealed class NameTable
 {
@@ -26,8 +26,8 @@ internal sealed class NameTable
     /// <summary>
     /// FNV-1a from the last byte to the first, so that it can go on from the hash of a suffix to that of the whole.
     /// </summary>
-    /// <param name="bytes">What comes before the suffix.</param>
-    /// <param name="suffix">The suffix's hash.</param>
+    /// <param name="bytes">The bytes before the suffix.</param>
+    /// <param name="suffix">The hash of the suffix.</param>
     public static uint Hash(ReadOnlySpan<byte> bytes, uint suffix = HashOfNothing)
     {
         for (int i = bytes.Length - 1; i >= 0; i--)
@@ -93,7 +93,7 @@ internal sealed class NameTable
         return true;
     }
 
-    /// <summary>Gives up the room that was left for more.</summary>
+    /// <summary>Frees the spare capacity.</summary>
     public void TrimExcess()
     {
         Array.Resize(ref _ends, Math.Max(1, Count));

@@ -6,12 +6,12 @@ using Tmds.Linux;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>Judges a packet that waits. True: it may pass at once; false: <see cref="ReplyQueueSocket.Release"/> comes later.</summary>
+/// <summary>Judges a held packet. True: it may pass now. False: <see cref="ReplyQueueSocket.Release"/> follows.</summary>
 internal delegate bool QueuedPacketHandler(in QueuedPacket packet);
 
 /// <summary>
-/// The NFQUEUE in which DNS replies wait for their holes. Only ever lets packets pass, as they are. The queue is short, and
-/// full it lets packets pass unseen (fail-open): without an answer of ours the kernel would hold them for ever.
+/// The NFQUEUE in which DNS replies wait for their addresses. Packets always pass in the end, unchanged. The queue is
+/// short and, when full, lets packets pass unseen (fail-open): without a verdict the kernel would hold them for ever.
 /// </summary>
 internal sealed class ReplyQueueSocket : IDisposable
 {
@@ -20,7 +20,7 @@ internal sealed class ReplyQueueSocket : IDisposable
 
     private const int NETLINK_NETFILTER = 12;
     private const int ReadsPerWakeUp = Length;
-    private const int ReceiveBuffer = 1 << 20; // 64 replies of any usual size; what finds no room passes unseen
+    private const int ReceiveBuffer = 1 << 20; // 64 replies of any usual size; those beyond it pass unseen
     private const uint Ahead = 1 << 16;
 
     private readonly Loop _loop;
@@ -33,35 +33,44 @@ internal sealed class ReplyQueueSocket : IDisposable
 
     private uint _lastId;
 
-    /// <summary>Throws a Win32Exception with the reason if the kernel has no such queue, or somebody else listens to it.</summary>
-    /// <param name="loop">Where packets arrive.</param>
-    /// <param name="queue">The queue's number.</param>
-    /// <param name="handler">Judges each.</param>
-    public ReplyQueueSocket(Loop loop, ushort queue, QueuedPacketHandler handler)
+    private ReplyQueueSocket(Loop loop, ushort queue, QueuedPacketHandler handler)
     {
         _loop = loop;
         _queue = queue;
         _handler = handler;
-        try
-        {
-            GrowReceiveBuffer();
-            Bind();
-        }
-        catch (Win32Exception)
+        KernelError error = Bind();
+        if (!error.IsNone)
         {
             _socket.Dispose();
-            throw;
+            Errno.Throw(error.Number, error.Call);
         }
         _token = loop.Add(_socket.Fd, Read);
     }
 
-    /// <summary>False if the kernel does not tell conntrack's tuples: <see cref="QueuedPacket.Original"/> is default.</summary>
-    public bool HasConntrack { get; private set; } = true;
+    /// <summary>Binds a queue.</summary>
+    /// <param name="loop">Where packets arrive.</param>
+    /// <param name="queue">The queue's number.</param>
+    /// <param name="handler">Judges each packet.</param>
+    /// <param name="error">Why null is returned: the kernel has no NFQUEUE, or another program listens to this one.</param>
+    public static ReplyQueueSocket? Open(
+        Loop loop, ushort queue, QueuedPacketHandler handler, out KernelError error)
+    {
+        try
+        {
+            error = KernelError.None;
+            return new ReplyQueueSocket(loop, queue, handler);
+        }
+        catch (Win32Exception exception)
+        {
+            error = new KernelError(exception.NativeErrorCode, "nfqueue");
+            return null;
+        }
+    }
 
-    /// <summary>How often packets passed unseen because the socket's buffer was full.</summary>
+    /// <summary>How often packets passed unseen because the socket's receive buffer was full.</summary>
     public long Overruns { get; private set; }
 
-    /// <summary>Lets a packet pass that the handler kept.</summary>
+    /// <summary>Lets a packet pass that the handler held.</summary>
     public void Release(uint id)
     {
         RetryUnsent();
@@ -122,25 +131,22 @@ internal sealed class ReplyQueueSocket : IDisposable
         }
     }
 
-    private void Bind()
+    private KernelError Bind()
     {
-        int error = Ask(Nfqueue.Bind(_queue, Length, HasConntrack));
+        GrowReceiveBuffer();
+        int error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: true));
         if (error == Errno.EAGAIN)
         {
-            error = Ask(Nfqueue.Bind(_queue, Length, HasConntrack));
+            error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: true)); // the module has been loaded meanwhile
         }
         if (error == Errno.EOPNOTSUPP)
         {
-            HasConntrack = false;
-            error = Ask(Nfqueue.Bind(_queue, Length, HasConntrack));
+            error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: false)); // without NETFILTER_NETLINK_GLUE_CT
         }
-        if (error != 0)
-        {
-            Errno.Throw(error, "nfqueue");
-        }
+        return new KernelError(error, "nfqueue");
     }
 
-    /// <summary>The answer is there when the request has been sent: netlink works in the caller's time.</summary>
+    /// <summary>Netlink works in the caller's time: the answer is there when the request has been sent.</summary>
     private int Ask(byte[] request)
     {
         if (!_socket.Send(request))
@@ -158,7 +164,7 @@ internal sealed class ReplyQueueSocket : IDisposable
                 }
                 if (QueuedPacket.TryRead(message, out QueuedPacket packet))
                 {
-                    Release(packet.Id); // came before the answer: nobody is ready to judge it
+                    Release(packet.Id); // arrived before the answer: it cannot be judged yet
                 }
             }
         }
@@ -171,7 +177,7 @@ internal sealed class ReplyQueueSocket : IDisposable
         _ = LibC.setsockopt(_socket.Fd, LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, &size, sizeof(int));
     }
 
-    /// <summary>What waits may pass: the kernel would drop it with the queue.</summary>
+    /// <summary>Lets all held packets pass: the kernel would drop them with the queue.</summary>
     public void Dispose()
     {
         SendAccept(_lastId + Ahead, isBatch: true);

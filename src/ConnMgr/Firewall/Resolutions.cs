@@ -3,114 +3,186 @@ using ConnMgr.Dns;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// When the daemon itself asks for the exact names of the whitelist: at the start, and again before their holes end, so
-/// that programs that never ask twice go on working. Times are passed in, monotonic.
+/// Decides when the daemon itself resolves the exact names of the whitelist: at the start, and again before their holes
+/// end, so that programs that resolve a name once keep working. Pure; times are monotonic. The work per call grows with
+/// the logarithm of the number of names (an indexed binary heap).
 /// </summary>
 internal sealed class Resolutions
 {
     private const int LongestBackOff = 600; // seconds
     private const int LongestDoubling = 9; // 2^9 = 512 s
+    private const int NotInHeap = -1;
 
-    private State[] _states;
+    private State[] _states = []; // by entry of the whitelist
+    private int[] _heap = []; // entries that wait, the earliest first
+    private int _count;
 
-    public Resolutions(Whitelist whitelist, TimeSpan now)
-    {
-        _states = [];
-        Change(whitelist, now);
-    }
+    public Resolutions(Whitelist whitelist, TimeSpan now) => Change(whitelist, now);
 
     public Whitelist Whitelist { get; private set; } = Whitelist.Empty;
 
-    /// <summary>When the next name is due; those that are being asked for are not.</summary>
-    public TimeSpan NextDeadline
-    {
-        get
-        {
-            int next = Next();
-            return next < 0 ? TimeSpan.MaxValue : _states[next].Due;
-        }
-    }
+    /// <summary>How many comparisons the heap has made: the cost, for tests.</summary>
+    public long Work { get; private set; }
+
+    /// <summary>When the next name is due. Names that are being resolved are not.</summary>
+    public TimeSpan NextDeadline => _count == 0 ? TimeSpan.MaxValue : _states[_heap[0]].Due;
 
     /// <summary>
-    /// A name that is due; it counts as being asked for until <see cref="Answered"/> or <see cref="Failed"/>.
+    /// Takes a name that is due. It counts as being resolved until <see cref="Answered"/> or <see cref="Failed"/>.
     /// </summary>
     /// <param name="now">The time.</param>
     /// <param name="entry">Its number in <see cref="Whitelist"/>.</param>
     public bool TryTake(TimeSpan now, out int entry)
     {
-        entry = Next();
-        if (entry < 0 || _states[entry].Due > now)
+        if (NextDeadline > now || _count == 0)
         {
+            entry = -1;
             return false;
         }
-        _states[entry].IsAsked = true;
+        entry = _heap[0];
+        _states[entry].Place = NotInHeap;
+        if (--_count > 0)
+        {
+            Put(_heap[_count], 0);
+            Sink(0);
+        }
         return true;
     }
 
-    /// <summary>There was an answer.</summary>
-    /// <param name="name">Of the question; by name, since another whitelist may hold since.</param>
-    /// <param name="lifetime">The least that its addresses stay open, in seconds (<see cref="Holes.LifetimeOf"/>).</param>
+    /// <summary>The name was resolved.</summary>
+    /// <param name="name">The name, since the whitelist may have changed meanwhile.</param>
+    /// <param name="lifetime">How long its addresses stay open at least, in seconds (<see cref="Holes.LifetimeOf"/>).</param>
     /// <param name="now">The time.</param>
     public void Answered(in DnsName name, int lifetime, TimeSpan now)
     {
         if (Whitelist.IsWanted(name, out int entry) && Whitelist.IsExact(entry))
         {
-            // A quarter of an hour and more is left for failures.
-            _states[entry] = new State { Due = now + TimeSpan.FromSeconds(lifetime * 3L / 4) };
+            // The last quarter, 15 minutes at least, is left for failures.
+            Schedule(entry, now + TimeSpan.FromSeconds(lifetime * 3L / 4), failures: 0);
         }
     }
 
-    /// <summary>There was no answer, or one without addresses: again after 2, 4, 8 and so on to 600 s.</summary>
+    /// <summary>There was no answer, or one without addresses: tries again after 2, 4, 8 and so on up to 600 s.</summary>
     public void Failed(in DnsName name, TimeSpan now)
     {
         if (Whitelist.IsWanted(name, out int entry) && Whitelist.IsExact(entry))
         {
             int failures = Math.Min(_states[entry].Failures + 1, LongestDoubling + 1);
             int wait = failures > LongestDoubling ? LongestBackOff : 1 << failures;
-            _states[entry] = new State { Due = now + TimeSpan.FromSeconds(wait), Failures = (byte)failures };
+            Schedule(entry, now + TimeSpan.FromSeconds(wait), failures);
         }
     }
 
-    /// <summary>There is another way out: names that failed are due at once.</summary>
+    /// <summary>Another link is in use: names that failed are due at once.</summary>
     public void Retry(TimeSpan now)
     {
-        for (int i = 0; i < _states.Length; i++)
+        for (int i = 0; i < _count; i++)
         {
-            if (_states[i].Failures > 0 && _states[i].Due != TimeSpan.MaxValue)
+            ref State state = ref _states[_heap[i]];
+            if (state.Failures > 0)
             {
-                _states[i] = _states[i] with { Due = now, Failures = 0 };
+                (state.Due, state.Failures) = (now, 0);
             }
         }
+        Order();
     }
 
     /// <summary>Another whitelist holds from now on: its new names are due at once.</summary>
     public void Change(Whitelist whitelist, TimeSpan now)
     {
         State[] states = new State[whitelist.NameCount];
+        int[] heap = new int[whitelist.NameCount];
+        int count = 0;
         for (int i = 0; i < states.Length; i++)
         {
-            states[i].Due = TimeSpan.MaxValue;
-            if (whitelist.IsExact(i))
+            states[i].Place = NotInHeap;
+            if (!whitelist.IsExact(i))
             {
-                bool isOld = Whitelist.IsWanted(whitelist.NameOf(i), out int old) && Whitelist.IsExact(old);
-                states[i] = isOld ? _states[old] : new State { Due = now };
+                continue;
+            }
+            bool isOld = Whitelist.IsWanted(whitelist.NameOf(i), out int old) && Whitelist.IsExact(old);
+            states[i] = isOld ? _states[old] : new State { Due = now };
+            if (!isOld || states[i].Place != NotInHeap)
+            {
+                states[i].Place = count;
+                heap[count++] = i;
             }
         }
-        (_states, Whitelist) = (states, whitelist);
+        (_states, _heap, _count, Whitelist) = (states, heap, count, whitelist);
+        Order();
     }
 
-    private int Next()
+    private void Schedule(int entry, TimeSpan due, int failures)
     {
-        int next = -1;
-        for (int i = 0; i < _states.Length; i++)
+        ref State state = ref _states[entry];
+        (state.Due, state.Failures) = (due, (byte)failures);
+        if (state.Place == NotInHeap)
         {
-            if (!_states[i].IsAsked && _states[i].Due < (next < 0 ? TimeSpan.MaxValue : _states[next].Due))
-            {
-                next = i;
-            }
+            Put(entry, _count++);
         }
-        return next;
+        Rise(state.Place);
+        Sink(state.Place);
     }
 
-    private record struct State(TimeSpan Due, byte Failures, bool IsAsked);
+    private void Order()
+    {
+        for (int i = (_count / 2) - 1; i >= 0; i--)
+        {
+            Sink(i);
+        }
+    }
+
+    private void Put(int entry, int place)
+    {
+        _heap[place] = entry;
+        _states[entry].Place = place;
+    }
+
+    private void Rise(int place)
+    {
+        int entry = _heap[place];
+        while (place > 0 && IsBefore(entry, _heap[(place - 1) / 2]))
+        {
+            Put(_heap[(place - 1) / 2], place);
+            place = (place - 1) / 2;
+        }
+        Put(entry, place);
+    }
+
+    private void Sink(int place)
+    {
+        int entry = _heap[place];
+        while (true)
+        {
+            int child = (2 * place) + 1;
+            if (child >= _count)
+            {
+                break;
+            }
+            child += child + 1 < _count && IsBefore(_heap[child + 1], _heap[child]) ? 1 : 0;
+            if (!IsBefore(_heap[child], entry))
+            {
+                break;
+            }
+            Put(_heap[child], place);
+            place = child;
+        }
+        Put(entry, place);
+    }
+
+    /// <summary>Entries that are due at the same time keep the order of the whitelist.</summary>
+    private bool IsBefore(int one, int other)
+    {
+        Work++;
+        TimeSpan a = _states[one].Due;
+        TimeSpan b = _states[other].Due;
+        return a < b || (a == b && one < other);
+    }
+
+    private struct State
+    {
+        public TimeSpan Due;
+        public int Place; // in the heap; NotInHeap: being resolved, or a wildcard
+        public byte Failures;
+    }
 }

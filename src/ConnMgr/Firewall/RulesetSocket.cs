@@ -6,8 +6,8 @@ using Tmds.Linux;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Notices that somebody changed the filter tables. nf_tables tells of every change; the legacy tables tell nobody, and
-/// are looked at: their rules, without the counters, as one number.
+/// Notices changes of the filter tables. nf_tables sends an event for each change. The legacy tables send none, so their
+/// rules, without the counters, are hashed and compared.
 /// </summary>
 internal sealed unsafe class RulesetSocket : IDisposable
 {
@@ -29,7 +29,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
     private readonly ulong _token;
     private readonly int[] _raw = [-1, -1]; // IPv4, IPv6
     private readonly ulong[] _remembered = new ulong[2];
-    private readonly ulong[] _frames = new ulong[2]; // without the rules of addresses
+    private readonly ulong[] _frames = new ulong[2]; // without the rules of single addresses
     private bool _hasNftChanged;
     private bool _hasNftFrameChanged;
 
@@ -46,7 +46,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
         _token = loop.Add(_events.Fd, Read);
     }
 
-    /// <summary>What is there now is as it should be: to be called when our own change has ended.</summary>
+    /// <summary>Takes the present rules as correct; call it after our own change.</summary>
     public void Remember()
     {
         Drain(int.MaxValue);
@@ -57,11 +57,11 @@ internal sealed unsafe class RulesetSocket : IDisposable
         }
     }
 
-    /// <summary>True if a filter table has changed since <see cref="Remember"/>. Cheap; to be asked now and then.</summary>
+    /// <summary>True if a filter table has changed since <see cref="Remember"/>. Cheap.</summary>
     public bool HasChanged() =>
         _hasNftChanged || LegacyFingerprints(0).All != _remembered[0] || LegacyFingerprints(1).All != _remembered[1];
 
-    /// <summary>True if more has changed since than the rules of addresses.</summary>
+    /// <summary>True if more has changed since <see cref="Remember"/> than the rules of single addresses.</summary>
     public bool HasFrameChanged()
     {
         Drain(int.MaxValue);
@@ -103,13 +103,13 @@ internal sealed unsafe class RulesetSocket : IDisposable
     }
 
     /// <summary>
-    /// FNV-1a over the table's rules; 0 if there is no such table. A table that is too large is known by its size. Asking for one that is absent would make the kernel
-    /// create it, so /proc is asked first.
+    /// FNV-1a over the table's rules; 0 if there is no such table. Of a table that is too large, only the size counts.
+    /// Reads /proc first: asking the kernel for an absent table would create it.
     /// </summary>
     private (ulong All, ulong Frame) LegacyFingerprints(int family)
     {
         (ulong, ulong) fingerprints = default;
-        // It may change between two calls.
+        // The table may change between the two calls of an attempt.
         for (int i = 0; i < 3 && !TryFingerprint(family, out fingerprints); i++)
         {
         }

@@ -1,22 +1,22 @@
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The holes that could go for others, the best one first: of wildcards before those of exact names, then the one that ends
-/// first. All are looked at once for many that have to go: a binary heap.
+/// The replaceable holes, the most dispensable first: wildcard names before exact ones, then the earliest end. A binary
+/// heap, filled once for many replacements.
 /// </summary>
 internal sealed class SpareHoles
 {
     private Spare[] _heap = [];
     private int _count;
 
-    /// <summary>When they were last looked at.</summary>
+    /// <summary>When the heap was last filled.</summary>
     public TimeSpan FilledAt { get; private set; } = Hole.Never;
 
-    /// <summary>How many were looked at or compared, all in all: what it has cost.</summary>
+    /// <summary>How many holes were visited or compared in all: the cost.</summary>
     public long Work { get; private set; }
 
-    /// <summary>Looks at all.</summary>
-    /// <param name="holes">Those that there are.</param>
+    /// <summary>Fills the heap.</summary>
+    /// <param name="holes">All holes.</param>
     /// <param name="now">The time.</param>
     public void Fill(HoleTable holes, TimeSpan now)
     {
@@ -41,7 +41,7 @@ internal sealed class SpareHoles
         }
     }
 
-    /// <summary>They are not what they were.</summary>
+    /// <summary>Forgets all: the holes have changed.</summary>
     public void Clear()
     {
         FilledAt = Hole.Never;
@@ -49,7 +49,7 @@ internal sealed class SpareHoles
         _heap = [];
     }
 
-    /// <summary>Takes the best one that can still go. Null: there is none.</summary>
+    /// <summary>Takes the most dispensable hole that is still replaceable. Null: there is none.</summary>
     public Hole? Take(TimeSpan now)
     {
         while (_count > 0)
@@ -87,7 +87,7 @@ internal sealed class SpareHoles
         _heap[at] = sinking;
     }
 
-    /// <param name="Rank">The lower, the better; kept here, since to look it up in each hole takes ten times as long.</param>
-    /// <param name="Hole">It.</param>
+    /// <param name="Rank">The lower, the more dispensable. Kept here: reading it from each hole takes ten times as long.</param>
+    /// <param name="Hole">The hole.</param>
     private readonly record struct Spare(long Rank, Hole Hole);
 }

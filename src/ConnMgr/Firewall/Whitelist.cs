@@ -7,19 +7,18 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The services that the device may call: names, names with one `*`, addresses and prefixes. It tells whether a name
-/// or an address is wanted, without allocation and in a time that does not depend on the number of entries. Read by
-/// <see cref="WhitelistReader"/>; does not change afterwards.
+/// The services that the device may call: names, names with one `*`, addresses and prefixes. Look-ups allocate nothing
+/// and take a time that does not depend on the number of entries. Immutable once <see cref="WhitelistReader"/> has read it.
 /// </summary>
 internal sealed class Whitelist
 {
     private const int MaxLabels = 128; // 255 bytes of wire format have at most 127
     private const int LiteralSize = 18;
 
-    /// <summary>Names in wire format; those with a wildcard have it as it is written, `*` included.</summary>
+    /// <summary>Names in wire format; wildcards include their `*`.</summary>
     private readonly NameTable _names = new();
 
-    /// <summary>For each name the position of its `*` in the wire format; 0: it has none.</summary>
+    /// <summary>For each name the position of its `*` in the wire format; 0: no wildcard.</summary>
     private readonly List<byte> _stars = [];
 
     /// <summary>The names that wildcards stand under: `afero.io` for `otacdn*.afero.io`.</summary>
@@ -38,18 +37,18 @@ internal sealed class Whitelist
 
     public static Whitelist Empty { get; } = new();
 
-    /// <summary>How many entries there are in all.</summary>
+    /// <summary>The number of entries.</summary>
     public int Count => _names.Count + _literals.Count;
 
-    /// <summary>How many names, wildcards included; they are numbered from 0.</summary>
+    /// <summary>The number of names, wildcards included; numbered from 0.</summary>
     public int NameCount => _names.Count;
 
-    /// <summary>How many addresses and prefixes; they are numbered from 0.</summary>
+    /// <summary>The number of addresses and prefixes; numbered from 0.</summary>
     public int LiteralCount => _literals.Count;
 
     /// <summary>
-    /// Whether a question for this name is about a whitelisted service. A wildcard stands for the characters of host
-    /// names only, so that what has been found here is harmless in a log and as an argument.
+    /// Whether the name is whitelisted. A wildcard matches the characters of host names only, so a matching name is safe
+    /// in a log and as an argument.
     /// </summary>
     /// <param name="name">The name.</param>
     /// <param name="entry">The number of the entry; an exact one before a wildcard. -1 if there is none.</param>
@@ -104,10 +103,10 @@ internal sealed class Whitelist
         return false;
     }
 
-    /// <summary>Whether a name is an exact one, which the daemon itself resolves.</summary>
+    /// <summary>Whether a name has no wildcard. The daemon itself resolves such names.</summary>
     public bool IsExact(int entry) => _stars[entry] == 0;
 
-    /// <summary>An exact name.</summary>
+    /// <summary>The name of an exact entry.</summary>
     public DnsName NameOf(int entry)
     {
         DnsReader reader = new(_names[entry]);
@@ -115,7 +114,7 @@ internal sealed class Whitelist
         return name;
     }
 
-    /// <summary>A name as it is written, in lower case.</summary>
+    /// <summary>A name as in the file, in lower case.</summary>
     public string TextOf(int entry)
     {
         StringBuilder text = new();
@@ -188,7 +187,7 @@ internal sealed class Whitelist
         return true;
     }
 
-    /// <summary>Gives up the room that was left for more entries: it stays for as long as the daemon runs.</summary>
+    /// <summary>Frees the spare capacity: the whitelist lives as long as the daemon.</summary>
     internal void TrimExcess()
     {
         _names.TrimExcess();
@@ -224,8 +223,8 @@ internal sealed class Whitelist
     }
 
     /// <summary>
-    /// A wildcard under this parent that the name fits; -1 if there is none. For each shape that such wildcards have,
-    /// what the wildcard would have to be is put together, and looked up.
+    /// Finds a wildcard under this parent that matches the name; -1 if there is none. For each shape of the parent's
+    /// wildcards, builds the wildcard that would match, and looks it up.
     /// </summary>
     /// <param name="wire">The name.</param>
     /// <param name="at">Where the parent begins in it.</param>
@@ -261,6 +260,6 @@ internal sealed class Whitelist
         return -1;
     }
 
-    /// <summary>How much there is before and after the `*` in the left-most label.</summary>
+    /// <summary>The number of characters before and after the `*` in the left-most label.</summary>
     private readonly record struct Shape(byte Before, byte After, int Next);
 }

@@ -9,22 +9,22 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Reads the text of a whitelist: one entry a line, white space around it, `#` comments. Of hostile bytes: whatever a
-/// line is, it is an entry or a remark, and the next line is read.
+/// Reads the text of a whitelist: one entry per line, surrounded by white space, `#` comments. The bytes may be hostile:
+/// each line becomes an entry or a remark, and reading goes on.
 /// </summary>
 internal static class WhitelistReader
 {
-    /// <summary>More remarks than this are only counted: nobody reads them, and the file may be anything.</summary>
+    /// <summary>Further remarks are only counted: the file may be anything, and of any size.</summary>
     public const int MaxRemarks = 1000;
 
     private const int LongestEntry = 254; // a name's 253 characters and a final dot
     private const int ShortestIpv4 = 8;
     private const int ShortestIpv6 = 16;
 
-    /// <summary>Everything that can be read of the whitelist; the lines that cannot are among the errors.</summary>
+    /// <summary>Reads every valid line; the others are reported as errors.</summary>
     /// <param name="text">The file's bytes.</param>
-    /// <param name="errors">Receives what makes a line no entry.</param>
-    /// <param name="warnings">Receives what is odd and harmless.</param>
+    /// <param name="errors">Receives the lines that are no entry, and why.</param>
+    /// <param name="warnings">Receives harmless oddities.</param>
     public static Whitelist Read(ReadOnlySpan<byte> text, List<Remark> errors, List<Remark> warnings)
     {
         Whitelist whitelist = new();

@@ -197,9 +197,9 @@ internal sealed class MonitoredLink : IDisposable
     public List<IPAddress> NameServers(KernelState table, bool withGateways)
     {
         List<IPAddress> servers = [.. _resolvers];
-        servers.AddRange(ResolvConf.OfInterface(Read("/tmp/resolv.conf.d/resolv.conf.auto") ?? "", Link.Kind, Link.Name));
+        servers.AddRange(ResolvConf.OfInterface(NameServerFiles.Auto.Text, Link.Kind, Link.Name));
         servers.AddRange(ResolvConf.Remote(
-            Read("/etc/resolv.conf") ?? "", () => Read("/run/systemd/resolve/resolv.conf") ?? "", Link.Name));
+            NameServerFiles.ResolvConf.Text, () => NameServerFiles.BehindStub.Text, Link.Name));
         foreach (DefaultRoute route in table.Routes)
         {
             if (withGateways && route.Ifindex == Link.Facts.Ifindex && route.Gateway is { } gateway)

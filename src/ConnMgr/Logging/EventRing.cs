@@ -78,7 +78,7 @@ internal sealed class EventRing
     /// <summary>How many there ever were of a kind.</summary>
     public int Total(EventKind kind) => _totals[(int)kind];
 
-    /// <summary>Takes an event. The same one twice in a row is one, with a new number.</summary>
+    /// <summary>Takes an event. The same text twice in a row is one event, with a new number and the more severe level.</summary>
     public void Add(EventKind kind, LogLevel level, string text, TimeSpan now, DateTimeOffset wallNow)
     {
         text = text.Length <= MaxText ? text : string.Concat(text.AsSpan(0, MaxText - 1), "…");
@@ -86,6 +86,7 @@ internal sealed class EventRing
         if (_events.Count > 0 && _events[^1] is var last && last.Kind == kind && last.Text == text)
         {
             times = last.Times + 1;
+            level = last.Level < level ? last.Level : level;
             RemoveAt(_events.Count - 1);
         }
         if (IsLess(kind) && _counts[(int)kind] == MaxOfLessKind)

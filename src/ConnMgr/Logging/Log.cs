@@ -54,6 +54,7 @@ internal sealed unsafe class Log : IDisposable
     private long _lastAt;
     private int _repeated;
     private long _burstEndsAt;
+    private readonly HashSet<string> _conditions = []; // that hold, and have been said
 
     public Log(LogTarget target, LogLevel level, string syslogPath = "/dev/log")
     {
@@ -81,6 +82,21 @@ internal sealed unsafe class Log : IDisposable
         Events.Add(kind, level, text, TimeProvider.System.GetElapsedTime(0), WallTime());
         Write(level, text, IsDecision(kind));
     }
+
+    /// <summary>
+    /// Logs a condition that lasts, or comes again and again, once: at its level when it begins, and as a debug event
+    /// after that, until <see cref="Over"/>. The key names the condition, so the text may differ each time.
+    /// </summary>
+    /// <param name="condition">A constant, e.g. `set full`; never text from outside, which would be kept.</param>
+    /// <param name="kind">What the event is about.</param>
+    /// <param name="text">The line.</param>
+    /// <param name="level">Of the first line.</param>
+    public void Once(string condition, EventKind kind, string text, LogLevel level = LogLevel.Warn) =>
+        Event(kind, text, _conditions.Add(condition) ? level : LogLevel.Debug);
+
+    /// <summary>The condition has ended: its next beginning is logged again.</summary>
+    /// <returns>True if it had been logged.</returns>
+    public bool Over(string condition) => _conditions.Remove(condition);
 
     public void Error(string text) => Write(LogLevel.Error, text);
 

@@ -21,4 +21,12 @@ internal static class Entropy
         Fill(bytes);
         return BitConverter.ToUInt16(bytes);
     }
+
+    /// <summary>64 random bits.</summary>
+    public static ulong UInt64()
+    {
+        ulong value = 0;
+        Fill(System.Runtime.InteropServices.MemoryMarshal.AsBytes(new Span<ulong>(ref value)));
+        return value;
+    }
 }

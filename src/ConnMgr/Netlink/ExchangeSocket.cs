@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using ConnMgr.EventLoop;
+using ConnMgr.Native;
 
 namespace ConnMgr.Netlink;
 
@@ -36,7 +37,30 @@ internal sealed class ExchangeSocket : IDisposable
         _loop = loop;
         _window = window;
         _socket = new NetlinkSocket(protocol, checkCredentials: false);
-        _token = loop.Add(_socket.Fd, Read);
+        try
+        {
+            _token = loop.Add(_socket.Fd, Read);
+        }
+        catch (Win32Exception)
+        {
+            _socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>As the constructor; null and the kernel's error if there is no such socket to be had (EMFILE, no such protocol).</summary>
+    public static ExchangeSocket? Open(Loop loop, int protocol, int window, out KernelError error)
+    {
+        try
+        {
+            error = KernelError.None;
+            return new ExchangeSocket(loop, protocol, window);
+        }
+        catch (Win32Exception exception)
+        {
+            error = new KernelError(exception.NativeErrorCode, "netlink socket");
+            return null;
+        }
     }
 
     /// <param name="requests">What is asked; their sequence numbers are set here.</param>

@@ -3,7 +3,7 @@ using ConnMgr.EventLoop;
 namespace ConnMgr.Scripts;
 
 /// <summary>
-/// Runs scripts one at a time. While one runs, one more may wait; a newer wish replaces the waiting one.
+/// Runs scripts one at a time. While one runs, one more may wait; a newer request replaces the waiting one.
 /// </summary>
 internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment)
     : IDisposable
@@ -18,7 +18,7 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment)
 
     /// <summary>
     /// Runs <paramref name="argv"/> now, or as soon as the running script has ended. <paramref name="exited"/> is
-    /// called when it has ended or could not be started; not if a newer wish takes its place before.
+    /// called when it has ended or could not be started; not if a newer request replaces it before it starts.
     /// </summary>
     public void Run(string[] argv, Action<ChildExit> exited)
     {
@@ -28,6 +28,7 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment)
             return;
         }
 
+        _waiting = null; // an older request must not run after this one
         _running = Child.Start(
             loop, Limit, argv, environment,
             exit =>

@@ -17,7 +17,7 @@ internal static class LockdownStatus
 
     public static FirewallStatus Of(Lockdown lockdown, TimeSpan now)
     {
-        Whitelist whitelist = lockdown.Holes.Whitelist;
+        Whitelist whitelist = lockdown.Store.Holes.Whitelist;
         List<EntryStatus> listed = [];
         for (int i = 0; i < Math.Min(whitelist.NameCount, MaxListed); i++)
         {
@@ -29,9 +29,9 @@ internal static class LockdownStatus
             listed.Add(new EntryStatus(whitelist.LiteralOf(i).ToString(), IsLiteral: true));
         }
         int listedHoles = 0;
-        for (int i = 0; i < lockdown.Holes.Count && listedHoles < MaxListed; i++)
+        for (int i = 0; i < lockdown.Store.Holes.Count && listedHoles < MaxListed; i++)
         {
-            Hole hole = lockdown.Holes[i];
+            Hole hole = lockdown.Store.Holes[i];
             if (!hole.Names.IsEmpty && whitelist.IsWanted(hole.Names[0].Name, out int entry) && entry < names)
             {
                 listedHoles++;
@@ -52,22 +52,22 @@ internal static class LockdownStatus
         return new FirewallStatus
         {
             IsLocked = lockdown.IsLocked,
-            Backend = lockdown.Backend,
-            BackendReason = lockdown.BackendReason,
-            Dns = lockdown.DnsModeName,
-            DnsReason = lockdown.DnsReason,
-            Mends = lockdown.MendCount,
+            Backend = lockdown.Store.Backend.Name,
+            BackendReason = lockdown.Store.Backend.Reason,
+            Dns = lockdown.Gate.ModeName,
+            DnsReason = lockdown.Gate.Reason,
+            Mends = lockdown.RepairCount,
             Entries = whitelist.Count,
             Literals = whitelist.LiteralCount,
-            Holes = lockdown.Holes.Count,
+            Holes = lockdown.Store.Holes.Count,
             Listed = listed,
             UnlistedEntries = whitelist.Count - listed.Count,
-            UnlistedHoles = lockdown.Holes.Count - listedHoles,
+            UnlistedHoles = lockdown.Store.Holes.Count - listedHoles,
             Questions = lockdown.Watch.QuestionCount,
-            Held = lockdown.HeldCount,
-            Late = lockdown.LateCount,
-            Overruns = lockdown.OverrunCount,
-            BadAddresses = lockdown.BadAddressCount,
+            Held = lockdown.Gate.HeldCount,
+            Late = lockdown.Gate.LateCount,
+            Overruns = lockdown.Gate.OverrunCount,
+            BadAddresses = lockdown.Store.BadAddressCount,
             Replies = replies,
         };
     }

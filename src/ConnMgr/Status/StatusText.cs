@@ -74,7 +74,12 @@ internal static class StatusText
         TextLayout.Colored(
             text, firewall.IsLocked ? "locked" : "not locked",
             !isColored ? "" : firewall.IsLocked ? TextLayout.Green : TextLayout.Red);
-        string mends = firewall.Mends > 0 ? $", restored {firewall.Mends} times" : "";
+        string mends = firewall.Mends switch
+        {
+            0 => "",
+            1 => ", restored once",
+            int times => $", restored {times} times",
+        };
         TextLayout.Wrap(
             text, $", addresses by {firewall.Backend}{mends}", LabelEnd + (firewall.IsLocked ? 6 : 10));
         if (firewall.BackendReason.Length > 0)

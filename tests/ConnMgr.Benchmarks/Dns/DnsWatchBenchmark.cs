@@ -35,7 +35,7 @@ public class DnsWatchBenchmark
     {
         string names = string.Concat(Enumerable.Range(0, Entries - 1).Select(i => $"service{i}.example.net\n"));
         _whitelist = WhitelistReader.Read(Encoding.UTF8.GetBytes(names + "*.afero.io\n"), [], []);
-        _watch = new DnsWatch(new NameHash(1, 2), Answered);
+        _watch = new DnsWatch(new NameHash(1, 2));
         if (Asked() != DnsVerdict.Answer || _addresses != 2)
         {
             throw new InvalidOperationException("the reply is not read as it should be");
@@ -57,14 +57,19 @@ public class DnsWatchBenchmark
     private DnsVerdict Asked()
     {
         _watch.SeeQuestion(Question, DnsSide.Device, TimeSpan.Zero);
-        return _watch.SeeReply(Reply, DnsSide.Device, null, TimeSpan.Zero);
+        DnsWatch.Replies replies = _watch.SeeReply(Reply, DnsSide.Device, null, TimeSpan.Zero);
+        while (replies.TryRead(out DnsAnswer answer))
+        {
+            Take(answer);
+        }
+        return replies.Verdict;
     }
 
-    private void Answered(in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses)
+    private void Take(in DnsAnswer answer)
     {
-        if (_whitelist.IsWanted(question.Name, out _))
+        if (_whitelist.IsWanted(answer.Question.Name, out _))
         {
-            foreach (DnsAddress address in addresses)
+            foreach (DnsAddress address in answer.Addresses)
             {
                 _ = IpNumber.TryRead(address.Bytes, out IpNumber number);
                 _addresses += AddressScopes.Of(number) == AddressScope.Public ? 1 : 0;

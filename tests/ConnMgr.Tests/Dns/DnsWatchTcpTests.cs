@@ -12,7 +12,7 @@ public class DnsWatchTcpTests
     private readonly WatchRig _rig = new();
     private readonly TcpTalk _talk;
 
-    public DnsWatchTcpTests() => _talk = new TcpTalk(_rig.Watch);
+    public DnsWatchTcpTests() => _talk = new TcpTalk(_rig);
 
     [Fact]
     public void An_answer_by_tcp_counts()
@@ -63,9 +63,9 @@ public class DnsWatchTcpTests
         _rig.Watch.SeeQuestion(syn, DnsSide.Device, _rig.Now);
         byte[] synAck = PacketBuilder.Tcp(
             WatchRig.Server, WatchRig.Device, 5000, [], PacketBuilder.Syn | PacketBuilder.Ack, 1001 + (uint)Question.Length);
-        Assert.Equal(DnsVerdict.Unfinished, _rig.Watch.SeeReply(synAck, DnsSide.Device, null, _rig.Now));
+        Assert.Equal(DnsVerdict.Unfinished, _rig.SeeReply(synAck, DnsSide.Device, null, _rig.Now));
         byte[] answer = PacketBuilder.Tcp(WatchRig.Server, WatchRig.Device, 5001, Answer);
-        Assert.Equal(DnsVerdict.Answer, _rig.Watch.SeeReply(answer, DnsSide.Device, null, _rig.Now));
+        Assert.Equal(DnsVerdict.Answer, _rig.SeeReply(answer, DnsSide.Device, null, _rig.Now));
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public class DnsWatchTcpTests
         List<TcpTalk> talks = [];
         for (int i = 0; i < DnsWatch.MaxConnections + 1; i++)
         {
-            TcpTalk talk = new(_rig.Watch, $"198.18.1.2 {40000 + i}") { Now = _rig.Now + TimeSpan.FromMilliseconds(i) };
+            TcpTalk talk = new(_rig, $"198.18.1.2 {40000 + i}") { Now = _rig.Now + TimeSpan.FromMilliseconds(i) };
             talk.Open();
             talk.Ask(Question);
             Assert.Equal(DnsVerdict.Unfinished, talk.Reply(0, most));
@@ -146,7 +146,7 @@ public class DnsWatchTcpTests
         _talk.Ask(Question);
         for (int i = 0; i < 3 * DnsWatch.MaxConnections; i++)
         {
-            new TcpTalk(_rig.Watch, $"198.18.1.2 {41000 + i}") { Now = _rig.Now + TimeSpan.FromSeconds(1) }.Open();
+            new TcpTalk(_rig, $"198.18.1.2 {41000 + i}") { Now = _rig.Now + TimeSpan.FromSeconds(1) }.Open();
         }
         Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, Answer));
     }
@@ -154,8 +154,8 @@ public class DnsWatchTcpTests
     [Fact]
     public void What_an_extender_asks_a_server_of_its_own_counts_no_more_on_the_link()
     {
-        TcpTalk bridge = new(_rig.Watch, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
-        TcpTalk copy = new(_rig.Watch, WatchRig.Device, OtherServer);
+        TcpTalk bridge = new(_rig, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
+        TcpTalk copy = new(_rig, WatchRig.Device, OtherServer);
         bridge.Syn();
         copy.Open();
         bridge.Ask(Question);
@@ -167,10 +167,10 @@ public class DnsWatchTcpTests
     [Fact]
     public void A_second_syn_does_not_hide_the_first()
     {
-        TcpTalk bridge = new(_rig.Watch, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
+        TcpTalk bridge = new(_rig, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
         bridge.Open(asked: 1000);
         bridge.Open(asked: 2000);
-        TcpTalk copy = new(_rig.Watch, WatchRig.Device, OtherServer);
+        TcpTalk copy = new(_rig, WatchRig.Device, OtherServer);
         copy.Open(asked: 1000);
         copy.Ask(Question);
         Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
@@ -184,10 +184,10 @@ public class DnsWatchTcpTests
     [Fact]
     public void Nor_do_many_connections()
     {
-        new TcpTalk(_rig.Watch, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge }.Open(asked: 1000);
+        new TcpTalk(_rig, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge }.Open(asked: 1000);
         for (int i = 0; i < 2 * DnsWatch.MaxConnections; i++)
         {
-            new TcpTalk(_rig.Watch, $"198.18.50.2 {41000 + i}", OtherServer) { Side = DnsSide.Bridge }.Open();
+            new TcpTalk(_rig, $"198.18.50.2 {41000 + i}", OtherServer) { Side = DnsSide.Bridge }.Open();
         }
         AssertIsNoQuestionOfTheDevice();
     }
@@ -201,7 +201,7 @@ public class DnsWatchTcpTests
 
     private void AssertIsNoQuestionOfTheDevice()
     {
-        TcpTalk copy = new(_rig.Watch, WatchRig.Device, OtherServer);
+        TcpTalk copy = new(_rig, WatchRig.Device, OtherServer);
         copy.Open(asked: 1000);
         copy.Now = _rig.Now + (Questions.Lifetime * 2);
         copy.Ask(Question);
@@ -213,11 +213,11 @@ public class DnsWatchTcpTests
     [Fact]
     public void A_copy_is_not_taken_for_an_older_connection_of_the_device()
     {
-        TcpTalk own = new(_rig.Watch, WatchRig.Device, OtherServer);
+        TcpTalk own = new(_rig, WatchRig.Device, OtherServer);
         own.Open(asked: 900);
-        TcpTalk bridge = new(_rig.Watch, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
+        TcpTalk bridge = new(_rig, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
         bridge.Open(asked: 1000);
-        TcpTalk copy = new(_rig.Watch, WatchRig.Device, OtherServer);
+        TcpTalk copy = new(_rig, WatchRig.Device, OtherServer);
         copy.Open(asked: 1000);
         copy.Ask(Question);
         Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));

@@ -3,7 +3,7 @@ using ConnMgr.Dns;
 namespace ConnMgr.Tests.Dns;
 
 /// <summary>A TCP connection from the device to its server, in segments.</summary>
-internal sealed class TcpTalk(DnsWatch watch, string from = WatchRig.Device, string to = WatchRig.Server)
+internal sealed class TcpTalk(WatchRig rig, string from = WatchRig.Device, string to = WatchRig.Server)
 {
     private uint _asked = 0xffff_fff0; // soon beyond 2^32
     private uint _answered = 0xffff_ff00;
@@ -19,15 +19,15 @@ internal sealed class TcpTalk(DnsWatch watch, string from = WatchRig.Device, str
         SynAck(_answered, _asked + 1);
     }
 
-    public void Syn() => watch.SeeQuestion(PacketBuilder.Tcp(from, to, _asked, [], PacketBuilder.Syn), Side, Now);
+    public void Syn() => rig.Watch.SeeQuestion(PacketBuilder.Tcp(from, to, _asked, [], PacketBuilder.Syn), Side, Now);
 
-    public void SynAck(uint sequence, uint acknowledgment) => _ = watch.SeeReply(
+    public void SynAck(uint sequence, uint acknowledgment) => _ = rig.SeeReply(
         PacketBuilder.Tcp(to, from, sequence, [], PacketBuilder.Syn | PacketBuilder.Ack, acknowledgment), Side, null, Now);
 
     /// <summary>Bytes of the stream of questions, from this offset on.</summary>
     public void Ask(byte[] bytes, int at = 0) =>
-        watch.SeeQuestion(PacketBuilder.Tcp(from, to, _asked + 1 + (uint)at, bytes), Side, Now);
+        rig.Watch.SeeQuestion(PacketBuilder.Tcp(from, to, _asked + 1 + (uint)at, bytes), Side, Now);
 
     public DnsVerdict Reply(int at, byte[] bytes) =>
-        watch.SeeReply(PacketBuilder.Tcp(to, from, _answered + 1 + (uint)at, bytes), Side, null, Now);
+        rig.SeeReply(PacketBuilder.Tcp(to, from, _answered + 1 + (uint)at, bytes), Side, null, Now);
 }

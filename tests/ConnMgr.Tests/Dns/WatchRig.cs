@@ -13,15 +13,7 @@ internal sealed class WatchRig
 
     public WatchRig(bool isAnyServer = true)
     {
-        Watch = new DnsWatch(new NameHash(1, 2), (in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses) =>
-        {
-            string text = question.Name.ToString();
-            foreach (DnsAddress address in addresses)
-            {
-                text += $" {address.ToIPAddress()}/{address.Ttl}";
-            }
-            Answers.Add(text);
-        });
+        Watch = new DnsWatch(new NameHash(1, 2));
         IpNumber own = Number("198.18.100.53");
         Watch.SetServers([own], isAnyServer ? null : [own]);
     }
@@ -42,5 +34,20 @@ internal sealed class WatchRig
 
     public DnsVerdict Reply(
         string from = Server, string to = Device, DnsSide side = DnsSide.Device, byte[]? reply = null, Flow? asked = null) =>
-        Watch.SeeReply(PacketBuilder.Udp(from, to, reply ?? GoldenMessages.Chain), side, asked, Now);
+        SeeReply(PacketBuilder.Udp(from, to, reply ?? GoldenMessages.Chain), side, asked, Now);
+
+    public DnsVerdict SeeReply(ReadOnlySpan<byte> packet, DnsSide side, Flow? asked, TimeSpan now)
+    {
+        DnsWatch.Replies replies = Watch.SeeReply(packet, side, asked, now);
+        while (replies.TryRead(out DnsAnswer answer))
+        {
+            string text = answer.Question.Name.ToString();
+            foreach (DnsAddress address in answer.Addresses)
+            {
+                text += $" {address.ToIPAddress()}/{address.Ttl}";
+            }
+            Answers.Add(text);
+        }
+        return replies.Verdict;
+    }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using ConnMgr.EventLoop;
 using ConnMgr.Firewall;
+using ConnMgr.Logging;
 using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Firewall;
@@ -15,7 +16,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
     private readonly string _directory = Directory.CreateTempSubdirectory("connmgr-test-").FullName;
     private readonly AddressRuleRunner _runner;
     private readonly List<IpPrefix> _wanted = [];
-    private readonly List<string> _said = [];
+    private readonly Log _log = new(LogTarget.Stderr, LogLevel.Error);
     private readonly List<string> _ended = [];
     private readonly List<double> _begun = []; // seconds
     private TimeSpan _end = TimeSpan.MaxValue;
@@ -36,7 +37,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
             """);
         File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         _runner = new AddressRuleRunner(
-            _loop, script, ["PATH=/usr/bin:/bin"], prefixes => prefixes.AddRange(_wanted),
+            _loop, _log, script, ["PATH=/usr/bin:/bin"], prefixes => prefixes.AddRange(_wanted),
             isChanging =>
             {
                 if (isChanging)
@@ -44,11 +45,16 @@ public sealed class AddressRuleRunnerTests : IDisposable
                     _begun.Add(Now().TotalSeconds);
                 }
             },
-            prefix => _ended.Add(prefix.ToString()), words => _said.Add(words), words => _said.Add($"! {words}"));
+            prefix => _ended.Add(prefix.ToString()));
     }
+
+    /// <summary>Warnings, marked by `!`, and what was said otherwise; debug events are left out.</summary>
+    private string[] Said() =>
+        [.. _log.Events.Events.Where(said => said.Level != LogLevel.Debug).Select(said => said.Level == LogLevel.Warn ? $"! {said.Text}" : said.Text)];
 
     public void Dispose()
     {
+        _log.Dispose();
         _runner.Dispose();
         _step.Dispose();
         _loop.Dispose();
@@ -62,7 +68,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
         Run(seconds: 60);
         Assert.Equal(["add 198.18.1.1 connmgr", "add_forwarding 198.18.1.1 connmgr", "sync connmgr 198.18.1.1"], Calls());
         Assert.Equal(["198.18.1.1"], _ended);
-        Assert.Empty(_said);
+        Assert.Empty(Said());
         Assert.InRange(_begun[1] - _begun[0], 4, 8);
     }
 
@@ -94,7 +100,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
         {
             string[] calls = Calls();
             Assert.InRange(calls.Count(call => call == "del 198.18.1.1 connmgr"), 7, 12);
-            Assert.Equal(["! fwcfg.sh del 198.18.1.1: exit status 1, saying \"no del\", retrying"], _said);
+            Assert.Equal(["! fwcfg.sh del 198.18.1.1: exit status 1, saying \"no del\", retrying"], Said());
             Assert.All(_begun.Zip(_begun.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, 1.5, 70));
             Assert.InRange(_begun[1] - _begun[0], 1.5, 4);
             Assert.InRange(_begun[^1] - _begun[^2], 60, 70);
@@ -105,7 +111,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
         void Done()
         {
             Assert.Equal("sync connmgr", Calls()[^1]);
-            Assert.Equal("the rules of all addresses are as they should be again", _said[1]);
+            Assert.Equal("the rules of all addresses are as they should be again", Said()[1]);
             done = Calls().Length;
         }
     }
@@ -118,7 +124,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
         Open("198.18.1.2");
         Run((3, TheFailure), (30, () => { }));
         Assert.Equal("sync connmgr 198.18.1.1 198.18.1.2", Calls()[^1]);
-        Assert.Equal(2, _said.Count);
+        Assert.Equal(2, Said().Length);
 
         void TheFailure()
         {

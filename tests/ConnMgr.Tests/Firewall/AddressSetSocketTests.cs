@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Runtime.InteropServices;
 using ConnMgr.Firewall;
+using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Tests.Capture;
 
@@ -14,16 +15,16 @@ public class AddressSetSocketTests
     public void What_has_returned_is_in_the_kernel() => NetworkNamespace.Run(() =>
     {
         using AddressSetSocket sets = Open();
-        Assert.Equal(0, sets.Add(Prefix("198.18.7.1", 32), 3900));
-        Assert.Equal(0, sets.Add(Prefix("198.18.8.0", 24), 0));
-        Assert.Equal(0, sets.Add(Prefix("2001:db8::1", 128), 604800));
+        Assert.Equal(KernelError.None, sets.Add(Prefix("198.18.7.1", 32), 3900));
+        Assert.Equal(KernelError.None, sets.Add(Prefix("198.18.8.0", 24), 0));
+        Assert.Equal(KernelError.None, sets.Add(Prefix("2001:db8::1", 128), 604800));
         string[] members = Members();
         Assert.Contains(members, member => member.StartsWith("add afero4 198.18.7.1 timeout 3", StringComparison.Ordinal));
         Assert.Contains("add afero4 198.18.8.0/24 timeout 0", members);
         Assert.Contains(members, member => member.StartsWith("add afero6 2001:db8::1 timeout 60", StringComparison.Ordinal));
 
         Assert.True(sets.Has(Prefix("198.18.7.1", 32)));
-        Assert.Equal((0, 0), (sets.Delete(Prefix("198.18.7.1", 32)), sets.Delete(Prefix("198.18.7.1", 32))));
+        Assert.Equal((KernelError.None, KernelError.None), (sets.Delete(Prefix("198.18.7.1", 32)), sets.Delete(Prefix("198.18.7.1", 32))));
         Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
         Assert.DoesNotContain(Members(), member => member.Contains("198.18.7.1", StringComparison.Ordinal));
     });
@@ -63,7 +64,7 @@ public class AddressSetSocketTests
         Ipset("create afero4 hash:net family inet timeout 0 maxelem 3");
         HoleEffect[] effects = [.. Enumerable.Range(1, 5).Select(i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 5000))];
         List<string> failures = [];
-        sets.Apply(effects, (prefix, error) => failures.Add($"{prefix} {AddressSetSocket.Text(error)}"));
+        sets.Apply(effects, (prefix, error) => failures.Add($"{prefix} {error}"));
         Assert.Equal(["198.18.7.4 the set is full", "198.18.7.5 the set is full"], failures);
         effects[0] = effects[0] with { Action = HoleAction.Close };
         failures.Clear();
@@ -97,8 +98,8 @@ public class AddressSetSocketTests
     public void Another_set_of_that_name_is_an_error_in_words() => NetworkNamespace.Run(() =>
     {
         Ipset("create afero6 hash:ip family inet6");
-        Assert.Null(AddressSetSocket.Open(out string why));
-        Assert.Equal("cannot make the set afero6: there is a set of that name, but of another kind", why);
+        Assert.Null(AddressSetSocket.Open(out KernelError error));
+        Assert.Equal("cannot make the set afero6: there is a set of that name, but of another kind", error.ToString());
     });
 
     [Fact]
@@ -106,7 +107,7 @@ public class AddressSetSocketTests
     {
         using AddressSetSocket sets = Open();
         Ipset("destroy afero4");
-        Assert.Equal("there is no such set", AddressSetSocket.Text(sets.Add(Prefix("198.18.7.1", 32), 10)));
+        Assert.Equal("there is no such set", sets.Add(Prefix("198.18.7.1", 32), 10).ToString());
         Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
     });
 
@@ -148,8 +149,8 @@ public class AddressSetSocketTests
 
     private static AddressSetSocket Open()
     {
-        AddressSetSocket? sets = AddressSetSocket.Open(out string why);
-        Assert.True(sets is not null, why);
+        AddressSetSocket? sets = AddressSetSocket.Open(out KernelError error);
+        Assert.True(sets is not null, error.ToString());
         return sets;
     }
 

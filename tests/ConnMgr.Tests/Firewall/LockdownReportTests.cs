@@ -16,7 +16,7 @@ public class LockdownReportTests
     [Fact]
     public void Mended_at_once_and_ever_more_slowly_in_a_fight()
     {
-        MendSchedule schedule = new();
+        RepairSchedule schedule = new();
         List<double> at = [];
         TimeSpan now = TimeSpan.FromSeconds(1000);
         for (int i = 0; i < 7; i++)
@@ -31,7 +31,7 @@ public class LockdownReportTests
     [Fact]
     public void After_a_minute_of_peace_it_is_mended_at_once_again()
     {
-        MendSchedule schedule = new();
+        RepairSchedule schedule = new();
         TimeSpan now = schedule.Next(TimeSpan.FromSeconds(1000));
         now = schedule.Next(now);
         now = schedule.Next(now);
@@ -43,7 +43,7 @@ public class LockdownReportTests
     [Fact]
     public void What_was_to_come_is_not_waited_for_twice()
     {
-        MendSchedule schedule = new();
+        RepairSchedule schedule = new();
         TimeSpan now = TimeSpan.FromSeconds(1000);
         for (int i = 0; i < 9; i++)
         {
@@ -54,7 +54,7 @@ public class LockdownReportTests
     [Fact]
     public void A_wait_that_is_over_is_none()
     {
-        MendSchedule schedule = new();
+        RepairSchedule schedule = new();
         TimeSpan now = schedule.Next(TimeSpan.FromSeconds(1000));
         Assert.Equal(now + TimeSpan.FromSeconds(30), schedule.Next(now + TimeSpan.FromSeconds(30)));
     }

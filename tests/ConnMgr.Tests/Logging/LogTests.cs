@@ -53,6 +53,22 @@ public sealed partial class LogTests : IDisposable
         Assert.Equal([$"{Said - before - 64} lines of the log were dropped"], taken.Except(expected));
     }
 
+    [Fact]
+    public void A_condition_is_logged_once_whatever_its_text_until_it_is_over()
+    {
+        _log.Level = LogLevel.Info;
+        for (int i = 0; i < 5; i++)
+        {
+            _log.Once("full", EventKind.Hole, $"no room for 198.18.1.{i}");
+            _log.Once("other", EventKind.Hole, "another condition");
+        }
+        Assert.Equal(["no room for 198.18.1.0", "another condition"], Drain());
+        Assert.Equal((true, false), (_log.Over("full"), _log.Over("full")));
+        _log.Once("full", EventKind.Hole, "no room for 198.18.1.9");
+        Assert.Equal(["no room for 198.18.1.9"], Drain());
+        Assert.Equal(11, _log.Events.Total(EventKind.Hole));
+    }
+
     [Theory]
     [InlineData(nameof(LogLevel.Error), true)]
     [InlineData(nameof(LogLevel.Warn), true)]

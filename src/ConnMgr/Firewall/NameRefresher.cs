@@ -1,46 +1,50 @@
 using System.Net;
+using System.Runtime.InteropServices;
 using ConnMgr.Dns;
 using ConnMgr.EventLoop;
 using ConnMgr.Probe;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>Gets what a name was found to have.</summary>
-internal delegate void NameFound(in DnsName name, IReadOnlyList<IPAddress> addresses, uint ttl);
-
 /// <summary>
-/// Resolves the exact names of the whitelist over the link in use, a few at a time, so that programs that never ask twice go
-/// on working. When is decided by <see cref="Resolutions"/>.
+/// Resolves the exact names of the whitelist over the link in use, a few at a time, so that programs that resolve a name
+/// once keep working. <see cref="Resolutions"/> decides when.
 /// </summary>
-internal sealed class ExactNames : IDisposable
+internal sealed class NameRefresher : IDisposable
 {
-    private const int MaxAtOnce = 32; // a name that does not exist may take all of its time: 8 a second, then
+    private const int MaxAtOnce = 32; // a name that does not exist may take all of its 4 s: then 8 names a second
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
-    /// <summary>For the other family, when one has been found: most names have but one.</summary>
+    /// <summary>Time for the other family once one has answered: most names have only one.</summary>
     private static readonly TimeSpan LaterPatience = TimeSpan.FromSeconds(1);
 
     private readonly Loop _loop;
-    private readonly NameFound _found;
+    private readonly HoleStore _store;
     private readonly Resolutions _resolutions;
     private readonly List<Asking> _asking = [];
+    private readonly List<DnsAddress> _found = [];
     private string? _device;
     private IReadOnlyList<IPAddress> _servers = [];
 
-    public ExactNames(Loop loop, Whitelist whitelist, NameFound found)
+    /// <param name="loop">Where answers arrive, and the clock.</param>
+    /// <param name="store">Opens the addresses that are found.</param>
+    public NameRefresher(Loop loop, HoleStore store)
     {
         _loop = loop;
-        _found = found;
-        _resolutions = new Resolutions(whitelist, loop.Now);
+        _store = store;
+        _resolutions = new Resolutions(store.Whitelist, loop.Now);
     }
 
-    /// <summary>When there is something to do; never while no link is in use.</summary>
+    /// <summary>When <see cref="Advance"/> has something to do; never while no link is in use.</summary>
     public TimeSpan NextDeadline =>
         _device is null || _asking.Count >= MaxAtOnce ? TimeSpan.MaxValue : _resolutions.NextDeadline;
 
+    /// <summary>Another whitelist holds from now on.</summary>
     public void Change(Whitelist whitelist) => _resolutions.Change(whitelist, _loop.Now);
 
-    /// <summary>Over which link and whom to ask from now on. Another link: names that failed are asked for at once.</summary>
+    /// <summary>Asks over this link from now on. On another link, names that failed are tried again at once.</summary>
+    /// <param name="device">Its interface name; null: no link is in use, ask nothing.</param>
+    /// <param name="servers">Whom to ask, in this order.</param>
     public void SetLink(string? device, IReadOnlyList<IPAddress> servers)
     {
         _servers = servers;
@@ -55,7 +59,7 @@ internal sealed class ExactNames : IDisposable
         }
     }
 
-    /// <summary>Asks for what is due.</summary>
+    /// <summary>Asks for the names that are due.</summary>
     public void Advance(TimeSpan now)
     {
         while (_device is { } device && _asking.Count < MaxAtOnce && _resolutions.TryTake(now, out int entry))
@@ -88,7 +92,12 @@ internal sealed class ExactNames : IDisposable
         if (query.Addresses.Count > 0)
         {
             asking.Ttl = Math.Min(asking.Ttl ?? uint.MaxValue, query.Ttl);
-            _found(asking.Name, query.Addresses, query.Ttl);
+            _found.Clear();
+            foreach (IPAddress address in query.Addresses)
+            {
+                _found.Add(new DnsAddress(address.GetAddressBytes(), query.Ttl));
+            }
+            _store.Learn(asking.Name, CollectionsMarshal.AsSpan(_found), isUrgent: false);
             asking.Deadline?.Set(_loop.Now + LaterPatience);
         }
         if (--asking.Open == 0)

@@ -1,0 +1,145 @@
+using ConnMgr.Cli;
+using ConnMgr.Dns;
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Holds DNS replies in an NFQUEUE until the addresses they name are open. Where there is no queue, replies are only
+/// overheard (sniff), and the first packet to a new address may be lost.
+/// </summary>
+/// <param name="loop">Where packets arrive, and the clock.</param>
+/// <param name="observer">Drained before a reply is judged.</param>
+/// <param name="reader">Reads replies.</param>
+internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader reader) : IDisposable
+{
+    private const int ForwardHook = 2; // NF_INET_FORWARD, <linux/netfilter.h>
+    private const byte Tcp = 6; // IPPROTO_TCP
+
+    /// <summary>A reply that is held for longer is released.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
+
+    private readonly List<Held> _held = []; // the oldest first
+    private Deadline? _release;
+    private ReplyQueueSocket? _queue;
+
+    /// <summary>The queue's number; null: replies are not held.</summary>
+    public ushort? Number { get; private set; }
+
+    /// <summary>What is done with replies: `hold` or `sniff`.</summary>
+    public string ModeName => _queue is null ? "sniff" : "hold";
+
+    /// <summary>Why replies are not held; empty if they are.</summary>
+    public string Reason { get; private set; } = "";
+
+    /// <summary>Replies that changed something before they were released.</summary>
+    public long HeldCount { get; private set; }
+
+    /// <summary>Replies that were released after 100 ms, before all their addresses were open.</summary>
+    public long LateCount { get; private set; }
+
+    /// <summary>How often replies passed unseen because the queue's socket buffer was full.</summary>
+    public long OverrunCount => _queue?.Overruns ?? 0;
+
+    /// <summary>Binds the queue, unless replies are only to be overheard.</summary>
+    public void Open(DnsMode mode, ushort number)
+    {
+        if (mode == DnsMode.Sniff)
+        {
+            Reason = "--dns sniff was given";
+            return;
+        }
+        _queue = ReplyQueueSocket.Open(loop, number, Judge, out KernelError error);
+        if (_queue is null)
+        {
+            Reason = $"cannot bind NFQUEUE {number}: {error}";
+            return;
+        }
+        Number = number;
+        _release = loop.AddTimer(ReleaseLate);
+    }
+
+    /// <summary>Releases what is held, and unbinds the queue.</summary>
+    /// <param name="reason">Why replies are not held from now on.</param>
+    public void Close(string reason)
+    {
+        _queue?.Dispose();
+        _queue = null;
+        Number = null;
+        Reason = reason;
+        _held.Clear();
+        _release?.Clear();
+    }
+
+    /// <summary>An address was opened, or could not be: replies that wait for nothing else are released.</summary>
+    public void SeeOpened(IpPrefix prefix)
+    {
+        for (int i = _held.Count - 1; i >= 0; i--)
+        {
+            Held held = _held[i];
+            if (held.Opening.Remove(prefix) && held.Opening.Count == 0)
+            {
+                _held.RemoveAt(i);
+                _queue?.Release(held.Id);
+            }
+        }
+    }
+
+    /// <summary>Judges a reply in the queue. True: it may pass now.</summary>
+    private bool Judge(in QueuedPacket packet)
+    {
+        observer.Drain();
+        TimeSpan now = loop.Now;
+        bool hasChanged;
+        if (packet.Hook == ForwardHook)
+        {
+            Flow? asked = FlowOf(packet.Original) ?? reader.Watch.Redirected(packet.Bytes, now);
+            hasChanged = reader.Read(packet.Bytes, DnsSide.Bridge, asked, isHeld: true, now);
+        }
+        else
+        {
+            Flow? asked = FlowOf(packet.Reply)?.Reversed;
+            hasChanged = reader.Read(packet.Bytes, DnsSide.Device, asked, isHeld: true, now);
+        }
+        HeldCount += hasChanged ? 1 : 0;
+        if (reader.Opening.Count == 0)
+        {
+            return true;
+        }
+        _held.Add(new Held(packet.Id, now + Patience, [.. reader.Opening]));
+        _release?.Set(_held[0].Deadline);
+        return false;
+    }
+
+    /// <summary>Null: the kernel does not deliver conntrack's tuple, and the packet's own addresses count.</summary>
+    private static Flow? FlowOf(in ConntrackMessage.Tuple tuple) => tuple.Protocol == 0
+        ? null
+        : new Flow(tuple.Source, tuple.Destination, tuple.SourcePort, tuple.DestinationPort, tuple.Protocol == Tcp);
+
+    private void ReleaseLate()
+    {
+        TimeSpan now = loop.Now;
+        while (_held.Count > 0 && _held[0].Deadline <= now)
+        {
+            LateCount++;
+            _queue?.Release(_held[0].Id);
+            _held.RemoveAt(0);
+        }
+        if (_held.Count > 0)
+        {
+            _release?.Set(_held[0].Deadline);
+        }
+    }
+
+    public void Dispose()
+    {
+        Close("");
+        _release?.Dispose();
+    }
+
+    /// <summary>A reply that waits until addresses are open.</summary>
+    private sealed record Held(uint Id, TimeSpan Deadline, List<IpPrefix> Opening);
+}

@@ -1,0 +1,41 @@
+using ConnMgr.Native;
+using ConnMgr.Net;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>Addresses as elements of the ipset sets afero4 and afero6, each with its own time-out.</summary>
+internal sealed class SetBackend : IAddressBackend
+{
+    private readonly AddressSetSocket _sets;
+
+    private SetBackend(AddressSetSocket sets) => _sets = sets;
+
+    /// <summary>Creates both sets, or takes over those of an earlier run with their elements.</summary>
+    /// <param name="error">Why the kernel has no sets, if null is returned.</param>
+    public static SetBackend? Open(out KernelError error) =>
+        AddressSetSocket.Open(out error) is { } sets ? new SetBackend(sets) : null;
+
+    public string Name => "sets";
+
+    public string Reason => "";
+
+    public bool HasTimeouts => true;
+
+    public bool IsImmediate => true;
+
+    public bool IsBusy => false;
+
+    public void Apply(ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed) =>
+        _sets.Apply(effects, (prefix, error) => failed.Add((prefix, error.ToString())));
+
+    public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed) =>
+        Apply(all, isUrgent: false, failed);
+
+    public bool IsOpening(IpPrefix prefix) => false;
+
+    public bool Has(IpPrefix prefix) => _sets.Has(prefix);
+
+    public List<(IpPrefix Prefix, uint Timeout)>? List() => _sets.List();
+
+    public void Dispose() => _sets.Dispose();
+}

@@ -1,0 +1,44 @@
+using Tmds.Linux;
+
+namespace ConnMgr.Native;
+
+/// <summary>
+/// The text of a small file that is asked for often. The file is read again only when its inode, size, mtime or ctime
+/// has changed, so asking costs one system call.
+/// </summary>
+/// <param name="path">The file; symbolic links are followed.</param>
+/// <param name="limit">At most so many bytes count.</param>
+internal sealed class CachedFile(string path, int limit)
+{
+    private (ulong Device, ulong Inode, long Size, long Mtime, long MtimeNs, long Ctime, long CtimeNs) _seen;
+    private string _text = "";
+
+    /// <summary>Increases whenever <see cref="Text"/> has read the file again, or has found it gone.</summary>
+    public int Version { get; private set; }
+
+    /// <summary>The text; empty if the file is missing or cannot be read.</summary>
+    public unsafe string Text
+    {
+        get
+        {
+            using NativeStrings name = new([path]);
+            stat status;
+            if (LibC.stat(name.Pointer[0], &status) < 0)
+            {
+                status = default;
+            }
+            (ulong, ulong, long, long, long, long, long) seen = (
+                (ulong)status.st_dev, (ulong)status.st_ino, (long)status.st_size,
+                (long)status.st_mtim.tv_sec, (long)status.st_mtim.tv_nsec,
+                (long)status.st_ctim.tv_sec, (long)status.st_ctim.tv_nsec);
+            if (seen != _seen)
+            {
+                // Remember what was seen before the read: a later change shows again.
+                _seen = seen;
+                _text = SmallFile.Read(path, limit, out _, out _) ?? "";
+                Version++;
+            }
+            return _text;
+        }
+    }
+}

@@ -1,0 +1,50 @@
+namespace ConnMgr.Net;
+
+/// <summary>
+/// A set of addresses and prefixes. A look-up takes one hash for each prefix length in the set (at most 33 + 129),
+/// whatever the number of its members.
+/// </summary>
+internal sealed class PrefixSet
+{
+    private readonly HashSet<IpPrefix> _prefixes = [];
+    private readonly List<(bool IsIpv4, byte Length)> _lengths = [];
+
+    public int Count => _prefixes.Count;
+
+    /// <summary>Adds a prefix; one that is there already changes nothing.</summary>
+    public void Add(IpPrefix prefix)
+    {
+        (bool, byte) length = (prefix.First.IsIpv4, prefix.Length);
+        if (_prefixes.Add(prefix) && !_lengths.Contains(length))
+        {
+            _lengths.Add(length);
+        }
+    }
+
+    /// <summary>Whether a member contains the address.</summary>
+    public bool Contains(IpNumber address)
+    {
+        foreach ((bool isIpv4, byte length) in _lengths)
+        {
+            if (isIpv4 == address.IsIpv4
+                && _prefixes.Contains(new IpPrefix(IpPrefix.Masked(address, length), length)))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>Hands over all members, and is empty afterwards.</summary>
+    public PrefixSet Take()
+    {
+        PrefixSet taken = new();
+        foreach (IpPrefix prefix in _prefixes)
+        {
+            taken.Add(prefix);
+        }
+        _prefixes.Clear();
+        _lengths.Clear();
+        return taken;
+    }
+}

@@ -1,0 +1,67 @@
+using ConnMgr.Firewall;
+using ConnMgr.Net;
+
+namespace ConnMgr.Tests.Firewall;
+
+/// <summary>A kernel as data: what was applied, in order, and what is there.</summary>
+internal sealed class FakeBackend : IAddressBackend
+{
+    public List<string> Applied { get; } = [];
+
+    public Dictionary<IpPrefix, uint> Elements { get; } = [];
+
+    /// <summary>Prefixes that the kernel refuses.</summary>
+    public HashSet<IpPrefix> Refused { get; } = [];
+
+    /// <summary>Prefixes that were applied and are not there yet; only if not immediate.</summary>
+    public HashSet<IpPrefix> Opening { get; } = [];
+
+    public int Fills { get; private set; }
+
+    public string Name => "fake";
+
+    public string Reason => "it is a test";
+
+    public bool HasTimeouts { get; init; } = true;
+
+    public bool IsImmediate { get; init; } = true;
+
+    public bool IsBusy => false;
+
+    public void Apply(ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed)
+    {
+        foreach (HoleEffect effect in effects)
+        {
+            Applied.Add($"{effect.Action} {effect.Prefix}{(isUrgent ? " urgent" : "")}");
+            if (effect.Action != HoleAction.Open)
+            {
+                Elements.Remove(effect.Prefix);
+            }
+            else if (Refused.Contains(effect.Prefix))
+            {
+                failed.Add((effect.Prefix, "the set is full"));
+            }
+            else
+            {
+                Elements[effect.Prefix] = (uint)effect.Timeout;
+                _ = !IsImmediate && Opening.Add(effect.Prefix);
+            }
+        }
+    }
+
+    public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed)
+    {
+        Fills++;
+        Apply(all, isUrgent: false, failed);
+    }
+
+    public bool IsOpening(IpPrefix prefix) => Opening.Contains(prefix);
+
+    public bool Has(IpPrefix prefix) => Elements.ContainsKey(prefix);
+
+    public List<(IpPrefix Prefix, uint Timeout)>? List() => [.. Elements.Select(pair => (pair.Key, pair.Value))];
+
+    public void Dispose()
+    {
+    }
+}
