@@ -60,7 +60,11 @@ rm -rf "src/ConnMgr/obj/Release/net10.0/$rid/native"
 dotnet publish src/ConnMgr -c Release -r "$rid" -o "$out/publish" --nologo -v quiet \
     -p:NativeDir="$PWD/$out/native/" -p:ObjCopyName="$objcopy" || {
     [ "$rid" != linux-arm ] ||
-        echo "build.sh: linux-arm needs the package runtime.linux-arm.Microsoft.DotNet.ILCompiler; NU1101 above: it is not to be had" >&2
+        cat >&2 <<'END'
+build.sh: linux-arm needs the NuGet package runtime.linux-arm.Microsoft.DotNet.ILCompiler, of the version that the SDK asks for.
+Error NU1101 or NU1102 above: the package source does not have it. nuget.org has it since .NET 9; add a source that does.
+The executable then runs only on CPUs with VFPv3-D32 or NEON (not SAMA5D3): see docs/replacing-the-original.md.
+END
     exit 1
 }
 # Moved, not written over: the old one may be running.

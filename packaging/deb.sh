@@ -53,8 +53,10 @@ printf '/etc/af-conn/whitelist\n/etc/default/connmgr\n' >"$root/DEBIAN/conffiles
 (cd "$root" && find usr -type f | LC_ALL=C sort | xargs md5sum) >"$root/DEBIAN/md5sums"
 # preinst cannot read files of the package: the sums of versions from before there was a manifest are in it.
 known=$(sed -n 's,^\([0-9a-f]*\)  usr/lib/af-conn/\(.*\),    \1  \2,p' packaging/known-files.sha256)
+names=$(cd "$root/usr/lib/af-conn" && find . -type f | LC_ALL=C sort | sed 's,^\./,,' | paste -sd' ')
 for script in preinst postinst prerm postrm; do
-    awk -v known="$known" '$0 == "@KNOWN@" { print known; next } { print }' "packaging/deb/$script" >"$root/DEBIAN/$script"
+    awk -v known="$known" '$0 == "@KNOWN@" { print known; next } { print }' "packaging/deb/$script" |
+        sed "s/@NAMES@/$names/" >"$root/DEBIAN/$script"
     chmod 755 "$root/DEBIAN/$script"
 done
 

@@ -46,7 +46,7 @@ check "install: by the development whitelist, too" install_image dev
 check "install: it is" cmp -s "$repo/whitelist/whitelist.dev" "$image/etc/af-conn/whitelist"
 check "install: a changed whitelist is kept" sh -c "echo mine.example >>'$image/etc/af-conn/whitelist'"
 check "install: over it" install_image
-check "install: that is said" says '/etc/af-conn/whitelist is kept, ours is'
+check "install: that is said" says '/etc/af-conn/whitelist is not ours and is kept, ours is'
 check "install: it is there" in_image /etc/af-conn/whitelist mine.example
 old=$(cd "$repo" && git log --format=%H --diff-filter=A -- scripts/fwcfg.sh 2>/dev/null | sed -n '$p')
 if [ -n "$old" ]; then
@@ -79,6 +79,17 @@ rm -rf "$image"; mkdir -p "$image/usr/bin"; ln -s bin "$image/usr/sbin"
 check "install: where /usr/sbin is /usr/bin" install_image
 check "install: the executable is no link to itself" test "$("$image/usr/bin/connmgr")" = program
 rm -rf "$image"
+
+# The drop-in, unpacked over an image.
+mkdir -p "$work/dropin" "$image/usr/lib/af-conn"
+"$repo/install.sh" "$program" "$work/dropin" prod openwrt
+tar -cJf "$work/dropin.tar.xz" -C "$work/dropin" .
+echo 'exit 2' >"$image/usr/lib/af-conn/net_capabilities"
+check "drop-in: unpacked over an implementer's script" sh -c "'$repo/dropin.sh' unpack '$work/dropin.tar.xz' '$image' 2>'$work/said'"
+check "drop-in: that is kept" in_image /usr/lib/af-conn/net_capabilities 'exit 2'
+check "drop-in: which is said" says 'net_capabilities is not ours and is kept'
+check "drop-in: the rest is there" script_is_ours init_firewall.sh
+rm -rf "$image" "$work/dropin"
 
 # Uninstall.
 check "uninstall: what was never installed" not "$repo/uninstall.sh" "$image"

@@ -1,0 +1,60 @@
+#!/bin/sh
+# merge.sh TREE ROOT: puts the files of TREE, as a device has them from its root, below ROOT, and writes the manifest there.
+#
+# What is not ours in ROOT is kept, and it says so: a script in /usr/lib/af-conn (ours is NAME.connmgr), a configuration in /etc (ours
+# is NAME.new), an executable of the original (it becomes NAME.original). A file is ours if its sum is in the manifest of the
+# last installation, or in known-files.sha256: a copy of ours with a change in it is not.
+set -euf
+
+[ $# = 2 ] || { sed -n '2s/^# \([^:]*\):.*/usage: \1/p' "$0" >&2; exit 64; }
+tree=$1 root=${2%/}
+here=$(cd "$(dirname "$0")" && pwd)
+manifest=usr/share/connmgr/manifest.sha256
+say() { echo "connmgr: $*" >&2; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cat "$here/known-files.sha256" >"$work/known"
+[ ! -f "$root/$manifest" ] || cat "$root/$manifest" >>"$work/known"
+
+# is_foreign FILE: somebody else's, and not by chance the same as ours.
+is_foreign() {
+    [ -e "$root/$1" ] && ! cmp -s "$tree/$1" "$root/$1" &&
+        ! grep -qxF "$(sha256sum <"$root/$1" | cut -d' ' -f1)  $1" "$work/known"
+}
+# put FILE TARGET
+put() {
+    install -D -m "$(stat -c %a "$tree/$1")" "$tree/$1" "$root/$2"
+    echo "$2" >>"$work/files"
+}
+
+(cd "$tree" && find . -type d) | while read -r directory; do mkdir -p "$root/$directory"; done
+(cd "$tree" && find . -type f ! -path "./$manifest") | sed 's,^\./,,' | LC_ALL=C sort | while read -r file; do
+    case $file in
+        usr/lib/af-conn/*) suffix=.connmgr ;;
+        etc/init.d/* | etc/capabilities/*) suffix= ;;
+        etc/*) suffix=.new ;;
+        *) suffix= ;;
+    esac
+    if [ -n "$suffix" ] && is_foreign "$file"; then
+        put "$file" "$file$suffix"
+        say "$root/$file is not ours and is kept, ours is $root/$file$suffix"
+    else
+        [ -z "$suffix" ] || rm -f "$root/$file$suffix"
+        put "$file" "$file"
+    fi
+done
+
+# The original's executable was /usr/bin/connmgr, and its watchers start that. Where /usr/sbin is /usr/bin, ours is there already.
+link=$root/usr/bin/connmgr
+above=$(readlink "$root/usr/sbin" || :)
+if [ "${above##*/}" != bin ]; then
+    if [ -f "$link" ] && [ ! -L "$link" ]; then
+        mv "$link" "$link.original"
+        say "$link was another program: it is connmgr.original now"
+    fi
+    mkdir -p "$root/usr/bin"
+    ln -sfn ../sbin/connmgr "$link"
+fi
+
+(cd "$root/" && LC_ALL=C sort "$work/files" | xargs sha256sum) >"$work/manifest"
+install -D -m 644 "$work/manifest" "$root/$manifest"
