@@ -53,6 +53,8 @@ case $init in
         put 644 "$here/scripts/openwrt/connmgr.keep" /lib/upgrade/keep.d/connmgr
         put 755 "$here/scripts/openwrt/tell-openwrt" /etc/connmgr.d/tell-openwrt
         tree /etc/hotplug.d/connmgr
+        # For the package's postinst.
+        put 644 "$here/packaging/known-files.sha256" /usr/share/connmgr/known-files.sha256
         options "$here/scripts/openwrt/connmgr.config" "s/^#\(.*\)'echo\.afero\.io:80'/\1'echo.dev.afero.io:80'/" /etc/config/connmgr
         ;;
     systemd)
