@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace ConnMgr.Netlink;
 
 /// <summary>
@@ -7,6 +9,8 @@ namespace ConnMgr.Netlink;
 /// </summary>
 internal sealed class KernelState
 {
+    private const int MostReplaced = 64;
+
     private readonly Dictionary<int, Device> _devices = [];
     private readonly List<DeviceAddress> _addresses = [];
     private readonly HashSet<int> _seenDevices = [];
@@ -14,13 +18,34 @@ internal sealed class KernelState
     private bool _isDumping;
     private List<DefaultRoute> _routes = [];
     private List<DefaultRoute> _newRoutes = [];
+    private List<KernelRoute> _defaults = [];
+    private List<KernelRoute> _newDefaults = [];
+    private readonly LostRoutes _lost = new();
+
+    // Where another program has replaced a default. The kernel does not say what stood there.
+    private readonly HashSet<(bool IsIpv6, uint Metric)> _replaced = [];
+    private readonly HashSet<(bool IsIpv6, uint Metric)> _replacedBeforeDump = [];
 
     /// <summary>Grows with every change.</summary>
     public int Version { get; private set; }
 
+    /// <summary>Grows when the kernel reports a change of a device's settings: rp_filter, forwarding and others.</summary>
+    public int SettingsVersion { get; private set; }
+
     public List<DefaultRoute> Routes => _routes;
 
+    /// <summary>The default routes whole, of all types, also those for some sources only.</summary>
+    public List<KernelRoute> Defaults => _defaults;
+
     public List<DeviceAddress> Addresses => _addresses;
+
+    /// <summary>Who changes routes on purpose: what this port of netlink replaces is not noted as replaced; 0: nobody.</summary>
+    public uint OwnPort { get; set; }
+
+    /// <summary>
+    /// Defaults that another program's replace has removed, while their devices kept carrier and address.
+    /// </summary>
+    public IReadOnlyCollection<KernelRoute> Lost => _lost.Routes;
 
     /// <summary>The device of that name, or null.</summary>
     public Device? Find(string name)
@@ -53,6 +78,9 @@ internal sealed class KernelState
         _seenDevices.Clear();
         _seenAddresses.Clear();
         _newRoutes.Clear();
+        _newDefaults.Clear();
+        _replacedBeforeDump.UnionWith(_replaced);
+        _replaced.Clear();
     }
 
     /// <summary>After the rows of a dump, of the requested <paramref name="type"/> (RTM_GET*).</summary>
@@ -76,11 +104,14 @@ internal sealed class KernelState
                     address => !_seenAddresses.Exists(seen => seen.IsSameAs(address)));
                 break;
             case RouteMessage.GetRoute:
-                if (!_routes.SequenceEqual(_newRoutes))
-                {
-                    (_routes, _newRoutes) = (_newRoutes, _routes);
-                    Version++;
-                }
+                bool isSame = _routes.SequenceEqual(_newRoutes) && HasSameDefaults();
+                (_routes, _newRoutes) = (_newRoutes, _routes);
+                (_defaults, _newDefaults) = (_newDefaults, _defaults);
+                _lost.Update(
+                    _defaults, MayHaveRoute,
+                    (isIpv6, metric) => _replaced.Contains((isIpv6, metric)) || _replacedBeforeDump.Contains((isIpv6, metric)));
+                _replacedBeforeDump.Clear();
+                Version += isSame ? 0 : 1;
                 break;
         }
     }
@@ -134,16 +165,57 @@ internal sealed class KernelState
                 Version += _addresses.RemoveAll(address.IsSameAs);
                 return true;
 
+            case RouteMessage.NewNetconf:
+                SettingsVersion++;
+                return false;
+
             case RouteMessage.NewRoute when isDumpRow:
-                RouteMessage.TryReadDefaultRoute(message.Payload, _newRoutes);
+                if (KernelRoute.TryRead(message.Payload, out KernelRoute row))
+                {
+                    RouteMessage.TryReadDefaultRoute(message.Payload, _newRoutes);
+                    _newDefaults.Add(row);
+                }
                 return false;
 
             case RouteMessage.NewRoute or RouteMessage.DelRoute:
-                return RouteMessage.TryReadDefaultRoute(message.Payload, []);
+                if (!KernelRoute.TryRead(message.Payload, out KernelRoute changed))
+                {
+                    return false;
+                }
+                if ((message.Flags & NetlinkMessage.FlagReplace) != 0 && message.Type == RouteMessage.NewRoute
+                    && (OwnPort == 0 || message.PortId != OwnPort) && _replaced.Count < MostReplaced)
+                {
+                    _replaced.Add((changed.IsIpv6, changed.Metric));
+                }
+                return true;
 
             default:
                 return false;
         }
+    }
+
+    private bool MayHaveRoute(int ifindex, bool isIpv6) =>
+        _devices.TryGetValue(ifindex, out Device? device) && device.IsAdminUp && device.IsRunning
+        && _addresses.Exists(address => address.Ifindex == ifindex && address.IsUsable
+            && (address.Address.AddressFamily == AddressFamily.InterNetworkV6) == isIpv6);
+
+    /// <summary>A lifetime that goes by is no change.</summary>
+    private bool HasSameDefaults()
+    {
+        if (_defaults.Count != _newDefaults.Count)
+        {
+            return false;
+        }
+        for (int i = 0; i < _defaults.Count; i++)
+        {
+            if (_defaults[i].Metric != _newDefaults[i].Metric || !_defaults[i].IsCopyOf(_newDefaults[i])
+                || _defaults[i].Expires is null != _newDefaults[i].Expires is null
+                || _defaults[i].HasRunOut != _newDefaults[i].HasRunOut)
+            {
+                return false;
+            }
+        }
+        return true;
     }
 
     /// <summary>While a dump runs, what an event names is there, whether or not a row names it, too.</summary>

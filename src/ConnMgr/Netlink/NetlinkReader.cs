@@ -14,6 +14,7 @@ internal readonly ref struct NetlinkMessage(
     public const ushort FlagRequest = 0x1; // NLM_F_REQUEST
     public const ushort FlagAcknowledge = 0x4; // NLM_F_ACK
     public const ushort FlagDumpInterrupted = 0x10; // NLM_F_DUMP_INTR
+    public const ushort FlagReplace = 0x100; // NLM_F_REPLACE
     public const ushort FlagDump = 0x300; // NLM_F_ROOT | NLM_F_MATCH
 
     public ushort Type { get; } = type;

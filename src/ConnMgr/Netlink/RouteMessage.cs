@@ -48,9 +48,9 @@ internal sealed record DeviceAddress(int Ifindex, IPAddress Address, IPNetwork P
         Ifindex == other.Ifindex && Address.Equals(other.Address) && Prefix.Equals(other.Prefix);
 }
 
-/// <summary>A way out: a unicast default route of the main table, or one nexthop of it.</summary>
+/// <summary>A default route of the main table, or one nexthop of it.</summary>
 /// <param name="IsIpv6">Its family.</param>
-/// <param name="Ifindex">The device it leads to.</param>
+/// <param name="Ifindex">The device it leads to; 0 if it sends nothing on (a blackhole and the like).</param>
 /// <param name="Metric">RTA_PRIORITY; 0 is the best.</param>
 /// <param name="Gateway">The router; null on a point-to-point link.</param>
 internal sealed record DefaultRoute(bool IsIpv6, int Ifindex, uint Metric, IPAddress? Gateway);
@@ -70,6 +70,7 @@ internal static class RouteMessage
     public const ushort NewRoute = 24;
     public const ushort DelRoute = 25;
     public const ushort GetRoute = 26;
+    public const ushort NewNetconf = 80; // RTM_NEWNETCONF
 
     private const byte FamilyIpv4 = 2; // AF_INET
     private const byte FamilyIpv6 = 10; // AF_INET6
@@ -153,8 +154,8 @@ internal static class RouteMessage
     }
 
     /// <summary>
-    /// struct rtmsg and its attributes; adds one way out for each nexthop. False if the message is not about a
-    /// unicast default route of the main table.
+    /// struct rtmsg and its attributes; adds one route for each nexthop. False if the message is not about a default
+    /// route of the main table.
     /// </summary>
     public static bool TryReadDefaultRoute(ReadOnlySpan<byte> payload, List<DefaultRoute> found)
     {
@@ -169,8 +170,8 @@ internal static class RouteMessage
         bool isCached = (NetlinkWire.UInt32(payload[8..]) & 0x200) != 0; // RTM_F_CLONED
         // A default for some sources or some types of service only is a rule beside the default, not a way out.
         bool isForSome = payload[2] != 0 /* rtm_src_len */ || payload[3] != 0 /* rtm_tos */;
-        if (family is not (FamilyIpv4 or FamilyIpv6) || destinationLength != 0 || type != 1 /* RTN_UNICAST */ || isCached
-            || isForSome)
+        if (family is not (FamilyIpv4 or FamilyIpv6) || destinationLength != 0 || isCached || isForSome
+            || type is not (1 or 6 or 7 or 8 or 9) /* RTN_UNICAST, RTN_BLACKHOLE to RTN_THROW */)
         {
             return false;
         }
@@ -207,6 +208,11 @@ internal static class RouteMessage
         }
 
         bool isIpv6 = family == FamilyIpv6;
+        if (type != 1)
+        {
+            found.Add(new DefaultRoute(isIpv6, 0, metric, null)); // in IPv6 it names the loopback
+            return true;
+        }
         if (ifindex > 0)
         {
             found.Add(new DefaultRoute(isIpv6, ifindex, metric, gateway));

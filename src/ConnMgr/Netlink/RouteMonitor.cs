@@ -21,6 +21,8 @@ internal sealed class RouteMonitor : IDisposable
     private const int GroupIpv4Route = 7;
     private const int GroupIpv6Address = 9;
     private const int GroupIpv6Route = 11;
+    private const int GroupIpv4Settings = 24; // RTNLGRP_IPV4_NETCONF
+    private const int GroupIpv6Settings = 25; // RTNLGRP_IPV6_NETCONF
 
     private static readonly ushort[] DumpOrder = [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRoute];
 
@@ -47,7 +49,8 @@ internal sealed class RouteMonitor : IDisposable
         _table = table;
         _socket = new NetlinkSocket(
             NETLINK_ROUTE, checkCredentials: false,
-            GroupLink, GroupIpv4Address, GroupIpv4Route, GroupIpv6Address, GroupIpv6Route);
+            GroupLink, GroupIpv4Address, GroupIpv4Route, GroupIpv6Address, GroupIpv6Route,
+            GroupIpv4Settings, GroupIpv6Settings);
         _token = loop.Add(_socket.Fd, Read);
         DumpNext();
     }

@@ -1,0 +1,423 @@
+using System.Net;
+
+namespace ConnMgr.Netlink;
+
+/// <summary>One attribute of a route, as the kernel reported it.</summary>
+/// <param name="Type">RTA_* with its flags (NLA_F_NESTED), &lt;linux/rtnetlink.h&gt;.</param>
+/// <param name="Value">The bytes behind the attribute's header.</param>
+internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
+{
+    private const ushort TypeMask = 0x3fff; // NLA_TYPE_MASK
+
+    /// <summary>RTA_* without flags.</summary>
+    public int Number => Type & TypeMask;
+}
+
+/// <summary>
+/// One default route of the kernel's main table, with every byte that the kernel reported, so that it can be copied to
+/// another metric whole: attributes that have no name here are copied, too. Immutable and pure.
+/// </summary>
+internal sealed class KernelRoute
+{
+    /// <summary>rtm_protocol of the routes that connmgr derives from routes which stay where they are.</summary>
+    public const byte OwnProtocol = 175;
+
+    private const byte FamilyIpv4 = 2; // AF_INET
+    private const byte FamilyIpv6 = 10; // AF_INET6
+    private const int HeaderSize = 12; // struct rtmsg
+    private const int HopSize = 8; // struct rtnexthop
+    private const byte ProtocolRa = 9; // RTPROT_RA
+    private const byte TypeUnicast = 1; // RTN_UNICAST
+    private const uint MainTable = 254; // RT_TABLE_MAIN
+    private const uint Cloned = 0x200; // RTM_F_CLONED
+
+    /// <summary>
+    /// RTNH_F_PERVASIVE and RTNH_F_ONLINK. The kernel reports other flags (dead, linkdown, offloaded), and refuses a
+    /// route that has them.
+    /// </summary>
+    private const byte AcceptedFlags = 0x2 | OnLink;
+
+    private const byte OnLink = 0x4; // RTNH_F_ONLINK
+
+    private readonly byte[] _header;
+    private readonly RouteAttribute[] _attributes; // without the metric, the table and the lifetime
+
+    private KernelRoute(byte[] header, RouteAttribute[] attributes, uint metric, uint? expires)
+    {
+        _header = header;
+        // The kernel reports them in different orders: those of a nexthop inside or outside a multipath route.
+        _attributes = [.. attributes.OrderBy(attribute => attribute.Number)];
+        Metric = metric;
+        Expires = expires;
+        foreach (RouteAttribute attribute in attributes)
+        {
+            ReadOnlySpan<byte> value = attribute.Value;
+            switch ((RouteAttributeType)attribute.Number)
+            {
+                case RouteAttributeType.OutputInterface when value.Length >= 4:
+                    Ifindex = (int)NetlinkWire.UInt32(value);
+                    break;
+                case RouteAttributeType.Gateway:
+                case RouteAttributeType.Via:
+                    Gateway = attribute.Value;
+                    break;
+                case RouteAttributeType.NexthopId when value.Length >= 4:
+                    NexthopId = NetlinkWire.UInt32(value);
+                    break;
+                case RouteAttributeType.Multipath:
+                    Hops = ReadHops(value);
+                    break;
+                case RouteAttributeType.Preference when value.Length >= 1:
+                    Preference = value[0];
+                    break;
+            }
+        }
+    }
+
+    /// <summary>True for IPv6.</summary>
+    public bool IsIpv6 => _header[0] == FamilyIpv6;
+
+    /// <summary>
+    /// The length of the source prefix, 0 to 128: above 0 it is a default for packets of these sources only (IPv6).
+    /// </summary>
+    public byte SourceLength => _header[2];
+
+    /// <summary>RTPROT_*: who made the route.</summary>
+    public byte Protocol => _header[5];
+
+    /// <summary>RT_SCOPE_*.</summary>
+    public byte Scope => _header[6];
+
+    /// <summary>RTN_*: what the route does with a packet.</summary>
+    public byte Type => _header[7];
+
+    /// <summary>True if the route sends packets on; false for blackhole, unreachable, prohibit and throw.</summary>
+    public bool IsUnicast => Type == TypeUnicast;
+
+    /// <summary>RTA_PRIORITY; 0 is the best. In IPv6 at least 1.</summary>
+    public uint Metric { get; }
+
+    /// <summary>Seconds until the kernel deletes the route, 0 if it may already do so; null: it stays.</summary>
+    public uint? Expires { get; }
+
+    /// <summary>The device; 0 if there is none or several.</summary>
+    public int Ifindex { get; }
+
+    /// <summary>The router's address: 4 or 16 bytes, or struct rtvia; null for a route by the device alone.</summary>
+    public byte[]? Gateway { get; }
+
+    /// <summary>The nexthop object; 0 if the route names none.</summary>
+    public uint NexthopId { get; }
+
+    /// <summary>ICMPV6_ROUTER_PREF_*: 0 medium, 1 high, 3 low (RFC 4191).</summary>
+    public byte Preference { get; }
+
+    /// <summary>The nexthops of a multipath route, or of a group of nexthop objects; else empty.</summary>
+    public IReadOnlyList<RouteAttribute[]> Hops { get; } = [];
+
+    /// <summary>The route itself; of a multipath route, the part over each nexthop.</summary>
+    public IEnumerable<KernelRoute> Legs => Hops.Count == 0 ? [this] : Hops.Select(Leg);
+
+    /// <summary>The router; null for a route by the device alone.</summary>
+    public IPAddress? Router => Gateway?.Length switch
+    {
+        4 or 16 => new IPAddress(Gateway),
+        6 or 18 => new IPAddress(Gateway.AsSpan(2)), // struct rtvia: the family, the address
+        _ => null,
+    };
+
+    /// <summary>True if the kernel made it from a router's advertisements: it renews the route in this place only.</summary>
+    public bool IsAdvertised => IsIpv6 && Protocol == ProtocolRa && Expires is not null;
+
+    /// <summary>True if connmgr derived it from a route that stays where it is.</summary>
+    public bool IsDerived => Protocol == OwnProtocol;
+
+    /// <summary>True if the kernel no longer uses the route, and will delete it soon.</summary>
+    public bool HasRunOut => Expires == 0;
+
+    /// <summary>
+    /// Reads the payload of RTM_NEWROUTE. False if it is malformed, or no default route of the main table, or one for a
+    /// type of service, or a cached one.
+    /// </summary>
+    public static bool TryRead(ReadOnlySpan<byte> payload, out KernelRoute route)
+    {
+        route = null!;
+        if (payload.Length < HeaderSize || payload[0] is not (FamilyIpv4 or FamilyIpv6) || payload[1] != 0
+            || payload[2] > 128 || payload[3] != 0 || (NetlinkWire.UInt32(payload[8..]) & Cloned) != 0)
+        {
+            return false;
+        }
+        if (!TryReadAttributes(payload[HeaderSize..], out List<RouteAttribute> attributes))
+        {
+            return false;
+        }
+        uint table = payload[4];
+        uint metric = 0;
+        uint? expires = null;
+        List<RouteAttribute> kept = new(attributes.Count);
+        foreach (RouteAttribute attribute in attributes)
+        {
+            ReadOnlySpan<byte> value = attribute.Value;
+            switch ((RouteAttributeType)attribute.Number)
+            {
+                case RouteAttributeType.Table when value.Length >= 4:
+                    table = NetlinkWire.UInt32(value);
+                    break;
+                case RouteAttributeType.Priority when value.Length >= 4:
+                    metric = NetlinkWire.UInt32(value);
+                    break;
+                case RouteAttributeType.CacheInfo:
+                    expires = ReadExpires(value);
+                    break;
+                default:
+                    if ((RouteAttributeType)attribute.Number == RouteAttributeType.Multipath)
+                    {
+                        CleanHops(attribute.Value);
+                    }
+                    kept.Add(attribute);
+                    break;
+            }
+        }
+        if (table != MainTable)
+        {
+            return false;
+        }
+        byte[] header = payload[..HeaderSize].ToArray();
+        header[4] = (byte)MainTable;
+        header[8] &= AcceptedFlags;
+        header.AsSpan(9, 3).Clear();
+        route = new KernelRoute(header, [.. kept], metric, expires);
+        return true;
+    }
+
+    /// <summary>The same route at another metric. It keeps its lifetime.</summary>
+    public KernelRoute At(uint metric) => new(_header, _attributes, metric, Expires);
+
+    /// <summary>The part of a multipath route that leads over one nexthop, as a route of its own.</summary>
+    public KernelRoute Leg(RouteAttribute[] hop)
+    {
+        byte[] header = (byte[])_header.Clone();
+        header[8] = hop[0].Value[2]; // rtnh_flags
+        IEnumerable<RouteAttribute> common = _attributes.Where(attribute =>
+            (RouteAttributeType)attribute.Number is not (RouteAttributeType.Multipath or RouteAttributeType.NexthopId));
+        byte[] device = hop[0].Value[4..8];
+        return new KernelRoute(
+            header, [.. common, new RouteAttribute((ushort)RouteAttributeType.OutputInterface, device), .. hop[1..]], Metric,
+            Expires);
+    }
+
+    /// <summary>
+    /// A plain default over the same device and gateway, for all sources, without a nexthop object and a lifetime, marked
+    /// as derived. The original stays where it is; the copy is to follow it.
+    /// </summary>
+    public KernelRoute Derive(uint metric)
+    {
+        byte[] header = (byte[])_header.Clone();
+        header[2] = 0;
+        header[5] = OwnProtocol;
+        IEnumerable<RouteAttribute> kept = _attributes.Where(
+            attribute => (RouteAttributeType)attribute.Number is not (RouteAttributeType.Source or RouteAttributeType.NexthopId));
+        return new KernelRoute(header, [.. kept], metric, expires: null);
+    }
+
+    /// <summary>True if both are the same route but for the metric and the lifetime.</summary>
+    public bool IsCopyOf(KernelRoute other)
+    {
+        if (!_header.AsSpan().SequenceEqual(other._header) || _attributes.Length != other._attributes.Length)
+        {
+            return false;
+        }
+        for (int i = 0; i < _attributes.Length; i++)
+        {
+            if (_attributes[i].Type != other._attributes[i].Type
+                || !_attributes[i].Value.AsSpan().SequenceEqual(other._attributes[i].Value))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>True if both lead over the same device to the same router.</summary>
+    public bool HasSameHop(KernelRoute other) =>
+        Ifindex == other.Ifindex && Gateway.AsSpan().SequenceEqual(other.Gateway.AsSpan());
+
+    /// <summary>True if both are for packets of the same sources.</summary>
+    public bool HasSameSource(KernelRoute other) => SourceLength == other.SourceLength
+        && Find(RouteAttributeType.Source).AsSpan().SequenceEqual(other.Find(RouteAttributeType.Source).AsSpan());
+
+    /// <summary>True if the other has the same preferred source and metrics as this one names; one that names none has any.</summary>
+    public bool HasAttributesIn(KernelRoute other)
+    {
+        foreach (RouteAttributeType type in (ReadOnlySpan<RouteAttributeType>)
+            [RouteAttributeType.PreferredSource, RouteAttributeType.Metrics])
+        {
+            if (Find(type) is { } value && !value.AsSpan().SequenceEqual(other.Find(type).AsSpan()))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>All that the kernel reported, as a number for comparisons.</summary>
+    public string Fingerprint() => Convert.ToHexString(ToMessage(RouteMessage.DelRoute, 0));
+
+    private byte[]? Find(RouteAttributeType type)
+    {
+        foreach (RouteAttribute attribute in _attributes)
+        {
+            if (attribute.Number == (int)type)
+            {
+                return attribute.Value;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>The message that adds or deletes this route; its sequence number and port are zero.</summary>
+    /// <param name="type">RTM_NEWROUTE or RTM_DELROUTE.</param>
+    /// <param name="flags">NLM_F_* beside NLM_F_REQUEST.</param>
+    /// <param name="isPart">
+    /// To delete one nexthop of an IPv6 multipath route: the kernel reports the protocol of the first only.
+    /// </param>
+    public byte[] ToMessage(ushort type, ushort flags, bool isPart = false)
+    {
+        bool byId = NexthopId != 0;
+        int size = NetlinkReader.HeaderSize + HeaderSize + 16;
+        foreach (RouteAttribute attribute in _attributes)
+        {
+            size += NetlinkWire.Align(4 + attribute.Value.Length);
+        }
+        NetlinkWriter writer = new(new byte[size]);
+        byte[] header = (byte[])_header.Clone();
+        header[5] = isPart ? (byte)0 : header[5];
+        writer.Append(header);
+        foreach (RouteAttribute attribute in _attributes)
+        {
+            // The kernel reports what a nexthop object leads to, but takes either the object or that.
+            if (!byId || !IsOfNexthop(attribute.Number))
+            {
+                writer.Attribute(attribute.Type, attribute.Value);
+            }
+        }
+        Span<byte> number = stackalloc byte[4];
+        if (Metric != 0)
+        {
+            BitConverter.TryWriteBytes(number, Metric);
+            writer.Attribute((ushort)RouteAttributeType.Priority, number);
+        }
+        if (Expires is { } seconds && type == RouteMessage.NewRoute)
+        {
+            BitConverter.TryWriteBytes(number, Math.Max(1, seconds));
+            writer.Attribute((ushort)RouteAttributeType.Expires, number);
+        }
+        return writer.Finish(type, flags);
+    }
+
+    /// <summary>The route in words, as `ip route` says it, without the metric: `default via 198.18.1.1 dev eth0`.</summary>
+    /// <param name="nameOf">The name of a device.</param>
+    public string Words(Func<int, string> nameOf)
+    {
+        string type = Type switch { 1 => "", 6 => "blackhole ", 7 => "unreachable ", 8 => "prohibit ", 9 => "throw ", _ => $"type {Type} " };
+        string words = $"{type}default{(SourceLength > 0 ? $" from {SourceWords()}" : "")}";
+        if (NexthopId != 0)
+        {
+            words += $" nhid {NexthopId}";
+        }
+        if (Hops.Count == 0)
+        {
+            return words + HopWords(nameOf);
+        }
+        foreach (RouteAttribute[] hop in Hops)
+        {
+            words += $" nexthop{Leg(hop).HopWords(nameOf)}";
+        }
+        return words;
+    }
+
+    private string HopWords(Func<int, string> nameOf) =>
+        (Gateway is null ? "" : $" via {(Gateway.Length == 18 ? "inet6 " : "")}{Router}")
+        + (Ifindex == 0 ? "" : $" dev {nameOf(Ifindex)}") + ((_header[8] & OnLink) != 0 ? " onlink" : "");
+
+    private string SourceWords() =>
+        Find(RouteAttributeType.Source) is { Length: 4 or 16 } source ? $"{new IPAddress(source)}/{SourceLength}" : $"?/{SourceLength}";
+
+    private static bool IsOfNexthop(int number) => (RouteAttributeType)number is RouteAttributeType.OutputInterface
+        or RouteAttributeType.Gateway or RouteAttributeType.Via or RouteAttributeType.Multipath
+        or RouteAttributeType.Encapsulation or RouteAttributeType.EncapsulationType;
+
+    /// <summary>struct rta_cacheinfo: rta_expires is its third number, in hundredths of a second; 0 is never.</summary>
+    private static uint? ReadExpires(ReadOnlySpan<byte> value)
+    {
+        int ticks = value.Length >= 12 ? (int)NetlinkWire.UInt32(value[8..]) : 0;
+        return ticks == 0 ? null : ticks < 0 ? 0 : (uint)((ticks + 99) / 100);
+    }
+
+    /// <summary>False if a length cannot be: a route that is not known whole must not be copied.</summary>
+    private static bool TryReadAttributes(ReadOnlySpan<byte> rest, out List<RouteAttribute> attributes)
+    {
+        attributes = [];
+        while (rest.Length >= 4)
+        {
+            ushort length = NetlinkWire.UInt16(rest);
+            if (length < 4 || length > rest.Length)
+            {
+                return false;
+            }
+            attributes.Add(new RouteAttribute(NetlinkWire.UInt16(rest[2..]), rest[4..length].ToArray()));
+            rest = rest[Math.Min(rest.Length, NetlinkWire.Align(length))..];
+        }
+        return true;
+    }
+
+    /// <summary>Leaves the flags of struct rtnexthop that the kernel accepts.</summary>
+    private static void CleanHops(Span<byte> value)
+    {
+        while (value.Length >= HopSize)
+        {
+            value[2] &= AcceptedFlags;
+            ushort length = NetlinkWire.UInt16(value);
+            value = value[Math.Clamp(NetlinkWire.Align(length), HopSize, value.Length)..];
+        }
+    }
+
+    /// <summary>
+    /// struct rtnexthop, one behind the other. Each becomes its header as attribute 0, and its attributes.
+    /// </summary>
+    private static List<RouteAttribute[]> ReadHops(ReadOnlySpan<byte> value)
+    {
+        List<RouteAttribute[]> hops = [];
+        while (value.Length >= HopSize)
+        {
+            ushort length = NetlinkWire.UInt16(value);
+            if (length < HopSize || length > value.Length || !TryReadAttributes(value[HopSize..length], out List<RouteAttribute> own))
+            {
+                break;
+            }
+            hops.Add([new RouteAttribute(0, value[..HopSize].ToArray()), .. own]);
+            value = value[Math.Min(value.Length, NetlinkWire.Align(length))..];
+        }
+        return hops;
+    }
+}
+
+/// <summary>RTA_*, &lt;linux/rtnetlink.h&gt;: those that a copy of a route depends on.</summary>
+internal enum RouteAttributeType
+{
+    Source = 2, // RTA_SRC
+    OutputInterface = 4, // RTA_OIF
+    Gateway = 5, // RTA_GATEWAY
+    Priority = 6, // RTA_PRIORITY
+    PreferredSource = 7, // RTA_PREFSRC
+    Metrics = 8, // RTA_METRICS
+    Multipath = 9, // RTA_MULTIPATH
+    CacheInfo = 12, // RTA_CACHEINFO
+    Table = 15, // RTA_TABLE
+    Via = 18, // RTA_VIA
+    Preference = 20, // RTA_PREF
+    EncapsulationType = 21, // RTA_ENCAP_TYPE
+    Encapsulation = 22, // RTA_ENCAP
+    Expires = 23, // RTA_EXPIRES
+    NexthopId = 30, // RTA_NH_ID
+}

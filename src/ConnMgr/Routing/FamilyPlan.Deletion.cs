@@ -1,0 +1,102 @@
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Routing;
+
+/// <summary>
+/// RTM_DELROUTE describes a route, and the kernel deletes the first one that fits the description, which may be another:
+/// nothing is deleted unless the description fits the right one first.
+/// </summary>
+internal sealed partial class FamilyPlan
+{
+    private bool MayDelete(TableRoute entry) =>
+        _table.Find(other => Fits(entry, other.Route)) == entry && (IsStale(entry.Route) || !IsLastBeforeBlackhole(entry));
+
+    /// <summary>True if without the entry the best metric would have no route that sends packets on.</summary>
+    private bool IsLastBeforeBlackhole(TableRoute entry)
+    {
+        TableRoute? next = _table.Find(other => other != entry);
+        return entry.Route.IsUnicast && next is not null && next.Metric >= entry.Metric && !_table.Exists(
+            other => other != entry && other.Route.IsUnicast && (_isIpv6 ? other.Metric == next.Metric : other == next));
+    }
+
+    private bool Fits(TableRoute entry, KernelRoute other)
+    {
+        KernelRoute named = entry.Route;
+        return _isIpv6
+            ? named.Metric == other.Metric && (entry.IsPart || named.Protocol == other.Protocol) && FitsIpv6(named, other)
+            : (named.Metric == 0 || named.Metric == other.Metric) && named.Protocol == other.Protocol && FitsIpv4(named, other);
+    }
+
+    /// <summary>ip6_route_del in net/ipv6/route.c: a nexthop object's route fits, whatever nexthop is named.</summary>
+    private static bool FitsIpv6(KernelRoute named, KernelRoute other)
+    {
+        if (named.NexthopId != 0 || other.NexthopId != 0)
+        {
+            return other.NexthopId != 0 && (named.NexthopId == 0 || named.NexthopId == other.NexthopId);
+        }
+        return (named.Ifindex == 0 || named.Ifindex == other.Ifindex)
+            && (named.Gateway is null || named.HasSameHop(other));
+    }
+
+    /// <summary>
+    /// fib_table_delete and fib_nh_match in net/ipv4: of a multipath route the first nexthop is compared with a single
+    /// one, and as many as it has with several.
+    /// </summary>
+    private static bool FitsIpv4(KernelRoute named, KernelRoute other)
+    {
+        if (named.Type != other.Type || named.Scope != other.Scope || !named.HasAttributesIn(other))
+        {
+            return false;
+        }
+        bool namesHop = named.Ifindex != 0 || named.Gateway is not null || named.Hops.Count > 0;
+        if (named.NexthopId != 0 || other.NexthopId != 0)
+        {
+            return named.NexthopId == other.NexthopId || (named.NexthopId == 0 && !namesHop);
+        }
+        if (!namesHop)
+        {
+            return true;
+        }
+        if (named.Hops.Count == 0)
+        {
+            KernelRoute first = other.Hops.Count > 0 ? other.Leg(other.Hops[0]) : other;
+            return named.Ifindex == first.Ifindex && (named.Gateway is null || named.HasSameHop(first));
+        }
+        int count = Math.Max(1, other.Hops.Count);
+        for (int i = 0; i < count; i++)
+        {
+            if (i == named.Hops.Count || !named.Leg(named.Hops[i]).HasSameHop(other.Hops.Count > 0 ? other.Leg(other.Hops[i]) : other))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>
+    /// Deletes those of the entries that can be deleted, in an order in which each description fits its own route first.
+    /// What sends packets on goes last.
+    /// </summary>
+    private void DeleteFromFront(IEnumerable<TableRoute> entries, Dictionary<TableRoute, RouteStep?> copies)
+    {
+        List<TableRoute> left = [.. entries.Where(_table.Contains).OrderBy(entry => entry.Route.IsUnicast)];
+        while (left.Find(MayDelete) is { } entry)
+        {
+            Delete(entry, copies[entry], $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+            left.Remove(entry);
+        }
+    }
+
+    /// <summary>True if all entries but <paramref name="left"/> can be deleted while that and the rest of the table stay.</summary>
+    private bool CanDelete(IEnumerable<TableRoute> entries, TableRoute? left)
+    {
+        List<TableRoute> table = [.. _table];
+        List<TableRoute> rest = [.. entries.Where(entry => entry != left)];
+        while (rest.Find(entry => table.Find(other => Fits(entry, other.Route)) == entry) is { } next)
+        {
+            rest.Remove(next);
+            table.Remove(next);
+        }
+        return rest.Count == 0;
+    }
+}

@@ -1,0 +1,135 @@
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Routing;
+
+/// <summary>
+/// The order of the routes behind the one in front: when that loses its carrier, the kernel itself goes on to the next
+/// metric, which has to be the link that the daemon would choose.
+/// </summary>
+internal sealed partial class FamilyPlan
+{
+    private void OrderStandby()
+    {
+        HashSet<TableRoute> needed = [];
+        uint limit = uint.MaxValue; // what is better than the worse ones
+        foreach (RoutedLink link in _input.Links.Where(link => link.Rank is not null).OrderByDescending(link => link.Rank))
+        {
+            if (link == _input.Chosen)
+            {
+                continue;
+            }
+            TableRoute? entry = _table.Find(
+                entry => entry.Metric > _top && IsOf(entry.Route, link) && !entry.Route.IsDerived && !Stays(entry.Route));
+            KernelRoute? origin = BestOrigin(link.Ifindex);
+            if (entry is not null && !(StandsForLink(origin) && origin!.Metric < entry.Metric))
+            {
+                limit = Math.Min(limit, MoveStandby(link, entry, limit));
+            }
+            else if (origin is not null)
+            {
+                limit = Math.Min(limit, CopyStandby(link, origin, limit, needed));
+            }
+        }
+        DeleteUnneededCopies(needed);
+    }
+
+    /// <summary>Moves the link's route in front of <paramref name="limit"/>, or back to its own metric if that will do.</summary>
+    private uint MoveStandby(RoutedLink link, TableRoute entry, uint limit)
+    {
+        OwnMetric known = _own.GetValueOrDefault(link.Name);
+        uint own = known.Placed == entry.Metric && known.Own > _top ? known.Own : entry.Metric;
+        TableRoute? atOwn = own == entry.Metric ? null
+            : _table.Find(other => other.Metric == own && other.Route.IsCopyOf(entry.Route));
+        bool mayGoBack = own < limit && own != entry.Metric && (atOwn is not null || !_used.Contains(own));
+        if (entry.Metric < limit && !mayGoBack)
+        {
+            return entry.Metric;
+        }
+        uint metric = mayGoBack ? own : LastFreeBefore(limit);
+        if (metric >= limit || metric == 0 || metric == entry.Metric || !MayDelete(entry))
+        {
+            return entry.Metric;
+        }
+        RouteStep? copy = null;
+        Remember(link, new OwnMetric(own, metric), needs: null);
+        if (atOwn is null || metric != own)
+        {
+            copy = Add(entry.Route.At(metric), $"moved, metric {entry.Metric} -> {metric}: {Words(entry.Route)}");
+        }
+        Delete(entry, copy, $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+        return metric;
+    }
+
+    /// <summary>
+    /// A route that has to stay where it is gets a copy in front of <paramref name="limit"/>, if it is not in front of it
+    /// already; one for some sources only gets one in any case.
+    /// </summary>
+    private uint CopyStandby(RoutedLink link, KernelRoute origin, uint limit, HashSet<TableRoute> needed)
+    {
+        if (StandsForLink(origin) && origin.Metric > _top && origin.Metric < limit)
+        {
+            return origin.Metric;
+        }
+        TableRoute? copy = _table.Find(entry => entry.Metric > _top && entry.Metric < limit && entry.Route.IsDerived
+            && IsOf(entry.Route, link) && entry.Route.HasSameHop(origin));
+        uint metric = copy?.Metric ?? FirstFreeFrom(Math.Max(origin.Metric, _top + 1));
+        if (metric >= limit)
+        {
+            metric = LastFreeBefore(limit);
+        }
+        if (metric == 0)
+        {
+            return origin.Metric;
+        }
+        KernelRoute wanted = origin.Derive(metric);
+        if (copy is null)
+        {
+            Add(wanted, $"copied to metric {metric}: {Words(wanted)}");
+            needed.Add(_table.Find(entry => entry.Route == wanted)!);
+            return metric;
+        }
+        needed.Add(copy);
+        if (!copy.Route.IsCopyOf(wanted))
+        {
+            Do(RouteVerb.Replace, wanted, $"renewed at metric {metric}: {Words(wanted)}");
+        }
+        return metric;
+    }
+
+    /// <summary>Deletes copies behind the front whose original has gone, or which the order does not need.</summary>
+    private void DeleteUnneededCopies(HashSet<TableRoute> needed)
+    {
+        foreach (TableRoute entry in (TableRoute[])[.. _table])
+        {
+            if (entry.Metric <= _top || !entry.Route.IsDerived || needed.Contains(entry) || !MayDelete(entry))
+            {
+                continue;
+            }
+            RoutedLink? link = OwnerOf(entry.Route);
+            if (OriginOf(entry.Route) is null || link == _input.Chosen || link is { Rank: not null })
+            {
+                Delete(entry, needs: null, $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+            }
+        }
+    }
+
+    private uint FirstFreeFrom(uint metric)
+    {
+        while (_used.Contains(metric))
+        {
+            metric++;
+        }
+        return metric;
+    }
+
+    /// <summary>The last free metric before <paramref name="limit"/> and behind the front; 0 if there is none.</summary>
+    private uint LastFreeBefore(uint limit)
+    {
+        uint metric = limit - 1;
+        while (metric > _top && _used.Contains(metric))
+        {
+            metric--;
+        }
+        return metric > _top ? metric : 0;
+    }
+}

@@ -1,0 +1,202 @@
+using System.ComponentModel;
+using System.Text;
+using ConnMgr.Native;
+using ConnMgr.Netlink;
+using Tmds.Linux;
+
+namespace ConnMgr.Routing;
+
+/// <summary>
+/// Reads and changes the kernel's default routes over a NETLINK_ROUTE socket of its own. It never waits: rtnetlink
+/// works in the caller's time, so that the answer is in the socket's buffer when send returns.
+/// </summary>
+internal sealed unsafe class RouteTableSocket : IDisposable
+{
+    private const int NETLINK_ROUTE = 0;
+    private const int SOL_NETLINK = 270;
+    private const int NETLINK_CAP_ACK = 10;
+    private const int NETLINK_EXT_ACK = 11;
+    private const int NETLINK_GET_STRICT_CHK = 12;
+    private const ushort HasExtendedAck = 0x200; // NLM_F_ACK_TLVS
+    private const ushort MessageOfError = 1; // NLMSGERR_ATTR_MSG
+    private const byte MainTable = 254; // RT_TABLE_MAIN
+    private const byte FamilyIpv4 = 2; // AF_INET
+    private const byte FamilyIpv6 = 10; // AF_INET6
+    private const int Attempts = 3;
+
+    private readonly NetlinkSocket _socket;
+    private uint _sequence;
+
+    /// <summary>Opens it; throws if the kernel refuses a netlink socket.</summary>
+    public RouteTableSocket()
+    {
+        _socket = new NetlinkSocket(NETLINK_ROUTE, checkCredentials: false);
+        // Kernels before 4.12 and 4.20 lack some of these; then there are no words, and more rows.
+        foreach (int option in (ReadOnlySpan<int>)[NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK])
+        {
+            int on = 1;
+            _ = LibC.setsockopt(_socket.Fd, SOL_NETLINK, option, &on, sizeof(int));
+        }
+    }
+
+    /// <summary>Its address: the kernel's messages about what it has changed carry it.</summary>
+    public uint PortId => _socket.PortId;
+
+    /// <summary>
+    /// Reads the default routes of the main table. False if the kernel could not give a consistent list, or not all of
+    /// it; to be tried again.
+    /// </summary>
+    public bool TryDump(List<KernelRoute> routes)
+    {
+        for (int attempt = 0; attempt < Attempts; attempt++)
+        {
+            routes.Clear();
+            if (TryDump(FamilyIpv4, routes) && TryDump(FamilyIpv6, routes))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>Carries out one step. 0 for success, else an error number; in <paramref name="words"/> the kernel's own words.</summary>
+    public int Send(RouteStep step, out string words)
+    {
+        byte[] request = step.ToMessage();
+        int error = Send(request, out words);
+        // What is to be deleted and is absent has been deleted by somebody else.
+        return step.Verb == RouteVerb.Delete && error == Errno.ESRCH ? 0 : error;
+    }
+
+    /// <summary>Sends one request that asks for an acknowledgement.</summary>
+    public int Send(byte[] request, out string words)
+    {
+        BitConverter.TryWriteBytes(request.AsSpan(8), ++_sequence);
+        words = "";
+        if (!_socket.Send(request))
+        {
+            words = Errno.Text(Errno.EAGAIN);
+            return Errno.EAGAIN;
+        }
+        while (TryReceive(out ReadOnlySpan<byte> datagram))
+        {
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                if (message.Sequence == _sequence && message.Type == NetlinkMessage.Error && message.ErrorNumber is { } error)
+                {
+                    words = error == 0 ? "" : WordsOf(message) ?? Errno.Text(error);
+                    return error;
+                }
+            }
+        }
+        words = "the kernel gave no answer";
+        return Errno.EAGAIN;
+    }
+
+    /// <summary>Reads devices and addresses. False if there was no consistent list, or not all of it.</summary>
+    public bool TryRead(KernelState state)
+    {
+        foreach (ushort type in (ReadOnlySpan<ushort>)[RouteMessage.GetLink, RouteMessage.GetAddress])
+        {
+            bool isComplete = false;
+            for (int attempt = 0; attempt < Attempts && !isComplete; attempt++)
+            {
+                state.BeginDump();
+                isComplete = TryDump(type, 0, (in NetlinkMessage message) => state.Apply(message, isDumpRow: true));
+            }
+            if (!isComplete)
+            {
+                return false;
+            }
+            state.EndDump(type);
+        }
+        return true;
+    }
+
+    private bool TryDump(byte family, List<KernelRoute> routes) => TryDump(RouteMessage.GetRoute, family, (in NetlinkMessage message) =>
+    {
+        if (message.Type == RouteMessage.NewRoute && KernelRoute.TryRead(message.Payload, out KernelRoute route))
+        {
+            routes.Add(route);
+        }
+    });
+
+    private delegate void RowHandler(in NetlinkMessage message);
+
+    private bool TryDump(ushort type, byte family, RowHandler handler)
+    {
+        // struct ifinfomsg, ifaddrmsg, rtmsg: a strict kernel wants each in its length.
+        int size = NetlinkReader.HeaderSize + type switch { RouteMessage.GetLink => 16, RouteMessage.GetAddress => 8, _ => 12 };
+        Span<byte> request = stackalloc byte[size];
+        request.Clear();
+        BitConverter.TryWriteBytes(request, size);
+        BitConverter.TryWriteBytes(request[4..], type);
+        BitConverter.TryWriteBytes(request[6..], (ushort)(NetlinkMessage.FlagRequest | NetlinkMessage.FlagDump));
+        BitConverter.TryWriteBytes(request[8..], ++_sequence);
+        request[NetlinkReader.HeaderSize] = family;
+        if (type == RouteMessage.GetRoute)
+        {
+            request[NetlinkReader.HeaderSize + 4] = MainTable;
+        }
+        if (!_socket.Send(request))
+        {
+            return false;
+        }
+        bool isComplete = true;
+        while (TryReceive(out ReadOnlySpan<byte> datagram))
+        {
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                if (message.Sequence != _sequence)
+                {
+                    continue;
+                }
+                isComplete &= (message.Flags & NetlinkMessage.FlagDumpInterrupted) == 0;
+                if (message.ErrorNumber is { } error)
+                {
+                    // No main table, or no such family, is an empty one.
+                    return isComplete && error is 0 or Errno.ENOENT or Errno.EOPNOTSUPP;
+                }
+                handler(message);
+            }
+        }
+        return false;
+    }
+
+    private bool TryReceive(out ReadOnlySpan<byte> datagram)
+    {
+        datagram = default;
+        try
+        {
+            return _socket.Receive(out datagram) == Received.Datagram;
+        }
+        catch (Win32Exception)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The text of the extended acknowledgement; null if there is none.</summary>
+    private static string? WordsOf(in NetlinkMessage message)
+    {
+        const int Fixed = 4 + NetlinkReader.HeaderSize; // the error, and the header of the request
+        if ((message.Flags & HasExtendedAck) == 0 || message.Payload.Length < Fixed)
+        {
+            return null;
+        }
+        AttributeReader attributes = new(message.Payload[Fixed..]);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            if (attribute.Type == MessageOfError)
+            {
+                return Encoding.UTF8.GetString(attribute.Value).TrimEnd('\0');
+            }
+        }
+        return null;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _socket.Dispose();
+}

@@ -1,0 +1,88 @@
+using ConnMgr.Native;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Routing;
+
+/// <summary>
+/// Carries out a <see cref="RoutePlan"/>, and keeps in the run directory where the links' defaults belong: one file
+/// `metric.4.eth0` or `metric.6.eth0` for each link that stands somewhere else.
+/// </summary>
+internal sealed class RouteWriteRunner : IDisposable
+{
+    private const int FileLimit = 64;
+
+    private readonly RouteTableSocket _socket = new();
+    private readonly string _directory;
+    private readonly HashSet<string> _known = [];
+    private readonly Dictionary<(bool IsIpv6, string Link), OwnMetric> _ownMetrics = [];
+
+    /// <param name="directory">The run directory. Without it, or with a full disk, the usual metrics count after a restart.</param>
+    public RouteWriteRunner(string directory) => _directory = directory;
+
+    /// <summary>Reads what is remembered of these links, unless that has been done.</summary>
+    public void Know(IEnumerable<string> links)
+    {
+        foreach (string link in links.Where(_known.Add))
+        {
+            foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
+            {
+                string? text = SmallFile.Read(PathOf(isIpv6, link), FileLimit, out _, out _);
+                if (OwnMetric.TryParse(text, out OwnMetric metric))
+                {
+                    _ownMetrics[(isIpv6, link)] = metric;
+                }
+            }
+        }
+    }
+
+    /// <summary>The socket's address: the kernel's messages about what it has changed carry it.</summary>
+    public uint PortId => _socket.PortId;
+
+    /// <summary>What a plan has to know of earlier ones.</summary>
+    public IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> OwnMetrics => _ownMetrics;
+
+    /// <summary>Reads the kernel's devices, addresses and default routes. False if they changed too often meanwhile.</summary>
+    public bool TryRead(KernelState state, List<KernelRoute> routes) => _socket.TryRead(state) && _socket.TryDump(routes);
+
+    /// <summary>Carries out the steps. A step that needs one which failed is left out.</summary>
+    /// <param name="steps">The steps of a plan.</param>
+    /// <param name="done">Told of each step that the kernel has carried out.</param>
+    /// <param name="failed">Told of each step that failed, with the reason.</param>
+    /// <returns>True if none has failed.</returns>
+    public bool Run(IReadOnlyList<RouteStep> steps, Action<RouteStep> done, Action<RouteStep, string> failed)
+    {
+        HashSet<RouteStep> undone = new(ReferenceEqualityComparer.Instance);
+        foreach (RouteStep step in steps)
+        {
+            if (step.Needs is not null && undone.Contains(step.Needs))
+            {
+                undone.Add(step);
+            }
+            else if (step.Verb == RouteVerb.Remember)
+            {
+                Remember(step);
+            }
+            else if (_socket.Send(step, out string words) != 0)
+            {
+                undone.Add(step);
+                failed(step, words);
+            }
+            else
+            {
+                done(step);
+            }
+        }
+        return undone.Count == 0;
+    }
+
+    private void Remember(RouteStep step)
+    {
+        _ownMetrics[(step.IsIpv6, step.Link)] = step.Metric;
+        _ = SmallFile.Replace(PathOf(step.IsIpv6, step.Link), System.Text.Encoding.ASCII.GetBytes($"{step.Metric}\n"));
+    }
+
+    private string PathOf(bool isIpv6, string link) => Path.Combine(_directory, $"metric.{(isIpv6 ? 6 : 4)}.{link}");
+
+    /// <inheritdoc/>
+    public void Dispose() => _socket.Dispose();
+}

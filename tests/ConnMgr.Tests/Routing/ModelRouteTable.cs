@@ -1,0 +1,154 @@
+using ConnMgr.Netlink;
+using ConnMgr.Routing;
+
+namespace ConnMgr.Tests.Routing;
+
+/// <summary>
+/// A model of the kernel's main table, default routes only: what RTM_NEWROUTE and RTM_DELROUTE do to it
+/// (net/ipv4/fib_trie.c, fib_semantics.c; net/ipv6/ip6_fib.c, route.c). <see cref="RouteModelTests"/> compares it with the
+/// kernel itself. The nexthops of an IPv6 multipath route are routes of their own.
+/// </summary>
+internal sealed class ModelRouteTable
+{
+    private const int Exists = 17; // EEXIST
+    private const int Absent = 3; // ESRCH
+
+    private readonly List<KernelRoute> _routes = [];
+
+    public ModelRouteTable(IEnumerable<KernelRoute> routes)
+    {
+        foreach (KernelRoute route in routes)
+        {
+            _routes.AddRange(Split(route));
+        }
+    }
+
+    public ModelRouteTable(ModelRouteTable other) => _routes.AddRange(other._routes);
+
+    /// <summary>False: routes that look advertised were added by a user, and may be part of a multipath route.</summary>
+    public bool HasRealAdvertisements { get; init; } = true;
+
+    /// <summary>In the order in which the kernel looks at them, each family by itself.</summary>
+    public IReadOnlyList<KernelRoute> Routes => _routes;
+
+    /// <summary>Does what the kernel does; 0, or the error.</summary>
+    public int Apply(RouteStep step) => step.Verb switch
+    {
+        RouteVerb.Add => Same(step.Route!).Any() ? Exists : Insert(step.Route!),
+        RouteVerb.Replace => Replace(step.Route!),
+        RouteVerb.Delete => Delete(step.Route!, step.IsPart),
+        _ => 0,
+    };
+
+    /// <summary>NLM_F_APPEND: behind what stands at the metric. Of nothing is there a second one.</summary>
+    public int Append(KernelRoute route) => Same(route).Any(other => IsDuplicate(route, other)) ? Exists : Insert(route);
+
+    /// <summary>The table in words, each family's routes sorted: the kernel does not say in which order IPv6's siblings are.</summary>
+    public string Words() => string.Join('\n', _routes.Select(Word).Order(StringComparer.Ordinal));
+
+    public static string Word(KernelRoute route) =>
+        $"IPv{(route.IsIpv6 ? 6 : 4)} {route.Metric:D4} proto {route.Protocol} "
+        + $"{route.Words(ifindex => $"{ifindex}")}{(route.Expires is null ? "" : " expires")} {route.Fingerprint()}";
+
+    private static IEnumerable<KernelRoute> Split(KernelRoute route) =>
+        route.IsIpv6 && route.Hops.Count > 0 && route.NexthopId == 0 ? route.Hops.Select(route.Leg) : [route];
+
+    private IEnumerable<KernelRoute> Same(KernelRoute route) => _routes.Where(other => other.IsIpv6 == route.IsIpv6
+        && other.SourceLength == route.SourceLength && other.Metric == route.Metric
+        && (route.SourceLength == 0 || route.HasSameSource(other)));
+
+    private int Insert(KernelRoute route)
+    {
+        int at = _routes.FindIndex(other => other.Metric > route.Metric);
+        _routes.Insert(at < 0 ? _routes.Count : at, route);
+        return 0;
+    }
+
+    private int Replace(KernelRoute route)
+    {
+        KernelRoute[] same = [.. Same(route)];
+        if (same.Length == 0)
+        {
+            return Insert(route);
+        }
+        if (!route.IsIpv6)
+        {
+            KernelRoute? identical = Array.Find(same, other => other.IsCopyOf(route));
+            if (identical is not null)
+            {
+                return identical == same[0] ? 0 : Exists;
+            }
+            _routes[_routes.IndexOf(same[0])] = route;
+            return 0;
+        }
+        KernelRoute replaced = Array.Find(same, other => IsEcmp(other) == IsEcmp(route)) ?? same[0];
+        _routes[_routes.IndexOf(replaced)] = route;
+        if (IsEcmp(replaced))
+        {
+            _routes.RemoveAll(other => other != replaced && same.Contains(other) && IsEcmp(other));
+        }
+        return 0;
+    }
+
+    private int Delete(KernelRoute route, bool isPart)
+    {
+        KernelRoute? found = _routes.Find(other => other.IsIpv6 == route.IsIpv6 && other.SourceLength == route.SourceLength
+            && (route.Metric == 0 || other.Metric == route.Metric) && (isPart || other.Protocol == route.Protocol)
+            && (route.IsIpv6 ? MatchesIpv6(route, other) : MatchesIpv4(route, other)));
+        if (found is null)
+        {
+            return Absent;
+        }
+        if (route.IsIpv6 && route.Gateway is null && IsEcmp(found))
+        {
+            uint metric = found.Metric;
+            _routes.RemoveAll(other => other.IsIpv6 && other.Metric == metric && IsEcmp(other));
+        }
+        _routes.Remove(found);
+        return 0;
+    }
+
+    /// <summary>ip6_route_del.</summary>
+    private static bool MatchesIpv6(KernelRoute named, KernelRoute other)
+    {
+        if (other.NexthopId != 0)
+        {
+            return named.NexthopId == 0 || named.NexthopId == other.NexthopId;
+        }
+        return named.NexthopId == 0 && (named.Ifindex == 0 || named.Ifindex == other.Ifindex)
+            && (named.Gateway is null || named.Gateway.AsSpan().SequenceEqual(other.Gateway.AsSpan()));
+    }
+
+    /// <summary>fib_table_delete, fib_nh_match, fib_metrics_match: what is named has to be equal.</summary>
+    private static bool MatchesIpv4(KernelRoute named, KernelRoute other)
+    {
+        if (named.Type != other.Type || named.Scope != other.Scope || !named.HasAttributesIn(other))
+        {
+            return false;
+        }
+        if (named.NexthopId != 0 || other.NexthopId != 0)
+        {
+            return named.NexthopId == other.NexthopId
+                || (named.NexthopId == 0 && named.Ifindex == 0 && named.Gateway is null && named.Hops.Count == 0);
+        }
+        if (named.Hops.Count == 0)
+        {
+            KernelRoute first = Legs(other)[0];
+            return (named.Ifindex == 0 || named.Ifindex == first.Ifindex)
+                && (named.Gateway is null || named.Gateway.AsSpan().SequenceEqual(first.Gateway.AsSpan()));
+        }
+        KernelRoute[] wanted = Legs(named);
+        KernelRoute[] others = Legs(other);
+        return others.Length <= wanted.Length && !others.Where((leg, i) => !leg.HasSameHop(wanted[i])).Any();
+    }
+
+    private static KernelRoute[] Legs(KernelRoute route) => route.Hops.Count > 0 ? [.. route.Hops.Select(route.Leg)] : [route];
+
+    private static bool IsDuplicate(KernelRoute route, KernelRoute other) => route.IsIpv6
+        ? route.HasSameHop(other) && route.NexthopId == other.NexthopId && route.Type == other.Type
+        : route.IsCopyOf(other);
+
+    /// <summary>rt6_qualify_for_ecmp.</summary>
+    private bool IsEcmp(KernelRoute route) => route.IsUnicast && route.NexthopId == 0 && route.Gateway is not null
+        && !(HasRealAdvertisements && route.IsAdvertised);
+}

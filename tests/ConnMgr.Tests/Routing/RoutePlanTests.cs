@@ -1,0 +1,169 @@
+using ConnMgr.Netlink;
+using ConnMgr.Routing;
+using CsCheck;
+
+namespace ConnMgr.Tests.Routing;
+
+/// <summary>The plan, applied step by step to a model of the kernel's table.</summary>
+public sealed class RoutePlanTests
+{
+    private static readonly int Iterations = int.Parse(Environment.GetEnvironmentVariable("CONNMGR_ROUTE_TABLES") ?? "3000");
+
+    [Fact]
+    public void No_step_loses_a_route_or_the_way_out_and_every_prefix_of_a_plan_converges() =>
+        Gen.Int.Sample(seed => Check(new RandomRoutes(new Random(seed), forKernel: false)), iter: Iterations, threads: 1);
+
+    private static void Check(RandomRoutes random)
+    {
+        ModelRouteTable table = new([]);
+        for (int i = random.Next(9); i >= 0; i--)
+        {
+            table.Append(random.Chance(50) ? random.Ipv4() : random.Ipv6());
+        }
+        World world = World.Random(random, table);
+        if (!world.Plan().HasIpv4 && !world.Plan().HasIpv6)
+        {
+            Assert.Empty(world.Plan().Steps);
+            return;
+        }
+        Complete(world, checksPrefixes: true);
+    }
+
+    /// <summary>Carries the plan out, watched after each step, and perhaps anew from each state in between.</summary>
+    private static void Complete(World world, bool checksPrefixes)
+    {
+        string before = world.Table.Words();
+        for (int round = 0; ; round++)
+        {
+            RoutePlan plan = world.Plan();
+            string Context(string what) => $"{what}\n-- chosen {world.Chosen.Name}, before:\n{before}\n-- steps:\n"
+                + string.Join('\n', plan.Steps.Select(step => $"{step.Verb} {step.Words} {step.Link} {step.Metric}"))
+                + $"\n-- now:\n{world.Table.Words()}";
+            Assert.True(round < 4, Context("no end"));
+            if (plan.Steps.Count == 0)
+            {
+                Assert.True(plan.IsInPlace, Context("not in place"));
+                Assert.True(IsRight(world), Context("not right"));
+                return;
+            }
+            foreach (RouteStep step in plan.Steps)
+            {
+                Dictionary<(bool, int), bool> had = world.Defaults();
+                (bool four, bool six) = (world.HasWayOut(isIpv6: false, isStrict: true), world.HasWayOut(isIpv6: true, isStrict: true));
+                int error = world.Apply(step);
+                Assert.True(error == 0 || (error == 3 && step.Verb == RouteVerb.Delete), Context($"{step.Words}: error {error}"));
+                foreach (KeyValuePair<(bool, int), bool> link in world.Defaults())
+                {
+                    Assert.True(link.Value || !had[link.Key], Context($"{step.Words}: {link.Key} has lost its default"));
+                }
+                Assert.True(!four || world.HasWayOut(isIpv6: false, isStrict: false), Context($"{step.Words}: no way out by IPv4"));
+                Assert.True(!six || world.HasWayOut(isIpv6: true, isStrict: false), Context($"{step.Words}: no way out by IPv6"));
+                if (checksPrefixes)
+                {
+                    Complete(world.Copy(), checksPrefixes: false);
+                }
+            }
+        }
+    }
+
+    private static bool IsRight(World world)
+    {
+        foreach (bool isIpv6 in (bool[])[false, true])
+        {
+            RoutePlan plan = world.Plan();
+            uint top = isIpv6 ? 1u : 0u;
+            KernelRoute[] front = [.. world.Table.Routes.Where(
+                route => route.IsIpv6 == isIpv6 && route.SourceLength == 0 && route.Metric <= top)];
+            // A family that the link lacks may have to be left alone, where only a blackhole is behind.
+            if ((isIpv6 ? plan.HasIpv6 : plan.HasIpv4) && (front.Length == 0 || front.Any(route => route.Ifindex != world.Chosen.Ifindex || !route.IsUnicast)))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>The kernel's table, what is remembered, and what is wanted.</summary>
+    internal sealed class World
+    {
+        public required ModelRouteTable Table { get; init; }
+
+        public required RoutedLink[] Links { get; init; }
+
+        public required RoutedLink Chosen { get; init; }
+
+        public Dictionary<(bool, string), OwnMetric> Own { get; init; } = [];
+
+        public static RoutedLink[] LinksOf(int[]? ranks) =>
+        [
+            new RoutedLink(11, "eth0", 10, ranks?[0]),
+            new RoutedLink(12, "wlan0", 20, ranks?[1]),
+            new RoutedLink(13, "wwan0", 50, ranks?[2]),
+        ];
+
+        public static World Random(RandomRoutes random, ModelRouteTable table)
+        {
+            int first = random.Next(3);
+            int[]? ranks = random.Chance(50) ? [first, (first + 1) % 3, (first + 2) % 3] : null;
+            RoutedLink[] links = LinksOf(ranks);
+            World world = new() { Table = table, Links = links, Chosen = links[random.Next(3)] };
+            foreach (RoutedLink link in links)
+            {
+                if (random.Chance(30))
+                {
+                    world.Own[(random.Chance(50), link.Name)] = new OwnMetric((uint)random.Next(60), (uint)random.Next(60));
+                }
+            }
+            return world;
+        }
+
+        public World Copy() => new() { Table = new ModelRouteTable(Table), Links = Links, Chosen = Chosen, Own = new(Own) };
+
+        public RoutePlan Plan() => Plan(Table.Routes);
+
+        public RoutePlan Plan(IReadOnlyList<KernelRoute> routes) =>
+            RoutePlan.Of(new RouteInput(routes, [], Links, Chosen, true, true, Own));
+
+        public int Apply(RouteStep step)
+        {
+            if (step.Verb == RouteVerb.Remember)
+            {
+                Own[(step.IsIpv6, step.Link)] = step.Metric;
+                return 0;
+            }
+            return Table.Apply(step);
+        }
+
+        /// <summary>Which link has a default of its own, by family; a copy counts while its original stands.</summary>
+        public Dictionary<(bool, int), bool> Defaults()
+        {
+            Dictionary<(bool, int), bool> found = [];
+            foreach (RoutedLink link in Links)
+            {
+                foreach (bool isIpv6 in (bool[])[false, true])
+                {
+                    found[(isIpv6, link.Ifindex)] = Table.Routes.Any(route => route.IsIpv6 == isIpv6 && route.IsUnicast
+                        && !route.IsDerived && IsOver(route, link.Ifindex));
+                }
+            }
+            return found;
+        }
+
+        private static bool IsOver(KernelRoute route, int ifindex) =>
+            route.Ifindex == ifindex || route.Hops.Any(hop => route.Leg(hop).Ifindex == ifindex);
+
+        /// <summary>
+        /// A packet gets out: the best metric has a route that sends it on; if <paramref name="isStrict"/>, no copy of a
+        /// route that has gone.
+        /// </summary>
+        public bool HasWayOut(bool isIpv6, bool isStrict)
+        {
+            KernelRoute? best = Table.Routes.FirstOrDefault(route => route.IsIpv6 == isIpv6 && route.SourceLength == 0);
+            return best is not null && Table.Routes.Any(route => route.IsIpv6 == isIpv6 && route.SourceLength == 0
+                && (isIpv6 ? route.Metric == best.Metric : route == best) && route.IsUnicast && !(isStrict && IsStale(route)));
+        }
+
+        private bool IsStale(KernelRoute route) => route.IsDerived && !Table.Routes.Any(other => !other.IsDerived
+            && (other.HasSameHop(route) || other.Hops.Any(hop => other.Leg(hop).HasSameHop(route))));
+    }
+}
