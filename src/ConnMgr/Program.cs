@@ -15,6 +15,10 @@ if (options.Verb == Verb.Check)
 {
     return (int)ConfigFiles.Check(options.ConfigDirectory);
 }
+if (options.Verb == Verb.Route)
+{
+    return (int)RouteRunner.Run(options);
+}
 if (options.Verb != Verb.Run)
 {
     return (int)VerbClient.Run(options);

@@ -7,8 +7,8 @@
 #   wlan0  198.18.2.2/24  2001:db8:2::2/64 ──veth──  wlan0-far
 #   wwan0  198.18.3.2/32  2001:db8:3::2/64 ──veth──  wwan0-far  routes by the device alone
 #
-# Every check is made in four variants: dash and BusyBox ash, iproute2's ip and BusyBox's. The other tests of
-# switch_route.sh source this file for the functions of its first part.
+# Every check is made with dash and with BusyBox ash; `connmgr route` does the work. The other tests of switch_route.sh
+# source this file for the functions of its first part.
 . "$(dirname "$0")/lib.sh"
 
 RUN=$LAB/run-dir ETC=$LAB/etc
@@ -18,20 +18,9 @@ mkdir -p "$ETC"
 variants() {
     command -v busybox >/dev/null || { skip "no busybox here"; return; }
     for SHELL_CMD in dash 'busybox ash'; do
-        for IP_KIND in iproute2 busybox; do
-            VARIANT="$SHELL_CMD, $IP_KIND's ip"
-            case $IP_KIND in busybox) real="$(command -v busybox) ip" ;; *) real=$(command -v ip) ;; esac
-            mkdir -p "$LAB/path"
-            # The only program that the script finds. It notes how it is called; a test may have it do something first.
-            cat >"$LAB/path/ip" <<END
-#!/bin/sh
-printf '%s\n' "\$*" >>"$LAB/calls"
-[ ! -e "$LAB/hook" ] || . "$LAB/hook"
-exec $real "\$@"
-END
-            chmod +x "$LAB/path/ip"
-            for scenario; do "$scenario"; done
-        done
+        VARIANT=$SHELL_CMD
+        mkdir -p "$LAB/path" # without a program: the script needs none but connmgr
+        for scenario; do "$scenario"; done
     done
 }
 
@@ -43,7 +32,7 @@ new_box() {
     fi
     ip netns del box 2>/dev/null || :
     ip netns del far 2>/dev/null || :
-    rm -rf "$RUN" "$LAB/hook" "$LAB/watched" "$ETC/netif_names"
+    rm -rf "$RUN" "$LAB/watched" "$ETC/netif_names"
     mkdir "$RUN"
     ip netns add box
     ip netns add far
@@ -102,10 +91,10 @@ END
 # run_switch ARGS...: runs the script as a daemon would. STATUS is how it ended, $LAB/said what it said.
 run_switch() {
     events >/dev/null
-    : >"$LAB/calls"
     STATUS=0
     # shellcheck disable=SC2086  # words
     on box "$(command -v env)" -i PATH="$LAB/path" CONNMGR_CONFIG_DIR="$ETC" CONNMGR_RUN_DIR="$RUN" \
+        CONNMGR_EXECUTABLE="$(connmgr_path)" \
         "$(command -v ${SHELL_CMD%% *})" ${SHELL_CMD#dash} "${SCRIPTS:-$REPO/scripts}/switch_route.sh" "$@" \
         >"$LAB/said" 2>&1 || STATUS=$?
 }
@@ -125,14 +114,11 @@ tables() {
         sed 's/expires [0-9]*sec/expires Nsec/; s/ linkdown//; s/ pref medium//; s/ *$//'
 }
 
-# same DESC CMD...: what CMD prints is what stands on stdin. What BusyBox's ip loses is [in brackets] there; "-" is nothing.
+# same DESC CMD...: what CMD prints is what stands on stdin; "-" is nothing.
 same() {
     same_desc="$VARIANT: $1"
     shift
-    case $IP_KIND in
-        busybox) sed 's/ \[[^]]*\]//g; /^-$/d' ;;
-        *) sed 's/[][]//g; /^-$/d' ;;
-    esac >"$LAB/expected"
+    sed '/^-$/d' >"$LAB/expected"
     "$@" >"$LAB/got"
     check "$same_desc" diff -U 20 "$LAB/expected" "$LAB/got"
 }
@@ -154,7 +140,6 @@ status_is() {
     [ "$STATUS" = "$1" ]
 }
 said() { cat "$LAB/said"; }
-calls() { cat "$LAB/calls"; }
 nothing() { printf '%s\n' - | same "$@"; }
 
 case ${0##*/} in 40-switch-route.sh) ;; *) return 0 ;; esac
@@ -181,7 +166,9 @@ default6 eth0 metric 10 gone
 END
     same "eth0: it says what it does" said <<'END'
 IPv4: took over, metric 10 -> 0: default via 198.18.1.1 dev eth0
-IPv6: took over, metric 10 -> 1: default via fe80::1 dev eth0 [pref medium]
+IPv4: removed from metric 10: default via 198.18.1.1 dev eth0
+IPv6: took over, metric 10 -> 1: default via fe80::1 dev eth0
+IPv6: removed from metric 10: default via fe80::1 dev eth0
 END
 
     switched wlan0
@@ -193,33 +180,19 @@ default via fe80::2 dev wlan0 metric 1
 default via fe80::1 dev eth0 metric 10
 default dev wwan0 metric 50
 END
-    same "wlan0: its steps: replaced at once, nothing gone from the front" events <<'END'
+    same "wlan0: its steps: eth0 is copied first, then replaced at once" events <<'END'
+default4 eth0 metric 10 new
 default4 wlan0 metric 0 new
 default4 wlan0 metric 20 gone
-default4 eth0 metric 10 new
+default6 eth0 metric 10 new
 default6 wlan0 metric 1 new
 default6 wlan0 metric 20 gone
-default6 eth0 metric 10 new
-END
-    same "wlan0: two executions to IPv4's takeover, eight in all" calls <<END
--4 route show default
--4 route replace unicast default metric 0 via 198.18.2.1 dev wlan0
--4 route del unicast default metric 20 via 198.18.2.1 dev wlan0
--4 route add unicast default metric 10 via 198.18.1.1 dev eth0
--6 route show table all default
--6 route replace unicast default metric 1 via fe80::2 dev wlan0 [pref medium]
--6 route del unicast default metric 20 via fe80::2 dev wlan0 [pref medium]
--6 route add unicast default metric 10 via fe80::1 dev eth0 [pref medium]
 END
 
     tables >"$LAB/before"
     switched wlan0 "again"
     same "again: nothing changes" tables <"$LAB/before"
     nothing "again: no events" events
-    same "again: two executions" calls <<'END'
--4 route show default
--6 route show table all default
-END
 
     switched wwan0
     switched eth0 "and back to eth0"
@@ -319,17 +292,16 @@ everything_of_a_route() {
 END
     for link in eth0 wlan0 wwan0 eth0; do switched "$link"; done
     same "all that can be kept is kept" tables <<'END'
-default via 198.18.1.1 dev eth0 [proto dhcp] src 198.18.1.2 [mtu 1400]
-default via 198.19.0.1 dev wlan0 [proto static] metric 20 onlink [mtu lock 1300] [initcwnd 20]
-default dev wwan0 scope link src 198.18.3.2 metric 50 [advmss 1200]
-default via fe80::1 dev eth0 [proto static] metric 1 [mtu 1400] [hoplimit 70] [pref high]
-default via 2001:db8:2::1 dev wlan0 src 2001:db8:2::2 metric 20 [pref low]
-default dev wwan0 [proto 201] metric 50 [mtu 1410]
+default via 198.18.1.1 dev eth0 proto dhcp src 198.18.1.2 mtu 1400
+default via 198.19.0.1 dev wlan0 proto static metric 20 onlink mtu lock 1300 initcwnd 20
+default dev wwan0 scope link src 198.18.3.2 metric 50 advmss 1200
+default via fe80::1 dev eth0 proto static metric 1 mtu 1400 hoplimit 70 pref high
+default via 2001:db8:2::1 dev wlan0 src 2001:db8:2::2 metric 20 pref low
+default dev wwan0 proto 201 metric 50 mtu 1410
 END
 }
 
 a_gateway_of_the_other_family() {
-    [ "$IP_KIND" = iproute2 ] || return 0 # BusyBox's ip knows no such thing
     new_box
     given <<'END'
 -4 route add default via inet6 fe80::1 dev eth0 metric 10

@@ -8,27 +8,24 @@ bad_arguments() {
     new_box
     given_all
     tables >"$LAB/before"
-    : >"$LAB/all-calls"
     # shellcheck disable=SC2016
     for name in '' eth1 eth0.1 eth ETH0 'eth0 wlan0' 'eth*' '*' lo br-apnet wlan0-1 -h --help '$(touch '"$LAB"'/done)' \
         '`touch '"$LAB"'/done`' "eth0; touch $LAB/done" "eth0
 wlan0" ../eth0 'eth0:1' 0 -4; do
         refused 64 "$name"
-        cat "$LAB/calls" >>"$LAB/all-calls"
         check "$VARIANT: a message" [ -s "$LAB/said" ]
     done
     refused 64
     refused 64 eth0 wlan0
     same "nothing has changed" tables <"$LAB/before"
-    nothing "ip was not even asked" cat "$LAB/all-calls"
+    nothing "no events" events
     check "$VARIANT: nothing was executed" [ ! -e "$LAB/done" ]
 
     echo "WAN_INTERFACE_0='eth0'" >"$ETC/netif_names"
     refused 78 eth0
     same "bad netif_names: it says where" said <<END
-$ETC/netif_names:1: the name 'eth0' is given to two interfaces
+$ETC/netif_names:1: ETH_INTERFACE_0 and WAN_INTERFACE_0 are both 'eth0'
 END
-    nothing "bad netif_names: ip was not even asked" calls
     same "bad netif_names: nothing has changed" tables <"$LAB/before"
 }
 
@@ -125,7 +122,7 @@ started_from_anywhere() {
         STATUS=0
         # shellcheck disable=SC2086
         on box env PATH="$LAB/path:$PATH" CONNMGR_CONFIG_DIR="$ETC" CONNMGR_RUN_DIR="$RUN" \
-            sh -c "$how" sh "${SCRIPTS:-$REPO/scripts}" "$SHELL_CMD" >"$LAB/said" 2>&1 || STATUS=$?
+            CONNMGR_EXECUTABLE="$(connmgr_path)" sh -c "$how" sh "${SCRIPTS:-$REPO/scripts}" "$SHELL_CMD" >"$LAB/said" 2>&1 || STATUS=$?
         check "$VARIANT: started by: $how" status_is 0
     done
 }

@@ -21,8 +21,8 @@ default dev wwan0 scope link metric 50
 END
     same "each is put behind first, and removed from the front then" events <<'END'
 default4 eth0 metric 10 new
-default4 eth0 metric 0 gone
 default4 wwan0 metric 50 new
+default4 eth0 metric 0 gone
 default4 wwan0 metric 0 gone
 END
 }
@@ -159,8 +159,8 @@ END
 default via 198.18.2.1 dev wlan0
 default via 198.18.1.1 dev eth0 metric 10
 blackhole default metric 100
-default dev tun1 scope link metric 101
-default dev tun0 scope link metric 102
+default dev tun0 scope link metric 101
+default dev tun1 scope link metric 102
 default via fe80::2 dev wlan0 metric 1
 default dev tun0 metric 100
 END
@@ -205,13 +205,14 @@ default via fe80::1 dev eth0 metric 101
 END
     switched eth0
     switched wwan0
-    same "and back as soon as it is free" tables <<'END'
+    # Where wwan0 has stood is not free yet when eth0 is copied. (The daemon moves it back: its plan orders standby routes.)
+    same "the next free one again" tables <<'END'
 default dev wwan0 scope link
-default via 198.18.1.1 dev eth0 metric 100
 default via 198.18.2.1 dev wlan0 metric 101
+default via 198.18.1.1 dev eth0 metric 102
 default dev wwan0 metric 1
-default via fe80::1 dev eth0 metric 100
-default via fe80::2 dev wlan0 metric 101
+default via fe80::1 dev eth0 metric 101
+default via fe80::2 dev wlan0 metric 102
 END
 }
 
@@ -223,20 +224,6 @@ multipath() {
 -6 route add default proto 201 metric 1 nexthop via fe80::1 dev eth0 nexthop via fe80::9 dev wwan0
 -6 route add default via fe80::2 dev wlan0 metric 20
 END
-    if [ "$IP_KIND" = busybox ]; then
-        tables >"$LAB/before"
-        refused 1 wlan0
-        same "a multipath default, which BusyBox does not show, is not deleted" tables <"$LAB/before"
-        check "$VARIANT: and it says so" grep -q "does not show the multipath default" "$LAB/said"
-        ip -n box -4 route del default metric 0
-        ip -n box -6 route show default >"$LAB/before"
-        refused 1 wlan0
-        same "nor is one of IPv6" ip -n box -6 route show default <"$LAB/before"
-        same "while IPv4 moves" tables4 <<'END'
-default via 198.18.2.1 dev wlan0
-END
-        return
-    fi
     switched wlan0
     same "a multipath default ends up behind all links; IPv6's is one route a link" tables <<'END'
 default via 198.18.2.1 dev wlan0
@@ -262,8 +249,6 @@ default via fe80::1 dev eth0 metric 1024
 END
 }
 
-tables4() { ip -n box -4 route show default | sed 's/ *$//'; }
-
 not_its_business() {
     new_box
     given_all
@@ -276,7 +261,7 @@ not_its_business() {
 -6 route add unreachable default metric 4294967295
 -4 route add blackhole default metric 4294967295
 END
-    [ "$IP_KIND" = busybox ] || given <<'END'
+    given <<'END'
 -4 route add default tos 0x10 via 198.18.1.1 dev eth0
 END
     everything() {

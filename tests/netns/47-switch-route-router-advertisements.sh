@@ -1,6 +1,6 @@
 #!/bin/sh
-# switch_route.sh and an IPv6 default that the kernel has from a router's advertisements: it gets in front and back, and the
-# kernel goes on taking the advertisements (it refuses them if somebody else's route is where its own would have to be).
+# connmgr route and an IPv6 default that the kernel has from a router's advertisements: the kernel's route stays where it is, and
+# renews itself there; a copy gets in front and goes, and does not outlive the kernel's route.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
@@ -34,35 +34,31 @@ END
     router_off
 
     switched eth0
-    same "it gets in front, and does not run out there" ipv6 <<'END'
-default via ROUTER dev eth0 [proto ra] metric 1 [hoplimit 64]
+    same "a copy gets in front, and does not run out there" ipv6 <<'END'
+default via ROUTER dev eth0 proto 175 metric 1 hoplimit 64
 default via fe80::2 dev wlan0 metric 20
+default via ROUTER dev eth0 proto ra metric 1024 expires Nsec hoplimit 64
 END
     switched wlan0
-    same "it is put back behind the kernel's place, and runs out as before (if ip can say so)" ipv6 <<'END'
-default via fe80::2 dev wlan0 metric 1
-default via ROUTER dev eth0 [proto ra] metric 1025 [expires Nsec] [hoplimit 64]
-END
-    switched eth0
-    switched wlan0
-    same "a second time: in the same place" ipv6 <<'END'
-default via fe80::2 dev wlan0 metric 1
-default via ROUTER dev eth0 [proto ra] metric 1025 [expires Nsec] [hoplimit 64]
-END
-
-    router_on
-    wait_for 20 "$VARIANT: the kernel takes the next advertisement" advertised
-    switched eth0
-    same "one default a link" ipv6 <<'END'
-default via ROUTER dev eth0 [proto ra] metric 1 [hoplimit 64]
-default via fe80::2 dev wlan0 metric 20
-END
-    wait_for 20 "$VARIANT: in front: the kernel takes advertisements" advertised
-    router_off
-    switched wlan0
-    same "the kernel's is there again: nothing is put back beside it" ipv6 <<'END'
+    same "the copy goes, the kernel's route stays" ipv6 <<'END'
 default via fe80::2 dev wlan0 metric 1
 default via ROUTER dev eth0 proto ra metric 1024 expires Nsec hoplimit 64
+END
+    switched eth0
+    router_on
+    ip -n box -6 route flush proto ra
+    wait_for 20 "$VARIANT: in front: the kernel takes the next advertisement" advertised
+    router_off
+    switched eth0 again
+    same "one copy" ipv6 <<'END'
+default via ROUTER dev eth0 proto 175 metric 1 hoplimit 64
+default via fe80::2 dev wlan0 metric 20
+default via ROUTER dev eth0 proto ra metric 1024 expires Nsec hoplimit 64
+END
+    ip -n box -6 route flush proto ra # as when the router says that it is none any more
+    switched eth0 "its router gone"
+    same "the copy does not outlive the kernel's route" ipv6 <<'END'
+default via fe80::2 dev wlan0 metric 20
 END
 }
 

@@ -17,12 +17,10 @@ measure() {
     given_all
     rm -rf "$LAB/fast"
     mkdir "$LAB/fast"
-    case $IP_KIND in
-        busybox) ln -s "$(command -v busybox)" "$LAB/fast/ip" ;;
-        *) ln -s "$(command -v ip)" "$LAB/fast/ip" ;;
-    esac
+    ln -s "$(command -v ip)" "$LAB/fast/ip"
     # shellcheck disable=SC2016,SC2086
-    on box env PATH="$LAB/fast" CONNMGR_CONFIG_DIR="$ETC" CONNMGR_RUN_DIR="$RUN" "$(command -v dash)" -c '
+    on box env PATH="$LAB/fast" CONNMGR_CONFIG_DIR="$ETC" CONNMGR_RUN_DIR="$RUN" \
+        CONNMGR_EXECUTABLE="$(connmgr_path)" "$(command -v dash)" -c '
         script=$1
         shift
         for link in eth0 wlan0 eth0 wlan0 eth0 wlan0 eth0 wlan0 eth0 wlan0 eth0; do

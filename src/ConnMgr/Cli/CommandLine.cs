@@ -88,6 +88,15 @@ internal static class CommandLine
     private static readonly Option<string> WanProbeOption = OneOf(
         "--wan-probe", "when the metered link may be probed", "suspect", "never", "suspect", "always");
 
+    private static readonly Option<string> SwitchOption = OneOf(
+        "--switch", "how the default routes are moved; auto runs switch_route.sh if it is not connmgr's own, else netlink",
+        "auto", "auto", "netlink", "script");
+
+    private static readonly Option<bool> KeepLinkdownRoutes = new("--keep-linkdown-routes")
+    {
+        Description = "leave the kernel's ignore_routes_with_linkdown alone",
+    };
+
     private static readonly Option<bool> KeepFlows = new("--keep-flows")
     {
         Description = "leave flows over the old link alone after a switch",
@@ -114,6 +123,12 @@ internal static class CommandLine
 
     private static readonly Option<bool> Follow = new("--follow") { Description = "go on with each new one, until interrupted" };
 
+    private static readonly Argument<string[]> RouteTo = new("IFNAME")
+    {
+        Description = "a link of netif_names",
+        Arity = ArgumentArity.ZeroOrMore, // whatever is wrong with it, the verb itself says so
+    };
+
     /// <summary>
     /// Reads <paramref name="args"/>. Null if that ends the program with <paramref name="exitCode"/>: help, version, or
     /// a mistake; what there is to say has then been written.
@@ -125,7 +140,8 @@ internal static class CommandLine
             + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
         {
             DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, HookDirectory, Echo, Ping, NoPing, Resolvers, DnsServers,
-            DnsOption, QueueNumber, AllowPrivateAnswers, Idle, WanProbeOption, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
+            DnsOption, QueueNumber, AllowPrivateAnswers, Idle, WanProbeOption, SwitchOption,
+            KeepLinkdownRoutes, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
         Command check = new("check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
         root.Subcommands.Add(check);
@@ -141,6 +157,7 @@ internal static class CommandLine
         root.Subcommands.Add(events);
         root.Subcommands.Add(metrics);
         root.Subcommands.Add(reload);
+        root.Subcommands.Add(new Command("route", "make a link the way out, now and without a daemon; end with 0 or 1") { RouteTo });
         RunDirectory.Recursive = true;
         root.SetAction(static _ => 0); // what makes it right to give no verb
         ConfigDirectory.Recursive = true;
@@ -183,11 +200,13 @@ internal static class CommandLine
                 "events" => Verb.Events,
                 "metrics" => Verb.Metrics,
                 "reload" => Verb.Reload,
+                "route" => Verb.Route,
                 _ => Verb.Run,
             },
             IsJson = parsed.GetValue(Json),
             Watches = parsed.GetValue(Watch),
             Follows = parsed.GetValue(Follow),
+            RouteTo = parsed.GetValue(RouteTo) ?? [],
             IsFirewallDisabled = parsed.GetValue(DisableFirewall),
             ConfigDirectory = parsed.GetRequiredValue(ConfigDirectory),
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),
@@ -202,6 +221,8 @@ internal static class CommandLine
             AllowsPrivateAnswers = parsed.GetValue(AllowPrivateAnswers),
             Idle = TimeSpan.FromSeconds(parsed.GetValue(Idle)),
             WanProbe = Enum.Parse<WanProbe>(parsed.GetRequiredValue(WanProbeOption), ignoreCase: true),
+            Switch = Enum.Parse<SwitchMode>(parsed.GetRequiredValue(SwitchOption), ignoreCase: true),
+            KeepsLinkdownRoutes = parsed.GetValue(KeepLinkdownRoutes),
             KeepFlows = parsed.GetValue(KeepFlows),
             AttrdSocket = parsed.GetValue(NoAttrd) ? null : parsed.GetRequiredValue(AttrdSocket),
             LogTarget = Enum.Parse<LogTarget>(parsed.GetRequiredValue(LogOption), ignoreCase: true),

@@ -6,6 +6,9 @@ internal enum ExitCode
     /// <summary>Stopped as asked.</summary>
     Ok = 0,
 
+    /// <summary>`route`: the link did not get in front; standard error says why.</summary>
+    Failed = 1,
+
     /// <summary>EX_USAGE: bad command line.</summary>
     Usage = 64,
 

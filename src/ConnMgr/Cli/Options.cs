@@ -14,6 +14,9 @@ internal enum Verb
     /// <summary>Say what is wrong with the configuration.</summary>
     Check,
 
+    /// <summary>Make a link the way out, without a daemon.</summary>
+    Route,
+
     // These talk to a running daemon.
     Status,
     Events,
@@ -32,6 +35,19 @@ internal enum DnsMode
 
     /// <summary>The former where kernel and rules allow it, else the latter.</summary>
     Auto,
+}
+
+/// <summary>How the daemon moves the default routes.</summary>
+internal enum SwitchMode
+{
+    /// <summary>By switch_route.sh if the implementer has replaced ours, else over netlink.</summary>
+    Auto,
+
+    /// <summary>By rtnetlink messages.</summary>
+    Netlink,
+
+    /// <summary>By switch_route.sh.</summary>
+    Script,
 }
 
 /// <summary>The command line, checked.</summary>
@@ -76,6 +92,12 @@ internal sealed record Options
 
     public WanProbe WanProbe { get; init; }
 
+    /// <summary>How the default routes are moved.</summary>
+    public SwitchMode Switch { get; init; }
+
+    /// <summary>The kernel goes on using routes over links without carrier until the daemon has moved them.</summary>
+    public bool KeepsLinkdownRoutes { get; init; }
+
     /// <summary>Flows over the old link are left alone after a switch.</summary>
     public bool KeepFlows { get; init; }
 
@@ -87,6 +109,9 @@ internal sealed record Options
 
     /// <summary>`status`: again and again.</summary>
     public bool Watches { get; init; }
+
+    /// <summary>`route`: the links that are named; one is right.</summary>
+    public IReadOnlyList<string> RouteTo { get; init; } = [];
 
     /// <summary>`events`: go on as they come.</summary>
     public bool Follows { get; init; }

@@ -23,6 +23,7 @@ internal static class ScriptEnvironment
         .. Base,
         $"CONNMGR_CONFIG_DIR={options.ConfigDirectory}",
         $"CONNMGR_RUN_DIR={options.RunDirectory}",
+        $"CONNMGR_EXECUTABLE={Environment.ProcessPath}",
         // Where an ordinary user may not write to iptables' own.
         .. Environment.GetEnvironmentVariable("XTABLES_LOCKFILE") is { } path ? new[] { $"XTABLES_LOCKFILE={path}" } : [],
     ];

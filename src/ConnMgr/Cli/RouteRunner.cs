@@ -1,0 +1,119 @@
+using ConnMgr.Config;
+using ConnMgr.Logging;
+using ConnMgr.Netlink;
+using ConnMgr.Routing;
+
+namespace ConnMgr.Cli;
+
+/// <summary>`connmgr route IFNAME`: makes a link the way out, once, without a daemon.</summary>
+internal static class RouteRunner
+{
+    private const int Rounds = 4;
+
+    /// <summary>Does it. The exit status is 0, 64 (no link of that name), 78 (bad netif_names) or 1.</summary>
+    public static ExitCode Run(Options options)
+    {
+        if (ReadNames(options.ConfigDirectory) is not { } names)
+        {
+            return ExitCode.Config;
+        }
+        string[] links = [names.Ethernet, names.WiFi, names.Wan];
+        if (options.RouteTo is not [string wanted] || !links.Contains(wanted))
+        {
+            Complain($"{(options.RouteTo is [string name] ? $"{Log.Quote(name)} is no link" : "usage: connmgr route IFNAME")}"
+                + $": they are {string.Join(", ", links)}");
+            return ExitCode.Usage;
+        }
+        using RouteWriteRunner writer = new(options.RunDirectory);
+        writer.Know(links);
+        return Switch(writer, links, wanted);
+    }
+
+    /// <summary>Plans and carries out; anew, if the table has changed meanwhile or a step has failed.</summary>
+    private static ExitCode Switch(RouteWriteRunner writer, string[] links, string wanted)
+    {
+        List<string> failures = [];
+        bool hasSaid = false;
+        for (int round = 0; round < Rounds; round++)
+        {
+            KernelState state = new();
+            List<KernelRoute> routes = [];
+            if (!writer.TryRead(state, routes))
+            {
+                failures = ["cannot list the routes"];
+                continue;
+            }
+            RoutePlan plan = RoutePlan.Of(InputOf(state, routes, writer, links, wanted));
+            if (plan.Lacks.Length > 0)
+            {
+                Complain($"{wanted} has no way out ({plan.Lacks})");
+                return ExitCode.Failed;
+            }
+            if (plan.Steps.Count == 0)
+            {
+                if (!hasSaid)
+                {
+                    Say($"{wanted} is in front already");
+                }
+                return ExitCode.Ok;
+            }
+            failures.Clear();
+            writer.Run(
+                plan.Steps,
+                step => Say($"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}"),
+                (step, reason) => failures.Add($"IPv{(step.IsIpv6 ? 6 : 4)}: failed: {step.Words}: {reason}"));
+            hasSaid = true;
+        }
+        foreach (string failure in failures)
+        {
+            Complain(failure);
+        }
+        return failures.Count == 0 ? ExitCode.Ok : ExitCode.Failed;
+    }
+
+    private static RouteInput InputOf(
+        KernelState state, List<KernelRoute> routes, RouteWriteRunner writer, string[] links, string wanted)
+    {
+        uint[] usual = [10, 20, 50];
+        RoutedLink[] routed = [.. links.Select((name, i) => new RoutedLink(
+            state.Find(name)?.Ifindex ?? 0, name, usual[i], Rank: null))];
+        RoutedLink chosen = routed.First(link => link.Name == wanted);
+        return new RouteInput(
+            routes, [], [.. routed.Where(link => link.Ifindex != 0)], chosen, HasAddress(state, chosen, isIpv6: false),
+            HasAddress(state, chosen, isIpv6: true), writer.OwnMetrics);
+    }
+
+    private static bool HasAddress(KernelState state, RoutedLink link, bool isIpv6) => state.Addresses.Exists(address =>
+        address.Ifindex == link.Ifindex && address.IsUsable
+        && (address.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6) == isIpv6);
+
+    /// <summary>The names that the daemon gives its scripts, or those of the file.</summary>
+    private static NetifNames? ReadNames(string directory)
+    {
+        if (Environment.GetEnvironmentVariable("CONNMGR_NETIF_NAMES") is { Length: > 0 } words
+            && words.Split(' ') is [string ethernet, string wifi, string wan, string accessPoint, string bridge])
+        {
+            string text = $"ETH_INTERFACE_0='{ethernet}'\nWIFISTA_INTERFACE_0='{wifi}'\nWAN_INTERFACE_0='{wan}'\n"
+                + $"WIFIAP_INTERFACE_0='{accessPoint}'\nBRIDGE_INTERFACE_0='{bridge}'\n";
+            if (NetifNames.TryParse(text, out NetifNames names, [], []))
+            {
+                return names;
+            }
+            Complain("CONNMGR_NETIF_NAMES: not five names of interfaces");
+            return null;
+        }
+        ConfigFiles files = ConfigFiles.Read(directory, withWhitelist: false);
+        foreach ((LogLevel level, string text) in files.Remarks)
+        {
+            if (level == LogLevel.Error)
+            {
+                Console.Error.WriteLine(text);
+            }
+        }
+        return files.NetifNames;
+    }
+
+    private static void Say(string words) => Console.Out.WriteLine(words);
+
+    private static void Complain(string words) => Console.Error.WriteLine($"connmgr route: {words}");
+}
