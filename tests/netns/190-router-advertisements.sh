@@ -36,11 +36,11 @@ has_own() { ip -n device -6 address show dev "$1" scope global dynamic | grep -q
 wait_for 5 "and addresses by their prefixes" has_own eth0
 start_connmgr
 wait_for 10 "eth0 is in use, it and wlan0 are confirmed" settled
-check "its default is the advertised one, at metric 1" has6 eth0 'via fe80::.* proto ra metric 1 '
+check "a copy of the advertised default is in front" has6 eth0 'via fe80::.* proto 175 metric 1 '
 watch_routes
 
 advertises r-eth 1
-wait_for 20 "the next advertisement: the kernel has its own default again, behind" kernels eth0
+wait_for 20 "the next advertisement: the kernel goes on with its own default, behind" kernels eth0
 wait_for 20 "the same of wlan0" kernels wlan0
 check "eth0 is in front" in_use6 eth0
 check "nothing had to be restored" not log_has 'restoring the route'

@@ -20,7 +20,7 @@ chmod +x "$LAB/connmgr"
 CONNMGR=$LAB/connmgr
 
 lab_up
-start_connmgr
+start_connmgr --switch script
 failed='switching to [a-z]+0 failed: switch_route\.sh: cannot run .*/switch_route\.sh.: pidfd_open: Too many open files in system'
 wait_for 5 "events: why the switch failed, in the kernel's words" events_have " switch +$failed, retrying\$"
 check "status: it failed" status_has '^switch +switching to [a-z]+0 failed: switch_route\.sh: cannot run'

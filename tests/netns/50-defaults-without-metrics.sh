@@ -17,5 +17,5 @@ default dev wlan0 metric 20
 default dev wwan0 metric 50"
 unplug eth0
 wait_for 5 "eth0 pulled: wlan0 stands alone" defaults "default dev wlan0
-default dev eth0 metric 10 linkdown
+default dev eth0 metric 10 dead linkdown
 default dev wwan0 metric 50"

@@ -7,7 +7,7 @@ lab_up
 SCRIPTS=$LAB/scripts
 cp -r "$REPO/scripts" "$SCRIPTS"
 rm "$SCRIPTS/switch_route.sh"
-start_connmgr
+start_connmgr --switch script
 wait_for 3 "it says that the switch failed" log_has '^<[0-7]> ?switching to eth0 failed: '
 wait_for 5 "probes go on: wlan0 is confirmed" state wlan0 ITFUP_SS
 check "it runs" connmgr_runs

@@ -48,6 +48,7 @@ internal sealed partial class Daemon : IDisposable
     private int _seenVersion = -1;
     private readonly Pace _saidLosses = new(burst: 5, TimeSpan.FromMinutes(1)); // under a storm they are many
     private int _seenLosses;
+    private int _seenSettings;
     private bool _isMonitoring;
     private bool _isStopping;
     private NetifNames _names;
@@ -110,7 +111,7 @@ internal sealed partial class Daemon : IDisposable
 
     private MonitoredLink NewLink(LinkKind kind, string name) => new(
         _loop, _log, new Link(kind, name, _options.Idle, _options.WanProbe), _probeSettings,
-        _options.Resolvers);
+        _options.Resolvers, !_options.KeepsLinkdownRoutes);
 
     private FlowRunner? NewFlowRunner() => _options.KeepFlows
         ? null
@@ -153,6 +154,14 @@ internal sealed partial class Daemon : IDisposable
             }
             _switching.AllowRetry();
             _attributes?.Refresh(_table);
+        }
+        if (_table.SettingsVersion != _seenSettings || _routes.Losses != _seenLosses)
+        {
+            _seenSettings = _table.SettingsVersion;
+            foreach (MonitoredLink link in _links)
+            {
+                link.CheckSettings();
+            }
         }
         if (_routes.Losses != _seenLosses)
         {
@@ -235,7 +244,7 @@ internal sealed partial class Daemon : IDisposable
         {
             link.Tick(now);
         }
-        _switching.AllowRetry();
+        _switching.Tick(now);
         _routes.DumpNext();
         _lockdown?.Tick();
         _report.Tick();

@@ -78,6 +78,10 @@ internal static class KernelFacts
             {
                 return "none";
             }
+            if (route.Ifindex == 0)
+            {
+                return $"one that sends nothing on, metric {route.Metric}";
+            }
             string name = links.FirstOrDefault(link => link.Facts.Ifindex == route.Ifindex)?.Name ?? $"device {route.Ifindex}";
             return $"{(route.Gateway is null ? "" : $"via {route.Gateway} ")}dev {name} metric {route.Metric}";
         }
@@ -116,27 +120,23 @@ internal static class KernelFacts
                 fingerprint += address.Address.GetHashCode();
             }
         }
-        foreach (DefaultRoute route in table.Routes)
+        // While a route moves to another metric it is there twice; and what was derived from another adds nothing to it.
+        HashSet<IPAddress> gateways = [];
+        foreach (KernelRoute route in table.Defaults.Concat(table.Lost)) // those that are about to be restored count, too
         {
-            // While a route moves to another metric it is there twice.
-            if (route.Ifindex == ifindex && route.IsIpv6 == isIpv6 && IsFirstByGateway(table, route))
+            if (route.IsIpv6 == isIpv6 && route.IsUnicast && !route.IsDerived && !route.HasRunOut)
             {
-                hasWayOut = true;
-                fingerprint += 31 * (route.Gateway ?? IPAddress.None).GetHashCode();
+                foreach (KernelRoute hop in route.Legs)
+                {
+                    IPAddress gateway = hop.Router ?? IPAddress.None;
+                    if (hop.Ifindex == ifindex && gateways.Add(gateway))
+                    {
+                        hasWayOut = true;
+                        fingerprint += 31 * gateway.GetHashCode();
+                    }
+                }
             }
         }
         return new FamilyFacts(hasAddress, hasWayOut, fingerprint);
-    }
-
-    private static bool IsFirstByGateway(KernelState table, DefaultRoute route)
-    {
-        foreach (DefaultRoute other in table.Routes)
-        {
-            if (other.Ifindex == route.Ifindex && other.IsIpv6 == route.IsIpv6 && Equals(other.Gateway, route.Gateway))
-            {
-                return ReferenceEquals(other, route);
-            }
-        }
-        return false;
     }
 }

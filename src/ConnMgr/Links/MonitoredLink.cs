@@ -20,6 +20,8 @@ internal sealed class MonitoredLink : IDisposable
     private readonly Log _log;
     private readonly IReadOnlyList<IPAddress> _resolvers;
     private readonly ProbeRunner _prober;
+    private readonly bool _ignoresLinkdownRoutes;
+    private readonly Pace _saidFilter = new(burst: 5, TimeSpan.FromMinutes(1)); // a fight over it may be endless
     private EvidenceSocket? _evidence;
     private int _evidenceIfindex;
     private List<Subnet> _own = [];
@@ -28,8 +30,9 @@ internal sealed class MonitoredLink : IDisposable
 
     public MonitoredLink(
         Loop loop, Log log, Link link, ProbeSettings settings,
-        IReadOnlyList<IPAddress> resolvers)
+        IReadOnlyList<IPAddress> resolvers, bool ignoresLinkdownRoutes)
     {
+        _ignoresLinkdownRoutes = ignoresLinkdownRoutes;
         _loop = loop;
         _log = log;
         _resolvers = resolvers;
@@ -91,7 +94,7 @@ internal sealed class MonitoredLink : IDisposable
             return;
         }
 
-        LoosenReversePathFilter();
+        CheckSettings();
         _evidence?.Dispose();
         _own = own;
         _evidenceIfindex = ifindex;
@@ -110,6 +113,28 @@ internal sealed class MonitoredLink : IDisposable
         }
     }
 
+    /// <summary>
+    /// Sets what the daemon depends on. Called when the device appears, and when the kernel reports a change of settings:
+    /// another program may read its own later (`sysctl --system`, ufw).
+    /// </summary>
+    public void CheckSettings()
+    {
+        if (Link.Facts.Ifindex == 0)
+        {
+            return;
+        }
+        LoosenReversePathFilter();
+        foreach (string family in _ignoresLinkdownRoutes ? (ReadOnlySpan<string>)["ipv4", "ipv6"] : [])
+        {
+            // The kernel then passes over routes of a link without carrier at once, without the daemon.
+            string path = $"/proc/sys/net/{family}/conf/{Link.Name}/ignore_routes_with_linkdown";
+            if (Read(path) is ['0', ..] && SmallFile.Overwrite(path, "1\n"u8) is not 0 and int errno)
+            {
+                _log.Event(EventKind.Link, $"{path}: {Errno.Text(errno)}, ignoring", LogLevel.Warn);
+            }
+        }
+    }
+
     /// <summary>Strict filtering would drop the answers to probes while the link is not in use.</summary>
     private void LoosenReversePathFilter()
     {
@@ -117,9 +142,12 @@ internal sealed class MonitoredLink : IDisposable
         if (ReversePathFilter.IsStrict(Read(ReversePathFilter.Path("all")), Read(path)))
         {
             int errno = SmallFile.Overwrite(path, "2\n"u8);
-            _log.Event(
-                EventKind.Link,
-                $"{Link.Name}: rp_filter was 1 (strict), " + (errno == 0 ? "set to 2 (loose)" : Errno.Text(errno)));
+            if (_saidFilter.TryTake(_loop.Now))
+            {
+                _log.Event(
+                    EventKind.Link,
+                    $"{Link.Name}: rp_filter was 1 (strict), " + (errno == 0 ? "set to 2 (loose)" : Errno.Text(errno)));
+            }
         }
     }
 

@@ -17,7 +17,7 @@ public sealed class KernelRouteTests
         Assert.Equal(1, route.Preference);
 
         byte[] message = route.At(2000).ToMessage(RouteMessage.NewRoute, flags: 0);
-        KernelRoute again = ReadBack(message);
+        KernelRoute again = ReadBack(route.At(2000).ToMessage(RouteMessage.DelRoute, flags: 0)); // without RTA_EXPIRES
         Assert.Equal(2000u, again.Metric);
         Assert.True(again.IsCopyOf(route));
         string hex = Convert.ToHexString(message);

@@ -84,7 +84,7 @@ public class KernelStateTests
     }
 
     [Fact]
-    public void Only_unicast_defaults_of_the_main_table_count_each_nexthop_for_itself()
+    public void Only_defaults_of_the_main_table_count_each_nexthop_for_itself_and_one_that_sends_nothing_on_for_none()
     {
         Dump(
             RouteMessage.GetRoute,
@@ -92,7 +92,7 @@ public class KernelStateTests
             Golden.Route("198.18.1.1", 2, 10, destinationLength: 8), Golden.Route(null, 4, 50),
             Golden.MultipathRoute((2, "198.18.1.1"), (3, "198.18.2.1")));
         Assert.Equal(
-            ["4 50 ", "2 7 198.18.1.1", "3 7 198.18.2.1"],
+            ["0 10 ", "4 50 ", "2 7 198.18.1.1", "3 7 198.18.2.1"],
             _table.Routes.Select(route => $"{route.Ifindex} {route.Metric} {route.Gateway}"));
     }
 

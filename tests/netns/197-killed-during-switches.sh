@@ -1,0 +1,77 @@
+#!/bin/sh
+# SIGKILL at random moments of switches: no link loses its default, and whoever comes next completes or undoes the work.
+# SOAK=1: 200 moments; else 40.
+# takes 60 s
+. "$(dirname "$0")/lib.sh"
+
+lab_up
+rounds=40
+[ -z "${SOAK:-}" ] || rounds=200
+# Routes of more than one kind: with metrics, a nexthop object.
+ip -n device -batch - <<'END2'
+route replace default via 198.18.1.1 dev eth0 metric 10 proto dhcp src 198.18.1.2 mtu 1400
+nexthop add id 12 via 198.18.2.1 dev wlan0
+route del default via 198.18.2.1 dev wlan0 metric 20
+route add default nhid 12 metric 20
+END2
+
+route_to() { nsenter --net=/run/netns/device "$(connmgr_path)" route --config-dir "$LAB/etc" --run-dir "$LAB/run" "$1" >"$LAB/said" 2>&1; }
+defaults() { { ip -n device -4 route show default; ip -n device -6 route show default; } | sed 's/ *$//; s/ pref medium//'; }
+nothing_lost() {
+    for family in 4 6; do
+        for link in eth0 wlan0 wwan0; do
+            [ "$(ip -n device "-$family" route show default | grep -c "dev $link")" -ge 1 ] || { defaults; return 1; }
+        done
+    done
+}
+# The same as if nothing had ever been interrupted.
+as_it_should_be() {
+    defaults >"$LAB/found"
+    diff - "$LAB/found" <<'END2'
+default via 198.18.1.1 dev eth0 proto dhcp src 198.18.1.2 mtu 1400
+default nhid 12 via 198.18.2.1 dev wlan0 metric 20
+default dev wwan0 scope link metric 50
+default via 2001:db8:1::1 dev eth0 metric 1
+default via 2001:db8:2::1 dev wlan0 metric 20
+default dev wwan0 metric 50
+END2
+}
+
+mkdir -p "$LAB/run"
+route_to eth0
+check "before: eth0 is in front" as_it_should_be
+lost=0 wrong=0 cut=0 round=0
+while [ "$round" -lt "$rounds" ]; do
+    round=$((round + 1))
+    for link in wlan0 wwan0; do
+        nsenter --net=/run/netns/device "$(connmgr_path)" route --config-dir "$LAB/etc" --run-dir "$LAB/run" "$link" >/dev/null 2>&1 &
+        killed=$!
+        sleep "0.00$((round % 10))$((round * 7 % 10))"
+        kill -KILL "$killed" 2>/dev/null && cut=$((cut + 1))
+        wait "$killed" 2>"$LAB/last" || :
+        nothing_lost || lost=$((lost + 1))
+    done
+    route_to eth0
+    as_it_should_be || wrong=$((wrong + 1))
+done
+check "$cut of $((2 * rounds)) switches were killed; $lost times a link had lost its default" test "$lost" = 0 -a "$cut" -gt 0
+check "$wrong times the next switch did not put everything right" test "$wrong" = 0
+
+# The daemon itself, killed while it moves from eth0 to wlan0.
+round=0 lost=0
+while [ "$round" -lt $((rounds / 8)) ]; do
+    round=$((round + 1))
+    start_connmgr
+    poll 20 in_use eth0 || not_ok "round $round: eth0 is not in use"
+    ip -n r-eth link set lan down
+    sleep "0.00$((round % 10))$((round * 3 % 10))"
+    kill -KILL "$CONNMGR_PID"
+    wait "$CONNMGR_PID" 2>"$LAB/last" || :
+    nothing_lost || lost=$((lost + 1))
+    ip -n r-eth link set lan up
+    poll 5 ip -n device link show eth0 up
+done
+check "the daemon is killed: $lost times a link had lost its default" test "$lost" = 0
+start_connmgr
+wait_for 5 "in the end eth0 is in use" in_use eth0
+wait_for 5 "and everything is as it should be" as_it_should_be

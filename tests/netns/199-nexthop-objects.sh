@@ -1,0 +1,61 @@
+#!/bin/sh
+# Defaults by nexthop object: they stay where they are, and a plain copy gets in front. (With an object in front the kernel
+# finds no other default for a socket that is bound to another device: no probe would get out.) A group that other links
+# share is never deleted.
+# takes 25 s
+. "$(dirname "$0")/lib.sh"
+
+lab_up
+defaults4() { ip -n device -4 route show default | sed 's/ *$//'; }
+# no_defaults FAMILY: "ip route flush" cannot delete routes of nexthop objects.
+no_defaults() { while ip -n device "-$1" route del default 2>/dev/null; do :; done; }
+shows() { defaults4 | grep -qx "$1"; }
+no_defaults 4
+ip -n device -batch - <<'END2'
+nexthop add id 11 via 198.18.1.1 dev eth0
+nexthop add id 12 via 198.18.2.1 dev wlan0
+route add default nhid 11 metric 10
+route add default nhid 12 metric 20
+route add default dev wwan0 metric 50
+END2
+start_connmgr
+wait_for 5 "a copy of eth0's is in front" shows 'default via 198.18.1.1 dev eth0 proto 175'
+check "and the one by its object is where it was" shows 'default nhid 11 via 198.18.1.1 dev eth0 metric 10'
+unplug eth0
+wait_for 5 "a copy of wlan0's takes over" shows 'default via 198.18.2.1 dev wlan0 proto 175'
+# With the carrier the kernel takes the objects of the link, and their routes.
+plug eth0
+ip -n device nexthop replace id 11 via 198.18.1.1 dev eth0
+ip -n device route replace default nhid 11 metric 10
+wait_for 30 "and back" in_use eth0
+wait_for 5 "wlan0's has only that by its object" shows 'default nhid 12 via 198.18.2.1 dev wlan0 metric 20'
+stop_connmgr || :
+
+# A group in front, over eth0 and wlan0, and no default of their own.
+no_defaults 4
+ip -n device -batch - <<'END2'
+nexthop add id 19 group 11/12
+route add default nhid 19
+route add default dev wwan0 metric 50
+END2
+start_connmgr
+wait_for 5 "a group in front: eth0 takes over" in_use eth0
+group_behind() { defaults4 | grep -q '^default nhid 19 .*metric 100'; }
+check "the group is behind, whole" group_behind
+unplug eth0
+wait_for 5 "eth0 pulled: wlan0 takes over, out of the group" in_use wlan0
+stop_connmgr || :
+
+# IPv6: the kernel takes an object's route for any other at the same metric.
+plug eth0
+configure eth0
+no_defaults 6
+ip -n device -batch - <<'END2'
+nexthop add id 21 via 2001:db8:1::1 dev eth0
+END2
+ip -n device -6 route add default nhid 21 metric 1
+ip -n device -6 route append default via 2001:db8:2::1 dev wlan0 metric 1
+start_connmgr
+wait_for 30 "IPv6: eth0 alone is in front" in_use6 eth0
+wlan0_there() { ip -n device -6 route show default | grep -q 'via 2001:db8:2::1 dev wlan0 metric 20'; }
+wait_for 5 "IPv6: wlan0 has its own metric, and has not lost its default" wlan0_there
