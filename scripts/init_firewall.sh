@@ -176,7 +176,7 @@ firewall_user() {
     esac
 }
 
-# run_user: at most 8 s; the daemon waits 10 for all of it.
+# run_user: at most 8 s; the daemon waits 10 for all of it. Whoever starts us may have blocked SIGTERM: nothing here relies on it.
 run_user() {
     (
         trap - HUP INT PIPE TERM
@@ -185,16 +185,13 @@ run_user() {
     ) &
     user_pid=$!
     (
-        trap - TERM
-        sleep 8 &
-        sleeper=$!
-        trap 'kill "$sleeper"; exit 0' TERM
-        wait "$sleeper"
+        sleep 8
         kill -KILL "$user_pid"
-    ) >/dev/null 2>&1 &
+    ) </dev/null >/dev/null 2>&1 &
     watch_pid=$!
     wait "$user_pid" && run_status=0 || run_status=$?
-    kill "$watch_pid" 2>/dev/null || :
+    # Its sleep goes on by itself for these seconds, and does nothing any more.
+    kill -KILL "$watch_pid" 2>/dev/null || :
     wait "$watch_pid" 2>/dev/null || :
     return "$run_status"
 }

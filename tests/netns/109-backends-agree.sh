@@ -32,7 +32,35 @@ verdicts() {
     /usr/bin/python3 "$NETNS_DIR/packets.py" send >"$LAB/got.verdicts"
     same "${WITH}every packet is judged as the predicate says" cat "$LAB/got.verdicts" <"$LAB/expected.verdicts"
     cp "$LAB/got.verdicts" "$LAB/verdicts.$VARIANT"
+    while read -r verdict packet; do
+        check "${WITH}extenders, $packet: $verdict" grep -qE "^[0-9]+ $packet: $verdict\$" "$LAB/got.verdicts"
+    done <"$LAB/extenders"
 }
+# What the original's three scripts admit for hosts behind the bridge, in the order of the table in docs/lockdown.md; and what
+# they admit beyond that.
+cat >"$LAB/extenders" <<'END'
+passes up 4 stranger udp 4[0-9]*-53
+passes up 4 stranger udp 4[0-9]*-53, its answer
+passes up 4 stranger ping
+passes up 4 stranger ping, its answer
+passes up 4 stranger udp 4[0-9]*-123
+passes up 4 stranger udp 4[0-9]*-123, its answer
+passes frombridge 4 near udp 68-67
+passes frombridge 4 near udp 68-67, its answer
+passes frombridge 4 near udp 67-67
+passes frombridge 4 near udp 67-67, its answer
+passes up 4 stranger udp 68-67
+passes up 4 stranger udp 68-67, its answer
+passes up 4 stranger udp 67-67
+passes up 4 stranger udp 67-67, its answer
+passes up 4 friend tcp 4[0-9]*-80
+passes up 4 friend tcp 4[0-9]*-80, its answer
+drops down 4 stranger udp 53-4[0-9]*
+drops up 4 stranger udp 68-443
+drops frombridge 4 near udp 67-68
+drops frombridge 4 near tcp 4[0-9]*-80
+drops up 4 stranger tcp 4[0-9]*-80
+END
 backends verdicts
 check "nf_tables and iptables-nft agree" cmp "$LAB/verdicts.bare" "$LAB/verdicts.nft"
 check "nf_tables and iptables-legacy agree" cmp "$LAB/verdicts.bare" "$LAB/verdicts.legacy"

@@ -1,0 +1,57 @@
+#!/bin/sh
+# br_netfilter shows bridged frames to the firewall. Those that are only bridged pass, whatever they are; those that the device
+# routes are judged, also from a host of the bridge to another.
+#
+#   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 ──veth── other 198.18.50.3
+# takes 15 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+
+lab_up
+host_behind
+ip netns add other
+on other sh -c 'echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad; echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
+ip -n device link add ap2 index 63 type veth peer name lan index 64 netns other
+ip -n device link set ap2 master br-apnet up
+ip -n other -batch - <<'END'
+link set lo up
+link set lan up
+address add 198.18.50.3/24 dev lan
+address add 2001:db8:50::3/64 dev lan
+END
+on other "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/other.log" 2>&1 &
+poll 10 grep -q listening "$LAB/other.log"
+switch=/proc/sys/net/bridge/bridge-nf-call-iptables
+on device test -e $switch || { skip "the kernel has no br_netfilter"; exit 0; }
+reaches() { on host socat -u OPEN:/dev/null "$1,connect-timeout=1"; }
+
+bridged() {
+    unlock
+    for on_off in 1 0; do
+        on device sh -c "cd ${switch%/*}; for s in bridge-nf-call-*; do echo $on_off >\$s; done"
+        lock "bridge-nf-call $on_off: locked"
+        check "${WITH}bridge-nf-call $on_off: it says so" grep -qx 'bridged: yes' "$LAB/said"
+        wait_for 3 "${WITH}bridge-nf-call $on_off: hosts of the bridge reach each other" reaches TCP4:198.18.50.3:7001
+        wait_for 3 "${WITH}bridge-nf-call $on_off: IPv6" reaches 'TCP6:[2001:db8:50::3]:7001'
+    done
+    on device sh -c "cd ${switch%/*}; for s in bridge-nf-call-*; do echo 1 >\$s; done"
+    check "${WITH}the device is shut" not reaches TCP4:198.18.50.1:7001
+    check "${WITH}the cloud is shut" not reaches TCP4:198.18.100.8:80
+    # Routed by the device, back to the same bridge.
+    ip -n host route add 198.18.50.3/32 via 198.18.50.1
+    on device sh -c 'echo 0 >/proc/sys/net/ipv4/conf/all/send_redirects; echo 0 >/proc/sys/net/ipv4/conf/br-apnet/send_redirects'
+    ip -n host route flush cache
+    check "${WITH}routed to a host of the same bridge: judged" not reaches TCP4:198.18.50.3:7001
+    # With another program's mark.
+    on device nft -f - <<'END'
+table ip others {
+    chain marks { type filter hook prerouting priority mangle; meta mark set 0x1; }
+}
+END
+    check "${WITH}with another program's mark: judged" not reaches TCP4:198.18.50.3:7001
+    on device nft delete table ip others
+    ip -n host route del 198.18.50.3/32
+    wait_for 3 "${WITH}no longer routed: it passes" reaches TCP4:198.18.50.3:7001
+    script fwcfg.sh unlock
+}
+backends bridged
