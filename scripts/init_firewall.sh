@@ -51,7 +51,7 @@ init_firewall() {
     imported=no why='' reasons='' lacks='' tables4='' tables6=''
     lock || fail "$reasons"
     other_backend || : # the lockdown is in force; stderr says what stays of the other
-    [ -z "$lacks" ] || fail "$lacks"
+    [ -z "$lacks" ] || fail "$lacks: IPv4 alone is locked; $to_unlock"
     ended=0
     [ "$first" = no ] || end_connections
     # If that cannot be written, the next run ends what is dead already.
@@ -168,7 +168,7 @@ firewall_user() {
     case $user_status in
         0) echo "firewall.user: ok" 2>/dev/null || : ;;
         *)
-            complain "$user failed with status $user_status: the lockdown is in force without it"
+            complain "$user failed with status $user_status: the device is locked without it; $to_unlock"
             # Without what it has done by half: our chains anew, in front, and the policies.
             first=no
             "${backend}_lock" || fail "$why"
