@@ -1,92 +1,60 @@
+using System.Reflection;
 using System.Text.RegularExpressions;
+using ConnMgr.EventLoop;
 
 namespace ConnMgr.Tests;
 
-/// <summary>A file does I/O, or reads a clock, only if its name says so.</summary>
+/// <summary>
+/// Judges the compiled product: dependencies between rooms point downwards, a type does I/O or reads a clock
+/// only if its name says so, and nothing starts a thread. <c>ArchitectureMutants</c> shows that each rule can
+/// fail.
+/// </summary>
 public partial class ArchitectureTests
 {
-    [Fact]
-    public void Pure_files_neither_do_io_nor_read_a_clock()
-    {
-        List<string> offences = [];
-        int pure = 0;
-        foreach (string path in Sources())
-        {
-            if (MayHaveEffects(path))
-            {
-                continue;
-            }
-            pure++;
-            offences.AddRange(Offences(path, File.ReadAllText(path)));
-        }
-        Assert.Empty(offences);
-        Assert.True(pure >= 15, $"only {pure} pure files found: is the scan still looking at the right place?");
-    }
-
-    [Theory]
-    [InlineData("DateTime.UtcNow")]
-    [InlineData("_ = LibC.close(fd);")]
-    [InlineData("File.ReadAllText(path)")]
-    [InlineData("Stopwatch.StartNew()")]
-    [InlineData("_time.GetTimestamp()")]
-    [InlineData("unsafe { }")]
-    [InlineData("await task;")]
-    [InlineData("using ConnMgr.Native;")]
-    [InlineData("new Socket(family)")]
-    [InlineData("Environment.GetEnvironmentVariable(name)")]
-    public void The_scan_finds_an_offence(string line) => Assert.NotEmpty(Offences("Pure.cs", line));
-
-    [Fact]
-    public void The_scan_ignores_comments() => Assert.Empty(Offences("Pure.cs", "/// <summary>await File.Read</summary>"));
-
-    [Fact]
-    public void There_is_no_thread_no_task_no_lock_anywhere()
-    {
-        List<string> offences = [];
-        foreach (string path in Sources())
-        {
-            foreach (string line in CodeLines(File.ReadAllText(path)))
-            {
-                if (Concurrency().IsMatch(line))
-                {
-                    offences.Add($"{Path.GetFileName(path)}: {line.Trim()}");
-                }
-            }
-        }
-        Assert.Empty(offences);
-    }
-
-    /// <summary>What Trimming.xml takes out of the executable must not be called: unit tests would still find it.</summary>
-    [Fact]
-    public void Nothing_uses_what_the_executable_lacks()
-    {
-        List<string> offences = [];
-        foreach (string path in Sources())
-        {
-            foreach (string line in CodeLines(File.ReadAllText(path)))
-            {
-                if (Trimmed().IsMatch(line))
-                {
-                    offences.Add($"{Path.GetFileName(path)}: {line.Trim()}");
-                }
-            }
-        }
-        Assert.Empty(offences);
-        Assert.Matches(Trimmed(), "_ = DateTime.Now;");
-    }
-
     /// <summary>
-    /// Layers, the lowest first. A room may use the rooms of lower lines, never one beside or above it.
+    /// The rooms, the lowest first. A room may use the rooms of the lines above its own, and itself.
     /// </summary>
     private static readonly string[][] Layers =
     [
         ["Native", "Net"],
         ["EventLoop", "Logging"],
-        ["Netlink", "Dns", "Config", "Scripts"],
-        ["Capture", "Flows", "Routing"],
-        ["Links", "Firewall", "Probe", "Attributes", "Cli", "Status", "Control"],
+        ["Netlink", "Dns", "Control"],
+        ["Capture", "Flows", "Probe"],
+        ["Config"],
+        ["Scripts", "Routing", "Cli"],
+        ["Links"],
+        ["Firewall", "Attributes"],
+        ["Status"],
         ["App"],
     ];
+
+    /// <summary>
+    /// Dependencies that still point upwards, as `room -> room`. The list may only shrink: an entry that is
+    /// not needed any more fails the test.
+    /// </summary>
+    private static readonly string[] Debts =
+    [
+        "Probe -> Links", // ProbeResult and ProbeOutcome: to be moved to Probe, which the links are told by
+        "Links -> Status", // SwitchRunner counts in StatusReport: to be replaced by the view that the core publishes
+    ];
+
+    /// <summary>
+    /// What the pure part of Links may use beyond its own room: values only, nothing that formats, parses or
+    /// logs.
+    /// </summary>
+    private static readonly string[] UsableByPureLinks =
+    [
+        "ConnMgr.Links.", "ConnMgr.Net.", "ConnMgr.Config.", "ConnMgr.Routing.", "ConnMgr.Probe.",
+        "ConnMgr.Netlink.KernelState", "ConnMgr.Netlink.Device", "ConnMgr.Netlink.DeviceAddress",
+        "ConnMgr.Netlink.DefaultRoute",
+    ];
+
+    private static readonly Dictionary<string, SortedSet<string>> Product = CompiledReferences.Of(typeof(Loop).Assembly);
+
+    private static readonly Dictionary<string, SortedSet<string>> Mutants =
+        CompiledReferences.Of(Assembly.GetExecutingAssembly())
+            .Where(type => type.Key.Contains(".MutantThat", StringComparison.Ordinal))
+            .ToDictionary();
 
     [Fact]
     public void Every_folder_is_in_a_layer() => Assert.Equal(
@@ -94,42 +62,137 @@ public partial class ArchitectureTests
         Directory.EnumerateDirectories(Repository.Source).Select(path => Path.GetFileName(path)!)
             .Where(name => name is not ("bin" or "obj")).Order());
 
-    private static IEnumerable<string> Sources() =>
-        Directory.EnumerateFiles(Repository.Source, "*.cs", SearchOption.AllDirectories)
-            .Where(path => !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal));
-
-    private static bool MayHaveEffects(string path)
+    [Fact]
+    public void Every_type_is_in_the_namespace_of_its_folder()
     {
-        string name = Path.GetFileNameWithoutExtension(path);
-        string folder = Path.GetFileName(Path.GetDirectoryName(path)!);
-        return folder is "Native" or "EventLoop"
-            || name is "Program" or "Startup" or "ConfigFiles" or "Daemon" or "Daemon.Reload" or "MonitoredLink"
-                or "AttributeReport" or "Lockdown" or "HoleStore" or "DnsObserver" or "ReplyGate" or "NameRefresher"
-                or "SetBackend" or "NameServerFiles" or "ScriptEnvironment"
-                or "StatusReport" or "Log" or "CommandLine" or "Child" or "ScriptLane"
-            || name.EndsWith("Monitor", StringComparison.Ordinal)
-            || name.EndsWith("Socket", StringComparison.Ordinal)
-            || name.EndsWith("Client", StringComparison.Ordinal)
-            || name.EndsWith("Query", StringComparison.Ordinal)
-            || name.EndsWith("Runner", StringComparison.Ordinal);
+        string[] rooms = [.. Layers.SelectMany(layer => layer)];
+        Assert.Equal(rooms.Order(), Product.Keys.Select(RoomOf).Where(room => room.Length > 0).Distinct().Order());
     }
 
-    private static IEnumerable<string> Offences(string path, string text) =>
-        from line in CodeLines(text)
-        where Effect().IsMatch(line)
-        select $"{Path.GetFileName(path)}: {line.Trim()}";
+    [Fact]
+    public void Dependencies_point_downwards()
+    {
+        string[] offences = [.. UpwardUses(Product)];
+        Assert.Equal("", string.Join('\n', offences.Where(offence => !Debts.Contains(Pair(offence)))));
+        Assert.Equal([], Debts.Except(offences.Select(Pair)));
+    }
 
-    private static IEnumerable<string> CodeLines(string text) =>
-        text.Split('\n').Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal));
+    [Fact]
+    public void Pure_types_neither_do_io_nor_read_a_clock()
+    {
+        Assert.Equal("", string.Join('\n', Effects(Product)));
+        int pure = Product.Keys.Count(type => RoomOf(type).Length > 0 && !MayHaveEffects(type));
+        Assert.True(pure >= 100, $"only {pure} pure types found: does the check still look at the right assembly?");
+    }
+
+    [Fact]
+    public void The_pure_part_of_Links_uses_values_only() =>
+        Assert.Equal("", string.Join('\n', ForeignUsesOfPureLinks(Product)));
+
+    [Fact]
+    public void There_is_no_thread_no_task_no_lock_no_finalizer_anywhere() =>
+        Assert.Equal("", string.Join('\n', Concurrency(Product)));
+
+    /// <summary>
+    /// Trimming.xml removes these from the executable. The unit tests would still find them.
+    /// </summary>
+    [Fact]
+    public void Nothing_uses_what_the_executable_lacks()
+    {
+        Assert.Equal("", string.Join('\n', Uses(Product, use => Trimmed().IsMatch(use))));
+        Assert.Matches(Trimmed(), "System.DateTime::get_Now");
+        // A virtual call names the base class, so only the source shows this one.
+        Assert.All(
+            Directory.EnumerateFiles(Repository.Source, "*.cs", SearchOption.AllDirectories),
+            path => Assert.DoesNotMatch(PacketText(), File.ReadAllText(path)));
+    }
+
+    [Theory]
+    [InlineData("MutantThatLogs"), InlineData("MutantThatReadsAFile"), InlineData("MutantThatReadsAClock")]
+    [InlineData("MutantThatCallsTheKernel"), InlineData("MutantThatUsesAPointer")]
+    public void An_effect_in_a_pure_type_is_found(string mutant) => Assert.NotEmpty(Effects(Mutant(mutant)));
+
+    [Theory]
+    [InlineData("MutantThatLogs"), InlineData("MutantThatWritesJson"), InlineData("MutantThatReadsRtnetlink")]
+    public void A_qualified_name_in_pure_Links_is_found(string mutant) =>
+        Assert.NotEmpty(ForeignUsesOfPureLinks(Mutant(mutant)));
+
+    [Fact]
+    public void A_dependency_that_points_upwards_is_found() =>
+        Assert.Equal(
+            ["Net -> EventLoop: ConnMgr.Net.MutantThatLooksUp uses ConnMgr.EventLoop.Pace"],
+            UpwardUses(Mutant("MutantThatLooksUp")));
+
+    [Fact]
+    public void A_task_is_found() => Assert.NotEmpty(Concurrency(Mutant("MutantThatWaits")));
+
+    private static Dictionary<string, SortedSet<string>> Mutant(string name) =>
+        Mutants.Where(type => type.Key.EndsWith("." + name, StringComparison.Ordinal)).ToDictionary();
+
+    private static IEnumerable<string> UpwardUses(Dictionary<string, SortedSet<string>> types) =>
+        from type in types
+        where RoomOf(type.Key).Length > 0
+        from used in type.Value
+        where !used.Contains("::", StringComparison.Ordinal) && RoomOf(used).Length > 0
+            && RoomOf(used) != RoomOf(type.Key) && LayerOf(RoomOf(used)) >= LayerOf(RoomOf(type.Key))
+        select $"{RoomOf(type.Key)} -> {RoomOf(used)}: {type.Key} uses {used}";
+
+    private static IEnumerable<string> Effects(Dictionary<string, SortedSet<string>> types) => Uses(
+        types.Where(type => RoomOf(type.Key).Length > 0 && !MayHaveEffects(type.Key)).ToDictionary(),
+        use => Effect().IsMatch(use)
+            || (RoomOf(use).Length > 0 && !use.Contains("::", StringComparison.Ordinal) && MayHaveEffects(use)));
+
+    private static IEnumerable<string> ForeignUsesOfPureLinks(Dictionary<string, SortedSet<string>> types) => Uses(
+        types.Where(type => RoomOf(type.Key) == "Links" && !MayHaveEffects(type.Key)).ToDictionary(),
+        use => use.StartsWith("ConnMgr.", StringComparison.Ordinal) && !UsableByPureLinks.Any(
+            usable => usable.EndsWith('.') ? use.StartsWith(usable, StringComparison.Ordinal) : use.Split("::")[0] == usable));
+
+    private static IEnumerable<string> Concurrency(Dictionary<string, SortedSet<string>> types) =>
+        Uses(types, use => Concurrent().IsMatch(use));
+
+    private static IEnumerable<string> Uses(Dictionary<string, SortedSet<string>> types, Func<string, bool> isOffence) =>
+        from type in types
+        from use in type.Value
+        where isOffence(use)
+        select $"{type.Key} uses {use}";
+
+    private static string Pair(string offence) => offence.Split(':')[0];
+
+    private static int LayerOf(string room) => Array.FindIndex(Layers, layer => layer.Contains(room));
+
+    /// <summary>`Links` of `ConnMgr.Links.Selector`; empty outside the rooms.</summary>
+    private static string RoomOf(string type) =>
+        type.Split('.') is ["ConnMgr", string room, _, ..] && LayerOf(room) >= 0 ? room : "";
+
+    /// <summary>By its room or its name.</summary>
+    private static bool MayHaveEffects(string type)
+    {
+        string name = type.Split('.')[^1];
+        return RoomOf(type) is "Native" or "EventLoop"
+            || name is "Startup" or "ConfigFiles" or "Daemon" or "MonitoredLink" or "AttributeReport"
+                or "Lockdown" or "LockdownStatus" or "HoleStore" or "DnsObserver" or "ReplyGate"
+                or "NameRefresher" or "SetBackend" or "NameServerFiles" or "ScriptEnvironment" or "StatusReport"
+                or "Log" or "CommandLine" or "Child" or "ScriptLane"
+            || EffectfulName().IsMatch(name);
+    }
+
+    [GeneratedRegex("(Monitor|Socket|Client|Query|Runner|Driver)$")]
+    private static partial Regex EffectfulName();
 
     [GeneratedRegex(
-        @"\b(LibC|LibcExtra|Shim|SmallFile|Process|File|Directory|Console|DateTime|DateTimeOffset|Stopwatch|TimeProvider|Environment|Socket|Random)\b[.(]"
-        + @"|GetTimestamp|GetElapsedTime|\bunsafe\b|\basync\b|\bawait\b|using ConnMgr\.(Native|EventLoop);|using Tmds")]
+        @"^unsafe$|^Tmds\.|^System\.IO\.(?!Path\b)|^System\.(Console|Environment|TimeProvider|Random|GC)\b"
+        + @"|^System\.Diagnostics\.(Process|Stopwatch)|^System\.Net\.Sockets\.(?!AddressFamily\b)|^System\.Net\.Dns\b"
+        + @"|^System\.Security\.Cryptography\.|^System\.DateTime(Offset)?::get_(UtcNow|Now|Today)$|^Microsoft\.Win32\.")]
     private static partial Regex Effect();
 
-    [GeneratedRegex(@"\b(Thread|ThreadPool|Task|Parallel|Monitor|Interlocked)\b[.<(]|\block\s*\(|\basync\b|\bawait\b|~\w+\(\)")]
-    private static partial Regex Concurrency();
+    [GeneratedRegex(@"^finalizer$|^System\.Threading\.|\.IAsyncStateMachine$")]
+    private static partial Regex Concurrent();
 
-    [GeneratedRegex(@"\bDateTime(Offset)?\.Now\b|\bToLocalTime\b|\bTimeZoneInfo\b|\bRegex\b|System\.Text\.Json|System\.Reflection|Console\.(In|Read\w*|Foreground\w*)\b|[pP]acket\.ToString\(")]
+    [GeneratedRegex(
+        @"^System\.DateTime(Offset)?::(get_Now|ToLocalTime)$|^System\.TimeZoneInfo\b|^System\.Text\.RegularExpressions\."
+        + @"|^System\.Text\.Json\.|^System\.Reflection\.|^System\.Console::(get_In|Read\w*|\w*Foreground\w*)$")]
     private static partial Regex Trimmed();
+
+    [GeneratedRegex(@"[pP]acket\.ToString\(")]
+    private static partial Regex PacketText();
 }

@@ -1,5 +1,5 @@
 using System.Net.Sockets;
-using ConnMgr.Cli;
+using ConnMgr.Config;
 using ConnMgr.EventLoop;
 using ConnMgr.Links;
 using ConnMgr.Logging;

@@ -4,7 +4,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Net;
 using System.Text;
-using ConnMgr.Links;
+using ConnMgr.Config;
 using ConnMgr.Logging;
 using ConnMgr.Net;
 using ConnMgr.Probe;

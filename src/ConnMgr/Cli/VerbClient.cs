@@ -1,3 +1,4 @@
+using ConnMgr.Config;
 using ConnMgr.Control;
 using ConnMgr.Logging;
 using Tmds.Linux;

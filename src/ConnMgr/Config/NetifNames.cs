@@ -9,8 +9,8 @@ namespace ConnMgr.Config;
 internal readonly record struct Remark(int Line, string Text);
 
 /// <summary>
-/// The interface names of `netif_names`: lines KEY='value', `#` comments. Scripts read the same file by the shell's
-/// rules (scripts/get_netif_names), so only lines that mean the same to both are accepted.
+/// The interface names of `netif_names`: lines KEY='value', `#` comments. Scripts read the same file by the
+/// shell's rules (scripts/get_netif_names), so only lines that mean the same to both are accepted.
 /// </summary>
 internal sealed class NetifNames
 {
@@ -43,7 +43,9 @@ internal sealed class NetifNames
     /// <summary>The bridge that extenders attach to.</summary>
     public string Bridge => _names[4];
 
-    /// <summary>What differs from <paramref name="old"/>, each in words, e.g. `ETH_INTERFACE_0: eth0 -> eth1`.</summary>
+    /// <summary>
+    /// What differs from <paramref name="old"/>, each in words, e.g. `ETH_INTERFACE_0: eth0 -> eth1`.
+    /// </summary>
     public List<string> ChangesFrom(NetifNames old)
     {
         List<string> changes = [];
@@ -57,7 +59,9 @@ internal sealed class NetifNames
         return changes;
     }
 
-    /// <summary>Reads the file's text. False if there are <paramref name="errors"/>; warnings do not hinder.</summary>
+    /// <summary>
+    /// Reads the file's text. False if there are <paramref name="errors"/>; warnings do not hinder.
+    /// </summary>
     public static bool TryParse(string text, out NetifNames names, List<Remark> errors, List<Remark> warnings)
     {
         names = Defaults;

@@ -1,12 +1,10 @@
 using System.Runtime.InteropServices;
-using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.Dns;
 using ConnMgr.EventLoop;
 using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Net;
-using ConnMgr.Status;
 
 namespace ConnMgr.Firewall;
 
@@ -100,7 +98,7 @@ internal sealed class Lockdown : IDisposable
         (int opened, int closed) = _store.Change(whitelist);
         _names.Change(whitelist);
         RunScript();
-        List<string> changes = LockdownStatus.Changes(old, whitelist);
+        List<string> changes = WhitelistChanges.Between(old, whitelist);
         if (opened > 0 || closed > 0 || changes.Count > 0)
         {
             changes.Add(

@@ -1,4 +1,4 @@
-using ConnMgr.Cli;
+using ConnMgr.Config;
 using ConnMgr.Dns;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;

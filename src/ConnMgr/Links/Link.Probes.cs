@@ -1,3 +1,5 @@
+using ConnMgr.Config;
+
 namespace ConnMgr.Links;
 
 /// <content>When the link is probed, and what a probe does to it.</content>

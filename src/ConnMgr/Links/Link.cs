@@ -1,3 +1,5 @@
+using ConnMgr.Config;
+
 namespace ConnMgr.Links;
 
 /// <summary>

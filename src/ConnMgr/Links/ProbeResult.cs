@@ -21,15 +21,3 @@ internal enum ProbeOutcome
 /// <param name="Detail">In words, e.g. `echo answered by 198.18.100.10 in 1.3 ms`.</param>
 /// <param name="RoundTrip">From the connection's start to the echo; null if there was none.</param>
 internal readonly record struct ProbeResult(ProbeOutcome Outcome, string Detail, TimeSpan? RoundTrip = null);
-
-/// <summary>When the metered link may be probed.</summary>
-internal enum WanProbe
-{
-    Never,
-
-    /// <summary>Only while it is in use and under suspicion.</summary>
-    Suspect,
-
-    /// <summary>As any other link.</summary>
-    Always,
-}

@@ -1,4 +1,4 @@
-using ConnMgr.Cli;
+using ConnMgr.Config;
 using ConnMgr.EventLoop;
 using ConnMgr.Logging;
 using ConnMgr.Native;

@@ -1,5 +1,3 @@
-using ConnMgr.Status;
-
 namespace ConnMgr.Logging;
 
 /// <summary>Events as others see them. Pure.</summary>

@@ -1,4 +1,3 @@
-using ConnMgr.Cli;
 using ConnMgr.Config;
 
 namespace ConnMgr.Scripts;

@@ -10,11 +10,6 @@ internal static class LockdownStatus
     /// <summary>So many entries and holes are listed at most; a reply has to fit into what the control socket sends.</summary>
     private const int MaxListed = 256;
 
-    /// <summary>Entries beyond which a reload does not say which they are: it would take memory for all their texts.</summary>
-    private const int MaxCompared = 4096;
-
-    private const int MaxChanges = 50;
-
     public static FirewallStatus Of(Lockdown lockdown, TimeSpan now)
     {
         Whitelist whitelist = lockdown.Store.Holes.Whitelist;
@@ -70,53 +65,6 @@ internal static class LockdownStatus
             BadAddresses = lockdown.Store.BadAddressCount,
             Replies = replies,
         };
-    }
-
-    /// <summary>The entries that came and went, each in words; of very many, only that they may have.</summary>
-    public static List<string> Changes(Whitelist old, Whitelist whitelist)
-    {
-        if (old.Count > MaxCompared || whitelist.Count > MaxCompared)
-        {
-            return ["whitelist: read again"];
-        }
-        HashSet<string> before = EntriesOf(old);
-        HashSet<string> after = EntriesOf(whitelist);
-        List<string> changes = [];
-        foreach (string entry in before)
-        {
-            if (!after.Contains(entry))
-            {
-                changes.Add($"whitelist: without {entry}");
-            }
-        }
-        foreach (string entry in after)
-        {
-            if (!before.Contains(entry))
-            {
-                changes.Add($"whitelist: with {entry}");
-            }
-        }
-        int more = changes.Count - MaxChanges;
-        if (more > 0)
-        {
-            changes.RemoveRange(MaxChanges, more);
-            changes.Add($"whitelist: and {more} more changes");
-        }
-        return changes;
-    }
-
-    private static HashSet<string> EntriesOf(Whitelist whitelist)
-    {
-        HashSet<string> entries = [];
-        for (int i = 0; i < whitelist.NameCount; i++)
-        {
-            entries.Add(whitelist.TextOf(i));
-        }
-        for (int i = 0; i < whitelist.LiteralCount; i++)
-        {
-            entries.Add(whitelist.LiteralOf(i).ToString());
-        }
-        return entries;
     }
 
     /// <summary>What a reply is worth, in words.</summary>

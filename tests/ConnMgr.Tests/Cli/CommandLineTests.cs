@@ -1,5 +1,5 @@
 using ConnMgr.Cli;
-using ConnMgr.Links;
+using ConnMgr.Config;
 using ConnMgr.Logging;
 
 namespace ConnMgr.Tests.Cli;

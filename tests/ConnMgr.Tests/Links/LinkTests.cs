@@ -1,3 +1,4 @@
+using ConnMgr.Config;
 using ConnMgr.Links;
 
 namespace ConnMgr.Tests.Links;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using ConnMgr.Links;
+using ConnMgr.Config;
 using CsCheck;
 
 namespace ConnMgr.Tests.Links;

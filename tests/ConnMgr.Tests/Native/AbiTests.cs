@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using System.Text.RegularExpressions;
+using ConnMgr.Firewall;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
 

@@ -1,8 +1,9 @@
 using System.Net;
+using ConnMgr.Firewall;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
 
-namespace ConnMgr.Tests.Netlink;
+namespace ConnMgr.Tests.Firewall;
 
 /// <summary>Against the messages that ipset 7.17 sends, recorded; ours speak protocol 6, and have no line numbers.</summary>
 public class IpsetMessageTests

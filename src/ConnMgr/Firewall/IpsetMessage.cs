@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
-using ConnMgr.Firewall;
 using ConnMgr.Net;
+using ConnMgr.Netlink;
 
-namespace ConnMgr.Netlink;
+namespace ConnMgr.Firewall;
 
 /// <summary>
 /// The requests to the kernel's address sets (&lt;linux/netfilter/ipset/ip_set.h&gt;): struct nfgenmsg, then attributes.

@@ -1,9 +1,10 @@
 using ConnMgr.Cli;
+using ConnMgr.Config;
 using ConnMgr.Firewall;
 using ConnMgr.Logging;
 using ConnMgr.Native;
 
-namespace ConnMgr.Config;
+namespace ConnMgr.App;
 
 /// <summary>
 /// The configuration as the files have it, and all that is to be said about them: for the start, for a reload, and for

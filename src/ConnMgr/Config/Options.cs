@@ -1,9 +1,8 @@
 using System.Net;
-using ConnMgr.Links;
 using ConnMgr.Logging;
 using ConnMgr.Probe;
 
-namespace ConnMgr.Cli;
+namespace ConnMgr.Config;
 
 /// <summary>What is to be done.</summary>
 internal enum Verb
@@ -48,6 +47,18 @@ internal enum SwitchMode
 
     /// <summary>By switch_route.sh.</summary>
     Script,
+}
+
+/// <summary>When the metered link may be probed.</summary>
+internal enum WanProbe
+{
+    Never,
+
+    /// <summary>Only while it is in use and under suspicion.</summary>
+    Suspect,
+
+    /// <summary>As any other link.</summary>
+    Always,
 }
 
 /// <summary>The command line, checked.</summary>

@@ -1,6 +1,4 @@
-using ConnMgr.Logging;
-
-namespace ConnMgr.Status;
+namespace ConnMgr.Logging;
 
 /// <summary>How things are written for people: times, sizes, colours, lines of at most 80 columns. Pure.</summary>
 internal static class TextLayout

@@ -1,0 +1,57 @@
+namespace ConnMgr.Firewall;
+
+/// <summary>Compares two whitelists, for the report of a reload. Pure.</summary>
+internal static class WhitelistChanges
+{
+    /// <summary>The most entries that are compared: the texts of more would take too much memory.</summary>
+    private const int MaxCompared = 4096;
+
+    private const int MaxChanges = 50;
+
+    /// <summary>The entries that came and went, each in words; of very many, only that they may have.</summary>
+    public static List<string> Between(Whitelist old, Whitelist whitelist)
+    {
+        if (old.Count > MaxCompared || whitelist.Count > MaxCompared)
+        {
+            return ["whitelist: read again"];
+        }
+        HashSet<string> before = EntriesOf(old);
+        HashSet<string> after = EntriesOf(whitelist);
+        List<string> changes = [];
+        foreach (string entry in before)
+        {
+            if (!after.Contains(entry))
+            {
+                changes.Add($"whitelist: without {entry}");
+            }
+        }
+        foreach (string entry in after)
+        {
+            if (!before.Contains(entry))
+            {
+                changes.Add($"whitelist: with {entry}");
+            }
+        }
+        int more = changes.Count - MaxChanges;
+        if (more > 0)
+        {
+            changes.RemoveRange(MaxChanges, more);
+            changes.Add($"whitelist: and {more} more changes");
+        }
+        return changes;
+    }
+
+    private static HashSet<string> EntriesOf(Whitelist whitelist)
+    {
+        HashSet<string> entries = [];
+        for (int i = 0; i < whitelist.NameCount; i++)
+        {
+            entries.Add(whitelist.TextOf(i));
+        }
+        for (int i = 0; i < whitelist.LiteralCount; i++)
+        {
+            entries.Add(whitelist.LiteralOf(i).ToString());
+        }
+        return entries;
+    }
+}

@@ -1,0 +1,242 @@
+using System.Collections.Immutable;
+using System.Reflection;
+using System.Reflection.Emit;
+using System.Reflection.Metadata;
+using System.Reflection.Metadata.Ecma335;
+using System.Reflection.PortableExecutable;
+
+namespace ConnMgr.Tests;
+
+/// <summary>
+/// Reads from an assembly, without loading it, which types and members each of its types uses: in base types,
+/// fields, signatures, local variables and instructions. A qualified name, an alias or <c>var</c> hides
+/// nothing from it; a constant leaves no trace, since the compiler copies its value.
+/// </summary>
+internal sealed class CompiledReferences : ISignatureTypeProvider<string, object?>
+{
+    private static readonly Dictionary<int, OperandType> Operands = typeof(OpCodes)
+        .GetFields(BindingFlags.Public | BindingFlags.Static)
+        .Select(field => (OpCode)field.GetValue(null)!)
+        .ToDictionary(code => code.Value & 0xffff, code => code.OperandType);
+
+    private readonly MetadataReader _metadata;
+    private readonly PEReader _file;
+    private SortedSet<string> _found = [];
+    private bool _isOwnSignature; // not that of a library's method, e.g. new Span(void *, int), which stackalloc calls
+
+    private CompiledReferences(PEReader file)
+    {
+        _file = file;
+        _metadata = file.GetMetadataReader();
+    }
+
+    /// <summary>
+    /// For each outermost type of the assembly, by full name: what it and the types nested in it use. A type
+    /// is `Namespace.Type`, a member `Namespace.Type::Member`, a nested type has the name of its outermost
+    /// type; a pointer in a field or signature and a `fixed` statement add `unsafe`, a finalizer adds
+    /// `finalizer`.
+    /// </summary>
+    public static Dictionary<string, SortedSet<string>> Of(Assembly assembly)
+    {
+        using PEReader file = new([.. File.ReadAllBytes(assembly.Location)]);
+        return new CompiledReferences(file).ReadAll();
+    }
+
+    private Dictionary<string, SortedSet<string>> ReadAll()
+    {
+        Dictionary<string, SortedSet<string>> all = [];
+        foreach (TypeDefinitionHandle handle in _metadata.TypeDefinitions)
+        {
+            string outermost = NameOf(handle);
+            _found = all.TryGetValue(outermost, out SortedSet<string>? known) ? known : all[outermost] = [];
+            Read(_metadata.GetTypeDefinition(handle));
+            _found.Remove(outermost);
+        }
+        return all;
+    }
+
+    private void Read(TypeDefinition type)
+    {
+        See(type.BaseType);
+        foreach (InterfaceImplementationHandle handle in type.GetInterfaceImplementations())
+        {
+            See(_metadata.GetInterfaceImplementation(handle).Interface);
+        }
+        foreach (FieldDefinitionHandle handle in type.GetFields())
+        {
+            _isOwnSignature = true;
+            _metadata.GetFieldDefinition(handle).DecodeSignature(this, null);
+            _isOwnSignature = false;
+        }
+        foreach (MethodDefinitionHandle handle in type.GetMethods())
+        {
+            MethodDefinition method = _metadata.GetMethodDefinition(handle);
+            _isOwnSignature = true;
+            method.DecodeSignature(this, null);
+            _isOwnSignature = false;
+            if (_metadata.StringComparer.Equals(method.Name, "Finalize"))
+            {
+                _found.Add("finalizer");
+            }
+            if (method.RelativeVirtualAddress != 0)
+            {
+                Read(_file.GetMethodBody(method.RelativeVirtualAddress));
+            }
+        }
+    }
+
+    private void Read(MethodBodyBlock body)
+    {
+        if (!body.LocalSignature.IsNil)
+        {
+            _metadata.GetStandaloneSignature(body.LocalSignature).DecodeLocalSignature(this, null);
+        }
+        foreach (ExceptionRegion region in body.ExceptionRegions)
+        {
+            See(region.CatchType);
+        }
+        BlobReader code = body.GetILReader();
+        while (code.RemainingBytes > 0)
+        {
+            int operation = code.ReadByte();
+            operation = operation == 0xfe ? (operation << 8) | code.ReadByte() : operation;
+            switch (Operands[operation])
+            {
+                case OperandType.InlineNone:
+                    break;
+                case OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar:
+                    code.Offset += 1;
+                    break;
+                case OperandType.InlineVar:
+                    code.Offset += 2;
+                    break;
+                case OperandType.InlineI8 or OperandType.InlineR:
+                    code.Offset += 8;
+                    break;
+                case OperandType.InlineSwitch:
+                    int targets = code.ReadInt32();
+                    code.Offset += 4 * targets;
+                    break;
+                case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType:
+                    See(MetadataTokens.EntityHandle(code.ReadInt32()));
+                    break;
+                default:
+                    code.Offset += 4;
+                    break;
+            }
+        }
+    }
+
+    private void See(EntityHandle handle)
+    {
+        if (handle.IsNil)
+        {
+            return;
+        }
+        switch (handle.Kind)
+        {
+            case HandleKind.TypeDefinition:
+                _found.Add(NameOf((TypeDefinitionHandle)handle));
+                break;
+            case HandleKind.TypeReference:
+                _found.Add(NameOf((TypeReferenceHandle)handle));
+                break;
+            case HandleKind.TypeSpecification:
+                _metadata.GetTypeSpecification((TypeSpecificationHandle)handle).DecodeSignature(this, null);
+                break;
+            case HandleKind.FieldDefinition:
+                See(_metadata.GetFieldDefinition((FieldDefinitionHandle)handle).GetDeclaringType());
+                break;
+            case HandleKind.MethodDefinition:
+                See(_metadata.GetMethodDefinition((MethodDefinitionHandle)handle).GetDeclaringType());
+                break;
+            case HandleKind.MethodSpecification:
+                MethodSpecification generic = _metadata.GetMethodSpecification((MethodSpecificationHandle)handle);
+                See(generic.Method);
+                generic.DecodeSignature(this, null);
+                break;
+            case HandleKind.MemberReference:
+                See(_metadata.GetMemberReference((MemberReferenceHandle)handle));
+                break;
+        }
+    }
+
+    private void See(MemberReference member)
+    {
+        See(member.Parent);
+        if (member.Parent.Kind == HandleKind.TypeReference)
+        {
+            _found.Add($"{NameOf((TypeReferenceHandle)member.Parent)}::{_metadata.GetString(member.Name)}");
+        }
+        if (member.GetKind() == MemberReferenceKind.Method)
+        {
+            member.DecodeMethodSignature(this, null);
+        }
+        else
+        {
+            member.DecodeFieldSignature(this, null);
+        }
+    }
+
+    private string NameOf(TypeDefinitionHandle handle)
+    {
+        TypeDefinition type = _metadata.GetTypeDefinition(handle);
+        return type.GetDeclaringType() is { IsNil: false } outer
+            ? NameOf(outer)
+            : FullName(type.Namespace, type.Name);
+    }
+
+    private string NameOf(TypeReferenceHandle handle)
+    {
+        TypeReference type = _metadata.GetTypeReference(handle);
+        return type.ResolutionScope.Kind == HandleKind.TypeReference
+            ? NameOf((TypeReferenceHandle)type.ResolutionScope)
+            : FullName(type.Namespace, type.Name);
+    }
+
+    private string FullName(StringHandle space, StringHandle name) =>
+        space.IsNil ? _metadata.GetString(name) : $"{_metadata.GetString(space)}.{_metadata.GetString(name)}";
+
+    private string Found(string type)
+    {
+        _found.Add(type);
+        return type;
+    }
+
+    string ISimpleTypeProvider<string>.GetTypeFromDefinition(MetadataReader reader, TypeDefinitionHandle handle, byte kind) =>
+        Found(NameOf(handle));
+
+    string ISimpleTypeProvider<string>.GetTypeFromReference(MetadataReader reader, TypeReferenceHandle handle, byte kind) =>
+        Found(NameOf(handle));
+
+    string ISignatureTypeProvider<string, object?>.GetTypeFromSpecification(
+        MetadataReader reader, object? context, TypeSpecificationHandle handle, byte kind) =>
+        reader.GetTypeSpecification(handle).DecodeSignature(this, context);
+
+    string IConstructedTypeProvider<string>.GetPointerType(string elementType) =>
+        _isOwnSignature ? Found("unsafe") : elementType;
+
+    string ISignatureTypeProvider<string, object?>.GetFunctionPointerType(MethodSignature<string> signature) =>
+        _isOwnSignature ? Found("unsafe") : "";
+
+    string ISimpleTypeProvider<string>.GetPrimitiveType(PrimitiveTypeCode typeCode) => "";
+
+    string IConstructedTypeProvider<string>.GetArrayType(string elementType, ArrayShape shape) => elementType;
+
+    string IConstructedTypeProvider<string>.GetByReferenceType(string elementType) => elementType;
+
+    string IConstructedTypeProvider<string>.GetGenericInstantiation(string genericType, ImmutableArray<string> arguments) =>
+        genericType;
+
+    string ISZArrayTypeProvider<string>.GetSZArrayType(string elementType) => elementType;
+
+    string ISignatureTypeProvider<string, object?>.GetGenericMethodParameter(object? context, int index) => "";
+
+    string ISignatureTypeProvider<string, object?>.GetGenericTypeParameter(object? context, int index) => "";
+
+    string ISignatureTypeProvider<string, object?>.GetModifiedType(string modifier, string unmodified, bool isRequired) =>
+        unmodified;
+
+    /// <summary>A local variable of a `fixed` statement.</summary>
+    string ISignatureTypeProvider<string, object?>.GetPinnedType(string elementType) => Found("unsafe");
+}
