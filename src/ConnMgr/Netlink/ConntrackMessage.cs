@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using ConnMgr.Net;
+using static ConnMgr.Netlink.Ctnetlink;
 
 namespace ConnMgr.Netlink;
 
@@ -9,17 +10,9 @@ namespace ConnMgr.Netlink;
 /// </summary>
 internal readonly ref struct ConntrackMessage
 {
-    public const ushort DumpRow = 0x100; // NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW
-    private const ushort Get = 0x101; // IPCTNL_MSG_CT_GET
-    private const ushort Delete = 0x102; // IPCTNL_MSG_CT_DELETE
-
-    private const ushort TupleOriginal = 1; // CTA_TUPLE_ORIG
-    private const ushort TupleReply = 2; // CTA_TUPLE_REPLY
-    private const ushort Status = 3; // CTA_STATUS
-    private const uint SeenReply = 1 << 1; // IPS_SEEN_REPLY
-    private const ushort Id = 12; // CTA_ID
-    private const ushort Zone = 18; // CTA_ZONE
-    private const ushort Nested = 0x8000; // NLA_F_NESTED
+    public const ushort DumpRow = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW;
+    private const ushort Get = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET;
+    private const ushort Delete = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE;
 
     private const int HeaderSize = 4; // struct nfgenmsg
     private const int LargestTuple = 256; // bytes; those of the kernel have about 80
@@ -76,19 +69,19 @@ internal readonly ref struct ConntrackMessage
         {
             switch (attribute.Type)
             {
-                case TupleOriginal:
+                case CTA_TUPLE_ORIG:
                     original = attribute.Value;
                     break;
-                case TupleReply:
+                case CTA_TUPLE_REPLY:
                     reply = attribute.Value;
                     break;
-                case Status when attribute.Value.Length == 4:
+                case CTA_STATUS when attribute.Value.Length == 4:
                     status = BinaryPrimitives.ReadUInt32BigEndian(attribute.Value);
                     break;
-                case Id when attribute.Value.Length == 4:
+                case CTA_ID when attribute.Value.Length == 4:
                     id = attribute.Value;
                     break;
-                case Zone when attribute.Value.Length == 2:
+                case CTA_ZONE when attribute.Value.Length == 2:
                     zone = attribute.Value;
                     break;
             }
@@ -98,7 +91,7 @@ internal readonly ref struct ConntrackMessage
         {
             return false;
         }
-        entry = new ConntrackMessage(payload[0], first, second, (status & SeenReply) != 0, original, id, zone);
+        entry = new ConntrackMessage(payload[0], first, second, (status & IPS_SEEN_REPLY) != 0, original, id, zone);
         return true;
     }
 
@@ -107,14 +100,14 @@ internal readonly ref struct ConntrackMessage
     {
         NetlinkWriter writer = new(stackalloc byte[LargestRequest]);
         writer.Append([_family, 0, 0, 0]);
-        writer.Attribute(TupleOriginal | Nested, _original);
+        writer.Attribute(CTA_TUPLE_ORIG | NetlinkHeader.NLA_F_NESTED, _original);
         if (!_id.IsEmpty)
         {
-            writer.Attribute(Id, _id);
+            writer.Attribute(CTA_ID, _id);
         }
         if (!_zone.IsEmpty)
         {
-            writer.Attribute(Zone, _zone);
+            writer.Attribute(CTA_ZONE, _zone);
         }
         return writer.Finish(Delete, NetlinkMessage.FlagAcknowledge);
     }
@@ -135,10 +128,10 @@ internal readonly ref struct ConntrackMessage
             AttributeReader parts = new(bytes);
             while (parts.TryRead(out NetlinkAttribute part))
             {
-                AttributeReader attributes = new(part.Type is 1 or 2 ? part.Value : default);
+                AttributeReader attributes = new(part.Type is CTA_TUPLE_IP or CTA_TUPLE_PROTO ? part.Value : default);
                 while (attributes.TryRead(out NetlinkAttribute attribute))
                 {
-                    found = part.Type == 1
+                    found = part.Type == CTA_TUPLE_IP
                         ? found.WithAddress(attribute.Type, attribute.Value)
                         : found.WithProtocol(attribute.Type, attribute.Value);
                 }
@@ -149,23 +142,23 @@ internal readonly ref struct ConntrackMessage
 
         private Tuple WithAddress(ushort type, ReadOnlySpan<byte> value)
         {
-            if (!IpNumber.TryRead(value, out IpNumber address) || address.IsIpv4 != type is 1 or 2)
+            if (!IpNumber.TryRead(value, out IpNumber address) || address.IsIpv4 != type is CTA_IP_V4_SRC or CTA_IP_V4_DST)
             {
                 return this;
             }
             return type switch
             {
-                1 or 3 => this with { Source = address },
-                2 or 4 => this with { Destination = address },
+                CTA_IP_V4_SRC or CTA_IP_V6_SRC => this with { Source = address },
+                CTA_IP_V4_DST or CTA_IP_V6_DST => this with { Destination = address },
                 _ => this,
             };
         }
 
         private Tuple WithProtocol(ushort type, ReadOnlySpan<byte> value) => (type, value.Length) switch
         {
-            (1, 1) => this with { Protocol = value[0] }, // CTA_PROTO_NUM
-            (2, 2) => this with { SourcePort = BinaryPrimitives.ReadUInt16BigEndian(value) }, // CTA_PROTO_SRC_PORT
-            (3, 2) => this with { DestinationPort = BinaryPrimitives.ReadUInt16BigEndian(value) },
+            (CTA_PROTO_NUM, 1) => this with { Protocol = value[0] },
+            (CTA_PROTO_SRC_PORT, 2) => this with { SourcePort = BinaryPrimitives.ReadUInt16BigEndian(value) },
+            (CTA_PROTO_DST_PORT, 2) => this with { DestinationPort = BinaryPrimitives.ReadUInt16BigEndian(value) },
             _ => this,
         };
     }

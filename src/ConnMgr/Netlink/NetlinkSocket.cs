@@ -1,5 +1,6 @@
 using ConnMgr.Native;
 using Tmds.Linux;
+using static ConnMgr.Netlink.NetlinkHeader;
 
 namespace ConnMgr.Netlink;
 
@@ -19,9 +20,6 @@ internal enum Received
 /// </summary>
 internal sealed unsafe class NetlinkSocket : IDisposable
 {
-    private const int NETLINK_ADD_MEMBERSHIP = 1;
-    private const int SOL_NETLINK = 270;
-    private const int SCM_CREDENTIALS = 2;
     private const int LargestBuffer = 1 << 20;
 
     private readonly bool _checkCredentials;

@@ -3,8 +3,6 @@ namespace ConnMgr.Netlink;
 /// <summary>Builds a request in a buffer of the caller, which has to have room for it.</summary>
 internal ref struct NetlinkWriter(Span<byte> buffer)
 {
-    private const ushort Nested = 0x8000; // NLA_F_NESTED
-
     private readonly Span<byte> _buffer = buffer;
     private int _length = NetlinkReader.HeaderSize;
 
@@ -31,7 +29,7 @@ internal ref struct NetlinkWriter(Span<byte> buffer)
     public int BeginNest(ushort type)
     {
         int start = _length;
-        Attribute((ushort)(type | Nested), default);
+        Attribute((ushort)(type | NetlinkHeader.NLA_F_NESTED), default);
         return start;
     }
 

@@ -1,28 +1,24 @@
 using System.Buffers.Binary;
 using ConnMgr.Net;
+using static ConnMgr.Netlink.InetDiag;
+using static ConnMgr.Netlink.Rtnetlink;
 
 namespace ConnMgr.Netlink;
 
 /// <summary>One socket of a dump of sock_diag(7): struct inet_diag_msg (&lt;linux/inet_diag.h&gt;) and its attributes.</summary>
 internal readonly ref struct SockDiagMessage
 {
-    public const ushort DumpRow = 20; // SOCK_DIAG_BY_FAMILY, <linux/sock_diag.h>
-    private const ushort Destroy = 21; // SOCK_DESTROY
+    public const ushort DumpRow = SOCK_DIAG_BY_FAMILY;
+    public const byte Tcp = IPPROTO_TCP;
+    public const byte Udp = IPPROTO_UDP;
 
-    public const byte Tcp = 6; // IPPROTO_TCP
-    public const byte Udp = 17;
-
-    private const byte FamilyIpv4 = 2; // AF_INET
-    private const byte FamilyIpv6 = 10;
     private const int IdSize = 48; // struct inet_diag_sockid
     private const int Size = 72; // struct inet_diag_msg
-    private const ushort MarkAttribute = 15; // INET_DIAG_MARK, only for those with CAP_NET_ADMIN
+    private const int InodeOffset = 68; // idiag_inode
 
-    // <net/tcp_states.h>; UDP knows ESTABLISHED, which is connected, and CLOSE, which is any other.
-    private const int Established = 1;
-    private const int Close = 7;
-    private static readonly int[] TcpStates = [Established, 2 /* SYN_SENT */, 4, FinWait2, 8 /* CLOSE_WAIT */, 9, 11];
-    private const int FinWait2 = 5;
+    /// <summary>The states in which an application still uses the connection.</summary>
+    private static readonly int[] TcpStates =
+        [TCP_ESTABLISHED, TCP_SYN_SENT, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_CLOSE_WAIT, TCP_LAST_ACK, TCP_CLOSING];
 
     private readonly ReadOnlySpan<byte> _id;
 
@@ -35,7 +31,7 @@ internal readonly ref struct SockDiagMessage
         Local = local;
         Peer = peer;
         Mark = mark;
-        HasOwner = NetlinkWire.UInt32(payload[68..]) != 0; // idiag_inode
+        HasOwner = NetlinkWire.UInt32(payload[InodeOffset..]) != 0;
     }
 
     /// <summary>IPPROTO_*. The message does not say it, only the request.</summary>
@@ -67,8 +63,8 @@ internal readonly ref struct SockDiagMessage
     /// is the kernel's struct inet_timewait_sock).
     /// </summary>
     public bool IsConnected => Protocol == Tcp
-        ? TcpStates.Contains(State) && (State != FinWait2 || HasOwner)
-        : State == Established && PeerPort != 0;
+        ? TcpStates.Contains(State) && (State != TCP_FIN_WAIT2 || HasOwner)
+        : State == TCP_ESTABLISHED && PeerPort != 0;
 
     /// <summary>The requests for all of them: (protocol, request), IPv4 and IPv6.</summary>
     public static (byte Protocol, byte[] Request)[] Dumps()
@@ -78,13 +74,13 @@ internal readonly ref struct SockDiagMessage
         {
             tcp |= 1u << state;
         }
-        const uint UdpStates = (1u << Established) | (1u << Close);
+        const uint UdpStates = (1u << TCP_ESTABLISHED) | (1u << TCP_CLOSE);
         return
         [
-            (Tcp, Request(DumpRow, NetlinkMessage.FlagDump, FamilyIpv4, Tcp, tcp, default)),
-            (Tcp, Request(DumpRow, NetlinkMessage.FlagDump, FamilyIpv6, Tcp, tcp, default)),
-            (Udp, Request(DumpRow, NetlinkMessage.FlagDump, FamilyIpv4, Udp, UdpStates, default)),
-            (Udp, Request(DumpRow, NetlinkMessage.FlagDump, FamilyIpv6, Udp, UdpStates, default)),
+            (Tcp, Request(DumpRow, NetlinkMessage.FlagDump, AF_INET, Tcp, tcp, default)),
+            (Tcp, Request(DumpRow, NetlinkMessage.FlagDump, AF_INET6, Tcp, tcp, default)),
+            (Udp, Request(DumpRow, NetlinkMessage.FlagDump, AF_INET, Udp, UdpStates, default)),
+            (Udp, Request(DumpRow, NetlinkMessage.FlagDump, AF_INET6, Udp, UdpStates, default)),
         ];
     }
 
@@ -92,25 +88,25 @@ internal readonly ref struct SockDiagMessage
     public static bool TryRead(byte protocol, ReadOnlySpan<byte> payload, out SockDiagMessage socket)
     {
         socket = default;
-        if (payload.Length < Size || payload[0] is not (FamilyIpv4 or FamilyIpv6))
+        if (payload.Length < Size || payload[0] is not (AF_INET or AF_INET6))
         {
             return false;
         }
-        int length = payload[0] == FamilyIpv6 ? 16 : 4;
+        int length = payload[0] == AF_INET6 ? 16 : 4;
         IpNumber.TryRead(payload.Slice(8, length), out IpNumber local);
         IpNumber.TryRead(payload.Slice(24, length), out IpNumber peer);
         uint mark = 0;
         AttributeReader attributes = new(payload[Size..]);
         while (attributes.TryRead(out NetlinkAttribute attribute))
         {
-            mark = attribute.Type == MarkAttribute ? attribute.AsUInt32 : mark;
+            mark = attribute.Type == INET_DIAG_MARK ? attribute.AsUInt32 : mark;
         }
         socket = new SockDiagMessage(protocol, payload, local, peer, mark);
         return true;
     }
 
     /// <summary>The request that ends it: what waits on it fails with ECONNABORTED, and a TCP peer gets a reset.</summary>
-    public byte[] DestroyRequest() => Request(Destroy, NetlinkMessage.FlagAcknowledge, Family, Protocol, 0, _id);
+    public byte[] DestroyRequest() => Request(SOCK_DESTROY, NetlinkMessage.FlagAcknowledge, Family, Protocol, 0, _id);
 
     /// <summary>struct inet_diag_req_v2. The id has a cookie, so that a new socket with the same addresses is never meant.</summary>
     private static byte[] Request(

@@ -5,13 +5,12 @@ namespace ConnMgr.Netlink;
 /// <summary>The kernel's uevents: which network devices were added, removed or renamed.</summary>
 internal sealed class UeventSocket : IDisposable
 {
-    private const int NETLINK_KOBJECT_UEVENT = 15;
     private const int KernelGroup = 1; // group 2 is udev's
     private const int ReadsPerWakeUp = 64;
 
     private readonly Loop _loop;
     private readonly ulong _token;
-    private readonly NetlinkSocket _socket = new(NETLINK_KOBJECT_UEVENT, checkCredentials: true, KernelGroup);
+    private readonly NetlinkSocket _socket = new(NetlinkHeader.NETLINK_KOBJECT_UEVENT, checkCredentials: true, KernelGroup);
     private readonly Action<Uevent?> _handler;
 
     /// <param name="loop">Where they arrive.</param>

@@ -32,13 +32,20 @@ public class AbiTests
         #include <netinet/in.h>
         #include <linux/capability.h>
         #include <linux/if_packet.h>
+        #include <linux/if.h>
+        #include <linux/if_addr.h>
         #include <linux/rtnetlink.h>
+        #include <linux/sock_diag.h>
+        #include <linux/inet_diag.h>
+        #include <linux/tcp.h>
+        #include <linux/bpf.h>
         #include <netinet/icmp6.h>
         #include <linux/icmp.h>
         #include <linux/filter.h>
         #include <linux/netfilter.h>
         #include <linux/netfilter/nfnetlink.h>
         #include <linux/netfilter/nfnetlink_conntrack.h>
+        #include <linux/netfilter/nf_conntrack_common.h>
         #include <linux/netfilter/nfnetlink_queue.h>
         #include <linux/netlink.h>
         #include <linux/netfilter/nf_tables.h>
@@ -48,6 +55,15 @@ public class AbiTests
         #include "attrd_shim.h"
         #include "capabilities.h"
         #include "local_time.h"
+        /* The states of <net/tcp_states.h>, which is not exported under these names beside <linux/tcp.h>. */
+        #define TCP_ESTABLISHED BPF_TCP_ESTABLISHED
+        #define TCP_SYN_SENT BPF_TCP_SYN_SENT
+        #define TCP_FIN_WAIT1 BPF_TCP_FIN_WAIT1
+        #define TCP_FIN_WAIT2 BPF_TCP_FIN_WAIT2
+        #define TCP_CLOSE BPF_TCP_CLOSE
+        #define TCP_CLOSE_WAIT BPF_TCP_CLOSE_WAIT
+        #define TCP_LAST_ACK BPF_TCP_LAST_ACK
+        #define TCP_CLOSING BPF_TCP_CLOSING
 
         """;
 
@@ -63,7 +79,13 @@ public class AbiTests
     public void Constants_are_those_of_the_headers(string machine, int pointerSize)
     {
         List<string> assertions = [];
-        foreach (Type type in new[] { typeof(LibcExtra), typeof(Errno), typeof(AttrdShim), typeof(Nfqueue), typeof(NftEvent), typeof(Nftables), typeof(IpsetMessage) })
+        Type[] types =
+        [
+            typeof(LibcExtra), typeof(Errno), typeof(AttrdShim), typeof(NetlinkHeader), typeof(Rtnetlink),
+            typeof(InetDiag), typeof(Ctnetlink), typeof(Nfqueue), typeof(NftEvent), typeof(Nftables),
+            typeof(IpsetMessage),
+        ];
+        foreach (Type type in types)
         {
             foreach (FieldInfo field in type.GetFields(BindingFlags.Static | BindingFlags.Public).Where(f => f.IsLiteral))
             {
@@ -78,6 +100,9 @@ public class AbiTests
             $"_Static_assert(SYS_getdents64 == {(machine.StartsWith("aarch64", StringComparison.Ordinal) ? 61 : 217)}, \"getdents64\");",
             $"_Static_assert(sizeof(void *) == {pointerSize} && sizeof(socklen_t) == 4, \"pointer\");",
             "_Static_assert(S_IXUSR == 0x40 && (S_IWGRP | S_IWOTH) == 0x12 && GRND_NONBLOCK == 1, \"\");",
+            "_Static_assert((NLA_TYPE_MASK & 0xffff) == 0x3fff, \"\");",
+            "_Static_assert(TCP_INFO == 11 && offsetof(struct tcp_info, tcpi_segs_out) == 136, \"tcp_info\");",
+            "_Static_assert(offsetof(struct tcp_info, tcpi_segs_in) == 140, \"tcp_info\");",
             "_Static_assert(CAP_NET_ADMIN == 12 && CAP_NET_RAW == 13, \"\");",
         ]);
         Compile(machine, assertions);
@@ -131,6 +156,12 @@ public class AbiTests
                 "_Static_assert(sizeof(struct sockaddr_in) == 16 && sizeof(struct sockaddr_in6) == 28, \"\");",
                 "_Static_assert(sizeof(struct ucred) == 12 && offsetof(struct ucred, uid) == 4, \"ucred\");",
                 "_Static_assert(sizeof(struct nlmsghdr) == 16 && sizeof(struct nfgenmsg) == 4 && sizeof(struct rtmsg) == 12, \"\");",
+                "_Static_assert(sizeof(struct inet_diag_sockid) == 48 && sizeof(struct inet_diag_msg) == 72, \"inet_diag\");",
+                At("struct inet_diag_msg", "idiag_inode", 68),
+                At("struct inet_diag_msg", "id.idiag_src", 8),
+                At("struct inet_diag_msg", "id.idiag_dst", 24),
+                At("struct inet_diag_msg", "id.idiag_if", 40),
+                "_Static_assert(sizeof(struct inet_diag_req_v2) == 56 && sizeof(struct rtnexthop) == 8, \"\");",
                 "_Static_assert(sizeof(struct ifinfomsg) == 16 && sizeof(struct ifaddrmsg) == 8 && sizeof(struct nlmsgerr) == 20, \"\");",
                 .. "sockaddr_ll sockaddr_un epoll_event msghdr iovec cmsghdr pollfd linger ucred".Split(' ')
                     .Select(name => Same(package, name, "struct " + name)),
