@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// The words of classic BPF and of what its programs look at: constants only, named as in the header that
-/// each group comes from.
+/// The constants of classic BPF and of the packet metadata that its programs load. Each has the name of the
+/// header that it comes from.
 /// </summary>
 internal static class Bpf
 {
@@ -48,7 +48,7 @@ internal static class Bpf
     public const ushort BPF_TAX = 0x00;
     public const ushort BPF_TXA = 0x80;
 
-    // <linux/filter.h>: what the kernel knows about a packet beside its bytes
+    // <linux/filter.h>: metadata of a packet
     public const int SKF_AD_OFF = -0x1000;
     public const int SKF_AD_PROTOCOL = 0;
     public const int SKF_AD_PKTTYPE = 4;
@@ -66,7 +66,7 @@ internal static class Bpf
     public const ushort ETH_P_IPV6 = 0x86dd;
 }
 
-/// <summary>One instruction, laid out as `struct sock_filter` of &lt;linux/filter.h&gt;.</summary>
+/// <summary>One instruction, with the layout of `struct sock_filter` (&lt;linux/filter.h&gt;).</summary>
 /// <param name="Code">Class, size or operation, mode or source.</param>
 /// <param name="Jt">Instructions to skip if the condition holds.</param>
 /// <param name="Jf">Instructions to skip if it does not.</param>

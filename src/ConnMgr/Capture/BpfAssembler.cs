@@ -3,21 +3,21 @@ using static ConnMgr.Capture.Bpf;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Assembles a classic BPF program, instruction by instruction; jumps go to labels. Accumulator A, index X,
-/// sixteen scratch cells, jumps forward only: Documentation/networking/filter.rst of the kernel. A load
-/// beyond the packet ends the program with 0.
+/// Assembles a classic BPF program, one instruction per call; jumps go to labels. The machine has an
+/// accumulator A, an index X and 16 scratch cells, and jumps forward only
+/// (Documentation/networking/filter.rst of the kernel). A load beyond the end of the packet ends the program
+/// with 0.
 /// </summary>
 /// <remarks>
-/// A conditional jump reaches 255 instructions (its offset is one byte); a farther one is an error of
-/// <see cref="Assemble"/>, never a program that differs from its source. <see cref="Jump(Label)"/> reaches
-/// everything.
+/// A conditional jump reaches 255 instructions, since its offset has one byte; <see cref="Assemble"/> throws
+/// if the label is farther away. <see cref="Jump(Label)"/> reaches any label.
 /// </remarks>
 internal sealed class BpfAssembler
 {
     private readonly List<BpfInstruction> _program = [];
     private readonly List<(int From, Label? Then, Label? Otherwise)> _jumps = [];
 
-    /// <summary>A place in the program, to be marked once.</summary>
+    /// <summary>A position in the program. Mark it once.</summary>
     public sealed class Label
     {
         internal int? Position { get; set; }
@@ -29,12 +29,12 @@ internal sealed class BpfAssembler
     /// <summary>A = packet[X + offset].</summary>
     public void LoadIndirect(ushort size, int offset) => Emit(BPF_LD | BPF_IND | size, offset);
 
-    /// <summary>A = what the kernel knows about the packet: one of SKF_AD_*.</summary>
+    /// <summary>A = metadata of the packet, one of SKF_AD_*.</summary>
     public void LoadAncillary(int what) => Emit(BPF_LD | BPF_ABS | BPF_W, SKF_AD_OFF + what);
 
     /// <summary>
-    /// Rejects frames of a VLAN: they belong to another interface. A tag with VID 0 says a priority and no VLAN (IEEE 802.1Q
-    /// section 9.6); the kernel takes such a frame as it takes one without a tag. Changes A.
+    /// Rejects frames of a VLAN: they belong to another interface. A tag with VID 0 carries a priority only
+    /// (IEEE 802.1Q section 9.6), and the kernel treats the frame as untagged. Changes A.
     /// </summary>
     public void RejectVlans()
     {
@@ -46,7 +46,7 @@ internal sealed class BpfAssembler
         Mark(isOurs);
     }
 
-    /// <summary>A = the length of the packet, whatever was captured of it.</summary>
+    /// <summary>A = the length of the packet, captured or not.</summary>
     public void LoadLength() => Emit(BPF_LD | BPF_LEN | BPF_W, 0);
 
     /// <summary>A = k.</summary>
@@ -70,13 +70,13 @@ internal sealed class BpfAssembler
     /// <summary>A = X.</summary>
     public void CopyFromIndex() => Emit(BPF_MISC | BPF_TXA, 0);
 
-    /// <summary>A = A op k, with op BPF_ADD, BPF_AND and so on.</summary>
+    /// <summary>A = A op k, where op is BPF_ADD, BPF_AND and so on.</summary>
     public void Compute(ushort op, uint k) => Emit(BPF_ALU | BPF_K | op, k);
 
     /// <summary>A = A op X.</summary>
     public void ComputeWithIndex(ushort op) => Emit(BPF_ALU | BPF_X | op, 0);
 
-    /// <summary>Goes on at the label, however far.</summary>
+    /// <summary>Jumps to the label, at any distance.</summary>
     public void Jump(Label target)
     {
         _jumps.Add((_program.Count, target, target));
@@ -84,7 +84,8 @@ internal sealed class BpfAssembler
     }
 
     /// <summary>
-    /// Compares A with k, op being BPF_JEQ, BPF_JGT, BPF_JGE or BPF_JSET. No label: the next instruction.
+    /// Compares A with k; op is BPF_JEQ, BPF_JGT, BPF_JGE or BPF_JSET. A missing label means the next
+    /// instruction.
     /// </summary>
     public void JumpIf(ushort op, uint k, Label? then = null, Label? otherwise = null)
     {
@@ -92,17 +93,17 @@ internal sealed class BpfAssembler
         Emit(BPF_JMP | BPF_K | op, k);
     }
 
-    /// <summary>Compares A with X.</summary>
+    /// <summary>Compares A with X; otherwise as <see cref="JumpIf"/>.</summary>
     public void JumpIfIndex(ushort op, Label? then = null, Label? otherwise = null)
     {
         _jumps.Add((_program.Count, then, otherwise));
         Emit(BPF_JMP | BPF_X | op, 0);
     }
 
-    /// <summary>Ends the program: this many bytes of the packet are kept, 0 drops it.</summary>
+    /// <summary>Ends the program: keeps this many bytes of the packet; 0 drops it.</summary>
     public void Return(uint bytes) => Emit(BPF_RET | BPF_K, bytes);
 
-    /// <summary>Drops the packet if A compares so with k.</summary>
+    /// <summary>Drops the packet if the comparison of A with k holds.</summary>
     public void RejectIf(ushort op, uint k)
     {
         Label goOn = new();
@@ -111,7 +112,7 @@ internal sealed class BpfAssembler
         Mark(goOn);
     }
 
-    /// <summary>Drops the packet unless A compares so with k.</summary>
+    /// <summary>Drops the packet unless the comparison of A with k holds.</summary>
     public void RejectUnless(ushort op, uint k)
     {
         Label goOn = new();
@@ -120,7 +121,7 @@ internal sealed class BpfAssembler
         Mark(goOn);
     }
 
-    /// <summary>Drops the packet unless A compares so with X.</summary>
+    /// <summary>Drops the packet unless the comparison of A with X holds.</summary>
     public void RejectUnlessIndex(ushort op)
     {
         Label goOn = new();
@@ -129,18 +130,19 @@ internal sealed class BpfAssembler
         Mark(goOn);
     }
 
-    /// <summary>The label is the next instruction.</summary>
+    /// <summary>Places the label at the next instruction.</summary>
     public void Mark(Label label) => label.Position = _program.Count;
 
-    /// <summary>The finished program.</summary>
+    /// <summary>Returns the finished program.</summary>
     /// <exception cref="InvalidOperationException">
-    /// A label is unmarked, behind its jump or too far away, or the program exceeds BPF_MAXINSNS.
+    /// A label is unmarked, before its jump or too far away, or the program exceeds BPF_MAXINSNS.
     /// </exception>
     public BpfInstruction[] Assemble()
     {
         if (_program.Count is 0 or > BPF_MAXINSNS)
         {
-            throw new InvalidOperationException($"BPF: {_program.Count} instructions, 1 to {BPF_MAXINSNS} fit");
+            throw new InvalidOperationException(
+                $"BPF: {_program.Count} instructions, must be 1 to {BPF_MAXINSNS}");
         }
 
         BpfInstruction[] program = [.. _program];
@@ -163,12 +165,12 @@ internal sealed class BpfAssembler
         {
             return 0;
         }
-        int to = target.Position ?? throw new InvalidOperationException("BPF: label without a place");
+        int to = target.Position ?? throw new InvalidOperationException("BPF: label is not marked");
         int distance = to - from - 1;
         bool isReachable = distance >= 0 && distance <= limit && to < _program.Count;
         return isReachable
             ? distance
-            : throw new InvalidOperationException($"BPF: jump of {distance} at {from}, 0 to {limit} are allowed");
+            : throw new InvalidOperationException($"BPF: jump of {distance} at {from}, must be 0 to {limit}");
     }
 
     private void Emit(int code, int k) => Emit(code, unchecked((uint)k));

@@ -4,24 +4,26 @@ using Label = ConnMgr.Capture.BpfAssembler.Label;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Builds the BPF program that lets DNS through and nothing else: UDP and TCP of port 53, IPv4 and IPv6. For an AF_PACKET
-/// socket of type SOCK_DGRAM, where offset 0 is the network header whatever the link layer.
+/// Builds the BPF program that passes DNS only: UDP and TCP of port 53 over IPv4 and IPv6. Attach it to an
+/// AF_PACKET socket of type SOCK_DGRAM, where offset 0 is the network header on every link layer.
 /// </summary>
 /// <remarks>
-/// Of a fragmented packet the first piece passes, so that it can be counted; of TCP what carries bytes or begins a
-/// connection. Whoever reads the packet still has to look at every length.
+/// It passes the first fragment of a packet, so that fragments can be counted, and TCP segments that carry
+/// data or open a connection. The reader of the packet must still check every length.
 /// </remarks>
 internal static class DnsFilter
 {
-    /// <summary>Everything is kept: an IP packet has at most 65,575 bytes.</summary>
+    /// <summary>Bytes kept of a packet: all, since an IP packet has at most 65,575.</summary>
     public const int SnapLength = 0x40000;
 
-    /// <summary>Of IPv6; a packet with more is no DNS. As many as the reader of packets follows.</summary>
+    /// <summary>
+    /// The most IPv6 extension headers that the program follows, the same as the reader of packets.
+    /// </summary>
     public const int MaxExtensionHeaders = 4;
 
     // Scratch cells.
-    private const int PortOffset = 0; // of the port that is to be 53, in the transport header
-    private const int End = 1; // of the packet, in bytes from its network header
+    private const int PortOffset = 0; // offset in the transport header of the port that must be 53
+    private const int End = 1; // offset of the end of the packet
     private const int Transport = 2; // offset of the transport header
     private const int NextHeader = 3;
 
@@ -34,14 +36,15 @@ internal static class DnsFilter
     private const uint DestinationOptions = 60;
     private const uint TcpSyn = 0x02;
 
-    /// <summary>The program for a device.</summary>
-    /// <param name="isBridge">Questions come in and replies go out; otherwise the other way about.</param>
-    /// <param name="withReplies">Replies, too; otherwise questions alone.</param>
+    /// <summary>Builds the program of a device.</summary>
+    /// <param name="isBridge">True if questions arrive and replies leave; false for the reverse.</param>
+    /// <param name="withReplies">True to pass replies as well as questions.</param>
     /// <param name="given">
-    /// PACKET_* and ETH_P_* to be taken as given instead of the kernel's word about packet type, VLAN tag and protocol: for
-    /// sockets that have none, as the AF_UNIX ones on which the rest of the program is tested.
+    /// For tests on AF_UNIX sockets, which have no packet type, VLAN tag and protocol: the PACKET_* and
+    /// ETH_P_* to assume.
     /// </param>
-    public static BpfInstruction[] Build(bool isBridge, bool withReplies, (uint PacketType, ushort Protocol)? given = null)
+    public static BpfInstruction[] Build(
+        bool isBridge, bool withReplies, (uint PacketType, ushort Protocol)? given = null)
     {
         BpfAssembler bpf = new();
         Label isQuestion = new();
@@ -122,7 +125,9 @@ internal static class DnsFilter
         bpf.Load(BPF_B, 9);
     }
 
-    /// <summary>RFC 8200 section 3. Leaves the upper-layer protocol in A, the offset of its header in X.</summary>
+    /// <summary>
+    /// RFC 8200 section 3. Leaves the upper-layer protocol in A, the offset of its header in X.
+    /// </summary>
     private static void JudgeIPv6(BpfAssembler bpf, Label transport)
     {
         bpf.Load(BPF_B, 0);
@@ -148,7 +153,7 @@ internal static class DnsFilter
             bpf.JumpIf(BPF_JEQ, Fragment, then: isFragment);
             bpf.Jump(transport);
 
-            // Section 4.5: only the first piece has the ports. It is 8 bytes long.
+            // Section 4.5: only the first fragment has the ports. The header has 8 bytes.
             bpf.Mark(isFragment);
             bpf.LoadIndirect(BPF_H, 2);
             bpf.RejectIf(BPF_JSET, 0xfff8);
@@ -170,7 +175,7 @@ internal static class DnsFilter
         }
     }
 
-    /// <summary>RFC 768, RFC 9293 section 3.1: ports are where they are in both.</summary>
+    /// <summary>RFC 768, RFC 9293 section 3.1: both have the ports at the same place.</summary>
     private static void JudgeTransport(BpfAssembler bpf)
     {
         Label isTcp = new();

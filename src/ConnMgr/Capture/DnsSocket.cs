@@ -2,25 +2,27 @@ using ConnMgr.EventLoop;
 
 namespace ConnMgr.Capture;
 
-/// <summary>Receives a packet to or from port 53, from its network header on.</summary>
+/// <summary>Receives a packet to or from port 53, starting at its network header.</summary>
 internal delegate void DnsHeard(ReadOnlySpan<byte> packet, bool isQuestion);
 
 /// <summary>
-/// Hears the DNS of one link, or of the bridge: questions, and in sniff mode replies. It decides nothing. A device that
-/// goes down is heard again when it is up; one that goes away is not (<see cref="IsGone"/>).
+/// Captures the DNS of one link or of the bridge: questions, and in sniff mode replies. It resumes when the
+/// device goes down and comes up again, but not when the device is removed (<see cref="IsGone"/>).
 /// </summary>
 internal sealed class DnsSocket : IDisposable
 {
     /// <summary>
-    /// For a thousand or so small packets: what comes while the loop is busy. The kernel doubles it, and takes it from nobody
-    /// until it is needed.
+    /// In bytes: room for about 1,000 small packets that arrive while the loop is busy. The kernel doubles it
+    /// and allocates memory only as needed.
     /// </summary>
     private const int ReceiveBuffer = 1 << 20;
 
-    /// <summary>Packets of one wake-up; what is left wakes the loop again.</summary>
+    /// <summary>The most packets read per wake-up; the rest wakes the loop again.</summary>
     private const int MaxReads = 64;
 
-    /// <summary>More than the receive buffer holds: a drain ends with a flood of questions going on.</summary>
+    /// <summary>
+    /// More packets than the receive buffer holds, so that a drain ends even during a flood.
+    /// </summary>
     private const int MaxDrained = 8192;
 
     /// <summary>An IPv6 packet with a payload of 65,535 bytes.</summary>
@@ -39,16 +41,24 @@ internal sealed class DnsSocket : IDisposable
         _socket.Listen(() => Read(MaxReads));
     }
 
-    /// <summary>The device is gone, and this socket hears nothing more, even if one of that name comes back.</summary>
+    /// <summary>
+    /// True once the device is removed. The socket stays silent even if the name comes back.
+    /// </summary>
     public bool IsGone => _socket.IsGone;
 
     /// <summary>Opens a socket on a device.</summary>
-    /// <param name="loop">Where packets are noticed.</param>
-    /// <param name="ifindex">The device, by its index: it may be renamed meanwhile.</param>
-    /// <param name="isBridge">Questions come in here and replies go out; on a link it is the other way about.</param>
-    /// <param name="withReplies">Replies, too (sniff); otherwise questions alone (hold).</param>
+    /// <param name="loop">Watches the socket.</param>
+    /// <param name="ifindex">The index of the device, which may be renamed at any time.</param>
+    /// <param name="isBridge">
+    /// True if questions arrive and replies leave (bridge), false for the reverse (link).
+    /// </param>
+    /// <param name="withReplies">
+    /// True to capture replies as well (sniff), false for questions only (hold).
+    /// </param>
     /// <param name="heard">Called for each packet, from the loop and from <see cref="Drain"/>.</param>
-    /// <param name="errno">Why there is none, e.g. ENODEV (it has just vanished) or EPERM (CAP_NET_RAW is missing).</param>
+    /// <param name="errno">
+    /// The error if the result is null, e.g. ENODEV (the device is gone) or EPERM (CAP_NET_RAW is missing).
+    /// </param>
     public static DnsSocket? Open(
         Loop loop, int ifindex, bool isBridge, bool withReplies, DnsHeard heard, out int errno)
     {
@@ -57,15 +67,20 @@ internal sealed class DnsSocket : IDisposable
         return socket is null ? null : new DnsSocket(socket, isBridge, heard);
     }
 
-    /// <summary>Replies, too, from now on, or no more; no question is missed meanwhile. False: the kernel refused.</summary>
+    /// <summary>
+    /// Starts or stops capturing replies without missing a question. Returns false if the kernel refuses.
+    /// </summary>
     public bool TrySetReplies(bool withReplies) => _socket.TryAttach(DnsFilter.Build(_isBridge, withReplies));
 
     /// <summary>
-    /// Reads what has come in, now: so that questions are known before a reply is judged that came in by another way.
+    /// Reads all queued packets now, so that questions are known before a reply from another socket is
+    /// judged.
     /// </summary>
     public void Drain() => Read(MaxDrained);
 
-    /// <summary>How many packets the kernel had to drop since the last call, because they were not read in time.</summary>
+    /// <summary>
+    /// The number of packets that the kernel dropped since the last call because the buffer was full.
+    /// </summary>
     public int TakeDropped() => _socket.TakeDropped();
 
     private void Read(int most)

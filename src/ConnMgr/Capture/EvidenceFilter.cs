@@ -5,30 +5,31 @@ using Label = ConnMgr.Capture.BpfAssembler.Label;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Builds the BPF program that lets evidence through: an incoming unicast IPv4 or IPv6 packet that only a working
-/// upstream could have caused; and, if wanted, what leaves and waits for an answer; nothing else. For an AF_PACKET socket of type SOCK_DGRAM, where
-/// offset 0 is the network header whatever the link layer.
+/// Builds the BPF program that passes evidence: an incoming unicast IPv4 or IPv6 packet that only a working
+/// upstream can have caused. On request it also passes outgoing packets that expect an answer. It rejects
+/// everything else. Attach it to an AF_PACKET socket of type SOCK_DGRAM, where offset 0 is the network header
+/// on every link layer.
 /// </summary>
 /// <remarks>
-/// When in doubt it rejects, since silence merely starts a probe while false evidence hides a dead upstream.
-/// Therefore a packet with extension headers does not count, whatever is behind them: fragments of IPv6
-/// neither. Every condition rejects on the spot, so no jump grows with the number of subnets.
+/// When in doubt the program rejects: silence only starts a probe, but false evidence hides a dead upstream.
+/// Packets with extension headers, fragments of IPv6 included, therefore never count. Each condition rejects
+/// on the spot, so that no jump grows with the number of subnets.
 /// </remarks>
 internal static class EvidenceFilter
 {
-    /// <summary>Bytes kept of a packet: the longest IPv4 (60) and TCP (60) headers fit.</summary>
+    /// <summary>Bytes kept of a packet: room for the longest IPv4 (60) and TCP (60) headers.</summary>
     public const int SnapLength = 128;
 
     /// <summary>
-    /// More subnets than this on one link, and nothing is evidence any more. The kernel's limit is bytes, not
-    /// instructions: optmem_max, 20 KiB before Linux 6.7.
+    /// The most subnets of a link that the program compares; further ones are merged with their neighbours.
+    /// The kernel limits the program's bytes (optmem_max, 20 KiB before Linux 6.7), not its instructions.
     /// </summary>
     public const int MaxSubnets = 64;
 
     // Scratch cells.
-    private const int PayloadLength = 0; // bytes behind the network header, without padding
-    private const int UdpLimit = 1; // what a UDP header may say
-    private const int Source = 2; // 2 and 3: of an IPv6 address 64 bits, no range of sources is longer
+    private const int PayloadLength = 0; // bytes after the network header, without padding
+    private const int UdpLimit = 1; // the largest length that a UDP header may have
+    private const int Source = 2; // cells 2 and 3: 64 bits; no range of sources is longer
     private const int Destination = 4; // 32 bits: no range of IPv6 destinations is longer
 
     private const uint Tcp = 6;
@@ -53,34 +54,29 @@ internal static class EvidenceFilter
         [Subnet.Parse("::/32"), Subnet.Parse("fe80::/10"), Subnet.Parse("ff00::/8")];
 
     /// <summary>
-    /// IANA "IPv6 Extension Header Types" except ESP, and "no next header" (59): what is behind one is not
-    /// looked at. AH (51) may stand in IPv4 as well.
+    /// IANA "IPv6 Extension Header Types" except ESP, and "no next header" (59). The program does not look
+    /// behind them. AH (51) also occurs in IPv4.
     /// </summary>
     private static readonly uint[] ExtensionHeaders = [0, 43, 44, 51, 59, 60, 135, 139, 140, 253, 254];
 
-    /// <summary>Drops everything: for the rest of a tick that has its evidence.</summary>
+    /// <summary>Rejects every packet: for the rest of a tick that has its evidence.</summary>
     public static BpfInstruction[] RejectAll { get; } = [new BpfInstruction(BPF_RET | BPF_K, 0, 0, 0)];
 
-    /// <summary>The program for a link.</summary>
-    /// <param name="own">The link's addresses with their prefix lengths; of a point-to-point link also the
-    /// peer's.</param>
+    /// <summary>Builds the program of a link.</summary>
+    /// <param name="own">
+    /// The link's addresses with their prefix lengths, and the peer's address on a point-to-point link.
+    /// </param>
     /// <param name="protocol">
-    /// ETH_P_* to be taken as given instead of the kernel's word about packet type, VLAN tag and protocol:
-    /// for sockets that have none, as the AF_UNIX ones on which the rest of the program is tested.
+    /// For tests on AF_UNIX sockets, which have no packet type, VLAN tag and protocol: the ETH_P_* to assume.
     /// </param>
     /// <param name="outgoingUnless">
-    /// Also lets through what leaves and wants an answer (<see cref="OutgoingFilter"/>), unless it carries this firewall
-    /// mark. Null: nothing that leaves.
+    /// Also passes outgoing packets that expect an answer (<see cref="OutgoingFilter"/>), unless they carry
+    /// this firewall mark. Null: no outgoing packet passes.
     /// </param>
     public static BpfInstruction[] Build(
         ReadOnlySpan<Subnet> own, ushort? protocol = null, uint? outgoingUnless = null)
     {
         Subnet[] networks = Networks(own);
-        if (networks.Length > MaxSubnets)
-        {
-            return RejectAll;
-        }
-
         BpfAssembler bpf = new();
         Label isIPv4 = new();
         Label isIPv6 = new();
@@ -130,13 +126,53 @@ internal static class EvidenceFilter
     }
 
     /// <summary>
-    /// The subnets to which these addresses belong. Of IPv6 always the /64: neighbours may have an address there though
-    /// the link's own prefix is longer.
+    /// The subnets of these addresses, at most <see cref="MaxSubnets"/>. IPv6 prefixes are shortened to /64:
+    /// neighbours may have an address there although the link's own prefix is longer. Of more subnets, the
+    /// two whose common prefix adds the fewest addresses become one. A subnet that is too large only hides
+    /// evidence, and silence leads to a probe; a subnet that is missing would make a neighbour's packet count
+    /// as evidence.
     /// </summary>
-    internal static Subnet[] Networks(ReadOnlySpan<Subnet> own) =>
-        [.. own.ToArray()
-            .Select(subnet => subnet.Network(Math.Min(subnet.PrefixLength, subnet.IsIPv6 ? 64 : 32)))
-            .Distinct()];
+    internal static Subnet[] Networks(ReadOnlySpan<Subnet> own)
+    {
+        List<Subnet> networks =
+        [
+            .. own.ToArray()
+                .Select(subnet => subnet.Network(Math.Min(subnet.PrefixLength, subnet.IsIPv6 ? 64 : 32)))
+                .Distinct(),
+        ];
+        if (networks.Count > MaxSubnets)
+        {
+            networks.Sort((a, b) => IpNumber.Of(a.Address).Value.CompareTo(IpNumber.Of(b.Address).Value));
+        }
+        while (networks.Count > MaxSubnets)
+        {
+            // Sorted by address, the two closest ones are side by side.
+            int closest = 0;
+            for (int i = 1; i < networks.Count - 1; i++)
+            {
+                closest = CostOfMerging(networks[i], networks[i + 1])
+                    < CostOfMerging(networks[closest], networks[closest + 1]) ? i : closest;
+            }
+            int length = CommonPrefix(networks[closest], networks[closest + 1]);
+            networks[closest] = networks[closest].Network(length);
+            networks.RemoveAt(closest + 1);
+        }
+        return [.. networks];
+    }
+
+    /// <summary>
+    /// How many bits shorter the common prefix is than the shorter of both: 0 if one contains the other.
+    /// </summary>
+    private static int CostOfMerging(Subnet a, Subnet b) => a.IsIPv6 != b.IsIPv6
+        ? int.MaxValue
+        : Math.Min(a.PrefixLength, b.PrefixLength) - CommonPrefix(a, b);
+
+    private static int CommonPrefix(Subnet a, Subnet b)
+    {
+        UInt128 difference = IpNumber.Of(a.Address).Value ^ IpNumber.Of(b.Address).Value;
+        int bits = (int)UInt128.LeadingZeroCount(difference) - (a.IsIPv6 ? 0 : 96); // IPv4 is ::ffff:a.b.c.d
+        return Math.Min(bits, Math.Min(a.PrefixLength, b.PrefixLength));
+    }
 
     /// <summary>RFC 791 section 3.1. Leaves the protocol in A, the offset of its header in X.</summary>
     private static void JudgeIPv4(BpfAssembler bpf, Subnet[] own)
@@ -155,7 +191,7 @@ internal static class EvidenceFilter
         bpf.LoadLength();
         bpf.RejectUnlessIndex(BPF_JGE);
 
-        // Of a fragmented datagram the first fragment counts. Its UDP length is that of the whole datagram.
+        // The first fragment of a datagram counts. Its UDP length is that of the whole datagram.
         Label isWhole = new();
         Label store = new();
         bpf.Load(BPF_H, 6);
@@ -207,7 +243,8 @@ internal static class EvidenceFilter
     }
 
     /// <summary>
-    /// Protocol numbers of both families at once: an ICMPv6 header in IPv4 means nothing, and harms nothing.
+    /// Takes the protocol numbers of both families together: an ICMPv6 header in IPv4 means nothing and does
+    /// no harm.
     /// </summary>
     private static void JudgeTransport(BpfAssembler bpf)
     {
@@ -226,8 +263,7 @@ internal static class EvidenceFilter
         RejectUnlessPayload(bpf, MinTransportHeader);
         bpf.Return(SnapLength);
 
-        // RFC 9293 section 3.1. The data offset, in words, is at least 5: so the header is complete if it
-        // fits.
+        // RFC 9293 section 3.1. The data offset, in words, is at least 5: the header is complete if it fits.
         bpf.Mark(isTcp);
         bpf.LoadIndirect(BPF_B, 13);
         bpf.RejectIf(BPF_JSET, TcpReset);
@@ -260,8 +296,8 @@ internal static class EvidenceFilter
         }
         bpf.Return(SnapLength);
 
-        // RFC 4443: destination unreachable 1, packet too big 2, time exceeded 3, parameter problem 4. RFC
-        // 4861: neighbour discovery, 133 to 137, comes from the link itself, whatever its source address.
+        // RFC 4443: destination unreachable 1, packet too big 2, time exceeded 3, parameter problem 4.
+        // RFC 4861: neighbour discovery, 133 to 137, comes from the link itself, whatever its source address.
         bpf.Mark(isIcmpV6);
         RejectUnlessPayload(bpf, MinTransportHeader);
         bpf.LoadIndirect(BPF_B, 0);

@@ -4,19 +4,19 @@ using ConnMgr.Net;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Hears of evidence on one link, once a tick: the first packet that the filter passes is kept, and from then
-/// on the kernel drops everything until <see cref="Rearm"/>. If wanted, it also hears once a tick, and before the evidence, of
-/// something that leaves and waits for an answer. It decides nothing. Starts mute.
+/// Captures evidence on one link once per tick: it keeps the first packet that the filter passes, and then
+/// lets the kernel drop all packets until <see cref="Rearm"/>. On request it also reports, once per tick and
+/// before the evidence, an outgoing packet that expects an answer. It starts mute.
 /// </summary>
 internal sealed class EvidenceSocket : IDisposable
 {
     /// <summary>
-    /// The kernel raises it to its minimum (some 2 KiB, a few packets). A first packet always fits, whatever
-    /// its size.
+    /// In bytes. The kernel raises it to its minimum (about 2 KiB, a few packets). A first packet of any size
+    /// fits.
     /// </summary>
     private const int ReceiveBuffer = 1;
 
-    /// <summary>More than the receive buffer ever holds; what is left wakes the loop again.</summary>
+    /// <summary>More packets than the receive buffer holds; the rest wakes the loop again.</summary>
     private const int MaxReads = 64;
 
     private readonly PacketSocket _socket;
@@ -39,33 +39,41 @@ internal sealed class EvidenceSocket : IDisposable
     }
 
     /// <summary>
-    /// Whether the filter of evidence is attached: neither mute nor satisfied for this tick.
+    /// True while the filter is attached: the socket is not mute and has no evidence in this tick yet.
     /// </summary>
     public bool IsArmed { get; private set; }
 
     /// <summary>
-    /// The device is gone, and this socket hears nothing more, even if one of that name comes back.
+    /// True once the device is removed. The socket stays silent even if the name comes back.
     /// </summary>
     public bool IsGone => _socket.IsGone;
 
     /// <summary>
-    /// The last evidence from its network header on, at most 128 bytes; empty if there was none yet.
+    /// The last evidence from its network header, at most 128 bytes; empty if there was none yet.
     /// </summary>
     public ReadOnlySpan<byte> LastEvidence => _last.AsSpan(0, _lastLength);
 
     /// <summary>Opens a socket on a device.</summary>
-    /// <param name="loop">Where evidence is noticed.</param>
-    /// <param name="ifindex">The device, by its index: it may be renamed meanwhile.</param>
-    /// <param name="own">As <see cref="SetSubnets"/>.</param>
-    /// <param name="ownMark">The firewall mark of the daemon's own packets: they wait for nothing.</param>
-    /// <param name="received">Called on evidence, at most once between two calls of <see cref="Rearm"/>.</param>
-    /// <param name="left">Called when something has left that waits for an answer: as often, and before any evidence.</param>
-    /// <param name="errno">Why there is none, e.g. ENODEV (it has just vanished) or EPERM (CAP_NET_RAW is
-    /// missing).</param>
+    /// <param name="loop">Watches the socket.</param>
+    /// <param name="ifindex">The index of the device, which may be renamed at any time.</param>
+    /// <param name="own">As for <see cref="SetSubnets"/>.</param>
+    /// <param name="ownMark">The firewall mark of the daemon's own packets, which do not count.</param>
+    /// <param name="received">
+    /// Called on evidence, at most once between two calls of <see cref="Rearm"/>.
+    /// </param>
+    /// <param name="left">
+    /// Called on an outgoing packet that expects an answer: as often, and before any evidence.
+    /// </param>
+    /// <param name="errno">
+    /// The error if the result is null, e.g. ENODEV (the device is gone) or EPERM (CAP_NET_RAW is missing).
+    /// </param>
     public static EvidenceSocket? Open(
-        Loop loop, int ifindex, ReadOnlySpan<Subnet> own, uint ownMark, Action received, Action left, out int errno)
+        Loop loop, int ifindex, ReadOnlySpan<Subnet> own, uint ownMark, Action received, Action left,
+        out int errno)
     {
-        if (PacketSocket.Open(loop, ifindex, EvidenceFilter.RejectAll, ReceiveBuffer, out errno) is not { } opened)
+        PacketSocket? opened =
+            PacketSocket.Open(loop, ifindex, EvidenceFilter.RejectAll, ReceiveBuffer, out errno);
+        if (opened is null)
         {
             return null;
         }
@@ -75,9 +83,10 @@ internal sealed class EvidenceSocket : IDisposable
     }
 
     /// <summary>
-    /// A new tick: the next evidence counts. No system call if nothing has come since the last one.
+    /// Starts a new tick: the next evidence counts. Makes no system call if nothing has arrived since the
+    /// last one.
     /// </summary>
-    /// <param name="outgoing">Whether what leaves would be news.</param>
+    /// <param name="outgoing">True to report outgoing packets, too.</param>
     public void Rearm(bool outgoing = false)
     {
         if (!IsGone && (!IsArmed || _hearsOutgoing != outgoing))
@@ -87,7 +96,9 @@ internal sealed class EvidenceSocket : IDisposable
         }
     }
 
-    /// <summary>Nothing counts until <see cref="Rearm"/>, nor does what has already been queued.</summary>
+    /// <summary>
+    /// Ignores all packets until <see cref="Rearm"/>, including those that are queued already.
+    /// </summary>
     public void Mute()
     {
         if (IsArmed)
@@ -97,14 +108,16 @@ internal sealed class EvidenceSocket : IDisposable
         }
     }
 
-    /// <summary>The link's addresses have changed. What came before that no longer counts.</summary>
-    /// <param name="own">As <see cref="EvidenceFilter.Build"/>.</param>
+    /// <summary>
+    /// Takes the changed addresses of the link. Packets that are queued already do not count.
+    /// </summary>
+    /// <param name="own">As for <see cref="EvidenceFilter.Build"/>.</param>
     public void SetSubnets(ReadOnlySpan<Subnet> own)
     {
         BpfInstruction[] filter = EvidenceFilter.Build(own);
         if (filter.AsSpan().SequenceEqual(_filter))
         {
-            return; // an address was merely renewed
+            return; // only the lifetime of an address has changed
         }
 
         bool wasArmed = IsArmed;
@@ -148,14 +161,14 @@ internal sealed class EvidenceSocket : IDisposable
         }
         else if (hasLeft)
         {
-            Rearm(outgoing: false); // the rest of this tick's is no news
+            Rearm(outgoing: false); // further ones in this tick do not matter
             _left();
         }
     }
 
-    // Should the kernel lack the memory, packets are merely read and dropped, and the next one tries again. A
-    // processor that has begun to filter a packet may queue it after this: Receive then finds the socket
-    // disarmed, and drops it.
+    // If the kernel lacks memory for the filter, packets are read and dropped, and the next packet tries
+    // again. Another processor may queue a packet that it was filtering meanwhile: Receive finds the socket
+    // disarmed and drops it.
     private void Disarm()
     {
         IsArmed = false;

@@ -6,19 +6,20 @@ using PacketDotNet.Utils;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Says in a line what a captured packet was. The only place where PacketDotNet is used, since it throws on
-/// truncated input; nothing throws past this class.
+/// Describes a captured packet in one line. It is the only user of PacketDotNet, which throws on truncated
+/// input; this class catches all of its exceptions.
 /// </summary>
 internal static class Frame
 {
     /// <summary>
-    /// Describes a packet for people, e.g. `TCP 198.18.100.10:443 -> 198.18.1.2:50122, 60 bytes`.
+    /// Describes a packet, e.g. `TCP 198.18.100.10:443 -> 198.18.1.2:50122, 60 bytes`.
     /// </summary>
-    /// <param name="packet">From the IPv4 or IPv6 header on; the end may be cut off.</param>
-    /// <param name="description">One line. The length is that of the whole packet, from its network header
-    /// on.</param>
-    /// <param name="source">Who sent it.</param>
-    /// <returns>False if it is no such packet, or PacketDotNet cannot read it.</returns>
+    /// <param name="packet">The packet from its IPv4 or IPv6 header; the end may be cut off.</param>
+    /// <param name="description">
+    /// One line, with the length of the whole packet from its network header.
+    /// </param>
+    /// <param name="source">The source address.</param>
+    /// <returns>False if it is no IP packet, or if PacketDotNet cannot read it.</returns>
     public static bool TryDescribe(
         ReadOnlySpan<byte> packet,
         [NotNullWhen(true)] out string? description,
@@ -40,7 +41,7 @@ internal static class Frame
                 return true;
             }
         }
-        // Whatever PacketDotNet throws, a line of status is not worth the daemon.
+        // An exception of PacketDotNet must not end the daemon for a line of the status.
         catch (Exception)
         {
         }

@@ -5,19 +5,20 @@ using Label = ConnMgr.Capture.BpfAssembler.Label;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// The part of the BPF program that looks at what leaves a link: it lets through what wants an answer from beyond the
-/// link's own subnets. That is a TCP segment with SYN, FIN or data (a bare acknowledgement wants none, and a reset ends all),
-/// or a UDP question to port 53. Each is retransmitted until it is answered, so that one which is missed comes again.
+/// The part of the BPF program that judges outgoing packets: it passes those that expect an answer from
+/// beyond the link's own subnets. These are TCP segments with SYN, FIN or data (a bare acknowledgement and a
+/// reset expect none) and UDP questions to port 53. Senders retransmit them until they are answered, so a
+/// missed packet comes again.
 /// </summary>
 /// <remarks>
-/// When in doubt it rejects: then silence alone has to start the probe. Of IPv6 with extension headers and of later fragments
-/// nothing counts.
+/// When in doubt it rejects: then silence alone starts the probe. IPv6 packets with extension headers and
+/// later fragments do not count.
 /// </remarks>
 internal static class OutgoingFilter
 {
     // Scratch cells.
-    private const int PayloadLength = 0; // bytes behind the network header, as the header says
-    private const int Destination = 2; // 2 and 3: of an IPv6 address 64 bits
+    private const int PayloadLength = 0; // bytes after the network header, by its length field
+    private const int Destination = 2; // cells 2 and 3: the first 64 bits of an IPv6 address
 
     private const uint Tcp = 6;
     private const uint Udp = 17;
@@ -25,7 +26,7 @@ internal static class OutgoingFilter
     private const uint TcpReset = 0x04;
     private const uint DnsPort = 53;
 
-    /// <summary>This part alone, with the protocol given: to be tested on a socket that has none.</summary>
+    /// <summary>For tests on AF_UNIX sockets: this part alone, for a given protocol.</summary>
     internal static BpfInstruction[] Build(ReadOnlySpan<Subnet> own, ushort protocol)
     {
         BpfAssembler bpf = new();

@@ -6,8 +6,8 @@ using Tmds.Linux;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// A packet socket (packet(7)) on one device, cooked: packets begin with their network header. It works on after the device went down and
-/// came up again, but not when it went away (<see cref="IsGone"/>).
+/// A cooked packet socket (packet(7)) on one device: packets start with their network header. It resumes when
+/// the device goes down and comes up again, but not when the device is removed (<see cref="IsGone"/>).
 /// </summary>
 internal sealed class PacketSocket : IDisposable
 {
@@ -21,22 +21,26 @@ internal sealed class PacketSocket : IDisposable
         _fd = fd;
     }
 
-    /// <summary>The device is gone, and this socket hears nothing more, even if one of that name comes back.</summary>
+    /// <summary>
+    /// True once the device is removed. The socket stays silent even if the name comes back.
+    /// </summary>
     public bool IsGone { get; private set; }
 
-    /// <summary>Opens a socket that hears of no packet that came in before its filter was there.</summary>
-    /// <param name="loop">Where packets are noticed.</param>
-    /// <param name="ifindex">The device, by its index: it may be renamed meanwhile.</param>
-    /// <param name="filter">The first one.</param>
+    /// <summary>Opens a socket that receives no packet before its filter is attached.</summary>
+    /// <param name="loop">Watches the socket.</param>
+    /// <param name="ifindex">The index of the device, which may be renamed at any time.</param>
+    /// <param name="filter">The first filter.</param>
     /// <param name="receiveBuffer">
-    /// In bytes; the kernel doubles it, raises it to its minimum (some 2 KiB, a first packet always fits) and takes the memory from
-    /// nobody until it is needed. Beyond the system's limit where that is permitted, else up to it.
+    /// In bytes. The kernel doubles it, raises it to its minimum (about 2 KiB; a first packet always fits)
+    /// and allocates memory only as needed. It may exceed the system's limit if CAP_NET_ADMIN permits that.
     /// </param>
-    /// <param name="errno">Why there is none, e.g. ENODEV (it has just vanished) or EPERM (CAP_NET_RAW is missing).</param>
+    /// <param name="errno">
+    /// The error if the result is null, e.g. ENODEV (the device is gone) or EPERM (CAP_NET_RAW is missing).
+    /// </param>
     public static PacketSocket? Open(
         Loop loop, int ifindex, BpfInstruction[] filter, int receiveBuffer, out int errno)
     {
-        // Protocol 0 hears nothing: no packet comes in before the filter and the device are set.
+        // With protocol 0 the socket receives nothing until it has its filter and its device.
         int fd = LibC.socket(LibC.AF_PACKET, LibC.SOCK_DGRAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0);
         if (fd < 0)
         {
@@ -53,14 +57,16 @@ internal sealed class PacketSocket : IDisposable
         return new PacketSocket(loop, fd);
     }
 
-    /// <summary>From now on this is called from the loop while there is something to <see cref="Receive"/>.</summary>
+    /// <summary>Calls <paramref name="readable"/> from the loop whenever a packet can be received.</summary>
     public void Listen(Action readable) => _token = _loop.Add(_fd, readable);
 
-    /// <summary>Another filter, from the next packet on. False: the kernel refused, and has the old one still.</summary>
+    /// <summary>
+    /// Replaces the filter, from the next packet on. Returns false if the kernel keeps the old one.
+    /// </summary>
     public bool TryAttach(BpfInstruction[] filter) => TryAttach(_fd, filter);
 
-    /// <summary>Takes a packet off the queue: as much as fits, the rest of it is lost.</summary>
-    /// <returns>Its bytes in the buffer, or -1: there is none, or the device is down.</returns>
+    /// <summary>Takes a packet from the queue. Bytes that do not fit the buffer are lost.</summary>
+    /// <returns>The number of bytes, or -1 if the queue is empty or the device is down.</returns>
     public unsafe int Receive(Span<byte> buffer, out bool isOutgoing)
     {
         int received;
@@ -71,7 +77,8 @@ internal sealed class PacketSocket : IDisposable
             received = (int)LibC.recvfrom(_fd, bytes, buffer.Length, 0, (sockaddr*)&address, &length);
         }
         isOutgoing = address.sll_pkttype == Bpf.PACKET_OUTGOING;
-        // ENETDOWN is said once when the device goes down; the socket works on when it is up again.
+        // The kernel reports ENETDOWN once when the device goes down. The socket resumes when the device is
+        // up.
         if (received < 0 && Errno.Last == Errno.ENETDOWN)
         {
             IsGone = BoundDevice() < 0;
@@ -79,15 +86,18 @@ internal sealed class PacketSocket : IDisposable
         return received;
     }
 
-    /// <summary>How many packets the kernel had to drop since the last call, because they were not read in time.</summary>
+    /// <summary>
+    /// The number of packets that the kernel dropped since the last call because the buffer was full.
+    /// </summary>
     public unsafe int TakeDropped()
     {
         uint* stats = stackalloc uint[2]; // struct tpacket_stats: tp_packets, tp_drops
         socklen_t length = 2 * sizeof(uint);
-        return LibC.getsockopt(_fd, LibC.SOL_PACKET, LibC.PACKET_STATISTICS, stats, &length) == 0 ? (int)stats[1] : 0;
+        int result = LibC.getsockopt(_fd, LibC.SOL_PACKET, LibC.PACKET_STATISTICS, stats, &length);
+        return result == 0 ? (int)stats[1] : 0;
     }
 
-    /// <summary>The kernel sets it to -1 when the device is unregistered (net/packet/af_packet.c).</summary>
+    /// <summary>The index of the bound device; -1 once it is unregistered (net/packet/af_packet.c).</summary>
     private unsafe int BoundDevice()
     {
         sockaddr_ll address;
@@ -112,7 +122,9 @@ internal sealed class PacketSocket : IDisposable
 
     private static unsafe bool TryAttach(int fd, BpfInstruction[] program)
     {
-        fixed (LibcExtra.sock_filter* filter = MemoryMarshal.Cast<BpfInstruction, LibcExtra.sock_filter>(program))
+        ReadOnlySpan<LibcExtra.sock_filter> code =
+            MemoryMarshal.Cast<BpfInstruction, LibcExtra.sock_filter>(program);
+        fixed (LibcExtra.sock_filter* filter = code)
         {
             LibcExtra.sock_fprog fprog = new() { len = (ushort)program.Length, filter = filter };
             int size = sizeof(LibcExtra.sock_fprog);

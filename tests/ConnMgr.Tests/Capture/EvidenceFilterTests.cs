@@ -63,15 +63,53 @@ public sealed class EvidenceFilterTests
     [Theory]
     [InlineData("198.18.{0}.1/24")]
     [InlineData("2001:db8:{0}::1/64")]
-    public void Many_subnets_are_fine_and_too_many_reject_everything(string format)
+    public void The_kernel_takes_as_many_subnets_as_the_filter_compares(string format)
     {
-        Subnet[] own = [.. Enumerable.Range(100, EvidenceFilter.MaxSubnets + 1)
+        Subnet[] own = [.. Enumerable.Range(100, 2 * EvidenceFilter.MaxSubnets)
             .Select(i => Subnet.Parse(string.Format(CultureInfo.InvariantCulture, format, i)))];
 
-        using KernelFilter filter = new(EvidenceFilter.Build(own.AsSpan(1), ETH_P_IP));
+        using KernelFilter filter = new(EvidenceFilter.Build(own.AsSpan(0, EvidenceFilter.MaxSubnets), ETH_P_IP));
         Assert.True(filter.Judge(Golden.UdpDns) > 0);
-        Assert.Equal(EvidenceFilter.RejectAll, EvidenceFilter.Build(own));
-        Assert.NotEqual(EvidenceFilter.RejectAll, EvidenceFilter.Build([.. own.AsSpan(1), own[1]]));
+        Assert.Equal(EvidenceFilter.MaxSubnets, EvidenceFilter.Networks(own).Length);
+    }
+
+    /// <summary>Issue 12: the 65th subnet made the program reject everything.</summary>
+    [Fact]
+    public void Beyond_the_most_subnets_the_closest_are_merged_and_evidence_still_counts()
+    {
+        Subnet[] own =
+        [
+            .. Enumerable.Range(1, EvidenceFilter.MaxSubnets - 1).Select(i => Subnet.Parse($"10.{i}.0.1/24")),
+            Subnet.Parse("10.7.1.1/24"), Subnet.Parse("2001:db8:7::1/64"),
+        ];
+
+        Subnet[] networks = EvidenceFilter.Networks(own);
+        Assert.Equal(EvidenceFilter.MaxSubnets, networks.Length);
+        Assert.Contains(Subnet.Parse("10.7.0.0/23"), networks);
+        Assert.Contains(Subnet.Parse("2001:db8:7::/64"), networks);
+        foreach (Subnet subnet in own)
+        {
+            Assert.Contains(networks, network => network.Network(network.PrefixLength)
+                == subnet.Network(Math.Min(network.PrefixLength, subnet.PrefixLength)));
+        }
+        using KernelFilter filter = new(EvidenceFilter.Build(own, ETH_P_IP));
+        Assert.True(filter.Judge(Golden.UdpDns) > 0);
+    }
+
+    [Fact]
+    public void A_subnet_inside_another_is_merged_first()
+    {
+        Subnet[] own =
+        [
+            Subnet.Parse("172.16.0.0/12"), Subnet.Parse("172.20.1.0/24"),
+            .. Enumerable.Range(2, EvidenceFilter.MaxSubnets - 1).Select(i => Subnet.Parse($"10.0.{i}.1/24")),
+        ];
+
+        Assert.Equal(
+            own.Where(subnet => subnet.PrefixLength != 24 || subnet.Word(0) >> 24 == 10)
+                .Select(subnet => subnet.Network(subnet.PrefixLength))
+                .OrderBy(subnet => subnet.Word(0)),
+            EvidenceFilter.Networks(own));
     }
 
     /// <summary>The kernel refuses a mutant, or it judges one of the packets wrongly.</summary>
