@@ -116,9 +116,7 @@ internal sealed partial class Daemon : IDisposable
     private FlowRunner? NewFlowRunner() => _options.KeepFlows
         ? null
         : new FlowRunner(
-            _loop, [.. _pure.Select(link => link.Name)], LinkSocket.Mark,
-            words => _log.Event(EventKind.Switch, words),
-            words => _log.Event(EventKind.Switch, words, LogLevel.Warn));
+            _loop, _log, [.. _pure.Select(link => link.Name)], LinkSocket.Mark);
 
     /// <summary>Monotonic time.</summary>
     private TimeSpan Now() => _time.GetElapsedTime(0);

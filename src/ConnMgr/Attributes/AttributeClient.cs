@@ -1,55 +1,56 @@
 using ConnMgr.EventLoop;
+using ConnMgr.Logging;
 using ConnMgr.Native;
 
 namespace ConnMgr.Attributes;
 
 /// <summary>
-/// The connection to the attribute daemon, by native/attrd_shim.c: answers gets and sets from the table, and sends the
-/// changes of what notifies. Nothing that attrd does or fails to do goes past it.
+/// The connection to the attribute daemon (attrd), through native/attrd_shim.c. Answers gets and sets from
+/// the table and sends changed values of the attributes that notify. Handles all errors of attrd and
+/// reconnects.
 /// </summary>
 internal sealed unsafe class AttributeClient : IDisposable
 {
     private readonly Loop _loop;
+    private readonly Log _log;
     private readonly AttributeTable _table;
-    private readonly Action<string> _changed;
-    private readonly Action<string> _refused;
     private readonly Deadline _deadline;
     private readonly byte[] _value = new byte[AttrdShim.ATTRD_MAX_SENT];
     private readonly nint _handle;
     private uint _generation;
     private ulong _token;
     private uint _events;
-    private string _saidClosed = "";
 
-    /// <param name="loop">Where attrd is heard.</param>
-    /// <param name="path">Of attrd's socket, up to 107 bytes.</param>
-    /// <param name="table">What is owned.</param>
-    /// <param name="changed">Gets words when the connection comes or goes; the same words only once in a row.</param>
-    /// <param name="refused">Gets words when attrd refuses a value.</param>
-    public AttributeClient(
-        Loop loop, string path, AttributeTable table, Action<string> changed,
-        Action<string> refused)
+    /// <param name="loop">Watches the connection and its deadlines.</param>
+    /// <param name="log">
+    /// Gets each change of the connection's state once, and each value that attrd refuses.
+    /// </param>
+    /// <param name="path">The path of attrd's socket, up to 107 bytes.</param>
+    /// <param name="table">The attributes that connmgr owns.</param>
+    public AttributeClient(Loop loop, Log log, string path, AttributeTable table)
     {
         _loop = loop;
+        _log = log;
         _table = table;
-        _changed = changed;
-        _refused = refused;
         _deadline = loop.AddTimer(Process);
         using NativeStrings strings = new([path, "IPC.CONNMGR"]);
         _handle = AttrdShim.attrd_create(strings.Pointer[0], strings.Pointer[1], null, 0, Now);
         if (_handle == 0)
         {
-            throw new InvalidOperationException("attrd_create refuses its arguments");
+            throw new InvalidOperationException("attrd_create rejected its arguments");
         }
         Watch();
     }
 
-    /// <summary>True while attrd has accepted us.</summary>
+    /// <summary>True while attrd accepts this client.</summary>
     public bool IsOpen { get; private set; }
+
+    /// <summary>The state of the connection in words, e.g. `connected`.</summary>
+    public string Words { get; private set; } = "not connected yet";
 
     private ulong Now => (ulong)_loop.Now.Ticks * TimeSpan.NanosecondsPerTick;
 
-    /// <summary>Looks at what notifies, and sends what has changed.</summary>
+    /// <summary>Sends the values of notifying attributes that have changed since the last call.</summary>
     public void Publish()
     {
         foreach (Attribute attribute in _table.Notifying)
@@ -93,7 +94,10 @@ internal sealed unsafe class AttributeClient : IDisposable
                 Answer(what.token, Set(what), 0);
                 break;
             case AttrdShim.ATTRD_EVENT_REFUSED:
-                _refused($"refuses the value of attribute {what.attribute} with status {what.status}");
+                _log.Event(
+                    EventKind.Attrd,
+                    $"attrd refuses the value of attribute {what.attribute} with status {what.status}",
+                    LogLevel.Warn);
                 break;
         }
     }
@@ -116,7 +120,7 @@ internal sealed unsafe class AttributeClient : IDisposable
         : attribute.Write(new ReadOnlySpan<byte>(what.value, what.length)) ? AttrdShim.ATTRD_STATUS_OK
         : AttrdShim.ATTRD_STATUS_BAD_DATA;
 
-    /// <summary>There always is room for an answer that is given at once (attrd_shim.h).</summary>
+    /// <summary>The shim always has room for an answer that is given at once (attrd_shim.h).</summary>
     private void Answer(ulong token, int status, int length)
     {
         fixed (byte* value = _value)
@@ -125,7 +129,9 @@ internal sealed unsafe class AttributeClient : IDisposable
         }
     }
 
-    /// <summary>Watches the shim's descriptor, which is another after each connection, and its deadline.</summary>
+    /// <summary>
+    /// Watches the shim's descriptor, which changes with each connection, and its deadline.
+    /// </summary>
     private void Watch()
     {
         AttrdShim.attrd_watch watch;
@@ -133,7 +139,7 @@ internal sealed unsafe class AttributeClient : IDisposable
         if (watch.generation != _generation)
         {
             _generation = watch.generation;
-            _loop.Forget(_token); // closing it took it out of the epoll set
+            _loop.Forget(_token); // closing the descriptor removed it from the epoll set
             _token = watch.fd >= 0 ? _loop.Add(watch.fd, Process, watch.events) : 0;
             _events = watch.events;
         }
@@ -155,10 +161,10 @@ internal sealed unsafe class AttributeClient : IDisposable
 
     private void Say(string words)
     {
-        if (words != _saidClosed)
+        if (words != Words)
         {
-            _saidClosed = words;
-            _changed(words);
+            Words = words;
+            _log.Event(EventKind.Attrd, $"attrd: {words}");
         }
     }
 

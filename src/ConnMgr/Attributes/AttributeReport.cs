@@ -9,7 +9,7 @@ using ConnMgr.Scripts;
 
 namespace ConnMgr.Attributes;
 
-/// <summary>Keeps what the attributes tell up to date, and attrd informed of it.</summary>
+/// <summary>Keeps the values of the attributes up to date and publishes them to attrd.</summary>
 internal sealed class AttributeReport : IDisposable
 {
     private const int DevFileLimit = 65536;
@@ -30,26 +30,24 @@ internal sealed class AttributeReport : IDisposable
         _loop = loop;
         _log = log;
         _links = links;
-        _gateway = new Gateway { Revision = BuildInfo.Revision, DebugLevel = log.IsDebug ? (sbyte)1 : (sbyte)0 };
+        _gateway = new Gateway
+        {
+            Revision = BuildInfo.Revision,
+            DebugLevel = log.IsDebug ? (sbyte)1 : (sbyte)0,
+            DebugLevelSet = level => log.Level = level > 0 ? LogLevel.Debug : LogLevel.Info,
+        };
         links.ForEach(Bind);
-        _client = new AttributeClient(
-            loop, attrdSocket, new AttributeTable(_gateway),
-            words =>
-            {
-                Words = words;
-                log.Event(EventKind.Attrd, $"attrd: {words}");
-            },
-            words => log.Event(EventKind.Attrd, $"attrd {words}", LogLevel.Warn));
+        _client = new AttributeClient(loop, log, attrdSocket, new AttributeTable(_gateway));
         _capabilitiesLane = new ScriptLane(loop, scriptEnvironment);
         _capabilitiesScript = Path.Combine(options.ScriptDirectory, "net_capabilities");
     }
 
     public bool IsConnected => _client.IsOpen;
 
-    /// <summary>How the connection is, in words, e.g. `connected`.</summary>
-    public string Words { get; private set; } = "not connected yet";
+    /// <summary>The state of the connection in words, e.g. `connected`.</summary>
+    public string Words => _client.Words;
 
-    /// <summary>From now on tells of this link, which has perhaps taken another's place.</summary>
+    /// <summary>Reports this link from now on; it may replace another link of its kind.</summary>
     public void Bind(MonitoredLink link)
     {
         NetworkInterface told = ToldOf(link.Link);
@@ -58,7 +56,7 @@ internal sealed class AttributeReport : IDisposable
             SmallFile.Read("/proc/net/dev", DevFileLimit, out _, out _), link.Link.Name);
     }
 
-    /// <summary>Runs net_capabilities: at the start, and when a device came or went.</summary>
+    /// <summary>Runs net_capabilities, at the start and whenever a device appears or disappears.</summary>
     private void AskCapabilities() => _capabilitiesLane.Run([_capabilitiesScript], exit =>
     {
         if (exit.Code is >= 0 and <= 7)
@@ -71,7 +69,7 @@ internal sealed class AttributeReport : IDisposable
         }
     });
 
-    /// <summary>Takes the addresses of a new picture.</summary>
+    /// <summary>Takes the addresses of a new snapshot of the kernel.</summary>
     public void Refresh(KernelState table)
     {
         int present = 0;
@@ -92,7 +90,7 @@ internal sealed class AttributeReport : IDisposable
         }
     }
 
-    /// <summary>Takes the states, and sends what has changed.</summary>
+    /// <summary>Takes the states of the links and sends what has changed.</summary>
     public void Update(Link? inUse)
     {
         _gateway.NetworkType = inUse is null ? (sbyte)-1 : (sbyte)inUse.Kind;
@@ -105,7 +103,6 @@ internal sealed class AttributeReport : IDisposable
                 _ => 0,
             };
         }
-        _log.Level = _gateway.DebugLevel > 0 ? LogLevel.Debug : LogLevel.Info;
         _client.Publish();
     }
 

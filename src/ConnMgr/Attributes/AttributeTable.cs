@@ -1,8 +1,8 @@
 namespace ConnMgr.Attributes;
 
 /// <summary>
-/// The attributes that connmgr owns, all of them. To add one of your own: add it to attrd's database, then an entry
-/// here; what it tells goes into <see cref="Gateway"/>, if it is not there already.
+/// All attributes that connmgr owns. To add one, add it to attrd's database and add an entry here. Store its
+/// value in <see cref="Gateway"/> unless it is there already.
 /// </summary>
 internal sealed class AttributeTable
 {
@@ -15,7 +15,8 @@ internal sealed class AttributeTable
         NetworkInterface ethernet = gateway.Ethernet;
         Attribute[] own =
         [
-            // What the links can do comes before which of them is used: a listener hears of both in this order.
+            // The states of the links come before the link in use: listeners receive simultaneous changes in
+            // this order.
             Attribute.Int8(65024, "Wi-Fi interface state", () => wifi.State, isNotify: true),
             Attribute.Int8(65037, "WAN interface state", () => wan.State, isNotify: true),
             Attribute.Int8(65059, "Ethernet interface state", () => ethernet.State, isNotify: true),
@@ -44,6 +45,7 @@ internal sealed class AttributeTable
                 set: level =>
                 {
                     gateway.DebugLevel = Math.Max((sbyte)0, level);
+                    gateway.DebugLevelSet(gateway.DebugLevel);
                     return true;
                 }),
             Attribute.Text(51620, "revision", () => gateway.Revision),
@@ -55,7 +57,9 @@ internal sealed class AttributeTable
         Notifying = [.. _byId.Values.Where(attribute => attribute.IsNotify)];
     }
 
-    /// <summary>Those whose changes are sent, in the order in which simultaneous changes are.</summary>
+    /// <summary>
+    /// The attributes whose changes are sent, in the order in which simultaneous changes are sent.
+    /// </summary>
     public List<Attribute> Notifying { get; }
 
     public Attribute? Find(uint id) => _byId.GetValueOrDefault(id);

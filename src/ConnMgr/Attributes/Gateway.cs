@@ -1,12 +1,14 @@
 namespace ConnMgr.Attributes;
 
-/// <summary>What the attributes tell of the gateway. The daemon keeps it up to date; it does nothing by itself.</summary>
+/// <summary>
+/// The values of the attributes that describe the gateway. <see cref="AttributeReport"/> fills them in.
+/// </summary>
 internal sealed class Gateway
 {
     /// <summary>-1 none, 0 Ethernet, 1 WLAN, 2 WAN.</summary>
     public sbyte NetworkType { get; set; } = -1;
 
-    /// <summary>Exit status of net_capabilities: bit 0 Wi-Fi, 1 WAN, 2 Ethernet.</summary>
+    /// <summary>The exit status of net_capabilities: bit 0 Wi-Fi, bit 1 WAN, bit 2 Ethernet.</summary>
     public sbyte Capabilities { get; set; }
 
     public NetworkInterface Ethernet { get; } = new();
@@ -15,28 +17,31 @@ internal sealed class Gateway
 
     public NetworkInterface Wan { get; } = new();
 
-    /// <summary>0 is as started without -v; above it logs more.</summary>
+    /// <summary>0: the log has no debug lines, as without -v. Above 0: it has.</summary>
     public sbyte DebugLevel { get; set; }
 
-    /// <summary>Of the build.</summary>
+    /// <summary>Called when attrd sets <see cref="DebugLevel"/>, with the new level.</summary>
+    public Action<sbyte> DebugLevelSet { get; init; } = _ => { };
+
+    /// <summary>The version of connmgr, with the commit that it was built from.</summary>
     public string Revision { get; init; } = "";
 }
 
-/// <summary>What the attributes tell of one interface.</summary>
+/// <summary>The values of the attributes that describe one interface.</summary>
 internal sealed class NetworkInterface
 {
-    /// <summary>0 not available, 1 up without cloud, 2 up with cloud.</summary>
+    /// <summary>0 not available, 1 up without the cloud, 2 up with the cloud.</summary>
     public sbyte State { get; set; }
 
-    /// <summary>IPv4, 4 bytes in network order; zero if there is none.</summary>
+    /// <summary>The IPv4 address, 4 bytes in network order; all zero if there is none.</summary>
     public byte[] Address { get; set; } = new byte[4];
 
-    /// <summary>6 bytes; zero if there is none.</summary>
+    /// <summary>6 bytes; all zero if there is none.</summary>
     public byte[] MacAddress { get; set; } = new byte[6];
 
     /// <summary>Seconds since the link came up; 0 if it is down.</summary>
     public Func<ulong> UpTime { get; set; } = () => 0;
 
-    /// <summary>Bytes received and sent, of the kernel's 64-bit counters.</summary>
+    /// <summary>Bytes received and sent, from the kernel's 64-bit counters.</summary>
     public Func<(ulong Received, ulong Sent)> Counters { get; set; } = () => (0, 0);
 }

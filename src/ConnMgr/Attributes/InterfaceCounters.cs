@@ -2,12 +2,14 @@ using System.Globalization;
 
 namespace ConnMgr.Attributes;
 
-/// <summary>Reads the kernel's 64-bit byte counters in the text of /proc/net/dev (proc_pid_net(5)). Pure.</summary>
+/// <summary>
+/// Reads the kernel's 64-bit byte counters in the text of /proc/net/dev (proc_pid_net(5)). Pure.
+/// </summary>
 internal static class InterfaceCounters
 {
     private const int SentColumn = 8;
 
-    /// <summary>The counters of one interface; zero if the text does not name it.</summary>
+    /// <summary>The counters of one interface, in bytes; zero if the text does not name it.</summary>
     public static (ulong Received, ulong Sent) Find(ReadOnlySpan<char> text, ReadOnlySpan<char> name)
     {
         foreach (ReadOnlySpan<char> line in text.EnumerateLines())
@@ -31,7 +33,8 @@ internal static class InterfaceCounters
             ReadOnlySpan<char> number = end < 0 ? numbers : numbers[..end];
             if (i == column)
             {
-                return ulong.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : 0;
+                CultureInfo culture = CultureInfo.InvariantCulture;
+                return ulong.TryParse(number, NumberStyles.None, culture, out ulong value) ? value : 0;
             }
             if (end < 0)
             {

@@ -1,31 +1,31 @@
 using System.ComponentModel;
 using ConnMgr.EventLoop;
+using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
+using static ConnMgr.Netlink.NetlinkHeader;
 
 namespace ConnMgr.Flows;
 
 /// <summary>
-/// After a switch, ends what still uses the old link, so that applications reconnect at once. The sockets first: their
-/// owners wait. Its netlink sockets exist only while it works.
+/// Ends the flows over the old link after a switch, so that applications reconnect at once. Destroys sockets
+/// first, since applications wait on them, then deletes conntrack entries. Opens its netlink sockets only
+/// while it works.
 /// </summary>
 internal sealed class FlowRunner : IDisposable
 {
-    private const int NETLINK_ROUTE = 0;
-    private const int NETLINK_SOCK_DIAG = 4;
-    private const int NETLINK_NETFILTER = 12;
-
-    /// <summary>An acknowledged route takes about 6 kB of a socket's buffer of at least 160 kB.</summary>
+    /// <summary>
+    /// The most requests in flight. An answer takes about 6 kB of the socket's buffer of at least 160 kB.
+    /// </summary>
     private const int Window = 16;
 
     private const int MaxTries = 3;
     private const int MaxRounds = 64; // of at most 1024 flows each
 
     private readonly Loop _loop;
+    private readonly Log _log;
     private readonly IReadOnlyList<string> _links;
     private readonly uint _ownMark;
-    private readonly Action<string> _report;
-    private readonly Action<string> _complain;
     private readonly UsedAddresses _used;
     private readonly (byte Protocol, byte[] Request)[] _socketDumps = SockDiagMessage.Dumps();
     private readonly HashSet<string> _complaints = [];
@@ -42,28 +42,27 @@ internal sealed class FlowRunner : IDisposable
     private int _tries;
     private int _rounds;
 
-    /// <param name="loop">Where the kernel's answers arrive.</param>
+    /// <param name="loop">Watches the netlink sockets.</param>
+    /// <param name="log">
+    /// Gets one line after each switch that ended flows, and each error of the kernel once.
+    /// </param>
     /// <param name="links">The names of the links.</param>
-    /// <param name="ownMark">The mark of the daemon's own sockets.</param>
-    /// <param name="report">Gets a line for the log after each switch that ended something.</param>
-    /// <param name="complain">Gets a line about what the kernel refuses; the same one once.</param>
-    public FlowRunner(
-        Loop loop, IReadOnlyList<string> links, uint ownMark, Action<string> report, Action<string> complain)
+    /// <param name="ownMark">The firewall mark of the daemon's own sockets, which are left alone.</param>
+    public FlowRunner(Loop loop, Log log, IReadOnlyList<string> links, uint ownMark)
     {
         _loop = loop;
+        _log = log;
         _links = links;
         _ownMark = ownMark;
-        _report = report;
-        _complain = complain;
         _used = new UsedAddresses(links);
     }
 
     /// <summary>
-    /// Takes the kernel's picture; to be called whenever it is complete. Flows are ended only in favour of a choice, not of
-    /// what the routes are in a moment between: a DHCP renewal gives back what it takes.
+    /// Takes a complete snapshot of the kernel. Ends flows only while the routes lead over the chosen link: a
+    /// DHCP renewal removes a route for a moment and adds it again.
     /// </summary>
-    /// <param name="table">The picture.</param>
-    /// <param name="inPlace">The link that was chosen, if the routes lead over it; or null.</param>
+    /// <param name="table">The snapshot.</param>
+    /// <param name="inPlace">The chosen link if the routes lead over it, else null.</param>
     public void Observe(KernelState table, string? inPlace)
     {
         if (table.Version == _seenVersion && inPlace == _seenInPlace)
@@ -73,13 +72,14 @@ internal sealed class FlowRunner : IDisposable
         _seenVersion = table.Version;
         _seenInPlace = inPlace;
 
-        // What the kernel has answered may not be true any more; what is not done is found again.
+        // Earlier answers may be out of date. Flows that are not ended yet are found again.
         Close();
         _used.Observe(table);
         _old = inPlace is null ? [] : _used.Old(table, inPlace);
         if (_old.Count > 0)
         {
-            _ifindexes = [.. _links.Select(link => table.Find(link)?.Ifindex ?? 0).Where(ifindex => ifindex != 0)];
+            _ifindexes =
+                [.. _links.Select(link => table.Find(link)?.Ifindex ?? 0).Where(ifindex => ifindex != 0)];
             _tries = 0;
             Start();
         }
@@ -101,7 +101,7 @@ internal sealed class FlowRunner : IDisposable
         }
     }
 
-    /// <summary>False if the kernel has no such netlink.</summary>
+    /// <summary>Opens the sockets. Returns false if the kernel lacks the protocol.</summary>
     private bool TryOpen(int protocol, string what)
     {
         try
@@ -125,30 +125,33 @@ internal sealed class FlowRunner : IDisposable
         _flows!.BeginDump();
         if (_isAtConntrack)
         {
-            _dumps!.Begin([ConntrackMessage.Dump()], TakeEntry, Ask);
+            _dumps!.Begin([ConntrackMessage.Dump()], TakeEntry, OnDumpEnded);
         }
         else
         {
-            _dumps!.Begin([.. _socketDumps.Select(dump => dump.Request)], TakeSocket, Ask);
+            _dumps!.Begin([.. _socketDumps.Select(dump => dump.Request)], TakeSocket, OnDumpEnded);
         }
     }
 
     private void TakeSocket(int request, in NetlinkMessage message)
     {
         byte protocol = _socketDumps[request].Protocol;
-        if (message.Type == SockDiagMessage.DumpRow && SockDiagMessage.TryRead(protocol, message.Payload, out SockDiagMessage socket))
+        if (message.Type == SockDiagMessage.DumpRow
+            && SockDiagMessage.TryRead(protocol, message.Payload, out SockDiagMessage socket))
         {
             _flows!.Take(socket);
         }
         else if (message.ErrorNumber is int error and not 0)
         {
-            Complain($"cannot list {(protocol == SockDiagMessage.Tcp ? "TCP" : "UDP")} sockets", Errno.Text(error));
+            string name = protocol == SockDiagMessage.Tcp ? "TCP" : "UDP";
+            Complain($"cannot list {name} sockets", Errno.Text(error));
         }
     }
 
     private void TakeEntry(int request, in NetlinkMessage message)
     {
-        if (message.Type == ConntrackMessage.DumpRow && ConntrackMessage.TryRead(message.Payload, out ConntrackMessage entry))
+        if (message.Type == ConntrackMessage.DumpRow
+            && ConntrackMessage.TryRead(message.Payload, out ConntrackMessage entry))
         {
             _flows!.Take(entry);
         }
@@ -158,7 +161,8 @@ internal sealed class FlowRunner : IDisposable
         }
     }
 
-    private void Ask(bool isComplete)
+    /// <summary>Asks the kernel over which device it routes each peer now.</summary>
+    private void OnDumpEnded(bool isComplete)
     {
         if (!isComplete)
         {
@@ -174,10 +178,11 @@ internal sealed class FlowRunner : IDisposable
                 _flows.Answer(questions[request], ifindex);
             }
         }
-        _routes!.Begin([.. questions.Select(question => question.ToRequest())], Answer, EndStale);
+        _routes!.Begin([.. questions.Select(question => question.ToRequest())], Answer, OnRoutesEnded);
     }
 
-    private void EndStale(bool isComplete)
+    /// <summary>Ends the flows whose peers are reached over another link now.</summary>
+    private void OnRoutesEnded(bool isComplete)
     {
         if (!isComplete)
         {
@@ -190,7 +195,7 @@ internal sealed class FlowRunner : IDisposable
             FlowKind kind = stale[request].Kind;
             switch (message.ErrorNumber)
             {
-                case null or Errno.ENOENT or Errno.ESTALE: // it has just ended by itself
+                case null or Errno.ENOENT or Errno.ESTALE: // the flow has just ended by itself
                     break;
                 case 0:
                     _counts[(int)kind]++;
@@ -203,11 +208,13 @@ internal sealed class FlowRunner : IDisposable
                     break;
             }
         }
-        _ends!.Begin([.. stale.Select(flow => flow.Request)], Count, GoOn);
+        _ends!.Begin([.. stale.Select(flow => flow.Request)], Count, OnFlowsEnded);
     }
 
-    /// <summary>The same again if there was no room for all; else from the sockets to conntrack, and then it is done.</summary>
-    private void GoOn(bool isComplete)
+    /// <summary>
+    /// Repeats the dump if a table was full; otherwise proceeds from sockets to conntrack, then finishes.
+    /// </summary>
+    private void OnFlowsEnded(bool isComplete)
     {
         if (!isComplete)
         {
@@ -228,7 +235,7 @@ internal sealed class FlowRunner : IDisposable
         Finish();
     }
 
-    /// <summary>Something was lost: begins anew, since what has been ended is not found again.</summary>
+    /// <summary>Starts again after lost messages: flows that are ended already are not found again.</summary>
     private void Retry()
     {
         if (++_tries < MaxTries)
@@ -247,7 +254,8 @@ internal sealed class FlowRunner : IDisposable
         if (_counts.Sum() > 0)
         {
             string links = string.Join(", ", _old.Select(old => old.Link).Distinct());
-            _report(
+            _log.Event(
+                EventKind.Switch,
                 $"ended {_counts[(int)FlowKind.Tcp]} TCP and {_counts[(int)FlowKind.Udp]} UDP flows "
                 + $"and {_counts[(int)FlowKind.Conntrack]} conntrack entries over {links}");
         }
@@ -258,7 +266,7 @@ internal sealed class FlowRunner : IDisposable
     {
         if (_complaints.Add(what))
         {
-            _complain($"{what}: {why}, ignoring");
+            _log.Event(EventKind.Switch, $"{what}: {why}, ignoring", LogLevel.Warn);
         }
     }
 

@@ -3,13 +3,14 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Flows;
 
-/// <summary>An address of a link that has carried a default route and does so no more.</summary>
+/// <summary>An address of a link that carried a default route and does not any more.</summary>
 /// <param name="Link">The link's name.</param>
 /// <param name="Ifindex">The link's device; 0 if it is gone.</param>
 /// <param name="Address">The address.</param>
-/// <param name="IsPresent">The device still has it.</param>
-/// <param name="Subnets">The link's own subnets, also those that went with their addresses.</param>
-internal sealed record OldAddress(string Link, int Ifindex, IpNumber Address, bool IsPresent, IReadOnlyList<IPNetwork> Subnets)
+/// <param name="IsPresent">True if the device still has the address.</param>
+/// <param name="Subnets">The link's own subnets, including those whose addresses are gone.</param>
+internal sealed record OldAddress(
+    string Link, int Ifindex, IpNumber Address, bool IsPresent, IReadOnlyList<IPNetwork> Subnets)
 {
     /// <summary>True if the peer is on one of the link's own subnets.</summary>
     public bool IsNeighbour(IpNumber peer)

@@ -4,7 +4,7 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Flows;
 
-/// <summary>What a flow is to the kernel, and in the log.</summary>
+/// <summary>How the kernel represents a flow.</summary>
 internal enum FlowKind
 {
     Tcp,
@@ -13,12 +13,15 @@ internal enum FlowKind
 }
 
 /// <summary>
-/// Decides which flows still use an old link: takes what the kernel has, asks where the peers are routed to now, says
-/// what is to be ended. Its tables are bounded; what has no room is found by the next dump, when these are gone. Pure.
+/// Decides which flows still use an old link: takes the rows of a dump, asks over which device their peers
+/// are routed now, and lists the flows to end. Its tables are bounded: the next dump finds the flows that had
+/// no room. Pure.
 /// </summary>
 /// <param name="old">The addresses of the old links.</param>
-/// <param name="links">The devices of all links, by number: a flow that a VPN took over has not lost its link.</param>
-/// <param name="ownMark">The mark of the daemon's own sockets.</param>
+/// <param name="links">
+/// The device indexes of all links. A flow that is routed over another device, e.g. a VPN, stays.
+/// </param>
+/// <param name="ownMark">The firewall mark of the daemon's own sockets.</param>
 internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int> links, uint ownMark)
 {
     private const int MaxCandidates = 1024;
@@ -31,10 +34,10 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
     private readonly HashSet<(byte Protocol, ushort Port)> _spared = [];
     private readonly HashSet<Conversation> _ended = [];
 
-    /// <summary>There was no room for all.</summary>
+    /// <summary>True if a table was full; dump again after these flows are ended.</summary>
     public bool IsFull { get; private set; }
 
-    /// <summary>Before the rows of a dump.</summary>
+    /// <summary>Call it before the rows of each dump.</summary>
     public void BeginDump()
     {
         IsFull = false;
@@ -45,6 +48,7 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         }
     }
 
+    /// <summary>Takes a socket.</summary>
     public void Take(in SockDiagMessage socket)
     {
         if (socket.Ifindex != 0 || socket.Mark == ownMark)
@@ -66,8 +70,8 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
     }
 
     /// <summary>
-    /// Entries of the device's own flows (it is the source, or it answered and the socket has been ended), and of flows that
-    /// were translated to an old address.
+    /// Takes a conntrack entry: of the device's own flows (it is the source, or it answered and the socket
+    /// has been ended) and of flows that were translated to an old address.
     /// </summary>
     public void Take(in ConntrackMessage entry)
     {
@@ -76,7 +80,8 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         RouteQuestion question;
         if (_old.TryGetValue(original.Source, out OldAddress? address))
         {
-            // Without a port, ours cannot be told from others'; nor does anybody miss it: the next packet makes a new one.
+            // Skip protocols without ports: the daemon's own entries cannot be told apart, and the next
+            // packet recreates the entry.
             if (original.Protocol is not (SockDiagMessage.Tcp or SockDiagMessage.Udp) || IsSpared(original))
             {
                 return;
@@ -87,8 +92,8 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         {
             question = new RouteQuestion(reply.Source, default, 0);
         }
-        else if (_old.TryGetValue(original.Destination, out address) && _ended.Contains(
-            new Conversation(original.Protocol, original.DestinationPort, original.Source, original.SourcePort)))
+        else if (_old.TryGetValue(original.Destination, out address) && _ended.Contains(new Conversation(
+            original.Protocol, original.DestinationPort, original.Source, original.SourcePort)))
         {
             question = new RouteQuestion(original.Source, SourceOf(address), 0);
         }
@@ -102,15 +107,19 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         }
     }
 
-    /// <summary>The questions that are still open, each once.</summary>
+    /// <summary>The unanswered questions, each once.</summary>
     public List<RouteQuestion> Questions() =>
-        [.. _candidates.Select(candidate => candidate.Question).Where(question => !_answers.ContainsKey(question)).Distinct()];
+    [
+        .. _candidates.Select(candidate => candidate.Question)
+            .Where(question => !_answers.ContainsKey(question)).Distinct(),
+    ];
 
+    /// <summary>Takes the answer to a question.</summary>
     /// <param name="question">One of <see cref="Questions"/>.</param>
-    /// <param name="ifindex">The device that its peer is routed over, or 0.</param>
+    /// <param name="ifindex">The device over which the peer is routed, or 0.</param>
     public void Answer(RouteQuestion question, int ifindex) => _answers[question] = ifindex;
 
-    /// <summary>What is to be ended, by which request. To be called when the questions are answered.</summary>
+    /// <summary>The flows to end, each with its request. Call it when the questions are answered.</summary>
     public List<(FlowKind Kind, byte[] Request)> Stale()
     {
         List<(FlowKind, byte[])> stale = [];
@@ -128,11 +137,14 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
 
     private static IpNumber SourceOf(OldAddress address) => address.IsPresent ? address.Address : default;
 
-    /// <summary>True if it is known already that the flow is not stale. A socket that stays keeps its conntrack entry.</summary>
+    /// <summary>
+    /// True if the flow is known not to be stale. A socket that stays keeps its conntrack entry.
+    /// </summary>
     private bool IsKept(OldAddress address, RouteQuestion question, FlowKind kind, Conversation conversation)
     {
         bool isKept = address.IsNeighbour(question.Peer)
-            || (_answers.TryGetValue(question, out int ifindex) && (ifindex == address.Ifindex || !links.Contains(ifindex)));
+            || (_answers.TryGetValue(question, out int ifindex)
+                && (ifindex == address.Ifindex || !links.Contains(ifindex)));
         if (isKept && kind != FlowKind.Conntrack)
         {
             Remember(_spared, (conversation.Protocol, conversation.LocalPort));
@@ -140,7 +152,9 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         return isKept;
     }
 
-    /// <summary>If there are more than can be remembered, all are spared.</summary>
+    /// <summary>
+    /// True if the entry belongs to a spared socket; true for all if there were too many to remember.
+    /// </summary>
     private bool IsSpared(in ConntrackMessage.Tuple original) =>
         _spared.Count >= MaxRemembered || _spared.Contains((original.Protocol, original.SourcePort));
 
@@ -164,7 +178,8 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         }
     }
 
-    private readonly record struct Conversation(byte Protocol, ushort LocalPort, IpNumber Peer, ushort PeerPort);
+    private readonly record struct Conversation(
+        byte Protocol, ushort LocalPort, IpNumber Peer, ushort PeerPort);
 
     private readonly record struct Candidate(
         FlowKind Kind, OldAddress Old, RouteQuestion Question, Conversation Conversation, byte[] Request);

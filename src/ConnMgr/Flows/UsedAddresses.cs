@@ -6,18 +6,21 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Flows;
 
 /// <summary>
-/// Remembers the addresses of the links that carry the default routes, since sockets outlive the addresses, and both
-/// their routes. Each family for itself: a link may lose one and keep the other. Pure.
+/// Remembers the addresses of the links that carry the default routes: sockets outlive addresses and routes.
+/// Treats each family separately, since a link may lose one and keep the other. Pure.
 /// </summary>
 /// <param name="links">The names of the links.</param>
 internal sealed class UsedAddresses(IReadOnlyList<string> links)
 {
-    /// <summary>The oldest are forgotten first: IPv6 makes a new temporary address every day (RFC 8981).</summary>
+    /// <summary>
+    /// The most addresses. The oldest are dropped first: IPv6 creates a new temporary address every day (RFC
+    /// 8981).
+    /// </summary>
     private const int MaxAddresses = 64;
 
     private readonly List<Used> _used = [];
 
-    /// <summary>Takes note of the links in front of each family. To be called whenever the table has changed.</summary>
+    /// <summary>Records the links in front of each family. Call it whenever the table has changed.</summary>
     public void Observe(KernelState table)
     {
         foreach (DeviceAddress address in table.Addresses)
@@ -41,11 +44,11 @@ internal sealed class UsedAddresses(IReadOnlyList<string> links)
     }
 
     /// <summary>
-    /// The addresses of links that another link has taken the place of. Not one that another device has now: its flows
-    /// cannot be told from those of its former owner.
+    /// The addresses of links that another link has replaced. Leaves out an address that another device has
+    /// now: its flows look the same as those of the former owner.
     /// </summary>
-    /// <param name="table">What the kernel has.</param>
-    /// <param name="chosen">The link that is to be used: what it has lost, it may get back.</param>
+    /// <param name="table">The state of the kernel.</param>
+    /// <param name="chosen">The chosen link; it may get lost addresses back, so they are left out.</param>
     public List<OldAddress> Old(KernelState table, string chosen)
     {
         List<OldAddress> old = [];
@@ -74,7 +77,7 @@ internal sealed class UsedAddresses(IReadOnlyList<string> links)
         return old;
     }
 
-    /// <summary>These have been dealt with.</summary>
+    /// <summary>Forgets addresses whose flows have been ended.</summary>
     public void Forget(IEnumerable<OldAddress> old)
     {
         foreach (OldAddress address in old)

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using ConnMgr.Attributes;
 using ConnMgr.EventLoop;
+using ConnMgr.Logging;
 using Attribute = ConnMgr.Attributes.Attribute;
 
 namespace ConnMgr.Tests.Attributes;
@@ -10,12 +11,12 @@ public sealed class AttributeClientTests : IDisposable
 {
     private readonly string _path = Path.Combine(Path.GetTempPath(), $"connmgr-{Guid.NewGuid():N}");
     private readonly Loop _loop = new();
-    private readonly List<string> _said = [];
-
+    private readonly Log _log = new(LogTarget.Stderr, LogLevel.Error);
 
     public void Dispose()
     {
         _loop.Dispose();
+        _log.Dispose();
         File.Delete(_path);
     }
 
@@ -39,7 +40,7 @@ public sealed class AttributeClientTests : IDisposable
         });
         Assert.Equal(
             "open 0016900000000B4950432E434F4E4E4D4752A0000000, get 000C900000A0000000000105", await attrd);
-        Assert.Contains("connected", _said);
+        Assert.Contains("attrd: connected", _log.Events.Events.Select(said => said.Text));
     }
 
     [Fact]
@@ -49,11 +50,12 @@ public sealed class AttributeClientTests : IDisposable
         Deadline end = _loop.AddTimer(_loop.Stop);
         end.Set(Now() + TimeSpan.FromSeconds(1.5));
         _loop.Run(() => { });
-        Assert.Equal(["not there (No such file or directory), trying again"], _said);
+        Event said = Assert.Single(_log.Events.Events);
+        Assert.Equal(("attrd: not there (No such file or directory), trying again", 1), (said.Text, said.Times));
         Assert.False(client.IsOpen);
     }
 
-    private AttributeClient Client(AttributeTable table) => new(_loop, _path, table, _said.Add, _said.Add);
+    private AttributeClient Client(AttributeTable table) => new(_loop, _log, _path, table);
 
     /// <summary>Accepts, answers the open, asks for attribute 70000, and tells what it got.</summary>
     private string Attrd()

@@ -49,9 +49,11 @@ public class AttributeTableTests
     [InlineData(new byte[] { 2, 0 }, false, 1)]
     public void The_debug_level_is_set_and_below_0_is_0(byte[] value, bool isAccepted, int level)
     {
-        Gateway gateway = new() { DebugLevel = 1 };
+        List<sbyte> told = [];
+        Gateway gateway = new() { DebugLevel = 1, DebugLevelSet = told.Add };
         Assert.Equal(isAccepted, new AttributeTable(gateway).Find(51616)!.Write!(value));
         Assert.Equal(level, gateway.DebugLevel);
+        Assert.Equal(isAccepted ? [(sbyte)level] : [], told);
     }
 
     /// <summary>The example of the README.</summary>
