@@ -40,9 +40,9 @@ check "none whose name is an editor's or a package manager's" not grep -q leftov
 check "no others" not grep -q untrusted "$told"
 check "no arguments" test "$(cat "$LAB/arguments")" = 0
 check "no other environment" not grep -qvE '^(PATH|LC_ALL|IFNAME|OLD|REASON|PWD|SHLVL|_)=' "$LAB/environment"
-check "events: one that fails" events_have ' hook +hook "30-fails": exit status 4, saying "does not work"$'
-check "events: one that others can write to" events_have ' hook +hook "40-untrusted": not root.s, or others can write to it, ignoring$'
-check "events: one that is not root's" events_have ' hook +hook "41-foreign": not root.s, or others can write to it, ignoring$'
+check "events: one that fails" events_have ' hook +hook "30-fails": exit status 4, output "does not work"$'
+check "events: one that others can write to" events_have ' hook +hook "40-untrusted": not owned by root, or writable by others, ignoring$'
+check "events: one that is not root's" events_have ' hook +hook "41-foreign": not owned by root, or writable by others, ignoring$'
 
 ip -n device route prepend default via 198.18.2.1 dev wlan0
 wait_for 3 "a repair" log_has '^<6>restored the route over eth0'
@@ -82,6 +82,6 @@ chmod 777 "$hooks"
 before=$(switches)
 unplug eth0
 wait_for 5 "another switch" moved
-wait_for 3 "a directory that others can write to: said" events_have " hook +$hooks: not root.s, or others can write to it: no hook is run$"
+wait_for 3 "a directory that others can write to: said" events_have " hook +$hooks: not owned by root, or writable by others: running no hooks$"
 check "and no hook is run" test ! -s "$told"
 check "no name is executed" test ! -e hooked

@@ -4,31 +4,31 @@ using Tmds.Linux;
 
 namespace ConnMgr.Control;
 
-/// <summary>How a request to the daemon ended.</summary>
+/// <summary>The result of a request to the daemon.</summary>
 internal enum ControlEnd
 {
-    /// <summary>The reply came, and its exit status.</summary>
+    /// <summary>The daemon sent the whole reply with an exit status.</summary>
     Answered,
 
-    /// <summary>Nobody listens there.</summary>
+    /// <summary>No daemon listens at the socket.</summary>
     NoDaemon,
 
-    /// <summary>The socket is somebody else's.</summary>
+    /// <summary>The user may not connect to the socket.</summary>
     NotPermitted,
 
-    /// <summary>There is a daemon, but it did not answer in time.</summary>
+    /// <summary>The daemon did not answer in time.</summary>
     Silent,
 
-    /// <summary>The reply has no end, but the connection has.</summary>
+    /// <summary>The connection ended while events were being followed.</summary>
     Gone,
 
-    /// <summary>Whoever wanted the output has gone.</summary>
+    /// <summary>The reader of standard output has closed it.</summary>
     OutputClosed,
 }
 
 /// <summary>
-/// The other side of <see cref="ControlSocket"/>: asks one question and prints the reply as it comes. It runs in a process
-/// of its own, without the loop, so that it may wait; but never for ever, except for events that are followed.
+/// The client of <see cref="ControlSocket"/>: sends one request and prints the reply as it arrives. It runs
+/// in its own process without the loop, so it may block, but with a deadline, except while it follows events.
 /// </summary>
 internal sealed unsafe class ControlClient(string path)
 {
@@ -39,11 +39,15 @@ internal sealed unsafe class ControlClient(string path)
 
     private readonly byte[] _buffer = new byte[ReadSize];
 
-    /// <summary>Asks, and writes the reply to standard output, after <paramref name="before"/>.</summary>
-    /// <param name="request">A line for <see cref="ControlRequest"/>, without `exit` and the end of the line.</param>
-    /// <param name="follows">The reply has no end.</param>
-    /// <param name="before">Written before the first byte of the reply.</param>
-    /// <param name="status">The verb's exit status, if there was an answer.</param>
+    /// <summary>
+    /// Sends a request and writes <paramref name="before"/> and the reply to standard output.
+    /// </summary>
+    /// <param name="request">
+    /// A line for <see cref="ControlRequest"/>, without `exit` and without the line feed.
+    /// </param>
+    /// <param name="follows">True if the reply has no end.</param>
+    /// <param name="before">Text to write before the reply.</param>
+    /// <param name="status">The exit status of the verb, if the daemon answered.</param>
     public ControlEnd Ask(string request, bool follows, ReadOnlySpan<byte> before, out int status)
     {
         long deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
@@ -64,12 +68,12 @@ internal sealed unsafe class ControlClient(string path)
             {
                 break;
             }
-            _ = LibC.poll(null, 0, RetryMilliseconds); // it has too many clients at the moment
+            _ = LibC.poll(null, 0, RetryMilliseconds); // the daemon has too many clients: try again
         }
         return end;
     }
 
-    /// <summary>Waits that long.</summary>
+    /// <summary>Blocks for this time.</summary>
     public static void Pause(int milliseconds) => _ = LibC.poll(null, 0, milliseconds);
 
     private ControlEnd Connect(out int fd)
@@ -102,7 +106,7 @@ internal sealed unsafe class ControlClient(string path)
         line.Add(request).Add(" exit\n"u8);
         fixed (byte* bytes = line.Bytes)
         {
-            _ = LibC.send(fd, bytes, line.Length, LibC.MSG_NOSIGNAL); // a new socket takes it whole
+            _ = LibC.send(fd, bytes, line.Length, LibC.MSG_NOSIGNAL); // a new socket has room for the whole line
         }
 
         bool hasStatus = false;
@@ -131,7 +135,7 @@ internal sealed unsafe class ControlClient(string path)
             ReadOnlySpan<byte> part = _buffer.AsSpan(0, (int)count);
             if (!hasStatus)
             {
-                // The daemon sends it in one piece with what follows; a refusal has none.
+                // The daemon sends the status in one piece with the reply. A refusal has no status.
                 int end = part.IndexOf((byte)'\n');
                 if (end <= 0 || !int.TryParse(part[..end], out status))
                 {
@@ -163,7 +167,7 @@ internal sealed unsafe class ControlClient(string path)
             }
             if (written < 0 && Errno.Last == Errno.EAGAIN)
             {
-                Pause(RetryMilliseconds); // somebody made our output non-blocking
+                Pause(RetryMilliseconds); // another process made standard output non-blocking
             }
             else if (written < 0 && Errno.Last != Errno.EINTR)
             {

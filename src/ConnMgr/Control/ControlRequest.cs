@@ -1,6 +1,6 @@
 namespace ConnMgr.Control;
 
-/// <summary>What can be asked of a running daemon.</summary>
+/// <summary>The requests that a running daemon answers.</summary>
 internal enum ControlVerb
 {
     Status,
@@ -10,17 +10,18 @@ internal enum ControlVerb
 }
 
 /// <summary>
-/// One request: a line `VERB WORD...`. Without words the reply is one JSON document (metrics: text). Pure.
+/// One request: a line `VERB WORD...`. Without words, the reply is one JSON document, or text for metrics.
+/// Pure.
 /// </summary>
-/// <param name="Verb">What is asked.</param>
-/// <param name="IsText">`text`: for people, 80 columns.</param>
-/// <param name="IsColored">`color`: with the escape sequences of a terminal.</param>
-/// <param name="Follows">`follow` (events only): one line for each event, for ever.</param>
-/// <param name="WithExitStatus">`exit`: the first line is the exit status of the verb.</param>
+/// <param name="Verb">The verb.</param>
+/// <param name="IsText">`text`: reply with text of 80 columns.</param>
+/// <param name="IsColored">`color`: use the colours of a terminal.</param>
+/// <param name="Follows">`follow` (events only): one line for each event, without end.</param>
+/// <param name="WithExitStatus">`exit`: start with a line that has the exit status of the verb.</param>
 internal readonly record struct ControlRequest(
     ControlVerb Verb, bool IsText, bool IsColored, bool Follows, bool WithExitStatus)
 {
-    /// <summary>Reads a line, without its end.</summary>
+    /// <summary>Parses a line without its line feed.</summary>
     public static bool TryParse(ReadOnlySpan<byte> line, out ControlRequest request)
     {
         request = default;

@@ -5,30 +5,33 @@ using Tmds.Linux;
 
 namespace ConnMgr.Control;
 
-/// <summary>Answers a request into a buffer; returns the exit status of the verb.</summary>
+/// <summary>Writes the answer to a request into a buffer and returns the exit status of the verb.</summary>
 internal delegate int ControlAnswer(in ControlRequest request, Utf8Text reply);
 
 /// <summary>
-/// The socket at which a running daemon is asked: a line in, one document out, and the connection is closed. Only root,
-/// or the user that the daemon runs as, is heard. Clients are few, their bytes bounded, and each has a deadline, so that
-/// none of them can hurt.
+/// The control socket of a running daemon: a client sends one line, receives one document, and the connection
+/// is closed. Only root and the user of the daemon may connect. The number of clients, their bytes and their
+/// time are limited, so that no client can harm the daemon.
 /// </summary>
 internal sealed unsafe class ControlSocket : IDisposable
 {
     public const int MaxClients = 16;
 
-    /// <summary>Of them, who may follow events, which has no end.</summary>
+    /// <summary>The most clients that may follow events at a time.</summary>
     public const int MaxFollowers = 8;
 
-    /// <summary>In bytes, with the end of the line.</summary>
+    /// <summary>The largest request in bytes, with the line feed.</summary>
     public const int MaxRequest = 128;
 
-    /// <summary>In bytes. About as much as the kernel takes at once, so that little is ever kept for a slow reader.</summary>
+    /// <summary>
+    /// The largest reply in bytes. The kernel takes about as much at once, so that little is buffered for a
+    /// slow reader.
+    /// </summary>
     public const int MaxReply = 1 << 17;
 
     private const int SO_PEERCRED = 17; // <asm-generic/socket.h>, the same on x86, Arm and MIPS
     private const int Backlog = 32;
-    private const uint Hangup = 0; // epoll always tells of it: the client has closed the connection
+    private const uint Hangup = 0; // epoll always reports that the client has closed the connection
 
     private static readonly TimeSpan RequestLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ReadingLimit = TimeSpan.FromSeconds(5);
@@ -61,12 +64,12 @@ internal sealed unsafe class ControlSocket : IDisposable
         _token = loop.Add(fd, Accept);
     }
 
-    /// <summary>Opens the socket; what was left of an old one is replaced.</summary>
-    /// <param name="loop">Where clients are noticed.</param>
+    /// <summary>Opens the socket and replaces a stale one.</summary>
+    /// <param name="loop">Watches the socket and its clients.</param>
     /// <param name="path">At most 107 bytes, in a directory that only root can write to.</param>
-    /// <param name="events">What `events` shows.</param>
-    /// <param name="answer">Answers everything else.</param>
-    /// <param name="failure">Why there is none, in words.</param>
+    /// <param name="events">The events for `events`.</param>
+    /// <param name="answer">Answers all other requests.</param>
+    /// <param name="failure">The error in words, if the result is null.</param>
     public static ControlSocket? Open(
         Loop loop, string path, EventRing events, ControlAnswer answer,
         out string failure)
@@ -76,9 +79,11 @@ internal sealed unsafe class ControlSocket : IDisposable
         {
             return null;
         }
-        int fd = Errno.Check(LibC.socket(LibC.AF_UNIX, LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0));
+        int type = LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC;
+        int fd = Errno.Check(LibC.socket(LibC.AF_UNIX, type, 0));
         _ = LibC.unlink(address.sun_path);
-        // The file's mode is the socket's (unix_bind(), net/unix/af_unix.c), so that there is no moment in which it is open.
+        // bind(2) creates the file with the mode of the socket (unix_bind(), net/unix/af_unix.c), so that no
+        // other user can connect at any moment.
         if (LibC.fchmod(fd, 0x180 /* 0600 */) < 0
             || LibC.bind(fd, (sockaddr*)&address, sizeof(sockaddr_un)) < 0
             || LibC.listen(fd, Backlog) < 0)
@@ -90,7 +95,9 @@ internal sealed unsafe class ControlSocket : IDisposable
         return new ControlSocket(loop, path, fd, events, answer);
     }
 
-    /// <summary>Gives those who follow the events what is new. To be called once after each batch of events of the loop.</summary>
+    /// <summary>
+    /// Sends new events to the clients that follow them. Call it after each batch of the loop.
+    /// </summary>
     public void Pump()
     {
         if (_events.LastNumber == _seenEvents)
@@ -109,14 +116,14 @@ internal sealed unsafe class ControlSocket : IDisposable
 
     private void Accept()
     {
-        for (int i = 0; i < MaxClients; i++) // of many at once some wait for the next wake-up
+        for (int i = 0; i < MaxClients; i++) // further clients wait for the next wake-up
         {
             int fd = LibC.accept4(_fd, null, null, LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC);
             if (fd < 0)
             {
                 if (Errno.Last is not (Errno.EAGAIN or Errno.EINTR))
                 {
-                    Pause(); // out of descriptors, perhaps: the same error would come at once again
+                    Pause(); // e.g. out of descriptors: the same error would recur at once
                 }
                 break;
             }
@@ -164,7 +171,7 @@ internal sealed unsafe class ControlSocket : IDisposable
         }
         else
         {
-            Drop(client); // one who follows has nothing to say: he is gone
+            Drop(client); // a client that follows events sends nothing: it has closed the connection
         }
     }
 
@@ -351,10 +358,10 @@ internal sealed unsafe class ControlSocket : IDisposable
 
         public ulong Token { get; set; }
 
-        /// <summary>What epoll is asked for.</summary>
+        /// <summary>The events that epoll watches for.</summary>
         public uint Events { get; set; } = Loop.Readable;
 
-        /// <summary>When patience ends.</summary>
+        /// <summary>The deadline of the client.</summary>
         public TimeSpan At { get; set; }
 
         public byte[] Request { get; } = new byte[MaxRequest];
@@ -363,10 +370,10 @@ internal sealed unsafe class ControlSocket : IDisposable
 
         public bool HasAsked { get; set; }
 
-        /// <summary>What is to be sent next.</summary>
+        /// <summary>The bytes to send next.</summary>
         public ReadOnlyMemory<byte> Pending { get; set; }
 
-        /// <summary>What is to be sent then.</summary>
+        /// <summary>The events to send after that.</summary>
         public EventStream? Stream { get; set; }
     }
 }

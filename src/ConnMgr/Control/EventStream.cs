@@ -3,11 +3,11 @@ using ConnMgr.Logging;
 namespace ConnMgr.Control;
 
 /// <summary>
-/// Tells one client the events, piece by piece: those that are there when he asks, or all for ever. Nothing is kept for
-/// him, so that one who reads slowly misses some, and is told how many. Pure.
+/// Sends events to one client in parts: those present at the time of the request, or all future ones as well.
+/// It buffers nothing, so a slow client misses events and receives their number instead. Pure.
 /// </summary>
-/// <param name="request">What he asked.</param>
-/// <param name="last">The number of the newest event when he asked.</param>
+/// <param name="request">The request of the client.</param>
+/// <param name="last">The number of the newest event at the time of the request.</param>
 internal sealed class EventStream(ControlRequest request, long last)
 {
     private const int AtOnce = 64;
@@ -17,10 +17,10 @@ internal sealed class EventStream(ControlRequest request, long last)
 
     public bool Follows => request.Follows;
 
-    /// <summary>He has been told everything.</summary>
+    /// <summary>True once everything is sent.</summary>
     public bool IsDone { get; private set; }
 
-    /// <summary>Adds the next piece; nothing if there is nothing new.</summary>
+    /// <summary>Adds the next part; nothing if there are no new events.</summary>
     public void AddSome(EventRing ring, Utf8Text text)
     {
         bool isDocument = request is { IsText: false, Follows: false };
@@ -60,7 +60,8 @@ internal sealed class EventStream(ControlRequest request, long last)
         long missed = _told == 0 ? 0 : what.Number - _told - what.Times;
         if (missed > 0 && !isDocument)
         {
-            text.Add(request.IsText ? "("u8 : "{\"missed\":"u8).Add(missed).Add(request.IsText ? " missed)\n"u8 : "}\n"u8);
+            text.Add(request.IsText ? "("u8 : "{\"missed\":"u8).Add(missed)
+                .Add(request.IsText ? " missed)\n"u8 : "}\n"u8);
         }
         if (request.IsText)
         {

@@ -2,28 +2,30 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Dns;
 
-/// <summary>Whether an address that a name is said to have may become a hole (IANA special-purpose registries).</summary>
+/// <summary>
+/// Whether an address from a DNS answer may become a hole (IANA special-purpose registries).
+/// </summary>
 internal enum AddressScope
 {
-    /// <summary>It may.</summary>
+    /// <summary>It may become a hole.</summary>
     Public,
 
     /// <summary>
-    /// Private (RFC 1918, RFC 6598, RFC 4193, RFC 3879) or link-local (RFC 3927, RFC 4291): only where private answers
-    /// are allowed.
+    /// Private (RFC 1918, RFC 6598, RFC 4193, RFC 3879) or link-local (RFC 3927, RFC 4291): it may become a
+    /// hole only if private answers are allowed.
     /// </summary>
     Private,
 
-    /// <summary>Never: unspecified, loopback, multicast, broadcast, reserved.</summary>
+    /// <summary>It may never become a hole: unspecified, loopback, multicast, broadcast, reserved.</summary>
     Never,
 }
 
-/// <summary>Tells the <see cref="AddressScope"/> of an address.</summary>
+/// <summary>Finds the <see cref="AddressScope"/> of an address.</summary>
 internal static class AddressScopes
 {
     /// <summary>
-    /// The scope of an address. One that has an IPv4 address in it, and leads there (NAT64: RFC 6052; 6to4: RFC 3056),
-    /// has that one's, so that nothing comes in by a back door.
+    /// The scope of an address. An IPv6 address that leads to an embedded IPv4 address (NAT64: RFC 6052;
+    /// 6to4: RFC 3056) has the scope of that address, so that it cannot be used to bypass the check.
     /// </summary>
     public static AddressScope Of(IpNumber address)
     {
@@ -33,13 +35,14 @@ internal static class AddressScopes
             return OfIpv4((uint)value);
         }
         ulong high = (ulong)(value >> 64);
-        if (high >> 32 == 0x0064_ff9b) // 64:ff9b::/96, and 64:ff9b:1::/48 (RFC 8215), whose network decides what it means
+        // 64:ff9b::/96, and 64:ff9b:1::/48 (RFC 8215), whose meaning depends on the network.
+        if (high >> 32 == 0x0064_ff9b)
         {
             return value >> 32 == (UInt128)0x0064_ff9b << 64 ? OfIpv4((uint)value) : AddressScope.Private;
         }
         return (high >> 48) switch
         {
-            0 => AddressScope.Never, // ::, ::1, IPv4-compatible (RFC 4291 section 2.5.5.1) and what is not assigned
+            0 => AddressScope.Never, // ::, ::1, IPv4-compatible (RFC 4291 section 2.5.5.1), unassigned
             0x2002 => OfIpv4((uint)(high >> 16)),
             >= 0xff00 => AddressScope.Never, // multicast
             >= 0xfe80 => AddressScope.Private, // link-local fe80::/10, site-local fec0::/10

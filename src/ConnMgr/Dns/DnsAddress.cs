@@ -4,14 +4,14 @@ using System.Runtime.CompilerServices;
 
 namespace ConnMgr.Dns;
 
-/// <summary>An address that a name has, in place.</summary>
+/// <summary>An address of a name, stored without a separate object.</summary>
 internal readonly struct DnsAddress
 {
     private readonly Buffer _bytes;
     private readonly byte _size;
 
     /// <param name="bytes">4 or 16 bytes in network order.</param>
-    /// <param name="ttl">In seconds.</param>
+    /// <param name="ttl">The time to live in seconds.</param>
     public DnsAddress(scoped ReadOnlySpan<byte> bytes, uint ttl)
     {
         bytes.CopyTo(_bytes);
@@ -24,7 +24,7 @@ internal readonly struct DnsAddress
     public ReadOnlySpan<byte> Bytes => ((ReadOnlySpan<byte>)_bytes)[.._size];
 
     /// <summary>
-    /// How long it holds, in seconds, 0 to 2^31-1: the least of its record and of the CNAMEs that led to it.
+    /// The time to live in seconds, 0 to 2^31-1: the least of its record and of the CNAMEs that lead to it.
     /// </summary>
     public uint Ttl { get; }
 

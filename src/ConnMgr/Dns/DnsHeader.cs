@@ -1,22 +1,23 @@
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// The header of a message (RFC 1035 section 4.1.1), without the counts of sections that nobody reads.
+/// The header of a message (RFC 1035 section 4.1.1), without the counts of the authority and additional
+/// sections.
 /// </summary>
-/// <param name="Id">Of the query, and repeated in its reply.</param>
-/// <param name="Flags">The second 16 bits, <see cref="DnsFlags"/>.</param>
+/// <param name="Id">The query's identifier, repeated in the reply.</param>
+/// <param name="Flags">The second 16 bits, see <see cref="DnsFlags"/>.</param>
 /// <param name="QuestionCount">QDCOUNT.</param>
-/// <param name="AnswerCount">ANCOUNT: what the sender says, true or not.</param>
+/// <param name="AnswerCount">ANCOUNT, as the sender claims.</param>
 internal readonly record struct DnsHeader(ushort Id, ushort Flags, ushort QuestionCount, ushort AnswerCount)
 {
     public bool IsResponse => (Flags & DnsFlags.Response) != 0;
 
     public bool IsTruncated => (Flags & DnsFlags.Truncated) != 0;
 
-    /// <summary>0 is an ordinary query, 0 to 15.</summary>
+    /// <summary>0 to 15; 0 is a standard query.</summary>
     public int Opcode => (Flags >> 11) & 0xf;
 
-    /// <summary>0 is no error, 3 no such name, 0 to 15.</summary>
+    /// <summary>0 to 15; 0 is no error, 3 is no such name.</summary>
     public byte Rcode => (byte)(Flags & 0xf);
 
     public static bool TryRead(ref DnsReader reader, out DnsHeader header)

@@ -1,14 +1,14 @@
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// The labels of one name in a DNS message, compression pointers followed (RFC 1035 section 4.1.4, and the
-/// pitfalls of RFC 9267). Ends after 255 bytes and 32 pointers, whatever the bytes are.
+/// Reads the labels of one name in a DNS message and follows compression pointers (RFC 1035 section 4.1.4;
+/// RFC 9267 lists the pitfalls). Stops after 255 bytes or 32 pointers.
 /// </summary>
 internal ref struct DnsLabels(ReadOnlySpan<byte> message, int start)
 {
-    // Names share suffixes label by label, so that a real one has fewer pointers than labels.
+    // Names share suffixes label by label, so a real name has fewer pointers than labels.
     private const int MaxPointers = 32;
-    private const int KindMask = 0xc0; // of a length byte; of its four values two are reserved
+    private const int KindMask = 0xc0; // the two high bits of a length byte; two of four values are reserved
     private const int Pointer = 0xc0;
 
     private readonly ReadOnlySpan<byte> _message = message;
@@ -18,12 +18,13 @@ internal ref struct DnsLabels(ReadOnlySpan<byte> message, int start)
     private int _length;
 
     /// <summary>
-    /// The position after the name, once its first pointer or its root has been met; -1 before.
+    /// The position after the name, once its first pointer or its root has been read; -1 before.
     /// </summary>
     public int End { get; private set; } = -1;
 
     /// <summary>
-    /// The next label; an empty one is the root, after which there is none. False: malformed.
+    /// Reads the next label; an empty label is the root and the last one. Returns false if the name is
+    /// malformed.
     /// </summary>
     public bool TryNext(out ReadOnlySpan<byte> label)
     {
@@ -52,7 +53,7 @@ internal ref struct DnsLabels(ReadOnlySpan<byte> message, int start)
     }
 
     /// <summary>
-    /// Goes where the pointer leads: before the run of labels that it ends, so never in a circle.
+    /// Follows a pointer. It must lead to before the current run of labels, so there is no loop.
     /// </summary>
     private bool TryFollow()
     {

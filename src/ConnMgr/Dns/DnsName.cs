@@ -5,25 +5,27 @@ using System.Text;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// A domain name of any bytes, in wire format and lower case, in place: it can be a key of a table and needs
-/// no allocation. The default value is the root.
+/// A domain name of any bytes, in wire format and lower case. It allocates nothing and can be the key of a
+/// table. The default value is the root.
 /// </summary>
 internal struct DnsName : IEquatable<DnsName>
 {
-    /// <summary>Length bytes and the root included (RFC 1035 section 2.3.4).</summary>
+    /// <summary>Including length bytes and the root (RFC 1035 section 2.3.4).</summary>
     public const int MaxWireLength = 255;
 
-    private const int MaxTextLength = 253; // what 255 bytes of wire format leave for text without a final dot
+    private const int MaxTextLength = 253; // the text of 255 bytes in wire format, without a final dot
     private const int MaxLabelLength = 63;
 
     private Buffer _wire;
-    private byte _length; // without the root's zero byte, which the buffer has anyway
+    private byte _length; // without the zero byte of the root, which the buffer always has
 
     /// <summary>The name in wire format, lower case, 1 to 255 bytes.</summary>
     [UnscopedRef]
     public readonly ReadOnlySpan<byte> Wire => ((ReadOnlySpan<byte>)_wire)[..(_length + 1)];
 
-    /// <summary>Whether <see cref="TryParse"/> would take its text: nothing in it can harm a log or a shell.</summary>
+    /// <summary>
+    /// True if <see cref="TryParse"/> accepts its text: it is safe in a log and in a shell.
+    /// </summary>
     public readonly bool IsHostName
     {
         get
@@ -50,8 +52,8 @@ internal struct DnsName : IEquatable<DnsName>
 
     /// <summary>
     /// Reads a host name (RFC 952, RFC 1123 section 2.1): letters, digits, hyphens inside labels, and
-    /// underscores, which real services use and resolvers accept. A final dot is dropped. A last label of
-    /// digits only is an address, or part of one, and no name.
+    /// underscores, which real services use and resolvers accept. Drops a final dot. Returns false if the
+    /// last label has digits only, since that is an address or a part of one.
     /// </summary>
     public static bool TryParse(ReadOnlySpan<char> text, out DnsName name)
     {
@@ -81,7 +83,7 @@ internal struct DnsName : IEquatable<DnsName>
         return true;
     }
 
-    /// <summary>Reads a name of a message.</summary>
+    /// <summary>Reads a name from a message.</summary>
     public static bool TryRead(ref DnsReader reader, out DnsName name)
     {
         name = default;
@@ -110,7 +112,7 @@ internal struct DnsName : IEquatable<DnsName>
     }
 
     /// <summary>
-    /// Without the final dot; what could harm a log is escaped as RFC 1035 section 5.1 does: \DDD.
+    /// The name without a final dot; unsafe bytes are escaped as \DDD (RFC 1035 section 5.1).
     /// </summary>
     public override readonly string ToString()
     {
@@ -119,10 +121,11 @@ internal struct DnsName : IEquatable<DnsName>
     }
 
     /// <summary>
-    /// Writes a name as text (RFC 1035 section 5.1: what is no letter, digit, '-' or '_' as \DDD), and returns its length.
+    /// Writes a name as text and returns its length. Bytes other than letters, digits, '-' and '_' are
+    /// written as \DDD (RFC 1035 section 5.1).
     /// </summary>
-    /// <param name="wire">The name in wire format, whole.</param>
-    /// <param name="text">Has room for 4 times as many bytes.</param>
+    /// <param name="wire">The whole name in wire format.</param>
+    /// <param name="text">A buffer of at least 4 times as many bytes.</param>
     public static int WriteText(ReadOnlySpan<byte> wire, Span<byte> text)
     {
         int length = 0;
@@ -169,7 +172,7 @@ internal struct DnsName : IEquatable<DnsName>
         return true;
     }
 
-    // Not ContainsAnyExceptInRange: in code that is not optimised it allocates (.NET 10.0).
+    // ContainsAnyExceptInRange allocates in code that is not optimised (.NET 10.0).
     private static bool IsNumber(ReadOnlySpan<char> label)
     {
         foreach (char letter in label)

@@ -2,22 +2,22 @@ using System.Buffers.Binary;
 
 namespace ConnMgr.Dns;
 
-/// <summary>What is asked: the addresses, usually, of a name; always in class IN.</summary>
-/// <param name="Name">Whose.</param>
+/// <summary>A question, usually for the addresses of a name; always of class IN.</summary>
+/// <param name="Name">The name.</param>
 /// <param name="Type">QTYPE, see <see cref="DnsType"/>.</param>
 internal readonly record struct DnsQuestion(DnsName Name, ushort Type)
 {
     public const ushort ClassIn = 1;
 
-    /// <summary>Of a query without EDNS.</summary>
+    /// <summary>The size of the largest query without EDNS, in bytes.</summary>
     public const int MaxQuerySize = DnsReader.HeaderSize + DnsName.MaxWireLength + 4;
 
     /// <summary>
-    /// Writes a query that asks for recursion. It has no EDNS: an answer of 512 bytes holds more addresses
-    /// than anybody needs, is never fragmented, and no old forwarder stumbles over it.
+    /// Writes a query that asks for recursion. It has no EDNS: an answer of 512 bytes holds enough addresses,
+    /// is never fragmented, and every old forwarder handles it.
     /// </summary>
     /// <param name="query">At least <see cref="MaxQuerySize"/> bytes.</param>
-    /// <param name="id">To be unpredictable.</param>
+    /// <param name="id">An unpredictable identifier.</param>
     /// <returns>The size of the query in bytes.</returns>
     public int WriteQuery(Span<byte> query, ushort id)
     {
@@ -34,8 +34,8 @@ internal readonly record struct DnsQuestion(DnsName Name, ushort Type)
     }
 
     /// <summary>
-    /// Reads a query: a message that is no response, of opcode 0, with one question of class IN. What follows
-    /// the question (EDNS, usually) is not looked at.
+    /// Reads a query: not a response, opcode 0, one question of class IN. Ignores what follows the question,
+    /// usually EDNS.
     /// </summary>
     public static bool TryReadQuery(ReadOnlySpan<byte> query, out ushort id, out DnsQuestion question)
     {
@@ -56,7 +56,7 @@ internal readonly record struct DnsQuestion(DnsName Name, ushort Type)
 }
 
 /// <summary>
-/// Types of records and questions that mean something here (RFC 1035 section 3.2, RFC 3596).
+/// The types of records and questions that connmgr uses (RFC 1035 section 3.2, RFC 3596).
 /// </summary>
 internal static class DnsType
 {
@@ -64,6 +64,6 @@ internal static class DnsType
     public const ushort Cname = 5;
     public const ushort Aaaa = 28;
 
-    /// <summary>QTYPE `*`: whatever there is.</summary>
+    /// <summary>QTYPE `*`: records of any type.</summary>
     public const ushort Any = 255;
 }

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// Reads a DNS message of hostile bytes from front to back: never throws, never reads outside, never loops,
-/// allocates nothing. After a method returned false the message is malformed and the position means nothing.
+/// Reads a DNS message of hostile bytes from front to back: never throws, reads outside, loops or allocates.
+/// Once a method returns false, the message is malformed and the position is undefined.
 /// </summary>
 internal ref struct DnsReader(ReadOnlySpan<byte> message)
 {
@@ -12,10 +12,10 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
 
     private readonly ReadOnlySpan<byte> _message = message;
 
-    /// <summary>Where the next read begins, in bytes from the start of the message.</summary>
+    /// <summary>The position of the next read, in bytes from the start of the message.</summary>
     public int Position { get; private set; }
 
-    /// <summary>A reader of the same message, at a position where this one has been.</summary>
+    /// <summary>A reader of the same message at an earlier position.</summary>
     public readonly DnsReader At(int position)
     {
         DnsReader reader = this;
@@ -60,9 +60,10 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
     }
 
     /// <summary>Reads a name, decompressed and in lower case.</summary>
-    /// <param name="wire">Receives it in wire format; at least <see cref="DnsName.MaxWireLength"/>
-    /// bytes.</param>
-    /// <param name="length">How many bytes of <paramref name="wire"/> it takes: 1 (the root) to 255.</param>
+    /// <param name="wire">
+    /// Receives the name in wire format; at least <see cref="DnsName.MaxWireLength"/> bytes.
+    /// </param>
+    /// <param name="length">The number of bytes written: 1 (the root) to 255.</param>
     public bool TryReadName(scoped Span<byte> wire, out int length)
     {
         length = 0;
@@ -83,16 +84,16 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
         return false;
     }
 
-    /// <summary>Reads a name and tells whether it is <paramref name="wire"/>, whatever its case.</summary>
+    /// <summary>Reads a name and compares it with <paramref name="wire"/>, ignoring case.</summary>
     /// <param name="wire">A name in wire format and lower case.</param>
-    /// <param name="isSame">The answer; false also for a malformed name.</param>
+    /// <param name="isSame">True if they are equal; false for a malformed name.</param>
     public bool TryMatchName(scoped ReadOnlySpan<byte> wire, out bool isSame)
     {
         isSame = true;
         DnsLabels labels = new(_message, Position);
         while (labels.TryNext(out ReadOnlySpan<byte> label))
         {
-            // Read to the end even if it differs: the rest must be well-formed, too.
+            // Read to the end even if it differs: the rest must be well-formed as well.
             isSame = isSame && StartsWith(wire, label);
             if (label.IsEmpty)
             {

@@ -1,6 +1,8 @@
 namespace ConnMgr.Dns;
 
-/// <summary>One resource record of a message (RFC 1035 section 4.1.3), as far as its owner matters.</summary>
+/// <summary>
+/// One resource record of a message (RFC 1035 section 4.1.3), compared with a wanted owner name.
+/// </summary>
 internal readonly ref struct DnsRecord
 {
     private readonly DnsReader _dataReader;
@@ -14,20 +16,20 @@ internal readonly ref struct DnsRecord
         _dataReader = dataReader;
     }
 
-    /// <summary>Its owner is the name that was looked for, and its class is IN.</summary>
+    /// <summary>True if its owner is the wanted name and its class is IN.</summary>
     public bool IsOfName { get; }
 
     public ushort Type { get; }
 
-    /// <summary>In seconds, 0 to 2^31-1; anything above means 0 (RFC 2181 section 8).</summary>
+    /// <summary>In seconds, 0 to 2^31-1; a larger value counts as 0 (RFC 2181 section 8).</summary>
     public uint Ttl { get; }
 
     /// <summary>RDATA, of any length and content.</summary>
     public ReadOnlySpan<byte> Data { get; }
 
-    /// <summary>Reads the next record. False: malformed.</summary>
-    /// <param name="reader">At the record; behind it afterwards.</param>
-    /// <param name="name">Whose records are looked for, in wire format and lower case.</param>
+    /// <summary>Reads the next record. Returns false if it is malformed.</summary>
+    /// <param name="reader">A reader at the record; it advances past it.</param>
+    /// <param name="name">The wanted owner name, in wire format and lower case.</param>
     /// <param name="record">The record.</param>
     public static bool TryRead(ref DnsReader reader, scoped ReadOnlySpan<byte> name, out DnsRecord record)
     {
@@ -50,7 +52,7 @@ internal readonly ref struct DnsRecord
     }
 
     /// <summary>Reads the RDATA of a CNAME: a name, possibly compressed, and nothing after it.</summary>
-    /// <param name="wire">Receives it; at least <see cref="DnsName.MaxWireLength"/> bytes.</param>
+    /// <param name="wire">Receives the name; at least <see cref="DnsName.MaxWireLength"/> bytes.</param>
     /// <param name="length">Its length in bytes.</param>
     public bool TryReadTarget(scoped Span<byte> wire, out int length)
     {

@@ -1,12 +1,12 @@
 namespace ConnMgr.Dns;
 
-/// <summary>What a message is, as the reply to a certain question.</summary>
+/// <summary>What a message is as the reply to a given question.</summary>
 internal enum DnsOutcome
 {
-    /// <summary>The answer, with the addresses that there are, perhaps none.</summary>
+    /// <summary>The answer, with its addresses, perhaps none.</summary>
     Answer,
 
-    /// <summary>The answer, cut short by the server (TC): the rest is to be had by TCP.</summary>
+    /// <summary>The answer, truncated by the server (TC): ask again over TCP.</summary>
     Truncated,
 
     /// <summary>The answer is that the name does not exist (RCODE 3).</summary>
@@ -16,7 +16,7 @@ internal enum DnsOutcome
     Failed,
 
     /// <summary>
-    /// No reply to this question, or malformed; <see cref="DnsReply.Flaw"/> says why. It counts for nothing.
+    /// Not a reply to this question, or malformed; see <see cref="DnsReply.Flaw"/>. Ignore it.
     /// </summary>
     NotAnAnswer,
 }
@@ -26,7 +26,7 @@ internal enum DnsFlaw
 {
     None,
 
-    /// <summary>A header, name or record that is not well-formed, or is not there.</summary>
+    /// <summary>A header, name or record is malformed or missing.</summary>
     Malformed,
 
     /// <summary>A query (QR is 0).</summary>
@@ -34,43 +34,45 @@ internal enum DnsFlaw
     WrongId,
     WrongOpcode,
 
-    /// <summary>Another name, type or class than was asked for, or not exactly one question.</summary>
+    /// <summary>
+    /// The name, type or class differs from the question, or there is not exactly one question.
+    /// </summary>
     WrongQuestion,
 
     /// <summary>More CNAMEs than <see cref="DnsReply.MaxAliases"/>.</summary>
     TooManyAliases,
 
-    /// <summary>CNAMEs that lead back to a name before.</summary>
+    /// <summary>The CNAMEs form a loop.</summary>
     AliasCircle,
 }
 
 /// <summary>
-/// Judges a message as the reply to a question that was asked, and takes the addresses out of it. Hostile
-/// bytes: never throws, allocates nothing, takes a time that is linear in the size of the message.
+/// Judges a message as the reply to a question and extracts its addresses. The bytes are hostile: it never
+/// throws, allocates nothing, and takes time linear in the size of the message.
 /// </summary>
-/// <param name="Outcome">What it is.</param>
-/// <param name="Flaw">Why it is not an answer.</param>
+/// <param name="Outcome">The result.</param>
+/// <param name="Flaw">The reason, if it is not an answer.</param>
 /// <param name="Rcode">RCODE, 0 to 15; 0 if it is not an answer.</param>
-/// <param name="Count">How many addresses were written.</param>
-/// <param name="Omitted">How many more there are than the caller had room for.</param>
+/// <param name="Count">The number of addresses written.</param>
+/// <param name="Omitted">The number of addresses for which the caller had no room.</param>
 internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte Rcode, int Count, int Omitted)
 {
-    /// <summary>An answer may have so many CNAMEs; resolvers follow fewer.</summary>
+    /// <summary>The most CNAMEs of an answer; resolvers follow fewer.</summary>
     public const int MaxAliases = 32;
 
     private const byte NameError = 3;
 
     /// <summary>
-    /// Reads a reply. Addresses are those of the name at the end of the CNAME chain that starts at the
-    /// question's name, of the question's type (of both types, if it asks for any); the chain's records may
-    /// be in any order, and of two CNAMEs of one name the first counts. Records of other names and classes,
-    /// and all sections but the answer, are skipped. An address that the answer has twice is written twice.
+    /// Reads a reply. Its addresses are those of the last name of the CNAME chain that starts at the
+    /// question's name, of the question's type, or of both types if the question asks for any. The records of
+    /// the chain may be in any order; the first of two CNAMEs of one name counts. Skips records of other
+    /// names and classes, and all sections but the answer. Writes an address twice if the answer has it
+    /// twice.
     /// </summary>
     /// <param name="message">A whole DNS message, without the length that precedes it in TCP.</param>
-    /// <param name="id">That was sent.</param>
-    /// <param name="question">That was asked.</param>
-    /// <param name="addresses">Receives addresses, the first ones of the message if there are more than
-    /// fit.</param>
+    /// <param name="id">The identifier of the query.</param>
+    /// <param name="question">The question of the query.</param>
+    /// <param name="addresses">Receives the addresses; if there are more than fit, the first ones.</param>
     public static DnsReply Read(
         ReadOnlySpan<byte> message, ushort id, in DnsQuestion question, Span<DnsAddress> addresses)
     {
@@ -97,7 +99,7 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
         flaw = Collect(reader, header.AnswerCount, question, addresses, out int found);
         if (header.IsTruncated)
         {
-            // It may be cut in the middle of a record: then it says that there is more, and nothing else.
+            // A truncated message may end in the middle of a record, so its records are not read.
             found = flaw == DnsFlaw.None ? found : 0;
         }
         else if (flaw != DnsFlaw.None)
@@ -132,8 +134,8 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
     }
 
     /// <summary>
-    /// Goes over the records twice: for the CNAMEs, and for the addresses of the name to which they lead. So
-    /// its time is linear, whatever the order of the records.
+    /// Reads the records twice, for the CNAMEs and then for the addresses of the last name, so that its time
+    /// is linear for any order of the records.
     /// </summary>
     private static DnsFlaw Collect(
         DnsReader answer, int recordCount, in DnsQuestion question, Span<DnsAddress> addresses, out int found)
@@ -179,7 +181,7 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
         return DnsFlaw.None;
     }
 
-    /// <summary>Notes where the CNAMEs are, of whatever name.</summary>
+    /// <summary>Finds the positions of all CNAMEs.</summary>
     private static DnsFlaw FindAliases(DnsReader reader, int recordCount, Span<int> aliases, out int count)
     {
         count = 0;
@@ -204,7 +206,7 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
     }
 
     /// <summary>
-    /// Replaces the name by the one to which the CNAMEs lead, and lowers the TTL to the least of theirs.
+    /// Replaces the name by the last name of the CNAME chain, and the TTL by the least TTL of the chain.
     /// </summary>
     private static DnsFlaw FollowAliases(
         DnsReader answer, ReadOnlySpan<int> aliases, Span<byte> wire, ref int length, ref uint ttl)
@@ -230,7 +232,7 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
                 return DnsFlaw.Malformed;
             }
             ttl = Math.Min(ttl, record.Ttl);
-            i = -1; // once more from the first: they may be in any order
+            i = -1; // start again: the CNAMEs may be in any order
         }
         return DnsFlaw.None;
     }

@@ -3,56 +3,60 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Dns;
 
-/// <summary>Whose questions and replies.</summary>
+/// <summary>The origin of questions and replies.</summary>
 internal enum DnsSide
 {
-    /// <summary>The device's own: they leave through a link, and what comes back is for the device.</summary>
+    /// <summary>The device itself: questions leave through a link, replies are for the device.</summary>
     Device,
 
-    /// <summary>Those of extenders: they come in through the bridge.</summary>
+    /// <summary>Extenders: questions arrive through the bridge.</summary>
     Bridge,
 }
 
-/// <summary>What a reply is worth, and why it is worth nothing. Each is counted.</summary>
+/// <summary>The result of judging a reply. Each result is counted.</summary>
 internal enum DnsVerdict
 {
-    /// <summary>It answers a question; its addresses were handed over, perhaps none.</summary>
+    /// <summary>It answers a question. Its addresses, perhaps none, were handed over.</summary>
     Answer,
 
-    /// <summary>A TCP segment that completes no message. Not a refusal; not counted.</summary>
+    /// <summary>A TCP segment that completes no message. It is no refusal and not counted.</summary>
     Unfinished,
 
-    /// <summary>The packet cannot be taken apart, or is no UDP or TCP from port 53.</summary>
+    /// <summary>The packet is malformed, or is not UDP or TCP from port 53.</summary>
     BadPacket,
 
-    /// <summary>A piece of a packet (<see cref="PacketFlaw.Fragment"/>).</summary>
+    /// <summary>A fragment (<see cref="PacketFlaw.Fragment"/>).</summary>
     Fragment,
 
-    /// <summary>Nothing was asked with this id between these addresses and ports, or it is answered already.</summary>
+    /// <summary>No question with this identifier, addresses and ports is open.</summary>
     Unasked,
 
-    /// <summary>Something else was asked: another name, type or class, or not exactly one question is repeated.</summary>
+    /// <summary>
+    /// The name, type or class differs from the question, or there is not exactly one question.
+    /// </summary>
     WrongQuestion,
 
-    /// <summary>The message is not well-formed, or its CNAMEs lead nowhere.</summary>
+    /// <summary>The message is malformed, or its CNAMEs form a loop.</summary>
     Malformed,
 
-    /// <summary>A query, or another opcode than 0.</summary>
+    /// <summary>A query, or an opcode other than 0.</summary>
     NotAReply,
 
-    /// <summary>The server says that there is none, or that it cannot tell (RCODE is not 0).</summary>
+    /// <summary>The server reports an error, e.g. that the name does not exist (RCODE is not 0).</summary>
     ErrorCode,
 
-    /// <summary>A server whose answers do not count.</summary>
+    /// <summary>The server is not trusted for this question.</summary>
     UntrustedServer,
 
-    /// <summary>TCP of a connection whose beginning was not seen, or that had to be given up.</summary>
+    /// <summary>A TCP connection whose SYN was not seen, or that was given up.</summary>
     LostStream,
 }
 
 /// <summary>One answer that counts.</summary>
 /// <param name="question">What was asked.</param>
-/// <param name="addresses">The addresses that the answer gives, perhaps none; valid until the next reply is read.</param>
+/// <param name="addresses">
+/// The addresses that the answer gives, perhaps none; valid until the next reply is read.
+/// </param>
 internal readonly ref struct DnsAnswer(scoped in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses)
 {
     public readonly DnsQuestion Question = question;
@@ -61,35 +65,36 @@ internal readonly ref struct DnsAnswer(scoped in DnsQuestion question, ReadOnlyS
 }
 
 /// <summary>
-/// Knows what was asked, and tells which replies answer it (behaviour, section 10, rules 1 and 2). Pure; hostile bytes;
-/// bounded memory, no allocation per message.
+/// Remembers questions and matches replies with them (contract, section 10, rules 1 and 2). The bytes are
+/// hostile. Memory is bounded; no message allocates. Pure.
 /// </summary>
 /// <remarks>
-/// What an extender asks leaves through a link once more, from the device's address if it is masqueraded. Such a copy must
-/// not pass for a question of the device's own, since those may go to any server: hence <see cref="_expected"/>. To be
-/// told of in this order: questions of the bridge, questions of the links, replies.
+/// A question of an extender leaves again through a link, with the device's address if it is masqueraded.
+/// Such a copy must not count as a question of the device, which may ask any server: <see cref="_expected"/>
+/// recognizes it. Therefore pass in the questions of the bridge first, then those of the links, then replies.
 /// </remarks>
 internal sealed class DnsWatch
 {
-    /// <summary>Open questions of the device; of extenders; of copies of the latter.</summary>
+    /// <summary>The most open questions: of the device, of extenders, and of copies, each.</summary>
     public const int MaxQuestions = 2048;
 
-    /// <summary>TCP connections of each of the three.</summary>
+    /// <summary>The most TCP connections of each of the three.</summary>
     public const int MaxConnections = 64;
 
-    /// <summary>What unfinished TCP messages take, of each of the three.</summary>
+    /// <summary>The most bytes of unfinished TCP messages of each of the three.</summary>
     public const int MaxStreamBytes = 512 * 1024;
 
     private const ushort DnsPort = 53;
 
-    /// <summary>The smallest record of an address has 16 bytes: so everything fits that a message can hold.</summary>
+    /// <summary>The most addresses of a message: the smallest address record has 16 bytes.</summary>
     private const int MaxAddresses = 4096;
 
     private readonly Origin _device;
     private readonly Origin _bridge;
     private readonly Origin _copies;
-    private readonly Questions _expected; // what came in through the bridge, by server, id and question
-    private readonly DnsAddress[] _addresses = GC.AllocateArray<DnsAddress>(MaxAddresses, pinned: true); // mostly never touched
+    private readonly Questions _expected; // questions of the bridge, by server, identifier and name
+    // Pinned, so that the collector does not touch its memory, of which most is never used.
+    private readonly DnsAddress[] _addresses = GC.AllocateArray<DnsAddress>(MaxAddresses, pinned: true);
     private readonly long[] _counts = new long[(int)DnsVerdict.LostStream + 1];
     private readonly IpNumber[] _askedByExtenders = new IpNumber[8];
     private int _nextAsked;
@@ -98,7 +103,7 @@ internal sealed class DnsWatch
     private TimeSpan _blindUntil = TimeSpan.MinValue;
     private long _lostStreams;
 
-    /// <param name="hash">With a random key.</param>
+    /// <param name="hash">A hash with a random key.</param>
     public DnsWatch(NameHash hash)
     {
         _device = new Origin(hash);
@@ -107,25 +112,34 @@ internal sealed class DnsWatch
         _expected = new Questions(MaxQuestions, hash, int.MaxValue);
     }
 
-    /// <summary>Questions that were remembered.</summary>
+    /// <summary>The number of remembered questions.</summary>
     public long QuestionCount { get; private set; }
 
-    /// <summary>Packets to port 53 that were no question, or could not be read.</summary>
+    /// <summary>The number of packets to port 53 that were malformed or no question.</summary>
     public long BadQuestionCount { get; private set; }
 
-    /// <summary>Questions that went out of memory for newer ones before their time.</summary>
-    public long EvictedCount => _device.Questions.Evicted + _bridge.Questions.Evicted + _copies.Questions.Evicted;
+    /// <summary>The number of questions dropped early for newer ones.</summary>
+    public long EvictedCount =>
+        _device.Questions.Evicted + _bridge.Questions.Evicted + _copies.Questions.Evicted;
 
-    /// <summary>TCP connections that went out of memory for others, and streams that could not be put together.</summary>
+    /// <summary>
+    /// The number of TCP connections that were dropped for others or could not be reassembled.
+    /// </summary>
     public long LostStreamCount =>
-        _lostStreams + _device.Connections.Evicted + _bridge.Connections.Evicted + _copies.Connections.Evicted;
+        _lostStreams + _device.Connections.Evicted + _bridge.Connections.Evicted
+        + _copies.Connections.Evicted;
 
-    /// <summary>How many replies met with this.</summary>
+    /// <summary>The number of replies with this result.</summary>
     public long CountOf(DnsVerdict verdict) => _counts[(int)verdict];
 
-    /// <summary>Says whose answers count. Before the first call, anybody's do for the device and nobody's for extenders.</summary>
-    /// <param name="used">Servers that the device itself uses: the only ones whose answers to extenders count.</param>
-    /// <param name="listed">Servers whose answers count at all; null is any.</param>
+    /// <summary>
+    /// Sets the trusted servers. Before the first call, the device trusts any server and extenders trust
+    /// none.
+    /// </summary>
+    /// <param name="used">
+    /// The servers that the device uses itself. Only their answers to extenders count.
+    /// </param>
+    /// <param name="listed">The only servers whose answers count; null for any.</param>
     public void SetServers(ReadOnlySpan<IpNumber> used, IpNumber[]? listed)
     {
         if (!used.SequenceEqual(_used))
@@ -136,15 +150,17 @@ internal sealed class DnsWatch
     }
 
     /// <summary>
-    /// Questions of extenders may have been missed, because a socket overflowed. For as long as their copies might come, what
-    /// goes to servers that the device does not use itself is taken for one.
+    /// Reports that questions of extenders may have been missed because a socket overflowed. While their
+    /// copies may still arrive, a question to a server that the device does not use itself counts as a copy.
     /// </summary>
     public void MissQuestions(TimeSpan now) => _blindUntil = now + Questions.Lifetime;
 
     /// <summary>Takes a packet to port 53.</summary>
     /// <param name="bytes">An IP packet, or its first part.</param>
-    /// <param name="side">Device: it leaves through a link. Bridge: it comes in through the bridge.</param>
-    /// <param name="now">Monotonic.</param>
+    /// <param name="side">
+    /// Device if it leaves through a link, Bridge if it arrives through the bridge.
+    /// </param>
+    /// <param name="now">Monotonic time.</param>
     public void SeeQuestion(ReadOnlySpan<byte> bytes, DnsSide side, TimeSpan now)
     {
         PacketFlaw flaw = Packet.Read(bytes, out Packet packet);
@@ -153,7 +169,8 @@ internal sealed class DnsWatch
             BadQuestionCount++;
             if (side == DnsSide.Bridge && flaw != PacketFlaw.None)
             {
-                MissQuestions(now); // pieces of a question: connection tracking may have put them together when it leaves
+                // Connection tracking may reassemble the fragments before the question leaves.
+                MissQuestions(now);
             }
             return;
         }
@@ -193,22 +210,24 @@ internal sealed class DnsWatch
     }
 
     /// <summary>
-    /// Judges a packet from port 53. Read its answers with <see cref="Replies.TryRead"/> until that returns false: each
-    /// message is judged when it is read, and a TCP stream moves on at the end.
+    /// Judges a packet from port 53. Read its answers with <see cref="Replies.TryRead"/> until that returns
+    /// false: each message is judged when it is read, and a TCP stream moves on at the end.
     /// </summary>
     /// <param name="bytes">A whole IP packet.</param>
-    /// <param name="side">Device: it is for the device. Bridge: it is for an extender.</param>
+    /// <param name="side">Device if it is for the device, Bridge if it is for an extender.</param>
     /// <param name="asked">
-    /// The flow of the question where addresses are translated and connection tracking is known: for the bridge the original
-    /// tuple, for a link the reply tuple reversed, as the packets were seen there. Null: the packet's own, reversed.
+    /// The flow of the question where addresses are translated and connection tracking is known: for the
+    /// bridge the original tuple, for a link the reply tuple reversed, as the packets were seen there. Null:
+    /// the packet's own, reversed.
     /// </param>
-    /// <param name="now">Monotonic.</param>
+    /// <param name="now">Monotonic time.</param>
     public Replies SeeReply(ReadOnlySpan<byte> bytes, DnsSide side, Flow? asked, TimeSpan now)
     {
         PacketFlaw flaw = Packet.Read(bytes, out Packet packet);
         if (flaw != PacketFlaw.None || packet.Flow.SourcePort != DnsPort)
         {
-            return new Replies(Count(flaw == PacketFlaw.Fragment ? DnsVerdict.Fragment : DnsVerdict.BadPacket));
+            bool isFragment = flaw == PacketFlaw.Fragment;
+            return new Replies(Count(isFragment ? DnsVerdict.Fragment : DnsVerdict.BadPacket));
         }
         Flow flow = asked ?? packet.Flow.Reversed;
         Origin origin = side == DnsSide.Bridge ? _bridge : _device;
@@ -229,15 +248,17 @@ internal sealed class DnsWatch
     }
 
     /// <summary>
-    /// What an extender asked, as it asked, where questions are redirected and connection tracking is not told: one to another
-    /// server, from the port that the reply goes to. Only for a packet that connection tracking has found to be an answer.
-    /// Whether the server that answers may do so is judged as ever. Null: as the packet says.
+    /// The flow of an extender's question that a rule redirected, if the kernel does not report connection
+    /// tracking: a question to another server from the port to which the reply goes. Call it only for a
+    /// packet that connection tracking knows as an answer; the server is still judged. Null: use the packet's
+    /// own flow.
     /// </summary>
-    /// <param name="bytes">A whole IP packet, for an extender.</param>
-    /// <param name="now">Monotonic.</param>
+    /// <param name="bytes">A whole IP packet for an extender.</param>
+    /// <param name="now">Monotonic time.</param>
     public Flow? Redirected(ReadOnlySpan<byte> bytes, TimeSpan now)
     {
-        if (Packet.Read(bytes, out Packet packet) != PacketFlaw.None || IsAsked(packet, packet.Flow.Reversed, now))
+        if (Packet.Read(bytes, out Packet packet) != PacketFlaw.None
+            || IsAsked(packet, packet.Flow.Reversed, now))
         {
             return null;
         }
@@ -271,7 +292,7 @@ internal sealed class DnsWatch
         return verdict;
     }
 
-    /// <summary>A copy's connection is looked for where copies are.</summary>
+    /// <summary>Finds a connection, and its origin if it is a copy.</summary>
     private TcpConnection? FindConnection(in Flow flow, ref Origin origin, TimeSpan now)
     {
         TcpConnection? connection = origin.Connections.Find(flow, now);
@@ -303,13 +324,15 @@ internal sealed class DnsWatch
     }
 
     /// <summary>
-    /// Whose connection begins here. A copy has the sequence number of what came in through the bridge, and another port: it is
-    /// remembered as a question would be, so that no later SYN makes it forgotten.
+    /// The origin of a new connection. A copy has the sequence number of the SYN that arrived through the
+    /// bridge, and another port. The SYN is remembered like a question, so that a later SYN does not displace
+    /// it.
     /// </summary>
     private Origin OriginOf(in Packet syn, DnsSide side, TimeSpan now)
     {
         Flow toServer = new(
-            default, syn.Flow.Destination, (ushort)(syn.Sequence >> 16), syn.Flow.DestinationPort, IsTcp: true);
+            default, syn.Flow.Destination, (ushort)(syn.Sequence >> 16), syn.Flow.DestinationPort,
+            IsTcp: true);
         if (side == DnsSide.Bridge)
         {
             Expect(toServer, (ushort)syn.Sequence, default, now);
@@ -328,7 +351,7 @@ internal sealed class DnsWatch
         }
     }
 
-    /// <summary>Whether it came in through the bridge before, as often as it did, or may have, unseen.</summary>
+    /// <summary>True if the question arrived through the bridge before, or may have arrived unseen.</summary>
     private bool IsExpected(in Flow toServer, ushort id, in DnsQuestion question, TimeSpan now)
     {
         if (_expected.Find(toServer, id, question, now) is > 0 and int expected)
@@ -353,7 +376,8 @@ internal sealed class DnsWatch
         {
             return DnsVerdict.NotAReply;
         }
-        bool isReadable = DnsName.TryRead(ref reader, out DnsName name) & reader.TryReadUInt16(out ushort type)
+        bool isReadable = DnsName.TryRead(ref reader, out DnsName name)
+            & reader.TryReadUInt16(out ushort type)
             & reader.TryReadUInt16(out ushort dnsClass);
         DnsQuestion question = new(name, type);
         int asked = 0;
@@ -378,7 +402,8 @@ internal sealed class DnsWatch
         {
             return DnsVerdict.ErrorCode;
         }
-        if ((_listed is { } listed && !Contains(listed, server)) || (origin != _device && !Contains(_used, server)))
+        if ((_listed is { } listed && !Contains(listed, server))
+            || (origin != _device && !Contains(_used, server)))
         {
             return DnsVerdict.UntrustedServer;
         }
@@ -389,7 +414,7 @@ internal sealed class DnsWatch
         }
         if (reply.Count > 0)
         {
-            // One without addresses may be a forgery that is to keep the true answer from counting.
+            // An answer without addresses may be a forgery that is meant to use up the question.
             origin.Questions.Answer(asked);
         }
         answer = new DnsAnswer(question, _addresses.AsSpan(0, reply.Count));
@@ -408,7 +433,7 @@ internal sealed class DnsWatch
         return false;
     }
 
-    /// <summary>What is remembered of the questions that have one origin.</summary>
+    /// <summary>The questions and connections of one origin.</summary>
     internal sealed class Origin(NameHash hash)
     {
         public Questions Questions { get; } = new(MaxQuestions, hash);
@@ -437,7 +462,8 @@ internal sealed class DnsWatch
         }
 
         public Replies(
-            DnsWatch watch, scoped in Packet packet, scoped in Flow flow, Origin origin, TcpConnection? connection, TimeSpan now)
+            DnsWatch watch, scoped in Packet packet, scoped in Flow flow, Origin origin,
+            TcpConnection? connection, TimeSpan now)
         {
             _watch = watch;
             _datagram = packet.Payload;
@@ -453,7 +479,9 @@ internal sealed class DnsWatch
             }
         }
 
-        /// <summary>Answer if there was one at least; else what the last message met with. Complete at the end.</summary>
+        /// <summary>
+        /// Answer if there was one at least; else what the last message met with. Complete at the end.
+        /// </summary>
         public DnsVerdict Verdict { get; private set; }
 
         /// <summary>The next answer; false if there is none left.</summary>
@@ -472,7 +500,8 @@ internal sealed class DnsWatch
             }
             while (_incoming.TryRead(out ReadOnlySpan<byte> message))
             {
-                DnsVerdict next = _watch.Count(_watch.Judge(message, _flow, _server, _origin, _now, out answer));
+                DnsVerdict next =
+                    _watch.Count(_watch.Judge(message, _flow, _server, _origin, _now, out answer));
                 Verdict = Verdict == DnsVerdict.Answer ? Verdict : next;
                 if (next == DnsVerdict.Answer)
                 {
@@ -502,7 +531,8 @@ internal sealed class DnsWatch
         {
             _stream = stream;
             _wasLost = stream.IsLost;
-            _available = stream.Accept(packet.IsSyn ? unchecked(packet.Sequence + 1) : packet.Sequence, packet.Payload);
+            uint sequence = packet.IsSyn ? unchecked(packet.Sequence + 1) : packet.Sequence;
+            _available = stream.Accept(sequence, packet.Payload);
         }
 
         public bool TryRead(out ReadOnlySpan<byte> message)
@@ -523,7 +553,9 @@ internal sealed class DnsWatch
             return true;
         }
 
-        /// <summary>Keeps what is not read yet. False: the stream has just been lost.</summary>
+        /// <summary>
+        /// Stores the bytes that are not read yet. Returns false if the stream has just been lost.
+        /// </summary>
         public readonly bool End()
         {
             if (!_available.IsEmpty)

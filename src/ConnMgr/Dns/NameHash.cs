@@ -4,14 +4,14 @@ using System.Numerics;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// SipHash-2-4 (Aumasson, Bernstein 2012) of questions: 64 bits that stand for a name and a type. Nobody who does not
-/// know the key can make two questions that have the same.
+/// SipHash-2-4 (Aumasson, Bernstein 2012) of questions: 64 bits for a name and a type. Without the key, an
+/// attacker cannot construct two questions with the same hash.
 /// </summary>
-/// <param name="key0">The first half of the key, random.</param>
+/// <param name="key0">The first half of the random key.</param>
 /// <param name="key1">The second half.</param>
 internal readonly struct NameHash(ulong key0, ulong key1)
 {
-    /// <summary>Of the name, in lower case as it is kept, and the type.</summary>
+    /// <summary>The hash of the name (in lower case) and the type.</summary>
     public ulong Of(in DnsQuestion question)
     {
         Span<byte> bytes = stackalloc byte[DnsName.MaxWireLength + sizeof(ushort)];
@@ -21,7 +21,7 @@ internal readonly struct NameHash(ulong key0, ulong key1)
         return Of(bytes[..(name.Length + sizeof(ushort))]);
     }
 
-    /// <summary>Of any bytes.</summary>
+    /// <summary>The hash of any bytes.</summary>
     public ulong Of(ReadOnlySpan<byte> bytes)
     {
         ulong v0 = key0 ^ 0x736f6d6570736575;

@@ -3,30 +3,30 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Dns;
 
-/// <summary>Why an IP packet is not taken apart.</summary>
+/// <summary>Why an IP packet cannot be decoded.</summary>
 internal enum PacketFlaw
 {
     None,
 
-    /// <summary>A header that is not well-formed or not all there, or lengths that contradict each other.</summary>
+    /// <summary>A header is malformed or incomplete, or lengths contradict each other.</summary>
     Malformed,
 
     /// <summary>
-    /// A piece of a packet. It is not put together here: what is queued has been put together by the kernel's connection
-    /// tracking, and a piece that is merely a copy counts for nothing, so that at worst a hole is not made.
+    /// A fragment. This class does not reassemble: the kernel's connection tracking has reassembled queued
+    /// packets, and a fragment that a packet socket captured is ignored. At worst, no hole is opened.
     /// </summary>
     Fragment,
 
-    /// <summary>Neither UDP nor TCP, or behind something that hides what it is (ESP, for instance).</summary>
+    /// <summary>Neither UDP nor TCP, or hidden behind another header, e.g. ESP.</summary>
     OtherProtocol,
 }
 
 /// <summary>
-/// An IP packet with UDP or TCP in it, from its network header on: bare, as AF_PACKET sockets of type SOCK_DGRAM and
-/// NFQUEUE deliver it, whatever the link layer. Hostile bytes: never throws, never reads outside, allocates nothing.
+/// Decodes an IP packet with UDP or TCP from its network header, as AF_PACKET sockets of type SOCK_DGRAM and
+/// NFQUEUE deliver it. The bytes are hostile: it never throws, reads outside or allocates.
 /// </summary>
 /// <remarks>
-/// Checksums are not looked at: they keep no forger away, and those of packets on their way out are not there yet.
+/// Ignores checksums: they do not stop a forger, and outgoing packets do not have them yet.
 /// </remarks>
 internal readonly ref struct Packet
 {
@@ -35,7 +35,7 @@ internal readonly ref struct Packet
     private const int Ipv6HeaderSize = 40;
     private const int UdpHeaderSize = 8;
     private const int TcpHeaderSize = 20;
-    private const int MoreFragmentsAndOffset = 0x3fff; // of IPv4's flags and offset
+    private const int MoreFragmentsAndOffset = 0x3fff; // mask of the IPv4 flags and offset
 
     // IANA "Assigned Internet Protocol Numbers"
     private const int HopByHop = 0;
@@ -45,7 +45,10 @@ internal readonly ref struct Packet
     private const int Fragment = 44;
     private const int DestinationOptions = 60;
 
-    /// <summary>Of IPv6, in a packet; real ones have none, or one (RFC 8504 section 5.3 lets a host have a limit).</summary>
+    /// <summary>
+    /// The most IPv6 extension headers of a packet; real packets have at most one (RFC 8504 section 5.3
+    /// permits a limit).
+    /// </summary>
     public const int MaxExtensionHeaders = 4;
 
     // RFC 9293 section 3.1
@@ -65,22 +68,26 @@ internal readonly ref struct Packet
 
     public Flow Flow { get; }
 
-    /// <summary>What is behind the UDP or TCP header, 0 to 65,515 bytes; padding behind the packet is not in it.</summary>
+    /// <summary>The bytes after the UDP or TCP header, 0 to 65,515, without padding.</summary>
     public ReadOnlySpan<byte> Payload { get; }
 
-    /// <summary>Of the first byte of a TCP segment, SYN counted as one.</summary>
+    /// <summary>The sequence number of a TCP segment; SYN counts as a byte.</summary>
     public uint Sequence { get; }
 
-    /// <summary>The next byte that the sender of a TCP segment expects, if <see cref="IsAck"/>.</summary>
+    /// <summary>
+    /// The next sequence number that the sender of a TCP segment expects, if <see cref="IsAck"/>.
+    /// </summary>
     public uint Acknowledgment { get; }
 
     public bool IsSyn => (_flags & FlagSyn) != 0;
 
     public bool IsAck => (_flags & FlagAck) != 0;
 
-    /// <summary>Takes a packet apart.</summary>
-    /// <param name="bytes">From the network header on; what is behind the packet's own length is ignored.</param>
-    /// <param name="packet">It, if the result is <see cref="PacketFlaw.None"/>.</param>
+    /// <summary>Decodes a packet.</summary>
+    /// <param name="bytes">
+    /// The packet from its network header; bytes beyond its own length are ignored.
+    /// </param>
+    /// <param name="packet">The packet, if the result is <see cref="PacketFlaw.None"/>.</param>
     public static PacketFlaw Read(ReadOnlySpan<byte> bytes, out Packet packet)
     {
         packet = default;
@@ -109,7 +116,8 @@ internal readonly ref struct Packet
         {
             return PacketFlaw.Fragment;
         }
-        return ReadTransport(bytes[9], bytes.Slice(12, 4), bytes.Slice(16, 4), bytes[headerSize..totalLength], ref packet);
+        return ReadTransport(
+            bytes[9], bytes.Slice(12, 4), bytes.Slice(16, 4), bytes[headerSize..totalLength], ref packet);
     }
 
     private static PacketFlaw ReadIpv6(ReadOnlySpan<byte> bytes, ref Packet packet)
@@ -118,7 +126,7 @@ internal readonly ref struct Packet
         {
             return PacketFlaw.Malformed;
         }
-        // A jumbogram has length 0 (RFC 2675), and so nothing in it that would be looked at.
+        // A jumbogram has length 0 (RFC 2675) and is ignored.
         int length = BinaryPrimitives.ReadUInt16BigEndian(bytes[4..]);
         if (length > bytes.Length - Ipv6HeaderSize)
         {
@@ -132,7 +140,7 @@ internal readonly ref struct Packet
             {
                 return PacketFlaw.Malformed;
             }
-            // RFC 8200 section 4.5; offset 0 and no more is a whole packet (RFC 6946).
+            // RFC 8200 section 4.5; offset 0 without more fragments is a whole packet (RFC 6946).
             if (header == Fragment && (BinaryPrimitives.ReadUInt16BigEndian(rest[2..]) & 0xfff9) != 0)
             {
                 return PacketFlaw.Fragment;
@@ -149,7 +157,8 @@ internal readonly ref struct Packet
     }
 
     private static PacketFlaw ReadTransport(
-        int protocol, ReadOnlySpan<byte> source, ReadOnlySpan<byte> destination, ReadOnlySpan<byte> bytes, ref Packet packet)
+        int protocol, ReadOnlySpan<byte> source, ReadOnlySpan<byte> destination, ReadOnlySpan<byte> bytes,
+        ref Packet packet)
     {
         if (protocol is not Udp and not Tcp)
         {
@@ -163,7 +172,7 @@ internal readonly ref struct Packet
         _ = IpNumber.TryRead(destination, out IpNumber to);
         if (source.Length == 16 && (from.IsIpv4 || to.IsIpv4))
         {
-            return PacketFlaw.Malformed; // no such address is ever on a wire (RFC 4038 section 4.2): it would pass for IPv4
+            return PacketFlaw.Malformed; // an IPv4-mapped address is never on the wire (RFC 4038 section 4.2)
         }
         ushort fromPort = BinaryPrimitives.ReadUInt16BigEndian(bytes);
         ushort toPort = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);

@@ -3,43 +3,43 @@ using ConnMgr.Net;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// What was asked in the last <see cref="Lifetime"/>. Bounded: when it is full, the oldest question goes. Allocates
-/// nothing after its construction, and touches only as much of its memory as questions are open at a time.
+/// The questions of the last <see cref="Lifetime"/>. When it is full, it drops the oldest one. It allocates
+/// nothing after construction and touches only as much memory as there are open questions.
 /// </summary>
 /// <remarks>
-/// A question that is sent again may be answered again, as often as it was sent: so each reply that is taken uses one
-/// up, and who forges a second one comes too late. Names are kept as keyed hashes: a table of thousands stays small.
+/// A question may be answered as often as it was sent. Each accepted reply uses up one, so a forged second
+/// reply finds nothing. Names are stored as keyed hashes to keep the table small.
 /// </remarks>
-/// <param name="capacity">How many questions it holds; a power of two.</param>
-/// <param name="hash">With a key that nobody can know.</param>
-/// <param name="maxRepeats">A question that is sent more often is not answered more often.</param>
+/// <param name="capacity">The most questions; a power of two.</param>
+/// <param name="hash">A hash with a secret key.</param>
+/// <param name="maxRepeats">The most replies to one question, however often it is sent.</param>
 internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
 {
-    /// <summary>Behaviour, section 10. Resolvers give up sooner.</summary>
+    /// <summary>Contract, section 10. Resolvers give up sooner.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(10);
 
     private const int None = 0; // entry 0 is never used
 
-    // Pinned, as the collector would write all of them when it moves them.
+    // Pinned: otherwise the collector moves it and touches all of its memory.
     private readonly Entry[] _entries = GC.AllocateArray<Entry>(capacity + 1, pinned: true);
     private readonly int[] _buckets = GC.AllocateArray<int>(capacity, pinned: true);
-    private int _used; // entries above have never been in use
+    private int _used; // entries from here on have never been used
     private int _free;
     private int _oldest;
     private int _newest;
 
-    /// <summary>How many are open.</summary>
+    /// <summary>The number of open questions.</summary>
     public int Count { get; private set; }
 
-    /// <summary>How many had to go for newer ones before their time.</summary>
+    /// <summary>The number of questions dropped early for newer ones.</summary>
     public long Evicted { get; private set; }
 
     /// <summary>Remembers a question.</summary>
-    /// <param name="flow">Of the packet that asked.</param>
-    /// <param name="id">DNS id.</param>
-    /// <param name="question">What was asked.</param>
-    /// <param name="now">Monotonic.</param>
-    /// <returns>False: another had to go for it.</returns>
+    /// <param name="flow">The flow of the packet.</param>
+    /// <param name="id">The DNS identifier.</param>
+    /// <param name="question">The question.</param>
+    /// <param name="now">Monotonic time.</param>
+    /// <returns>False if an older question was dropped for it.</returns>
     public bool Add(in Flow flow, ushort id, in DnsQuestion question, TimeSpan now)
     {
         Expire(now);
@@ -75,7 +75,7 @@ internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
         return !isFull;
     }
 
-    /// <summary>Whether anything was asked with this flow and id.</summary>
+    /// <summary>True if any question with this flow and identifier is open.</summary>
     public bool Has(in Flow flow, ushort id, TimeSpan now)
     {
         Expire(now);
@@ -87,15 +87,21 @@ internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
         return at != None;
     }
 
-    /// <summary>Where this question is, until another method is called; 0: it was not asked, or is answered.</summary>
+    /// <summary>
+    /// The position of an open question, valid until the next call of a method; 0 if it is not open.
+    /// </summary>
     public int Find(in Flow flow, ushort id, in DnsQuestion question, TimeSpan now)
     {
         Expire(now);
         return Find(BucketOf(flow, id), flow, id, hash.Of(question));
     }
 
-    /// <summary>One reply was taken: if the question was sent once, it is done.</summary>
-    /// <param name="at">What <see cref="Find(in Flow, ushort, in DnsQuestion, TimeSpan)"/> returned, not 0.</param>
+    /// <summary>
+    /// Counts an accepted reply. Removes the question if it has been answered as often as it was sent.
+    /// </summary>
+    /// <param name="at">
+    /// The result of <see cref="Find(in Flow, ushort, in DnsQuestion, TimeSpan)"/>, not 0.
+    /// </param>
     public void Answer(int at)
     {
         if (--_entries[at].Repeats == 0)
@@ -118,7 +124,7 @@ internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
         return at;
     }
 
-    // HashCode is seeded at random: nobody can choose ports and ids that meet in one bucket.
+    // HashCode has a random seed: an attacker cannot choose ports and identifiers that share a bucket.
     private ref int BucketOf(in Flow flow, ushort id) =>
         ref _buckets[HashCode.Combine(flow.GetHashCode(), id) & (_buckets.Length - 1)];
 
@@ -170,7 +176,7 @@ internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
         public TimeSpan Asked;
         public ushort Id;
         public int Repeats;
-        public int Next; // in the bucket, or in the list of free ones
+        public int Next; // in the bucket, or in the list of free entries
         public int Older;
         public int Newer;
     }

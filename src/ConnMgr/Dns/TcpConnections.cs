@@ -3,19 +3,21 @@ using ConnMgr.Net;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// TCP connections to name servers whose beginning was seen. Bounded in number and in bytes: the one that has been silent
-/// for longest goes, one that has asked nothing yet before others.
+/// TCP connections to name servers whose SYN was seen. Their number and bytes are bounded: it drops the
+/// connection that has been silent longest, connections without a question first.
 /// </summary>
-/// <param name="capacity">How many it remembers.</param>
-/// <param name="maxBytes">What all their unfinished messages may take together; room for one connection at least.</param>
+/// <param name="capacity">The most connections.</param>
+/// <param name="maxBytes">
+/// The most bytes of all unfinished messages together; at least enough for one connection.
+/// </param>
 internal sealed class TcpConnections(int capacity, int maxBytes)
 {
     private readonly TcpConnection?[] _connections = new TcpConnection?[capacity];
 
-    /// <summary>How many had to go for newer ones, or for their bytes.</summary>
+    /// <summary>The number of connections dropped for newer ones or for their bytes.</summary>
     public long Evicted { get; private set; }
 
-    /// <summary>The connection of a question's flow.</summary>
+    /// <summary>Finds the connection of a question's flow.</summary>
     public TcpConnection? Find(in Flow flow, TimeSpan now)
     {
         foreach (TcpConnection? connection in _connections)
@@ -29,7 +31,7 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
         return null;
     }
 
-    /// <summary>What was between these ports is over.</summary>
+    /// <summary>Forgets the connection between these ports.</summary>
     public void Forget(in Flow flow)
     {
         foreach (TcpConnection? connection in _connections)
@@ -41,23 +43,26 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
         }
     }
 
-    /// <summary>Begins to remember a connection; an older one between the same ports is over.</summary>
-    /// <param name="syn">The packet with which it begins.</param>
-    /// <param name="now">Monotonic.</param>
+    /// <summary>Adds a connection; it replaces an older one between the same ports.</summary>
+    /// <param name="syn">The SYN.</param>
+    /// <param name="now">Monotonic time.</param>
     public TcpConnection Start(in Packet syn, TimeSpan now)
     {
         TcpConnection? connection = Find(syn.Flow, now);
         if (connection is not null && connection.Questions.InitialSequence == syn.Sequence)
         {
-            return connection; // the SYN once more
+            return connection; // a retransmitted SYN
         }
         connection ??= Room();
         connection.Start(syn, now);
         return connection;
     }
 
-    /// <summary>Keeps within the bytes allowed: the unfinished messages of others go, the longest silent first.</summary>
-    /// <param name="connection">That has just grown; alone it always fits.</param>
+    /// <summary>
+    /// Enforces the limit of bytes: drops the unfinished messages of other connections, the longest silent
+    /// first.
+    /// </summary>
+    /// <param name="connection">The connection that has just grown; alone it always fits.</param>
     public void Trim(TcpConnection connection)
     {
         while (connection.Size > 0)
@@ -67,7 +72,8 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
             foreach (TcpConnection? other in _connections)
             {
                 sum += other?.Size ?? 0;
-                if (other is { Size: > 0 } && other != connection && (victim is null || other.LastSegment < victim.LastSegment))
+                if (other is { Size: > 0 } && other != connection
+                    && (victim is null || other.LastSegment < victim.LastSegment))
                 {
                     victim = other;
                 }
@@ -91,7 +97,8 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
             {
                 return _connections[i] ??= new TcpConnection();
             }
-            if (victim is null || (connection.HasAsked, connection.LastSegment).CompareTo((victim.HasAsked, victim.LastSegment)) < 0)
+            if (victim is null || (connection.HasAsked, connection.LastSegment).CompareTo(
+                (victim.HasAsked, victim.LastSegment)) < 0)
             {
                 victim = connection;
             }
@@ -104,24 +111,24 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
 /// <summary>One TCP connection to a name server, both directions.</summary>
 internal sealed class TcpConnection
 {
-    private int _sentWithSyn; // bytes of a fast open (RFC 7413): the SYN's acknowledgment may count them
+    private int _sentWithSyn; // bytes of a fast open (RFC 7413), which the SYN-ACK may acknowledge
 
     public TcpStream Questions { get; } = new();
 
     public TcpStream Replies { get; } = new();
 
-    /// <summary>Of the packets that ask.</summary>
+    /// <summary>The flow of the questions.</summary>
     public Flow Flow { get; private set; }
 
     public bool IsInUse { get; private set; }
 
-    /// <summary>A question has been read from it.</summary>
+    /// <summary>True once a question has been read from it.</summary>
     public bool HasAsked { get; set; }
 
-    /// <summary>When there was last one of either direction, monotonic.</summary>
+    /// <summary>The monotonic time of the last segment in either direction.</summary>
     public TimeSpan LastSegment { get; set; }
 
-    /// <summary>Bytes that its unfinished messages take.</summary>
+    /// <summary>The bytes of its unfinished messages.</summary>
     public int Size => Questions.Size + Replies.Size;
 
     public void Start(in Packet syn, TimeSpan now)
@@ -135,7 +142,7 @@ internal sealed class TcpConnection
         Replies.Reset();
     }
 
-    /// <summary>It is forgotten, and its memory given back.</summary>
+    /// <summary>Ends the connection and releases its memory.</summary>
     public void End()
     {
         IsInUse = false;
@@ -144,7 +151,8 @@ internal sealed class TcpConnection
     }
 
     /// <summary>
-    /// The server accepts. Only what acknowledges the SYN counts, so that nobody who did not see it can disturb.
+    /// Takes the SYN-ACK of the server. It must acknowledge the SYN, so that an attacker who did not see the
+    /// SYN cannot interfere.
     /// </summary>
     public void Accept(in Packet packet)
     {

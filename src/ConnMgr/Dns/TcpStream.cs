@@ -1,37 +1,37 @@
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// One direction of a TCP connection, put together from segments that may be lost, repeated, late, or lie. Keeps what is
-/// not contiguous yet, or not a whole message yet, and nothing else.
+/// Reassembles one direction of a TCP connection from segments that may be lost, repeated, late or forged.
+/// Stores only bytes that are not contiguous yet or not a whole message yet.
 /// </summary>
 /// <remarks>
-/// Where a byte comes twice, both must be the same: what the receiver makes of a contradiction cannot be known, so the
-/// stream is given up. So it is when more is missing than <see cref="MaxGaps"/> or <see cref="MaxWindow"/> allow.
+/// Repeated bytes must be equal: nobody can know which version the receiver uses, so a contradiction makes
+/// the stream lost. So do more gaps than <see cref="MaxGaps"/> or more bytes than <see cref="MaxWindow"/>.
 /// </remarks>
 internal sealed class TcpStream
 {
-    /// <summary>Bytes behind the last whole message that are kept at most: two of the largest messages.</summary>
+    /// <summary>The most bytes stored after the last whole message: two of the largest messages.</summary>
     public const int MaxWindow = 2 * (sizeof(ushort) + ushort.MaxValue);
 
-    /// <summary>Pieces that are kept at most while something before them is missing.</summary>
+    /// <summary>The most separate pieces stored while bytes before them are missing.</summary>
     public const int MaxGaps = 16;
 
     private const int FirstSize = 2048;
 
-    private readonly int[] _starts = new int[MaxGaps]; // of pieces beyond _contiguous, ascending, apart from each other
+    private readonly int[] _starts = new int[MaxGaps]; // of pieces after _contiguous, ascending, not adjacent
     private readonly int[] _ends = new int[MaxGaps];
     private byte[] _bytes = [];
-    private int _contiguous; // bytes from _base on that are there
+    private int _contiguous; // bytes available from _base on
     private int _pieces;
     private uint _base; // sequence number of the first byte that has not been taken
 
-    /// <summary>Whether its beginning was seen, so that messages can be told from each other.</summary>
+    /// <summary>True if the start of the stream was seen, so that message boundaries are known.</summary>
     public bool IsStarted { get; private set; }
 
-    /// <summary>Given up.</summary>
+    /// <summary>True if the stream was given up.</summary>
     public bool IsLost { get; private set; }
 
-    /// <summary>Bytes of memory that it keeps.</summary>
+    /// <summary>The bytes of memory in use.</summary>
     public int Size => _bytes.Length;
 
     /// <summary>The sequence number of the SYN.</summary>
@@ -46,14 +46,14 @@ internal sealed class TcpStream
         Clear();
     }
 
-    /// <summary>Forgets everything.</summary>
+    /// <summary>Forgets the stream.</summary>
     public void Reset()
     {
         IsStarted = IsLost = false;
         Clear();
     }
 
-    /// <summary>Gives it up, and its memory.</summary>
+    /// <summary>Gives up the stream and releases its memory.</summary>
     public void Lose()
     {
         IsLost = true;
@@ -61,10 +61,11 @@ internal sealed class TcpStream
     }
 
     /// <summary>
-    /// Takes a segment. What can be read now, from where <see cref="Advance"/> ended; empty if there is nothing new.
+    /// Takes a segment. Returns the bytes that can be read from where <see cref="Advance"/> ended; empty if
+    /// there is nothing new.
     /// </summary>
-    /// <param name="sequence">Of its first byte.</param>
-    /// <param name="segment">Of any length.</param>
+    /// <param name="sequence">The sequence number of its first byte.</param>
+    /// <param name="segment">Its bytes, of any length.</param>
     public ReadOnlySpan<byte> Accept(uint sequence, ReadOnlySpan<byte> segment)
     {
         if (!IsStarted || IsLost)
@@ -74,7 +75,7 @@ internal sealed class TcpStream
         int at = unchecked((int)(sequence - _base));
         if (at < 0)
         {
-            // Sent once more, wholly or in part.
+            // A retransmission, whole or in part.
             if (segment.Length <= -(long)at)
             {
                 return default;
@@ -88,7 +89,7 @@ internal sealed class TcpStream
         }
         if (at == 0 && _contiguous == 0 && _pieces == 0)
         {
-            return segment; // as nearly always: nothing is copied
+            return segment; // the usual case: copy nothing
         }
         int before = _contiguous;
         if (!TryKeep(at, segment))
@@ -99,9 +100,9 @@ internal sealed class TcpStream
         return _contiguous > before ? _bytes.AsSpan(0, _contiguous) : default;
     }
 
-    /// <summary>Leaves what was read behind, and keeps the rest.</summary>
-    /// <param name="taken">How many bytes were read.</param>
-    /// <param name="available">What <see cref="Accept"/> returned.</param>
+    /// <summary>Drops the bytes that were read and stores the rest.</summary>
+    /// <param name="taken">The number of bytes read.</param>
+    /// <param name="available">The result of <see cref="Accept"/>.</param>
     public void Advance(int taken, ReadOnlySpan<byte> available)
     {
         _base = unchecked(_base + (uint)taken);
@@ -160,7 +161,7 @@ internal sealed class TcpStream
         return TryMerge(at, end);
     }
 
-    /// <summary>Whether what is there between these two places is what the segment has there.</summary>
+    /// <summary>True if the stored bytes between these offsets equal those of the segment.</summary>
     private bool AgreesWith(int start, int end, int at, ReadOnlySpan<byte> segment)
     {
         int from = Math.Max(start, at);
@@ -168,10 +169,10 @@ internal sealed class TcpStream
         return length <= 0 || _bytes.AsSpan(from, length).SequenceEqual(segment.Slice(from - at, length));
     }
 
-    /// <summary>Notes that the bytes between these two places are there.</summary>
+    /// <summary>Marks the bytes between these offsets as stored.</summary>
     private bool TryMerge(int start, int end)
     {
-        // Pieces that touch it become part of it.
+        // Merge pieces that touch it.
         int kept = 0;
         for (int i = 0; i < _pieces; i++)
         {

@@ -4,8 +4,8 @@ using Tmds.Linux;
 namespace ConnMgr.EventLoop;
 
 /// <summary>
-/// All deadlines of a <see cref="Loop"/> on one timerfd (CLOCK_MONOTONIC). <see cref="Arm"/> sets it to the earliest
-/// deadline, with a system call only if that has changed.
+/// Keeps all deadlines of a <see cref="Loop"/> on one timerfd (CLOCK_MONOTONIC). <see cref="Arm"/> sets it to
+/// the earliest deadline and makes a system call only if that has changed.
 /// </summary>
 internal sealed class Deadlines : IDisposable
 {
@@ -15,16 +15,17 @@ internal sealed class Deadlines : IDisposable
     private readonly List<Deadline> _deadlines = [];
     private TimeSpan _armed = TimeSpan.MaxValue;
 
-    /// <param name="loop">The loop that waits for the timerfd.</param>
+    /// <param name="loop">Watches the timerfd.</param>
     public Deadlines(Loop loop)
     {
         _loop = loop;
-        _fd = Errno.Check(LibcExtra.timerfd_create(LibcExtra.CLOCK_MONOTONIC, LibcExtra.TFD_NONBLOCK | LibcExtra.TFD_CLOEXEC));
+        int flags = LibcExtra.TFD_NONBLOCK | LibcExtra.TFD_CLOEXEC;
+        _fd = Errno.Check(LibcExtra.timerfd_create(LibcExtra.CLOCK_MONOTONIC, flags));
         _token = loop.Add(_fd, Expire);
     }
 
     /// <summary>Adds a deadline that is not set yet.</summary>
-    /// <param name="expired">Called from the loop when the deadline has come.</param>
+    /// <param name="expired">Called from the loop when the deadline expires.</param>
     public Deadline Add(Action expired)
     {
         Deadline deadline = new(this, expired);
@@ -34,7 +35,9 @@ internal sealed class Deadlines : IDisposable
 
     internal void Remove(Deadline deadline) => _deadlines.Remove(deadline);
 
-    /// <summary>Sets the timerfd for the earliest deadline. The loop calls it once after each batch of events.</summary>
+    /// <summary>
+    /// Sets the timerfd for the earliest deadline. The loop calls it once after each batch of events.
+    /// </summary>
     public unsafe void Arm()
     {
         TimeSpan earliest = TimeSpan.MaxValue;
@@ -65,7 +68,8 @@ internal sealed class Deadlines : IDisposable
         _armed = TimeSpan.MaxValue;
 
         TimeSpan now = _loop.Now;
-        // By index: a handler may add or remove deadlines. One that moves is looked at again at the next expiry.
+        // Iterate by index: a handler may add or remove deadlines. A deadline that is skipped fires at the
+        // next expiry.
         for (int i = 0; i < _deadlines.Count; i++)
         {
             _deadlines[i].ExpireIfDue(now);
@@ -79,10 +83,14 @@ internal sealed class Deadlines : IDisposable
     }
 }
 
-/// <summary>A moment at which the loop calls back, once. Dispose it to remove it from the loop.</summary>
+/// <summary>
+/// A point in time at which the loop calls back once. Dispose it to remove it from the loop.
+/// </summary>
 internal sealed class Deadline(Deadlines deadlines, Action expired) : IDisposable
 {
-    /// <summary>When it is due, as <see cref="Loop.Now"/> counts; <see cref="TimeSpan.MaxValue"/>: never.</summary>
+    /// <summary>
+    /// When it expires, in <see cref="Loop.Now"/> time; <see cref="TimeSpan.MaxValue"/> if it is not set.
+    /// </summary>
     public TimeSpan At { get; private set; } = TimeSpan.MaxValue;
 
     public bool IsSet => At != TimeSpan.MaxValue;

@@ -4,8 +4,8 @@ using Tmds.Linux;
 namespace ConnMgr.EventLoop;
 
 /// <summary>
-/// The one epoll loop of the process, level-triggered, with its clock and its timers. It only waits and calls handlers;
-/// an exception of a handler ends the loop.
+/// The epoll loop of the process, level-triggered, with its clock and its timers. It waits for events and
+/// calls their handlers; an exception of a handler ends the loop.
 /// </summary>
 internal sealed class Loop : IDisposable
 {
@@ -33,15 +33,18 @@ internal sealed class Loop : IDisposable
         _deadlines = new Deadlines(this);
     }
 
-    /// <summary>Monotonic time, from an arbitrary origin that is the same for the life of the process.</summary>
+    /// <summary>
+    /// Monotonic time, from an arbitrary origin that is the same for the life of the process.
+    /// </summary>
     public TimeSpan Now => _time.GetElapsedTime(0);
 
-    /// <summary>How often the loop has woken up.</summary>
+    /// <summary>How often epoll_wait has returned events.</summary>
     public long WakeUps { get; private set; }
 
     /// <summary>
-    /// Calls <paramref name="handler"/> whenever <paramref name="fd"/> is ready. The token names this registration
-    /// for ever, so that an event already fetched for it cannot reach the next owner of the descriptor's number.
+    /// Calls <paramref name="handler"/> whenever <paramref name="fd"/> is ready. Returns a token that is
+    /// never reused, so that an event that epoll_wait has already returned cannot reach the next owner of the
+    /// descriptor's number.
     /// </summary>
     public unsafe ulong Add(int fd, Action handler, uint events = Readable)
     {
@@ -53,7 +56,7 @@ internal sealed class Loop : IDisposable
         return token;
     }
 
-    /// <summary>Waits for other events on a registered descriptor from now on.</summary>
+    /// <summary>Changes the events that a registered descriptor waits for.</summary>
     public unsafe void Modify(int fd, ulong token, uint events)
     {
         epoll_event watched = new() { events = (int)events };
@@ -61,10 +64,10 @@ internal sealed class Loop : IDisposable
         Errno.Check(LibC.epoll_ctl(_epoll, LibC.EPOLL_CTL_MOD, fd, &watched));
     }
 
-    /// <summary>Ends a registration whose descriptor somebody else has closed already.</summary>
+    /// <summary>Ends a registration whose descriptor is closed already.</summary>
     public void Forget(ulong token) => _handlers.Remove(token);
 
-    /// <summary>Ends a registration. To be called before the descriptor is closed.</summary>
+    /// <summary>Ends a registration. Call it before the descriptor is closed.</summary>
     public unsafe void Remove(int fd, ulong token)
     {
         if (_handlers.Remove(token))
@@ -73,14 +76,17 @@ internal sealed class Loop : IDisposable
         }
     }
 
-    /// <summary>Adds a timer that is not set yet. It stays with the loop until it is disposed.</summary>
-    /// <param name="expired">Called from the loop when the time has come.</param>
+    /// <summary>Adds a timer that is not set yet. The loop keeps it until it is disposed.</summary>
+    /// <param name="expired">Called from the loop when the timer expires.</param>
     public Deadline AddTimer(Action expired) => _deadlines.Add(expired);
 
-    /// <summary>Makes <see cref="Run"/> return when the events at hand are done.</summary>
+    /// <summary>Makes <see cref="Run"/> return after the current batch of events.</summary>
     public void Stop() => _stopped = true;
 
-    /// <summary>Handles events until <see cref="Stop"/>; <paramref name="settle"/> is called after each batch of them.</summary>
+    /// <summary>
+    /// Handles events until <see cref="Stop"/> is called. Calls <paramref name="settle"/> at the start and
+    /// after each batch.
+    /// </summary>
     public void Run(Action settle)
     {
         settle();

@@ -1,19 +1,19 @@
 namespace ConnMgr.EventLoop;
 
 /// <summary>
-/// Bounds how often something is done: at once while that is rare, and evenly when it would be done without a pause. A
-/// token bucket; pure.
+/// A token bucket: limits how often an action runs. Rare actions run at once, continuous ones at an even
+/// rate. Pure.
 /// </summary>
-/// <param name="burst">How often in a row without a wait.</param>
-/// <param name="period">After that, once in this time.</param>
+/// <param name="burst">How many actions may run without a pause; 1 or more.</param>
+/// <param name="period">The time between two actions after a burst.</param>
 internal sealed class Pace(int burst, TimeSpan period)
 {
     private TimeSpan _fullAt = TimeSpan.MinValue;
 
-    /// <summary>When <see cref="TryTake"/> will be true; never later than one period from now.</summary>
+    /// <summary>When <see cref="TryTake"/> will return true; at most one period from now.</summary>
     public TimeSpan NextAt => _fullAt == TimeSpan.MinValue ? _fullAt : _fullAt - ((burst - 1) * period);
 
-    /// <summary>True if it may be done now. Then it counts as done.</summary>
+    /// <summary>Returns true and counts the action if it may run now.</summary>
     public bool TryTake(TimeSpan now)
     {
         if (now < NextAt)

@@ -3,7 +3,9 @@ using Tmds.Linux;
 
 namespace ConnMgr.EventLoop;
 
-/// <summary>Signals as events of the loop (native/signal_pipe.c says why not by the runtime).</summary>
+/// <summary>
+/// Delivers signals as events of the loop. native/signal_pipe.c explains why the runtime is not used.
+/// </summary>
 internal sealed class Signals : IDisposable
 {
     private readonly Loop _loop;
@@ -11,8 +13,8 @@ internal sealed class Signals : IDisposable
     private readonly ulong _token;
     private readonly Action<int> _handler;
 
-    /// <param name="loop">Where they arrive.</param>
-    /// <param name="handler">Gets the signal's number.</param>
+    /// <param name="loop">Watches the pipe of the signal handler.</param>
+    /// <param name="handler">Called from the loop with the number of each signal.</param>
     /// <param name="signals">The signals to catch.</param>
     public unsafe Signals(Loop loop, Action<int> handler, params ReadOnlySpan<int> signals)
     {

@@ -3,8 +3,8 @@ using ConnMgr.Native;
 namespace ConnMgr.EventLoop;
 
 /// <summary>
-/// A kernel timer that sends SIGKILL to this process unless it is fed in time: whatever hangs us, even SIGSTOP,
-/// init starts a new daemon.
+/// A kernel timer that sends SIGKILL to this process unless <see cref="Feed"/> is called in time. Whatever
+/// makes the process hang, even SIGSTOP, init then starts a new one.
 /// </summary>
 internal sealed unsafe class Watchdog
 {
@@ -14,14 +14,18 @@ internal sealed unsafe class Watchdog
 
     public Watchdog()
     {
-        LibcExtra.sigevent kill = new() { sigev_notify = LibcExtra.SIGEV_SIGNAL, sigev_signo = LibcExtra.SIGKILL };
+        LibcExtra.sigevent kill = new()
+        {
+            sigev_notify = LibcExtra.SIGEV_SIGNAL,
+            sigev_signo = LibcExtra.SIGKILL,
+        };
         nint timer = 0; // glibc writes 4 bytes for kernel timers on some architectures
         Errno.Check(LibcExtra.timer_create(LibcExtra.CLOCK_MONOTONIC, &kill, &timer));
         _timer = timer;
         Feed();
     }
 
-    /// <summary>Puts the end off to <see cref="Limit"/> from now.</summary>
+    /// <summary>Sets the timer to 10 s from now.</summary>
     public void Feed()
     {
         LibcExtra.itimerspec spec = new() { it_value_sec = (nint)Limit.TotalSeconds };

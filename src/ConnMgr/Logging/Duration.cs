@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace ConnMgr.Logging;
 
-/// <summary>Durations as the log words them. Pure.</summary>
+/// <summary>Formats durations for the log. Pure.</summary>
 internal static class Duration
 {
     /// <summary>Milliseconds with one decimal: `4.1 ms`.</summary>

@@ -1,39 +1,39 @@
 namespace ConnMgr.Logging;
 
-/// <summary>What an event is about. The names, in lower case, are what `connmgr events` shows.</summary>
+/// <summary>The subject of an event. `connmgr events` shows the names in lower case.</summary>
 internal enum EventKind
 {
-    /// <summary>The daemon itself: start, stop, what it could not do.</summary>
+    /// <summary>The daemon itself: start, stop, failed system calls.</summary>
     Daemon,
 
-    /// <summary>A link's state, or something about the link.</summary>
+    /// <summary>A change of a link's state, or another fact about the link.</summary>
     Link,
 
     /// <summary>A probe's start, result or cancellation.</summary>
     Probe,
 
-    /// <summary>Another link is to be used, and why.</summary>
+    /// <summary>The choice of another link, with the reason.</summary>
     Decision,
 
-    /// <summary>A switch: how it ended, how long it took, what came of the flows over the old link.</summary>
+    /// <summary>A switch: its result, its duration, and the flows that were ended.</summary>
     Switch,
 
-    /// <summary>Somebody else changed the routes, and what was done about it.</summary>
+    /// <summary>A route that another program changed, and the repair.</summary>
     Route,
 
-    /// <summary>The lockdown: run, restored, failed.</summary>
+    /// <summary>The lockdown: applied, restored, failed.</summary>
     Firewall,
 
-    /// <summary>A hole opened, renewed or ended.</summary>
+    /// <summary>A hole that was opened, renewed or closed.</summary>
     Hole,
 
-    /// <summary>DNS replies that were refused, by kind.</summary>
+    /// <summary>Refused DNS replies, counted by reason.</summary>
     Reply,
 
-    /// <summary>The attribute daemon.</summary>
+    /// <summary>The connection to the attribute daemon.</summary>
     Attrd,
 
-    /// <summary>The configuration was read again, or was refused.</summary>
+    /// <summary>A reload of the configuration: its changes, or why it was refused.</summary>
     Reload,
 
     /// <summary>A hook script.</summary>
@@ -41,20 +41,21 @@ internal enum EventKind
 }
 
 /// <summary>One event.</summary>
-/// <param name="Number">From 1, in the order of arrival, never used twice.</param>
-/// <param name="At">Monotonic time; of the last of <paramref name="Times"/>.</param>
-/// <param name="WallAt">Wall time, with the offset of local time, for people.</param>
-/// <param name="Kind">What it is about.</param>
-/// <param name="Level">How severe, as in the log.</param>
-/// <param name="Text">One line of words.</param>
-/// <param name="Times">How often it came in a row.</param>
+/// <param name="Number">Counts from 1 in the order of arrival; never reused.</param>
+/// <param name="At">Monotonic time of the last occurrence.</param>
+/// <param name="WallAt">Wall time with the offset of local time, for people.</param>
+/// <param name="Kind">The subject.</param>
+/// <param name="Level">The severity, as in the log.</param>
+/// <param name="Text">One line.</param>
+/// <param name="Times">The number of consecutive occurrences.</param>
 internal readonly record struct Event(
     long Number, TimeSpan At, DateTimeOffset WallAt, EventKind Kind, LogLevel Level, string Text, int Times);
 
 /// <summary>
-/// The last events, at most 500 with 64 Ki characters of text. What comes often (probes, holes, refused replies) cannot
-/// push out the rest: when there is no room, the oldest of the former goes first, as long as they are more than a
-/// quarter of all. What is not about the links (attrd, reloads, hooks, the firewall) has 50 of a kind at most. Pure.
+/// Keeps the last 500 events with at most 64 Ki characters of text. Frequent events (probes, holes, refused
+/// replies) cannot displace the others: while they are more than a quarter of all, the oldest of them is
+/// dropped first. Events that are not about links (attrd, reloads, hooks, the firewall) are limited to 50 of
+/// each kind. Pure.
 /// </summary>
 internal sealed class EventRing
 {
@@ -65,20 +66,23 @@ internal sealed class EventRing
 
     private readonly List<Event> _events = []; // by number
     private readonly int[] _totals = new int[(int)EventKind.Hook + 1];
-    private readonly int[] _counts = new int[(int)EventKind.Hook + 1]; // of what is kept
+    private readonly int[] _counts = new int[(int)EventKind.Hook + 1]; // of kept events
     private int _routine;
     private int _characters;
 
-    /// <summary>The number of the newest; 0 if there is none yet.</summary>
+    /// <summary>The number of the newest event; 0 if there is none yet.</summary>
     public long LastNumber { get; private set; }
 
-    /// <summary>Those that are kept, the oldest first. Numbers of others are missing.</summary>
+    /// <summary>The kept events, oldest first. Numbers of dropped events are missing.</summary>
     public IReadOnlyList<Event> Events => _events;
 
-    /// <summary>How many there ever were of a kind.</summary>
+    /// <summary>The number of all events of a kind since the start.</summary>
     public int Total(EventKind kind) => _totals[(int)kind];
 
-    /// <summary>Takes an event. The same text twice in a row is one event, with a new number and the more severe level.</summary>
+    /// <summary>
+    /// Takes an event. The same text twice in a row is one event, with a new number and the more severe
+    /// level.
+    /// </summary>
     public void Add(EventKind kind, LogLevel level, string text, TimeSpan now, DateTimeOffset wallNow)
     {
         text = text.Length <= MaxText ? text : string.Concat(text.AsSpan(0, MaxText - 1), "…");
@@ -131,5 +135,6 @@ internal sealed class EventRing
     private static bool IsLess(EventKind kind) =>
         kind is EventKind.Firewall or EventKind.Attrd or EventKind.Reload or EventKind.Hook;
 
-    private static bool IsRoutine(EventKind kind) => kind is EventKind.Probe or EventKind.Hole or EventKind.Reply;
+    private static bool IsRoutine(EventKind kind) =>
+        kind is EventKind.Probe or EventKind.Hole or EventKind.Reply;
 }

@@ -1,9 +1,9 @@
 namespace ConnMgr.Logging;
 
-/// <summary>Events as others see them. Pure.</summary>
+/// <summary>Formats events as JSON and as text. Pure.</summary>
 internal static class EventText
 {
-    /// <summary>The kind's name, as in the JSON.</summary>
+    /// <summary>The name of the kind in JSON and text.</summary>
     public static string Name(this EventKind kind) => kind switch
     {
         EventKind.Daemon => "daemon",
@@ -20,21 +20,22 @@ internal static class EventText
         _ => "hook",
     };
 
-    /// <summary>One JSON object.</summary>
+    /// <summary>Writes one JSON object.</summary>
     public static void WriteJson(in Event what, JsonWriter json)
     {
         json.Open('{').Name("number").Value(what.Number).Name("monotonic_seconds").Value(what.At)
             .Name("time").Value(what.WallAt.UtcDateTime).Name("kind").Value(what.Kind.Name())
-            .Name("level").Value(LevelName(what.Level)).Name("times").Value(what.Times).Name("text").Value(what.Text)
-            .Close('}');
+            .Name("level").Value(LevelName(what.Level)).Name("times").Value(what.Times)
+            .Name("text").Value(what.Text).Close('}');
     }
 
-    /// <summary>One line: local date and time, monotonic seconds, kind, words.</summary>
+    /// <summary>Writes one line: local date and time, monotonic seconds, kind, text.</summary>
     public static void WriteLine(in Event what, bool isColored, Utf8Text text)
     {
         DateTime local = what.WallAt.DateTime;
         text.AddPadded(local.Month, 2).Add('-').AddPadded(local.Day, 2).Add(' ')
-            .AddClock(local).Add('.').AddPadded(local.Millisecond, 3).Add(" +"u8).AddSeconds(what.At).Add(' ');
+            .AddClock(local).Add('.').AddPadded(local.Millisecond, 3)
+            .Add(" +"u8).AddSeconds(what.At).Add(' ');
         string color = what.Level <= LogLevel.Warn ? TextLayout.Red
             : what.Kind is EventKind.Decision or EventKind.Switch ? TextLayout.Bold
             : what.Level == LogLevel.Debug ? TextLayout.Dim

@@ -1,8 +1,8 @@
 namespace ConnMgr.Logging;
 
 /// <summary>
-/// Writes JSON (RFC 8259) without spaces. It sees to commas and to what has to be escaped, and trusts its caller to
-/// close what he opens. Pure.
+/// Writes JSON (RFC 8259) without spaces. It adds commas and escapes strings; the caller must close each
+/// bracket that it opens. Pure.
 /// </summary>
 internal sealed class JsonWriter(Utf8Text text)
 {
@@ -25,7 +25,7 @@ internal sealed class JsonWriter(Utf8Text text)
         return this;
     }
 
-    /// <summary>The name of a member; its value is to follow.</summary>
+    /// <summary>Writes the name of a member; the caller writes its value next.</summary>
     public JsonWriter Name(string name)
     {
         Begin();
@@ -63,7 +63,7 @@ internal sealed class JsonWriter(Utf8Text text)
         return this;
     }
 
-    /// <summary>In seconds; nothing that we tell is negative.</summary>
+    /// <summary>Writes seconds with six decimals; a negative time becomes 0.</summary>
     public JsonWriter Value(TimeSpan? value)
     {
         Begin();
@@ -78,7 +78,7 @@ internal sealed class JsonWriter(Utf8Text text)
         return this;
     }
 
-    /// <summary>As RFC 3339 writes it.</summary>
+    /// <summary>Writes a time in the format of RFC 3339.</summary>
     public JsonWriter Value(DateTime utc)
     {
         Begin();
@@ -95,7 +95,7 @@ internal sealed class JsonWriter(Utf8Text text)
         _needsComma = true;
     }
 
-    /// <summary>Half a surrogate pair becomes U+FFFD, as everywhere in UTF-8.</summary>
+    /// <summary>Writes a string. The UTF-8 encoder turns an unpaired surrogate into U+FFFD.</summary>
     private void Quote(ReadOnlySpan<char> value)
     {
         text.Add('"');
@@ -114,7 +114,8 @@ internal sealed class JsonWriter(Utf8Text text)
             }
             else
             {
-                text.Add("\\u00"u8).Add("0123456789abcdef"[value[i] >> 4]).Add("0123456789abcdef"[value[i] & 15]);
+                const string Hex = "0123456789abcdef";
+                text.Add("\\u00"u8).Add(Hex[value[i] >> 4]).Add(Hex[value[i] & 15]);
             }
         }
         text.Add(value[plain..]).Add('"');

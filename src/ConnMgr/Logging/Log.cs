@@ -8,7 +8,7 @@ namespace ConnMgr.Logging;
 /// <summary>Where the log goes.</summary>
 internal enum LogTarget
 {
-    /// <summary>stderr if it is a terminal or /dev/log is missing, else syslog.</summary>
+    /// <summary>stderr if it is a terminal or if /dev/log is missing, else syslog.</summary>
     Auto,
     Stderr,
     Syslog,
@@ -24,11 +24,10 @@ internal enum LogLevel
 }
 
 /// <summary>
-/// The log: one line each, never blocking. What nobody takes at the moment is tried again, if it is a warning, an error or
-/// what was decided: the last 64 of them. The rest is dropped, and counted as soon as something is taken.
-/// The same line again and again is written once, and then how often it came; of a flood, some lines are dropped and counted, never what was
-/// decided or what became of a link.
-/// What somebody may ask about later is said as an event: it is a line of the log, and kept whatever the level.
+/// The log. Never blocks: if the sink is full, the last 64 warnings, errors and decisions are queued and
+/// retried; other lines are dropped and counted. A repeated line is written once, followed by the number of
+/// repetitions. In a flood, lines are dropped and counted, but never errors and decisions. An event is a line
+/// of the log that is also kept for `connmgr events`, whatever the log level.
 /// </summary>
 internal sealed unsafe class Log : IDisposable
 {
@@ -36,7 +35,7 @@ internal sealed unsafe class Log : IDisposable
     private const int FacilityDaemon = 3 << 3;
     private const int RepeatMilliseconds = 60_000;
     private const int Burst = 400; // lines
-    private const int MillisecondsPerLine = 50; // in the long run; errors, decisions and the like are always written
+    private const int MillisecondsPerLine = 50; // on average; errors and decisions are always written
     private const int MaxKept = 64; // lines
 
     private readonly string _syslogPath;
@@ -45,8 +44,8 @@ internal sealed unsafe class Log : IDisposable
     private readonly int _stderr = 2;
     private readonly bool _isSocket; // stderr
     private readonly byte[] _line = new byte[LongestLine + 100];
-    private readonly Queue<byte[]> _kept = []; // what could not be written yet
-    private byte[] _rest = []; // of a line that stderr has taken a part of
+    private readonly Queue<byte[]> _kept = []; // lines that could not be written yet
+    private byte[] _rest = []; // of a line that stderr took only in part
     private int _syslog = -1;
     private int _dropped;
     private string _lastText = "";
@@ -61,14 +60,15 @@ internal sealed unsafe class Log : IDisposable
         Level = level;
         _syslogPath = syslogPath;
         _isTerminal = LibC.isatty(2) == 1;
-        _toSyslog = target == LogTarget.Syslog || (target == LogTarget.Auto && !_isTerminal && File.Exists(syslogPath));
+        _toSyslog = target == LogTarget.Syslog
+            || (target == LogTarget.Auto && !_isTerminal && File.Exists(syslogPath));
         if (!_toSyslog)
         {
             _stderr = OpenStderr(out _isSocket);
         }
     }
 
-    /// <summary>What is less severe is not written.</summary>
+    /// <summary>Less severe lines are not written.</summary>
     public LogLevel Level { get; set; }
 
     public bool IsDebug => Level >= LogLevel.Debug;
@@ -76,7 +76,7 @@ internal sealed unsafe class Log : IDisposable
     /// <summary>The last events.</summary>
     public EventRing Events { get; } = new();
 
-    /// <summary>Says something that is worth being kept, e.g. a decision with its reason.</summary>
+    /// <summary>Logs an event and keeps it, e.g. a decision with its reason.</summary>
     public void Event(EventKind kind, string text, LogLevel level = LogLevel.Info)
     {
         Events.Add(kind, level, text, TimeProvider.System.GetElapsedTime(0), WallTime());
@@ -106,29 +106,35 @@ internal sealed unsafe class Log : IDisposable
 
     public void Debug(string text) => Write(LogLevel.Debug, text);
 
-    /// <summary>A foreign string for the log: in quotes, control characters escaped, at most 200 characters.</summary>
+    /// <summary>
+    /// Quotes a foreign string for the log: control characters escaped, at most 200 characters.
+    /// </summary>
     public static string Quote(string foreign)
     {
         StringBuilder quoted = new("\"");
         foreach (char c in foreign.AsSpan(0, Math.Min(foreign.Length, 200)))
         {
             _ = c is '"' or '\\' ? quoted.Append('\\').Append(c)
-                : char.IsControl(c) || char.IsSurrogate(c) ? quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}")
+                : char.IsControl(c) || char.IsSurrogate(c)
+                    ? quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}")
                 : quoted.Append(c);
         }
         return quoted.Append(foreign.Length > 200 ? "…\"" : "\"").ToString();
     }
 
-    /// <summary>What is about this is never dropped as a part of a flood.</summary>
+    /// <summary>True for events that are never dropped in a flood.</summary>
     public static bool IsDecision(EventKind kind) =>
         kind is not (EventKind.Probe or EventKind.Hole or EventKind.Reply or EventKind.Reload);
 
-    /// <summary>Tries again what nobody took, and says what has been repeated for a minute. To be called now and then.</summary>
+    /// <summary>
+    /// Retries queued lines and reports lines that were repeated for a minute. Call it every few seconds.
+    /// </summary>
     public void Tick()
     {
         if (!Flush() && _toSyslog)
         {
-            Disconnect(); // the socket may have been replaced, and the old one still be held by who does not read it
+            // syslogd may have been replaced, while a process that does not read holds the old socket.
+            Disconnect();
             Flush();
         }
         if (_repeated > 0 && Environment.TickCount64 - _lastAt >= RepeatMilliseconds)
@@ -169,7 +175,7 @@ internal sealed unsafe class Log : IDisposable
         }
     }
 
-    /// <summary>Each line takes its time from a budget that the silence before it has filled.</summary>
+    /// <summary>Takes a line from the budget, which refills over time.</summary>
     private bool IsAffordable(long now)
     {
         long end = Math.Max(_burstEndsAt, now) + MillisecondsPerLine;
@@ -202,7 +208,9 @@ internal sealed unsafe class Log : IDisposable
         _kept.Enqueue(line.ToArray());
     }
 
-    /// <summary>Writes what was kept, and says how much was not. False if that is not taken yet.</summary>
+    /// <summary>
+    /// Writes queued lines and the number of dropped ones. Returns false if the sink is still full.
+    /// </summary>
     private bool Flush()
     {
         while (_kept.TryPeek(out byte[]? line))
@@ -232,7 +240,8 @@ internal sealed unsafe class Log : IDisposable
             ? Head(level, WallTime()) // wall time is for people only
             : string.Create(CultureInfo.InvariantCulture, $"<{(int)level}>");
         int length = Encoding.UTF8.GetBytes(head, _line);
-        Encoding.UTF8.GetEncoder().Convert(text, _line.AsSpan(length, LongestLine), true, out _, out int written, out _);
+        Encoding.UTF8.GetEncoder().Convert(
+            text, _line.AsSpan(length, LongestLine), true, out _, out int written, out _);
         length += written;
         if (!_toSyslog)
         {
@@ -242,8 +251,8 @@ internal sealed unsafe class Log : IDisposable
     }
 
     /// <summary>
-    /// Wall time, with the offset of local time. Not DateTime.Now, which would be UTC: what reads time zones is left out of the
-    /// executable (Trimming.xml).
+    /// Wall time with the offset of local time. DateTime.Now would return UTC, since Trimming.xml removes the
+    /// code that reads time zones from the executable.
     /// </summary>
     private static DateTimeOffset WallTime()
     {
@@ -254,12 +263,13 @@ internal sealed unsafe class Log : IDisposable
     private string Head(LogLevel level, DateTimeOffset now) => _toSyslog
         ? string.Create(
             CultureInfo.InvariantCulture,
-            $"<{FacilityDaemon + (int)level}>{now:MMM} {now.Day,2} {now:HH:mm:ss} connmgr[{Environment.ProcessId}]: ")
+            $"<{FacilityDaemon + (int)level}>{now:MMM} {now.Day,2} {now:HH:mm:ss} "
+            + $"connmgr[{Environment.ProcessId}]: ")
         : string.Create(CultureInfo.InvariantCulture, $"{now:HH:mm:ss.fff} ");
 
     /// <summary>
-    /// Terminals and pipes are opened anew, since O_NONBLOCK belongs to the open file: whoever shares ours with us must not
-    /// find it changed. Files never block; sockets can be told so with each call.
+    /// Opens stderr again if it is a terminal or a pipe: O_NONBLOCK applies to the open file, which other
+    /// processes may share. Files never block, and sockets take MSG_DONTWAIT with each call.
     /// </summary>
     private static int OpenStderr(out bool isSocket)
     {
@@ -277,11 +287,13 @@ internal sealed unsafe class Log : IDisposable
         fixed (byte* path = "/proc/self/fd/2\0"u8)
         {
             int fd = LibC.open(path, LibC.O_WRONLY | LibC.O_NONBLOCK | LibC.O_NOCTTY | LibC.O_CLOEXEC, 0);
-            return fd < 0 ? 2 : fd; // another user's terminal, or no /proc: poll has to do
+            return fd < 0 ? 2 : fd; // another user's terminal, or no /proc: use poll instead
         }
     }
 
-    /// <summary>A terminal, or a stream, may take a part of a line: the rest comes before anything else.</summary>
+    /// <summary>
+    /// Writes a line. If stderr takes only a part of it, the rest is written before any other line.
+    /// </summary>
     private bool PutStderr(ReadOnlySpan<byte> line)
     {
         if (_rest.Length > 0)
@@ -300,7 +312,10 @@ internal sealed unsafe class Log : IDisposable
         return written > 0;
     }
 
-    /// <summary>How much of it was taken. Where we share the open file, only what poll promises: a pipe takes PIPE_BUF (4,096) bytes.</summary>
+    /// <summary>
+    /// Returns the number of bytes written. On a shared open file it asks poll first, which promises PIPE_BUF
+    /// (4,096) bytes.
+    /// </summary>
     private int WriteStderr(ReadOnlySpan<byte> bytes)
     {
         pollfd ready = new() { fd = _stderr, events = LibC.POLLOUT };
@@ -318,7 +333,7 @@ internal sealed unsafe class Log : IDisposable
         }
     }
 
-    /// <summary>RFC 3164 over a datagram socket; connected anew if syslogd was restarted.</summary>
+    /// <summary>Sends a datagram of RFC 3164; reconnects once in case syslogd was restarted.</summary>
     private bool PutSyslog(ReadOnlySpan<byte> datagram)
     {
         for (int attempt = 0; attempt < 2; attempt++)

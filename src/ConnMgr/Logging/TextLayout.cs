@@ -1,26 +1,26 @@
 namespace ConnMgr.Logging;
 
-/// <summary>How things are written for people: times, sizes, colours, lines of at most 80 columns. Pure.</summary>
+/// <summary>Formats text for people: times, sizes, colours, lines of at most 80 columns. Pure.</summary>
 internal static class TextLayout
 {
     public const int Columns = 80;
 
-    // ECMA-48, SGR.
+    // ECMA-48, SGR
     public const string Bold = "\e[1m";
     public const string Dim = "\e[2m";
     public const string Red = "\e[31m";
     public const string Green = "\e[32m";
     public const string Yellow = "\e[33m";
 
-    /// <summary>Words in a colour; in none if that is empty.</summary>
+    /// <summary>Adds words in a colour, or plain if the colour is empty.</summary>
     public static void Colored(Utf8Text text, string words, string color)
     {
         text.Add(color).Add(words).Add(color.Length > 0 ? "\e[0m" : "");
     }
 
     /// <summary>
-    /// Ends a line of which <paramref name="column"/> columns are written, with words that go on below one another
-    /// where there are too many. Control characters are shown as `?`.
+    /// Adds words to a line that already has <paramref name="column"/> columns, continues at that column on
+    /// further lines as needed, and ends the line. Control characters become `?`.
     /// </summary>
     public static void Wrap(Utf8Text text, ReadOnlySpan<char> words, int column)
     {
@@ -47,7 +47,7 @@ internal static class TextLayout
         }
     }
 
-    /// <summary>How long something is, or is ago: `340 ms`, `12 s`, `3 min`, `2 h 13 min`, `5 d 4 h`.</summary>
+    /// <summary>A duration or an age: `340 ms`, `12 s`, `3 min`, `2 h 13 min`, `5 d 4 h`.</summary>
     public static string Span(TimeSpan time) =>
         time < TimeSpan.FromSeconds(1) ? $"{(int)time.TotalMilliseconds} ms"
         : time < TimeSpan.FromMinutes(2) ? $"{(int)time.TotalSeconds} s"
@@ -55,7 +55,7 @@ internal static class TextLayout
         : time < TimeSpan.FromDays(1) ? $"{(int)time.TotalHours} h {time.Minutes} min"
         : $"{(int)time.TotalDays} d {time.Hours} h";
 
-    /// <summary>A number of bytes in three digits or so: `512 B`, `1.2 kB`, `340 kB`, `6.7 MB`.</summary>
+    /// <summary>A number of bytes in two or three digits: `512 B`, `1.2 kB`, `340 kB`, `6.7 MB`.</summary>
     public static string Size(ulong bytes)
     {
         if (bytes < 1000)
@@ -73,9 +73,11 @@ internal static class TextLayout
 
     private static void AddPrintable(Utf8Text text, ReadOnlySpan<char> words)
     {
-        for (int control; (control = words.IndexOfAnyInRange('\0', '\u001f')) >= 0; words = words[(control + 1)..])
+        int control;
+        while ((control = words.IndexOfAnyInRange('\0', '\u001f')) >= 0)
         {
             text.Add(words[..control]).Add('?');
+            words = words[(control + 1)..];
         }
         text.Add(words);
     }

@@ -3,10 +3,10 @@ using System.Text;
 namespace ConnMgr.Logging;
 
 /// <summary>
-/// Text for somebody else, as UTF-8 in a buffer that grows up to a limit. What would go beyond it is left out, and
-/// <see cref="IsCut"/> says so. Pure.
+/// Builds UTF-8 text in a buffer that grows up to a limit. Text beyond the limit is left out, and <see
+/// cref="IsCut"/> is set. Pure.
 /// </summary>
-/// <param name="limit">In bytes.</param>
+/// <param name="limit">The largest size in bytes.</param>
 internal sealed class Utf8Text(int limit)
 {
     private const int FirstSize = 4096;
@@ -72,16 +72,16 @@ internal sealed class Utf8Text(int limit)
         return Add(digits[at..]);
     }
 
-    /// <summary>Seconds with three digits behind the point, for what is not negative.</summary>
+    /// <summary>Adds seconds with three decimals; the time must not be negative.</summary>
     public Utf8Text AddSeconds(TimeSpan time) =>
         Add(time.Ticks / TimeSpan.TicksPerSecond).Add('.').AddPadded(time.Milliseconds, 3);
 
-    /// <summary>Seconds with six digits behind the point, for what is not negative.</summary>
+    /// <summary>Adds seconds with six decimals; the time must not be negative.</summary>
     public Utf8Text AddMicroseconds(TimeSpan time) =>
         Add(time.Ticks / TimeSpan.TicksPerSecond).Add('.')
             .AddPadded((int)(time.Ticks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond), 6);
 
-    /// <summary>A number that is not negative, with leading zeros.</summary>
+    /// <summary>Adds a number with leading zeros; it must not be negative.</summary>
     public Utf8Text AddPadded(int number, int width)
     {
         for (int digits = 1, rest = number / 10; digits < width; digits++, rest /= 10)
@@ -94,12 +94,14 @@ internal sealed class Utf8Text(int limit)
         return Add(number);
     }
 
-    /// <summary>RFC 3339 with milliseconds: `2026-11-25T02:03:04.567Z`.</summary>
+    /// <summary>
+    /// Adds a time in the format of RFC 3339 with milliseconds: `2026-11-25T02:03:04.567Z`.
+    /// </summary>
     public Utf8Text AddTime(DateTime utc) =>
         AddPadded(utc.Year, 4).Add('-').AddPadded(utc.Month, 2).Add('-').AddPadded(utc.Day, 2).Add('T')
             .AddClock(utc).Add('.').AddPadded(utc.Millisecond, 3).Add('Z');
 
-    /// <summary>`02:03:04`.</summary>
+    /// <summary>Adds the time of day: `02:03:04`.</summary>
     public Utf8Text AddClock(DateTime time) =>
         AddPadded(time.Hour, 2).Add(':').AddPadded(time.Minute, 2).Add(':').AddPadded(time.Second, 2);
 
@@ -107,12 +109,13 @@ internal sealed class Utf8Text(int limit)
     {
         if (IsCut || size > limit - Length)
         {
-            IsCut = true; // from here on nothing more, so that no piece is missing in between
+            IsCut = true; // add nothing more, so that no part in the middle is missing
             return false;
         }
         if (Length + size > _bytes.Length)
         {
-            Array.Resize(ref _bytes, Math.Min(limit, Math.Max(FirstSize, Math.Max(Length + size, 2 * _bytes.Length))));
+            int wanted = Math.Max(FirstSize, Math.Max(Length + size, 2 * _bytes.Length));
+            Array.Resize(ref _bytes, Math.Min(limit, wanted));
         }
         return true;
     }

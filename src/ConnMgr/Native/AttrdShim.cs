@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace ConnMgr.Native;
 
-/// <summary>Imports of native/attrd_shim.h, which says what each of them does.</summary>
+/// <summary>Imports of native/attrd_shim.h, which documents each function.</summary>
 internal static unsafe partial class AttrdShim
 {
     public const int ATTRD_OK = 0;
@@ -32,7 +32,8 @@ internal static unsafe partial class AttrdShim
     public const int ATTRD_MAX_SENT = 3968;
 
     [LibraryImport("connmgr_native")]
-    public static partial nint attrd_create(byte* path, byte* name, uint* ranges, int range_count, ulong now_ns);
+    public static partial nint attrd_create(
+        byte* path, byte* name, uint* ranges, int range_count, ulong now_ns);
 
     [LibraryImport("connmgr_native")]
     public static partial void attrd_destroy(nint handle);
@@ -47,7 +48,8 @@ internal static unsafe partial class AttrdShim
     public static partial void attrd_get_watch(nint handle, attrd_watch* watch);
 
     [LibraryImport("connmgr_native")]
-    public static partial int attrd_publish(nint handle, uint attribute, byte* value, int length, ulong now_ns);
+    public static partial int attrd_publish(
+        nint handle, uint attribute, byte* value, int length, ulong now_ns);
 
     [LibraryImport("connmgr_native")]
     public static partial int attrd_answer(nint handle, ulong token, int status, byte* value, int length);

@@ -3,8 +3,9 @@ using System.Globalization;
 namespace ConnMgr.Native;
 
 /// <summary>
-/// What the process may do: CAP_NET_ADMIN (routes, firewall, sets, conntrack, sysctls of the network) and CAP_NET_RAW (packet and ICMP
-/// sockets, iptables), for itself and the scripts. The rest of root's power is given up (capabilities(7)).
+/// The privileges of the process and its scripts (capabilities(7)): CAP_NET_ADMIN for routes, firewall, sets,
+/// conntrack and network sysctls, CAP_NET_RAW for packet and ICMP sockets and iptables. The daemon drops all
+/// others.
 /// </summary>
 internal static class Capabilities
 {
@@ -13,32 +14,36 @@ internal static class Capabilities
 
     private const int StatusLimit = 65536;
 
-    /// <summary>The first of the two that is missing, or null.</summary>
+    /// <summary>The first of the two that the process lacks, or null.</summary>
     public static string? Missing()
     {
         if (Read("CapEff:") is not { } held)
         {
-            return null; // no /proc: the kernel will say
+            return null; // without /proc: let the calls that need it fail
         }
         return (held & (1UL << CAP_NET_ADMIN)) == 0 ? nameof(CAP_NET_ADMIN)
             : (held & (1UL << CAP_NET_RAW)) == 0 ? nameof(CAP_NET_RAW)
             : null;
     }
 
-    /// <summary>Gives up all others, in all threads, and for those that are started.</summary>
-    /// <returns>What did not work, or null.</returns>
+    /// <summary>
+    /// Drops all other capabilities in all threads, also for programs that are started later.
+    /// </summary>
+    /// <returns>The error in words, or null.</returns>
     public static string? GiveUpOthers()
     {
         int result = Shim.connmgr_keep_capabilities((1UL << CAP_NET_ADMIN) | (1UL << CAP_NET_RAW));
         return result < 0 ? Errno.Text(-result) : null;
     }
 
-    /// <summary>E.g. `user 0, CAP_NET_ADMIN CAP_NET_RAW, no new privileges`, as the kernel says it.</summary>
+    /// <summary>
+    /// The privileges from /proc, e.g. `user 0, CAP_NET_ADMIN CAP_NET_RAW, no new privileges`.
+    /// </summary>
     public static string Describe()
     {
         if (Read("CapPrm:") is not { } held)
         {
-            return "unknown privileges, /proc is not there";
+            return "unknown privileges, /proc is not mounted";
         }
         string names = "";
         for (int capability = 0; capability < 64; capability++)
@@ -53,18 +58,23 @@ internal static class Capabilities
                 };
             }
         }
-        string privileges = Read("NoNewPrivs:") == 1 ? "no new privileges" : "new privileges by set-user-ID programs";
-        return string.Create(CultureInfo.InvariantCulture, $"user {(uint)Tmds.Linux.LibC.geteuid()},{names}, {privileges}");
+        string privileges = Read("NoNewPrivs:") == 1
+            ? "no new privileges"
+            : "new privileges by set-user-ID programs";
+        return string.Create(
+            CultureInfo.InvariantCulture, $"user {(uint)Tmds.Linux.LibC.geteuid()},{names}, {privileges}");
     }
 
-    /// <summary>The number, in hexadecimal, of a line of /proc/self/status.</summary>
+    /// <summary>Reads the hexadecimal number of a line of /proc/self/status; null if there is none.</summary>
     private static ulong? Read(string key)
     {
         string status = SmallFile.Read("/proc/self/status", StatusLimit, out _, out _) ?? "";
         foreach (string line in status.Split('\n'))
         {
             if (line.StartsWith(key, StringComparison.Ordinal)
-                && ulong.TryParse(line.AsSpan(key.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong value))
+                && ulong.TryParse(
+                    line.AsSpan(key.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture,
+                    out ulong value))
             {
                 return value;
             }

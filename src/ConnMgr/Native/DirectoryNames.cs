@@ -4,11 +4,12 @@ using Tmds.Linux;
 
 namespace ConnMgr.Native;
 
-/// <summary>The names in a directory.</summary>
+/// <summary>Lists the names in a directory.</summary>
 internal static unsafe class DirectoryNames
 {
-    // __NR_getdents64 is 217 on x86-64 and Arm, and 61 where the generic table holds.
-    private static readonly int Getdents64 = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 61 : 217;
+    // __NR_getdents64 is 217 on x86-64 and Arm, and 61 in the generic table.
+    private static readonly int Getdents64 =
+        RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 61 : 217;
 
     // struct linux_dirent64, getdents(2)
     private const int LengthOffset = 16;
@@ -17,15 +18,16 @@ internal static unsafe class DirectoryNames
     private const int BufferSize = 8192;
 
     /// <summary>
-    /// The first <paramref name="limit"/> of those names that are wanted, by their characters; null if the directory cannot be
-    /// read, and then why.
+    /// The first <paramref name="limit"/> wanted names in ordinal order; null if the directory cannot be
+    /// read.
     /// </summary>
     /// <param name="path">The directory.</param>
-    /// <param name="limit">So many at most.</param>
-    /// <param name="isWanted">Whether a name counts.</param>
-    /// <param name="more">How many more there are.</param>
-    /// <param name="errno">The error.</param>
-    public static List<string>? Read(string path, int limit, Predicate<string> isWanted, out int more, out int errno)
+    /// <param name="limit">The most names to return.</param>
+    /// <param name="isWanted">Selects names.</param>
+    /// <param name="more">The number of wanted names beyond the limit.</param>
+    /// <param name="errno">The error number, or 0.</param>
+    public static List<string>? Read(
+        string path, int limit, Predicate<string> isWanted, out int more, out int errno)
     {
         more = 0;
         using NativeStrings name = new([path]);

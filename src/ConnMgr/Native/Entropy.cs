@@ -1,13 +1,15 @@
 namespace ConnMgr.Native;
 
-/// <summary>Bytes that nobody can guess, of getrandom(2); the runtime's cryptography would bring in OpenSSL.</summary>
+/// <summary>
+/// Unpredictable bytes from getrandom(2). The runtime's own cryptography would need OpenSSL.
+/// </summary>
 internal static class Entropy
 {
     public static unsafe void Fill(Span<byte> bytes)
     {
         fixed (byte* pointer = bytes)
         {
-            const uint NonBlocking = 1; // GRND_NONBLOCK: early at boot there may be none yet
+            const uint NonBlocking = 1; // GRND_NONBLOCK: early at boot there may be no entropy yet
             if (LibcExtra.getrandom(pointer, (nuint)bytes.Length, NonBlocking) != bytes.Length)
             {
                 Random.Shared.NextBytes(bytes);

@@ -5,7 +5,9 @@ using System.Runtime.InteropServices;
 
 namespace ConnMgr.Native;
 
-/// <summary>The error numbers that callers tell apart (&lt;asm-generic/errno.h&gt;), and what to do with the others.</summary>
+/// <summary>
+/// The error numbers that callers distinguish (&lt;asm-generic/errno.h&gt;), and helpers for failed calls.
+/// </summary>
 internal static class Errno
 {
     public const int EPERM = 1;
@@ -29,7 +31,9 @@ internal static class Errno
     /// <summary>The kernel's words for an error number, e.g. `No such device`.</summary>
     public static string Text(int errno) => Marshal.GetPInvokeErrorMessage(errno);
 
-    /// <summary>For calls whose failure nobody can outlive: returns the result, or throws, naming the call.</summary>
+    /// <summary>
+    /// For calls that must succeed: returns the result, or throws an exception that names the call.
+    /// </summary>
     public static int Check(int result, [CallerArgumentExpression(nameof(result))] string call = "")
     {
         if (result < 0)
@@ -39,9 +43,10 @@ internal static class Errno
         return result;
     }
 
-    /// <summary>As <see cref="Check(int, string)"/>, with the number already at hand.</summary>
+    /// <summary>Throws what <see cref="Check(int, string)"/> throws, for a given error number.</summary>
     [DoesNotReturn]
-    public static void Throw(int errno, string call) => throw new Win32Exception(errno, $"{CallName(call)}: {Text(errno)}");
+    public static void Throw(int errno, string call) =>
+        throw new Win32Exception(errno, $"{CallName(call)}: {Text(errno)}");
 
     private static string CallName(string expression)
     {

@@ -2,17 +2,17 @@ using Tmds.Linux;
 
 namespace ConnMgr.Native;
 
-/// <summary>What a file is, itself and not what a link leads to.</summary>
+/// <summary>Type and permissions of a file; symbolic links are not followed.</summary>
 /// <param name="IsRegular">A regular file.</param>
 /// <param name="IsDirectory">A directory.</param>
 /// <param name="IsExecutable">Its owner may execute it.</param>
-/// <param name="IsTrusted">It belongs to root, and nobody else can write to it.</param>
+/// <param name="IsTrusted">Root owns it, and nobody else can write to it.</param>
 internal readonly record struct FileKind(bool IsRegular, bool IsDirectory, bool IsExecutable, bool IsTrusted)
 {
     private const uint OwnerExecutes = 0x40; // S_IXUSR, <linux/stat.h>
     private const uint OthersWrite = 0x12; // S_IWGRP | S_IWOTH
 
-    /// <summary>Null if there is none.</summary>
+    /// <summary>The kind of a file; null if it does not exist.</summary>
     public static unsafe FileKind? Of(string path)
     {
         using NativeStrings name = new([path]);

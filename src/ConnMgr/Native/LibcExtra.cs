@@ -8,7 +8,7 @@ using Tmds.Linux;
 
 namespace ConnMgr.Native;
 
-/// <summary>What Tmds.LibC lacks: imports of libc, nothing else. Names and values are those of the headers.</summary>
+/// <summary>The parts of libc that Tmds.LibC lacks. Names and values are those of the headers.</summary>
 internal static unsafe partial class LibcExtra
 {
     // <time.h>, <sys/timerfd.h>
@@ -49,17 +49,20 @@ internal static unsafe partial class LibcExtra
     public static partial int timerfd_create(int clockid, int flags);
 
     [LibraryImport("libc", SetLastError = true)]
-    public static partial int timerfd_settime(int fd, int flags, itimerspec* new_value, itimerspec* old_value);
+    public static partial int timerfd_settime(
+        int fd, int flags, itimerspec* new_value, itimerspec* old_value);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int timer_create(int clockid, sigevent* sevp, nint* timerid);
 
     [LibraryImport("libc", SetLastError = true)]
-    public static partial int timer_settime(nint timerid, int flags, itimerspec* new_value, itimerspec* old_value);
+    public static partial int timer_settime(
+        nint timerid, int flags, itimerspec* new_value, itimerspec* old_value);
 
     [LibraryImport("libc")]
     public static partial int posix_spawn(
-        int* pid, byte* path, posix_spawn_file_actions_t* file_actions, posix_spawnattr_t* attrp, byte** argv, byte** envp);
+        int* pid, byte* path, posix_spawn_file_actions_t* file_actions, posix_spawnattr_t* attrp, byte** argv,
+        byte** envp);
 
     [LibraryImport("libc")]
     public static partial int posix_spawnattr_init(posix_spawnattr_t* attr);
@@ -109,14 +112,14 @@ internal static unsafe partial class LibcExtra
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint getrandom(void* buf, nuint buflen, uint flags);
 
-    /// <summary>Opaque, and larger than glibc's (336 bytes) and musl's (336 bytes).</summary>
+    /// <summary>Opaque; larger than that of glibc (336 bytes) and of musl (336 bytes).</summary>
     [StructLayout(LayoutKind.Sequential, Size = 512)]
     public struct posix_spawnattr_t
     {
         private nint _align;
     }
 
-    /// <summary>Opaque, and larger than glibc's (80 bytes) and musl's (80 bytes).</summary>
+    /// <summary>Opaque; larger than that of glibc (80 bytes) and of musl (80 bytes).</summary>
     [StructLayout(LayoutKind.Sequential, Size = 256)]
     public struct posix_spawn_file_actions_t
     {
@@ -139,7 +142,7 @@ internal static unsafe partial class LibcExtra
         public int sigev_notify;
     }
 
-    /// <summary>The part of siginfo_t that waitid fills. The union in it is aligned to a pointer.</summary>
+    /// <summary>The part of siginfo_t that waitid fills in. Its union is aligned like a pointer.</summary>
     [StructLayout(LayoutKind.Sequential, Size = 128)]
     public struct siginfo
     {
@@ -154,7 +157,7 @@ internal static unsafe partial class LibcExtra
         public readonly int si_status => sizeof(nint) == 8 ? _third : _fourth;
     }
 
-    /// <summary>A BPF instruction, &lt;linux/filter.h&gt;.</summary>
+    /// <summary>A BPF instruction (&lt;linux/filter.h&gt;).</summary>
     public struct sock_filter
     {
         public ushort code;

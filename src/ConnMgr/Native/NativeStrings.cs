@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace ConnMgr.Native;
 
-/// <summary>A NULL-terminated array of C strings, as argv and envp are; freed when disposed of.</summary>
+/// <summary>
+/// A NULL-terminated array of C strings, like argv and envp. Dispose it to free the memory.
+/// </summary>
 internal sealed unsafe class NativeStrings : IDisposable
 {
     private readonly int _count;

@@ -5,11 +5,11 @@ namespace ConnMgr.Native;
 /// <summary>Imports of our own C code (native/), linked statically into the executable.</summary>
 internal static unsafe partial class Shim
 {
-    /// <summary>See native/signal_pipe.h. Returns the pipe's read end, or -errno.</summary>
+    /// <summary>See native/signal_pipe.h. Returns the read end of the pipe, or -errno.</summary>
     [LibraryImport("connmgr_native")]
     public static partial int connmgr_catch_signals(int* signals, int count);
 
-    /// <summary>See native/local_time.h. Seconds that local time is ahead of UTC.</summary>
+    /// <summary>See native/local_time.h. Returns the offset of local time from UTC, in seconds.</summary>
     [LibraryImport("connmgr_native")]
     public static partial int connmgr_utc_offset(long seconds);
 

@@ -3,14 +3,14 @@ using Tmds.Linux;
 
 namespace ConnMgr.Native;
 
-/// <summary>Reads and writes small files whole; never waits for them, whatever they are.</summary>
+/// <summary>Reads and writes whole small files. Never blocks, not even on a FIFO or a device.</summary>
 internal static unsafe class SmallFile
 {
-    private const int FirstSize = 4095; // where the file does not say how long it is
+    private const int FirstSize = 4095; // bytes, for a file whose size is unknown
 
     /// <summary>
-    /// The text of a file, at most its first <paramref name="limit"/> bytes (<paramref name="isCut"/> says whether
-    /// there was more); null if it cannot be read, and then why.
+    /// Reads at most <paramref name="limit"/> bytes of a text file. Returns null and sets <paramref
+    /// name="errno"/> if it cannot be read; sets <paramref name="isCut"/> if it is longer.
     /// </summary>
     public static string? Read(string path, int limit, out bool isCut, out int errno)
     {
@@ -18,8 +18,10 @@ internal static unsafe class SmallFile
         return bytes is null ? null : Encoding.UTF8.GetString(bytes, 0, length);
     }
 
-    /// <summary>As <see cref="Read"/>, for files that need not be text; the first <paramref name="length"/> bytes of
-    /// what is returned are the file's.</summary>
+    /// <summary>
+    /// As <see cref="Read"/>, for any content: the first <paramref name="length"/> bytes of the result are
+    /// the file's.
+    /// </summary>
     public static byte[]? ReadBytes(string path, int limit, out int length, out bool isCut, out int errno)
     {
         length = 0;
@@ -41,7 +43,7 @@ internal static unsafe class SmallFile
             return null;
         }
 
-        // One byte more than there is shows that it has ended. In /proc, every file seems to be empty.
+        // Read one byte more than the size to detect the end. Files in /proc report size 0.
         long size = (long)status.st_size;
         byte[] bytes = new byte[Math.Min(size > 0 ? size : FirstSize, limit) + 1];
         nint count;
@@ -70,8 +72,8 @@ internal static unsafe class SmallFile
     }
 
     /// <summary>
-    /// Puts a file with this content into the place of the old one, in one step: whoever reads it, or is killed, finds the
-    /// one or the other. Returns 0 or the error.
+    /// Replaces a file atomically: a reader, or the next start after a crash, finds either the old or the new
+    /// content. Returns 0 or the error number.
     /// </summary>
     public static int Replace(string path, ReadOnlySpan<byte> content)
     {
@@ -104,7 +106,9 @@ internal static unsafe class SmallFile
         return errno;
     }
 
-    /// <summary>Writes over the beginning of an existing file, as /proc/sys wants it. Returns 0 or the error.</summary>
+    /// <summary>
+    /// Overwrites the start of an existing file, as /proc/sys requires. Returns 0 or the error number.
+    /// </summary>
     public static int Overwrite(string path, ReadOnlySpan<byte> content)
     {
         using NativeStrings name = new([path]);

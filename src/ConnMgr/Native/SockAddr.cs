@@ -4,16 +4,16 @@ using System.Net.Sockets;
 
 namespace ConnMgr.Native;
 
-/// <summary>struct sockaddr_in and sockaddr_in6 as bytes (ip(7), ipv6(7)).</summary>
+/// <summary>Encodes struct sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)).</summary>
 internal static class SockAddr
 {
-    /// <summary>Room for either.</summary>
+    /// <summary>The size of the larger one, in bytes.</summary>
     public const int MaxSize = 28;
 
     private const ushort AF_INET = 2;
     private const ushort AF_INET6 = 10;
 
-    /// <summary>Writes the address; returns how many bytes it takes.</summary>
+    /// <summary>Writes the address and returns its size in bytes.</summary>
     public static int Write(IPAddress address, int port, Span<byte> bytes)
     {
         bool isIpv6 = address.AddressFamily == AddressFamily.InterNetworkV6;
@@ -28,7 +28,7 @@ internal static class SockAddr
         return isIpv6 ? MaxSize : 16;
     }
 
-    /// <summary>The bytes of the address in what the kernel wrote; empty if it is of another family.</summary>
+    /// <summary>The address bytes of a structure that the kernel wrote; empty for another family.</summary>
     public static ReadOnlySpan<byte> AddressBytes(ReadOnlySpan<byte> bytes) =>
         BitConverter.ToUInt16(bytes) switch
         {

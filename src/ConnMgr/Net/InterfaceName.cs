@@ -1,13 +1,14 @@
 namespace ConnMgr.Net;
 
-/// <summary>What may be the name of a network device.</summary>
+/// <summary>Validates names of network devices.</summary>
 internal static class InterfaceName
 {
     private const int MaxLength = 15; // IFNAMSIZ - 1
 
     /// <summary>
-    /// The kernel's rule (dev_valid_name(), net/core/dev.c): 1 to 15 bytes without `/`, `:` and white space, not `.` or
-    /// `..`. Beyond it: printable ASCII only, and no `-` in front, since the name becomes an argument of programs.
+    /// Applies the kernel's rule (dev_valid_name(), net/core/dev.c): 1 to 15 bytes without `/`, `:` and white
+    /// space, not `.` or `..`. Also requires printable ASCII and no leading `-`, since the name becomes an
+    /// argument of programs.
     /// </summary>
     public static bool IsValid(string name)
     {

@@ -5,17 +5,18 @@ using System.Net;
 namespace ConnMgr.Net;
 
 /// <summary>
-/// An IP address as one number, IPv4 as ::ffff:a.b.c.d: so an IPv6 socket that talks IPv4 (RFC 4291, 2.5.5.2) needs no
-/// case of its own, and a table of thousands of flows no object for each.
+/// An IP address as one number; IPv4 is ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). An IPv6 socket that
+/// carries IPv4 needs no special case, and a table of thousands of flows allocates no object for each
+/// address.
 /// </summary>
-/// <param name="Value">128 bits; all zero is no address.</param>
+/// <param name="Value">128 bits; all zero means no address.</param>
 internal readonly record struct IpNumber(UInt128 Value)
 {
     private const uint MappedPrefix = 0xffff;
 
     public bool IsIpv4 => Value >> 32 == MappedPrefix;
 
-    /// <summary>From 4 or 16 bytes as they are in packets. False for any other number of them.</summary>
+    /// <summary>Reads 4 or 16 bytes in network order. Returns false for any other length.</summary>
     public static bool TryRead(ReadOnlySpan<byte> bytes, out IpNumber number)
     {
         number = bytes.Length switch
@@ -33,7 +34,7 @@ internal readonly record struct IpNumber(UInt128 Value)
         return number;
     }
 
-    /// <summary>Writes 4 or 16 bytes, and returns how many.</summary>
+    /// <summary>Writes 4 or 16 bytes in network order and returns their number.</summary>
     public int Write(Span<byte> bytes)
     {
         if (IsIpv4)
@@ -46,8 +47,8 @@ internal readonly record struct IpNumber(UInt128 Value)
     }
 
     /// <summary>
-    /// As RFC 5952 wants it, and without dots in any IPv6 address: <see cref="IPAddress"/> has them in some, and they are not
-    /// everywhere understood.
+    /// Formats the address by RFC 5952, but never with dots in an IPv6 address: <see cref="IPAddress"/>
+    /// writes dots in some, and not every program reads them.
     /// </summary>
     public override string ToString()
     {
@@ -80,7 +81,7 @@ internal readonly record struct IpNumber(UInt128 Value)
 
     private ushort Group(int index) => (ushort)(Value >> (112 - (16 * index)));
 
-    /// <summary>The first of the longest runs of two groups and more.</summary>
+    /// <summary>The first of the longest runs of at least two zero groups.</summary>
     private (int Start, int End) LongestZeros()
     {
         (int start, int end) = (-1, -1);
@@ -99,11 +100,14 @@ internal readonly record struct IpNumber(UInt128 Value)
         return (start, end);
     }
 
-    /// <summary>True if the address is in that subnet. One without a prefix is nobody's own subnet, and contains nothing.</summary>
+    /// <summary>
+    /// True if the address is in the subnet. A subnet of prefix length 0 contains nothing here.
+    /// </summary>
     public bool IsIn(IPNetwork subnet)
     {
         IpNumber first = Of(subnet.BaseAddress);
         int bits = subnet.PrefixLength + (first.IsIpv4 ? 96 : 0);
-        return subnet.PrefixLength > 0 && IsIpv4 == first.IsIpv4 && (Value ^ first.Value) >> (128 - bits) == 0;
+        return subnet.PrefixLength > 0 && IsIpv4 == first.IsIpv4
+            && (Value ^ first.Value) >> (128 - bits) == 0;
     }
 }

@@ -5,8 +5,8 @@ using System.Net.Sockets;
 namespace ConnMgr.Net;
 
 /// <summary>
-/// An IP address in its plain text form: no port, brackets or scope, four decimal numbers without leading
-/// zeros. .NET alone would also take `1`, `0x7f.1` and `[::1]:80`, and would ask the kernel for the number of
+/// Parses an IP address in plain text form: no port, brackets or scope; IPv4 as four decimal numbers without
+/// leading zeros. .NET alone also accepts `1`, `0x7f.1` and `[::1]:80`, and asks the kernel for the number of
 /// a scope.
 /// </summary>
 internal static class LiteralAddress

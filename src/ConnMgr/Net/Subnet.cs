@@ -6,8 +6,7 @@ using System.Net.Sockets;
 namespace ConnMgr.Net;
 
 /// <summary>
-/// An address with its prefix length, as rtnetlink reports those of a link: bits behind the prefix may be
-/// set.
+/// An address with its prefix length, as rtnetlink reports it. Bits beyond the prefix may be set.
 /// </summary>
 /// <param name="Address">IPv4 or IPv6.</param>
 /// <param name="PrefixLength">0 to 32 or 0 to 128 bits.</param>
@@ -15,7 +14,7 @@ internal readonly record struct Subnet(IPAddress Address, int PrefixLength)
 {
     public bool IsIPv6 => Address.AddressFamily == AddressFamily.InterNetworkV6;
 
-    /// <summary>For constants and tests: `192.0.2.1/24`; throws on anything else.</summary>
+    /// <summary>Parses a constant, e.g. `192.0.2.1/24`. Throws if it is malformed.</summary>
     public static Subnet Parse(string text)
     {
         int slash = text.IndexOf('/', StringComparison.Ordinal);
@@ -24,7 +23,7 @@ internal readonly record struct Subnet(IPAddress Address, int PrefixLength)
     }
 
     /// <summary>
-    /// The subnet of this prefix length around the address, the bits behind the prefix zero.
+    /// The subnet of this prefix length that contains the address; bits beyond the prefix are zero.
     /// </summary>
     public Subnet Network(int prefixLength)
     {
@@ -37,11 +36,11 @@ internal readonly record struct Subnet(IPAddress Address, int PrefixLength)
         return subnet with { Address = new IPAddress(bytes) };
     }
 
-    /// <summary>32 bits of the address, in host order; word 0, in IPv6 0 to 3.</summary>
+    /// <summary>32 bits of the address in host order. The word is 0 for IPv4, 0 to 3 for IPv6.</summary>
     public uint Word(int word) =>
         BinaryPrimitives.ReadUInt32BigEndian(Address.GetAddressBytes().AsSpan(4 * word));
 
-    /// <summary>Which bits of that word belong to the prefix.</summary>
+    /// <summary>The bits of that word that belong to the prefix.</summary>
     public uint Mask(int word)
     {
         int bits = Math.Clamp(PrefixLength - (32 * word), 0, 32);

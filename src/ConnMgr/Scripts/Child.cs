@@ -5,14 +5,15 @@ using Tmds.Linux;
 
 namespace ConnMgr.Scripts;
 
-/// <summary>How a child ended.</summary>
-/// <param name="Code">Its exit status, 0 to 255, or -1 if it did not get that far.</param>
-/// <param name="Failure">In words what went wrong; null for exit status 0.</param>
-/// <param name="Output">The beginning of what it printed, stdout and stderr together.</param>
+/// <summary>The result of a child process.</summary>
+/// <param name="Code">The exit status, 0 to 255, or -1 if the process did not exit by itself.</param>
+/// <param name="Failure">The failure in words; null for exit status 0.</param>
+/// <param name="Output">The start of its output, stdout and stderr together.</param>
 internal readonly record struct ChildExit(int Code, string? Failure, string Output);
 
 /// <summary>
-/// A process that runs a script: its start without a shell, its output, its deadline and its end, all by the loop.
+/// A process that runs a script. The loop starts it without a shell, reads its output, enforces its deadline
+/// and reaps it.
 /// </summary>
 internal sealed class Child : IDisposable
 {
@@ -50,10 +51,10 @@ internal sealed class Child : IDisposable
     }
 
     /// <summary>
-    /// Starts <paramref name="argv"/> (its first word is a path) with an environment of exactly
-    /// <paramref name="environment"/>, in a process group of its own. After <paramref name="limit"/> the whole group is
-    /// killed. <paramref name="exited"/> is called once, from the loop; if the start itself fails, null is returned
-    /// and <paramref name="failure"/> says why.
+    /// Starts <paramref name="argv"/>, whose first word is a path, with exactly <paramref
+    /// name="environment"/> and in its own process group. Kills the whole group after <paramref
+    /// name="limit"/>. Calls <paramref name="exited"/> once, from the loop. If the start fails, returns null
+    /// and sets <paramref name="failure"/>.
     /// </summary>
     public static unsafe Child? Start(
         Loop loop, TimeSpan limit, string[] argv, IReadOnlyList<string> environment,
@@ -75,7 +76,8 @@ internal sealed class Child : IDisposable
         sigset_t reset;
         _ = LibC.sigemptyset(&none);
         _ = LibC.sigemptyset(&reset);
-        foreach (int signal in (ReadOnlySpan<int>)[LibcExtra.SIGHUP, LibcExtra.SIGINT, LibcExtra.SIGPIPE, LibcExtra.SIGTERM])
+        ReadOnlySpan<int> handled = [LibcExtra.SIGHUP, LibcExtra.SIGINT, LibcExtra.SIGPIPE, LibcExtra.SIGTERM];
+        foreach (int signal in handled)
         {
             _ = LibC.sigaddset(&reset, signal);
         }
@@ -89,10 +91,11 @@ internal sealed class Child : IDisposable
             _ = LibcExtra.posix_spawn_file_actions_addopen(&actions, 0, devNull, LibC.O_RDONLY, 0);
             _ = LibcExtra.posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
             _ = LibcExtra.posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-            // Ours are close-on-exec; this is for what we were started with.
+            // The descriptors of the daemon are close-on-exec; this closes those that it inherited.
             _ = LibcExtra.posix_spawn_file_actions_addclosefrom_np(&actions, 3);
             _ = LibcExtra.posix_spawnattr_setflags(
-                &attributes, LibcExtra.POSIX_SPAWN_SETPGROUP | LibcExtra.POSIX_SPAWN_SETSIGDEF | LibcExtra.POSIX_SPAWN_SETSIGMASK);
+                &attributes,
+                LibcExtra.POSIX_SPAWN_SETPGROUP | LibcExtra.POSIX_SPAWN_SETSIGDEF | LibcExtra.POSIX_SPAWN_SETSIGMASK);
             _ = LibcExtra.posix_spawnattr_setpgroup(&attributes, 0);
             _ = LibcExtra.posix_spawnattr_setsigmask(&attributes, &none);
             _ = LibcExtra.posix_spawnattr_setsigdefault(&attributes, &reset);
@@ -103,7 +106,7 @@ internal sealed class Child : IDisposable
         _ = LibcExtra.posix_spawn_file_actions_destroy(&actions);
         _ = LibC.close(ends[1]);
 
-        // The pid cannot be somebody else's yet: nobody but us reaps it.
+        // The pid cannot be reused yet: only this process reaps it.
         int pidfd = error == 0 ? (int)LibC.syscall(PidfdOpen, pid, 0) : -1;
         if (pidfd < 0)
         {
@@ -111,7 +114,8 @@ internal sealed class Child : IDisposable
             _ = LibC.close(ends[0]);
             if (error == 0)
             {
-                // It would run unwatched. A child that is killed at its very start ends at once, so this does not wait.
+                // It would run unwatched, so kill it. A child that is killed at its start ends at once: this
+                // does not block.
                 LibcExtra.siginfo info;
                 _ = LibC.kill(-pid, LibcExtra.SIGKILL);
                 _ = LibcExtra.waitid(LibcExtra.P_PID, (uint)pid, &info, LibcExtra.WEXITED);
@@ -122,7 +126,10 @@ internal sealed class Child : IDisposable
         return new Child(loop, limit, pid, pidfd, ends[0], exited);
     }
 
-    /// <summary>Reads what there is; keeps the beginning and drops the rest, so that a flood can neither block nor grow.</summary>
+    /// <summary>
+    /// Reads the available output. Keeps the start and drops the rest, so that a flood neither blocks nor
+    /// uses memory.
+    /// </summary>
     private unsafe void ReadOutput()
     {
         nint count;
@@ -145,7 +152,7 @@ internal sealed class Child : IDisposable
     {
         _timedOut = true;
         _ = LibC.kill(-_pid, LibcExtra.SIGKILL);
-        _ = LibC.kill(_pid, LibcExtra.SIGKILL); // if it has moved to another group
+        _ = LibC.kill(_pid, LibcExtra.SIGKILL); // in case it has moved to another group
     }
 
     private unsafe void Reap()
@@ -157,18 +164,18 @@ internal sealed class Child : IDisposable
             {
                 return;
             }
-            info.si_code = 0; // somebody else has reaped it: how it ended is unknown
+            info.si_code = 0; // another part of the process has reaped it
         }
         if (_pipe >= 0)
         {
-            ReadOutput(); // what is there; a grandchild may hold the other end open for ever
+            ReadOutput(); // do not wait for the end: a grandchild may keep the pipe open
         }
 
         bool normal = info.si_code == LibcExtra.CLD_EXITED;
         int code = normal ? info.si_status : -1;
         string? failure =
             _timedOut ? $"killed: it took longer than {_limit.TotalSeconds:0} s"
-            : info.si_code == 0 ? "how it ended is unknown"
+            : info.si_code == 0 ? "unknown exit status"
             : !normal ? $"killed by signal {info.si_status}"
             : code != 0 ? $"exit status {code}"
             : null;
@@ -187,7 +194,7 @@ internal sealed class Child : IDisposable
         }
     }
 
-    /// <summary>Lets go of the child; one that still runs goes on, unwatched.</summary>
+    /// <summary>Releases the child. If it still runs, it continues unwatched.</summary>
     public void Dispose()
     {
         if (_disposed)

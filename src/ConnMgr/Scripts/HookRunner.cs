@@ -5,8 +5,8 @@ using ConnMgr.Native;
 namespace ConnMgr.Scripts;
 
 /// <summary>
-/// Runs the programs of the hook directory after a switch, one after the other, each for at most 10 s. Nothing waits for
-/// them; a newer switch takes the place of what has not begun yet.
+/// Runs the programs of the hook directory after each switch, one at a time, each for at most 10 s. Nothing
+/// waits for them; a newer switch replaces hooks that have not started.
 /// </summary>
 internal sealed class HookRunner(Loop loop, Log log, string directory) : IDisposable
 {
@@ -15,15 +15,15 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
     private readonly Queue<string> _left = [];
-    private Dictionary<string, string> _told = []; // by hook: the link that it knows to be in use
+    private Dictionary<string, string> _told = []; // by hook: the link in use that it was told last
     private (string Ifname, string Old, string Reason) _switch;
     private bool _isNew;
     private Child? _running;
 
-    /// <summary>Runs all of them for a switch, now or after the one that is running.</summary>
-    /// <param name="ifname">The link that is in use now.</param>
-    /// <param name="old">The one before; empty if there was none.</param>
-    /// <param name="reason">Why, in words.</param>
+    /// <summary>Runs all hooks for a switch, now or after the running one.</summary>
+    /// <param name="ifname">The link in use now.</param>
+    /// <param name="old">The link before; empty if there was none.</param>
+    /// <param name="reason">The reason in words.</param>
     public void Run(string ifname, string old, string reason)
     {
         _switch = (ifname, old, reason);
@@ -33,8 +33,9 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
     }
 
     /// <summary>
-    /// As run-parts (Debian's and BusyBox's) has it: letters, digits, `_` and `-`, so that what editors and packages leave behind
-    /// (`x~`, `.x.swp`, `x.opkg-new`) is not run. `.sh` may follow, as none of those ends so.
+    /// True for the names that run-parts of Debian and BusyBox runs: letters, digits, `_` and `-`. This skips
+    /// the files that editors and packages leave behind (`x~`, `.x.swp`, `x.opkg-new`). A suffix `.sh` is
+    /// accepted, since no such file has it.
     /// </summary>
     public static bool IsHookName(string name)
     {
@@ -75,7 +76,7 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
         if (names.Count > 0 && FileKind.Of(directory) is not { IsTrusted: true, IsDirectory: true })
         {
             log.Event(
-                EventKind.Hook, $"{directory}: not root's, or others can write to it: no hook is run", LogLevel.Warn);
+                EventKind.Hook, $"{directory}: not owned by root, or writable by others: running no hooks", LogLevel.Warn);
             return;
         }
         if (more > 0)
@@ -104,13 +105,13 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
         FileKind? kind = FileKind.Of(path);
         if (kind is not { IsRegular: true, IsExecutable: true })
         {
-            log.Debug($"hook {Log.Quote(name)}: no executable regular file, ignoring");
+            log.Debug($"hook {Log.Quote(name)}: not an executable regular file, ignoring");
             return;
         }
         if (kind is not { IsTrusted: true })
         {
             log.Event(
-                EventKind.Hook, $"hook {Log.Quote(name)}: not root's, or others can write to it, ignoring", LogLevel.Warn);
+                EventKind.Hook, $"hook {Log.Quote(name)}: not owned by root, or writable by others, ignoring", LogLevel.Warn);
             return;
         }
         string old = _told.GetValueOrDefault(name, _switch.Old);
@@ -121,7 +122,7 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
             exit =>
             {
                 _running = null;
-                End(name, exit);
+                OnEnded(name, exit);
                 RunNext();
             },
             out string? failure);
@@ -131,19 +132,19 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
         }
     }
 
-    private void End(string name, ChildExit exit)
+    private void OnEnded(string name, ChildExit exit)
     {
-        string said = exit.Output.Length > 0 ? $", saying {Log.Quote(exit.Output.TrimEnd())}" : "";
+        string output = exit.Output.Length > 0 ? $", output {Log.Quote(exit.Output.TrimEnd())}" : "";
         if (exit.Failure is null)
         {
-            log.Debug($"hook {Log.Quote(name)}: done{said}");
+            log.Debug($"hook {Log.Quote(name)}: done{output}");
         }
         else
         {
-            log.Event(EventKind.Hook, $"hook {Log.Quote(name)}: {exit.Failure}{said}", LogLevel.Warn);
+            log.Event(EventKind.Hook, $"hook {Log.Quote(name)}: {exit.Failure}{output}", LogLevel.Warn);
         }
     }
 
-    /// <summary>One that runs is not killed; its deadline ends with us.</summary>
+    /// <summary>Releases a running hook. It is not killed, and its deadline ends.</summary>
     public void Dispose() => _running?.Dispose();
 }

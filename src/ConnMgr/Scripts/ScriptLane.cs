@@ -5,8 +5,7 @@ namespace ConnMgr.Scripts;
 /// <summary>
 /// Runs scripts one at a time. While one runs, one more may wait; a newer request replaces the waiting one.
 /// </summary>
-internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment)
-    : IDisposable
+internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment) : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
@@ -17,8 +16,9 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment)
     public bool IsBusy => _running is not null || _waiting is not null;
 
     /// <summary>
-    /// Runs <paramref name="argv"/> now, or as soon as the running script has ended. <paramref name="exited"/> is
-    /// called when it has ended or could not be started; not if a newer request replaces it before it starts.
+    /// Runs <paramref name="argv"/> now, or as soon as the running script has ended. <paramref
+    /// name="exited"/> is called when it has ended or could not be started; not if a newer request replaces
+    /// it before it starts.
     /// </summary>
     public void Run(string[] argv, Action<ChildExit> exited)
     {

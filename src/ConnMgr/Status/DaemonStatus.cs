@@ -1,9 +1,11 @@
 namespace ConnMgr.Status;
 
-/// <summary>What `connmgr status` and `connmgr metrics` tell: a picture of one moment. Ages are at that moment.</summary>
+/// <summary>
+/// A snapshot of the daemon for `connmgr status` and `connmgr metrics`. Ages are as of the snapshot.
+/// </summary>
 internal sealed class DaemonStatus
 {
-    /// <summary>With the commit that it was built from.</summary>
+    /// <summary>The version, with the commit that it was built from.</summary>
     public required string Version { get; init; }
 
     /// <summary>Wall time, UTC.</summary>
@@ -14,37 +16,39 @@ internal sealed class DaemonStatus
     /// <summary>Resident set, in bytes.</summary>
     public long MemoryBytes { get; init; }
 
-    /// <summary>How often the loop has woken up.</summary>
+    /// <summary>How often the event loop has woken up.</summary>
     public long WakeUps { get; init; }
 
-    /// <summary>The link that the kernel's routes lead over; null if there is none.</summary>
+    /// <summary>The link over which the kernel's routes lead; null if there is none.</summary>
     public string? InUse { get; init; }
 
     public TimeSpan InUseFor { get; init; }
 
-    /// <summary>The link that is to be used; null before the first decision.</summary>
+    /// <summary>The chosen link; null before the first decision.</summary>
     public string? Choice { get; init; }
 
-    /// <summary>Why, in words.</summary>
+    /// <summary>The reason for the choice, in words.</summary>
     public string Reason { get; init; } = "";
 
-    /// <summary>Since the decision.</summary>
+    /// <summary>The time since the decision.</summary>
     public TimeSpan ReasonAge { get; init; }
 
     public SwitchState Switch { get; init; }
 
-    /// <summary>What went wrong with the last switch, in words; empty unless it failed.</summary>
+    /// <summary>The failure of the last switch in words; empty unless it failed.</summary>
     public string SwitchFailure { get; init; } = "";
 
     public SwitchCounts Switches { get; init; }
 
-    /// <summary>How long the last switch took, from its decision on; null if there was none.</summary>
+    /// <summary>The duration of the last switch from its decision; null if there was none.</summary>
     public TimeSpan? LastSwitchTook { get; init; }
 
-    /// <summary>Since the last time that somebody else had changed the routes; null if nobody has.</summary>
+    /// <summary>
+    /// The time since the last repair of a route that another program changed; null if there was none.
+    /// </summary>
     public TimeSpan? LastRepairAge { get; init; }
 
-    /// <summary>In words: `connected`, or what is wrong; null without attrd.</summary>
+    /// <summary>The state of the connection to attrd in words; null if connmgr runs without attrd.</summary>
     public string? Attrd { get; init; }
 
     public bool IsAttrdConnected { get; init; }
@@ -71,21 +75,21 @@ internal sealed class DaemonStatus
     }
 }
 
-/// <summary>How far a switch is.</summary>
+/// <summary>The progress of a switch.</summary>
 internal enum SwitchState
 {
-    /// <summary>The routes are as they should be, or there is nothing to switch to.</summary>
+    /// <summary>No switch is needed.</summary>
     None,
     UnderWay,
 
-    /// <summary>It will be tried again.</summary>
+    /// <summary>The last attempt failed and will be repeated.</summary>
     Failed,
 }
 
-/// <summary>Since the start.</summary>
+/// <summary>Numbers of switches since the start.</summary>
 internal readonly record struct SwitchCounts(int Succeeded, int Failed, int Repairs);
 
-/// <summary>One link.</summary>
+/// <summary>The status of one link.</summary>
 internal sealed class LinkStatus
 {
     public required string Name { get; init; }
@@ -93,19 +97,19 @@ internal sealed class LinkStatus
     /// <summary>`ethernet`, `wifi` or `wan`.</summary>
     public required string Kind { get; init; }
 
-    /// <summary>The number that section 4 of the contract gives the state.</summary>
+    /// <summary>The number of the state (contract, section 4).</summary>
     public int StateValue { get; init; }
 
-    /// <summary>Its name, e.g. `ITFUP_SS`.</summary>
+    /// <summary>The name of the state, e.g. `ITFUP_SS`.</summary>
     public required string State { get; init; }
 
-    /// <summary>The state in words that fit behind the name, e.g. `lost carrier`.</summary>
+    /// <summary>The state in words that follow the name, e.g. `lost carrier`.</summary>
     public required string Words { get; init; }
 
-    /// <summary>How long it has been in that state.</summary>
+    /// <summary>The time since the link entered the state.</summary>
     public TimeSpan StateFor { get; init; }
 
-    /// <summary>How long it has been up; null if it is not.</summary>
+    /// <summary>The time since the link came up; null if it is down.</summary>
     public TimeSpan? UpFor { get; init; }
 
     public bool IsInUse { get; init; }
@@ -118,48 +122,48 @@ internal sealed class LinkStatus
 
     public AddressStatus Ipv6 { get; init; }
 
-    /// <summary>What the last evidence was; null if there was none.</summary>
+    /// <summary>A description of the last evidence; null if there was none.</summary>
     public string? Evidence { get; init; }
 
     public TimeSpan EvidenceAge { get; init; }
 
-    /// <summary>How the last probe ended, e.g. `echo`; null if none has ended.</summary>
+    /// <summary>The result of the last probe, e.g. `echo`; null if none has ended.</summary>
     public string? Probe { get; init; }
 
-    /// <summary>In words.</summary>
+    /// <summary>The result of the last probe in words.</summary>
     public string ProbeWords { get; init; } = "";
 
-    /// <summary>Since its end.</summary>
+    /// <summary>The time since the last probe ended.</summary>
     public TimeSpan ProbeAge { get; init; }
 
-    /// <summary>Of the echo, or else of the ping; null if neither was answered.</summary>
+    /// <summary>The round-trip time of the echo, or else of the ping; null if neither was answered.</summary>
     public TimeSpan? RoundTrip { get; init; }
 
     public bool IsProbing { get; init; }
 
     public ProbeCounts Probes { get; init; }
 
-    /// <summary>Within the last hour, at most 8.</summary>
+    /// <summary>The number of failures within the last hour, at most 8.</summary>
     public int Failures { get; init; }
 
-    /// <summary>Since the last failure; null if there was none.</summary>
+    /// <summary>The time since the last failure; null if there was none.</summary>
     public TimeSpan? FailureAge { get; init; }
 
-    /// <summary>How long it has to stay good, from now on, before the link in use is left for it.</summary>
+    /// <summary>How long the link must still stay good before it replaces the link in use.</summary>
     public TimeSpan HoldLeft { get; init; }
 
-    /// <summary>By the kernel's counters.</summary>
+    /// <summary>From the kernel's counters.</summary>
     public ulong BytesReceived { get; init; }
 
     /// <inheritdoc cref="BytesReceived"/>
     public ulong BytesSent { get; init; }
 
-    /// <summary>What the daemon's probes have cost, in bytes of IP, both ways.</summary>
+    /// <summary>The IP bytes of the daemon's probes, in both directions.</summary>
     public long ProbeBytes { get; init; }
 }
 
-/// <summary>One address of a link, and its gateway, in words; null if there is none.</summary>
+/// <summary>An address of a link and its gateway as text; null if there is none.</summary>
 internal readonly record struct AddressStatus(string? Address, string? Gateway);
 
-/// <summary>How many probes have ended, by their ends.</summary>
+/// <summary>The number of ended probes by result.</summary>
 internal readonly record struct ProbeCounts(int Echo, int WrongContent, int PingOnly, int NoAnswer);

@@ -1,39 +1,39 @@
 namespace ConnMgr.Status;
 
-/// <summary>The lockdown, as part of <see cref="Status"/>.</summary>
+/// <summary>The status of the lockdown.</summary>
 internal sealed class FirewallStatus
 {
-    /// <summary>The rules are in force.</summary>
+    /// <summary>True while the rules are in force.</summary>
     public bool IsLocked { get; init; }
 
-    /// <summary>How addresses get into the kernel: `sets` or `rules`.</summary>
+    /// <summary>How addresses are opened in the kernel: `sets` or `rules`.</summary>
     public required string Backend { get; init; }
 
-    /// <summary>Why it is not sets; empty if it is.</summary>
+    /// <summary>Why sets are not used; empty if they are.</summary>
     public string BackendReason { get; init; } = "";
 
-    /// <summary>What is done with DNS replies: `hold` or `sniff`.</summary>
+    /// <summary>How DNS replies are handled: `hold` or `sniff`.</summary>
     public required string Dns { get; init; }
 
-    /// <summary>Why they are not held; empty if they are.</summary>
+    /// <summary>Why replies are not held; empty if they are.</summary>
     public string DnsReason { get; init; } = "";
 
-    /// <summary>How often the rules were restored after somebody else had changed them.</summary>
-    public int Mends { get; init; }
+    /// <summary>How often the rules were restored after another program changed them.</summary>
+    public int Repairs { get; init; }
 
-    /// <summary>Entries of the whitelist, and how many of them are addresses or prefixes.</summary>
+    /// <summary>The number of whitelist entries, and how many of them are addresses or prefixes.</summary>
     public int Entries { get; init; }
 
     /// <inheritdoc cref="Entries"/>
     public int Literals { get; init; }
 
-    /// <summary>Addresses that are open because of a name.</summary>
+    /// <summary>The number of addresses that are open because of a name.</summary>
     public int Holes { get; init; }
 
-    /// <summary>The first of the entries, each with its holes.</summary>
+    /// <summary>The first entries, each with its holes.</summary>
     public required IReadOnlyList<EntryStatus> Listed { get; init; }
 
-    /// <summary>Entries and holes that are not listed, since there are too many.</summary>
+    /// <summary>The number of entries and holes that are not listed because there are too many.</summary>
     public int UnlistedEntries { get; init; }
 
     /// <inheritdoc cref="UnlistedEntries"/>
@@ -41,34 +41,38 @@ internal sealed class FirewallStatus
 
     public long Questions { get; init; }
 
-    /// <summary>Replies that opened something before they went on; and of them, those that had to go on before it was open.</summary>
+    /// <summary>
+    /// The number of held replies, and how many of them were released before their addresses were open.
+    /// </summary>
     public long Held { get; init; }
 
     /// <inheritdoc cref="Held"/>
     public long Late { get; init; }
 
-    /// <summary>How often replies passed unseen because too many came at once.</summary>
+    /// <summary>How often the queue was full and replies passed unread.</summary>
     public long Overruns { get; init; }
 
-    /// <summary>Addresses of whitelisted names that no name may open.</summary>
+    /// <summary>The number of addresses of whitelisted names that may never be opened.</summary>
     public long BadAddresses { get; init; }
 
-    /// <summary>Replies by what they were worth: the first are answers, the others were refused.</summary>
+    /// <summary>
+    /// The number of replies by result: the first entry counts answers, the others refused replies.
+    /// </summary>
     public required IReadOnlyList<(string Verdict, long Count)> Replies { get; init; }
 }
 
-/// <summary>An entry of the whitelist and the addresses that are open because of it.</summary>
-/// <param name="Text">As in the file.</param>
-/// <param name="IsLiteral">An address or prefix: always open, without holes.</param>
+/// <summary>An entry of the whitelist with the addresses that it opens.</summary>
+/// <param name="Text">The text of the entry in the file.</param>
+/// <param name="IsLiteral">True for an address or prefix, which is always open and has no holes.</param>
 internal sealed record EntryStatus(string Text, bool IsLiteral)
 {
     public List<HoleStatus> Holes { get; } = [];
 }
 
-/// <summary>One address that is open.</summary>
+/// <summary>An open address.</summary>
 /// <param name="Address">The address.</param>
-/// <param name="Name">The name that it belongs to; there may be more.</param>
-/// <param name="Age">Since it was opened.</param>
-/// <param name="Left">Until it ends, unless it is renewed.</param>
-/// <param name="IsConnected">A connection through it was open lately.</param>
+/// <param name="Name">One of its names.</param>
+/// <param name="Age">The time since it was opened.</param>
+/// <param name="Left">The time until it is closed, unless it is renewed.</param>
+/// <param name="IsConnected">True if a connection through it was open recently.</param>
 internal readonly record struct HoleStatus(string Address, string Name, TimeSpan Age, TimeSpan Left, bool IsConnected);

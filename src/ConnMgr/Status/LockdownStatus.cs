@@ -4,10 +4,10 @@ using ConnMgr.Firewall;
 
 namespace ConnMgr.Status;
 
-/// <summary>Translates what the lockdown knows into what the status tells. Pure.</summary>
+/// <summary>Builds the status of the lockdown.</summary>
 internal static class LockdownStatus
 {
-    /// <summary>So many entries and holes are listed at most; a reply has to fit into what the control socket sends.</summary>
+    /// <summary>The most listed entries and holes, so that the reply fits the control socket.</summary>
     private const int MaxListed = 256;
 
     public static FirewallStatus Of(Lockdown lockdown, TimeSpan now)
@@ -51,7 +51,7 @@ internal static class LockdownStatus
             BackendReason = lockdown.Store.Backend.Reason,
             Dns = lockdown.Gate.ModeName,
             DnsReason = lockdown.Gate.Reason,
-            Mends = lockdown.RepairCount,
+            Repairs = lockdown.RepairCount,
             Entries = whitelist.Count,
             Literals = whitelist.LiteralCount,
             Holes = lockdown.Store.Holes.Count,
@@ -67,7 +67,7 @@ internal static class LockdownStatus
         };
     }
 
-    /// <summary>What a reply is worth, in words.</summary>
+    /// <summary>The result of a reply in words.</summary>
     public static string NameOf(DnsVerdict verdict) => verdict switch
     {
         DnsVerdict.Answer => "answer",
@@ -82,7 +82,7 @@ internal static class LockdownStatus
         _ => "lost stream",
     };
 
-    /// <summary>A name that the whitelist wants has none but the characters of host names.</summary>
+    /// <summary>Formats a name of the whitelist, which has the characters of host names only.</summary>
     private static string TextOf(ReadOnlySpan<byte> wire)
     {
         StringBuilder text = new();

@@ -2,7 +2,9 @@ using ConnMgr.Logging;
 
 namespace ConnMgr.Status;
 
-/// <summary>The status in Prometheus' text format 0.0.4, with names and base units as Prometheus asks. Pure.</summary>
+/// <summary>
+/// Formats the status in the Prometheus text format 0.0.4, with its naming rules and base units. Pure.
+/// </summary>
 internal static class MetricsText
 {
     private const string Gauge = "gauge";
@@ -18,22 +20,31 @@ internal static class MetricsText
         One(text, "uptime_seconds", Gauge, "Time since the start.", status.Uptime);
         One(text, "resident_memory_bytes", Gauge, "Resident set of the daemon.", status.MemoryBytes);
         One(text, "wakeups_total", Counter, "How often the event loop has woken up.", status.WakeUps);
-        One(text, "link_confirmed", Gauge, "1 if the cloud is confirmed over at least one link.", status.IsAnyConfirmed ? 1 : 0);
+        One(
+            text, "link_confirmed", Gauge, "1 if the cloud is confirmed over at least one link.",
+            status.IsAnyConfirmed ? 1 : 0);
         if (status.Attrd is not null)
         {
-            One(text, "attrd_connected", Gauge, "1 while the attribute daemon has accepted us.", status.IsAttrdConnected ? 1 : 0);
+            One(
+                text, "attrd_connected", Gauge, "1 while the attribute daemon accepts connmgr.",
+                status.IsAttrdConnected ? 1 : 0);
         }
 
-        Head(text, "switches_total", Counter, "Ended attempts to make another link the way out.");
+        Head(text, "switches_total", Counter, "Ended attempts to switch to another link.");
         Sample(text, "switches_total", "result", "succeeded").Add(status.Switches.Succeeded).Add('\n');
         Sample(text, "switches_total", "result", "failed").Add(status.Switches.Failed).Add('\n');
-        One(text, "route_repairs_total", Counter, "Routes that somebody else had changed, put right.", status.Switches.Repairs);
+        One(
+            text, "route_repairs_total", Counter, "Routes repaired after another program changed them.",
+            status.Switches.Repairs);
         if (status.LastSwitchTook is { } took)
         {
-            One(text, "last_switch_duration_seconds", Gauge, "From the decision to the kernel's routes.", took);
+            One(
+                text, "last_switch_duration_seconds", Gauge, "From the decision to the kernel's routes.",
+                took);
         }
 
-        Head(text, "link_state", Gauge, "0 down, 1 no address or way out, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed.");
+        Head(
+            text, "link_state", Gauge, "0 down, 1 no address or default route, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed.");
         foreach (LinkStatus link in status.Links)
         {
             Sample(text, "link_state", link).Add(link.StateValue).Add('\n');
@@ -43,7 +54,7 @@ internal static class MetricsText
         {
             Sample(text, "link_state_duration_seconds", link).AddSeconds(link.StateFor).Add('\n');
         }
-        Head(text, "link_in_use", Gauge, "1 for the link that the kernel's routes lead over.");
+        Head(text, "link_in_use", Gauge, "1 for the link over which the kernel's routes lead.");
         foreach (LinkStatus link in status.Links)
         {
             Sample(text, "link_in_use", link).Add(link.IsInUse ? 1 : 0).Add('\n');
@@ -53,7 +64,8 @@ internal static class MetricsText
         {
             Sample(text, "link_failures", link).Add(link.Failures).Add('\n');
         }
-        Head(text, "link_hold_seconds", Gauge, "How long it has to stay good before the link in use is left for it.");
+        Head(
+            text, "link_hold_seconds", Gauge, "How long the link must still stay good before it replaces the link in use.");
         foreach (LinkStatus link in status.Links)
         {
             Sample(text, "link_hold_seconds", link).AddSeconds(link.HoldLeft).Add('\n');
@@ -68,7 +80,7 @@ internal static class MetricsText
         {
             Sample(text, "link_transmit_bytes_total", link).Add((long)link.BytesSent).Add('\n');
         }
-        Head(text, "probe_bytes_total", Counter, "IP bytes of probes, both ways.");
+        Head(text, "probe_bytes_total", Counter, "IP bytes of probes, both directions.");
         foreach (LinkStatus link in status.Links)
         {
             Sample(text, "probe_bytes_total", link).Add(link.ProbeBytes).Add('\n');
@@ -81,7 +93,8 @@ internal static class MetricsText
             Sample(text, "probes_total", link, "result", "ping only").Add(link.Probes.PingOnly).Add('\n');
             Sample(text, "probes_total", link, "result", "no answer").Add(link.Probes.NoAnswer).Add('\n');
         }
-        Head(text, "probe_round_trip_seconds", Gauge, "Of the last probe, if it was answered.");
+        Head(
+            text, "probe_round_trip_seconds", Gauge, "Round-trip time of the last probe, if it was answered.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.RoundTrip is { } roundTrip)
@@ -104,20 +117,34 @@ internal static class MetricsText
 
     private static void Write(FirewallStatus firewall, Utf8Text text)
     {
-        One(text, "firewall_locked", Gauge, "1 while the rules of the lockdown are in force.", firewall.IsLocked ? 1 : 0);
-        One(text, "firewall_mends_total", Counter, "Rules that somebody else had changed, restored.", firewall.Mends);
-        One(text, "whitelist_entries", Gauge, "Names, addresses and prefixes of the whitelist.", firewall.Entries);
+        One(
+            text, "firewall_locked", Gauge, "1 while the rules of the lockdown are in force.",
+            firewall.IsLocked ? 1 : 0);
+        One(
+            text, "firewall_mends_total", Counter, "Firewall rules restored after another program changed them.",
+            firewall.Repairs);
+        One(
+            text, "whitelist_entries", Gauge, "Names, addresses and prefixes of the whitelist.",
+            firewall.Entries);
         One(text, "holes", Gauge, "Addresses that are open because of a name.", firewall.Holes);
-        One(text, "dns_questions_total", Counter, "Questions that were seen.", firewall.Questions);
-        Head(text, "dns_replies_total", Counter, "Replies by what they were worth; all but answers were refused.");
+        One(text, "dns_questions_total", Counter, "DNS questions seen.", firewall.Questions);
+        Head(text, "dns_replies_total", Counter, "DNS replies by result; all but answers were refused.");
         foreach ((string verdict, long count) in firewall.Replies)
         {
             Sample(text, "dns_replies_total", "verdict", verdict).Add(count).Add('\n');
         }
-        One(text, "dns_replies_held_total", Counter, "Replies that opened something before they went on.", firewall.Held);
-        One(text, "dns_replies_late_total", Counter, "Held replies that had to go on before all was open.", firewall.Late);
-        One(text, "dns_queue_overruns_total", Counter, "How often replies passed unseen for want of room.", firewall.Overruns);
-        One(text, "dns_bad_addresses_total", Counter, "Addresses of whitelisted names that none may open.", firewall.BadAddresses);
+        One(
+            text, "dns_replies_held_total", Counter, "DNS replies held until their addresses were open.",
+            firewall.Held);
+        One(
+            text, "dns_replies_late_total", Counter, "Held DNS replies released before all their addresses were open.",
+            firewall.Late);
+        One(
+            text, "dns_queue_overruns_total", Counter, "How often the queue was full and DNS replies passed unread.",
+            firewall.Overruns);
+        One(
+            text, "dns_bad_addresses_total", Counter, "Addresses of whitelisted names that may never be opened.",
+            firewall.BadAddresses);
     }
 
     private static void Head(Utf8Text text, string name, string type, string help) =>
@@ -151,7 +178,7 @@ internal static class MetricsText
         return text.Add("} "u8);
     }
 
-    /// <summary>Backslash and quote are escaped; there are no line ends in names of ours.</summary>
+    /// <summary>Escapes backslashes and quotes; the values have no line feeds.</summary>
     private static void AddLabelValue(Utf8Text text, string value)
     {
         foreach (char c in value)

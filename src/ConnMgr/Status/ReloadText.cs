@@ -4,25 +4,27 @@ using ConnMgr.Logging;
 namespace ConnMgr.Status;
 
 /// <summary>
-/// What a reload has to say: its first lines, how many more there were, and at the end always its result. Whatever the files are
-/// like, it fits into a reply. Pure.
+/// The report of a reload: its first lines, the number of further lines, and its result. It fits a reply for
+/// any files. Pure.
 /// </summary>
 internal sealed class ReloadText
 {
     public const int MaxLines = 100;
 
-    /// <summary>More lines than these do not get into the log and the events, whose history is worth more.</summary>
+    /// <summary>
+    /// The most lines that are logged as events, so that a reload does not displace older events.
+    /// </summary>
     public const int MaxEvents = 20;
 
-    /// <summary>In bytes of the reply: lines that come then are counted.</summary>
+    /// <summary>The size of the reply in bytes after which further lines are only counted.</summary>
     private const int RoomForLines = ControlSocket.MaxReply - 4096;
 
     private readonly List<string> _lines = [];
 
-    /// <summary>How many lines there were.</summary>
+    /// <summary>The number of lines.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Takes a line. False if it is no event any more.</summary>
+    /// <summary>Adds a line. Returns false if it must not be logged as an event.</summary>
     public bool Add(string line)
     {
         if (_lines.Count < MaxLines)
@@ -32,11 +34,11 @@ internal sealed class ReloadText
         return ++Count <= MaxEvents;
     }
 
-    /// <summary>Writes it all.</summary>
-    /// <param name="isDone">The new configuration is in force.</param>
-    /// <param name="result">The last line.</param>
-    /// <param name="isText">Lines for people, not JSON.</param>
-    /// <param name="text">Where to.</param>
+    /// <summary>Writes the report.</summary>
+    /// <param name="isDone">True if the new configuration is in force.</param>
+    /// <param name="result">The result, as the last line.</param>
+    /// <param name="isText">True for lines of text, false for JSON.</param>
+    /// <param name="text">Receives the report.</param>
     public void Write(bool isDone, string result, bool isText, Utf8Text text)
     {
         JsonWriter json = new(text);

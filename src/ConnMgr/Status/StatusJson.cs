@@ -3,13 +3,15 @@ using ConnMgr.Logging;
 
 namespace ConnMgr.Status;
 
-/// <summary>The status as JSON, by scripts/status.schema.json. Pure.</summary>
+/// <summary>Formats the status as JSON by scripts/status.schema.json. Pure.</summary>
 internal static class StatusJson
 {
-    /// <summary>Goes up when a member goes or changes its meaning; not when one is added.</summary>
+    /// <summary>Increases when a member is removed or changes its meaning, not when one is added.</summary>
     public const int Version = 1;
 
-    /// <summary>In bytes: what comes then is counted, so that the document stays whole.</summary>
+    /// <summary>
+    /// The size in bytes after which further entries are only counted, so that the document is complete.
+    /// </summary>
     private const int RoomForEntries = ControlSocket.MaxReply - 4096;
 
     public static void Write(DaemonStatus status, JsonWriter json)
@@ -99,7 +101,7 @@ internal static class StatusJson
         json.Open('{').Name("locked").Value(firewall.IsLocked)
             .Name("backend").Value(firewall.Backend).Name("backend_reason").Value(firewall.BackendReason)
             .Name("dns").Value(firewall.Dns).Name("dns_reason").Value(firewall.DnsReason)
-            .Name("mends").Value(firewall.Mends).Name("entries").Value(firewall.Entries)
+            .Name("mends").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
             .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
             .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)
             .Name("late").Value(firewall.Late).Name("overruns").Value(firewall.Overruns)

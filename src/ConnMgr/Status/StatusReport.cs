@@ -13,7 +13,7 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Status;
 
-/// <summary>Puts together what is told of the daemon when somebody asks.</summary>
+/// <summary>Builds the status of the daemon on request.</summary>
 internal sealed class StatusReport(
     Loop loop, Log log, KernelState table, IReadOnlyList<MonitoredLink> links, Selector selector,
     AttributeReport? attributes, Lockdown? lockdown, TimeSpan startedAt)
@@ -30,23 +30,23 @@ internal sealed class StatusReport(
     private TimeSpan? _lastSwitchTook;
     private TimeSpan? _lastRepairAt;
 
-    /// <summary>Takes which link the kernel's routes lead over from now on.</summary>
+    /// <summary>Takes the link over which the kernel's routes lead from now on.</summary>
     public void SeeInUse(Link? inUse, TimeSpan now)
     {
         _inUse = inUse;
         _inUseSince = now;
     }
 
-    /// <summary>The choice and its reason are new.</summary>
+    /// <summary>Records the time of a new decision.</summary>
     public void SeeDecision(TimeSpan now) => _decidedAt = now;
 
-    /// <summary>switch_route.sh has been started.</summary>
+    /// <summary>Records that switch_route.sh was started.</summary>
     public void SeeSwitchBegin() => _switch = SwitchState.UnderWay;
 
-    /// <summary>A switch has ended well.</summary>
-    /// <param name="isRepair">It was for a route that somebody else had changed.</param>
-    /// <param name="took">From the decision on.</param>
-    /// <param name="now">When.</param>
+    /// <summary>Records a successful switch.</summary>
+    /// <param name="isRepair">True if it repaired a route that another program changed.</param>
+    /// <param name="took">The time since the decision.</param>
+    /// <param name="now">The current time.</param>
     public void SeeSwitch(bool isRepair, TimeSpan took, TimeSpan now)
     {
         _switch = SwitchState.None;
@@ -57,7 +57,7 @@ internal sealed class StatusReport(
         _lastRepairAt = isRepair ? now : _lastRepairAt;
     }
 
-    /// <summary>A switch has failed, in words; none if what it was for has gone meanwhile.</summary>
+    /// <summary>Records a failed switch in words; null if it is not needed any more.</summary>
     public void SeeSwitchFailure(string? words)
     {
         _switch = words is null ? SwitchState.None : SwitchState.Failed;
@@ -65,7 +65,7 @@ internal sealed class StatusReport(
         _switches = _switches with { Failed = _switches.Failed + (words is null ? 0 : 1) };
     }
 
-    /// <summary>Every tick: says which replies were refused since the last.</summary>
+    /// <summary>Call it at each tick: logs the replies that were refused since the last one.</summary>
     public void Tick()
     {
         if (lockdown is null)
@@ -88,7 +88,9 @@ internal sealed class StatusReport(
         }
     }
 
-    /// <summary>Answers `status` and `metrics`. Exit status 0: a link is confirmed, 1: none is.</summary>
+    /// <summary>
+    /// Answers `status` and `metrics`. Returns exit status 0 if a link is confirmed, else 1.
+    /// </summary>
     public int Answer(in ControlRequest request, Utf8Text reply, TimeSpan now)
     {
         DaemonStatus status = Describe(now);
@@ -192,7 +194,7 @@ internal sealed class StatusReport(
         };
     }
 
-    /// <summary>The first usable address of a family, and the first gateway.</summary>
+    /// <summary>The first usable address of a family and its first gateway.</summary>
     private AddressStatus AddressOf(int ifindex, bool isIpv6)
     {
         AddressFamily family = isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
@@ -215,7 +217,7 @@ internal sealed class StatusReport(
         return new AddressStatus(first?.ToString(), gateway?.ToString());
     }
 
-    /// <summary>proc_pid_statm(5): the second number, in pages.</summary>
+    /// <summary>The resident set: the second number of proc_pid_statm(5), in pages.</summary>
     private static long ResidentBytes()
     {
         ReadOnlySpan<char> text = SmallFile.Read("/proc/self/statm", ProcFileLimit, out _, out _);

@@ -3,12 +3,14 @@ using ConnMgr.Logging;
 
 namespace ConnMgr.Status;
 
-/// <summary>The status for people, in 80 columns. Pure.</summary>
+/// <summary>Formats the status as text of 80 columns. Pure.</summary>
 internal static class StatusText
 {
     private const int LabelEnd = 11;
 
-    /// <summary>In bytes: what comes then is counted, so that the last lines are there.</summary>
+    /// <summary>
+    /// The size in bytes after which further entries are only counted, so that the last lines fit.
+    /// </summary>
     private const int RoomForEntries = ControlSocket.MaxReply - 4096;
 
     public static void Write(DaemonStatus status, bool isColored, Utf8Text text)
@@ -18,11 +20,14 @@ internal static class StatusText
         version = commit > 0 && version.Length > commit + 9 ? version[..(commit + 9)] : version;
         TextLayout.Wrap(
             text,
-            $"connmgr {version}, up {TextLayout.Span(status.Uptime)}, memory {TextLayout.Size((ulong)status.MemoryBytes)}", 0);
+            $"connmgr {version}, up {TextLayout.Span(status.Uptime)}, "
+            + $"memory {TextLayout.Size((ulong)status.MemoryBytes)}",
+            0);
 
         Label(text, "in use", 0);
         TextLayout.Colored(
-            text, status.InUse ?? "none", !isColored ? "" : status.InUse is null ? TextLayout.Red : TextLayout.Bold);
+            text, status.InUse ?? "none",
+            !isColored ? "" : status.InUse is null ? TextLayout.Red : TextLayout.Bold);
         text.Add(status.InUse is null ? "\n" : $" for {TextLayout.Span(status.InUseFor)}\n");
         if (status.Reason.Length > 0)
         {
@@ -46,9 +51,11 @@ internal static class StatusText
         if (status.LastRepairAge is { } age)
         {
             Label(text, "routes", 0);
-            int times = status.Switches.Repairs;
             TextLayout.Wrap(
-                text, $"changed by others and restored {(times == 1 ? "once" : $"{times} times")}, last {TextLayout.Span(age)} ago", LabelEnd);
+                text,
+                $"changed by others and restored {Times(status.Switches.Repairs)}, "
+                + $"last {TextLayout.Span(age)} ago",
+                LabelEnd);
         }
         if (status.Attrd is not null)
         {
@@ -74,14 +81,9 @@ internal static class StatusText
         TextLayout.Colored(
             text, firewall.IsLocked ? "locked" : "not locked",
             !isColored ? "" : firewall.IsLocked ? TextLayout.Green : TextLayout.Red);
-        string mends = firewall.Mends switch
-        {
-            0 => "",
-            1 => ", restored once",
-            int times => $", restored {times} times",
-        };
+        string repairs = firewall.Repairs > 0 ? $", restored {Times(firewall.Repairs)}" : "";
         TextLayout.Wrap(
-            text, $", addresses by {firewall.Backend}{mends}", LabelEnd + (firewall.IsLocked ? 6 : 10));
+            text, $", addresses by {firewall.Backend}{repairs}", LabelEnd + (firewall.IsLocked ? 6 : 10));
         if (firewall.BackendReason.Length > 0)
         {
             Line(text, "", $"no sets, since {firewall.BackendReason}");
@@ -97,7 +99,8 @@ internal static class StatusText
         string reason = firewall.DnsReason.Length > 0 ? $", since {firewall.DnsReason}" : "";
         TextLayout.Wrap(
             text,
-            $"{firewall.Dns}{reason}; {firewall.Questions} questions, {firewall.Replies[0].Count} answers, {refused} replies refused",
+            $"{firewall.Dns}{reason}; {firewall.Questions} questions, {firewall.Replies[0].Count} answers, "
+            + $"{refused} replies refused",
             LabelEnd);
         for (int i = 1; i < firewall.Replies.Count; i++)
         {
@@ -120,7 +123,8 @@ internal static class StatusText
                 continue;
             }
             text.Add(' ');
-            TextLayout.Wrap(text, entry.Text + (entry.IsLiteral || entry.Holes.Count > 0 ? "" : ": no address known"), 1);
+            bool isUnknown = !entry.IsLiteral && entry.Holes.Count == 0;
+            TextLayout.Wrap(text, isUnknown ? $"{entry.Text}: no address known" : entry.Text, 1);
             foreach (HoleStatus hole in entry.Holes)
             {
                 if (text.Length > RoomForEntries)
@@ -131,7 +135,8 @@ internal static class StatusText
                 string connected = hole.IsConnected ? ", connected" : "";
                 Line(
                     text, "",
-                    $"{hole.Address}, {hole.Name}, open {TextLayout.Span(hole.Age)}, {TextLayout.Span(hole.Left)} left{connected}");
+                    $"{hole.Address}, {hole.Name}, open {TextLayout.Span(hole.Age)}, "
+                    + $"{TextLayout.Span(hole.Left)} left{connected}");
             }
         }
         if (entries + holes > 0)
@@ -148,10 +153,11 @@ internal static class StatusText
         TextLayout.Colored(text, link.State, isColored ? ColorOf(link) : "");
         string age = $" for {TextLayout.Span(link.StateFor)}: ";
         text.Add(age);
-        TextLayout.Wrap(text, (link.IsInUse ? "in use, " : "") + link.Words, column + link.State.Length + age.Length);
+        TextLayout.Wrap(
+            text, (link.IsInUse ? "in use, " : "") + link.Words, column + link.State.Length + age.Length);
         if (link.StateValue == 0)
         {
-            return; // the rest would be of another time
+            return; // the rest is from the time before
         }
 
         Write("address", link.Ipv4, text);
@@ -166,12 +172,17 @@ internal static class StatusText
         }
         if (link.Probe is not null)
         {
-            Line(text, link.IsProbing ? "" : "probe", $"{TextLayout.Span(link.ProbeAge)} ago: {link.ProbeWords}");
+            string words = $"{TextLayout.Span(link.ProbeAge)} ago: {link.ProbeWords}";
+            Line(text, link.IsProbing ? "" : "probe", words);
         }
         if (link.FailureAge is { } failed)
         {
-            string hold = link.HoldLeft > TimeSpan.Zero ? $"; held back for {TextLayout.Span(link.HoldLeft)}" : "";
-            Line(text, "failures", $"{link.Failures} within an hour, the last {TextLayout.Span(failed)} ago{hold}");
+            string hold = link.HoldLeft > TimeSpan.Zero
+                ? $"; held back for {TextLayout.Span(link.HoldLeft)}"
+                : "";
+            Line(
+                text, "failures",
+                $"{link.Failures} within an hour, the last {TextLayout.Span(failed)} ago{hold}");
         }
         Line(
             text, "traffic",
@@ -183,7 +194,8 @@ internal static class StatusText
     {
         if (address.Address is not null)
         {
-            Line(text, label, address.Gateway is null ? address.Address : $"{address.Address} via {address.Gateway}");
+            string via = address.Gateway is null ? "" : $" via {address.Gateway}";
+            Line(text, label, address.Address + via);
         }
     }
 
@@ -192,6 +204,9 @@ internal static class StatusText
         Label(text, label, 1);
         TextLayout.Wrap(text, words, LabelEnd);
     }
+
+    /// <summary>`once` or `3 times`.</summary>
+    private static string Times(int number) => number == 1 ? "once" : $"{number} times";
 
     private static void Label(Utf8Text text, string label, int indent)
     {
