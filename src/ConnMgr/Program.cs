@@ -32,11 +32,12 @@ try
 catch (Win32Exception exception)
 {
     log.Error($"the kernel refused: {exception.Message}");
-    return (int)(exception.NativeErrorCode is Errno.EPERM or Errno.EACCES ? ExitCode.NoPermission : ExitCode.OsError);
+    bool isPermission = exception.NativeErrorCode is Errno.EPERM or Errno.EACCES;
+    return (int)(isPermission ? ExitCode.NoPermission : ExitCode.OsError);
 }
 catch (Exception exception)
 {
-    // Init starts us anew, and a start finds its way from anything.
-    log.Error($"a mistake in connmgr: {exception}");
+    // Init restarts the daemon, which recovers from any state.
+    log.Error($"internal error: {exception}");
     return (int)ExitCode.Software;
 }

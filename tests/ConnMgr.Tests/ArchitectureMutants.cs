@@ -1,5 +1,3 @@
-using System.Globalization;
-
 // Types that break a rule of the architecture on purpose: ArchitectureTests must report each of them. They
 // are in the product's namespaces, and use what they may not by qualified name, since no using directive
 // gives that away.
@@ -12,7 +10,7 @@ namespace ConnMgr.Links
 
     internal static class MutantThatWritesJson
     {
-        public static string Write() => new ConnMgr.Logging.JsonWriter(new(80)).Open('{').Text.Length.ToString(CultureInfo.InvariantCulture);
+        public static int Write() => new ConnMgr.Logging.JsonWriter(new(80)).Open('{').Text.Length;
     }
 
     internal static class MutantThatReadsRtnetlink

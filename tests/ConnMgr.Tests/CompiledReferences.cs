@@ -22,7 +22,7 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
     private readonly MetadataReader _metadata;
     private readonly PEReader _file;
     private SortedSet<string> _found = [];
-    private bool _isOwnSignature; // not that of a library's method, e.g. new Span(void *, int), which stackalloc calls
+    private bool _isOwnSignature; // not of a library's method: stackalloc calls new Span(void *, int)
 
     private CompiledReferences(PEReader file)
     {
@@ -104,7 +104,8 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
             {
                 case OperandType.InlineNone:
                     break;
-                case OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar:
+                case OperandType.ShortInlineBrTarget or OperandType.ShortInlineI
+                    or OperandType.ShortInlineVar:
                     code.Offset += 1;
                     break;
                 case OperandType.InlineVar:
@@ -117,7 +118,8 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
                     int targets = code.ReadInt32();
                     code.Offset += 4 * targets;
                     break;
-                case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType:
+                case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok
+                    or OperandType.InlineType:
                     See(MetadataTokens.EntityHandle(code.ReadInt32()));
                     break;
                 default:
@@ -151,7 +153,8 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
                 See(_metadata.GetMethodDefinition((MethodDefinitionHandle)handle).GetDeclaringType());
                 break;
             case HandleKind.MethodSpecification:
-                MethodSpecification generic = _metadata.GetMethodSpecification((MethodSpecificationHandle)handle);
+                MethodSpecification generic =
+                    _metadata.GetMethodSpecification((MethodSpecificationHandle)handle);
                 See(generic.Method);
                 generic.DecodeSignature(this, null);
                 break;
@@ -203,10 +206,12 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
         return type;
     }
 
-    string ISimpleTypeProvider<string>.GetTypeFromDefinition(MetadataReader reader, TypeDefinitionHandle handle, byte kind) =>
+    string ISimpleTypeProvider<string>.GetTypeFromDefinition(
+        MetadataReader reader, TypeDefinitionHandle handle, byte kind) =>
         Found(NameOf(handle));
 
-    string ISimpleTypeProvider<string>.GetTypeFromReference(MetadataReader reader, TypeReferenceHandle handle, byte kind) =>
+    string ISimpleTypeProvider<string>.GetTypeFromReference(
+        MetadataReader reader, TypeReferenceHandle handle, byte kind) =>
         Found(NameOf(handle));
 
     string ISignatureTypeProvider<string, object?>.GetTypeFromSpecification(
@@ -216,7 +221,8 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
     string IConstructedTypeProvider<string>.GetPointerType(string elementType) =>
         _isOwnSignature ? Found("unsafe") : elementType;
 
-    string ISignatureTypeProvider<string, object?>.GetFunctionPointerType(MethodSignature<string> signature) =>
+    string ISignatureTypeProvider<string, object?>.GetFunctionPointerType(
+        MethodSignature<string> signature) =>
         _isOwnSignature ? Found("unsafe") : "";
 
     string ISimpleTypeProvider<string>.GetPrimitiveType(PrimitiveTypeCode typeCode) => "";
@@ -225,16 +231,19 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
 
     string IConstructedTypeProvider<string>.GetByReferenceType(string elementType) => elementType;
 
-    string IConstructedTypeProvider<string>.GetGenericInstantiation(string genericType, ImmutableArray<string> arguments) =>
+    string IConstructedTypeProvider<string>.GetGenericInstantiation(
+        string genericType, ImmutableArray<string> arguments) =>
         genericType;
 
     string ISZArrayTypeProvider<string>.GetSZArrayType(string elementType) => elementType;
 
-    string ISignatureTypeProvider<string, object?>.GetGenericMethodParameter(object? context, int index) => "";
+    string ISignatureTypeProvider<string, object?>.GetGenericMethodParameter(object? context, int index) =>
+        "";
 
     string ISignatureTypeProvider<string, object?>.GetGenericTypeParameter(object? context, int index) => "";
 
-    string ISignatureTypeProvider<string, object?>.GetModifiedType(string modifier, string unmodified, bool isRequired) =>
+    string ISignatureTypeProvider<string, object?>.GetModifiedType(
+        string modifier, string unmodified, bool isRequired) =>
         unmodified;
 
     /// <summary>A local variable of a `fixed` statement.</summary>

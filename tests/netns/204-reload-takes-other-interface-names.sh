@@ -18,11 +18,11 @@ check "the same names: nothing has changed, 0" reload 0 '^nothing has changed$'
 had=$(descriptors)
 
 names "WIFISTA_INTERFACE_0='wlan0'" "ETH_INTERFACE_0='eth/7'" "WAN_INTERFACE_0='wwan1'"
-check "a bad line: 78, and it says where" reload 78 "/etc/netif_names:2: ETH_INTERFACE_0: no interface name"
+check "a bad line: 78, and it says where" reload 78 "/etc/netif_names:2: ETH_INTERFACE_0: not an interface name"
 check "it says that nothing is changed" grep -q "^refused: the old configuration stays in force$" "$LAB/said"
 check "the good lines beside it have not been taken" status_has '^wwan0 +ITFUP_SS'
 check "events: refused" events_have ' reload +reload refused: the old configuration stays in force$'
-check "events: why" events_have ' reload +reload: .*/netif_names:2: ETH_INTERFACE_0: no interface name'
+check "events: why" events_have ' reload +reload: .*/netif_names:2: ETH_INTERFACE_0: not an interface name'
 rm "$LAB/etc/netif_names" && mkdir "$LAB/etc/netif_names"
 check "a file that cannot be read: 78" reload 78 "/etc/netif_names: "
 rmdir "$LAB/etc/netif_names"

@@ -7,7 +7,7 @@ using ConnMgr.Native;
 namespace ConnMgr.App;
 
 /// <summary>
-/// The configuration as the files have it, and all that is to be said about them: for the start, for a reload, and for
+/// The configuration files and all errors and warnings about them: for the start, for a reload and for
 /// `connmgr check`.
 /// </summary>
 internal sealed class ConfigFiles
@@ -16,31 +16,31 @@ internal sealed class ConfigFiles
     private const int NetifNamesLimit = 65536;
 
     /// <summary>
-    /// In bytes; there is no limit on the entries. Room for 60,000 of them and more: during a reload two whitelists
-    /// have to fit into the 64 MiB that the daemon allows itself, beside 32,768 holes.
+    /// In bytes: room for more than 60,000 entries. During a reload, two whitelists and 32,768 holes must fit
+    /// the 64 MiB heap of the daemon.
     /// </summary>
     private const int WhitelistLimit = 3 << 19;
 
     private readonly List<(LogLevel Level, string Text)> _remarks = [];
 
-    /// <summary>Null: the file is in error. A start fails then, a reload is refused.</summary>
+    /// <summary>Null if the file has errors: a start then fails, and a reload is refused.</summary>
     public NetifNames? NetifNames { get; private set; }
 
     /// <summary>
-    /// What can be read of it; a shorter whitelist is the safe side. A reload is refused if it
+    /// The valid entries. A start uses them, since a shorter whitelist is safe; a reload is refused if
     /// <see cref="HasErrors"/>.
     /// </summary>
     public Whitelist Whitelist { get; private set; } = Whitelist.Empty;
 
-    /// <summary>There is something wrong, not just odd.</summary>
+    /// <summary>True if there are errors, not only warnings.</summary>
     public bool HasErrors { get; private set; }
 
-    /// <summary>What there is to say, in the order of files and lines.</summary>
+    /// <summary>The errors and warnings, in the order of files and lines.</summary>
     public IReadOnlyList<(LogLevel Level, string Text)> Remarks => _remarks;
 
     /// <summary>Reads the files of a directory.</summary>
     /// <param name="directory">The directory.</param>
-    /// <param name="withWhitelist">False in firewall-disabled mode: then that file is not even looked at.</param>
+    /// <param name="withWhitelist">False in firewall-disabled mode, which does not read that file.</param>
     public static ConfigFiles Read(string directory, bool withWhitelist)
     {
         ConfigFiles files = new();
@@ -52,7 +52,7 @@ internal sealed class ConfigFiles
         return files;
     }
 
-    /// <summary>`connmgr check`.</summary>
+    /// <summary>Runs `connmgr check`.</summary>
     public static ExitCode Check(string directory)
     {
         ConfigFiles files = Read(directory, withWhitelist: true);
@@ -65,11 +65,13 @@ internal sealed class ConfigFiles
             return ExitCode.Config;
         }
         Console.Out.WriteLine(
-            $"{directory}: good; the whitelist has {files.Whitelist.Count} entries: {files.Whitelist.NameCount} names, "
+            $"{directory}: no errors; the whitelist has {files.Whitelist.Count} entries: "
+            + $"{files.Whitelist.NameCount} names, "
             + $"{files.Whitelist.LiteralCount} addresses and prefixes");
         return ExitCode.Ok;
     }
 
+    /// <summary>Logs the errors and warnings.</summary>
     public void WriteTo(Log log)
     {
         foreach ((LogLevel level, string text) in _remarks)
@@ -96,7 +98,8 @@ internal sealed class ConfigFiles
         }
         if (text is null || isCut)
         {
-            Say(LogLevel.Error, $"{path}: {(isCut ? $"longer than {NetifNamesLimit} bytes" : Errno.Text(errno))}");
+            string what = isCut ? $"longer than {NetifNamesLimit} bytes" : Errno.Text(errno);
+            Say(LogLevel.Error, $"{path}: {what}");
             return;
         }
         List<Remark> errors = [];
@@ -107,11 +110,12 @@ internal sealed class ConfigFiles
 
     private void ReadWhitelist(string path)
     {
-        byte[]? bytes = SmallFile.ReadBytes(path, WhitelistLimit, out int length, out bool isCut, out int errno);
+        byte[]? bytes =
+            SmallFile.ReadBytes(path, WhitelistLimit, out int length, out bool isCut, out int errno);
         if (bytes is null || isCut)
         {
             string what = isCut ? $"longer than {WhitelistLimit} bytes" : Errno.Text(errno);
-            Say(LogLevel.Error, $"{path}: {what}, so nothing is whitelisted");
+            Say(LogLevel.Error, $"{path}: {what}, the whitelist is empty");
             return;
         }
         List<Remark> errors = [];
@@ -120,7 +124,7 @@ internal sealed class ConfigFiles
         Say(path, errors, warnings);
     }
 
-    /// <summary>In the order of the lines; both lists are.</summary>
+    /// <summary>Merges both lists in the order of their lines.</summary>
     private void Say(string path, List<Remark> errors, List<Remark> warnings)
     {
         int warned = 0;

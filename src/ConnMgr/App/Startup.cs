@@ -7,17 +7,18 @@ using Tmds.Linux;
 
 namespace ConnMgr.App;
 
-/// <summary>All that is checked before the daemon runs: capabilities, configuration, that it is the only one.</summary>
+/// <summary>The checks before the daemon runs: capabilities, configuration, no other daemon.</summary>
 internal static unsafe class Startup
 {
     public static ExitCode Run(Options options, Log log, TimeProvider time, TimeSpan startedAt)
     {
         if (Capabilities.Missing() is { } missing)
         {
-            log.Error($"not permitted: {missing} is missing (run as root, or give the capability)");
+            log.Error($"not permitted: {missing} is missing (run as root or grant the capability)");
             return ExitCode.NoPermission;
         }
-        ConfigFiles files = ConfigFiles.Read(options.ConfigDirectory, withWhitelist: !options.IsFirewallDisabled);
+        ConfigFiles files =
+            ConfigFiles.Read(options.ConfigDirectory, withWhitelist: !options.IsFirewallDisabled);
         files.WriteTo(log);
         if (files.NetifNames is not { } names)
         {
@@ -30,7 +31,7 @@ internal static unsafe class Startup
 
         if (Capabilities.GiveUpOthers() is { } failure)
         {
-            log.Warn($"privileges that are not needed cannot be given up: {failure}, ignoring");
+            log.Warn($"cannot drop unneeded capabilities: {failure}, ignoring");
         }
         log.Info($"runs as {Capabilities.Describe()}");
 
@@ -39,17 +40,19 @@ internal static unsafe class Startup
     }
 
     /// <summary>
-    /// Two daemons would fight over the routes. The lock is on a file that holds the pid, and ends with the process. A
-    /// directory that cannot be written to is no reason not to run.
+    /// Locks the file with the pid, so that two daemons do not fight over the routes. The lock ends with the
+    /// process. Returns true without a lock if the directory is not writable.
     /// </summary>
     private static bool LockRunDirectory(string directory, Log log)
     {
         using NativeStrings paths = new([directory, Path.Combine(directory, "connmgr.pid")]);
         _ = LibC.mkdir(paths.Pointer[0], 0x1ED /* 0755 */);
-        int fd = LibC.open(paths.Pointer[1], LibC.O_RDWR | LibC.O_CREAT | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0x1A4 /* 0644 */);
+        int flags = LibC.O_RDWR | LibC.O_CREAT | LibC.O_CLOEXEC | LibC.O_NONBLOCK;
+        int fd = LibC.open(paths.Pointer[1], flags, 0x1A4 /* 0644 */);
         if (fd < 0)
         {
-            log.Warn($"{directory}: {Errno.Text(Errno.Last)}, running without a lock against a second connmgr");
+            log.Warn(
+                $"{directory}: {Errno.Text(Errno.Last)}, running without the lock against a second connmgr");
             return true;
         }
         if (LibcExtra.flock(fd, LibcExtra.LOCK_EX | LibcExtra.LOCK_NB) < 0)
@@ -60,8 +63,9 @@ internal static unsafe class Startup
             {
                 length = Math.Max(0, (int)LibC.read(fd, bytes, pid.Length));
             }
+            string owner = Encoding.ASCII.GetString(pid[..length]).Trim();
             log.Error(
-                $"another connmgr is running: pid {Encoding.ASCII.GetString(pid[..length]).Trim()}, by the lock on "
+                $"another connmgr is running: pid {owner} holds the lock on "
                 + Path.Combine(directory, "connmgr.pid"));
             return false;
         }
@@ -73,6 +77,6 @@ internal static unsafe class Startup
                 log.Warn($"{directory}: {Errno.Text(Errno.Last)}, ignoring");
             }
         }
-        return true; // the descriptor, and with it the lock, stays for the life of the process
+        return true; // the descriptor, and with it the lock, lives as long as the process
     }
 }

@@ -5,12 +5,14 @@ using Tmds.Linux;
 
 namespace ConnMgr.Cli;
 
-/// <summary>The verbs that ask a running daemon: status, events, metrics, reload.</summary>
+/// <summary>The verbs that a running daemon answers: status, events, metrics, reload.</summary>
 internal static class VerbClient
 {
     private const int WatchMilliseconds = 1000;
 
-    /// <summary>So long may a restart of the daemon take before who watches it is told that it is gone.</summary>
+    /// <summary>
+    /// How long --watch waits for a restart of the daemon before it reports that the daemon is gone.
+    /// </summary>
     private const int RestartMilliseconds = 15_000;
 
     private const string ClearScreen = "\e[H\e[J"; // ECMA-48: CUP, ED
@@ -20,7 +22,8 @@ internal static class VerbClient
         ControlClient client = new(Path.Combine(options.RunDirectory, "connmgr.sock"));
         string request = RequestOf(options);
         bool clears = options.Watches && IsTerminal();
-        long answeredAt = Environment.TickCount64 - RestartMilliseconds; // at first there is nothing to wait for
+        // The first time there is no restart to wait for.
+        long answeredAt = Environment.TickCount64 - RestartMilliseconds;
         while (true)
         {
             Utf8Text before = new(16);
@@ -36,7 +39,8 @@ internal static class VerbClient
             }
             else
             {
-                Console.Error.WriteLine($"{(clears ? ClearScreen : "")}connmgr: {WordsOf(end, options.RunDirectory)}");
+                string words = WordsOf(end, options.RunDirectory);
+                Console.Error.WriteLine($"{(clears ? ClearScreen : "")}connmgr: {words}");
             }
             if (!options.Watches || Environment.TickCount64 - answeredAt >= RestartMilliseconds)
             {
@@ -70,6 +74,7 @@ internal static class VerbClient
     private static bool IsTerminal() => LibC.isatty(1) == 1;
 
     /// <summary>https://no-color.org</summary>
-    private static bool IsColored() => IsTerminal() && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+    private static bool IsColored() => IsTerminal()
+        && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
         && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
 }

@@ -3,9 +3,9 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Config;
 
-/// <summary>Something to say about a line of a configuration file.</summary>
-/// <param name="Line">From 1.</param>
-/// <param name="Text">What, in words.</param>
+/// <summary>An error or a warning about a line of a configuration file.</summary>
+/// <param name="Line">The line number, from 1.</param>
+/// <param name="Text">The text.</param>
 internal readonly record struct Remark(int Line, string Text);
 
 /// <summary>
@@ -27,7 +27,7 @@ internal sealed class NetifNames
 
     private NetifNames(string[] names) => _names = names;
 
-    private const int MaxRemarks = 50; // of a kind: a file of 64 KiB could be wrong in every other byte
+    private const int MaxRemarks = 50; // of each kind, since a file of 64 KiB may have thousands of errors
 
     public static NetifNames Defaults => new([.. Keys.Select(key => key.Default)]);
 
@@ -37,10 +37,10 @@ internal sealed class NetifNames
 
     public string Wan => _names[2];
 
-    /// <summary>The access point's own interface.</summary>
+    /// <summary>The interface of the access point.</summary>
     public string AccessPoint => _names[3];
 
-    /// <summary>The bridge that extenders attach to.</summary>
+    /// <summary>The bridge to which extenders connect.</summary>
     public string Bridge => _names[4];
 
     /// <summary>
@@ -77,12 +77,13 @@ internal sealed class NetifNames
             }
             if (errors.Count >= MaxRemarks)
             {
-                errors.Add(new Remark(number, "too much is wrong before this line, the rest is not looked at"));
+                errors.Add(new Remark(number, "too many errors before this line, ignoring the rest"));
                 break;
             }
             if (!TrySplit(trimmed, out string key, out string value))
             {
-                errors.Add(new Remark(number, $"not of the form KEY='value': {Log.Quote(trimmed.ToString())}"));
+                string quoted = Log.Quote(trimmed.ToString());
+                errors.Add(new Remark(number, $"not of the form KEY='value': {quoted}"));
                 continue;
             }
             int at = Array.FindIndex(Keys, known => known.Key == key);
@@ -99,7 +100,7 @@ internal sealed class NetifNames
             }
             else if (!InterfaceName.IsValid(value))
             {
-                errors.Add(new Remark(number, $"{key}: no interface name: {Log.Quote(value)}"));
+                errors.Add(new Remark(number, $"{key}: not an interface name: {Log.Quote(value)}"));
             }
             else
             {
@@ -120,13 +121,16 @@ internal sealed class NetifNames
                 if (names[i] == names[j])
                 {
                     errors.Add(new Remark(
-                        Math.Max(lineOf[i], lineOf[j]), $"{Keys[i].Key} and {Keys[j].Key} are both '{names[i]}'"));
+                        Math.Max(lineOf[i], lineOf[j]),
+                        $"{Keys[i].Key} and {Keys[j].Key} are both '{names[i]}'"));
                 }
             }
         }
     }
 
-    /// <summary>KEY='value', KEY="value" or KEY=value; behind it only white space or a comment.</summary>
+    /// <summary>
+    /// Splits KEY='value', KEY="value" or KEY=value, optionally followed by white space or a comment.
+    /// </summary>
     private static bool TrySplit(ReadOnlySpan<char> line, out string key, out string value)
     {
         key = value = "";
@@ -152,13 +156,15 @@ internal sealed class NetifNames
             ['"', ..] => !content.ContainsAny("\\$`'"),
             _ => !content.ContainsAnyExcept(Unquoted),
         };
-        return isPlain && (behind.Trim(" \t").IsEmpty || behind is [' ' or '\t', ..] && behind.Trim(" \t")[0] == '#');
+        ReadOnlySpan<char> comment = behind.Trim(" \t");
+        return isPlain && (comment.IsEmpty || behind is [' ' or '\t', ..] && comment[0] == '#');
     }
 
     private static readonly System.Buffers.SearchValues<char> KeyCharacters =
         System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 
-    /// <summary>What every shell takes as it stands, without quotes.</summary>
+    /// <summary>The characters that no shell treats specially outside quotes.</summary>
     private static readonly System.Buffers.SearchValues<char> Unquoted =
-        System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@%+,-");
+        System.Buffers.SearchValues.Create(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@%+,-");
 }

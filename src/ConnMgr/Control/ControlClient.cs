@@ -83,7 +83,8 @@ internal sealed unsafe class ControlClient(string path)
         {
             return ControlEnd.NoDaemon;
         }
-        fd = Errno.Check(LibC.socket(LibC.AF_UNIX, LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0));
+        int type = LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC;
+        fd = Errno.Check(LibC.socket(LibC.AF_UNIX, type, 0));
         if (LibC.connect(fd, (sockaddr*)&address, sizeof(sockaddr_un)) == 0)
         {
             return ControlEnd.Answered;
@@ -106,7 +107,8 @@ internal sealed unsafe class ControlClient(string path)
         line.Add(request).Add(" exit\n"u8);
         fixed (byte* bytes = line.Bytes)
         {
-            _ = LibC.send(fd, bytes, line.Length, LibC.MSG_NOSIGNAL); // a new socket has room for the whole line
+            // A new socket has room for the whole line.
+            _ = LibC.send(fd, bytes, line.Length, LibC.MSG_NOSIGNAL);
         }
 
         bool hasStatus = false;

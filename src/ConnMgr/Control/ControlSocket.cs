@@ -252,7 +252,8 @@ internal sealed unsafe class ControlSocket : IDisposable
                 {
                     if (Errno.Last == Errno.EAGAIN)
                     {
-                        WaitFor(client, Loop.Writable, client.Stream is { Follows: true } ? FollowingLimit : ReadingLimit);
+                        bool follows = client.Stream is { Follows: true };
+                        WaitFor(client, Loop.Writable, follows ? FollowingLimit : ReadingLimit);
                     }
                     else
                     {

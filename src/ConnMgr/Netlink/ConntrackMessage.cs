@@ -5,8 +5,9 @@ using static ConnMgr.Netlink.Ctnetlink;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// One entry of a dump of ctnetlink (&lt;linux/netfilter/nfnetlink_conntrack.h&gt;): struct nfgenmsg, then attributes, of
-/// which both tuples matter: the packets of who began, and the answers as they arrive before any translation back.
+/// One entry of a ctnetlink dump (&lt;linux/netfilter/nfnetlink_conntrack.h&gt;): struct nfgenmsg and
+/// attributes. Two of them are tuples: the original packets, and the answers as they arrive, before they are
+/// translated back.
 /// </summary>
 internal readonly ref struct ConntrackMessage
 {
@@ -15,7 +16,7 @@ internal readonly ref struct ConntrackMessage
     private const ushort Delete = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE;
 
     private const int HeaderSize = 4; // struct nfgenmsg
-    private const int LargestTuple = 256; // bytes; those of the kernel have about 80
+    private const int LargestTuple = 256; // bytes; tuples of the kernel have about 80
     private const int LargestRequest = NetlinkReader.HeaderSize + HeaderSize + 4 + LargestTuple + 8 + 8;
 
     private readonly ReadOnlySpan<byte> _original;
@@ -24,8 +25,8 @@ internal readonly ref struct ConntrackMessage
     private readonly byte _family;
 
     private ConntrackMessage(
-        byte family, Tuple original, Tuple reply, bool isAnswered, ReadOnlySpan<byte> originalBytes, ReadOnlySpan<byte> id,
-        ReadOnlySpan<byte> zone)
+        byte family, Tuple original, Tuple reply, bool isAnswered, ReadOnlySpan<byte> originalBytes,
+        ReadOnlySpan<byte> id, ReadOnlySpan<byte> zone)
     {
         _family = family;
         Original = original;
@@ -40,10 +41,10 @@ internal readonly ref struct ConntrackMessage
 
     public Tuple Reply { get; }
 
-    /// <summary>Packets were seen both ways.</summary>
+    /// <summary>True if packets were seen in both directions.</summary>
     public bool IsAnswered { get; }
 
-    /// <summary>The request for all of them, of both families.</summary>
+    /// <summary>The request for all entries of both families.</summary>
     public static byte[] Dump()
     {
         NetlinkWriter writer = new(stackalloc byte[NetlinkReader.HeaderSize + HeaderSize]);
@@ -51,7 +52,7 @@ internal readonly ref struct ConntrackMessage
         return writer.Finish(Get, NetlinkMessage.FlagDump);
     }
 
-    /// <summary>Reads a row. False if it is malformed, or lacks one of its tuples.</summary>
+    /// <summary>Reads a row. Returns false if it is malformed or lacks a tuple.</summary>
     public static bool TryRead(ReadOnlySpan<byte> payload, out ConntrackMessage entry)
     {
         entry = default;
@@ -91,11 +92,14 @@ internal readonly ref struct ConntrackMessage
         {
             return false;
         }
-        entry = new ConntrackMessage(payload[0], first, second, (status & IPS_SEEN_REPLY) != 0, original, id, zone);
+        bool isAnswered = (status & IPS_SEEN_REPLY) != 0;
+        entry = new ConntrackMessage(payload[0], first, second, isAnswered, original, id, zone);
         return true;
     }
 
-    /// <summary>The request that removes it. It has the entry's number, so that a successor is never meant.</summary>
+    /// <summary>
+    /// The request that deletes the entry. It contains the entry's id, so that it never deletes a successor.
+    /// </summary>
     public byte[] DeleteRequest()
     {
         NetlinkWriter writer = new(stackalloc byte[LargestRequest]);
@@ -112,23 +116,26 @@ internal readonly ref struct ConntrackMessage
         return writer.Finish(Delete, NetlinkMessage.FlagAcknowledge);
     }
 
-    /// <summary>The addresses of one direction.</summary>
+    /// <summary>The addresses and ports of one direction.</summary>
     /// <param name="Source">CTA_IP_V4_SRC or CTA_IP_V6_SRC.</param>
     /// <param name="Destination">CTA_IP_V4_DST or CTA_IP_V6_DST.</param>
     /// <param name="Protocol">IPPROTO_*.</param>
     /// <param name="SourcePort">0 if the protocol has no ports.</param>
-    /// <param name="DestinationPort">As before.</param>
+    /// <param name="DestinationPort">0 if the protocol has no ports.</param>
     internal readonly record struct Tuple(
         IpNumber Source, IpNumber Destination, byte Protocol, ushort SourcePort, ushort DestinationPort)
     {
-        /// <summary>CTA_TUPLE_IP and CTA_TUPLE_PROTO, each with attributes of its own. False if an address or the protocol is missing.</summary>
+        /// <summary>
+        /// Reads CTA_TUPLE_IP and CTA_TUPLE_PROTO. Returns false if an address or the protocol is missing.
+        /// </summary>
         public static bool TryRead(ReadOnlySpan<byte> bytes, out Tuple tuple)
         {
             Tuple found = default;
             AttributeReader parts = new(bytes);
             while (parts.TryRead(out NetlinkAttribute part))
             {
-                AttributeReader attributes = new(part.Type is CTA_TUPLE_IP or CTA_TUPLE_PROTO ? part.Value : default);
+                bool isKnown = part.Type is CTA_TUPLE_IP or CTA_TUPLE_PROTO;
+                AttributeReader attributes = new(isKnown ? part.Value : default);
                 while (attributes.TryRead(out NetlinkAttribute attribute))
                 {
                     found = part.Type == CTA_TUPLE_IP
@@ -142,7 +149,8 @@ internal readonly ref struct ConntrackMessage
 
         private Tuple WithAddress(ushort type, ReadOnlySpan<byte> value)
         {
-            if (!IpNumber.TryRead(value, out IpNumber address) || address.IsIpv4 != type is CTA_IP_V4_SRC or CTA_IP_V4_DST)
+            bool isIpv4 = type is CTA_IP_V4_SRC or CTA_IP_V4_DST;
+            if (!IpNumber.TryRead(value, out IpNumber address) || address.IsIpv4 != isIpv4)
             {
                 return this;
             }
@@ -157,8 +165,10 @@ internal readonly ref struct ConntrackMessage
         private Tuple WithProtocol(ushort type, ReadOnlySpan<byte> value) => (type, value.Length) switch
         {
             (CTA_PROTO_NUM, 1) => this with { Protocol = value[0] },
-            (CTA_PROTO_SRC_PORT, 2) => this with { SourcePort = BinaryPrimitives.ReadUInt16BigEndian(value) },
-            (CTA_PROTO_DST_PORT, 2) => this with { DestinationPort = BinaryPrimitives.ReadUInt16BigEndian(value) },
+            (CTA_PROTO_SRC_PORT, 2) =>
+                this with { SourcePort = BinaryPrimitives.ReadUInt16BigEndian(value) },
+            (CTA_PROTO_DST_PORT, 2) =>
+                this with { DestinationPort = BinaryPrimitives.ReadUInt16BigEndian(value) },
             _ => this,
         };
     }

@@ -4,13 +4,13 @@ using ConnMgr.Native;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>Gets what the kernel says to a request, by its place in the list.</summary>
+/// <summary>Receives a message of the kernel and the index of the request that it answers.</summary>
 internal delegate void AnswerHandler(int request, in NetlinkMessage message);
 
 /// <summary>
-/// Puts a list of requests to the kernel and hands out the answers: rows, then NLMSG_DONE for a dump, NLMSG_ERROR (0 is
-/// success) for any other, which has to ask for it by NLM_F_ACK. Only a few are under way at a time, so that the answers
-/// have room in the socket's buffer.
+/// Sends a list of requests to the kernel and hands out the answers: rows and NLMSG_DONE for a dump,
+/// NLMSG_ERROR (0 is success) for any other request, which must set NLM_F_ACK. It limits the requests in
+/// flight, so that the answers fit the socket's buffer.
 /// </summary>
 internal sealed class ExchangeSocket : IDisposable
 {
@@ -29,9 +29,13 @@ internal sealed class ExchangeSocket : IDisposable
     private bool _wasInterrupted;
     private bool _isClosed;
 
-    /// <param name="loop">Where the answers arrive.</param>
-    /// <param name="protocol">NETLINK_*, &lt;linux/netlink.h&gt;. Throws if the kernel does not have it.</param>
-    /// <param name="window">How many requests may be under way: 1 for dumps, since the kernel does one at a time.</param>
+    /// <param name="loop">Watches the socket.</param>
+    /// <param name="protocol">
+    /// NETLINK_* (&lt;linux/netlink.h&gt;). The constructor throws if the kernel lacks it.
+    /// </param>
+    /// <param name="window">
+    /// The most requests in flight; 1 for dumps, since the kernel runs one at a time.
+    /// </param>
     public ExchangeSocket(Loop loop, int protocol, int window)
     {
         _loop = loop;
@@ -63,9 +67,12 @@ internal sealed class ExchangeSocket : IDisposable
         }
     }
 
-    /// <param name="requests">What is asked; their sequence numbers are set here.</param>
-    /// <param name="handler">Gets each answer.</param>
-    /// <param name="ended">Called once, perhaps at once: true if every request was answered and nothing was lost.</param>
+    /// <summary>Starts an exchange.</summary>
+    /// <param name="requests">The requests; this method sets their sequence numbers.</param>
+    /// <param name="handler">Receives each answer.</param>
+    /// <param name="ended">
+    /// Called once, perhaps at once, with true if every request was answered and nothing was lost.
+    /// </param>
     public void Begin(IReadOnlyList<byte[]> requests, AnswerHandler handler, Action<bool> ended)
     {
         _firstSequence += (uint)_requests.Count;
@@ -126,7 +133,9 @@ internal sealed class ExchangeSocket : IDisposable
         }
     }
 
-    /// <summary>A dump that the kernel could not go on with is an error of the next read, and no reason to end.</summary>
+    /// <summary>
+    /// Treats an error of the kernel in the middle of a dump, which recv(2) reports, as a loss.
+    /// </summary>
     private Received Receive(out ReadOnlySpan<byte> datagram)
     {
         try
@@ -160,11 +169,17 @@ internal sealed class ExchangeSocket : IDisposable
         }
     }
 
-    /// <summary>The kernel answers at once: what it has done by now is told before the end.</summary>
+    /// <summary>
+    /// Hands out the answers that have arrived already, since the kernel has carried out those requests.
+    /// </summary>
     public void Dispose()
     {
-        for (int i = 0; i < _window && _ended is not null && Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram; i++)
+        for (int i = 0; i < _window && _ended is not null; i++)
         {
+            if (Receive(out ReadOnlySpan<byte> datagram) != Received.Datagram)
+            {
+                break;
+            }
             Handle(datagram);
         }
         _isClosed = true;

@@ -1,7 +1,7 @@
 namespace ConnMgr.Netlink;
 
-// The kernel's numbers, with the names of its headers, one class for each group of headers. A test lets the C compiler
-// judge every public constant on each machine.
+// The kernel's numbers, with the names of its headers, one class for each group of headers. A test lets the C
+// compiler judge every public constant on each machine.
 
 /// <summary>&lt;linux/netlink.h&gt;: protocols, message types, flags.</summary>
 internal static class NetlinkHeader
@@ -24,7 +24,9 @@ internal static class NetlinkHeader
     public const ushort NLA_F_NET_BYTEORDER = 0x4000;
 }
 
-/// <summary>&lt;linux/rtnetlink.h&gt;, &lt;linux/if.h&gt;, &lt;linux/if_link.h&gt;, &lt;linux/if_addr.h&gt;.</summary>
+/// <summary>
+/// &lt;linux/rtnetlink.h&gt;, &lt;linux/if.h&gt;, &lt;linux/if_link.h&gt;, &lt;linux/if_addr.h&gt;.
+/// </summary>
 internal static class Rtnetlink
 {
     public const byte AF_UNSPEC = 0;
@@ -74,7 +76,9 @@ internal static class Rtnetlink
     public const byte RT_TABLE_MAIN = 254;
 }
 
-/// <summary>&lt;linux/sock_diag.h&gt;, &lt;linux/inet_diag.h&gt;, &lt;linux/tcp.h&gt;, &lt;linux/in.h&gt;.</summary>
+/// <summary>
+/// &lt;linux/sock_diag.h&gt;, &lt;linux/inet_diag.h&gt;, &lt;linux/tcp.h&gt;, &lt;linux/in.h&gt;.
+/// </summary>
 internal static class InetDiag
 {
     public const ushort SOCK_DIAG_BY_FAMILY = 20;
@@ -94,7 +98,9 @@ internal static class InetDiag
     public const int TCP_CLOSING = 11;
 }
 
-/// <summary>&lt;linux/netfilter/nfnetlink_conntrack.h&gt;, &lt;linux/netfilter/nf_conntrack_common.h&gt;.</summary>
+/// <summary>
+/// &lt;linux/netfilter/nfnetlink_conntrack.h&gt;, &lt;linux/netfilter/nf_conntrack_common.h&gt;.
+/// </summary>
 internal static class Ctnetlink
 {
     public const int NFNL_SUBSYS_CTNETLINK = 1;

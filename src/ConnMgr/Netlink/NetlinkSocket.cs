@@ -4,19 +4,20 @@ using static ConnMgr.Netlink.NetlinkHeader;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>What <see cref="NetlinkSocket.Receive"/> found.</summary>
+/// <summary>The result of <see cref="NetlinkSocket.Receive"/>.</summary>
 internal enum Received
 {
     Nothing,
     Datagram,
 
-    /// <summary>Messages were lost: the kernel's buffer was full (ENOBUFS), or ours too small (MSG_TRUNC).</summary>
+    /// <summary>
+    /// Messages were lost: the kernel's buffer was full (ENOBUFS), or this one was too small (MSG_TRUNC).
+    /// </summary>
     Lost,
 }
 
 /// <summary>
-/// A netlink socket that believes nobody but the kernel: non-blocking, subscribed to multicast groups, senders
-/// checked.
+/// A non-blocking netlink socket, subscribed to multicast groups. It accepts messages of the kernel only.
 /// </summary>
 internal sealed unsafe class NetlinkSocket : IDisposable
 {
@@ -26,7 +27,9 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     private byte[] _buffer;
 
     /// <param name="protocol">NETLINK_*, &lt;linux/netlink.h&gt;.</param>
-    /// <param name="checkCredentials">Also check that the sender is the kernel or root (SCM_CREDENTIALS).</param>
+    /// <param name="checkCredentials">
+    /// Also check that the sender is the kernel or root (SCM_CREDENTIALS).
+    /// </param>
     /// <param name="groups">Multicast groups, by number.</param>
     public NetlinkSocket(int protocol, bool checkCredentials, params ReadOnlySpan<int> groups)
         : this(protocol, bufferSize: 32768, checkCredentials, groups)
@@ -34,8 +37,12 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     }
 
     /// <param name="protocol">NETLINK_*, &lt;linux/netlink.h&gt;.</param>
-    /// <param name="bufferSize">Bytes; for messages none of which may be cut. Else it grows after the first that was.</param>
-    /// <param name="checkCredentials">Also check that the sender is the kernel or root (SCM_CREDENTIALS).</param>
+    /// <param name="bufferSize">
+    /// The size of the buffer in bytes. It grows after a message that did not fit.
+    /// </param>
+    /// <param name="checkCredentials">
+    /// Also check that the sender is the kernel or root (SCM_CREDENTIALS).
+    /// </param>
     /// <param name="groups">Multicast groups, by number.</param>
     public NetlinkSocket(int protocol, int bufferSize, bool checkCredentials, params ReadOnlySpan<int> groups)
     {
@@ -62,10 +69,12 @@ internal sealed unsafe class NetlinkSocket : IDisposable
 
     public int Fd { get; }
 
-    /// <summary>Our address: answers to us carry it.</summary>
+    /// <summary>The address of this socket; answers contain it.</summary>
     public uint PortId { get; }
 
-    /// <summary>Sends one request to the kernel. False if its buffer has no room; to be tried again.</summary>
+    /// <summary>
+    /// Sends one request to the kernel. Returns false if its buffer is full; try again later.
+    /// </summary>
     public bool Send(ReadOnlySpan<byte> request)
     {
         fixed (byte* bytes = request)
@@ -75,7 +84,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         }
     }
 
-    /// <summary>Receives one datagram of the kernel; one of anybody else is empty.</summary>
+    /// <summary>Receives one datagram. A datagram that is not from the kernel is returned as empty.</summary>
     public Received Receive(out ReadOnlySpan<byte> datagram)
     {
         datagram = default;
@@ -126,7 +135,8 @@ internal sealed unsafe class NetlinkSocket : IDisposable
 
     private static bool IsFromRoot(msghdr* message)
     {
-        for (cmsghdr* header = LibC.CMSG_FIRSTHDR(message); header != null; header = LibC.CMSG_NXTHDR(message, header))
+        cmsghdr* header = LibC.CMSG_FIRSTHDR(message);
+        for (; header != null; header = LibC.CMSG_NXTHDR(message, header))
         {
             if (header->cmsg_level == LibC.SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS)
             {
@@ -136,7 +146,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         return false;
     }
 
-    /// <summary>A message that does not fit would not fit the next time either.</summary>
+    /// <summary>Doubles the buffer: a message that does not fit would not fit the next time either.</summary>
     private void Grow()
     {
         if (_buffer.Length < LargestBuffer)

@@ -1,20 +1,23 @@
 namespace ConnMgr.Netlink;
 
-/// <summary>Builds a request in a buffer of the caller, which has to have room for it.</summary>
+/// <summary>Builds a request in the caller's buffer, which must be large enough.</summary>
 internal ref struct NetlinkWriter(Span<byte> buffer)
 {
     private readonly Span<byte> _buffer = buffer;
     private int _length = NetlinkReader.HeaderSize;
 
-    /// <summary>The header of the family, e.g. struct rtmsg; its length is a multiple of 4.</summary>
+    /// <summary>
+    /// Appends the header of the family, e.g. struct rtmsg. Its length must be a multiple of 4.
+    /// </summary>
     public void Append(scoped ReadOnlySpan<byte> bytes)
     {
         bytes.CopyTo(_buffer[_length..]);
         _length += bytes.Length;
     }
 
-    /// <param name="type">Its type, perhaps with NLA_F_NESTED.</param>
-    /// <param name="value">What follows the header.</param>
+    /// <summary>Appends an attribute and its padding.</summary>
+    /// <param name="type">The type, perhaps with NLA_F_NESTED.</param>
+    /// <param name="value">The bytes after the header.</param>
     public void Attribute(ushort type, scoped ReadOnlySpan<byte> value)
     {
         Span<byte> attribute = _buffer.Slice(_length, NetlinkWire.Align(4 + value.Length));
@@ -25,7 +28,9 @@ internal ref struct NetlinkWriter(Span<byte> buffer)
         _length += attribute.Length;
     }
 
-    /// <summary>Begins an attribute that consists of attributes (NLA_F_NESTED); <see cref="EndNest"/> gets what this returns.</summary>
+    /// <summary>
+    /// Starts an attribute that contains attributes (NLA_F_NESTED). Pass the result to <see cref="EndNest"/>.
+    /// </summary>
     public int BeginNest(ushort type)
     {
         int start = _length;
@@ -33,12 +38,14 @@ internal ref struct NetlinkWriter(Span<byte> buffer)
         return start;
     }
 
-    public readonly void EndNest(int start) => BitConverter.TryWriteBytes(_buffer[start..], (ushort)(_length - start));
+    /// <summary>Ends an attribute that <see cref="BeginNest"/> started.</summary>
+    public readonly void EndNest(int start) =>
+        BitConverter.TryWriteBytes(_buffer[start..], (ushort)(_length - start));
 
-    /// <summary>The request, its sequence number and port still zero.</summary>
+    /// <summary>Returns the request with sequence number and port zero.</summary>
     public readonly byte[] Finish(ushort type, ushort flags) => Finish(type, flags, sequence: 0).ToArray();
 
-    /// <summary>The request, in the caller's buffer.</summary>
+    /// <summary>Returns the request in the caller's buffer.</summary>
     public readonly ReadOnlySpan<byte> Finish(ushort type, ushort flags, uint sequence)
     {
         _buffer[..NetlinkReader.HeaderSize].Clear();

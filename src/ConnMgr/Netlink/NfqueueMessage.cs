@@ -3,14 +3,14 @@ using System.Buffers.Binary;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// A packet that waits in an NFQUEUE, as the kernel tells of it (NFQNL_MSG_PACKET,
-/// &lt;linux/netfilter/nfnetlink_queue.h&gt;). Its bytes are those of a hostile network.
+/// A packet in an NFQUEUE, from a message NFQNL_MSG_PACKET (&lt;linux/netfilter/nfnetlink_queue.h&gt;). Its
+/// bytes are hostile.
 /// </summary>
 internal readonly ref struct QueuedPacket
 {
     private QueuedPacket(
-        uint id, byte hook, ReadOnlySpan<byte> bytes, bool isCut, int inputIfindex, ConntrackMessage.Tuple original,
-        ConntrackMessage.Tuple reply)
+        uint id, byte hook, ReadOnlySpan<byte> bytes, bool isCut, int inputIfindex,
+        ConntrackMessage.Tuple original, ConntrackMessage.Tuple reply)
     {
         Id = id;
         Hook = hook;
@@ -21,33 +21,35 @@ internal readonly ref struct QueuedPacket
         Reply = reply;
     }
 
-    /// <summary>What the verdict has to name.</summary>
+    /// <summary>The number that the verdict must contain.</summary>
     public uint Id { get; }
 
     /// <summary>NF_INET_LOCAL_IN (1) or NF_INET_FORWARD (2), &lt;linux/netfilter.h&gt;.</summary>
     public byte Hook { get; }
 
-    /// <summary>From the IP header on.</summary>
+    /// <summary>The packet from its IP header.</summary>
     public ReadOnlySpan<byte> Bytes { get; }
 
-    /// <summary>True if the packet goes on where <see cref="Bytes"/> end.</summary>
+    /// <summary>True if the packet is longer than <see cref="Bytes"/>.</summary>
     public bool IsCut { get; }
 
-    /// <summary>The interface by which it came; 0 if unknown.</summary>
+    /// <summary>The index of the input interface; 0 if unknown.</summary>
     public int InputIfindex { get; }
 
     /// <summary>
-    /// Connection tracking's tuple of the first packet of its connection, before any translation of addresses; default
-    /// if the kernel does not tell.
+    /// Connection tracking's tuple of the original packets, before address translation; default if the kernel
+    /// does not report it.
     /// </summary>
     public ConntrackMessage.Tuple Original { get; }
 
-    /// <summary>Its tuple of the answers as they arrive, before any translation back; or default.</summary>
+    /// <summary>
+    /// Its tuple of the answers as they arrive, before they are translated back; or default.
+    /// </summary>
     public ConntrackMessage.Tuple Reply { get; }
 
     /// <summary>
-    /// Reads one. False if it is none that a verdict could be given on; all that is malformed but its number leaves
-    /// <see cref="Bytes"/> empty, since a packet without a verdict stays in the queue for ever.
+    /// Reads a message. Returns false if it has no packet number. A malformed message with a number yields a
+    /// packet without bytes, since each packet needs a verdict to leave the queue.
     /// </summary>
     public static bool TryRead(in NetlinkMessage message, out QueuedPacket packet)
     {
@@ -103,22 +105,28 @@ internal readonly ref struct QueuedPacket
         {
             if (attribute.Type == type)
             {
-                return ConntrackMessage.Tuple.TryRead(attribute.Value, out ConntrackMessage.Tuple tuple) ? tuple : default;
+                return ConntrackMessage.Tuple.TryRead(attribute.Value, out ConntrackMessage.Tuple tuple)
+                    ? tuple
+                    : default;
             }
         }
         return default;
     }
 }
 
-/// <summary>The requests to an NFQUEUE, and their numbers (&lt;linux/netfilter/nfnetlink_queue.h&gt;).</summary>
+/// <summary>
+/// The requests to an NFQUEUE and their numbers (&lt;linux/netfilter/nfnetlink_queue.h&gt;).
+/// </summary>
 internal static class Nfqueue
 {
     internal const int HeaderSize = 4; // struct nfgenmsg: family, version, queue number
 
-    /// <summary>What a packet's message has beside the packet, in bytes: generously.</summary>
+    /// <summary>The most bytes of a message besides the packet, with a margin.</summary>
     internal const int LargestOverhead = 2048;
 
-    /// <summary>What the kernel copies of a packet at most: an attribute's length has 16 bits.</summary>
+    /// <summary>
+    /// The most bytes of a packet that the kernel copies: the length of an attribute has 16 bits.
+    /// </summary>
     internal const int LargestCopy = 0xffff - 4;
 
     public const int NFNL_SUBSYS_QUEUE = 3;
@@ -148,7 +156,7 @@ internal static class Nfqueue
     public const ushort CTA_TUPLE_ORIG = 1;
     public const ushort CTA_TUPLE_REPLY = 2;
 
-    /// <summary>nlmsg_type of a packet's message.</summary>
+    /// <summary>The nlmsg_type of a message with a packet.</summary>
     internal const ushort PacketType = (NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET;
 
     private const ushort VerdictType = (NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_VERDICT;
@@ -157,15 +165,15 @@ internal static class Nfqueue
     private const int LargestRequest = 96;
 
     /// <summary>
-    /// Makes the sender the listener of the queue; EPERM or EBUSY if it has one. Whole packets are wanted; when
-    /// <paramref name="length"/> packets wait, further ones pass. Large packets come as they are, not cut into
-    /// segments. One request, so that no packet comes between its parts.
+    /// Binds the sending socket to the queue; the kernel answers EPERM or EBUSY if another socket is bound.
+    /// Asks for whole packets, not segmented. When <paramref name="length"/> packets wait, further ones pass.
+    /// It is one request, so that no packet arrives between its parts.
     /// </summary>
-    /// <param name="queue">Its number.</param>
-    /// <param name="length">In packets.</param>
+    /// <param name="queue">The number of the queue.</param>
+    /// <param name="length">The length of the queue in packets.</param>
     /// <param name="withConntrack">
-    /// Conntrack's tuples are wanted too; EOPNOTSUPP if the kernel lacks that (NETFILTER_NETLINK_GLUE_CT), EAGAIN if it has
-    /// just loaded what it needs.
+    /// Also asks for the tuples of connection tracking. The kernel answers EOPNOTSUPP if it lacks
+    /// NETFILTER_NETLINK_GLUE_CT, and EAGAIN if it has just loaded the module.
     /// </param>
     public static byte[] Bind(ushort queue, uint length, bool withConntrack)
     {
@@ -187,13 +195,13 @@ internal static class Nfqueue
     }
 
     /// <summary>
-    /// Writes the verdict that lets a packet pass as it is, and returns its length. No acknowledgement is asked for: the
-    /// kernel answers only if it does not know the packet (any more).
+    /// Writes the verdict that accepts a packet unchanged, and returns its length. It asks for no
+    /// acknowledgement: the kernel answers only if it does not know the packet.
     /// </summary>
-    /// <param name="request">Has room for 32 bytes.</param>
-    /// <param name="queue">The queue's number.</param>
-    /// <param name="id">Of the packet.</param>
-    /// <param name="isBatch">Also all that came before it.</param>
+    /// <param name="request">A buffer of at least 32 bytes.</param>
+    /// <param name="queue">The number of the queue.</param>
+    /// <param name="id">The number of the packet.</param>
+    /// <param name="isBatch">True to accept all earlier packets as well.</param>
     public static int WriteAccept(Span<byte> request, ushort queue, uint id, bool isBatch = false)
     {
         const int length = NetlinkReader.HeaderSize + HeaderSize + 4 + 8;

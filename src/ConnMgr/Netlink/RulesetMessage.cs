@@ -1,15 +1,15 @@
 namespace ConnMgr.Netlink;
 
-/// <summary>What somebody changed.</summary>
+/// <summary>The kind of a change of the ruleset.</summary>
 internal enum RulesetChange
 {
     /// <summary>Nothing in a table `filter`.</summary>
     None,
 
-    /// <summary>A rule of a whitelist's chain, as fwcfg.sh does.</summary>
+    /// <summary>A rule in a chain of the whitelist, which fwcfg.sh changes.</summary>
     Address,
 
-    /// <summary>Anything else: the lockdown itself.</summary>
+    /// <summary>Anything else in a table `filter`.</summary>
     Frame,
 }
 
@@ -33,13 +33,14 @@ internal static class NftEvent
     private const int HeaderSize = 4; // struct nfgenmsg
 
     /// <summary>
-    /// Whether a table `filter` of IPv4 or IPv6 was made or deleted, or something in it that rules depend on. Elements of
-    /// sets come and go all the time in other people's tables, and are nothing.
+    /// The kind of change if the event is about a table `filter` of IPv4 or IPv6, its chains or rules.
+    /// Elements of sets are ignored: they change all the time in tables of other programs.
     /// </summary>
     public static RulesetChange ChangeOf(in NetlinkMessage message)
     {
         if (message.Type >> 8 != NFNL_SUBSYS_NFTABLES || (message.Type & 0xff) > NFT_MSG_DELRULE
-            || message.Payload.Length < HeaderSize || message.Payload[0] is not (2 or 10)) // AF_INET, AF_INET6
+            || message.Payload.Length < HeaderSize
+            || message.Payload[0] is not (Rtnetlink.AF_INET or Rtnetlink.AF_INET6))
         {
             return RulesetChange.None;
         }
@@ -66,7 +67,7 @@ internal static class NftEvent
     }
 }
 
-/// <summary>The rules of a legacy table as the kernel hands them out (struct ipt_entry, ip6t_entry).</summary>
+/// <summary>The rules of a legacy table as the kernel returns them (struct ipt_entry, ip6t_entry).</summary>
 internal static class LegacyTable
 {
     private const int Ipv4Match = 84; // sizeof(struct ipt_ip)
@@ -76,8 +77,8 @@ internal static class LegacyTable
     private const ulong FnvPrime = 1099511628211;
 
     /// <summary>
-    /// FNV-1a over what somebody may change: matches, targets, policies; not the counters, nor the kernel's own fields. Never
-    /// 0. Ends at the first length that cannot be.
+    /// FNV-1a over matches, targets and policies, without counters and the kernel's own fields. Never 0.
+    /// Stops at the first invalid length.
     /// </summary>
     public static ulong Fingerprint(ReadOnlySpan<byte> entries, bool isIpv6)
     {
@@ -90,8 +91,8 @@ internal static class LegacyTable
     }
 
     /// <summary>
-    /// The same without the rules in the whitelist's chains. Where a chain begins depends on what is in those before it: a
-    /// jump counts by which chain it leads to.
+    /// As <see cref="Fingerprint"/>, but without the rules in the whitelist's chains. These rules move the
+    /// offsets of later chains, so a jump is hashed by the number of its target chain.
     /// </summary>
     public static ulong FrameFingerprint(ReadOnlySpan<byte> entries, bool isIpv6)
     {
@@ -130,7 +131,7 @@ internal static class LegacyTable
         return hash == 0 ? 1 : hash;
     }
 
-    /// <summary>True for the name of a chain whose rules come and go with addresses.</summary>
+    /// <summary>True for the name of a chain whose rules change with the open addresses.</summary>
     public static bool HoldsAddresses(ReadOnlySpan<byte> chain) =>
         chain.StartsWith("AFERO_ALLOW_WHITELIST_"u8) || chain.StartsWith("AFERO_FORWARD_WHITELIST"u8);
 

@@ -5,7 +5,9 @@ using static ConnMgr.Netlink.Rtnetlink;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>One socket of a dump of sock_diag(7): struct inet_diag_msg (&lt;linux/inet_diag.h&gt;) and its attributes.</summary>
+/// <summary>
+/// One socket of a sock_diag(7) dump: struct inet_diag_msg (&lt;linux/inet_diag.h&gt;) and its attributes.
+/// </summary>
 internal readonly ref struct SockDiagMessage
 {
     public const ushort DumpRow = SOCK_DIAG_BY_FAMILY;
@@ -18,11 +20,15 @@ internal readonly ref struct SockDiagMessage
 
     /// <summary>The states in which an application still uses the connection.</summary>
     private static readonly int[] TcpStates =
-        [TCP_ESTABLISHED, TCP_SYN_SENT, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_CLOSE_WAIT, TCP_LAST_ACK, TCP_CLOSING];
+    [
+        TCP_ESTABLISHED, TCP_SYN_SENT, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_CLOSE_WAIT, TCP_LAST_ACK,
+        TCP_CLOSING,
+    ];
 
     private readonly ReadOnlySpan<byte> _id;
 
-    private SockDiagMessage(byte protocol, ReadOnlySpan<byte> payload, IpNumber local, IpNumber peer, uint mark)
+    private SockDiagMessage(
+        byte protocol, ReadOnlySpan<byte> payload, IpNumber local, IpNumber peer, uint mark)
     {
         Protocol = protocol;
         _id = payload.Slice(4, IdSize);
@@ -34,7 +40,7 @@ internal readonly ref struct SockDiagMessage
         HasOwner = NetlinkWire.UInt32(payload[InodeOffset..]) != 0;
     }
 
-    /// <summary>IPPROTO_*. The message does not say it, only the request.</summary>
+    /// <summary>IPPROTO_*, which only the request contains.</summary>
     public byte Protocol { get; }
 
     public byte Family { get; }
@@ -48,25 +54,25 @@ internal readonly ref struct SockDiagMessage
 
     public uint Mark { get; }
 
-    /// <summary>A process still has it open.</summary>
+    /// <summary>True if a process still has the socket open.</summary>
     public bool HasOwner { get; }
 
     public ushort LocalPort => BinaryPrimitives.ReadUInt16BigEndian(_id);
 
     public ushort PeerPort => BinaryPrimitives.ReadUInt16BigEndian(_id[2..]);
 
-    /// <summary>The device that the socket is bound to, or 0.</summary>
+    /// <summary>The index of the device that the socket is bound to, or 0.</summary>
     public int Ifindex => (int)NetlinkWire.UInt32(_id[36..]);
 
     /// <summary>
-    /// A conversation with one peer. Not what a closed connection leaves behind for a minute (a FIN_WAIT2 without owner
-    /// is the kernel's struct inet_timewait_sock).
+    /// True for a conversation with one peer. False for the remains of a closed connection: a FIN_WAIT2
+    /// without owner is a struct inet_timewait_sock of the kernel.
     /// </summary>
     public bool IsConnected => Protocol == Tcp
         ? TcpStates.Contains(State) && (State != TCP_FIN_WAIT2 || HasOwner)
         : State == TCP_ESTABLISHED && PeerPort != 0;
 
-    /// <summary>The requests for all of them: (protocol, request), IPv4 and IPv6.</summary>
+    /// <summary>The requests that dump all sockets: TCP and UDP, IPv4 and IPv6.</summary>
     public static (byte Protocol, byte[] Request)[] Dumps()
     {
         uint tcp = 0;
@@ -84,7 +90,7 @@ internal readonly ref struct SockDiagMessage
         ];
     }
 
-    /// <summary>Reads a row. False if it is malformed, or of no Internet family.</summary>
+    /// <summary>Reads a row. Returns false if it is malformed or neither IPv4 nor IPv6.</summary>
     public static bool TryRead(byte protocol, ReadOnlySpan<byte> payload, out SockDiagMessage socket)
     {
         socket = default;
@@ -105,10 +111,17 @@ internal readonly ref struct SockDiagMessage
         return true;
     }
 
-    /// <summary>The request that ends it: what waits on it fails with ECONNABORTED, and a TCP peer gets a reset.</summary>
-    public byte[] DestroyRequest() => Request(SOCK_DESTROY, NetlinkMessage.FlagAcknowledge, Family, Protocol, 0, _id);
+    /// <summary>
+    /// The request that ends the socket: blocked calls fail with ECONNABORTED, and a TCP peer receives a
+    /// reset.
+    /// </summary>
+    public byte[] DestroyRequest() =>
+        Request(SOCK_DESTROY, NetlinkMessage.FlagAcknowledge, Family, Protocol, 0, _id);
 
-    /// <summary>struct inet_diag_req_v2. The id has a cookie, so that a new socket with the same addresses is never meant.</summary>
+    /// <summary>
+    /// struct inet_diag_req_v2. The id contains a cookie, so that it never matches a new socket with the same
+    /// addresses.
+    /// </summary>
     private static byte[] Request(
         ushort type, ushort flags, byte family, byte protocol, uint states, ReadOnlySpan<byte> id)
     {

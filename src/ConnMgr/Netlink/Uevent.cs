@@ -2,12 +2,17 @@ using System.Text;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>A kernel uevent of a network device: `add@/devices/…`, then NAME=VALUE, each ended by a zero byte.</summary>
-/// <param name="Action">`add`, `remove`, `move` (renamed), or another.</param>
-/// <param name="Interface">The device's name.</param>
+/// <summary>
+/// A kernel uevent of a network device: `add@/devices/…`, then NAME=VALUE fields, each ended by a zero byte.
+/// </summary>
+/// <param name="Action">`add`, `remove`, `move` (renamed) or another action.</param>
+/// <param name="Interface">The name of the device.</param>
 internal sealed record Uevent(string Action, string Interface)
 {
-    /// <summary>False for anything malformed, of udev (its messages begin with `libudev`), or not about a network device.</summary>
+    /// <summary>
+    /// Reads a message. Returns false if it is malformed, from udev (starts with `libudev`), or not about a
+    /// network device.
+    /// </summary>
     public static bool TryParse(ReadOnlySpan<byte> message, out Uevent uevent)
     {
         uevent = null!;

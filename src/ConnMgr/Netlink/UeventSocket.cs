@@ -2,7 +2,9 @@ using ConnMgr.EventLoop;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>The kernel's uevents: which network devices were added, removed or renamed.</summary>
+/// <summary>
+/// Receives the kernel's uevents about network devices that were added, removed or renamed.
+/// </summary>
 internal sealed class UeventSocket : IDisposable
 {
     private const int KernelGroup = 1; // group 2 is udev's
@@ -10,11 +12,12 @@ internal sealed class UeventSocket : IDisposable
 
     private readonly Loop _loop;
     private readonly ulong _token;
-    private readonly NetlinkSocket _socket = new(NetlinkHeader.NETLINK_KOBJECT_UEVENT, checkCredentials: true, KernelGroup);
+    private readonly NetlinkSocket _socket =
+        new(NetlinkHeader.NETLINK_KOBJECT_UEVENT, checkCredentials: true, KernelGroup);
     private readonly Action<Uevent?> _handler;
 
-    /// <param name="loop">Where they arrive.</param>
-    /// <param name="handler">Gets each uevent of a network device, and null for an unknown number that was lost.</param>
+    /// <param name="loop">Watches the socket.</param>
+    /// <param name="handler">Receives each uevent of a network device, and null if uevents were lost.</param>
     public UeventSocket(Loop loop, Action<Uevent?> handler)
     {
         _loop = loop;

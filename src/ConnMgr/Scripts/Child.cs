@@ -76,7 +76,8 @@ internal sealed class Child : IDisposable
         sigset_t reset;
         _ = LibC.sigemptyset(&none);
         _ = LibC.sigemptyset(&reset);
-        ReadOnlySpan<int> handled = [LibcExtra.SIGHUP, LibcExtra.SIGINT, LibcExtra.SIGPIPE, LibcExtra.SIGTERM];
+        ReadOnlySpan<int> handled =
+            [LibcExtra.SIGHUP, LibcExtra.SIGINT, LibcExtra.SIGPIPE, LibcExtra.SIGTERM];
         foreach (int signal in handled)
         {
             _ = LibC.sigaddset(&reset, signal);
@@ -95,7 +96,8 @@ internal sealed class Child : IDisposable
             _ = LibcExtra.posix_spawn_file_actions_addclosefrom_np(&actions, 3);
             _ = LibcExtra.posix_spawnattr_setflags(
                 &attributes,
-                LibcExtra.POSIX_SPAWN_SETPGROUP | LibcExtra.POSIX_SPAWN_SETSIGDEF | LibcExtra.POSIX_SPAWN_SETSIGMASK);
+                LibcExtra.POSIX_SPAWN_SETPGROUP | LibcExtra.POSIX_SPAWN_SETSIGDEF
+                | LibcExtra.POSIX_SPAWN_SETSIGMASK);
             _ = LibcExtra.posix_spawnattr_setpgroup(&attributes, 0);
             _ = LibcExtra.posix_spawnattr_setsigmask(&attributes, &none);
             _ = LibcExtra.posix_spawnattr_setsigdefault(&attributes, &reset);

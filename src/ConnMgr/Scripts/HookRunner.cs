@@ -39,7 +39,7 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
     /// </summary>
     public static bool IsHookName(string name)
     {
-        ReadOnlySpan<char> stem = name.EndsWith(".sh", StringComparison.Ordinal) ? name.AsSpan(0, name.Length - 3) : name;
+        ReadOnlySpan<char> stem = name.EndsWith(".sh", StringComparison.Ordinal) ? name.AsSpan()[..^3] : name;
         foreach (char c in stem)
         {
             if (!char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-'))
@@ -65,7 +65,9 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
 
     private void Begin()
     {
-        if (DirectoryNames.Read(directory, MaxHooks, IsHookName, out int more, out int errno) is not { } names)
+        List<string>? names =
+            DirectoryNames.Read(directory, MaxHooks, IsHookName, out int more, out int errno);
+        if (names is null)
         {
             if (errno != Errno.ENOENT)
             {
@@ -76,13 +78,15 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
         if (names.Count > 0 && FileKind.Of(directory) is not { IsTrusted: true, IsDirectory: true })
         {
             log.Event(
-                EventKind.Hook, $"{directory}: not owned by root, or writable by others: running no hooks", LogLevel.Warn);
+                EventKind.Hook, $"{directory}: not owned by root, or writable by others: running no hooks",
+                LogLevel.Warn);
             return;
         }
         if (more > 0)
         {
             log.Event(
-                EventKind.Hook, $"{directory}: more than {MaxHooks} hooks, ignoring the last {more}", LogLevel.Warn);
+                EventKind.Hook, $"{directory}: more than {MaxHooks} hooks, ignoring the last {more}",
+                LogLevel.Warn);
         }
         Dictionary<string, string> told = [];
         foreach (string name in names)
@@ -111,7 +115,8 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
         if (kind is not { IsTrusted: true })
         {
             log.Event(
-                EventKind.Hook, $"hook {Log.Quote(name)}: not owned by root, or writable by others, ignoring", LogLevel.Warn);
+                EventKind.Hook,
+                $"hook {Log.Quote(name)}: not owned by root, or writable by others, ignoring", LogLevel.Warn);
             return;
         }
         string old = _told.GetValueOrDefault(name, _switch.Old);

@@ -75,4 +75,5 @@ internal sealed record EntryStatus(string Text, bool IsLiteral)
 /// <param name="Age">The time since it was opened.</param>
 /// <param name="Left">The time until it is closed, unless it is renewed.</param>
 /// <param name="IsConnected">True if a connection through it was open recently.</param>
-internal readonly record struct HoleStatus(string Address, string Name, TimeSpan Age, TimeSpan Left, bool IsConnected);
+internal readonly record struct HoleStatus(
+    string Address, string Name, TimeSpan Age, TimeSpan Left, bool IsConnected);

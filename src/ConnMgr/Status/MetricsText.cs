@@ -44,7 +44,8 @@ internal static class MetricsText
         }
 
         Head(
-            text, "link_state", Gauge, "0 down, 1 no address or default route, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed.");
+            text, "link_state", Gauge,
+            "0 down, 1 no address or default route, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed.");
         foreach (LinkStatus link in status.Links)
         {
             Sample(text, "link_state", link).Add(link.StateValue).Add('\n');
@@ -65,7 +66,8 @@ internal static class MetricsText
             Sample(text, "link_failures", link).Add(link.Failures).Add('\n');
         }
         Head(
-            text, "link_hold_seconds", Gauge, "How long the link must still stay good before it replaces the link in use.");
+            text, "link_hold_seconds", Gauge,
+            "How long the link must still stay good before it replaces the link in use.");
         foreach (LinkStatus link in status.Links)
         {
             Sample(text, "link_hold_seconds", link).AddSeconds(link.HoldLeft).Add('\n');
@@ -89,12 +91,14 @@ internal static class MetricsText
         foreach (LinkStatus link in status.Links)
         {
             Sample(text, "probes_total", link, "result", "echo").Add(link.Probes.Echo).Add('\n');
-            Sample(text, "probes_total", link, "result", "wrong content").Add(link.Probes.WrongContent).Add('\n');
+            Sample(text, "probes_total", link, "result", "wrong content").Add(link.Probes.WrongContent)
+                .Add('\n');
             Sample(text, "probes_total", link, "result", "ping only").Add(link.Probes.PingOnly).Add('\n');
             Sample(text, "probes_total", link, "result", "no answer").Add(link.Probes.NoAnswer).Add('\n');
         }
         Head(
-            text, "probe_round_trip_seconds", Gauge, "Round-trip time of the last probe, if it was answered.");
+            text, "probe_round_trip_seconds", Gauge,
+            "Round-trip time of the last probe, if it was answered.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.RoundTrip is { } roundTrip)
@@ -121,7 +125,8 @@ internal static class MetricsText
             text, "firewall_locked", Gauge, "1 while the rules of the lockdown are in force.",
             firewall.IsLocked ? 1 : 0);
         One(
-            text, "firewall_mends_total", Counter, "Firewall rules restored after another program changed them.",
+            text, "firewall_mends_total", Counter,
+            "Firewall rules restored after another program changed them.",
             firewall.Repairs);
         One(
             text, "whitelist_entries", Gauge, "Names, addresses and prefixes of the whitelist.",
@@ -137,13 +142,16 @@ internal static class MetricsText
             text, "dns_replies_held_total", Counter, "DNS replies held until their addresses were open.",
             firewall.Held);
         One(
-            text, "dns_replies_late_total", Counter, "Held DNS replies released before all their addresses were open.",
+            text, "dns_replies_late_total", Counter,
+            "Held DNS replies released before all their addresses were open.",
             firewall.Late);
         One(
-            text, "dns_queue_overruns_total", Counter, "How often the queue was full and DNS replies passed unread.",
+            text, "dns_queue_overruns_total", Counter,
+            "How often the queue was full and DNS replies passed unread.",
             firewall.Overruns);
         One(
-            text, "dns_bad_addresses_total", Counter, "Addresses of whitelisted names that may never be opened.",
+            text, "dns_bad_addresses_total", Counter,
+            "Addresses of whitelisted names that may never be opened.",
             firewall.BadAddresses);
     }
 
@@ -166,7 +174,8 @@ internal static class MetricsText
     private static Utf8Text Sample(Utf8Text text, string name, string label, string value) =>
         text.Add("connmgr_"u8).Add(name).Add('{').Add(label).Add("=\""u8).Add(value).Add("\"} "u8);
 
-    private static Utf8Text Sample(Utf8Text text, string name, LinkStatus link, string label = "", string value = "")
+    private static Utf8Text Sample(
+        Utf8Text text, string name, LinkStatus link, string label = "", string value = "")
     {
         text.Add("connmgr_"u8).Add(name).Add("{link=\""u8);
         AddLabelValue(text, link.Name);

@@ -44,7 +44,8 @@ internal sealed class ReloadText
         JsonWriter json = new(text);
         if (!isText)
         {
-            json.Open('{').Name("schema").Value(StatusJson.Version).Name("done").Value(isDone).Name("said").Open('[');
+            json.Open('{').Name("schema").Value(StatusJson.Version).Name("done").Value(isDone)
+                .Name("said").Open('[');
         }
         int said = 0;
         while (said < _lines.Count && text.Length < RoomForLines)

@@ -29,7 +29,8 @@ internal static class StatusJson
             .Name("last_switch_seconds").Value(status.LastSwitchTook)
             .Name("last_repair_age_seconds").Value(status.LastRepairAge)
             .Name("switches").Open('{').Name("succeeded").Value(status.Switches.Succeeded)
-            .Name("failed").Value(status.Switches.Failed).Name("repairs").Value(status.Switches.Repairs).Close('}');
+            .Name("failed").Value(status.Switches.Failed)
+            .Name("repairs").Value(status.Switches.Repairs).Close('}');
 
         json.Name("links").Open('[');
         foreach (LinkStatus link in status.Links)
@@ -45,7 +46,8 @@ internal static class StatusJson
         }
         else
         {
-            json.Open('{').Name("connected").Value(status.IsAttrdConnected).Name("words").Value(status.Attrd).Close('}');
+            json.Open('{').Name("connected").Value(status.IsAttrdConnected)
+                .Name("words").Value(status.Attrd).Close('}');
         }
         json.Name("firewall");
         if (status.Firewall is null)
@@ -76,7 +78,8 @@ internal static class StatusJson
         }
         else
         {
-            json.Open('{').Name("packet").Value(link.Evidence).Name("age_seconds").Value(link.EvidenceAge).Close('}');
+            json.Open('{').Name("packet").Value(link.Evidence)
+                .Name("age_seconds").Value(link.EvidenceAge).Close('}');
         }
         json.Name("probe");
         if (link.Probe is null)
@@ -86,12 +89,14 @@ internal static class StatusJson
         else
         {
             json.Open('{').Name("result").Value(link.Probe).Name("words").Value(link.ProbeWords)
-                .Name("age_seconds").Value(link.ProbeAge).Name("round_trip_seconds").Value(link.RoundTrip).Close('}');
+                .Name("age_seconds").Value(link.ProbeAge)
+                .Name("round_trip_seconds").Value(link.RoundTrip).Close('}');
         }
         json.Name("probing").Value(link.IsProbing)
             .Name("failures").Value(link.Failures).Name("failure_age_seconds").Value(link.FailureAge)
             .Name("hold_seconds").Value(link.HoldLeft)
-            .Name("bytes_received").Value((long)link.BytesReceived).Name("bytes_sent").Value((long)link.BytesSent)
+            .Name("bytes_received").Value((long)link.BytesReceived)
+            .Name("bytes_sent").Value((long)link.BytesSent)
             .Name("probe_bytes").Value(link.ProbeBytes)
             .Close('}');
     }
@@ -123,7 +128,8 @@ internal static class StatusJson
                 holes += entry.Holes.Count;
                 continue;
             }
-            json.Open('{').Name("entry").Value(entry.Text).Name("literal").Value(entry.IsLiteral).Name("holes").Open('[');
+            json.Open('{').Name("entry").Value(entry.Text).Name("literal").Value(entry.IsLiteral)
+                .Name("holes").Open('[');
             foreach (HoleStatus hole in entry.Holes)
             {
                 if (json.Text.Length > RoomForEntries)
@@ -137,11 +143,13 @@ internal static class StatusJson
             }
             json.Close(']').Close('}');
         }
-        json.Close(']').Name("unlisted_entries").Value(entries).Name("unlisted_holes").Value(holes).Close('}');
+        json.Close(']').Name("unlisted_entries").Value(entries)
+            .Name("unlisted_holes").Value(holes).Close('}');
     }
 
     private static void Write(string family, AddressStatus address, JsonWriter json) =>
-        json.Name(family).Open('{').Name("address").Value(address.Address).Name("gateway").Value(address.Gateway).Close('}');
+        json.Name(family).Open('{').Name("address").Value(address.Address)
+            .Name("gateway").Value(address.Gateway).Close('}');
 
     private static string NameOf(SwitchState state) => state switch
     {

@@ -160,7 +160,9 @@ internal sealed class StatusReport(
             },
             StateValue = (int)link.State,
             State = link.State.Name(),
-            Words = link.State == LinkState.Failed && monitored.LastProbe is { } failed ? failed.Detail : link.Words,
+            Words = link.State == LinkState.Failed && monitored.LastProbe is { } failed
+                ? failed.Detail
+                : link.Words,
             StateFor = now - (link.Since == default ? startedAt : link.Since),
             UpFor = now - monitored.UpSince,
             IsInUse = link == _inUse,
@@ -223,7 +225,8 @@ internal sealed class StatusReport(
         ReadOnlySpan<char> text = SmallFile.Read("/proc/self/statm", ProcFileLimit, out _, out _);
         text = text[(text.IndexOf(' ') + 1)..];
         int end = text.IndexOf(' ');
-        return end > 0 && long.TryParse(text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out long pages)
+        CultureInfo culture = CultureInfo.InvariantCulture;
+        return end > 0 && long.TryParse(text[..end], NumberStyles.None, culture, out long pages)
             ? pages * Environment.SystemPageSize
             : 0;
     }

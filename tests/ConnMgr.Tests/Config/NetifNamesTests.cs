@@ -25,11 +25,11 @@ public class NetifNamesTests
     public void Names_are_read(string text) => Assert.Equal("lan1", Parse(text).Ethernet);
 
     [Theory]
-    [InlineData("ETH_INTERFACE_0=''", "1: ETH_INTERFACE_0: no interface name: \"\"")]
-    [InlineData("ETH_INTERFACE_0='a b'", "1: ETH_INTERFACE_0: no interface name: \"a b\"")]
-    [InlineData("#\nETH_INTERFACE_0='a/b'", "2: ETH_INTERFACE_0: no interface name: \"a/b\"")]
-    [InlineData("ETH_INTERFACE_0='sixteen-bytes-xx'", "1: ETH_INTERFACE_0: no interface name: \"sixteen-bytes-xx\"")]
-    [InlineData("ETH_INTERFACE_0='..'", "1: ETH_INTERFACE_0: no interface name: \"..\"")]
+    [InlineData("ETH_INTERFACE_0=''", "1: ETH_INTERFACE_0: not an interface name: \"\"")]
+    [InlineData("ETH_INTERFACE_0='a b'", "1: ETH_INTERFACE_0: not an interface name: \"a b\"")]
+    [InlineData("#\nETH_INTERFACE_0='a/b'", "2: ETH_INTERFACE_0: not an interface name: \"a/b\"")]
+    [InlineData("ETH_INTERFACE_0='sixteen-bytes-xx'", "1: ETH_INTERFACE_0: not an interface name: \"sixteen-bytes-xx\"")]
+    [InlineData("ETH_INTERFACE_0='..'", "1: ETH_INTERFACE_0: not an interface name: \"..\"")]
     [InlineData("ETH_INTERFACE_0='eth0", "1: not of the form KEY='value': \"ETH_INTERFACE_0='eth0\"")]
     [InlineData("reboot", "1: not of the form KEY='value': \"reboot\"")]
     [InlineData("ETH_INTERFACE_0=$(reboot)", "1: not of the form KEY='value': \"ETH_INTERFACE_0=$(reboot)\"")]
