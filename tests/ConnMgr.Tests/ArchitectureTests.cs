@@ -178,9 +178,10 @@ public partial class ArchitectureTests
         string name = type.Split('.')[^1];
         return RoomOf(type) is "Native" or "EventLoop"
             || name is "Startup" or "ConfigFiles" or "Daemon" or "MonitoredLink" or "AttributeReport"
-                or "Lockdown" or "LockdownStatus" or "HoleStore" or "DnsObserver" or "ReplyGate"
-                or "NameRefresher" or "SetBackend" or "NameServerFiles" or "ScriptEnvironment" or "StatusReport"
-                or "Log" or "CommandLine" or "Child" or "ScriptLane"
+                or "Lockdown" or "LockdownStatus" or "LockdownView" or "HoleStore" or "DnsObserver"
+                or "ReplyGate" or "ReplyReader" or "NameRefresher" or "ConnectionKiller" or "SetBackend"
+                or "RuleBackend" or "NameServerFiles" or "ScriptEnvironment" or "StatusReport" or "Log"
+                or "CommandLine" or "Child" or "ScriptLane"
             || EffectfulName().IsMatch(name);
     }
 
@@ -188,7 +189,8 @@ public partial class ArchitectureTests
     private static partial Regex EffectfulName();
 
     [GeneratedRegex(
-        @"^unsafe$|^Tmds\.|^System\.IO\.(?!Path\b)|^System\.(Console|Environment|TimeProvider|Random|GC)\b"
+        @"^unsafe$|^Tmds\.|^System\.IO\.(?!Path\b)|^System\.(Console|Environment|TimeProvider|Random)\b"
+        + @"|^System\.GC::(?!Allocate)"
         + @"|^System\.Diagnostics\.(Process|Stopwatch)|^System\.Net\.Sockets\.(?!AddressFamily\b)"
         + @"|^System\.Net\.Dns\b|^System\.Security\.Cryptography\.|^Microsoft\.Win32\."
         + @"|^System\.DateTime(Offset)?::get_(UtcNow|Now|Today)$")]

@@ -82,7 +82,7 @@ internal sealed class NetifNames
             }
             if (!TrySplit(trimmed, out string key, out string value))
             {
-                string quoted = Log.Quote(trimmed.ToString());
+                string quoted = ForeignText.Quote(trimmed.ToString());
                 errors.Add(new Remark(number, $"not of the form KEY='value': {quoted}"));
                 continue;
             }
@@ -100,7 +100,7 @@ internal sealed class NetifNames
             }
             else if (!InterfaceName.IsValid(value))
             {
-                errors.Add(new Remark(number, $"{key}: not an interface name: {Log.Quote(value)}"));
+                errors.Add(new Remark(number, $"{key}: not an interface name: {ForeignText.Quote(value)}"));
             }
             else
             {

@@ -241,7 +241,7 @@ internal sealed class AddressRuleRunner : IDisposable
         if (exit.Failure is not null)
         {
             string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
-            string said = lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "";
+            string said = lastLine.Length > 0 ? $", saying {ForeignText.Quote(lastLine)}" : "";
             _log.Once(
                 "rules not changed", EventKind.Firewall,
                 $"{Path.GetFileName(_script)} {what}: {exit.Failure}{said}, retrying");

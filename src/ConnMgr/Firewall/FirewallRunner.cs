@@ -258,7 +258,7 @@ internal sealed class FirewallRunner : IDisposable
     private static string Said(ChildExit exit)
     {
         string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
-        return lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "";
+        return lastLine.Length > 0 ? $", saying {ForeignText.Quote(lastLine)}" : "";
     }
 
     public void Dispose()

@@ -86,7 +86,7 @@ internal static class WhitelistReader
         return null;
     }
 
-    private static string Quote(ReadOnlySpan<byte> line) => Log.Quote(Encoding.UTF8.GetString(line));
+    private static string Quote(ReadOnlySpan<byte> line) => ForeignText.Quote(Encoding.UTF8.GetString(line));
 
     private static int Widen(ReadOnlySpan<byte> line, Span<char> text)
     {
@@ -103,7 +103,7 @@ internal static class WhitelistReader
         string? error = isAddress
             ? AddLiteral(whitelist, text, out warning)
             : AddName(whitelist, text, out warning);
-        return error is null ? null : $"{error}: {Log.Quote(text.ToString())}";
+        return error is null ? null : $"{error}: {ForeignText.Quote(text.ToString())}";
     }
 
     private static bool IsNumber(ReadOnlySpan<char> label) =>
@@ -137,7 +137,7 @@ internal static class WhitelistReader
         }
         if (!whitelist.TryAdd(name, star))
         {
-            warning = $"there already: {Log.Quote(text.ToString())}";
+            warning = $"there already: {ForeignText.Quote(text.ToString())}";
         }
         return null;
     }
@@ -170,11 +170,11 @@ internal static class WhitelistReader
         IpPrefix prefix = new(IpPrefix.Masked(address, (byte)length), (byte)length);
         if (prefix.First != address)
         {
-            warning = $"means {prefix}: {Log.Quote(text.ToString())}";
+            warning = $"means {prefix}: {ForeignText.Quote(text.ToString())}";
         }
         if (!whitelist.TryAdd(prefix))
         {
-            warning = $"there already: {Log.Quote(text.ToString())}";
+            warning = $"there already: {ForeignText.Quote(text.ToString())}";
         }
         return null;
     }

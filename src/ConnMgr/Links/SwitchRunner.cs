@@ -177,7 +177,7 @@ internal sealed class SwitchRunner(
     {
         if (exit.Output.Length > 0 && (log.IsDebug || exit.Failure is not null))
         {
-            log.Debug($"switch_route.sh: {Log.Quote(exit.Output.TrimEnd())}");
+            log.Debug($"switch_route.sh: {ForeignText.Quote(exit.Output.TrimEnd())}");
         }
         if (exit.Failure is null || !links.Contains(link))
         {
@@ -188,7 +188,7 @@ internal sealed class SwitchRunner(
         }
 
         string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
-        string said = lastLine.Length > 0 ? $", saying {Log.Quote(lastLine)}" : "";
+        string said = lastLine.Length > 0 ? $", saying {ForeignText.Quote(lastLine)}" : "";
         SayOnce($"switching to {link.Name} failed: switch_route.sh: {exit.Failure}{said}");
         End(link, succeeded: false);
     }

@@ -84,10 +84,13 @@ internal sealed unsafe class Log : IDisposable
     }
 
     /// <summary>
-    /// Logs a condition that lasts, or comes again and again, once: at its level when it begins, and as a debug event
-    /// after that, until <see cref="Over"/>. The key names the condition, so the text may differ each time.
+    /// Logs a condition that lasts, or comes again and again, once: at its level when it begins, and as a
+    /// debug event after that, until <see cref="Over"/>. The key names the condition, so the text may differ
+    /// each time.
     /// </summary>
-    /// <param name="condition">A constant, e.g. `set full`; never text from outside, which would be kept.</param>
+    /// <param name="condition">
+    /// A constant, e.g. `set full`; never text from outside, which would be kept.
+    /// </param>
     /// <param name="kind">What the event is about.</param>
     /// <param name="text">The line.</param>
     /// <param name="level">Of the first line.</param>
@@ -105,22 +108,6 @@ internal sealed unsafe class Log : IDisposable
     public void Info(string text) => Write(LogLevel.Info, text);
 
     public void Debug(string text) => Write(LogLevel.Debug, text);
-
-    /// <summary>
-    /// Quotes a foreign string for the log: control characters escaped, at most 200 characters.
-    /// </summary>
-    public static string Quote(string foreign)
-    {
-        StringBuilder quoted = new("\"");
-        foreach (char c in foreign.AsSpan(0, Math.Min(foreign.Length, 200)))
-        {
-            _ = c is '"' or '\\' ? quoted.Append('\\').Append(c)
-                : char.IsControl(c) || char.IsSurrogate(c)
-                    ? quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}")
-                : quoted.Append(c);
-        }
-        return quoted.Append(foreign.Length > 200 ? "…\"" : "\"").ToString();
-    }
 
     /// <summary>True for events that are never dropped in a flood.</summary>
     public static bool IsDecision(EventKind kind) =>

@@ -109,14 +109,15 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
         FileKind? kind = FileKind.Of(path);
         if (kind is not { IsRegular: true, IsExecutable: true })
         {
-            log.Debug($"hook {Log.Quote(name)}: not an executable regular file, ignoring");
+            log.Debug($"hook {ForeignText.Quote(name)}: not an executable regular file, ignoring");
             return;
         }
         if (kind is not { IsTrusted: true })
         {
             log.Event(
                 EventKind.Hook,
-                $"hook {Log.Quote(name)}: not owned by root, or writable by others, ignoring", LogLevel.Warn);
+                $"hook {ForeignText.Quote(name)}: not owned by root, or writable by others, ignoring",
+                LogLevel.Warn);
             return;
         }
         string old = _told.GetValueOrDefault(name, _switch.Old);
@@ -133,20 +134,21 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
             out string? failure);
         if (failure is not null)
         {
-            log.Event(EventKind.Hook, $"hook {Log.Quote(name)}: {failure}", LogLevel.Warn);
+            log.Event(EventKind.Hook, $"hook {ForeignText.Quote(name)}: {failure}", LogLevel.Warn);
         }
     }
 
     private void OnEnded(string name, ChildExit exit)
     {
-        string output = exit.Output.Length > 0 ? $", output {Log.Quote(exit.Output.TrimEnd())}" : "";
+        string output = exit.Output.Length > 0 ? $", output {ForeignText.Quote(exit.Output.TrimEnd())}" : "";
         if (exit.Failure is null)
         {
-            log.Debug($"hook {Log.Quote(name)}: done{output}");
+            log.Debug($"hook {ForeignText.Quote(name)}: done{output}");
         }
         else
         {
-            log.Event(EventKind.Hook, $"hook {Log.Quote(name)}: {exit.Failure}{output}", LogLevel.Warn);
+            log.Event(
+                EventKind.Hook, $"hook {ForeignText.Quote(name)}: {exit.Failure}{output}", LogLevel.Warn);
         }
     }
 
