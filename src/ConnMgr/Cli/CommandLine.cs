@@ -62,7 +62,7 @@ internal static class CommandLine
             {
                 if (!LiteralAddress.TryParse(word, out IPAddress server))
                 {
-                    result.AddError($"--dns-servers: no IP address: {Log.Quote(word)}");
+                    result.AddError($"--dns-servers: no IP address: {ForeignText.Quote(word)}");
                     return null;
                 }
                 servers.Add(server);
@@ -290,7 +290,7 @@ internal static class CommandLine
         DefaultValueFactory = _ => standard,
         CustomParser = result => Each(result, static (string text, out IPAddress value, out string error) =>
         {
-            error = $"no IP address: {Log.Quote(text)}";
+            error = $"no IP address: {ForeignText.Quote(text)}";
             return LiteralAddress.TryParse(text, out value);
         }),
     };

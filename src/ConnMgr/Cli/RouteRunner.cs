@@ -20,7 +20,7 @@ internal static class RouteRunner
         string[] links = [names.Ethernet, names.WiFi, names.Wan];
         if (options.RouteTo is not [string wanted] || !links.Contains(wanted))
         {
-            Complain($"{(options.RouteTo is [string name] ? $"{Log.Quote(name)} is no link" : "usage: connmgr route IFNAME")}"
+            Complain($"{(options.RouteTo is [string name] ? $"{ForeignText.Quote(name)} is no link" : "usage: connmgr route IFNAME")}"
                 + $": they are {string.Join(", ", links)}");
             return ExitCode.Usage;
         }
