@@ -1,9 +1,10 @@
+using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.Logging;
 using ConnMgr.Netlink;
 using ConnMgr.Routing;
 
-namespace ConnMgr.Cli;
+namespace ConnMgr.App;
 
 /// <summary>`connmgr route IFNAME`: makes a link the way out, once, without a daemon.</summary>
 internal static class RouteRunner
