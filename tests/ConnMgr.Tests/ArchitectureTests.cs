@@ -47,7 +47,7 @@ public partial class ArchitectureTests
     [
         "ConnMgr.Links.", "ConnMgr.Net.", "ConnMgr.Config.", "ConnMgr.Routing.", "ConnMgr.Probe.",
         "ConnMgr.Netlink.KernelState", "ConnMgr.Netlink.Device", "ConnMgr.Netlink.DeviceAddress",
-        "ConnMgr.Netlink.DefaultRoute",
+        "ConnMgr.Netlink.DefaultRoute", "ConnMgr.Netlink.KernelRoute",
     ];
 
     private static readonly Dictionary<string, SortedSet<string>> Product =
@@ -190,7 +190,8 @@ public partial class ArchitectureTests
     private static partial Regex EffectfulName();
 
     [GeneratedRegex(
-        @"^unsafe$|^Tmds\.|^System\.IO\.(?!Path\b)|^System\.(Console|Environment|TimeProvider|Random)\b"
+        @"^unsafe$|^Tmds\.|^System\.IO\.(?!Path\b)|^System\.(Console|TimeProvider|Random)\b"
+        + @"|^System\.Environment::(?!get_CurrentManagedThreadId$)"
         + @"|^System\.GC::(?!Allocate)"
         + @"|^System\.Diagnostics\.(Process|Stopwatch)|^System\.Net\.Sockets\.(?!AddressFamily\b)"
         + @"|^System\.Net\.Dns\b|^System\.Security\.Cryptography\.|^Microsoft\.Win32\."
