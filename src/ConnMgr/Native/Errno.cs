@@ -21,7 +21,9 @@ internal static class Errno
     public const int EINVAL = 22;
     public const int EOPNOTSUPP = 95;
     public const int ENETDOWN = 100;
+    public const int ENETUNREACH = 101;
     public const int ENOBUFS = 105;
+    public const int EHOSTUNREACH = 113;
     public const int EINPROGRESS = 115;
     public const int ESTALE = 116;
 

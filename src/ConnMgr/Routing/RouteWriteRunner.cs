@@ -62,10 +62,14 @@ internal sealed class RouteWriteRunner : IDisposable
             {
                 Remember(step);
             }
-            else if (_socket.Send(step, out string words) != 0)
+            else if (_socket.Send(step, out string words) is not 0 and int error)
             {
                 undone.Add(step);
                 failed(step, words);
+                if (step.Verb == RouteVerb.Add && !IsRefusal(error))
+                {
+                    return false; // what could not be copied now must not be replaced
+                }
             }
             else
             {
@@ -74,6 +78,13 @@ internal sealed class RouteWriteRunner : IDisposable
         }
         return undone.Count == 0;
     }
+
+    /// <summary>
+    /// The kernel no longer accepts the route, because its link is down or its gateway is out of reach. Then a link that
+    /// works must not wait for it; other errors pass.
+    /// </summary>
+    private static bool IsRefusal(int error) =>
+        error is Errno.ENODEV or Errno.EINVAL or Errno.ENETDOWN or Errno.ENETUNREACH or Errno.EHOSTUNREACH;
 
     private void Remember(RouteStep step)
     {
