@@ -5,8 +5,7 @@ using ConnMgr.Config;
 using ConnMgr.Logging;
 using ConnMgr.Native;
 
-TimeProvider time = TimeProvider.System;
-TimeSpan startedAt = time.GetElapsedTime(0);
+TimeSpan startedAt = TimeProvider.System.GetElapsedTime(0);
 if (CommandLine.Read(args, out ExitCode exitCode) is not { } options)
 {
     return (int)exitCode;
@@ -27,7 +26,7 @@ if (options.Verb != Verb.Run)
 using Log log = new(options.LogTarget, options.LogLevel);
 try
 {
-    return (int)Startup.Run(options, log, time, startedAt);
+    return (int)Startup.Run(options, log, startedAt);
 }
 catch (Win32Exception exception)
 {

@@ -1,7 +1,5 @@
 using ConnMgr.Cli;
-using ConnMgr.Config;
 using ConnMgr.Control;
-using ConnMgr.Links;
 using ConnMgr.Logging;
 using ConnMgr.Scripts;
 using ConnMgr.Status;
@@ -15,7 +13,7 @@ internal sealed partial class Daemon
     {
         if (request.Verb != ControlVerb.Reload)
         {
-            return _report.Answer(request, reply, Now());
+            return _report.Answer(request, reply, _loop.Now);
         }
         ReloadText said = new();
         ExitCode exitCode = Reload(said, out string result);
@@ -44,7 +42,12 @@ internal sealed partial class Daemon
         List<string> changes = names.ChangesFrom(_names);
         _names = names;
         _environment[0] = ScriptEnvironment.NamesVariable(names);
-        ReplaceLinks(names);
+        if (changes.Count > 0)
+        {
+            _links.Reload(names);
+            _flows?.Dispose();
+            _flows = NewFlowRunner();
+        }
         if (_lockdown is not null)
         {
             changes.AddRange(_lockdown.Reload(names, files.Whitelist));
@@ -74,31 +77,5 @@ internal sealed partial class Daemon
             _log.Event(EventKind.Reload, $"reload: and {more} more (see `connmgr check`)", LogLevel.Warn);
         }
         _log.Event(EventKind.Reload, result, level);
-    }
-
-    /// <summary>A link whose name has changed is another link, of which nothing is known; the others stay as they are.</summary>
-    private void ReplaceLinks(NetifNames names)
-    {
-        (LinkKind Kind, string Name)[] wanted = LinksOf(names);
-        int[] changed = [.. Enumerable.Range(0, wanted.Length).Where(i => _pure[i].Name != wanted[i].Name)];
-        foreach (int i in changed)
-        {
-            _links[i].Dispose(); // all of them before the first new one: names may have been exchanged
-        }
-        foreach (int i in changed)
-        {
-            Link old = _pure[i];
-            _links[i] = NewLink(wanted[i].Kind, wanted[i].Name);
-            _pure[i] = _links[i].Link;
-            _selector.Replace(old, _pure[i]);
-            _crosscheck.Replace(old, _pure[i]);
-            _attributes?.Bind(_links[i]);
-        }
-        if (changed.Length > 0)
-        {
-            _flows?.Dispose();
-            _flows = NewFlowRunner();
-            _seenVersion = -1; // they have to be told the kernel's picture
-        }
     }
 }

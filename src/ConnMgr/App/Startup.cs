@@ -1,6 +1,7 @@
 using System.Text;
 using ConnMgr.Cli;
 using ConnMgr.Config;
+using ConnMgr.EventLoop;
 using ConnMgr.Logging;
 using ConnMgr.Native;
 using Tmds.Linux;
@@ -10,7 +11,7 @@ namespace ConnMgr.App;
 /// <summary>The checks before the daemon runs: capabilities, configuration, no other daemon.</summary>
 internal static unsafe class Startup
 {
-    public static ExitCode Run(Options options, Log log, TimeProvider time, TimeSpan startedAt)
+    public static ExitCode Run(Options options, Log log, TimeSpan startedAt)
     {
         if (Capabilities.Missing() is { } missing)
         {
@@ -35,7 +36,8 @@ internal static unsafe class Startup
         }
         log.Info($"runs as {Capabilities.Describe()}");
 
-        using Daemon daemon = new(options, names, files.Whitelist, log, time, startedAt);
+        using Loop loop = new();
+        using Daemon daemon = new(options, names, files.Whitelist, log, loop, startedAt);
         return daemon.Run();
     }
 

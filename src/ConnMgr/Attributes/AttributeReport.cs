@@ -4,6 +4,7 @@ using ConnMgr.EventLoop;
 using ConnMgr.Links;
 using ConnMgr.Logging;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Scripts;
 
@@ -14,29 +15,39 @@ internal sealed class AttributeReport : IDisposable
 {
     private const int DevFileLimit = 65536;
 
-    private readonly Loop _loop;
+    private const string DevFile = "/proc/net/dev";
+
     private readonly Log _log;
     private readonly Gateway _gateway;
     private readonly AttributeClient _client;
     private readonly ScriptLane _capabilitiesLane;
     private readonly string _capabilitiesScript;
-    private readonly List<MonitoredLink> _links;
+    private ConnectionView _view = new();
+    private int _seenVersion = -1;
     private int _present = -1;
 
+    /// <param name="loop">Where attrd and the script are waited for.</param>
+    /// <param name="log">Gets what becomes of the connection to attrd.</param>
+    /// <param name="options">Where the script is.</param>
+    /// <param name="attrdSocket">The path of attrd's socket.</param>
+    /// <param name="scriptEnvironment">Of net_capabilities.</param>
     public AttributeReport(
-        Loop loop, Log log, Options options, string attrdSocket,
-        IReadOnlyList<string> scriptEnvironment, List<MonitoredLink> links)
+        Loop loop, Log log, Options options, string attrdSocket, IReadOnlyList<string> scriptEnvironment)
     {
-        _loop = loop;
         _log = log;
-        _links = links;
         _gateway = new Gateway
         {
             Revision = BuildInfo.Revision,
             DebugLevel = log.IsDebug ? (sbyte)1 : (sbyte)0,
             DebugLevelSet = level => log.Level = level > 0 ? LogLevel.Debug : LogLevel.Info,
         };
-        links.ForEach(Bind);
+        foreach (LinkKind kind in Enum.GetValues<LinkKind>())
+        {
+            NetworkInterface told = ToldOf(kind);
+            told.UpTime = () => Find(kind)?.UpSince is { } since ? (ulong)(loop.Now - since).TotalSeconds : 0;
+            told.Counters = () => InterfaceCounters.Find(
+                SmallFile.Read(DevFile, DevFileLimit, out _, out _), Find(kind)?.Name ?? "");
+        }
         _client = new AttributeClient(loop, log, attrdSocket, new AttributeTable(_gateway));
         _capabilitiesLane = new ScriptLane(loop, scriptEnvironment);
         _capabilitiesScript = Path.Combine(options.ScriptDirectory, "net_capabilities");
@@ -47,16 +58,49 @@ internal sealed class AttributeReport : IDisposable
     /// <summary>The state of the connection in words, e.g. `connected`.</summary>
     public string Words => _client.Words;
 
-    /// <summary>Reports this link from now on; it may replace another link of its kind.</summary>
-    public void Bind(MonitoredLink link)
+    /// <summary>Takes the states and addresses, and sends what has changed.</summary>
+    public void Update(ConnectionView view, KernelState state)
     {
-        NetworkInterface told = ToldOf(link.Link);
-        told.UpTime = () => link.UpSince is { } since ? (ulong)(_loop.Now - since).TotalSeconds : 0;
-        told.Counters = () => InterfaceCounters.Find(
-            SmallFile.Read("/proc/net/dev", DevFileLimit, out _, out _), link.Link.Name);
+        _view = view;
+        _gateway.NetworkType = view.InUse is { } inUse ? (sbyte)inUse.Kind : (sbyte)-1;
+        foreach (LinkView link in view.Links)
+        {
+            ToldOf(link.Kind).State = link.State switch
+            {
+                LinkState.Confirmed => 2,
+                LinkState.Unconfirmed or LinkState.Failed => 1,
+                _ => 0,
+            };
+        }
+        if (state.Version != _seenVersion)
+        {
+            _seenVersion = state.Version;
+            TakeAddresses(state);
+        }
+        _client.Publish();
     }
 
-    /// <summary>Runs net_capabilities, at the start and whenever a device appears or disappears.</summary>
+    private void TakeAddresses(KernelState state)
+    {
+        int present = 0;
+        foreach (LinkView link in _view.Links)
+        {
+            NetworkInterface told = ToldOf(link.Kind);
+            int ifindex = link.Facts.Ifindex;
+            present |= (ifindex != 0 ? 1 : 0) << (int)link.Kind;
+            DeviceAddress? address = state.Addresses.FirstOrDefault(address => address.Ifindex == ifindex
+                && address.IsUsable && address.Address.AddressFamily == AddressFamily.InterNetwork);
+            told.Address = address?.Address.GetAddressBytes() ?? new byte[4];
+            told.MacAddress = state.Find(link.Name)?.MacAddress() ?? new byte[6];
+        }
+        if (present != _present)
+        {
+            _present = present;
+            AskCapabilities();
+        }
+    }
+
+    /// <summary>Runs net_capabilities: at the start, and when a device came or went.</summary>
     private void AskCapabilities() => _capabilitiesLane.Run([_capabilitiesScript], exit =>
     {
         if (exit.Code is >= 0 and <= 7)
@@ -69,44 +113,19 @@ internal sealed class AttributeReport : IDisposable
         }
     });
 
-    /// <summary>Takes the addresses of a new snapshot of the kernel.</summary>
-    public void Refresh(KernelState table)
+    private LinkView? Find(LinkKind kind)
     {
-        int present = 0;
-        foreach (MonitoredLink link in _links)
+        foreach (LinkView link in _view.Links)
         {
-            NetworkInterface told = ToldOf(link.Link);
-            int ifindex = link.Link.Facts.Ifindex;
-            present |= (ifindex != 0 ? 1 : 0) << (int)link.Link.Kind;
-            DeviceAddress? address = table.Addresses.FirstOrDefault(address => address.Ifindex == ifindex
-                && address.IsUsable && address.Address.AddressFamily == AddressFamily.InterNetwork);
-            told.Address = address?.Address.GetAddressBytes() ?? new byte[4];
-            told.MacAddress = table.Find(link.Link.Name)?.MacAddress() ?? new byte[6];
-        }
-        if (present != _present)
-        {
-            _present = present;
-            AskCapabilities();
-        }
-    }
-
-    /// <summary>Takes the states of the links and sends what has changed.</summary>
-    public void Update(Link? inUse)
-    {
-        _gateway.NetworkType = inUse is null ? (sbyte)-1 : (sbyte)inUse.Kind;
-        foreach (MonitoredLink link in _links)
-        {
-            ToldOf(link.Link).State = link.Link.State switch
+            if (link.Kind == kind)
             {
-                LinkState.Confirmed => 2,
-                LinkState.Unconfirmed or LinkState.Failed => 1,
-                _ => 0,
-            };
+                return link;
+            }
         }
-        _client.Publish();
+        return null;
     }
 
-    private NetworkInterface ToldOf(Link link) => link.Kind switch
+    private NetworkInterface ToldOf(LinkKind kind) => kind switch
     {
         LinkKind.Ethernet => _gateway.Ethernet,
         LinkKind.WiFi => _gateway.WiFi,

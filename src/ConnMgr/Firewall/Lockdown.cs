@@ -30,10 +30,8 @@ internal sealed class Lockdown : IDisposable
     private readonly NameRefresher _names;
     private readonly ConnectionKiller _killer;
     private readonly Deadline _next;
-    private LockdownView? _seenView;
-    private int _seenVersion = -1;
+    private (int State, int Servers, string? InUse)? _seenVersion;
     private int _ticks;
-    private bool _isCheckDue;
     private bool _wasLocked;
 
     public Lockdown(
@@ -111,12 +109,12 @@ internal sealed class Lockdown : IDisposable
     public void Settle(in LockdownView view)
     {
         TimeSpan now = _loop.Now;
-        _observer.Listen(view.Table, withReplies: _gate.Number is null || !_firewall.IsInForce);
-        if (view != _seenView || view.Table.Version != _seenVersion || _isCheckDue)
+        _observer.Listen(view.State, withReplies: _gate.Number is null || !_firewall.IsInForce);
+        if (view.Version != _seenVersion)
         {
-            (_seenView, _seenVersion, _isCheckDue) = (view, view.Table.Version, false);
+            _seenVersion = view.Version;
             Watch.SetServers(CollectionsMarshal.AsSpan(view.UsedServers()), _listedServers);
-            _names.SetLink(view.InUse?.Name, view.ServersInUse());
+            _names.SetLink(view.Connection.InUse?.Name, view.ServersInUse());
         }
         _names.Advance(now);
         _store.Advance(now);
@@ -129,7 +127,6 @@ internal sealed class Lockdown : IDisposable
     {
         if (++_ticks % CheckEvery == 0)
         {
-            _isCheckDue = true;
             _firewall.Look();
             _store.CheckElements();
         }

@@ -2,22 +2,26 @@ using System.Net;
 using ConnMgr.Links;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
+using ConnMgr.Probe;
 
 namespace ConnMgr.Firewall;
 
 /// <summary>What the lockdown reads about the links, as of the latest decision. It keeps no copy of its parts.</summary>
-/// <param name="Table">The kernel's devices, addresses and routes.</param>
-/// <param name="Links">All links.</param>
-/// <param name="InUse">The link that the default route leads over; null: none.</param>
-internal readonly record struct LockdownView(KernelState Table, IReadOnlyList<MonitoredLink> Links, Link? InUse)
+/// <param name="State">The kernel's devices, addresses and routes.</param>
+/// <param name="Connection">The links, and the one in use.</param>
+/// <param name="Servers">The name servers of the links.</param>
+internal readonly record struct LockdownView(KernelState State, ConnectionView Connection, NameServers Servers)
 {
+    /// <summary>Differs when something has changed that decides which name servers count.</summary>
+    public (int State, int Servers, string? InUse) Version => (State.Version, Servers.Version, Connection.InUse?.Name);
+
     /// <summary>The name servers that the device itself uses, over whatever link.</summary>
     public List<IpNumber> UsedServers()
     {
         List<IpNumber> used = [];
-        foreach (MonitoredLink link in Links)
+        foreach (LinkView link in Connection.Links)
         {
-            foreach (IPAddress server in link.NameServers(Table, withGateways: false))
+            foreach (IPAddress server in Servers.Of(link.Kind, link.Name, gateways: []))
             {
                 used.Add(IpNumber.Of(server));
             }
@@ -26,15 +30,7 @@ internal readonly record struct LockdownView(KernelState Table, IReadOnlyList<Mo
     }
 
     /// <summary>The name servers of the link in use, its gateways last.</summary>
-    public IReadOnlyList<IPAddress> ServersInUse()
-    {
-        foreach (MonitoredLink link in Links)
-        {
-            if (link.Link == InUse)
-            {
-                return link.NameServers(Table, withGateways: true);
-            }
-        }
-        return [];
-    }
+    public IReadOnlyList<IPAddress> ServersInUse() => Connection.InUse is { } link
+        ? Servers.Of(link.Kind, link.Name, KernelFacts.Gateways(State, link.Facts.Ifindex))
+        : [];
 }

@@ -1,3 +1,5 @@
+using ConnMgr.Probe;
+
 namespace ConnMgr.Links;
 
 /// <summary>
@@ -16,8 +18,20 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
     private readonly Rounds[] _rounds = new Rounds[links.Count];
     private Link? _choice;
 
-    /// <summary>To be called whenever links or the choice may have changed.</summary>
-    public void Update(Link? choice, Link? inUse, TimeSpan now)
+    /// <summary>
+    /// Compares the links that answer ping alone with the others. Call it before a decision: it may turn a link that was
+    /// confirmed into one that is not.
+    /// </summary>
+    public void Compare(TimeSpan now)
+    {
+        for (int i = 0; i < _links.Length; i++)
+        {
+            Compare(_links[i], ref _rounds[i], now);
+        }
+    }
+
+    /// <summary>Starts the probes that a choice, or a link under suspicion, is the reason for. Call it after a decision.</summary>
+    public void Follow(Link? choice, Link? inUse, TimeSpan now)
     {
         if (choice != _choice)
         {
@@ -27,10 +41,6 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
         if (inUse is { IsUnderSuspicion: true })
         {
             ProbeBeside(inUse, now);
-        }
-        for (int i = 0; i < _links.Length; i++)
-        {
-            Compare(_links[i], ref _rounds[i], now);
         }
     }
 

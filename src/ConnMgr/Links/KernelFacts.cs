@@ -23,17 +23,30 @@ internal static class KernelFacts
     /// The link that the kernel's routes lead over, even if it is down by now: by IPv4 if there is a way out, else by
     /// IPv6. Null if it is none of the links, or if none of them is up.
     /// </summary>
-    public static Link? InUse(KernelState table, List<Link> links)
+    public static Link? InUse(KernelState table, IReadOnlyList<Link> links)
     {
-        DefaultRoute? front = table.InFront(isIpv6: false) ?? table.InFront(isIpv6: true);
-        Link? used = null;
         bool isAnyUp = false;
         foreach (Link link in links)
         {
             isAnyUp |= link.State.IsUp();
-            used = front is not null && link.Facts.Ifindex == front.Ifindex ? link : used;
         }
-        return isAnyUp ? used : null;
+        return isAnyUp ? InFront(table, links, isIpv6: table.InFront(isIpv6: false) is null) : null;
+    }
+
+    /// <summary>The link that the default route in front of a family leads over; null if it is none of the links.</summary>
+    public static Link? InFront(KernelState table, IReadOnlyList<Link> links, bool isIpv6)
+    {
+        if (table.InFront(isIpv6) is { } front)
+        {
+            foreach (Link link in links)
+            {
+                if (link.Facts.Ifindex == front.Ifindex)
+                {
+                    return link;
+                }
+            }
+        }
+        return null;
     }
 
     /// <summary>
@@ -69,8 +82,20 @@ internal static class KernelFacts
         return false;
     }
 
+    /// <summary>The routers that the device's default routes name.</summary>
+    public static IEnumerable<IPAddress> Gateways(KernelState table, int ifindex)
+    {
+        foreach (DefaultRoute route in table.Routes)
+        {
+            if (route.Ifindex == ifindex && route.Gateway is { } gateway)
+            {
+                yield return gateway;
+            }
+        }
+    }
+
     /// <summary>The default route in front of each family, in words, e.g. `default via 198.18.1.1 dev eth0 metric 0`.</summary>
-    public static string RoutesInWords(KernelState table, List<Link> links)
+    public static string RoutesInWords(KernelState table, IReadOnlyList<Link> links)
     {
         string Words(DefaultRoute? route)
         {

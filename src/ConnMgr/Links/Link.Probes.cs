@@ -1,4 +1,5 @@
 using ConnMgr.Config;
+using ConnMgr.Probe;
 
 namespace ConnMgr.Links;
 
@@ -29,6 +30,12 @@ internal sealed partial class Link
 
     /// <inheritdoc cref="LastOutcome"/>
     public TimeSpan ProbeEndedAt => _schedule.LastEndedAt;
+
+    /// <summary>The result of the last probe that was not cancelled, whatever has become of the link since; null: none.</summary>
+    public ProbeResult? LastProbe { get; private set; }
+
+    /// <summary>How many probes have ended with each <see cref="ProbeOutcome"/>.</summary>
+    public ProbeTally Tally { get; private set; }
 
     /// <summary>Something that leaves the link would be news: to be told by <see cref="SeeOutgoing"/>.</summary>
     public bool WantsOutgoing =>
@@ -97,6 +104,8 @@ internal sealed partial class Link
         }
         IsProbing = false;
         HasBeenProbed = true;
+        LastProbe = result;
+        Tally = Tally.With(result.Outcome);
         _schedule.End(result.Outcome, State, now);
         if (IsUnderSuspicion && result.Outcome is ProbeOutcome.EchoAnswered or ProbeOutcome.PingOnly)
         {

@@ -1,4 +1,5 @@
 using ConnMgr.Config;
+using ConnMgr.Net;
 
 namespace ConnMgr.Links;
 
@@ -49,7 +50,10 @@ internal sealed partial class Link
     /// <summary>When the state was entered.</summary>
     public TimeSpan Since { get; private set; }
 
-    /// <summary>When it last came up, or its last failure ended.</summary>
+    /// <summary>When the link came up; null while it is down.</summary>
+    public TimeSpan? UpSince { get; private set; }
+
+    /// <summary>When the link last came up, or its last failure ended.</summary>
     public TimeSpan UnfailedSince { get; private set; }
 
     /// <summary>The state in words that fit behind the name, e.g. `lost carrier`.</summary>
@@ -262,5 +266,6 @@ internal sealed partial class Link
         _effects.Add(new LinkEffect(LinkEffectKind.StateChanged, detail ?? words, State, state));
         State = state;
         Since = now;
+        UpSince = state.IsUp() ? UpSince ?? now : null;
     }
 }

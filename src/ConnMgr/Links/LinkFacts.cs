@@ -1,15 +1,5 @@
 namespace ConnMgr.Links;
 
-/// <summary>The links that the daemon chooses from, the best first.</summary>
-internal enum LinkKind
-{
-    Ethernet = 0,
-    WiFi = 1,
-
-    /// <summary>LTE: metered, its bytes cost money.</summary>
-    Wan = 2,
-}
-
 /// <summary>What the kernel says of a link's device.</summary>
 /// <param name="Ifindex">The device; 0 if there is none of that name.</param>
 /// <param name="IsAdminUp">IFF_UP.</param>

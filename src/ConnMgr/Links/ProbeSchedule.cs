@@ -1,3 +1,5 @@
+using ConnMgr.Probe;
+
 namespace ConnMgr.Links;
 
 /// <summary>When a link is due for a probe, by the ticks alone (sections 5 and 6 of the contract).</summary>

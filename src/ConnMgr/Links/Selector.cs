@@ -75,7 +75,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
     /// <summary>Takes how an attempt to switch to <paramref name="link"/> ended (rule 7).</summary>
     public void EndSwitch(Link link, bool succeeded, TimeSpan now)
     {
-        if (succeeded)
+        if (succeeded || Array.IndexOf(_links, link) < 0) // a reload has replaced the link
         {
             _switchFailures.Remove(link);
         }

@@ -5,67 +5,131 @@ using ConnMgr.Native;
 using ConnMgr.Netlink;
 using ConnMgr.Routing;
 using ConnMgr.Scripts;
-using ConnMgr.Status;
 
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Carries out what the selector has chosen, over rtnetlink or by switch_route.sh; judges what was done by the kernel's
-/// routes, restores them when another program has changed them, and tells the hooks.
+/// Moves the default routes to a link: by a <see cref="RoutePlan"/> over rtnetlink, or, where the implementer wants that,
+/// by `switch_route.sh`.
 /// </summary>
-internal sealed class SwitchRunner(
-    Loop loop,
-    Log log,
-    Options options,
-    IReadOnlyList<string> environment,
-    KernelState table,
-    RouteMonitor routes,
-    List<Link> links,
-    Selector selector,
-    StatusReport report) : IDisposable
+internal sealed class SwitchRunner : IDisposable
 {
     /// <summary>The line that connmgr's own switch_route.sh has.</summary>
     private const string OwnScript = "\n# This is connmgr's own switch_route.sh.\n";
 
     private const int ScriptLimit = 65536; // bytes
-    private const uint AdvertisedRereading = 16; // seconds
 
-    private readonly ScriptLane _lane = new(loop, environment);
-    private readonly HookRunner _hooks = new(loop, log, options.HookDirectory);
-    private readonly RouteGuard _guard = new();
-    private readonly RouteSwitchRunner _netlink = new(table, links, options.RunDirectory);
-    private bool _isByScript = options.Switch == SwitchMode.Script;
+    private static readonly TimeSpan AdvertisedRereading = TimeSpan.FromSeconds(16);
 
-    // To put standby routes in order, and to restore those of links that are not in use.
-    private readonly Pace _tidyings = new(burst: 5, TimeSpan.FromSeconds(5));
-    private string _failure = ""; // of the last plan
+    private readonly Loop _loop;
+    private readonly Log _log;
+    private readonly Options _options;
+    private readonly KernelState _state;
+    private readonly RouteMonitor _routes;
+    private readonly Action<Link, string?> _ended;
+    private readonly ScriptLane _lane;
+    private readonly RouteWriteRunner _writer;
+    private bool _isByScript;
     private TimeSpan _readAt;
-    private uint _dumpSeen;
+    private uint _seenDump;
 
-    // Whoever fights over a route does so for ever, and is not to fill the log.
-    private readonly Pace _saidInUse = new(burst: 10, TimeSpan.FromSeconds(10));
-    private readonly Pace _saidRepairs = new(burst: 10, TimeSpan.FromMinutes(1));
-    private Link? _placed;
-    private int _verifiedIpv4; // the fingerprint that the last switch left
-    private string _saidFailure = "";
-    private (Link Link, TimeSpan DecidedAt, bool IsRepair, uint AfterDump)? _verifying;
-    private Link? _lastSaidInUse;
-    private bool _saysRepair;
+    /// <param name="loop">Where the script's end is noticed.</param>
+    /// <param name="log">Gets the steps, and the output of the script.</param>
+    /// <param name="options">How to switch, and where the script is.</param>
+    /// <param name="environment">Of the script.</param>
+    /// <param name="state">What the kernel has; is told the address of the socket that changes routes.</param>
+    /// <param name="routes">Asked to read advertised routes now and then.</param>
+    /// <param name="ended">Gets the link, and what went wrong in words; null if nothing did.</param>
+    public SwitchRunner(
+        Loop loop, Log log, Options options, IReadOnlyList<string> environment, KernelState state, RouteMonitor routes,
+        Action<Link, string?> ended)
+    {
+        _loop = loop;
+        _log = log;
+        _options = options;
+        _state = state;
+        _routes = routes;
+        _ended = ended;
+        _lane = new ScriptLane(loop, environment);
+        _writer = new RouteWriteRunner(options.RunDirectory);
+        state.OwnPort = _writer.PortId;
+        _isByScript = options.Switch == SwitchMode.Script;
+    }
 
-    /// <summary>The link that the kernel's default routes use; null: none of ours.</summary>
-    public Link? InUse { get; private set; }
-
-    /// <summary>switch_route.sh is running.</summary>
+    /// <summary>A script runs.</summary>
     public bool IsBusy => _lane.IsBusy;
 
-    /// <summary>When <see cref="Settle"/> has something to do though no fact has changed.</summary>
-    public TimeSpan NextDeadline
+    /// <summary>What earlier plans have remembered of the links' own metrics; null while a script moves the routes.</summary>
+    public IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric>? OwnMetrics =>
+        _isByScript ? null : _writer.OwnMetrics;
+
+    /// <summary>Reads what is remembered of these links, unless that has been done.</summary>
+    public void Know(IEnumerable<string> links) => _writer.Know(links);
+
+    /// <summary>Switches to a link. A script is killed after 10 s; a plan is carried out before this returns.</summary>
+    /// <param name="link">The link.</param>
+    /// <param name="plan">What to do over rtnetlink; null: the script does it.</param>
+    public void Start(Link link, RoutePlan? plan)
     {
-        get
+        _isByScript = CheckScript();
+        if (_isByScript || plan is null)
         {
-            TimeSpan guard = _guard.NextDeadline;
-            return InUse == _lastSaidInUse || guard < _saidInUse.NextAt ? guard : _saidInUse.NextAt;
+            string script = Path.Combine(_options.ScriptDirectory, "switch_route.sh");
+            _lane.Run([script, link.Name], exit => OnScriptEnded(link, exit));
+            return;
         }
+        string failure = Run(plan);
+        _ended(link, failure.Length > 0 ? failure : null);
+    }
+
+    /// <summary>Restores the defaults of links that are not in use, and puts them in order.</summary>
+    public void Tidy(RoutePlan plan)
+    {
+        foreach (RouteStep step in plan.Steps.Where(step => step.IsRestoring))
+        {
+            _log.Event(EventKind.Route, $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: another program had replaced it");
+        }
+        string failure = Run(plan);
+        if (failure.Length > 0)
+        {
+            _log.Debug(failure);
+        }
+    }
+
+    /// <summary>
+    /// Reads the routes anew where the kernel reports no change: when the lifetime of an advertised route has run out, and
+    /// now and then, since a router may have changed its preference.
+    /// </summary>
+    public void Tick()
+    {
+        TimeSpan now = _loop.Now;
+        if (_routes.LastDump != _seenDump)
+        {
+            _seenDump = _routes.LastDump;
+            _readAt = now;
+        }
+        else if (_state.Defaults.Exists(route => route.IsAdvertised && now - _readAt >= Lifetime(route)))
+        {
+            _routes.ResyncRoutes();
+        }
+    }
+
+    private static TimeSpan Lifetime(KernelRoute route)
+    {
+        TimeSpan left = TimeSpan.FromSeconds(route.Expires ?? 0);
+        return left < AdvertisedRereading ? left : AdvertisedRereading;
+    }
+
+    /// <summary>Carries out a plan. Returns what failed, in words; empty if nothing did.</summary>
+    private string Run(RoutePlan plan)
+    {
+        string failure = "";
+        _writer.Run(
+            plan.Steps,
+            step => _log.Debug($"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}"),
+            (step, reason) => failure = failure.Length > 0 ? failure
+                : $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: {reason}");
+        return failure;
     }
 
     /// <summary>
@@ -74,231 +138,34 @@ internal sealed class SwitchRunner(
     /// </summary>
     private bool CheckScript()
     {
-        if (options.Switch != SwitchMode.Auto)
+        if (_options.Switch != SwitchMode.Auto)
         {
-            return options.Switch == SwitchMode.Script;
+            return _options.Switch == SwitchMode.Script;
         }
-        string path = Path.Combine(options.ScriptDirectory, "switch_route.sh");
+        string path = Path.Combine(_options.ScriptDirectory, "switch_route.sh");
         string? text = SmallFile.Read(path, ScriptLimit, out _, out _);
         bool isForeign = text is not null && !text.Contains(OwnScript, StringComparison.Ordinal);
         if (isForeign && !_isByScript)
         {
-            log.Event(EventKind.Switch, $"routes are moved by {path}, which is not connmgr's own");
+            _log.Event(EventKind.Switch, $"routes are moved by {path}, which is not connmgr's own");
         }
         return isForeign;
     }
 
-    /// <summary>
-    /// Reads the routes anew where the kernel says nothing of a change: when the lifetime of an advertised route has run
-    /// out, and now and then, since a router may have changed its preference.
-    /// </summary>
-    public void Tick(TimeSpan now)
+    private void OnScriptEnded(Link link, in ChildExit exit)
     {
-        AllowRetry();
-        if (_isByScript || routes.LastDump == _dumpSeen)
+        if (exit.Output.Length > 0 && (_log.IsDebug || exit.Failure is not null))
         {
-            if (table.Defaults.Exists(route => route.IsAdvertised
-                && now - _readAt >= TimeSpan.FromSeconds(Math.Min(route.Expires ?? 0, AdvertisedRereading))))
-            {
-                routes.ResyncRoutes();
-            }
-            return;
+            _log.Debug($"switch_route.sh: {ForeignText.Quote(exit.Output.TrimEnd())}");
         }
-        _dumpSeen = routes.LastDump;
-        _readAt = now;
-    }
-
-    /// <summary>Something has changed that may let a switch succeed which has failed.</summary>
-    public void AllowRetry() => _guard.AllowRetry();
-
-    /// <summary>Looks at the routes, which have to be read to their end, and does what is to be done.</summary>
-    public void Settle(TimeSpan now)
-    {
-        Verify(now);
-        Switch(now);
-        NotePlaced();
-        ReportInUse(now);
-    }
-
-    private void Switch(TimeSpan now)
-    {
-        RoutePlan? plan = selector.Choice is { } chosen && !_isByScript ? _netlink.Plan(chosen) : null;
-        bool isInPlace = plan?.IsInPlace ?? (selector.Choice is { } choice && KernelFacts.IsInPlace(table, choice)
-            && (choice.Facts.Ipv4.Fingerprint == _verifiedIpv4 || !KernelFacts.HasAnotherGateway(table, choice)));
-        bool isRepair = selector.Choice is { } wanted && _guard.HasSwitchedTo(wanted);
-        if (_guard.Next(selector.Choice, isInPlace, now) is not { } link)
-        {
-            if (plan is { IsInPlace: true, IsOrdered: false } && _guard.HasSwitchedTo(selector.Choice!))
-            {
-                Tidy(plan, now);
-            }
-            return;
-        }
-
-        if (isRepair)
-        {
-            _saysRepair = _saidRepairs.TryTake(now);
-            SayRepair($"restoring the route over {link.Name}: found {KernelFacts.RoutesInWords(table, links)}");
-        }
-        report.SeeSwitchBegin();
-        _isByScript = CheckScript();
-        if (!_isByScript)
-        {
-            plan ??= _netlink.Plan(link);
-            _failure = _netlink.Run(plan, log);
-            _verifying = (link, now, isRepair, routes.LastDump);
-            routes.ResyncRoutes();
-            return;
-        }
-        string script = Path.Combine(options.ScriptDirectory, "switch_route.sh");
-        _lane.Run([script, link.Name], exit => EndScript(link, isRepair, now, exit));
-    }
-
-    /// <summary>Restores the defaults of links that are not in use, and puts them in order.</summary>
-    private void Tidy(RoutePlan plan, TimeSpan now)
-    {
-        if (!_tidyings.TryTake(now))
-        {
-            return;
-        }
-        foreach (RouteStep step in plan.Steps.Where(step => step.IsRestoring))
-        {
-            log.Event(EventKind.Route, $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: another program had replaced it");
-        }
-        string failed = _netlink.Run(plan, log);
-        if (failed.Length > 0)
-        {
-            log.Debug(failed);
-        }
-        routes.ResyncRoutes();
-    }
-
-    private void EndScript(Link link, bool isRepair, TimeSpan decidedAt, ChildExit exit)
-    {
-        if (exit.Output.Length > 0 && (log.IsDebug || exit.Failure is not null))
-        {
-            log.Debug($"switch_route.sh: {ForeignText.Quote(exit.Output.TrimEnd())}");
-        }
-        if (exit.Failure is null || !links.Contains(link))
-        {
-            // What it did is judged by the kernel's routes.
-            _verifying = (link, decidedAt, isRepair, routes.LastDump);
-            routes.ResyncRoutes();
-            return;
-        }
-
         string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
         string said = lastLine.Length > 0 ? $", saying {ForeignText.Quote(lastLine)}" : "";
-        SayOnce($"switching to {link.Name} failed: switch_route.sh: {exit.Failure}{said}");
-        End(link, succeeded: false);
-    }
-
-    private void Verify(TimeSpan now)
-    {
-        if (_verifying is not var (link, decidedAt, isRepair, afterDump) || routes.RoutesAsOf <= afterDump)
-        {
-            return;
-        }
-        _verifying = null;
-        bool isInPlace = links.Contains(link) && (_isByScript ? KernelFacts.IsInPlace(table, link) : _netlink.Plan(link).IsInPlace);
-        // The script has done it before, and says that it has done it again: whoever changed the route was there again, too.
-        bool succeeded = isInPlace || (isRepair && links.Contains(link));
-        _verifiedIpv4 = link.Facts.Ipv4.Fingerprint;
-        if (succeeded)
-        {
-            report.SeeSwitch(isRepair, now - decidedAt, now);
-            string took = $"{link.Name} in {Duration.Milliseconds(now - decidedAt)}";
-            if (isRepair)
-            {
-                SayRepair($"restored the route over {took}{(isInPlace ? "" : ", and it has been changed again")}");
-            }
-            else
-            {
-                if (link == selector.Choice)
-                {
-                    _hooks.Run(link.Name, _placed?.Name ?? "", selector.Reason);
-                }
-                log.Event(EventKind.Switch, $"switched to {took}");
-            }
-        }
-        else if (link.State.IsUp() && !link.IsInterrupted && links.Contains(link))
-        {
-            SayOnce(
-                $"switching to {link.Name} failed: "
-                + (_isByScript ? "switch_route.sh succeeded, but " : _failure.Length > 0 ? $"{_failure}; " : "")
-                + $"found {KernelFacts.RoutesInWords(table, links)}");
-        }
-        else
-        {
-            report.SeeSwitchFailure(null);
-        }
-        End(link, succeeded);
-    }
-
-    /// <summary>Which link a switch leaves: the last one that was chosen and in place.</summary>
-    private void NotePlaced()
-    {
-        if (!_lane.IsBusy && KernelFacts.ChoiceInPlace(table, selector.Choice) is { } placed)
-        {
-            _placed = placed;
-        }
-    }
-
-    /// <summary>A switch that fails is tried every tick; what is the same each time is said once.</summary>
-    private void SayOnce(string failure)
-    {
-        report.SeeSwitchFailure(failure);
-        if (failure == _saidFailure)
-        {
-            log.Event(EventKind.Switch, failure, LogLevel.Debug);
-            return;
-        }
-        _saidFailure = failure;
-        log.Event(EventKind.Switch, $"{failure}, retrying", LogLevel.Warn);
-    }
-
-    private void End(Link link, bool succeeded)
-    {
-        _saidFailure = succeeded ? "" : _saidFailure;
-        _guard.End(link, succeeded);
-        if (links.Contains(link)) // a reload may have replaced it
-        {
-            selector.EndSwitch(link, succeeded, loop.Now);
-        }
-    }
-
-    /// <summary>The first ten repairs are events; after that one a minute, which stands for the others: status counts them.</summary>
-    private void SayRepair(string words)
-    {
-        if (_saysRepair)
-        {
-            log.Event(EventKind.Route, words);
-        }
-        else
-        {
-            log.Debug(words);
-        }
-    }
-
-    private void ReportInUse(TimeSpan now)
-    {
-        Link? inUse = KernelFacts.InUse(table, links);
-        if (inUse != InUse)
-        {
-            InUse = inUse;
-            report.SeeInUse(inUse, now);
-        }
-        if (inUse != _lastSaidInUse && _saidInUse.TryTake(now))
-        {
-            _lastSaidInUse = inUse;
-            log.Event(EventKind.Switch, $"in use: {inUse?.Name ?? "none"}");
-        }
+        _ended(link, exit.Failure is null ? null : $"switch_route.sh: {exit.Failure}{said}");
     }
 
     public void Dispose()
     {
-        _netlink.Dispose();
-        _hooks.Dispose();
         _lane.Dispose();
+        _writer.Dispose();
     }
 }

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using ConnMgr.EventLoop;
-using ConnMgr.Links;
 using ConnMgr.Logging;
 using ConnMgr.Native;
 

@@ -1,5 +1,4 @@
 using System.Net;
-using ConnMgr.Links;
 using ConnMgr.Net;
 
 namespace ConnMgr.Probe;

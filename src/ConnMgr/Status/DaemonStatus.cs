@@ -1,3 +1,5 @@
+using ConnMgr.Links;
+
 namespace ConnMgr.Status;
 
 /// <summary>
@@ -73,17 +75,6 @@ internal sealed class DaemonStatus
             return false;
         }
     }
-}
-
-/// <summary>The progress of a switch.</summary>
-internal enum SwitchState
-{
-    /// <summary>No switch is needed.</summary>
-    None,
-    UnderWay,
-
-    /// <summary>The last attempt failed and will be repeated.</summary>
-    Failed,
 }
 
 /// <summary>Numbers of switches since the start.</summary>

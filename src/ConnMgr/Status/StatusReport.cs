@@ -9,63 +9,22 @@ using ConnMgr.Firewall;
 using ConnMgr.Links;
 using ConnMgr.Logging;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
+using ConnMgr.Probe;
 
 namespace ConnMgr.Status;
 
-/// <summary>Builds the status of the daemon on request.</summary>
+/// <summary>Puts together what is told of the daemon when somebody asks.</summary>
 internal sealed class StatusReport(
-    Loop loop, Log log, KernelState table, IReadOnlyList<MonitoredLink> links, Selector selector,
-    AttributeReport? attributes, Lockdown? lockdown, TimeSpan startedAt)
+    Loop loop, Log log, KernelState state, LinkDriver links, AttributeReport? attributes, Lockdown? lockdown,
+    TimeSpan startedAt)
 {
     private const int ProcFileLimit = 65536;
 
     private readonly long[] _refused = new long[(int)DnsVerdict.LostStream + 1];
-    private Link? _inUse;
-    private TimeSpan _inUseSince;
-    private TimeSpan _decidedAt;
-    private SwitchState _switch;
-    private string _switchFailure = "";
-    private SwitchCounts _switches;
-    private TimeSpan? _lastSwitchTook;
-    private TimeSpan? _lastRepairAt;
 
-    /// <summary>Takes the link over which the kernel's routes lead from now on.</summary>
-    public void SeeInUse(Link? inUse, TimeSpan now)
-    {
-        _inUse = inUse;
-        _inUseSince = now;
-    }
-
-    /// <summary>Records the time of a new decision.</summary>
-    public void SeeDecision(TimeSpan now) => _decidedAt = now;
-
-    /// <summary>Records that switch_route.sh was started.</summary>
-    public void SeeSwitchBegin() => _switch = SwitchState.UnderWay;
-
-    /// <summary>Records a successful switch.</summary>
-    /// <param name="isRepair">True if it repaired a route that another program changed.</param>
-    /// <param name="took">The time since the decision.</param>
-    /// <param name="now">The current time.</param>
-    public void SeeSwitch(bool isRepair, TimeSpan took, TimeSpan now)
-    {
-        _switch = SwitchState.None;
-        _lastSwitchTook = took;
-        _switches = isRepair
-            ? _switches with { Repairs = _switches.Repairs + 1 }
-            : _switches with { Succeeded = _switches.Succeeded + 1 };
-        _lastRepairAt = isRepair ? now : _lastRepairAt;
-    }
-
-    /// <summary>Records a failed switch in words; null if it is not needed any more.</summary>
-    public void SeeSwitchFailure(string? words)
-    {
-        _switch = words is null ? SwitchState.None : SwitchState.Failed;
-        _switchFailure = words ?? "";
-        _switches = _switches with { Failed = _switches.Failed + (words is null ? 0 : 1) };
-    }
-
-    /// <summary>Call it at each tick: logs the replies that were refused since the last one.</summary>
+    /// <summary>Every tick: says which replies were refused since the last.</summary>
     public void Tick()
     {
         if (lockdown is null)
@@ -88,9 +47,7 @@ internal sealed class StatusReport(
         }
     }
 
-    /// <summary>
-    /// Answers `status` and `metrics`. Returns exit status 0 if a link is confirmed, else 1.
-    /// </summary>
+    /// <summary>Answers `status` and `metrics`. Exit status 0: a link is confirmed, 1: none is.</summary>
     public int Answer(in ControlRequest request, Utf8Text reply, TimeSpan now)
     {
         DaemonStatus status = Describe(now);
@@ -114,10 +71,11 @@ internal sealed class StatusReport(
     private DaemonStatus Describe(TimeSpan now)
     {
         string counters = SmallFile.Read("/proc/net/dev", ProcFileLimit, out _, out _) ?? "";
-        LinkStatus[] described = new LinkStatus[links.Count];
+        ConnectionView view = links.View;
+        LinkStatus[] described = new LinkStatus[view.Links.Count];
         for (int i = 0; i < described.Length; i++)
         {
-            described[i] = Describe(links[i], counters, now);
+            described[i] = Describe(i, counters, now);
         }
         return new DaemonStatus
         {
@@ -126,16 +84,16 @@ internal sealed class StatusReport(
             Uptime = now - startedAt,
             MemoryBytes = ResidentBytes(),
             WakeUps = loop.WakeUps,
-            InUse = _inUse?.Name,
-            InUseFor = now - _inUseSince,
-            Choice = selector.Choice?.Name,
-            Reason = selector.Reason,
-            ReasonAge = now - _decidedAt,
-            Switch = _switch,
-            SwitchFailure = _switch == SwitchState.Failed ? _switchFailure : "",
-            Switches = _switches,
-            LastSwitchTook = _lastSwitchTook,
-            LastRepairAge = now - _lastRepairAt,
+            InUse = view.InUse?.Name,
+            InUseFor = now - view.InUseSince,
+            Choice = view.Choice,
+            Reason = view.Reason,
+            ReasonAge = now - view.ChosenAt,
+            Switch = view.Switch.State,
+            SwitchFailure = view.Switch.Failure,
+            Switches = new SwitchCounts(view.Switch.Succeeded, view.Switch.Failed, view.Switch.Repairs),
+            LastSwitchTook = view.Switch.LastTook,
+            LastRepairAge = now - view.Switch.LastRepairAt,
             Attrd = attributes?.Words,
             IsAttrdConnected = attributes is { IsConnected: true },
             Links = described,
@@ -143,12 +101,12 @@ internal sealed class StatusReport(
         };
     }
 
-    private LinkStatus Describe(MonitoredLink monitored, string counters, TimeSpan now)
+    private LinkStatus Describe(int index, string counters, TimeSpan now)
     {
-        Link link = monitored.Link;
+        LinkView link = links.View.Links[index];
+        LinkSockets sockets = links.Sockets[index];
         (ulong received, ulong sent) = InterfaceCounters.Find(counters, link.Name);
-        string? evidence = monitored.EvidenceWords;
-        int[] probes = monitored.ProbesEnded;
+        (int failures, TimeSpan? lastFailure) = links.Core.FailuresOf(index, now);
         return new LinkStatus
         {
             Name = link.Name,
@@ -160,19 +118,17 @@ internal sealed class StatusReport(
             },
             StateValue = (int)link.State,
             State = link.State.Name(),
-            Words = link.State == LinkState.Failed && monitored.LastProbe is { } failed
-                ? failed.Detail
-                : link.Words,
+            Words = link.State == LinkState.Failed && link.LastProbe is { } failed ? failed.Detail : link.Words,
             StateFor = now - (link.Since == default ? startedAt : link.Since),
-            UpFor = now - monitored.UpSince,
-            IsInUse = link == _inUse,
+            UpFor = now - link.UpSince,
+            IsInUse = link == links.View.InUse,
             IsMetered = link.IsMetered,
             IsConfirmed = link.State == LinkState.Confirmed,
             Ipv4 = AddressOf(link.Facts.Ifindex, isIpv6: false),
             Ipv6 = AddressOf(link.Facts.Ifindex, isIpv6: true),
-            Evidence = evidence,
-            EvidenceAge = now - monitored.EvidenceAt,
-            Probe = monitored.LastProbe?.Outcome switch
+            Evidence = sockets.EvidenceWords,
+            EvidenceAge = now - sockets.EvidenceAt,
+            Probe = link.LastProbe?.Outcome switch
             {
                 null => null,
                 ProbeOutcome.EchoAnswered => "echo",
@@ -180,28 +136,27 @@ internal sealed class StatusReport(
                 ProbeOutcome.PingOnly => "ping only",
                 _ => "no answer",
             },
-            ProbeWords = monitored.LastProbe?.Detail ?? "",
-            ProbeAge = now - monitored.LastProbeAt,
-            RoundTrip = monitored.LastProbe?.RoundTrip,
+            ProbeWords = link.LastProbe?.Detail ?? "",
+            ProbeAge = link.LastProbe is null ? TimeSpan.Zero : now - link.ProbeEndedAt,
+            RoundTrip = link.LastProbe?.RoundTrip,
             IsProbing = link.IsProbing,
             Probes = new ProbeCounts(
-                probes[(int)ProbeOutcome.EchoAnswered], probes[(int)ProbeOutcome.WrongContent],
-                probes[(int)ProbeOutcome.PingOnly], probes[(int)ProbeOutcome.NoAnswer]),
-            Failures = link.Failures.Count(now),
-            FailureAge = now - link.Failures.Last,
-            HoldLeft = selector.HoldLeft(link, now),
+                link.Tally.Echo, link.Tally.WrongContent, link.Tally.PingOnly, link.Tally.NoAnswer),
+            Failures = failures,
+            FailureAge = now - lastFailure,
+            HoldLeft = links.Core.HoldLeft(index, now),
             BytesReceived = received,
             BytesSent = sent,
-            ProbeBytes = monitored.ProbeBytes,
+            ProbeBytes = sockets.ProbeBytes,
         };
     }
 
-    /// <summary>The first usable address of a family and its first gateway.</summary>
+    /// <summary>The first usable address of a family, and the first gateway.</summary>
     private AddressStatus AddressOf(int ifindex, bool isIpv6)
     {
         AddressFamily family = isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
         IPAddress? first = null;
-        foreach (DeviceAddress address in table.Addresses)
+        foreach (DeviceAddress address in state.Addresses)
         {
             if (address.Ifindex == ifindex && address.IsUsable && address.Address.AddressFamily == family)
             {
@@ -209,7 +164,7 @@ internal sealed class StatusReport(
             }
         }
         IPAddress? gateway = null;
-        foreach (DefaultRoute route in table.Routes)
+        foreach (DefaultRoute route in state.Routes)
         {
             if (route.Ifindex == ifindex && route.IsIpv6 == isIpv6)
             {
@@ -219,14 +174,13 @@ internal sealed class StatusReport(
         return new AddressStatus(first?.ToString(), gateway?.ToString());
     }
 
-    /// <summary>The resident set: the second number of proc_pid_statm(5), in pages.</summary>
+    /// <summary>proc_pid_statm(5): the second number, in pages.</summary>
     private static long ResidentBytes()
     {
         ReadOnlySpan<char> text = SmallFile.Read("/proc/self/statm", ProcFileLimit, out _, out _);
         text = text[(text.IndexOf(' ') + 1)..];
         int end = text.IndexOf(' ');
-        CultureInfo culture = CultureInfo.InvariantCulture;
-        return end > 0 && long.TryParse(text[..end], NumberStyles.None, culture, out long pages)
+        return end > 0 && long.TryParse(text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out long pages)
             ? pages * Environment.SystemPageSize
             : 0;
     }

@@ -1,4 +1,5 @@
 using ConnMgr.Control;
+using ConnMgr.Links;
 using ConnMgr.Logging;
 
 namespace ConnMgr.Status;

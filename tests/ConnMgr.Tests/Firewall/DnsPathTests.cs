@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.Dns;
 using ConnMgr.EventLoop;

@@ -1,11 +1,11 @@
 using System.Diagnostics;
-using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.EventLoop;
 using ConnMgr.Firewall;
+using ConnMgr.Links;
 using ConnMgr.Logging;
-using ConnMgr.Net;
 using ConnMgr.Netlink;
+using ConnMgr.Probe;
 using ConnMgr.Tests.Capture;
 
 namespace ConnMgr.Tests.Firewall;
@@ -114,7 +114,7 @@ public sealed class LockdownTests : IDisposable
         {
             loop.Run(() =>
             {
-                lockdown.Settle(new LockdownView(table, [], null));
+                lockdown.Settle(new LockdownView(table, new ConnectionView(), new NameServers([])));
                 if (isDone())
                 {
                     throw new OperationCanceledException();

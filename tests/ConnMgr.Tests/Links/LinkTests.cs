@@ -1,5 +1,7 @@
 using ConnMgr.Config;
 using ConnMgr.Links;
+using ConnMgr.Net;
+using ConnMgr.Probe;
 
 namespace ConnMgr.Tests.Links;
 

@@ -1,4 +1,6 @@
 using ConnMgr.Links;
+using ConnMgr.Probe;
+using ConnMgr.Tests.Netlink;
 
 namespace ConnMgr.Tests.Links;
 
@@ -34,7 +36,6 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
     private TimeSpan _evidenceAt = Never;
     private bool _isPingAnswered;
     private bool _hasEchoFailed;
-    private bool _hadEvidence;
     private bool _hearsEvidence;
     private bool _hearsOutgoing;
 
@@ -71,19 +72,20 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         _evidenceAt,
         Min(Min(_probeEndsAt, _attemptAt), Min(Min(_pingAt, _pongArrivesAt), Min(_echoArrivesAt, _refusalArrivesAt))));
 
-    public LinkFacts Facts =>
-        new(Ifindex, IsAdminUp, HasCarrier, new FamilyFacts(HasAddress, HasAddress && HasRoute, Address), default);
+    /// <summary>RTM_NEWLINK of the device.</summary>
+    public byte[] DeviceRow => Golden.Link(
+        Ifindex, link.Name, (IsAdminUp ? Golden.Up : 0) | (HasCarrier ? Golden.Running : 0));
 
-    public void Tick(TimeSpan now)
-    {
-        link.Tick(_hadEvidence, now);
-        _hadEvidence = false;
-        if (!link.IsProbing)
-        {
-            _hearsEvidence = true;
-            _hearsOutgoing = link.WantsOutgoing;
-        }
-    }
+    /// <summary>RTM_NEWADDR.</summary>
+    public byte[] AddressRow => Golden.Address(Ifindex, $"198.18.{Subnet}.{10 + Address}", 24);
+
+    /// <summary>RTM_NEWROUTE of its default route.</summary>
+    public byte[] RouteRow => Golden.Route($"198.18.{Subnet}.1", Ifindex, (uint)Metric);
+
+    private int Subnet => (int)link.Kind + 1;
+
+    /// <summary>A tick begins: the evidence socket hears its first packet.</summary>
+    public void Listen(bool isForOutgoing) => (_hearsEvidence, _hearsOutgoing) = (true, isForOutgoing);
 
     /// <summary>A segment or a question of somebody leaves, and is answered if that is possible.</summary>
     public void Send(bool isAnswerable, TimeSpan now)
@@ -91,7 +93,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         if (_hearsOutgoing)
         {
             _hearsOutgoing = false;
-            link.SeeOutgoing(now);
+            world.Tell(new News(NewsKind.Outgoing, now, link));
         }
         if (isAnswerable && IsConnected && Upstream != Upstream.Dead && Passes(2))
         {
@@ -103,7 +105,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
     {
         Probes++;
         CancelProbe();
-        (_hadEvidence, _hearsEvidence, _hearsOutgoing) = (false, false, false);
+        (_hearsEvidence, _hearsOutgoing) = (false, false);
         _probeEndsAt = now + TimeSpan.FromSeconds(isEarly ? 2 : 3);
         _attemptAt = now;
         _pingAt = isEarly ? now : now + TimeSpan.FromSeconds(1);
@@ -122,8 +124,8 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
             _evidenceAt = Never;
             if (_hearsEvidence && IsConnected)
             {
-                (_hadEvidence, _hearsEvidence, _hearsOutgoing) = (true, false, false);
-                link.SeeEvidence(now);
+                (_hearsEvidence, _hearsOutgoing) = (false, false);
+                world.Tell(new News(NewsKind.Evidence, now, link));
             }
         }
         if (_probeEndsAt != Never)
@@ -212,7 +214,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
     {
         CancelProbe();
         world.Rules.EndProbe(link, now);
-        link.EndProbe(new ProbeResult(outcome, outcome.ToString()), now);
+        world.Tell(new News(NewsKind.ProbeEnded, now, link, new ProbeResult(outcome, outcome.ToString())));
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;

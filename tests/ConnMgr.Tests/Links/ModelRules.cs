@@ -1,4 +1,5 @@
 using ConnMgr.Links;
+using ConnMgr.Probe;
 
 namespace ConnMgr.Tests.Links;
 
@@ -21,20 +22,22 @@ internal sealed class ModelRules(ModelWorld world)
     /// <summary>Each decision so far, in words.</summary>
     public List<string> Decisions { get; } = [];
 
-    public void Take(Link link, in LinkEffect effect)
+    public void Take(in CoreEffect effect)
     {
-        Record record = Of(link);
-        if (effect.Kind == LinkEffectKind.CancelProbe)
+        switch (effect.Kind)
         {
-            record.ProbeStartedAt = null;
-        }
-        else if (effect.Kind == LinkEffectKind.StartProbe)
-        {
-            record.ProbeStartedAt = Now;
-        }
-        else
-        {
-            TakeState(record, effect.From, effect.To);
+            case CoreEffectKind.CancelProbe:
+                Of(effect.Link!).ProbeStartedAt = null;
+                break;
+            case CoreEffectKind.StartProbe:
+                Of(effect.Link!).ProbeStartedAt = Now;
+                break;
+            case CoreEffectKind.StateChanged:
+                TakeState(Of(effect.Link!), effect.From, effect.To);
+                break;
+            case CoreEffectKind.Switched or CoreEffectKind.SwitchFailed:
+                EndSwitch(effect.Link!, effect.Kind == CoreEffectKind.Switched);
+                break;
         }
     }
 
@@ -57,7 +60,7 @@ internal sealed class ModelRules(ModelWorld world)
 
     public void EndProbe(Link link, TimeSpan now) => (Of(link).IsProbed, Of(link).ProbeEndedAt) = (true, now);
 
-    public void EndSwitch(Link link, bool succeeded)
+    private void EndSwitch(Link link, bool succeeded)
     {
         Record record = Of(link);
         record.FailedSwitches = succeeded ? 0 : record.FailedSwitches + 1;
@@ -165,7 +168,7 @@ internal sealed class ModelRules(ModelWorld world)
             CheckTruth(link);
         }
         ModelLink? front = world.Front;
-        if (world.InUse != (front is { } f && f.Link.State.IsUp() ? front : null))
+        if (world.InUse != (world.Links.Any(link => link.Link.State.IsUp()) ? front : null))
         {
             throw Breach("in use is not what the routes say");
         }
@@ -198,7 +201,7 @@ internal sealed class ModelRules(ModelWorld world)
             : state == LinkState.NoWayOut || (state.IsUp() && Now - record.CutSince < Seconds(1));
         if (!isRight)
         {
-            throw Breach($"{link.Link.Name} is {state.Name()}, device {link.Facts}");
+            throw Breach($"{link.Link.Name} is {state.Name()}, device {link.Link.Facts}");
         }
     }
 

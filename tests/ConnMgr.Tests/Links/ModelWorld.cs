@@ -1,5 +1,7 @@
 using ConnMgr.Config;
 using ConnMgr.Links;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Links;
 
@@ -30,20 +32,21 @@ internal enum SwitchScript
 }
 
 /// <summary>
-/// The daemon's pure core in a simulated world and in simulated time: real Link, Selector, Crosscheck and RouteGuard,
-/// driven as Daemon and MonitoredLink drive them.
+/// The daemon's own <see cref="ConnectionCore"/> in a simulated world and in simulated time. The world gives it what the
+/// driver would: the news of each wake-up and the kernel's state, which is read from rtnetlink messages. It carries out the
+/// effects.
 /// </summary>
 internal sealed class ModelWorld
 {
-    private readonly Selector _selector;
-    private readonly Crosscheck _crosscheck;
-    private readonly RouteGuard _guard = new();
+    private readonly ConnectionCore _core;
+    private readonly KernelState _kernel = new();
+    private readonly List<News> _news = [];
     private bool _hasChanged = true;
+    private uint _dumps; // how often the kernel's state was read
+    private bool _isWoken;
     private TimeSpan _tickAt = Link.TickPeriod;
     private TimeSpan _trafficAt = TimeSpan.Zero;
     private (ModelLink Link, TimeSpan EndsAt, bool Succeeds)? _running;
-    private ModelLink? _waiting;
-    private Link? _verifying;
 
     /// <param name="seed">Of losses and of small differences in time.</param>
     /// <param name="wanProbe">When LTE may be probed.</param>
@@ -55,9 +58,7 @@ internal sealed class ModelWorld
         WiFi = new ModelLink(this, new Link(LinkKind.WiFi, "wlan0", idle, wanProbe), 20) { Ifindex = 3 };
         Wan = new ModelLink(this, new Link(LinkKind.Wan, "wwan0", idle, wanProbe), 50) { Ifindex = 4 };
         Links = [Eth, WiFi, Wan];
-        Link[] pure = [Eth.Link, WiFi.Link, Wan.Link];
-        _selector = new Selector(pure, TimeSpan.Zero);
-        _crosscheck = new Crosscheck(pure);
+        _core = new ConnectionCore([Eth.Link, WiFi.Link, Wan.Link], TimeSpan.Zero);
         Rules = new ModelRules(this);
     }
 
@@ -85,7 +86,7 @@ internal sealed class ModelWorld
 
     public SwitchScript Script { get; set; }
 
-    public ModelLink? Choice => Links.FirstOrDefault(link => link.Link == _selector.Choice);
+    public ModelLink? Choice => Find(_core.View.Choice);
 
     /// <summary>What is reported as in use.</summary>
     public ModelLink? InUse { get; private set; }
@@ -93,7 +94,7 @@ internal sealed class ModelWorld
     /// <summary>How often another link came into use.</summary>
     public int Switches { get; private set; }
 
-    public bool IsSwitching => _running is not null || _verifying is not null;
+    public bool IsSwitching => _core.IsSwitching;
 
     /// <summary>The link over which the kernel's default route in front leads.</summary>
     public ModelLink? Front
@@ -112,6 +113,9 @@ internal sealed class ModelWorld
     /// <summary>Devices, addresses or routes have changed.</summary>
     public void Change() => _hasChanged = true;
 
+    /// <summary>Something that the driver would tell the core at the end of this wake-up.</summary>
+    public void Tell(in News news) => _news.Add(news);
+
     /// <summary>Lets time pass.</summary>
     public void Run(double seconds)
     {
@@ -129,12 +133,12 @@ internal sealed class ModelWorld
 
     private TimeSpan NextAt()
     {
-        TimeSpan next = Min(_tickAt, Min(_selector.NextDeadline, _guard.NextDeadline));
+        TimeSpan next = _isWoken ? Now : Min(_tickAt, _core.NextDeadline);
         next = Min(next, _running?.EndsAt ?? next);
         next = Traffic == Traffic.None ? next : Min(next, _trafficAt);
         foreach (ModelLink link in Links)
         {
-            next = Min(next, Min(link.NextAt, link.Link.NextDeadline));
+            next = Min(next, link.NextAt);
         }
         return next;
     }
@@ -157,105 +161,91 @@ internal sealed class ModelWorld
         if (Now >= _tickAt)
         {
             _tickAt = Now + Link.TickPeriod;
-            foreach (ModelLink link in Links)
-            {
-                link.Tick(Now);
-            }
-            _guard.AllowRetry();
+            Tell(new News(NewsKind.Tick, Now));
         }
     }
 
     private void Settle()
     {
         Steps++;
+        _isWoken = false;
         if (_hasChanged)
         {
             _hasChanged = false;
-            foreach (ModelLink link in Links)
-            {
-                link.Link.SetFacts(link.Facts, Now);
-            }
-            _guard.AllowRetry();
+            ReadKernel();
         }
-        foreach (ModelLink link in Links)
+        News[] news = [.. _news];
+        _news.Clear();
+        Link? before = Find(_core.View.Choice)?.Link;
+        KernelView kernel = new(_kernel, IsSettled: true, _dumps, _dumps, OwnMetrics: null); // a script moves the routes
+        foreach (CoreEffect effect in _core.Handle(news, kernel, Now))
         {
-            link.Link.Advance(Now);
-            CarryOut(link);
+            Rules.Take(effect);
+            CarryOut(effect);
         }
-        Choose();
-        foreach (ModelLink link in Links)
-        {
-            CarryOut(link);
-        }
-        Rules.Check();
-    }
-
-    private void CarryOut(ModelLink link)
-    {
-        for (int i = 0; i < link.Link.Effects.Count; i++)
-        {
-            LinkEffect effect = link.Link.Effects[i];
-            Rules.Take(link.Link, effect);
-            if (effect.Kind == LinkEffectKind.StartProbe)
-            {
-                link.StartProbe(effect.IsEarly, Now);
-            }
-            else if (effect.Kind == LinkEffectKind.CancelProbe)
-            {
-                link.CancelProbe();
-            }
-        }
-        link.Link.ClearEffects();
-    }
-
-    private void Choose()
-    {
-        Link? before = _selector.Choice;
-        _selector.Decide(Now);
-        Rules.CheckChoice(before, _selector.Choice);
-        Verify();
-        Switch();
-
-        ModelLink? inUse = Front is { } front && front.Link.State.IsUp() ? front : null;
+        Rules.CheckChoice(before, Find(_core.View.Choice)?.Link);
+        ModelLink? inUse = Find(_core.View.InUse?.Name);
         if (inUse != InUse)
         {
             Switches += inUse is null ? 0 : 1;
             InUse = inUse;
         }
-        LinkClass used = InUse is null ? LinkClass.None : Selector.ClassOf(InUse.Link);
-        bool isNothingLeft = Array.TrueForAll(Links, link => Selector.ClassOf(link.Link) > LinkClass.C);
+        _isWoken |= _news.Count > 0;
+        if (!_isWoken) // else another wake-up follows at this very moment: the routes after a switch are read first
+        {
+            Rules.Check();
+        }
+    }
+
+    /// <summary>Dumps the simulated kernel, as RouteMonitor does.</summary>
+    private void ReadKernel()
+    {
+        _dumps++;
+        Dump(RouteMessage.GetLink, link => link.Ifindex != 0, link => link.DeviceRow);
+        Dump(RouteMessage.GetAddress, link => link is { HasAddress: true, Ifindex: not 0 }, link => link.AddressRow);
+        Dump(RouteMessage.GetRoute, link => link.IsInKernelsTable, link => link.RouteRow);
+    }
+
+    private void Dump(ushort type, Func<ModelLink, bool> isThere, Func<ModelLink, byte[]> row)
+    {
+        _kernel.BeginDump();
         foreach (ModelLink link in Links)
         {
-            link.Link.SetSurroundings(new Surroundings(link == InUse, used, isNothingLeft));
+            if (isThere(link))
+            {
+                NetlinkReader reader = new(row(link));
+                Assert.True(reader.TryRead(out NetlinkMessage message));
+                _kernel.Apply(message, isDumpRow: true);
+            }
         }
-        _crosscheck.Update(_selector.Choice, InUse?.Link, Now);
+        _kernel.EndDump(type);
     }
 
-    private void Verify()
+    private void CarryOut(in CoreEffect effect)
     {
-        if (_verifying is { } link)
+        ModelLink? link = Find(effect.Link?.Name);
+        switch (effect.Kind)
         {
-            _verifying = null;
-            EndSwitch(link, IsInPlace(link));
+            case CoreEffectKind.Listen:
+                link!.Listen(effect.IsForOutgoing);
+                break;
+            case CoreEffectKind.StartProbe:
+                link!.StartProbe(effect.IsEarly, Now);
+                break;
+            case CoreEffectKind.CancelProbe:
+                link!.CancelProbe();
+                break;
+            case CoreEffectKind.Switch:
+                StartScript(link!);
+                break;
+            case CoreEffectKind.ReadRoutes:
+                Change();
+                _isWoken = true;
+                break;
         }
     }
 
-    private void Switch()
-    {
-        if (_guard.Next(_selector.Choice, _selector.Choice is { } choice && IsInPlace(choice), Now) is not { } link)
-        {
-            return;
-        }
-        ModelLink target = Array.Find(Links, candidate => candidate.Link == link)!;
-        if (_running is null)
-        {
-            StartScript(target);
-        }
-        else
-        {
-            _waiting = target;
-        }
-    }
+    private ModelLink? Find(string? name) => Array.Find(Links, link => link.Link.Name == name);
 
     private void StartScript(ModelLink target)
     {
@@ -273,20 +263,12 @@ internal sealed class ModelWorld
     private void EndScript(ModelLink target, bool succeeds)
     {
         _running = null;
-        if (succeeds && target.IsInKernelsTable)
+        bool isDone = succeeds && target.IsInKernelsTable;
+        if (isDone)
         {
             PutInFront(target);
-            _verifying = target.Link;
         }
-        else
-        {
-            EndSwitch(target.Link, succeeded: false);
-        }
-        if (_waiting is { } next)
-        {
-            _waiting = null;
-            StartScript(next);
-        }
+        Tell(new News(NewsKind.SwitchEnded, Now, target.Link, Failure: isDone ? null : "the script failed"));
     }
 
     public void PutInFront(ModelLink target)
@@ -297,15 +279,6 @@ internal sealed class ModelWorld
         }
         Change();
     }
-
-    private void EndSwitch(Link link, bool succeeded)
-    {
-        _guard.End(link, succeeded);
-        _selector.EndSwitch(link, succeeded, Now);
-        Rules.EndSwitch(link, succeeded);
-    }
-
-    private bool IsInPlace(Link link) => Front is { Metric: 0 } front && front.Link == link;
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

@@ -1,5 +1,6 @@
 using ConnMgr.Config;
 using ConnMgr.Links;
+using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Links;
 

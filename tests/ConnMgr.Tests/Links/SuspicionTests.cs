@@ -1,5 +1,7 @@
 using ConnMgr.Config;
 using ConnMgr.Links;
+using ConnMgr.Net;
+using ConnMgr.Probe;
 
 namespace ConnMgr.Tests.Links;
 
@@ -93,23 +95,23 @@ public class SuspicionTests
         Link wifi = Confirmed(LinkKind.WiFi);
         Link wan = Confirmed(LinkKind.Wan);
         Crosscheck crosscheck = new([eth, wifi, wan]);
-        crosscheck.Update(eth, eth, At(4));
+        Update(crosscheck, eth, eth, At(4));
         Assert.False(eth.IsProbing); // confirmed 4 s ago
 
         eth.SeeOutgoing(At(10));
         eth.Advance(At(12));
-        crosscheck.Update(eth, eth, At(12));
+        Update(crosscheck, eth, eth, At(12));
         Assert.True(wifi is { IsProbing: true, IsUnderSuspicion: false } && !wan.IsProbing);
         wifi.EndProbe(Echo, At(12.1));
-        crosscheck.Update(eth, eth, At(12.1));
+        Update(crosscheck, eth, eth, At(12.1));
         Assert.False(wifi.IsProbing);
         eth.EndProbe(None, At(14));
-        crosscheck.Update(wifi, eth, At(16.05));
+        Update(crosscheck, wifi, eth, At(16.05));
         Assert.False(wifi.IsProbing);
 
         eth.SetFacts(default, At(30));
-        crosscheck.Update(wan, eth, At(30));
-        crosscheck.Update(wifi, wan, At(31));
+        Update(crosscheck, wan, eth, At(30));
+        Update(crosscheck, wifi, wan, At(31));
         Assert.True(wifi.IsProbing && !wan.IsProbing);
     }
 
@@ -119,7 +121,7 @@ public class SuspicionTests
         Link eth = Confirmed(LinkKind.Ethernet);
         Link wifi = Confirmed(LinkKind.WiFi);
         Crosscheck crosscheck = new([eth, wifi]);
-        crosscheck.Update(eth, eth, At(0));
+        Update(crosscheck, eth, eth, At(0));
         TimeSpan now = At(14);
         List<double> probes = [];
         while (eth.State == LinkState.Confirmed)
@@ -134,10 +136,10 @@ public class SuspicionTests
             {
                 probes.Add(now.TotalSeconds);
                 eth.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), now);
-                crosscheck.Update(eth, eth, now);
+                Update(crosscheck, eth, eth, now);
                 Assert.True(wifi.IsProbing);
                 wifi.EndProbe(Echo, now);
-                crosscheck.Update(eth, eth, now);
+                Update(crosscheck, eth, eth, now);
             }
         }
         Assert.Equal([16, 20, 24], probes);
@@ -151,7 +153,7 @@ public class SuspicionTests
         Link eth = Confirmed(LinkKind.Ethernet);
         Link wifi = Confirmed(LinkKind.WiFi);
         Crosscheck crosscheck = new([eth, wifi]);
-        crosscheck.Update(eth, eth, At(0));
+        Update(crosscheck, eth, eth, At(0));
         eth.Probe("idle", isEarly: false, At(16));
         int probes = 0;
         for (int i = 0; i < 100; i++)
@@ -160,7 +162,7 @@ public class SuspicionTests
             {
                 probes += link.IsProbing ? 1 : 0;
                 link.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), At(16 + (i * 0.01)));
-                crosscheck.Update(eth, eth, At(16 + (i * 0.01)));
+                Update(crosscheck, eth, eth, At(16 + (i * 0.01)));
             }
         }
         Assert.Equal(2, probes);
@@ -187,5 +189,12 @@ public class SuspicionTests
         Assert.True(link.IsUnderSuspicion);
         link.EndProbe(Echo, at);
         return at;
+    }
+
+    /// <summary>What the core does with it in one wake-up.</summary>
+    private static void Update(Crosscheck crosscheck, Link? choice, Link? inUse, TimeSpan now)
+    {
+        crosscheck.Compare(now);
+        crosscheck.Follow(choice, inUse, now);
     }
 }

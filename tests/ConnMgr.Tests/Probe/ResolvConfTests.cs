@@ -1,5 +1,5 @@
 using System.Net;
-using ConnMgr.Links;
+using ConnMgr.Net;
 using ConnMgr.Probe;
 using CsCheck;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using ConnMgr.Control;
+using ConnMgr.Links;
 using ConnMgr.Logging;
 using ConnMgr.Status;
 

@@ -1,0 +1,264 @@
+using System.Runtime.InteropServices;
+using ConnMgr.Config;
+using ConnMgr.EventLoop;
+using ConnMgr.Logging;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
+using ConnMgr.Probe;
+using ConnMgr.Scripts;
+
+namespace ConnMgr.Links;
+
+/// <summary>
+/// The I/O side of the connection: collects the news of a wake-up for the <see cref="ConnectionCore"/>, and carries out
+/// its effects: probes, evidence sockets, switches, hooks, log lines.
+/// </summary>
+internal sealed class LinkDriver : IDisposable
+{
+    private readonly Loop _loop;
+    private readonly Log _log;
+    private readonly Options _options;
+    private readonly KernelState _state;
+    private readonly RouteMonitor _routes;
+    private readonly NameServers _servers;
+    private readonly ProbeSettings _probeSettings;
+    private readonly LinkSockets[] _sockets;
+    private readonly ConnectionCore _core;
+    private readonly SwitchRunner _switcher;
+    private readonly HookRunner _hooks;
+    private readonly List<News> _news = [];
+    private readonly Deadline _deadline;
+
+    // A program that fights over a route does so for ever, and is not to fill the log.
+    private readonly Pace _inUsePace = new(burst: 10, TimeSpan.FromSeconds(10));
+    private readonly Pace _repairPace = new(burst: 10, TimeSpan.FromMinutes(1));
+    private int _seenVersion = -1;
+    private (int Version, int Losses) _seenSettings;
+    private string? _loggedInUse;
+    private bool _isRepairLogged;
+    private string _loggedFailure = "";
+
+    /// <param name="loop">The loop of the process.</param>
+    /// <param name="log">Gets every decision.</param>
+    /// <param name="options">The command line.</param>
+    /// <param name="names">The interface names of the links.</param>
+    /// <param name="state">What the kernel has; kept up to date by <paramref name="routes"/>.</param>
+    /// <param name="routes">Asked to read the routes anew after a switch.</param>
+    /// <param name="servers">The name servers of the links.</param>
+    /// <param name="environment">Of the scripts.</param>
+    /// <param name="startedAt">When the daemon started.</param>
+    public LinkDriver(
+        Loop loop, Log log, Options options, NetifNames names, KernelState state, RouteMonitor routes,
+        NameServers servers, IReadOnlyList<string> environment, TimeSpan startedAt)
+    {
+        _loop = loop;
+        _log = log;
+        _options = options;
+        _state = state;
+        _routes = routes;
+        _servers = servers;
+        _probeSettings = new ProbeSettings(options.Echo, options.Ping);
+        _sockets = [.. LinksOf(names).Select(link => NewSockets(link.Kind, link.Name))];
+        _core = new ConnectionCore([.. _sockets.Select(sockets => sockets.Link)], startedAt);
+        _switcher = new SwitchRunner(
+            loop, log, options, environment, state, routes,
+            (link, failure) => _news.Add(new News(NewsKind.SwitchEnded, loop.Now, link, Failure: failure)));
+        _switcher.Know(_core.Links.Select(link => link.Name));
+        _hooks = new HookRunner(loop, log, options.HookDirectory);
+        _deadline = loop.AddTimer(() => { });
+    }
+
+    /// <summary>What was decided at the last <see cref="Settle"/>.</summary>
+    public ConnectionView View => _core.View;
+
+    public ConnectionCore Core => _core;
+
+    /// <summary>The sockets of each link, in the order of <see cref="ConnectionView.Links"/>.</summary>
+    public IReadOnlyList<LinkSockets> Sockets => _sockets;
+
+    /// <summary>A switch is under way that has to be seen to its end: nothing else would kill the script.</summary>
+    public bool IsBusy => _switcher.IsBusy;
+
+    /// <summary>Ends a tick, and begins the next.</summary>
+    public void Tick()
+    {
+        _news.Add(new News(NewsKind.Tick, _loop.Now));
+        _switcher.Tick();
+    }
+
+    /// <summary>From now on nothing is decided.</summary>
+    public void Stop() => _news.Add(new News(NewsKind.Stop, _loop.Now));
+
+    /// <summary>Lets the core decide, and carries out what it wants. Call it after each batch of events.</summary>
+    public void Settle()
+    {
+        TimeSpan now = _loop.Now;
+        KernelView kernel = new(
+            _state, _routes.IsSettled, _routes.LastDump, _routes.RoutesAsOf, _switcher.OwnMetrics);
+        IReadOnlyList<CoreEffect> effects = _core.Handle(CollectionsMarshal.AsSpan(_news), kernel, now);
+        _news.Clear();
+        if (_state.Version != _seenVersion)
+        {
+            _seenVersion = _state.Version;
+            _servers.Refresh();
+            foreach (LinkSockets sockets in _sockets)
+            {
+                sockets.Refresh(_state);
+            }
+        }
+        CheckSettings();
+        for (int i = 0; i < effects.Count; i++)
+        {
+            CarryOut(effects[i], now);
+        }
+        LogInUse(now);
+        // What a probe or a switch has told while it was being started is decided upon at once.
+        TimeSpan next = _news.Count > 0 ? now : _core.NextDeadline;
+        _deadline.Set(View.InUse?.Name == _loggedInUse || next < _inUsePace.NextAt ? next : _inUsePace.NextAt);
+    }
+
+    /// <summary>A link whose name has changed is another link, of which nothing is known; the others stay as they are.</summary>
+    public void Reload(NetifNames names)
+    {
+        (LinkKind Kind, string Name)[] wanted = LinksOf(names);
+        int[] changed = [.. Enumerable.Range(0, wanted.Length).Where(i => _sockets[i].Link.Name != wanted[i].Name)];
+        foreach (int i in changed)
+        {
+            _sockets[i].Dispose(); // all of them before the first new one: names may have been exchanged
+        }
+        foreach (int i in changed)
+        {
+            _sockets[i] = NewSockets(wanted[i].Kind, wanted[i].Name);
+            _core.Replace(i, _sockets[i].Link);
+        }
+        _switcher.Know(wanted.Select(link => link.Name));
+        _seenVersion = changed.Length > 0 ? -1 : _seenVersion;
+    }
+
+    /// <summary>Another program may change what the daemon depends on: `sysctl --system`, ufw.</summary>
+    private void CheckSettings()
+    {
+        if ((_state.SettingsVersion, _routes.Losses) != _seenSettings)
+        {
+            _seenSettings = (_state.SettingsVersion, _routes.Losses);
+            foreach (LinkSockets sockets in _sockets)
+            {
+                sockets.CheckSettings();
+            }
+        }
+    }
+
+    private static (LinkKind Kind, string Name)[] LinksOf(NetifNames names) =>
+        [(LinkKind.Ethernet, names.Ethernet), (LinkKind.WiFi, names.WiFi), (LinkKind.Wan, names.Wan)];
+
+    private LinkSockets NewSockets(LinkKind kind, string name) => new(
+        _loop, _log, new Link(kind, name, _options.Idle, _options.WanProbe), _probeSettings, _servers,
+        ignoresLinkdownRoutes: !_options.KeepsLinkdownRoutes, _news.Add);
+
+    private void CarryOut(in CoreEffect effect, TimeSpan now)
+    {
+        string name = effect.Link?.Name ?? "none";
+        switch (effect.Kind)
+        {
+            case CoreEffectKind.StateChanged:
+                _log.Event(
+                    EventKind.Link, $"{name}: {effect.From.Name()} -> {effect.To.Name()}: {effect.Words}");
+                break;
+            case CoreEffectKind.Listen:
+                SocketsOf(effect.Link)?.Listen(effect.IsForOutgoing);
+                break;
+            case CoreEffectKind.StartProbe:
+                _log.Event(EventKind.Probe, $"probe of {name}: started: {effect.Words}", LogLevel.Debug);
+                SocketsOf(effect.Link)?.StartProbe(_state, effect.IsEarly, now);
+                break;
+            case CoreEffectKind.CancelProbe:
+                _log.Event(EventKind.Probe, $"probe of {name}: cancelled, since it {effect.Words}", LogLevel.Debug);
+                SocketsOf(effect.Link)?.CancelProbe();
+                break;
+            case CoreEffectKind.Chosen:
+                _log.Event(EventKind.Decision, $"using {name}: {effect.Words}");
+                break;
+            case CoreEffectKind.Switch:
+                if (effect.IsRepair)
+                {
+                    _isRepairLogged = _repairPace.TryTake(now);
+                    LogRepair($"restoring the route over {name}: found {effect.Words}");
+                }
+                _switcher.Start(effect.Link!, effect.Plan);
+                break;
+            case CoreEffectKind.Tidy:
+                _switcher.Tidy(effect.Plan!);
+                break;
+            case CoreEffectKind.ReadRoutes:
+                _routes.ResyncRoutes();
+                break;
+            case CoreEffectKind.Switched:
+                OnSwitched(effect, name);
+                break;
+            case CoreEffectKind.SwitchFailed when effect.Words.Length > 0:
+                LogFailure(effect.Words);
+                break;
+        }
+    }
+
+    private LinkSockets? SocketsOf(Link? link) => Array.Find(_sockets, sockets => sockets.Link == link);
+
+    private void OnSwitched(in CoreEffect effect, string name)
+    {
+        _loggedFailure = "";
+        string took = $"{name} in {Duration.Milliseconds(effect.Took)}";
+        if (effect.IsRepair)
+        {
+            LogRepair($"restored the route over {took}{(effect.IsInPlace ? "" : ", and it has been changed again")}");
+            return;
+        }
+        if (effect.Words.Length > 0) // the link is still the choice
+        {
+            _hooks.Run(name, effect.Left?.Name ?? "", effect.Words);
+        }
+        _log.Event(EventKind.Switch, $"switched to {took}");
+    }
+
+    /// <summary>A switch that fails is tried every tick; the same failure is logged once.</summary>
+    private void LogFailure(string failure)
+    {
+        bool isNew = failure != _loggedFailure;
+        _loggedFailure = failure;
+        _log.Event(
+            EventKind.Switch, isNew ? $"{failure}, retrying" : failure, isNew ? LogLevel.Warn : LogLevel.Debug);
+    }
+
+    /// <summary>The first ten repairs are events; after that one a minute, which stands for the others: status counts them.</summary>
+    private void LogRepair(string words)
+    {
+        if (_isRepairLogged)
+        {
+            _log.Event(EventKind.Route, words);
+        }
+        else
+        {
+            _log.Debug(words);
+        }
+    }
+
+    private void LogInUse(TimeSpan now)
+    {
+        string? inUse = View.InUse?.Name;
+        if (inUse != _loggedInUse && _inUsePace.TryTake(now))
+        {
+            _loggedInUse = inUse;
+            _log.Event(EventKind.Switch, $"in use: {inUse ?? "none"}");
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (LinkSockets sockets in _sockets)
+        {
+            sockets.Dispose();
+        }
+        _hooks.Dispose();
+        _switcher.Dispose();
+        _deadline.Dispose();
+    }
+}

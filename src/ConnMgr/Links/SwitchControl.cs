@@ -1,0 +1,176 @@
+using ConnMgr.EventLoop;
+using ConnMgr.Netlink;
+using ConnMgr.Routing;
+
+namespace ConnMgr.Links;
+
+/// <summary>
+/// One switch at a time: begins it when the <see cref="RouteGuard"/> says so, and judges what it did by the kernel's
+/// routes, not only by what its runner reports. Pure.
+/// </summary>
+/// <param name="selector">Is told how each switch ended.</param>
+internal sealed class SwitchControl(Selector selector)
+{
+    private readonly RouteGuard _guard = new();
+    private readonly RoutePlanner _planner = new();
+    private readonly Pace _tidyPace = new(burst: 5, TimeSpan.FromSeconds(5)); // another program may undo it each time
+    private Attempt? _running;
+    private Attempt? _verifying;
+    private uint _afterDump; // the routes of a later dump show what the switch did
+    private Link? _placed; // the last choice that the routes led over: what the next switch leaves
+    private int _verifiedIpv4; // the fingerprint of the link's IPv4 side that the last switch left
+
+    /// <summary>A switch is under way.</summary>
+    public bool IsRunning => _running is not null;
+
+    /// <summary>A switch has just ended: its effect is judged by the routes that <see cref="CoreEffectKind.ReadRoutes"/> brings.</summary>
+    public bool WantsRoutes { get; private set; }
+
+    /// <summary>When <see cref="Begin"/> may come to another end by time alone.</summary>
+    public TimeSpan NextDeadline => _running is null ? _guard.NextDeadline : TimeSpan.MaxValue;
+
+    /// <summary>The switches since the start.</summary>
+    public SwitchReport Report { get; private set; } = new();
+
+    /// <summary>A tick, or another fact of the kernel: a switch that has failed may be tried again.</summary>
+    public void AllowRetry() => _guard.AllowRetry();
+
+    /// <summary>A reload has replaced the link.</summary>
+    public void Forget(Link link) => _placed = _placed == link ? null : _placed;
+
+    /// <summary>
+    /// Begins a switch if one is due, or puts the standby routes in order. Call it when the choice has been made and the
+    /// routes may be judged.
+    /// </summary>
+    public void Begin(
+        in KernelView kernel, IReadOnlyList<Link> links, Link? choice, TimeSpan now, List<CoreEffect> effects)
+    {
+        if (_running is not null)
+        {
+            return; // a newer choice waits for its end
+        }
+        KernelState state = kernel.State;
+        RoutePlan? plan = choice is null ? null : Plan(kernel, links, choice);
+        bool isInPlace = plan?.IsInPlace ?? (choice is not null && KernelFacts.IsInPlace(state, choice)
+            && (choice.Facts.Ipv4.Fingerprint == _verifiedIpv4 || !KernelFacts.HasAnotherGateway(state, choice)));
+        bool isRepair = choice is not null && _guard.HasSwitchedTo(choice);
+        if (_guard.Next(choice, isInPlace, now) is { } link)
+        {
+            _running = new Attempt(link, isRepair, now);
+            _planner.Forget();
+            Report = Report with { State = SwitchState.UnderWay, Failure = "" };
+            string found = isRepair ? KernelFacts.RoutesInWords(state, links) : "";
+            effects.Add(new CoreEffect(CoreEffectKind.Switch, link, found, IsRepair: isRepair, Plan: plan));
+            return;
+        }
+        if (plan is { IsInPlace: true, IsOrdered: false } && _guard.HasSwitchedTo(choice!) && _tidyPace.TryTake(now))
+        {
+            _planner.Forget();
+            effects.Add(new CoreEffect(CoreEffectKind.Tidy, choice, Plan: plan));
+            effects.Add(new CoreEffect(CoreEffectKind.ReadRoutes, choice));
+        }
+        if (KernelFacts.ChoiceInPlace(state, choice) is { } placed)
+        {
+            _placed = placed;
+        }
+    }
+
+    private RoutePlan? Plan(in KernelView kernel, IReadOnlyList<Link> links, Link link) =>
+        kernel.OwnMetrics is { } ownMetrics ? _planner.Plan(kernel.State, links, link, ownMetrics) : null;
+
+    /// <summary>Takes the end of the switch that is under way.</summary>
+    /// <param name="link">The link that was switched to.</param>
+    /// <param name="failure">What went wrong, in words; null if the runner reports success.</param>
+    /// <param name="isKnown">False if a reload has replaced the link meanwhile.</param>
+    /// <param name="kernel">Which dump was begun last, and whether a script moves the routes.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="effects">Gets what is to be done.</param>
+    public void OnEnded(
+        Link link, string? failure, bool isKnown, in KernelView kernel, TimeSpan now, List<CoreEffect> effects)
+    {
+        if (_running is not { } attempt || attempt.Link != link)
+        {
+            return;
+        }
+        _running = null;
+        if (failure is not null && isKnown && kernel.OwnMetrics is null)
+        {
+            Fail(attempt, $"switching to {link.Name} failed: {failure}", now, effects);
+            return;
+        }
+        _verifying = attempt with { Failure = failure };
+        _afterDump = kernel.LastDump;
+        WantsRoutes = true;
+        effects.Add(new CoreEffect(CoreEffectKind.ReadRoutes, link));
+    }
+
+    /// <summary>Judges the switch that has ended, once the routes have been read after it.</summary>
+    public void Verify(in KernelView kernel, IReadOnlyList<Link> links, TimeSpan now, List<CoreEffect> effects)
+    {
+        if (_verifying is not { } attempt || kernel.RoutesAsOf <= _afterDump)
+        {
+            return;
+        }
+        _verifying = null;
+        Link link = attempt.Link;
+        bool isKnown = links.Contains(link);
+        bool isInPlace = isKnown
+            && (Plan(kernel, links, link)?.IsInPlace ?? KernelFacts.IsInPlace(kernel.State, link));
+        _verifiedIpv4 = link.Facts.Ipv4.Fingerprint;
+        // A repair whose result is gone again is no failure: another program keeps changing the route.
+        if (isInPlace || (attempt.IsRepair && isKnown))
+        {
+            Succeed(attempt, isInPlace, now, effects);
+        }
+        else if (isKnown && link.State.IsUp() && !link.IsInterrupted)
+        {
+            string why = attempt.Failure is { } failure ? $"{failure}; "
+                : kernel.OwnMetrics is null ? "switch_route.sh succeeded, but " : "";
+            string found = KernelFacts.RoutesInWords(kernel.State, links);
+            Fail(attempt, $"switching to {link.Name} failed: {why}found {found}", now, effects);
+        }
+        else
+        {
+            Report = Report with { State = SwitchState.None, Failure = "" }; // what it was for has gone
+            effects.Add(new CoreEffect(CoreEffectKind.SwitchFailed, link));
+            End(attempt, succeeded: false, now);
+        }
+    }
+
+    /// <summary>The effects of a wake-up have been carried out.</summary>
+    public void OnEffectsTaken() => WantsRoutes = false;
+
+    private void Succeed(Attempt attempt, bool isInPlace, TimeSpan now, List<CoreEffect> effects)
+    {
+        TimeSpan took = now - attempt.DecidedAt;
+        Report = Report with
+        {
+            State = SwitchState.None,
+            Failure = "",
+            LastTook = took,
+            Succeeded = Report.Succeeded + (attempt.IsRepair ? 0 : 1),
+            Repairs = Report.Repairs + (attempt.IsRepair ? 1 : 0),
+            LastRepairAt = attempt.IsRepair ? now : Report.LastRepairAt,
+        };
+        bool isChoice = attempt.Link == selector.Choice;
+        effects.Add(new CoreEffect(
+            CoreEffectKind.Switched, attempt.Link, isChoice ? selector.Reason : "", IsRepair: attempt.IsRepair,
+            IsInPlace: isInPlace, Took: took, Left: _placed));
+        End(attempt, succeeded: true, now);
+    }
+
+    private void Fail(Attempt attempt, string words, TimeSpan now, List<CoreEffect> effects)
+    {
+        Report = Report with { State = SwitchState.Failed, Failure = words, Failed = Report.Failed + 1 };
+        effects.Add(new CoreEffect(CoreEffectKind.SwitchFailed, attempt.Link, words));
+        End(attempt, succeeded: false, now);
+    }
+
+    private void End(Attempt attempt, bool succeeded, TimeSpan now)
+    {
+        _guard.End(attempt.Link, succeeded);
+        selector.EndSwitch(attempt.Link, succeeded, now);
+    }
+
+    private sealed record Attempt(Link Link, bool IsRepair, TimeSpan DecidedAt, string? Failure = null);
+}

@@ -1,0 +1,40 @@
+namespace ConnMgr.Probe;
+
+/// <summary>How a probe ended.</summary>
+internal enum ProbeOutcome
+{
+    /// <summary>The echo service sent back what it was sent.</summary>
+    EchoAnswered,
+
+    /// <summary>Something else answered in its place, e.g. a portal.</summary>
+    WrongContent,
+
+    /// <summary>The ping was answered, the echo was not: the upstream works, the service does not.</summary>
+    PingOnly,
+
+    /// <summary>Nothing answered.</summary>
+    NoAnswer,
+}
+
+/// <summary>The result of a probe.</summary>
+/// <param name="Outcome">How it ended.</param>
+/// <param name="Detail">In words, e.g. `echo answered by 198.18.100.10 in 1.3 ms`.</param>
+/// <param name="RoundTrip">From the connection's start to the echo; null if there was none.</param>
+internal readonly record struct ProbeResult(ProbeOutcome Outcome, string Detail, TimeSpan? RoundTrip = null);
+
+/// <summary>How many probes have ended with each <see cref="ProbeOutcome"/>.</summary>
+/// <param name="Echo"><see cref="ProbeOutcome.EchoAnswered"/>.</param>
+/// <param name="WrongContent"><see cref="ProbeOutcome.WrongContent"/>.</param>
+/// <param name="PingOnly"><see cref="ProbeOutcome.PingOnly"/>.</param>
+/// <param name="NoAnswer"><see cref="ProbeOutcome.NoAnswer"/>.</param>
+internal readonly record struct ProbeTally(int Echo, int WrongContent, int PingOnly, int NoAnswer)
+{
+    /// <summary>The same with one more.</summary>
+    public ProbeTally With(ProbeOutcome outcome) => outcome switch
+    {
+        ProbeOutcome.EchoAnswered => this with { Echo = Echo + 1 },
+        ProbeOutcome.WrongContent => this with { WrongContent = WrongContent + 1 },
+        ProbeOutcome.PingOnly => this with { PingOnly = PingOnly + 1 },
+        _ => this with { NoAnswer = NoAnswer + 1 },
+    };
+}
