@@ -13,22 +13,22 @@ public sealed class ConnectionKillerTests
     {
         using Rig rig = new("a.example\n198.18.9.0/24");
         rig.Store.Learn("a.example", "198.18.5.1", "198.18.5.2");
-        rig.Connect("198.18.5.1", "198.18.9.7", "198.18.6.6");
+        Rig.Connect("198.18.5.1", "198.18.9.7", "198.18.6.6");
         rig.Store.Store.Change(StoreRig.Read("198.18.5.1"));
         rig.RunUntil(() => rig.Store.Said().Length > 0);
         Assert.Equal(["ended 1 connection to addresses no longer whitelisted"], rig.Store.Said());
-        Assert.Equal(["198.18.5.1", "198.18.6.6"], rig.Peers());
+        Assert.Equal(["198.18.5.1", "198.18.6.6"], Rig.Peers());
     });
 
     [Fact]
     public void The_first_run_ends_all_that_the_whitelist_does_not_allow() => NetworkNamespace.Run(() =>
     {
         using Rig rig = new("198.18.9.0/24");
-        rig.Connect("198.18.5.1", "198.18.9.7", "198.18.6.6");
+        Rig.Connect("198.18.5.1", "198.18.9.7", "198.18.6.6");
         rig.Killer.EndForeign();
         rig.RunUntil(() => rig.Store.Said().Length > 0);
         Assert.Equal(["ended 2 connections from before the lockdown"], rig.Store.Said());
-        Assert.Equal(["198.18.9.7"], rig.Peers());
+        Assert.Equal(["198.18.9.7"], Rig.Peers());
     });
 
     [Fact]
@@ -36,7 +36,7 @@ public sealed class ConnectionKillerTests
     {
         using Rig rig = new("a.example");
         rig.Store.Learn("a.example", "198.18.5.1", "198.18.5.2");
-        rig.Connect("198.18.5.1");
+        Rig.Connect("198.18.5.1");
         rig.Skew = TimeSpan.FromMinutes(6); // a look every five
         rig.RunUntil(() => InUse().Length > 0);
         Assert.Equal(["198.18.5.1"], InUse());
@@ -65,7 +65,7 @@ public sealed class ConnectionKillerTests
 
         public TimeSpan Skew { get; set; }
 
-        public void Connect(params string[] peers)
+        public static void Connect(params string[] peers)
         {
             foreach (string peer in peers)
             {
@@ -73,7 +73,7 @@ public sealed class ConnectionKillerTests
             }
         }
 
-        public string[] Peers() =>
+        public static string[] Peers() =>
         [
             .. Conntrack("-L").Split('\n').Where(line => line.Contains(" dst=", StringComparison.Ordinal))
                 .Select(line => line.Split(" dst=")[1].Split(' ')[0]).Order(),

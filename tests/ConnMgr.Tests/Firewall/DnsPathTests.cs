@@ -25,14 +25,14 @@ public sealed class DnsPathTests
     public void A_reload_keeps_the_sockets_of_devices_that_stay() => NetworkNamespace.Run(() =>
     {
         using Rig rig = new();
-        using Socket client = rig.Ask();
+        using Socket client = Rig.Ask();
         rig.Observer.Change(Names); // the question has not been read yet
         rig.Observer.Listen(rig.Table, withReplies: true);
         rig.Observer.Drain();
         Assert.Equal(1, rig.Watch.QuestionCount);
         rig.Observer.Change(NamesWith(ethernet: "eth7"));
         rig.Observer.Listen(rig.Table, withReplies: true);
-        using Socket another = rig.Ask();
+        using Socket another = Rig.Ask();
         rig.Observer.Drain();
         Assert.Equal(1, rig.Watch.QuestionCount);
     });
@@ -41,7 +41,7 @@ public sealed class DnsPathTests
     public void Overheard_replies_open_addresses() => NetworkNamespace.Run(() =>
     {
         using Rig rig = new();
-        using Socket client = rig.Ask();
+        using Socket client = Rig.Ask();
         rig.Answer();
         rig.Until(() => rig.Store.Backend.Elements.Count == 2);
         Assert.Equal(["Open 198.51.100.1", "Open 198.51.100.2"], rig.Store.Backend.Applied);
@@ -55,7 +55,7 @@ public sealed class DnsPathTests
         Assert.Equal(("hold", "", (ushort?)7), (rig.Gate.ModeName, rig.Gate.Reason, rig.Gate.Number));
         Run("iptables -I INPUT -p udp --sport 53 -j NFQUEUE --queue-num 7 --queue-bypass");
         rig.Observer.Listen(rig.Table, withReplies: false);
-        using Socket client = rig.Ask();
+        using Socket client = Rig.Ask();
         rig.Answer();
         rig.Until(() => rig.Store.Backend.Opening.Count == 2);
         Assert.Equal((1, 0, 0), (rig.Gate.HeldCount, rig.Gate.LateCount, client.Available));
@@ -67,7 +67,7 @@ public sealed class DnsPathTests
         rig.Until(() => client.Available > 0);
         Assert.Equal(0, rig.Gate.LateCount);
 
-        using Socket second = rig.Ask("x.wild.example");
+        using Socket second = Rig.Ask("x.wild.example");
         rig.Answer("x.wild.example");
         rig.Until(() => rig.Gate.LateCount == 1); // nothing opens it: after 100 ms it is let go
         rig.Until(() => second.Available > 0);
@@ -152,7 +152,7 @@ public sealed class DnsPathTests
 
         public ReplyGate Gate { get; }
 
-        public Socket Ask(string name = "echo.afero.io")
+        public static Socket Ask(string name = "echo.afero.io")
         {
             Socket client = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
             client.Bind(new IPEndPoint(IPAddress.Parse("198.18.1.2"), 0));
