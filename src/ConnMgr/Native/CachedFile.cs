@@ -6,9 +6,13 @@ namespace ConnMgr.Native;
 /// The text of a small file that is asked for often. The file is read again only when its inode, size, mtime or ctime
 /// has changed, so asking costs one system call.
 /// </summary>
-/// <param name="path">The file; symbolic links are followed.</param>
+/// <param name="path">The file.</param>
 /// <param name="limit">At most so many bytes count.</param>
-internal sealed class CachedFile(string path, int limit)
+/// <param name="onlyRoots">
+/// Ignore a symbolic link, and a file that does not belong to root: for directories that other users may write to.
+/// Otherwise links are followed.
+/// </param>
+internal sealed class CachedFile(string path, int limit, bool onlyRoots = false)
 {
     private (ulong Device, ulong Inode, long Size, long Mtime, long MtimeNs, long Ctime, long CtimeNs) _seen;
     private string _text = "";
@@ -23,7 +27,8 @@ internal sealed class CachedFile(string path, int limit)
         {
             using NativeStrings name = new([path]);
             stat status;
-            if (LibC.stat(name.Pointer[0], &status) < 0)
+            int result = onlyRoots ? LibC.lstat(name.Pointer[0], &status) : LibC.stat(name.Pointer[0], &status);
+            if (result < 0)
             {
                 status = default;
             }
@@ -35,7 +40,7 @@ internal sealed class CachedFile(string path, int limit)
             {
                 // Remember what was seen before the read: a later change shows again.
                 _seen = seen;
-                _text = SmallFile.Read(path, limit, out _, out _) ?? "";
+                _text = SmallFile.Read(path, limit, out _, out _, onlyRoots) ?? "";
                 Version++;
             }
             return _text;

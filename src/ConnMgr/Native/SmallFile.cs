@@ -12,9 +12,9 @@ internal static unsafe class SmallFile
     /// Reads at most <paramref name="limit"/> bytes of a text file. Returns null and sets <paramref
     /// name="errno"/> if it cannot be read; sets <paramref name="isCut"/> if it is longer.
     /// </summary>
-    public static string? Read(string path, int limit, out bool isCut, out int errno)
+    public static string? Read(string path, int limit, out bool isCut, out int errno, bool onlyRoots = false)
     {
-        byte[]? bytes = ReadBytes(path, limit, out int length, out isCut, out errno);
+        byte[]? bytes = ReadBytes(path, limit, out int length, out isCut, out errno, onlyRoots);
         return bytes is null ? null : Encoding.UTF8.GetString(bytes, 0, length);
     }
 
@@ -22,13 +22,23 @@ internal static unsafe class SmallFile
     /// As <see cref="Read"/>, for any content: the first <paramref name="length"/> bytes of the result are
     /// the file's.
     /// </summary>
-    public static byte[]? ReadBytes(string path, int limit, out int length, out bool isCut, out int errno)
+    /// <param name="path">The file.</param>
+    /// <param name="limit">In bytes.</param>
+    /// <param name="length">How many bytes of the result are the file's.</param>
+    /// <param name="isCut">The file is longer.</param>
+    /// <param name="errno">Why null is returned.</param>
+    /// <param name="onlyRoots">
+    /// Refuse a symbolic link (ELOOP), and a file that does not belong to root (EACCES).
+    /// </param>
+    public static byte[]? ReadBytes(
+        string path, int limit, out int length, out bool isCut, out int errno, bool onlyRoots = false)
     {
         length = 0;
         isCut = false;
         errno = 0;
         using NativeStrings name = new([path]);
-        int fd = LibC.open(name.Pointer[0], LibC.O_RDONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0);
+        int flags = LibC.O_RDONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK | (onlyRoots ? LibC.O_NOFOLLOW : 0);
+        int fd = LibC.open(name.Pointer[0], flags, 0);
         if (fd < 0)
         {
             errno = Errno.Last;
@@ -39,6 +49,12 @@ internal static unsafe class SmallFile
         if (LibC.fstat(fd, &status) < 0 || !LibC.S_ISREG(status.st_mode))
         {
             errno = Errno.EINVAL; // a directory, a FIFO, a device
+            _ = LibC.close(fd);
+            return null;
+        }
+        if (onlyRoots && (uint)status.st_uid != 0)
+        {
+            errno = Errno.EACCES;
             _ = LibC.close(fd);
             return null;
         }

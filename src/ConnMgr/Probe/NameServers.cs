@@ -13,7 +13,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
 {
     private const int Limit = 65536; // bytes of a file
 
-    private readonly CachedFile _perInterface = new("/tmp/resolv.conf.d/resolv.conf.auto", Limit); // netifd writes it
+    private readonly CachedFile _perInterface = new("/tmp/resolv.conf.d/resolv.conf.auto", Limit, onlyRoots: true); // netifd writes it
     private readonly CachedFile _system = new("/etc/resolv.conf", Limit); // resolv.conf(5)
     private readonly CachedFile _behindStub = new("/run/systemd/resolve/resolv.conf", Limit); // behind 127.0.0.53
 

@@ -1,4 +1,5 @@
 using ConnMgr.Native;
+using Tmds.Linux;
 
 namespace ConnMgr.Tests.Native;
 
@@ -41,5 +42,30 @@ public sealed class CachedFileTests : IDisposable
         File.Delete(path);
         File.CreateSymbolicLink(path, $"{path}.b");
         Assert.Equal("b", file.Text);
+    }
+
+    [Fact]
+    public void Where_others_may_write_only_a_file_of_roots_counts()
+    {
+        Assert.SkipUnless(LibC.geteuid() == 0, "needs root: changes an owner");
+        string path = Path.Combine(_directory, "resolv.conf.auto");
+        CachedFile file = new(path, 100, onlyRoots: true);
+        File.WriteAllText(path, "nameserver 198.18.1.1\n");
+        Assert.Equal("nameserver 198.18.1.1\n", file.Text);
+        Chown(path);
+        Assert.Equal("", file.Text);
+        File.Delete(path);
+        File.WriteAllText($"{path}.root", "nameserver 198.18.1.2\n");
+        File.CreateSymbolicLink(path, $"{path}.root");
+        Assert.Equal("", file.Text);
+        File.Delete(path);
+        Directory.CreateDirectory(path);
+        Assert.Equal("", file.Text);
+    }
+
+    private static unsafe void Chown(string path)
+    {
+        using NativeStrings name = new([path]);
+        Assert.Equal(0, LibC.chown(name.Pointer[0], 65534, 65534));
     }
 }
