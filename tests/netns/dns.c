@@ -89,6 +89,7 @@ static int socket_of(int type, const char *text, int port)
 //   f  in several fragments x  forgeries of every kind before the true answer
 //   l  loopback, private and multicast addresses alone
 //   u  as large as UDP carries it, in 45 fragments
+//   c  an alias of n in cdn.example, and nothing of that   d  an alias of c in cdn.example, and nothing of that
 
 static const unsigned char forged[] = { 198, 19, 255, 1 };
 
@@ -96,7 +97,7 @@ static void copy_question(struct message *reply, const unsigned char *query, siz
 {
     reply->size = 0;
     put(reply, query, 2);
-    put16(reply, 0x8180);
+    put16(reply, query[2] & 1 ? 0x8180 : 0x8400); // to a recursive resolver: authoritative
     put16(reply, 1);
     put16(reply, 0);
     put16(reply, 0);
@@ -184,6 +185,15 @@ static void answer(struct message *reply, const unsigned char *query, size_t end
     copy_question(reply, query, end);
     if (type != A && type != AAAA)
         return;
+    if (kind == 'c' || kind == 'd') {
+        char target[32];
+        int length = snprintf(target + 1, sizeof target - 1, "%c%d", kind == 'c' ? 'n' : 'c', atoi(label + 1));
+        target[0] = (char)length;
+        memcpy(target + 1 + length, "\3cdn\7example", 13);
+        record(reply, CNAME, target, (unsigned)(1 + length + 13));
+        reply->bytes[7] = 1;
+        return;
+    }
     fresh_address(address, type, (unsigned)atoi(label + 1));
 
     unsigned count = 1;

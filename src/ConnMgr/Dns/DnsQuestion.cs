@@ -63,6 +63,9 @@ internal static class DnsType
     public const ushort A = 1;
     public const ushort Cname = 5;
     public const ushort Aaaa = 28;
+    public const ushort Srv = 33; // RFC 2782
+    public const ushort Svcb = 64; // RFC 9460
+    public const ushort Https = 65;
 
     /// <summary>QTYPE `*`: records of any type.</summary>
     public const ushort Any = 255;

@@ -51,6 +51,24 @@ internal readonly ref struct DnsRecord
         return true;
     }
 
+    /// <summary>
+    /// Reads the target of an SRV, SVCB or HTTPS record. False: the record is of another type or malformed, or its target
+    /// is the root, which stands for the owner or for nothing.
+    /// </summary>
+    public bool TryReadServiceTarget(out DnsName target)
+    {
+        target = default;
+        int offset = Type switch
+        {
+            DnsType.Srv => 6, // priority, weight, port
+            DnsType.Svcb or DnsType.Https => 2, // priority
+            _ => 0,
+        };
+        DnsReader reader = _dataReader;
+        return offset > 0 && reader.TryReadBytes(offset, out _) && DnsName.TryRead(ref reader, out target)
+            && reader.Position <= _dataReader.Position + Data.Length && target.Wire.Length > 1;
+    }
+
     /// <summary>Reads the RDATA of a CNAME: a name, possibly compressed, and nothing after it.</summary>
     /// <param name="wire">Receives the name; at least <see cref="DnsName.MaxWireLength"/> bytes.</param>
     /// <param name="length">Its length in bytes.</param>

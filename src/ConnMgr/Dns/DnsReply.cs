@@ -57,6 +57,9 @@ internal enum DnsFlaw
 /// <param name="Omitted">The number of addresses for which the caller had no room.</param>
 internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte Rcode, int Count, int Omitted)
 {
+    /// <summary>How many steps were written.</summary>
+    public int AliasCount { get; init; }
+
     /// <summary>The most CNAMEs of an answer; resolvers follow fewer.</summary>
     public const int MaxAliases = 32;
 
@@ -73,8 +76,13 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
     /// <param name="id">The identifier of the query.</param>
     /// <param name="question">The question of the query.</param>
     /// <param name="addresses">Receives the addresses; if there are more than fit, the first ones.</param>
+    /// <param name="aliases">
+    /// Receives the steps of the chain, in its order, and after them the targets of SRV, SVCB and HTTPS records that were
+    /// asked for; those that do not fit are left out.
+    /// </param>
     public static DnsReply Read(
-        ReadOnlySpan<byte> message, ushort id, in DnsQuestion question, Span<DnsAddress> addresses)
+        ReadOnlySpan<byte> message, ushort id, in DnsQuestion question, Span<DnsAddress> addresses,
+        Span<DnsAlias> aliases = default)
     {
         DnsReader reader = new(message);
         if (!DnsHeader.TryRead(ref reader, out DnsHeader header))
@@ -96,11 +104,11 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
             return new DnsReply(outcome, DnsFlaw.None, header.Rcode, 0, 0);
         }
 
-        flaw = Collect(reader, header.AnswerCount, question, addresses, out int found);
+        flaw = Collect(reader, header.AnswerCount, question, addresses, aliases, out int found, out int steps);
         if (header.IsTruncated)
         {
             // A truncated message may end in the middle of a record, so its records are not read.
-            found = flaw == DnsFlaw.None ? found : 0;
+            (found, steps) = flaw == DnsFlaw.None ? (found, steps) : (0, 0);
         }
         else if (flaw != DnsFlaw.None)
         {
@@ -109,7 +117,10 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
         int count = Math.Min(found, addresses.Length);
         return new DnsReply(
             header.IsTruncated ? DnsOutcome.Truncated : DnsOutcome.Answer, DnsFlaw.None, 0,
-            count, found - count);
+            count, found - count)
+        {
+            AliasCount = steps,
+        };
     }
 
     private static DnsReply Not(DnsFlaw flaw) => new(DnsOutcome.NotAnAnswer, flaw, 0, 0, 0);
@@ -138,9 +149,11 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
     /// is linear for any order of the records.
     /// </summary>
     private static DnsFlaw Collect(
-        DnsReader answer, int recordCount, in DnsQuestion question, Span<DnsAddress> addresses, out int found)
+        DnsReader answer, int recordCount, in DnsQuestion question, Span<DnsAddress> addresses, Span<DnsAlias> steps,
+        out int found, out int stepCount)
     {
         found = 0;
+        stepCount = 0;
         Span<byte> wire = stackalloc byte[DnsName.MaxWireLength];
         Span<int> aliases = stackalloc int[MaxAliases];
         question.Name.Wire.CopyTo(wire);
@@ -150,7 +163,8 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
         DnsFlaw flaw = FindAliases(answer, recordCount, aliases, out int aliasCount);
         if (flaw == DnsFlaw.None)
         {
-            flaw = FollowAliases(answer, aliases[..aliasCount], wire, ref length, ref chainTtl);
+            flaw = FollowAliases(
+                answer, aliases[..aliasCount], wire, ref length, ref chainTtl, steps, ref stepCount);
         }
         if (flaw != DnsFlaw.None)
         {
@@ -166,6 +180,11 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
             }
             if (!record.IsOfName || !IsAskedFor(record.Type, question.Type))
             {
+                if (record.IsOfName && record.Type == question.Type && stepCount < steps.Length
+                    && record.TryReadServiceTarget(out DnsName target))
+                {
+                    steps[stepCount++] = new DnsAlias(NameOf(wire[..length]), target, Math.Min(chainTtl, record.Ttl));
+                }
                 continue;
             }
             if (record.Data.Length != (record.Type == DnsType.A ? 4 : 16))
@@ -209,7 +228,8 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
     /// Replaces the name by the last name of the CNAME chain, and the TTL by the least TTL of the chain.
     /// </summary>
     private static DnsFlaw FollowAliases(
-        DnsReader answer, ReadOnlySpan<int> aliases, Span<byte> wire, ref int length, ref uint ttl)
+        DnsReader answer, ReadOnlySpan<int> aliases, Span<byte> wire, ref int length, ref uint ttl,
+        Span<DnsAlias> steps, ref int stepCount)
     {
         int followed = 0;
         for (int i = 0; i < aliases.Length; i++)
@@ -227,14 +247,26 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
             {
                 return DnsFlaw.AliasCircle;
             }
+            DnsName owner = steps.IsEmpty ? default : NameOf(wire[..length]);
             if (!record.TryReadTarget(wire, out length))
             {
                 return DnsFlaw.Malformed;
+            }
+            if (stepCount < steps.Length)
+            {
+                steps[stepCount++] = new DnsAlias(owner, NameOf(wire[..length]), record.Ttl);
             }
             ttl = Math.Min(ttl, record.Ttl);
             i = -1; // start again: the CNAMEs may be in any order
         }
         return DnsFlaw.None;
+    }
+
+    private static DnsName NameOf(ReadOnlySpan<byte> wire)
+    {
+        DnsReader reader = new(wire);
+        _ = DnsName.TryRead(ref reader, out DnsName name);
+        return name;
     }
 
     private static bool IsAskedFor(ushort type, ushort asked) =>

@@ -52,16 +52,27 @@ internal enum DnsVerdict
     LostStream,
 }
 
-/// <summary>One answer that counts.</summary>
+/// <summary>One answer to a question that was asked.</summary>
 /// <param name="question">What was asked.</param>
 /// <param name="addresses">
 /// The addresses that the answer gives, perhaps none; valid until the next reply is read.
 /// </param>
-internal readonly ref struct DnsAnswer(scoped in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses)
+/// <param name="aliases">The steps from the name that was asked for to other names; as long valid.</param>
+/// <param name="server">Who answered.</param>
+/// <param name="isOfDevice">The device itself asked; false: an extender did, or may have.</param>
+internal readonly ref struct DnsAnswer(
+    scoped in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses, ReadOnlySpan<DnsAlias> aliases,
+    IpNumber server, bool isOfDevice)
 {
     public readonly DnsQuestion Question = question;
 
     public readonly ReadOnlySpan<DnsAddress> Addresses = addresses;
+
+    public readonly ReadOnlySpan<DnsAlias> Aliases = aliases;
+
+    public readonly IpNumber Server = server;
+
+    public readonly bool IsOfDevice = isOfDevice;
 }
 
 /// <summary>
@@ -95,6 +106,7 @@ internal sealed class DnsWatch
     private readonly Questions _expected; // questions of the bridge, by server, identifier and name
     // Pinned, so that the collector does not touch its memory, of which most is never used.
     private readonly DnsAddress[] _addresses = GC.AllocateArray<DnsAddress>(MaxAddresses, pinned: true);
+    private readonly DnsAlias[] _aliases = GC.AllocateArray<DnsAlias>(DnsReply.MaxAliases, pinned: true);
     private readonly long[] _counts = new long[(int)DnsVerdict.LostStream + 1];
     private readonly IpNumber[] _askedByExtenders = new IpNumber[8];
     private int _nextAsked;
@@ -140,14 +152,21 @@ internal sealed class DnsWatch
     /// The servers that the device uses itself. Only their answers to extenders count.
     /// </param>
     /// <param name="listed">The only servers whose answers count; null for any.</param>
-    public void SetServers(ReadOnlySpan<IpNumber> used, IpNumber[]? listed)
+    /// <returns>True if they are others than before.</returns>
+    public bool SetServers(ReadOnlySpan<IpNumber> used, IpNumber[]? listed)
     {
-        if (!used.SequenceEqual(_used))
+        bool hasChanged = !used.SequenceEqual(_used) || !listed.AsSpan().SequenceEqual(_listed);
+        if (hasChanged)
         {
             _used = used.ToArray();
         }
         _listed = listed;
+        return hasChanged;
     }
+
+    /// <summary>Whether the answer's server may answer that question.</summary>
+    public bool Counts(scoped in DnsAnswer answer) =>
+        (_listed is null || Contains(_listed, answer.Server)) && (answer.IsOfDevice || Contains(_used, answer.Server));
 
     /// <summary>
     /// Reports that questions of extenders may have been missed because a socket overflowed. While their
@@ -402,23 +421,39 @@ internal sealed class DnsWatch
         {
             return DnsVerdict.ErrorCode;
         }
-        if ((_listed is { } listed && !Contains(listed, server))
-            || (origin != _device && !Contains(_used, server)))
-        {
-            return DnsVerdict.UntrustedServer;
-        }
-        DnsReply reply = DnsReply.Read(message, header.Id, question, _addresses);
+        DnsReply reply = DnsReply.Read(message, header.Id, question, _addresses, _aliases);
         if (reply.Outcome == DnsOutcome.NotAnAnswer)
         {
             return DnsVerdict.Malformed;
+        }
+        answer = new DnsAnswer(
+            question, _addresses.AsSpan(0, reply.Count), _aliases.AsSpan(0, reply.AliasCount), server, origin == _device);
+        if (!Counts(answer))
+        {
+            return DnsVerdict.UntrustedServer;
         }
         if (reply.Count > 0)
         {
             // An answer without addresses may be a forgery that is meant to use up the question.
             origin.Questions.Answer(asked);
         }
-        answer = new DnsAnswer(question, _addresses.AsSpan(0, reply.Count));
         return DnsVerdict.Answer;
+    }
+
+    /// <summary>
+    /// Whether a question with this id is open. False for an error without a question, as old servers answer to what they
+    /// do not understand (RFC 6891 section 7).
+    /// </summary>
+    private bool IsPending(ReadOnlySpan<byte> message, in Flow flow, Origin origin, TimeSpan now)
+    {
+        if (message.Length < sizeof(ushort))
+        {
+            return false;
+        }
+        bool isBareError = message.Length >= 6 && (message[3] & 0xf) != 0 && message[4] == 0 && message[5] == 0;
+        ushort id = BinaryPrimitives.ReadUInt16BigEndian(message);
+        return !isBareError && (origin.Questions.Has(flow, id, now)
+            || (origin == _device && _copies.Questions.Has(flow, id, now)));
     }
 
     private static bool Contains(IpNumber[] servers, IpNumber server)
@@ -484,7 +519,16 @@ internal sealed class DnsWatch
         /// </summary>
         public DnsVerdict Verdict { get; private set; }
 
-        /// <summary>The next answer; false if there is none left.</summary>
+        /// <summary>
+        /// A datagram that claims to answer an open question, by its addresses, ports and id, and does not: nobody but a
+        /// forger sends it. Known at the end.
+        /// </summary>
+        public bool IsFalse { get; private set; }
+
+        /// <summary>
+        /// The next answer; false if there is none left. Also one of a server whose answers do not count
+        /// (<see cref="Counts"/>).
+        /// </summary>
         public bool TryRead(out DnsAnswer answer)
         {
             answer = default;
@@ -496,14 +540,16 @@ internal sealed class DnsWatch
             {
                 _hasEnded = true;
                 Verdict = _watch.Count(_watch.Judge(_datagram, _flow, _server, _origin, _now, out answer));
-                return Verdict == DnsVerdict.Answer;
+                IsFalse = Verdict is DnsVerdict.Malformed or DnsVerdict.NotAReply or DnsVerdict.WrongQuestion
+                    && _watch.IsPending(_datagram, _flow, _origin, _now);
+                return Verdict is DnsVerdict.Answer or DnsVerdict.UntrustedServer;
             }
             while (_incoming.TryRead(out ReadOnlySpan<byte> message))
             {
                 DnsVerdict next =
                     _watch.Count(_watch.Judge(message, _flow, _server, _origin, _now, out answer));
                 Verdict = Verdict == DnsVerdict.Answer ? Verdict : next;
-                if (next == DnsVerdict.Answer)
+                if (next is DnsVerdict.Answer or DnsVerdict.UntrustedServer)
                 {
                     return true;
                 }

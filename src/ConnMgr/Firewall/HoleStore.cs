@@ -23,6 +23,7 @@ internal sealed class HoleStore(
     private const int MaxLogged = 32; // addresses of one answer that get a log line of their own
 
     private readonly List<(IpPrefix Prefix, string Reason)> _failed = [];
+    private readonly List<DnsName> _owners = [];
     private List<HoleEffect> _effects = [];
     private List<HoleEffect> _ordered = [];
     private TimeSpan _nextSave;
@@ -32,6 +33,9 @@ internal sealed class HoleStore(
     public Holes Holes => holes;
 
     public Whitelist Whitelist => holes.Whitelist;
+
+    /// <summary>Names whose addresses are wanted because a whitelisted name is an alias of them.</summary>
+    public AliasTable Aliases { get; } = new();
 
     public IAddressBackend Backend { get; private set; } = backend;
 
@@ -120,7 +124,39 @@ internal sealed class HoleStore(
         }
     }
 
-    /// <summary>Learns the addresses of an answer. When it returns, an immediate backend has them in the kernel.</summary>
+    /// <summary>
+    /// Learns an accepted answer: its addresses for the name and for the whitelisted names that it stands for, and its
+    /// aliases. The answer to any other name is ignored.
+    /// </summary>
+    /// <param name="name">The name that was asked for.</param>
+    /// <param name="addresses">The addresses at the end of the chain.</param>
+    /// <param name="aliases">The steps of the chain.</param>
+    /// <param name="isUrgent">A reply is held until the addresses are open.</param>
+    /// <param name="learned">What was new in it.</param>
+    /// <returns>False: nothing wants the name.</returns>
+    public bool LearnAnswer(
+        in DnsName name, ReadOnlySpan<DnsAddress> addresses, ReadOnlySpan<DnsAlias> aliases, bool isUrgent,
+        out Learned learned)
+    {
+        _owners.Clear();
+        Aliases.FindOwners(name, Whitelist, loop.Now, _owners);
+        learned = default;
+        if (_owners.Count == 0)
+        {
+            return false;
+        }
+        foreach (DnsName owner in _owners)
+        {
+            learned.HasChanges |= Learn(owner, addresses, isUrgent);
+        }
+        foreach (ref readonly DnsAlias alias in aliases)
+        {
+            learned.HasAliases |= Aliases.Learn(alias.Owner, alias.Target, alias.Ttl, loop.Now);
+        }
+        return true;
+    }
+
+    /// <summary>Learns the addresses of a name. When it returns, an immediate backend has them in the kernel.</summary>
     /// <param name="name">A whitelisted name; the answer to any other is ignored.</param>
     /// <param name="addresses">Its addresses.</param>
     /// <param name="isUrgent">A reply is held until the addresses are open.</param>
@@ -331,4 +367,14 @@ internal sealed class HoleStore(
     }
 
     public void Dispose() => Backend.Dispose();
+}
+
+/// <summary>What was new in an answer.</summary>
+internal struct Learned
+{
+    /// <summary>There was something to change in the kernel.</summary>
+    public bool HasChanges { get; set; }
+
+    /// <summary>An alias was not known before.</summary>
+    public bool HasAliases { get; set; }
 }

@@ -94,6 +94,7 @@ internal sealed class Lockdown : IDisposable
         _observer.Change(names);
         Whitelist old = _store.Whitelist;
         (int opened, int closed) = _store.Change(whitelist);
+        _reader.JudgeAgain(_loop.Now);
         _names.Change(whitelist);
         RunScript();
         List<string> changes = WhitelistChanges.Between(old, whitelist);
@@ -113,7 +114,10 @@ internal sealed class Lockdown : IDisposable
         if (view.Version != _seenVersion)
         {
             _seenVersion = view.Version;
-            Watch.SetServers(CollectionsMarshal.AsSpan(view.UsedServers()), _listedServers);
+            if (Watch.SetServers(CollectionsMarshal.AsSpan(view.UsedServers()), _listedServers))
+            {
+                _reader.JudgeAgain(now);
+            }
             _names.SetLink(view.Connection.InUse?.Name, view.ServersInUse());
         }
         _names.Advance(now);

@@ -97,7 +97,9 @@ internal sealed class NameRefresher : IDisposable
             {
                 _found.Add(new DnsAddress(address.GetAddressBytes(), query.Ttl));
             }
-            _store.Learn(asking.Name, CollectionsMarshal.AsSpan(_found), isUrgent: false);
+            _store.LearnAnswer(
+                asking.Name, CollectionsMarshal.AsSpan(_found), CollectionsMarshal.AsSpan(query.Aliases), isUrgent: false,
+                out _);
             asking.Deadline?.Set(_loop.Now + LaterPatience);
         }
         if (--asking.Open == 0)

@@ -41,6 +41,9 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
     /// <summary>Replies that were released after 100 ms, before all their addresses were open.</summary>
     public long LateCount { get; private set; }
 
+    /// <summary>Packets that claimed to answer an open question, and did not: they were dropped.</summary>
+    public long DroppedCount { get; private set; }
+
     /// <summary>How often replies passed unseen because the queue's socket buffer was full.</summary>
     public long OverrunCount => _queue?.Overruns ?? 0;
 
@@ -88,8 +91,7 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         }
     }
 
-    /// <summary>Judges a reply in the queue. True: it may pass now.</summary>
-    private bool Judge(in QueuedPacket packet)
+    private QueueVerdict Judge(in QueuedPacket packet)
     {
         observer.Drain();
         TimeSpan now = loop.Now;
@@ -105,13 +107,18 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
             hasChanged = reader.Read(packet.Bytes, DnsSide.Device, asked, isHeld: true, now);
         }
         HeldCount += hasChanged ? 1 : 0;
+        if (reader.IsFalse)
+        {
+            DroppedCount++;
+            return QueueVerdict.Drop; // some resolvers would believe it
+        }
         if (reader.Opening.Count == 0)
         {
-            return true;
+            return QueueVerdict.Pass;
         }
         _held.Add(new Held(packet.Id, now + Patience, [.. reader.Opening]));
         _release?.Set(_held[0].Deadline);
-        return false;
+        return QueueVerdict.Hold;
     }
 
     /// <summary>Null: the kernel does not deliver conntrack's tuple, and the packet's own addresses count.</summary>

@@ -6,11 +6,24 @@ using Tmds.Linux;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>Judges a held packet. True: it may pass now. False: <see cref="ReplyQueueSocket.Release"/> follows.</summary>
-internal delegate bool QueuedPacketHandler(in QueuedPacket packet);
+/// <summary>What to do with a packet in the queue.</summary>
+internal enum QueueVerdict
+{
+    /// <summary>It passes now.</summary>
+    Pass,
+
+    /// <summary>It stays until <see cref="ReplyQueueSocket.Release"/>.</summary>
+    Hold,
+
+    /// <summary>It is discarded.</summary>
+    Drop,
+}
+
+/// <summary>Judges a packet in the queue.</summary>
+internal delegate QueueVerdict QueuedPacketHandler(in QueuedPacket packet);
 
 /// <summary>
-/// The NFQUEUE in which DNS replies wait for their addresses. Packets always pass in the end, unchanged. The queue is
+/// The NFQUEUE in which DNS replies wait for their addresses. Packets pass in the end, unchanged, or are dropped. The queue is
 /// short and, when full, lets packets pass unseen (fail-open): without a verdict the kernel would hold them for ever.
 /// </summary>
 internal sealed class ReplyQueueSocket : IDisposable
@@ -80,10 +93,12 @@ internal sealed class ReplyQueueSocket : IDisposable
         }
     }
 
-    private bool SendAccept(uint id, bool isBatch)
+    private bool SendAccept(uint id, bool isBatch) => Send(id, isAccept: true, isBatch);
+
+    private bool Send(uint id, bool isAccept, bool isBatch)
     {
         Span<byte> request = stackalloc byte[32];
-        return _socket.Send(request[..Nfqueue.WriteAccept(request, _queue, id, isBatch)]);
+        return _socket.Send(request[..Nfqueue.WriteVerdict(request, _queue, id, isAccept, isBatch)]);
     }
 
     private void RetryUnsent()
@@ -124,9 +139,15 @@ internal sealed class ReplyQueueSocket : IDisposable
                 continue;
             }
             _lastId = packet.Id;
-            if (_handler(packet))
+            switch (_handler(packet))
             {
-                Release(packet.Id);
+                case QueueVerdict.Pass:
+                    Release(packet.Id);
+                    break;
+                case QueueVerdict.Drop:
+                    RetryUnsent();
+                    _ = Send(packet.Id, isAccept: false, isBatch: false); // if it fails, the kernel keeps it: 1 of 64
+                    break;
             }
         }
     }

@@ -9,12 +9,16 @@ namespace ConnMgr.Firewall;
 internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
 {
     private readonly List<IpPrefix> _opening = [];
+    private readonly UnwantedAnswers _unwanted = new();
 
     /// <summary>What was asked, and how replies were judged.</summary>
     public DnsWatch Watch => watch;
 
     /// <summary>Addresses of the last packet that are not in the kernel yet (<see cref="IAddressBackend.IsOpening"/>).</summary>
     public IReadOnlyList<IpPrefix> Opening => _opening;
+
+    /// <summary>The last packet claimed to answer an open question, and did not (<see cref="DnsWatch.Replies.IsFalse"/>).</summary>
+    public bool IsFalse { get; private set; }
 
     /// <summary>Reads a reply.</summary>
     /// <param name="packet">A whole IP packet.</param>
@@ -27,16 +31,51 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
     {
         _opening.Clear();
         bool hasChanged = false;
+        bool isAgain = false;
         DnsWatch.Replies replies = watch.SeeReply(packet, side, asked, now);
         while (replies.TryRead(out DnsAnswer answer))
         {
-            hasChanged |= store.Learn(answer.Question.Name, answer.Addresses, isHeld);
+            if (!watch.Counts(answer)
+                || !store.LearnAnswer(answer.Question.Name, answer.Addresses, answer.Aliases, isHeld, out Learned learned))
+            {
+                _unwanted.Add(answer, now);
+                continue;
+            }
+            hasChanged |= learned.HasChanges;
+            isAgain |= learned.HasAliases;
             if (isHeld && !store.Backend.IsImmediate)
             {
                 NoteOpening(answer.Addresses);
             }
         }
+        IsFalse = replies.IsFalse;
+        if (isAgain)
+        {
+            hasChanged |= JudgeAgain(now); // the target may have been asked for before
+        }
         return hasChanged;
+    }
+
+    /// <summary>
+    /// Judges recent answers again that opened nothing: to be called when the whitelist or the servers have changed.
+    /// </summary>
+    /// <returns>True if something changed in the kernel.</returns>
+    public bool JudgeAgain(TimeSpan now)
+    {
+        bool hasChanged = false;
+        _unwanted.JudgeAgain(now, Judge);
+        return hasChanged;
+
+        bool Judge(in DnsAnswer answer)
+        {
+            if (!watch.Counts(answer)
+                || !store.LearnAnswer(answer.Question.Name, answer.Addresses, answer.Aliases, false, out Learned learned))
+            {
+                return false;
+            }
+            hasChanged |= learned.HasChanges;
+            return true;
+        }
     }
 
     private void NoteOpening(ReadOnlySpan<DnsAddress> addresses)

@@ -153,6 +153,7 @@ internal static class Nfqueue
     public const uint NFQA_CFG_F_CONNTRACK = 2;
     public const uint NFQA_CFG_F_GSO = 4;
     public const uint NF_ACCEPT = 1;
+    public const uint NF_DROP = 0;
     public const ushort CTA_TUPLE_ORIG = 1;
     public const ushort CTA_TUPLE_REPLY = 2;
 
@@ -201,8 +202,10 @@ internal static class Nfqueue
     /// <param name="request">A buffer of at least 32 bytes.</param>
     /// <param name="queue">The number of the queue.</param>
     /// <param name="id">The number of the packet.</param>
-    /// <param name="isBatch">True to accept all earlier packets as well.</param>
-    public static int WriteAccept(Span<byte> request, ushort queue, uint id, bool isBatch = false)
+    /// <param name="isAccept">True to accept the packet, false to drop it.</param>
+    /// <param name="isBatch">True to judge all earlier packets as well.</param>
+    public static int WriteVerdict(
+        Span<byte> request, ushort queue, uint id, bool isAccept = true, bool isBatch = false)
     {
         const int length = NetlinkReader.HeaderSize + HeaderSize + 4 + 8;
         request[..length].Clear();
@@ -212,7 +215,7 @@ internal static class Nfqueue
         BinaryPrimitives.WriteUInt16BigEndian(request[18..], queue);
         BitConverter.TryWriteBytes(request[20..], (ushort)12);
         BitConverter.TryWriteBytes(request[22..], NFQA_VERDICT_HDR);
-        BinaryPrimitives.WriteUInt32BigEndian(request[24..], NF_ACCEPT);
+        BinaryPrimitives.WriteUInt32BigEndian(request[24..], isAccept ? NF_ACCEPT : NF_DROP);
         BinaryPrimitives.WriteUInt32BigEndian(request[28..], id);
         return length;
     }

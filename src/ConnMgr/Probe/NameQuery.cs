@@ -16,6 +16,7 @@ internal sealed unsafe class NameQuery : IDisposable
 {
     private const int MaxServers = 6;
     private const int MaxAddresses = 8;
+    private const int MaxSteps = 8; // of a chain of CNAMEs that are kept
     private const int DnsPort = 53;
     private const int LargestAnswer = 4096;
 
@@ -59,6 +60,9 @@ internal sealed unsafe class NameQuery : IDisposable
 
     /// <summary>What was found, in the order of the answer.</summary>
     public List<IPAddress> Addresses { get; } = [];
+
+    /// <summary>The steps from the name to the one that has the addresses.</summary>
+    public List<DnsAlias> Aliases { get; } = [];
 
     /// <summary>How long they hold, in seconds: the least of their times.</summary>
     public uint Ttl { get; private set; } = uint.MaxValue;
@@ -131,7 +135,9 @@ internal sealed unsafe class NameQuery : IDisposable
 
         Bytes += size + Headers(at);
         Span<DnsAddress> addresses = stackalloc DnsAddress[MaxAddresses];
-        DnsReply reply = DnsReply.Read(new ReadOnlySpan<byte>(buffer, (int)size), asked.Id, _question, addresses);
+        Span<DnsAlias> aliases = stackalloc DnsAlias[MaxSteps];
+        DnsReply reply = DnsReply.Read(
+            new ReadOnlySpan<byte>(buffer, (int)size), asked.Id, _question, addresses, aliases);
         if (reply.Outcome == DnsOutcome.NotAnAnswer)
         {
             return;
@@ -153,6 +159,7 @@ internal sealed unsafe class NameQuery : IDisposable
             Addresses.Add(address.ToIPAddress());
             Ttl = Math.Min(Ttl, address.Ttl);
         }
+        Aliases.AddRange(aliases[..reply.AliasCount]);
         End();
     }
 

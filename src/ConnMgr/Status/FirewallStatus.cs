@@ -39,6 +39,9 @@ internal sealed class FirewallStatus
     /// <inheritdoc cref="UnlistedEntries"/>
     public int UnlistedHoles { get; init; }
 
+    /// <summary>Aliases of whitelisted names, whose targets are wanted, too; those that hold longest.</summary>
+    public IReadOnlyList<AliasStatus> Aliases { get; init; } = [];
+
     public long Questions { get; init; }
 
     /// <summary>
@@ -48,6 +51,9 @@ internal sealed class FirewallStatus
 
     /// <inheritdoc cref="Held"/>
     public long Late { get; init; }
+
+    /// <summary>Packets that claimed to answer an open question, and did not: they were dropped (hold).</summary>
+    public long Dropped { get; init; }
 
     /// <summary>How often the queue was full and replies passed unread.</summary>
     public long Overruns { get; init; }
@@ -77,3 +83,9 @@ internal sealed record EntryStatus(string Text, bool IsLiteral)
 /// <param name="IsConnected">True if a connection through it was open recently.</param>
 internal readonly record struct HoleStatus(
     string Address, string Name, TimeSpan Age, TimeSpan Left, bool IsConnected);
+
+/// <summary>A step from a whitelisted name towards the name that has its addresses.</summary>
+/// <param name="Name">The name, or the target of another step.</param>
+/// <param name="Target">The name that is wanted for it.</param>
+/// <param name="Left">For how long, unless it is renewed.</param>
+internal readonly record struct AliasStatus(string Name, string Target, TimeSpan Left);

@@ -10,6 +10,8 @@ internal static class LockdownStatus
     /// <summary>The most listed entries and holes, so that the reply fits the control socket.</summary>
     private const int MaxListed = 256;
 
+    private const int MaxAliases = 64;
+
     public static FirewallStatus Of(Lockdown lockdown, TimeSpan now)
     {
         Whitelist whitelist = lockdown.Store.Holes.Whitelist;
@@ -58,9 +60,15 @@ internal static class LockdownStatus
             Listed = listed,
             UnlistedEntries = whitelist.Count - listed.Count,
             UnlistedHoles = lockdown.Store.Holes.Count - listedHoles,
+            Aliases =
+            [
+                .. lockdown.Store.Aliases.List(now, MaxAliases).Select(
+                    alias => new AliasStatus(alias.Owner.ToString(), alias.Target.ToString(), alias.Until - now)),
+            ],
             Questions = lockdown.Watch.QuestionCount,
             Held = lockdown.Gate.HeldCount,
             Late = lockdown.Gate.LateCount,
+            Dropped = lockdown.Gate.DroppedCount,
             Overruns = lockdown.Gate.OverrunCount,
             BadAddresses = lockdown.Store.BadAddressCount,
             Replies = replies,

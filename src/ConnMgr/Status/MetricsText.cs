@@ -146,6 +146,9 @@ internal static class MetricsText
             "Held DNS replies released before all their addresses were open.",
             firewall.Late);
         One(
+            text, "dns_dropped_total", Counter, "False replies to open questions that were dropped.",
+            firewall.Dropped);
+        One(
             text, "dns_queue_overruns_total", Counter,
             "How often the queue was full and DNS replies passed unread.",
             firewall.Overruns);

@@ -110,7 +110,7 @@ internal static class StatusJson
             .Name("mends").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
             .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
             .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)
-            .Name("late").Value(firewall.Late).Name("overruns").Value(firewall.Overruns)
+            .Name("late").Value(firewall.Late).Name("dropped").Value(firewall.Dropped).Name("overruns").Value(firewall.Overruns)
             .Name("bad_addresses").Value(firewall.BadAddresses);
 
         json.Name("replies").Open('[');
@@ -143,6 +143,15 @@ internal static class StatusJson
                     .Name("connected").Value(hole.IsConnected).Close('}');
             }
             json.Close(']').Close('}');
+        }
+        json.Close(']').Name("aliases").Open('[');
+        foreach (AliasStatus alias in firewall.Aliases)
+        {
+            if (json.Text.Length <= RoomForEntries)
+            {
+                json.Open('{').Name("name").Value(alias.Name).Name("target").Value(alias.Target)
+                    .Name("left_seconds").Value(alias.Left).Close('}');
+            }
         }
         json.Close(']').Name("unlisted_entries").Value(entries)
             .Name("unlisted_holes").Value(holes).Close('}');

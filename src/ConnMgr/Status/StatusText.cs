@@ -140,6 +140,13 @@ internal static class StatusText
                     + $"{TextLayout.Span(hole.Left)} left{connected}");
             }
         }
+        foreach (AliasStatus alias in firewall.Aliases)
+        {
+            if (text.Length <= RoomForEntries)
+            {
+                Line(text, "", $"{alias.Name} -> {alias.Target}, {TextLayout.Span(alias.Left)} left");
+            }
+        }
         if (entries + holes > 0)
         {
             TextLayout.Wrap(text, $" and {entries} entries and {holes} addresses more", 0);

@@ -293,6 +293,36 @@ public class DnsWatchTests
         Assert.Equal(["echo.afero.io 2001:db8::7/3600"], _rig.Answers);
     }
 
+    /// <summary>The golden reply with some bytes changed: at, value.</summary>
+    [Theory]
+    [InlineData("", "Answer", false)]
+    [InlineData("0 99", "Unasked", false)] // another id: it does not claim to be an answer
+    [InlineData("2 1", "NotAReply", true)]
+    [InlineData("2 168", "NotAReply", true)] // opcode 5
+    [InlineData("13 120", "WrongQuestion", true)]
+    [InlineData("5 2", "WrongQuestion", true)]
+    [InlineData("5 0", "WrongQuestion", true)]
+    [InlineData("5 0 3 129", "WrongQuestion", false)] // FORMERR without a question, of an old server
+    [InlineData("3 131", "ErrorCode", false)]
+    [InlineData("7 99", "Malformed", true)]
+    public void What_claims_to_answer_an_open_question_and_does_not_is_false(string changes, string verdict, bool isFalse)
+    {
+        byte[] reply = [.. GoldenMessages.Chain];
+        int[] numbers = [.. changes.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+        for (int i = 0; i < numbers.Length; i += 2)
+        {
+            reply[numbers[i]] = (byte)numbers[i + 1];
+        }
+        _rig.Ask();
+        Assert.Equal((verdict, isFalse), (_rig.Reply(reply: reply).ToString(), _rig.IsFalse));
+        if (isFalse)
+        {
+            Assert.Equal((DnsVerdict.Answer, false), (_rig.Reply(), _rig.IsFalse));
+            _rig.Reply(reply: reply);
+            Assert.False(_rig.IsFalse); // nothing is open any more
+        }
+    }
+
     [Fact]
     public void The_largest_answer_is_handed_over_whole()
     {

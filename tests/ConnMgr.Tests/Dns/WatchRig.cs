@@ -20,6 +20,9 @@ internal sealed class WatchRig
 
     public DnsWatch Watch { get; }
 
+    /// <summary>The last packet claimed to answer an open question, and did not.</summary>
+    public bool IsFalse { get; private set; }
+
     public List<string> Answers { get; } = [];
 
     public TimeSpan Now { get; set; } = TimeSpan.FromHours(1);
@@ -41,6 +44,10 @@ internal sealed class WatchRig
         DnsWatch.Replies replies = Watch.SeeReply(packet, side, asked, now);
         while (replies.TryRead(out DnsAnswer answer))
         {
+            if (!Watch.Counts(answer))
+            {
+                continue;
+            }
             string text = answer.Question.Name.ToString();
             foreach (DnsAddress address in answer.Addresses)
             {
@@ -48,6 +55,7 @@ internal sealed class WatchRig
             }
             Answers.Add(text);
         }
+        IsFalse = replies.IsFalse;
         return replies.Verdict;
     }
 }

@@ -71,7 +71,7 @@ public class NfqueueMessageTests
     {
         byte[] request = new byte[32];
         Array.Fill(request, (byte)0xee);
-        Assert.Equal(32, Nfqueue.WriteAccept(request, 5353, 0x01020304, isBatch));
+        Assert.Equal(32, Nfqueue.WriteVerdict(request, 5353, 0x01020304, isAccept: true, isBatch));
         Assert.Equal(
             "20000000" + type + "0100" + "00000000" + "00000000" + "000014e9" + "0c000200" + "00000001" + "01020304",
             Convert.ToHexStringLower(request));
