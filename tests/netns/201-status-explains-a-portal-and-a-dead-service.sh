@@ -7,7 +7,7 @@ begin --idle 4
 portal eth0 portal
 wait_for 15 "portal: status says what answered" status_has '^eth0 +ITFUP_SF for .*: (198|\[2001)[^ ]* answered with something'
 wait_for 3 "status: why wlan0 is in use" status_has '^why +[0-9]+ m?s ago: eth0 failed, wlan0 confirmed by echo$'
-check "events: what answered" events_have ' probe of eth0: [^ ]+ answered with something else than the echo \(a portal\?\)$'
+check "events: what answered" events_have ' probe of eth0: [^ ]+ answered with something else than the echo \(a portal\?\): "HTTP/1.1 302 Found'
 check "events: the decision" events_have ' decision +using wlan0: eth0 failed, wlan0 confirmed by echo$'
 
 echo_mode refuse

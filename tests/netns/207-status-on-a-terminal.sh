@@ -17,7 +17,7 @@ wait_for 5 "in use" screen_has '^in use +wwan0 for '
 wait_for 3 "why" screen_has '^why +[0-9]+ m?s ago: wlan0 failed, wwan0 is up, trusted unproved$'
 wait_for 3 "down" screen_has '^eth0 +ITFDOWN_SU for .*: lost carrier$'
 wait_for 3 "failed" screen_has '^wlan0 +ITFUP_SF for '
-wait_for 3 "confirmed" screen_has '^wwan0 +ITFUP_SS for .*: in use, is up, trusted unproved$'
+wait_for 3 "confirmed" screen_has '^wwan0 +ITFUP_SS for .*: in use, assumed, is up, trusted unproved$'
 has_lines() { [ "$(screen | grep -cE '^ (address|traffic) ')" = 4 ]; }
 wait_for 3 "each link has its lines" has_lines
 long_words() { screen | grep -B 1 -E '^ {25,}[a-z(]'; }

@@ -113,7 +113,7 @@ for shell in 'busybox ash' dash; do
     # Every example, taken literally, is a value that is accepted.
     sed 's/^#\t/\t/' "$scripts/openwrt/connmgr.config" >"$root/etc/config/connmgr"
     run "$shell" start
-    check "$shell: the examples arrive in order" gets '[--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][any][--idle][16][--wan-probe][suspect][--dns][auto][--queue-num][5353][--attrd-socket][/var/run/IPC.ATTRD][--log][auto]'
+    check "$shell: the examples arrive in order" gets '[--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--probe][http://www.example.com/check.txt#=all%20is%20well][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][any][--idle][16][--wan-probe][suspect][--dns][auto][--queue-num][5353][--attrd-socket][/var/run/IPC.ATTRD][--log][auto]'
     check "$shell: the lockdown gets the same" grep -qF '[lockdown][--config-dir][/etc/af-conn]' "$RECORD"
 
     uci "option disable_firewall '1'" "option use_ping '0'" "option keep_flows 'yes'" "option allow_private_answers 'on'" \
@@ -122,6 +122,9 @@ for shell in 'busybox ash' dash; do
         "option wan_probe 'never'" "option dns 'sniff'" "option idle '3600'"
     run "$shell" start
     check "$shell: flags and lists arrive" gets '[-d][--echo][198.18.0.1][--echo][[2001:db8::1]:8080][--ping][198.18.0.2][--ping][2001:db8::2][--no-ping][--dns-servers][198.18.0.53,2001:db8::53][--idle][3600][--wan-probe][never][--keep-flows][--dns][sniff][--allow-private-answers][--no-attrd][-v]'
+    uci "list probe 'tls://[2001:db8::1]:8883'" "list probe 'http://198.18.0.1/a?b=c&d#=<HTML>'"
+    run "$shell" start
+    check "$shell: URLs arrive" gets '[--probe][tls://[2001:db8::1]:8883][--probe][http://198.18.0.1/a?b=c&d#=<HTML>]'
     uci "option echo '198.18.0.1 198.18.0.2'"
     run "$shell" start
     check "$shell: an option where a list is meant is taken as one" gets '[--echo][198.18.0.1][--echo][198.18.0.2]'
@@ -129,6 +132,7 @@ for shell in 'busybox ash' dash; do
     for bad in "idle '1'" "idle '3601'" "idle 'ten'" "idle '-5'" "idle '16;reboot'" "queue_num '65536'" "wan_probe 'sometimes'" \
         "dns 'drop'" "log 'file'" "keep_flows 'maybe'" "disable_firewall 'tru'" "echo '-d'" "echo 'b\$(id)'" "echo '*'" \
         "echo '[2001:db8::1'" "echo '[]:80'" "echo '[2001:db8::1]:80;id'" "echo '[host]:80'" \
+        "probe 'echo.example'" "probe 'ftp://a'" "probe 'tls://'" "probe 'tls://a\$(id)'" \
         "ping 'host.example'" "ping '1.2.3'" "ping '1.2.3.4.5'" "resolver '198.18.0.1/24'" "dns_servers 'some'" "config_dir 'etc'" \
         "run_dir '/tmp/../etc'" "script_dir '/tmp/\$(id)'" "attrd_socket '/$(printf %0108d 0)'" "verbose '2'" "attrd ''\\'''"; do
         uci "option $bad" "option queue_num '7'"

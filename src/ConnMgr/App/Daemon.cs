@@ -69,7 +69,7 @@ internal sealed partial class Daemon : IDisposable
         {
             _attributes = new AttributeReport(_loop, log, options, socket, _environment);
         }
-        _report = new StatusReport(_loop, log, _state, _links, _attributes, _lockdown, startedAt);
+        _report = new StatusReport(_loop, log, _state, _links, _attributes, _lockdown, options.Services, startedAt);
         string path = Path.Combine(options.RunDirectory, "connmgr.sock");
         _control = ControlSocket.Open(_loop, path, log.Events, Answer, out string failure);
         if (_control is null)

@@ -31,17 +31,34 @@ internal static class CommandLine
     private static readonly Option<string> HookDirectory = Directory(
         "--hook-dir", "/etc/connmgr.d", "its programs are run, in order, after each switch");
 
-    private static readonly Option<EchoService[]> Echo = new("--echo")
+    private static readonly Option<ProbeUrl[]> Probe = new("--probe")
     {
-        Description = "the service that a probe talks to; may be repeated, any right answer counts",
+        Description = "a service that a probe asks: echo://HOST[:PORT], http://HOST[:PORT]/PATH#204, "
+            + "http://HOST[:PORT]/PATH#=TEXT, tls://HOST[:PORT], mqtt://HOST[:PORT], coap://HOST[:PORT] or "
+            + "tcp://HOST:PORT; may be repeated, any right answer counts [default: echo://echo.afero.io:80]",
+        HelpName = "URL",
+        DefaultValueFactory = _ => [],
+        CustomParser = result => Each(result, static (string text, out ProbeUrl value, out string error) =>
+            ProbeUrl.TryParse(text, out value, out error)),
+    };
+
+    private static readonly Option<ProbeUrl[]> Echo = new("--echo")
+    {
+        Description = "the same as --probe echo://HOST:PORT; without PORT it is 80",
         HelpName = "HOST[:PORT]",
-        DefaultValueFactory = _ => [new EchoService("echo.afero.io", 80)],
-        CustomParser = result => Each(result, static (string text, out EchoService value, out string error) =>
-            EchoService.TryParse(text, out value, out error)),
+        DefaultValueFactory = _ => [],
+        CustomParser = result => Each(result, static (string text, out ProbeUrl value, out string error) =>
+            ProbeUrl.TryParseEcho(text, out value, out error)),
+    };
+
+    private static readonly Argument<string?> ProbeInterface = new("IFNAME")
+    {
+        Description = "the interface; without it, the one that the default route leads over",
+        Arity = ArgumentArity.ZeroOrOne,
     };
 
     private static readonly Option<IPAddress[]> Ping = Addresses(
-        "--ping", "second opinion when the echo service gives no answer; may be repeated, one of each family",
+        "--ping", "second opinion when no service gives a right answer; may be repeated, one of each family",
         IPAddress.Parse("8.8.8.8"));
 
     private static readonly Option<bool> NoPing = new("--no-ping") { Description = "no second opinion" };
@@ -139,14 +156,20 @@ internal static class CommandLine
             "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the cloud "
             + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
         {
-            DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, HookDirectory, Echo, Ping, NoPing, Resolvers, DnsServers,
-            DnsOption, QueueNumber, AllowPrivateAnswers, Idle, WanProbeOption, SwitchOption,
+            DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, HookDirectory, Probe, Echo, Ping, NoPing, Resolvers,
+            DnsServers, DnsOption, QueueNumber, AllowPrivateAnswers, Idle, WanProbeOption, SwitchOption,
             KeepLinkdownRoutes, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
         Command check = new("check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
         root.Subcommands.Add(check);
+        root.Subcommands.Add(new Command(
+            "probe", "run one probe without a daemon, say what is done when, and end with 0 if the link is confirmed, else 1")
+        {
+            ProbeInterface, Probe, Echo, Ping, NoPing, Resolvers,
+        });
         Command status = new(
-            "status", "say which link is in use and why, and how each is; end with 0 if one is confirmed, else 1")
+            "status", "say which link is in use and why, and how each is; end with 0 if one is confirmed, "
+            + "2 if none is but a metered one is assumed to work, else 1")
         {
             Json, Watch,
         };
@@ -196,6 +219,7 @@ internal static class CommandLine
             Verb = parsed.CommandResult.Command.Name switch
             {
                 "check" => Verb.Check,
+                "probe" => Verb.Probe,
                 "status" => Verb.Status,
                 "events" => Verb.Events,
                 "metrics" => Verb.Metrics,
@@ -212,7 +236,8 @@ internal static class CommandLine
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),
             RunDirectory = parsed.GetRequiredValue(RunDirectory),
             HookDirectory = parsed.GetRequiredValue(HookDirectory),
-            Echo = parsed.GetRequiredValue(Echo),
+            Services = ServicesOf(parsed.GetValue(Echo) ?? [], parsed.GetValue(Probe) ?? []),
+            ProbeInterface = parsed.GetValue(ProbeInterface),
             Ping = parsed.GetValue(NoPing) ? [] : parsed.GetRequiredValue(Ping),
             Resolvers = parsed.GetRequiredValue(Resolvers),
             DnsServers = parsed.GetRequiredValue(DnsServers),
@@ -228,6 +253,12 @@ internal static class CommandLine
             LogTarget = Enum.Parse<LogTarget>(parsed.GetRequiredValue(LogOption), ignoreCase: true),
             LogLevel = parsed.GetValue(Verbose) ? LogLevel.Debug : LogLevel.Info,
         };
+    }
+
+    private static ProbeUrl[] ServicesOf(ProbeUrl[] old, ProbeUrl[] urls)
+    {
+        ProbeUrl[] services = [.. old, .. urls];
+        return services.Length > 0 ? services : [new ProbeUrl(ProbeScheme.Echo, "echo.afero.io", 80)];
     }
 
     /// <summary>--version. The library's own would look the version up by reflection.</summary>

@@ -6,8 +6,13 @@ internal enum ExitCode
     /// <summary>Stopped as asked.</summary>
     Ok = 0,
 
-    /// <summary>`route`: the link did not get in front; standard error says why.</summary>
+    /// <summary>
+    /// `route`: the link did not get in front; `probe`: it is not confirmed; `status`: no link is.
+    /// </summary>
     Failed = 1,
+
+    /// <summary>`status`: no link is confirmed, but a metered one is assumed to work.</summary>
+    Assumed = 2,
 
     /// <summary>EX_USAGE: bad command line.</summary>
     Usage = 64,

@@ -16,6 +16,9 @@ internal enum Verb
     /// <summary>Make a link the way out, without a daemon.</summary>
     Route,
 
+    /// <summary>Run one probe, and say what is done when.</summary>
+    Probe,
+
     // These talk to a running daemon.
     Status,
     Events,
@@ -78,8 +81,11 @@ internal sealed record Options
     /// <summary>Its scripts are run after each switch.</summary>
     public required string HookDirectory { get; init; }
 
-    /// <summary>The services that a probe talks to; any right answer counts.</summary>
-    public required IReadOnlyList<EchoService> Echo { get; init; }
+    /// <summary>The services that a probe asks; any right answer counts.</summary>
+    public required IReadOnlyList<ProbeUrl> Services { get; init; }
+
+    /// <summary>`probe`: the interface; null is the one that the default route leads over.</summary>
+    public string? ProbeInterface { get; init; }
 
     /// <summary>The second opinions; of each family the first is used. Empty: none.</summary>
     public required IReadOnlyList<IPAddress> Ping { get; init; }

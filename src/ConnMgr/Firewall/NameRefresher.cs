@@ -74,12 +74,12 @@ internal sealed class NameRefresher : IDisposable
         asking.Deadline = _loop.AddTimer(() => End(asking));
         asking.Deadline.Set(now + Patience);
         _asking.Add(asking);
-        EchoService service = new(name.ToString(), 0);
+        string host = name.ToString();
         foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
         {
             asking.Open++;
             asking.Queries.Add(new NameQuery(
-                _loop, device, service, isIpv6, _servers, query => Take(asking, query)));
+                _loop, device, host, isIpv6, _servers, query => Take(asking, query)));
         }
         foreach (NameQuery query in asking.Queries)
         {

@@ -1,4 +1,5 @@
 using ConnMgr.Netlink;
+using ConnMgr.Probe;
 
 namespace ConnMgr.Links;
 
@@ -22,9 +23,11 @@ internal sealed class ConnectionCore
     private bool _isStopping;
 
     /// <param name="links">All links, in the order of preference.</param>
+    /// <param name="trust">Which services have proved right.</param>
     /// <param name="startedAt">When the daemon started.</param>
-    public ConnectionCore(IReadOnlyList<Link> links, TimeSpan startedAt)
+    public ConnectionCore(IReadOnlyList<Link> links, ServiceTrust trust, TimeSpan startedAt)
     {
+        Trust = trust;
         _links = [.. links];
         _hadEvidence = new bool[_links.Length];
         _selector = new Selector(_links, startedAt);
@@ -35,6 +38,9 @@ internal sealed class ConnectionCore
 
     /// <summary>All links, in the order of preference.</summary>
     public IReadOnlyList<Link> Links => _links;
+
+    /// <summary>Which services have proved right.</summary>
+    public ServiceTrust Trust { get; }
 
     /// <summary>What was decided at the last <see cref="Handle"/>.</summary>
     public ConnectionView View { get; private set; }
@@ -62,6 +68,7 @@ internal sealed class ConnectionCore
         _selector.Replace(old, link);
         _crosscheck.Replace(old, link);
         _switches.Forget(old);
+        Trust.Forget(old);
         _seen.Version = -1; // the new link has not been told what the kernel has
         if (_inUse == old)
         {
@@ -126,7 +133,7 @@ internal sealed class ConnectionCore
                 news.Link!.SeeOutgoing(news.At);
                 break;
             case NewsKind.ProbeEnded:
-                news.Link!.EndProbe(news.Probe, news.At);
+                OnProbeEnded(news.Link!, news.Probe, news.At);
                 break;
             case NewsKind.SwitchEnded:
                 bool isKnown = Array.IndexOf(_links, news.Link) >= 0;
@@ -135,6 +142,15 @@ internal sealed class ConnectionCore
             case NewsKind.Stop:
                 _isStopping = true;
                 break;
+        }
+    }
+
+    private void OnProbeEnded(Link link, in ProbeResult result, TimeSpan now)
+    {
+        link.EndProbe(result, now);
+        if (Trust.Take(link, result, now) is { } warning)
+        {
+            _effects.Add(new CoreEffect(CoreEffectKind.Warned, link, warning));
         }
     }
 
@@ -184,6 +200,7 @@ internal sealed class ConnectionCore
         }
         TellSurroundings();
         _crosscheck.Follow(_selector.Choice, _inUse, now);
+        Trust.Arbitrate(_links, now);
         CollectAll();
     }
 
@@ -271,7 +288,7 @@ internal sealed class ConnectionCore
 
     private static LinkView Describe(Link link) => new(
         link.Kind, link.Name, link.IsMetered, link.State, link.Words, link.Since, link.UpSince, link.Facts,
-        link.IsProbing, link.LastProbe, link.ProbeEndedAt, link.Tally);
+        link.IsProbing, link.IsAssumed, link.LastProbe, link.ProbeEndedAt, link.Tally);
 
     private static TimeSpan Earlier(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

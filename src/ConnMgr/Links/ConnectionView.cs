@@ -65,6 +65,7 @@ internal sealed record LinkView(
     TimeSpan? UpSince,
     LinkFacts Facts,
     bool IsProbing,
+    bool IsAssumed,
     ProbeResult? LastProbe,
     TimeSpan ProbeEndedAt,
     ProbeTally Tally);

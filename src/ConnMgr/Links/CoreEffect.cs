@@ -17,6 +17,9 @@ internal enum CoreEffectKind
     /// <summary>A tick begins: let the link's evidence socket hear it.</summary>
     Listen,
 
+    /// <summary>Warn the user: the words say of what.</summary>
+    Warned,
+
     /// <summary>Another link has been chosen.</summary>
     Chosen,
 

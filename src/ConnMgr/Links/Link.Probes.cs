@@ -25,6 +25,9 @@ internal sealed partial class Link
     /// <summary>True once a probe has ended since the link came up.</summary>
     public bool HasBeenProbed { get; private set; }
 
+    /// <summary>A metered link that is up and taken for good, though no probe has proved it since it came up.</summary>
+    public bool IsAssumed => IsMetered && State == LinkState.Confirmed && LastOutcome != ProbeOutcome.EchoAnswered;
+
     /// <summary>How the last probe ended since the link came up, and when.</summary>
     public ProbeOutcome? LastOutcome => _schedule.LastOutcome;
 
@@ -75,6 +78,20 @@ internal sealed partial class Link
         }
     }
 
+    /// <summary>
+    /// Starts a probe of a metered link that is only assumed to work, to learn whether a service answers rightly over any
+    /// link. False if it is none, or may not be probed at all.
+    /// </summary>
+    public bool ProbeAsArbiter(TimeSpan now)
+    {
+        if (!IsAssumed || IsProbing || IsInterrupted || _wanProbe == WanProbe.Never)
+        {
+            return false;
+        }
+        StartProbe("a service was wrong over every other link", now);
+        return true;
+    }
+
     /// <summary>It has been chosen: what was proved of it 4 s ago may be true no longer.</summary>
     public void ProbeAsChosen(TimeSpan now)
     {
@@ -116,7 +133,7 @@ internal sealed partial class Link
         switch (result.Outcome)
         {
             case ProbeOutcome.EchoAnswered:
-                Enter(LinkState.Confirmed, "confirmed by echo", now, result.Detail);
+                Enter(LinkState.Confirmed, $"confirmed by {result.Proof}", now, result.Detail);
                 break;
             case ProbeOutcome.PingOnly when State == LinkState.Failed:
                 Enter(

@@ -57,9 +57,10 @@ internal sealed class LinkDriver : IDisposable
         _state = state;
         _routes = routes;
         _servers = servers;
-        _probeSettings = new ProbeSettings(options.Echo, options.Ping);
+        ServiceTrust trust = new();
+        _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven);
         _sockets = [.. LinksOf(names).Select(link => NewSockets(link.Kind, link.Name))];
-        _core = new ConnectionCore([.. _sockets.Select(sockets => sockets.Link)], startedAt);
+        _core = new ConnectionCore([.. _sockets.Select(sockets => sockets.Link)], trust, startedAt);
         _switcher = new SwitchRunner(
             loop, log, options, environment, state, routes,
             (link, failure) => _news.Add(new News(NewsKind.SwitchEnded, loop.Now, link, Failure: failure)));
@@ -174,6 +175,9 @@ internal sealed class LinkDriver : IDisposable
             case CoreEffectKind.CancelProbe:
                 _log.Event(EventKind.Probe, $"probe of {name}: cancelled, since it {effect.Words}", LogLevel.Debug);
                 SocketsOf(effect.Link)?.CancelProbe();
+                break;
+            case CoreEffectKind.Warned:
+                _log.Event(EventKind.Probe, effect.Words, LogLevel.Warn);
                 break;
             case CoreEffectKind.Chosen:
                 _log.Event(EventKind.Decision, $"using {name}: {effect.Words}");

@@ -60,6 +60,9 @@ internal sealed class KernelState
         return null;
     }
 
+    /// <summary>The device of that number, or null.</summary>
+    public Device? Find(int ifindex) => _devices.GetValueOrDefault(ifindex);
+
     /// <summary>The route that the kernel uses: of all defaults of the family, the one with the lowest metric; null if none.</summary>
     public DefaultRoute? InFront(bool isIpv6)
     {

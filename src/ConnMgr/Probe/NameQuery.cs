@@ -36,18 +36,16 @@ internal sealed unsafe class NameQuery : IDisposable
 
     /// <param name="loop">Where answers arrive.</param>
     /// <param name="device">The link's interface name.</param>
-    /// <param name="service">Whose host is a name.</param>
+    /// <param name="host">The host name.</param>
     /// <param name="isIpv6">Ask for AAAA records instead of A.</param>
     /// <param name="servers">Whom to ask, in this order; the first 6 count.</param>
     /// <param name="ended">Called once, perhaps from <see cref="Begin"/>; not if it is disposed of before.</param>
     public NameQuery(
-        Loop loop, string device, EchoService service, bool isIpv6,
-        IReadOnlyList<IPAddress> servers, Action<NameQuery> ended)
+        Loop loop, string device, string host, bool isIpv6, IReadOnlyList<IPAddress> servers, Action<NameQuery> ended)
     {
         _loop = loop;
         _device = device;
-        Service = service;
-        bool isName = DnsName.TryParse(service.Host, out DnsName name);
+        bool isName = DnsName.TryParse(host, out DnsName name);
         _question = new DnsQuestion(name, isIpv6 ? DnsType.Aaaa : DnsType.A);
         _servers = isName ? [.. servers.Take(MaxServers)] : [];
         _hasRefused = new bool[_servers.Length];
@@ -55,8 +53,6 @@ internal sealed unsafe class NameQuery : IDisposable
         _ended = ended;
         _nextServer = loop.AddTimer(AskNext);
     }
-
-    public EchoService Service { get; }
 
     /// <summary>What was found, in the order of the answer.</summary>
     public List<IPAddress> Addresses { get; } = [];

@@ -7,51 +7,40 @@ using ConnMgr.Native;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Runs the probes of one link, one at a time: resolves the echo services, talks to all of their addresses, pings
-/// beside it, and says how it ended. The times are those of the contract, section 6.
+/// Carries out the probes of one link, one at a time: does what the <see cref="ProbePlan"/> says, tells it what came of
+/// it, and hands over its result.
 /// </summary>
 internal sealed class ProbeRunner
 {
-    private const int MaxTargets = 8;
     private const int MaxRemembered = 8;
-
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
-    private static readonly TimeSpan EarlyLimit = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan BetweenTargets = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan BetweenAttempts = TimeSpan.FromMilliseconds(750);
-    private static readonly TimeSpan BeforePing = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan BetweenPings = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan BeforeMemory = TimeSpan.FromSeconds(1);
 
     private readonly Loop _loop;
     private readonly string _device;
     private readonly ProbeSettings _settings;
     private readonly Action<ProbeResult> _ended;
+    private readonly Action<string>? _watch;
     private readonly Deadline _nextStep;
-    private readonly List<IPEndPoint> _remembered = [];
+    private readonly List<ProbeTarget> _remembered = [];
     private readonly List<NameQuery> _queries = [];
-    private readonly List<Target> _targets = [];
-    private readonly List<EchoSocket> _attempts = [];
+    private readonly List<ConversationSocket> _attempts = [];
+    private IReadOnlyList<IPAddress> _nameServers = [];
+    private ProbePlan? _plan;
     private PingSocket? _ping;
     private bool _isIpv6;
-    private TimeSpan _startedAt;
-    private TimeSpan _endsAt;
-    private TimeSpan _nextPing;
-    private TimeSpan _memoryAt;
-    private TimeSpan? _pingAnswered;
-    private string _echoFailure = "";
 
     /// <param name="loop">Where answers arrive.</param>
     /// <param name="device">The link's interface name.</param>
     /// <param name="settings">What to ask.</param>
     /// <param name="ended">Gets the result; not called for a probe that was cancelled.</param>
+    /// <param name="watch">Gets each step in words when it is done; null if nobody wants to know.</param>
     public ProbeRunner(
-        Loop loop, string device, ProbeSettings settings, Action<ProbeResult> ended)
+        Loop loop, string device, ProbeSettings settings, Action<ProbeResult> ended, Action<string>? watch = null)
     {
         _loop = loop;
         _device = device;
         _settings = settings;
         _ended = ended;
+        _watch = watch;
         _nextStep = loop.AddTimer(() => Step(_loop.Now));
     }
 
@@ -67,35 +56,16 @@ internal sealed class ProbeRunner
     {
         Cancel();
         _isIpv6 = isIpv6;
-        _startedAt = now;
-        _endsAt = now + (isEarly ? EarlyLimit : Limit);
-        _nextPing = isEarly ? now : now + BeforePing;
-        _memoryAt = now + BeforeMemory;
-        _pingAnswered = null;
-        _echoFailure = "timed out";
-
-        foreach (EchoService service in _settings.Services)
-        {
-            if (service.Address is not { } literal)
-            {
-                _queries.Add(new NameQuery(
-                    _loop, _device, service, isIpv6, nameServers, TakeAddresses));
-            }
-            else if (literal.AddressFamily == (isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork))
-            {
-                AddTarget(new IPEndPoint(literal, service.Port), now);
-            }
-        }
-        for (int i = 0; i < _queries.Count; i++)
-        {
-            _queries[i].Begin();
-        }
+        _nameServers = nameServers;
+        _plan = new ProbePlan(
+            _settings.Services, _remembered, _settings.Proven, isIpv6, PingTarget is not null, isEarly, now);
         Step(now);
     }
 
     /// <summary>Ends a running probe without a result.</summary>
     public void Cancel()
     {
+        _plan = null;
         _nextStep.Clear();
         foreach (NameQuery query in _queries)
         {
@@ -103,8 +73,7 @@ internal sealed class ProbeRunner
             Bytes += query.Bytes;
         }
         _queries.Clear();
-        _targets.Clear();
-        foreach (EchoSocket attempt in _attempts)
+        foreach (ConversationSocket attempt in _attempts)
         {
             attempt.Dispose();
             Bytes += attempt.Bytes;
@@ -115,221 +84,162 @@ internal sealed class ProbeRunner
         _ping = null;
     }
 
-    /// <summary>Does what is due, and sets the deadline for what comes next.</summary>
-    private void Step(TimeSpan now)
+    /// <summary>The first of the family; null if there is none.</summary>
+    private IPAddress? PingTarget
     {
-        if (now >= _endsAt)
+        get
         {
-            End(now);
-            return;
+            AddressFamily family = _isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
+            return _settings.PingTargets.FirstOrDefault(address => address.AddressFamily == family);
         }
-        if (now >= _memoryAt)
-        {
-            _memoryAt = TimeSpan.MaxValue;
-            if (_targets.Count == 0)
-            {
-                UseMemory(now);
-            }
-        }
-        StartAttempts(now);
-        if (HasEchoFailed)
-        {
-            if (_pingAnswered is not null)
-            {
-                End(now);
-                return;
-            }
-            _nextPing = _ping is null ? Min(_nextPing, now) : _nextPing;
-        }
-        if (now >= _nextPing && _pingAnswered is null)
-        {
-            Ping(now);
-        }
-
-        TimeSpan next = Min(_endsAt, Min(_memoryAt, _nextPing));
-        foreach (Target target in _targets)
-        {
-            next = Min(next, target.NextAttempt);
-        }
-        _nextStep.Set(next);
     }
 
-    /// <summary>
-    /// Definitely, not only by silence: every name has been refused an answer, every address a connection. The
-    /// attempts go on all the same, until the ping has decided.
-    /// </summary>
-    private bool HasEchoFailed =>
-        _queries.TrueForAll(query => query.HasEnded) && _targets.TrueForAll(target => target.HasFailed);
-
-    private void TakeAddresses(NameQuery query)
+    /// <summary>Carries out what is due, and sets the timer for what comes next.</summary>
+    private void Step(TimeSpan now)
     {
+        if (_plan is { } running && now >= running.EndsAt)
+        {
+            Conclude(running, now);
+        }
+        // A step may bring the next facts at once, or the end: hence the field, each time.
+        while (_plan is { } plan && plan.TryNext(now, out ProbeStep step))
+        {
+            switch (step.Kind)
+            {
+                case ProbeStepKind.Resolve:
+                    Resolve(step.Service!);
+                    break;
+                case ProbeStepKind.Try:
+                    Try(plan, step.Target!, now);
+                    break;
+                case ProbeStepKind.Ping:
+                    Ping(plan);
+                    break;
+                default:
+                    End(plan);
+                    return;
+            }
+        }
+        if (_plan is { } waiting)
+        {
+            _nextStep.Set(waiting.NextAt);
+        }
+    }
+
+    private void Resolve(ProbeUrl service)
+    {
+        _watch?.Invoke($"resolve {service.Host}: ask {string.Join(", ", _nameServers)}");
+        NameQuery query = new(
+            _loop, _device, service.Host, _isIpv6, _nameServers, query => TakeAddresses(service, query));
+        _queries.Add(query);
+        query.Begin();
+    }
+
+    private void TakeAddresses(ProbeUrl service, NameQuery query)
+    {
+        _watch?.Invoke(
+            $"resolve {service.Host}: "
+            + (query.Addresses.Count > 0 ? string.Join(", ", query.Addresses) : query.Failure));
         TimeSpan now = _loop.Now;
-        foreach (IPAddress address in query.Addresses)
-        {
-            AddTarget(new IPEndPoint(address, query.Service.Port), now);
-        }
-        if (query.Addresses.Count == 0)
-        {
-            _echoFailure = $"'{query.Service.Host}' cannot be resolved: {query.Failure}";
-            UseMemory(now);
-        }
+        _plan?.TakeAddresses(service, query.Addresses, query.Failure, now);
         Step(now);
     }
 
-    /// <summary>No name server answers: the addresses over which an echo once succeeded.</summary>
-    private void UseMemory(TimeSpan now)
+    private void Try(ProbePlan plan, ProbeTarget target, TimeSpan now)
     {
-        foreach (IPEndPoint known in _remembered)
+        Span<byte> entropy = stackalloc byte[Conversation.EntropySize];
+        Entropy.Fill(entropy);
+        _watch?.Invoke($"{NameOf(target)}: connect");
+        ConversationSocket? attempt = ConversationSocket.Open(
+            _loop, _device, target, Conversation.With(target.Service, entropy), now, EndAttempt, out string failure);
+        if (attempt is not null)
         {
-            if (known.AddressFamily == (_isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork))
-            {
-                AddTarget(known, now);
-            }
+            _attempts.Add(attempt);
+            return;
         }
+        _watch?.Invoke($"{NameOf(target)}: {failure}");
+        plan.TakeVerdict(target, Verdict.NotYet, failure, TimeSpan.Zero, now);
     }
 
-    private void AddTarget(IPEndPoint peer, TimeSpan now)
-    {
-        if (IsBeyondDevice(peer.Address) && _targets.Count < MaxTargets && !_targets.Exists(target => target.Peer.Equals(peer)))
-        {
-            _targets.Add(new Target(peer, now + (BetweenTargets * _targets.Count)));
-        }
-    }
-
-    /// <summary>An answer of 0.0.0.0, as some DNS blockers give, would connect to the device itself.</summary>
-    private static bool IsBeyondDevice(IPAddress address)
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        address.TryWriteBytes(bytes, out int size);
-        return !IPAddress.IsLoopback(address) && !address.IsIPv6Multicast && !address.IsIPv4MappedToIPv6
-            && (size == 4 ? bytes[0] is > 0 and < 224 : bytes.ContainsAnyExcept((byte)0));
-    }
-
-    private void StartAttempts(TimeSpan now)
-    {
-        foreach (Target target in _targets)
-        {
-            if (now < target.NextAttempt)
-            {
-                continue;
-            }
-            target.NextAttempt = now + BetweenAttempts;
-            byte probeByte = (byte)Entropy.UInt16();
-            EchoSocket? attempt = EchoSocket.Connect(
-                _loop, _device, target.Peer, probeByte, now, EndAttempt, out string failure);
-            if (attempt is not null)
-            {
-                _attempts.Add(attempt);
-            }
-            else
-            {
-                Fail(target, failure);
-            }
-        }
-    }
-
-    private void EndAttempt(EchoSocket attempt, EchoEnd end)
+    private void EndAttempt(ConversationSocket attempt, Verdict verdict)
     {
         TimeSpan now = _loop.Now;
         _attempts.Remove(attempt);
         Bytes += attempt.Bytes;
-        switch (end)
+        TakeVerdict(attempt, verdict, now);
+        Step(now);
+    }
+
+    private void TakeVerdict(ConversationSocket attempt, Verdict verdict, TimeSpan now)
+    {
+        TimeSpan took = now - attempt.StartedAt;
+        string words = verdict switch
         {
-            case EchoEnd.Answered:
-                Remember(attempt.Peer);
-                TimeSpan roundTrip = attempt.Age(now);
-                End(ProbeOutcome.EchoAnswered, $"echo answered by {attempt.Peer} in {Duration.Milliseconds(roundTrip)}", roundTrip);
-                break;
-            case EchoEnd.WrongContent:
-                End(ProbeOutcome.WrongContent, $"{attempt.Peer} answered with something else than the echo (a portal?)");
-                break;
-            default:
-                Fail(_targets.Find(target => target.Peer.Equals(attempt.Peer)), attempt.Failure);
-                Step(now);
-                break;
+            Verdict.Content => "right",
+            Verdict.Protocol => "right, by its protocol alone",
+            Verdict.Connection => "connected, which proves as little as a ping",
+            _ => "",
+        };
+        _watch?.Invoke(
+            $"{NameOf(attempt.Target)}: {words}{(words.Length > 0 && attempt.Detail.Length > 0 ? ", " : "")}{attempt.Detail}"
+            + $" (after {Duration.Milliseconds(took)}{(attempt.Bytes > 0 ? $", {attempt.Bytes} bytes" : "")})");
+        if (verdict is Verdict.Content or Verdict.Protocol)
+        {
+            Remember(attempt.Target);
+        }
+        _plan?.TakeVerdict(attempt.Target, verdict, attempt.Detail, took, now);
+    }
+
+    /// <summary>The time is up: what has come of an answer may say enough.</summary>
+    private void Conclude(ProbePlan plan, TimeSpan now)
+    {
+        foreach (ConversationSocket attempt in _attempts)
+        {
+            Verdict verdict = attempt.Conclude();
+            if (verdict != Verdict.NotYet && plan.Result is null)
+            {
+                TakeVerdict(attempt, verdict, now);
+            }
         }
     }
 
-    private void Fail(Target? target, string failure)
+    private void Ping(ProbePlan plan)
     {
-        if (target is not null)
-        {
-            target.HasFailed = true;
-            _echoFailure = $"{target.Peer}: {failure}";
-        }
-    }
-
-    private void Ping(TimeSpan now)
-    {
-        _nextPing = now + BetweenPings;
-        AddressFamily family = _isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
-        if (_ping is null && _settings.PingTargets.FirstOrDefault(address => address.AddressFamily == family) is { } target)
-        {
-            _ping = PingSocket.Open(_loop, _device, target, TakePingAnswer, out _);
-        }
+        string failure = "";
+        _ping ??= PingSocket.Open(_loop, _device, PingTarget!, TakePing, out failure);
+        _watch?.Invoke($"ping {PingTarget}{(failure.Length > 0 ? ": " : "")}{failure}");
         if (_ping is null)
         {
-            _nextPing = TimeSpan.MaxValue;
+            plan.LosePing();
             return;
         }
         _ping.Send();
     }
 
-    private void TakePingAnswer()
+    private void TakePing()
     {
         TimeSpan now = _loop.Now;
-        _pingAnswered = now;
-        _nextPing = TimeSpan.MaxValue;
+        _watch?.Invoke($"ping {PingTarget}: answered");
         _ping?.Dispose();
+        _plan?.TakePing(now);
         Step(now);
     }
 
-    /// <summary>The time is up, or the echo has failed and the ping has been answered.</summary>
-    private void End(TimeSpan now)
-    {
-        if (_targets.Count == 0 && _queries.Find(query => !query.HasEnded) is { } unanswered)
-        {
-            _echoFailure = $"'{unanswered.Service.Host}' cannot be resolved: no name server answers";
-        }
-        if (_pingAnswered is { } answered)
-        {
-            End(
-                ProbeOutcome.PingOnly,
-                $"ping answered {Duration.Milliseconds(answered - _startedAt)} after the start, but no echo ({_echoFailure})");
-        }
-        else
-        {
-            string ping = _ping is null ? "" : ", no ping answered";
-            End(ProbeOutcome.NoAnswer, $"no echo within {Duration.Milliseconds(now - _startedAt)} ({_echoFailure}){ping}");
-        }
-    }
-
-    private void End(ProbeOutcome outcome, string detail, TimeSpan? roundTrip = null)
+    private void End(ProbePlan plan)
     {
         Cancel();
-        _ended(new ProbeResult(outcome, detail, roundTrip));
+        _ended(plan.Result!.Value);
     }
 
-    private void Remember(IPEndPoint peer)
+    private static string NameOf(ProbeTarget target) => $"{target.Service.Scheme.Name()} {target.Peer}";
+
+    private void Remember(ProbeTarget target)
     {
-        _remembered.Remove(peer);
-        _remembered.Insert(0, peer);
+        _remembered.Remove(target);
+        _remembered.Insert(0, target);
         if (_remembered.Count > MaxRemembered)
         {
             _remembered.RemoveAt(MaxRemembered);
         }
-    }
-
-    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
-
-    /// <summary>One address of a service.</summary>
-    private sealed class Target(IPEndPoint peer, TimeSpan nextAttempt)
-    {
-        public IPEndPoint Peer { get; } = peer;
-
-        public TimeSpan NextAttempt { get; set; } = nextAttempt;
-
-        /// <summary>A connection to it has been refused, reset or closed.</summary>
-        public bool HasFailed { get; set; }
     }
 }

@@ -55,27 +55,29 @@ internal sealed class DaemonStatus
 
     public bool IsAttrdConnected { get; init; }
 
+    /// <summary>What probes ask.</summary>
+    public IReadOnlyList<ServiceStatus> Services { get; init; } = [];
+
     public required IReadOnlyList<LinkStatus> Links { get; init; }
 
     /// <summary>Null in firewall-disabled mode.</summary>
     public FirewallStatus? Firewall { get; init; }
 
-    /// <summary>At least one link is confirmed.</summary>
-    public bool IsAnyConfirmed
-    {
-        get
-        {
-            foreach (LinkStatus link in Links)
-            {
-                if (link.IsConfirmed)
-                {
-                    return true;
-                }
-            }
-            return false;
-        }
-    }
+    /// <summary>At least one link is proved.</summary>
+    public bool IsAnyConfirmed => Links.Any(link => link.IsConfirmed);
+
+    /// <summary>At least one metered link is taken for good unproved.</summary>
+    public bool IsAnyAssumed => Links.Any(link => link.IsAssumed);
 }
+
+/// <summary>One service that probes ask.</summary>
+/// <param name="Url">As `--probe` has it.</param>
+/// <param name="Strength">The most that it can prove: `content`, `protocol` or `connection`.</param>
+/// <param name="Cost">About how many bytes of IP one right answer costs, both ways.</param>
+/// <param name="IsProven">It has answered rightly over a link since the start.</param>
+/// <param name="SuspectedBy">It has not, and its last answer over this link was wrong; null if there is none.</param>
+internal readonly record struct ServiceStatus(
+    string Url, string Strength, int Cost, bool IsProven, string? SuspectedBy);
 
 /// <summary>Numbers of switches since the start.</summary>
 internal readonly record struct SwitchCounts(int Succeeded, int Failed, int Repairs);
@@ -107,7 +109,11 @@ internal sealed class LinkStatus
 
     public bool IsMetered { get; init; }
 
+    /// <summary>Proved by a probe.</summary>
     public bool IsConfirmed { get; init; }
+
+    /// <summary>Metered, up, and taken for good, though no probe has proved it.</summary>
+    public bool IsAssumed { get; init; }
 
     public AddressStatus Ipv4 { get; init; }
 
@@ -123,6 +129,12 @@ internal sealed class LinkStatus
 
     /// <summary>The result of the last probe in words.</summary>
     public string ProbeWords { get; init; } = "";
+
+    /// <summary>The URL of the service that gave the right or the wrong answer; null if none did.</summary>
+    public string? ProbeService { get; init; }
+
+    /// <summary>What the right answer proves: `content` or `protocol`; null if there was none.</summary>
+    public string? ProbeStrength { get; init; }
 
     /// <summary>The time since the last probe ended.</summary>
     public TimeSpan ProbeAge { get; init; }

@@ -20,9 +20,22 @@ internal static class MetricsText
         One(text, "uptime_seconds", Gauge, "Time since the start.", status.Uptime);
         One(text, "resident_memory_bytes", Gauge, "Resident set of the daemon.", status.MemoryBytes);
         One(text, "wakeups_total", Counter, "How often the event loop has woken up.", status.WakeUps);
-        One(
-            text, "link_confirmed", Gauge, "1 if the cloud is confirmed over at least one link.",
-            status.IsAnyConfirmed ? 1 : 0);
+        Head(
+            text, "link_confirmed", Gauge,
+            "1 if the cloud is proved over at least one link, 0.5 if a metered link is assumed to work, else 0.");
+        text.Add(status.IsAnyConfirmed ? "connmgr_link_confirmed 1\n"u8
+            : status.IsAnyAssumed ? "connmgr_link_confirmed 0.5\n"u8
+            : "connmgr_link_confirmed 0\n"u8);
+        if (status.Services.Count > 0)
+        {
+            Head(text, "service_proven", Gauge, "1 if the service has answered a probe rightly since the start.");
+        }
+        foreach (ServiceStatus service in status.Services)
+        {
+            text.Add("connmgr_service_proven{service=\""u8);
+            AddLabelValue(text, service.Url);
+            text.Add("\"} "u8).Add(service.IsProven ? 1 : 0).Add('\n');
+        }
         if (status.Attrd is not null)
         {
             One(
@@ -45,10 +58,11 @@ internal static class MetricsText
 
         Head(
             text, "link_state", Gauge,
-            "0 down, 1 no address or default route, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed.");
+            "0 down, 1 no address or default route, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed, "
+            + "6 assumed: metered, up, not proved.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_state", link).Add(link.StateValue).Add('\n');
+            Sample(text, "link_state", link).Add(link.IsAssumed ? 6 : link.StateValue).Add('\n');
         }
         Head(text, "link_state_duration_seconds", Gauge, "How long the link has been in its state.");
         foreach (LinkStatus link in status.Links)

@@ -20,7 +20,7 @@ internal static class StatusJson
         json.Open('{').Name("schema").Value(Version).Name("version").Value(status.Version)
             .Name("time").Value(status.Time).Name("uptime_seconds").Value(status.Uptime)
             .Name("memory_bytes").Value(status.MemoryBytes)
-            .Name("confirmed").Value(status.IsAnyConfirmed);
+            .Name("confirmed").Value(status.IsAnyConfirmed).Name("assumed").Value(status.IsAnyAssumed);
 
         json.Name("in_use").Value(status.InUse)
             .Name("in_use_seconds").Value(status.InUse is null ? null : status.InUseFor)
@@ -33,7 +33,14 @@ internal static class StatusJson
             .Name("failed").Value(status.Switches.Failed)
             .Name("repairs").Value(status.Switches.Repairs).Close('}');
 
-        json.Name("links").Open('[');
+        json.Name("services").Open('[');
+        foreach (ServiceStatus service in status.Services)
+        {
+            json.Open('{').Name("url").Value(service.Url).Name("strength").Value(service.Strength)
+                .Name("cost_bytes").Value(service.Cost).Name("proven").Value(service.IsProven)
+                .Name("suspected_by").Value(service.SuspectedBy).Close('}');
+        }
+        json.Close(']').Name("links").Open('[');
         foreach (LinkStatus link in status.Links)
         {
             Write(link, json);
@@ -68,7 +75,8 @@ internal static class StatusJson
             .Name("state").Value(link.State).Name("state_value").Value(link.StateValue)
             .Name("words").Value(link.Words).Name("state_seconds").Value(link.StateFor)
             .Name("up_seconds").Value(link.UpFor)
-            .Name("in_use").Value(link.IsInUse).Name("metered").Value(link.IsMetered);
+            .Name("in_use").Value(link.IsInUse).Name("metered").Value(link.IsMetered)
+            .Name("confirmed").Value(link.IsConfirmed).Name("assumed").Value(link.IsAssumed);
         Write("ipv4", link.Ipv4, json);
         Write("ipv6", link.Ipv6, json);
 
@@ -90,6 +98,7 @@ internal static class StatusJson
         else
         {
             json.Open('{').Name("result").Value(link.Probe).Name("words").Value(link.ProbeWords)
+                .Name("service").Value(link.ProbeService).Name("strength").Value(link.ProbeStrength)
                 .Name("age_seconds").Value(link.ProbeAge)
                 .Name("round_trip_seconds").Value(link.RoundTrip).Close('}');
         }

@@ -18,7 +18,7 @@ namespace ConnMgr.Status;
 /// <summary>Puts together what is told of the daemon when somebody asks.</summary>
 internal sealed class StatusReport(
     Loop loop, Log log, KernelState state, LinkDriver links, AttributeReport? attributes, Lockdown? lockdown,
-    TimeSpan startedAt)
+    IReadOnlyList<ProbeUrl> services, TimeSpan startedAt)
 {
     private const int ProcFileLimit = 65536;
 
@@ -47,7 +47,10 @@ internal sealed class StatusReport(
         }
     }
 
-    /// <summary>Answers `status` and `metrics`. Exit status 0: a link is confirmed, 1: none is.</summary>
+    /// <summary>
+    /// Answers `status` and `metrics`. Exit status 0: a link is confirmed, 2: none is, but a metered one is assumed to
+    /// work, 1: neither.
+    /// </summary>
     public int Answer(in ControlRequest request, Utf8Text reply, TimeSpan now)
     {
         DaemonStatus status = Describe(now);
@@ -65,7 +68,7 @@ internal sealed class StatusReport(
             StatusJson.Write(status, new JsonWriter(reply));
             reply.Add('\n');
         }
-        return status.IsAnyConfirmed ? 0 : 1;
+        return status.IsAnyConfirmed ? 0 : status.IsAnyAssumed ? 2 : 1;
     }
 
     private DaemonStatus Describe(TimeSpan now)
@@ -96,9 +99,19 @@ internal sealed class StatusReport(
             LastRepairAge = now - view.Switch.LastRepairAt,
             Attrd = attributes?.Words,
             IsAttrdConnected = attributes is { IsConnected: true },
+            Services = [.. services.Select(Describe)],
             Links = described,
             Firewall = lockdown is null ? null : LockdownStatus.Of(lockdown, now),
         };
+    }
+
+    private ServiceStatus Describe(ProbeUrl service)
+    {
+        string url = service.ToString();
+        ServiceTrust trust = links.Core.Trust;
+        return new ServiceStatus(
+            url, service.Scheme.Strength().Name(), service.Scheme.Cost(), trust.Proven.Contains(url),
+            trust.SuspectedBy(url)?.Name);
     }
 
     private LinkStatus Describe(int index, string counters, TimeSpan now)
@@ -123,7 +136,8 @@ internal sealed class StatusReport(
             UpFor = now - link.UpSince,
             IsInUse = link == links.View.InUse,
             IsMetered = link.IsMetered,
-            IsConfirmed = link.State == LinkState.Confirmed,
+            IsConfirmed = link.State == LinkState.Confirmed && !link.IsAssumed,
+            IsAssumed = link.IsAssumed,
             Ipv4 = AddressOf(link.Facts.Ifindex, isIpv6: false),
             Ipv6 = AddressOf(link.Facts.Ifindex, isIpv6: true),
             Evidence = sockets.EvidenceWords,
@@ -137,6 +151,8 @@ internal sealed class StatusReport(
                 _ => "no answer",
             },
             ProbeWords = link.LastProbe?.Detail ?? "",
+            ProbeService = link.LastProbe?.Service,
+            ProbeStrength = link.LastProbe is { Outcome: ProbeOutcome.EchoAnswered } right ? right.Strength : null,
             ProbeAge = link.LastProbe is null ? TimeSpan.Zero : now - link.ProbeEndedAt,
             RoundTrip = link.LastProbe?.RoundTrip,
             IsProbing = link.IsProbing,

@@ -64,6 +64,20 @@ internal static class StatusText
             TextLayout.Wrap(text, status.Attrd, LabelEnd);
         }
 
+        foreach (ServiceStatus service in status.Services)
+        {
+            Label(text, "service", 0);
+            text.Add(isColored && service.SuspectedBy is not null ? TextLayout.Yellow : "");
+            TextLayout.Wrap(
+                text,
+                $"{service.Url}: proves {service.Strength}, about {service.Cost} bytes; "
+                + (service.IsProven ? "has answered rightly"
+                    : service.SuspectedBy is null ? "has not answered yet"
+                    : $"has not answered rightly over any link, and wrongly over {service.SuspectedBy}: ping decides meanwhile"),
+                LabelEnd);
+            text.Add(isColored && service.SuspectedBy is not null ? "\e[0m" : "");
+        }
+
         foreach (LinkStatus link in status.Links)
         {
             text.Add('\n');
@@ -161,8 +175,8 @@ internal static class StatusText
         TextLayout.Colored(text, link.State, isColored ? ColorOf(link) : "");
         string age = $" for {TextLayout.Span(link.StateFor)}: ";
         text.Add(age);
-        TextLayout.Wrap(
-            text, (link.IsInUse ? "in use, " : "") + link.Words, column + link.State.Length + age.Length);
+        string role = (link.IsInUse ? "in use, " : "") + (link.IsAssumed ? "assumed, " : "");
+        TextLayout.Wrap(text, role + link.Words, column + link.State.Length + age.Length);
         if (link.StateValue == 0)
         {
             return; // the rest is from the time before

@@ -11,10 +11,10 @@ public class CommandLineTests
     {
         Options options = Read();
         Assert.Equal(
-            "False /etc/af-conn /usr/lib/af-conn /var/run/connmgr echo.afero.io:80 8.8.8.8  16 Suspect /var/run/IPC.ATTRD Auto Info",
+            "False /etc/af-conn /usr/lib/af-conn /var/run/connmgr echo://echo.afero.io:80 8.8.8.8  16 Suspect /var/run/IPC.ATTRD Auto Info",
             string.Join(
                 ' ', options.IsFirewallDisabled, options.ConfigDirectory, options.ScriptDirectory, options.RunDirectory,
-                string.Join(',', options.Echo), string.Join<System.Net.IPAddress>(',', options.Ping),
+                string.Join(',', options.Services), string.Join<System.Net.IPAddress>(',', options.Ping),
                 string.Join<System.Net.IPAddress>(',', options.Resolvers), options.Idle.TotalSeconds, options.WanProbe,
                 options.AttrdSocket, options.LogTarget, options.LogLevel));
     }
@@ -26,13 +26,31 @@ public class CommandLineTests
             "-d", "--echo", "198.18.0.1:7", "--echo", "[2001:db8::1]:8", "--ping", "198.18.0.2", "--ping", "2001:db8::2",
             "--resolver=198.18.0.3", "--idle", "3600", "--wan-probe", "always", "--no-attrd", "--log", "syslog", "-v");
         Assert.True(options.IsFirewallDisabled);
-        Assert.Equal("198.18.0.1:7,[2001:db8::1]:8", string.Join(',', options.Echo));
+        Assert.Equal("echo://198.18.0.1,echo://[2001:db8::1]:8", string.Join(',', options.Services));
         Assert.Equal(2, options.Ping.Count);
         Assert.Equal("198.18.0.3", options.Resolvers.Single().ToString());
         Assert.Equal(
             (3600, WanProbe.Always, null, LogTarget.Syslog, LogLevel.Debug),
             (options.Idle.TotalSeconds, options.WanProbe, options.AttrdSocket, options.LogTarget, options.LogLevel));
         Assert.Empty(Read("--no-ping").Ping);
+    }
+
+    [Fact]
+    public void Services_are_read_in_both_spellings()
+    {
+        Options options = Read("--probe", "http://a.example/x#=two words", "--echo", "b.example", "--probe=tls://c.example");
+        Assert.Equal(
+            "echo://b.example:80 http://a.example/x#=two words tls://c.example", string.Join(' ', options.Services));
+    }
+
+    [Fact]
+    public void The_verb_probe_is_read()
+    {
+        Options options = Read("probe", "eth0", "--probe", "tls://c.example", "--no-ping", "--resolver", "198.18.0.3");
+        Assert.Equal(
+            (Verb.Probe, "eth0", "tls://c.example", 0, 1),
+            (options.Verb, options.ProbeInterface, string.Join(' ', options.Services), options.Ping.Count, options.Resolvers.Count));
+        Assert.Null(Read("probe").ProbeInterface);
     }
 
     [Fact]
@@ -70,6 +88,12 @@ public class CommandLineTests
     [InlineData("--echo", "a:0")]
     [InlineData("--echo", "")]
     [InlineData("--echo", "a b")]
+    [InlineData("--probe", "a.example")]
+    [InlineData("--probe", "https://a.example")]
+    [InlineData("--probe", "http://a.example/")]
+    [InlineData("--probe", "tcp://a.example")]
+    [InlineData("status", "--probe", "tls://a.example")]
+    [InlineData("probe", "eth0", "eth1")]
     [InlineData("--ping", "name.example")]
     [InlineData("--ping", "1")]
     [InlineData("--resolver", "198.18.0.300")]

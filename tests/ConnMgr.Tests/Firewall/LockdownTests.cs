@@ -96,7 +96,7 @@ public sealed class LockdownTests : IDisposable
             ScriptDirectory = _directory,
             RunDirectory = _directory,
             HookDirectory = _directory,
-            Echo = [],
+            Services = [],
             Ping = [],
             Resolvers = [],
             DnsServers = [],

@@ -58,7 +58,7 @@ internal sealed class ModelWorld
         WiFi = new ModelLink(this, new Link(LinkKind.WiFi, "wlan0", idle, wanProbe), 20) { Ifindex = 3 };
         Wan = new ModelLink(this, new Link(LinkKind.Wan, "wwan0", idle, wanProbe), 50) { Ifindex = 4 };
         Links = [Eth, WiFi, Wan];
-        _core = new ConnectionCore([Eth.Link, WiFi.Link, Wan.Link], TimeSpan.Zero);
+        _core = new ConnectionCore([Eth.Link, WiFi.Link, Wan.Link], new ServiceTrust(), TimeSpan.Zero);
         Rules = new ModelRules(this);
     }
 

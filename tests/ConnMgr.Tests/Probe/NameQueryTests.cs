@@ -56,7 +56,7 @@ public sealed class NameQueryTests
         using Loop loop = new();
         NameQuery? ended = null;
         using NameQuery query = new(
-            loop, "lo", new EchoService("a.example", 80), isIpv6: false, addresses, query => ended = query);
+            loop, "lo", "a.example", isIpv6: false, addresses, query => ended = query);
         ulong[] tokens = [.. servers.Select((server, i) => loop.Add((int)server.Handle, () => Answer(server, says[i], ref counts[i])))];
         TimeSpan end = loop.Now + Limit;
         using Deadline deadline = loop.AddTimer(() => throw new TimeoutException());

@@ -1,0 +1,141 @@
+using System.ComponentModel;
+using System.Globalization;
+using System.Net;
+using ConnMgr.Cli;
+using ConnMgr.Config;
+using ConnMgr.EventLoop;
+using ConnMgr.Links;
+using ConnMgr.Native;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
+using ConnMgr.Probe;
+using ConnMgr.Routing;
+
+namespace ConnMgr.App;
+
+/// <summary>
+/// `connmgr probe [IFNAME]`: runs one probe as the daemon would, with or without a daemon beside it, and writes each step
+/// with its time. Changes nothing in the system.
+/// </summary>
+internal sealed class ProbeCommandRunner
+{
+    private const int FileLimit = 65536;
+
+    private readonly Options _options;
+    private readonly Loop _loop;
+    private readonly KernelState _table;
+    private ProbeRunner? _prober;
+    private TimeSpan _startedAt;
+    private ExitCode _exitCode = ExitCode.Failed;
+
+    private ProbeCommandRunner(Options options, Loop loop, KernelState table)
+    {
+        _options = options;
+        _loop = loop;
+        _table = table;
+    }
+
+    /// <returns>0 if the link is confirmed, 1 if not, 64 without such an interface, 77 without permission.</returns>
+    public static ExitCode Run(Options options)
+    {
+        if (Capabilities.Missing() is { } missing)
+        {
+            Console.Error.WriteLine($"connmgr: not permitted: {missing} is missing (run as root, or give the capability)");
+            return ExitCode.NoPermission;
+        }
+        try
+        {
+            using Loop loop = new();
+            KernelState table = new();
+            using RouteMonitor routes = new(loop, table);
+            ProbeCommandRunner command = new(options, loop, table);
+            loop.Run(() => command.Begin(routes));
+            return command._exitCode;
+        }
+        catch (Win32Exception exception)
+        {
+            Console.Error.WriteLine($"connmgr: the kernel refused: {exception.Message}");
+            return ExitCode.OsError;
+        }
+    }
+
+    /// <summary>Starts once the kernel's picture is complete.</summary>
+    private void Begin(RouteMonitor routes)
+    {
+        if (_prober is not null || !routes.IsSettled)
+        {
+            return;
+        }
+        if ((_options.ProbeInterface ?? NameInFront()) is not { } name)
+        {
+            End(ExitCode.Failed, "there is no default route: name an interface");
+            return;
+        }
+        LinkFacts facts = KernelFacts.Of(_table, name);
+        if (facts.Ifindex == 0)
+        {
+            End(ExitCode.Usage, "there is no interface of that name");
+            return;
+        }
+        if (!facts.IsConnected)
+        {
+            End(ExitCode.Failed, $"{name} {(facts.Runs ? "has no address or no way out" : "is down, or has no carrier")}");
+            return;
+        }
+
+        _startedAt = _loop.Now;
+        Say($"probe of {name} by {string.Join(", ", _options.Services)}");
+        if (ReversePathFilter.IsStrict(Read(ReversePathFilter.Path("all")), Read(ReversePathFilter.Path(name))))
+        {
+            Say($"rp_filter of {name} is strict: answers are lost unless the default route leads over it");
+        }
+        // Nothing is known of the services: a wrong answer is judged as such.
+        HashSet<string> proven = [.. _options.Services.Select(service => service.ToString())];
+        _prober = new ProbeRunner(
+            _loop, name, new ProbeSettings(_options.Services, _options.Ping, proven), End, Say);
+        NameServers servers = new(_options.Resolvers);
+        servers.Refresh();
+        IEnumerable<IPAddress> gateways = KernelFacts.Gateways(_table, facts.Ifindex);
+        _prober.Start(
+            !facts.Ipv4.IsConnected, servers.Of(KindOf(name), name, gateways), isEarly: false, _startedAt);
+    }
+
+    private void End(ProbeResult result)
+    {
+        string verdict = result.Outcome switch
+        {
+            ProbeOutcome.EchoAnswered => $"confirmed by {result.Proof}",
+            ProbeOutcome.WrongContent => "wrong content",
+            ProbeOutcome.PingOnly => "not confirmed",
+            _ => "not reachable",
+        };
+        Say($"{verdict}: {result.Detail}, {_prober!.Bytes} bytes");
+        _exitCode = result.Outcome == ProbeOutcome.EchoAnswered ? ExitCode.Ok : ExitCode.Failed;
+        _loop.Stop();
+    }
+
+    private void End(ExitCode exitCode, string words)
+    {
+        Console.Error.WriteLine($"connmgr: {words}");
+        _exitCode = exitCode;
+        _loop.Stop();
+    }
+
+    private void Say(string words) => Console.Out.WriteLine(string.Create(
+        CultureInfo.InvariantCulture, $"{(_loop.Now - _startedAt).TotalMilliseconds,8:0.0} ms  {words}"));
+
+    private string? NameInFront()
+    {
+        DefaultRoute? front = _table.InFront(isIpv6: false) ?? _table.InFront(isIpv6: true);
+        return front is null ? null : _table.Find(front.Ifindex)?.Name;
+    }
+
+    /// <summary>By netif_names, for the sections of resolv.conf.auto; of any other device only its own name counts.</summary>
+    private LinkKind KindOf(string name)
+    {
+        NetifNames? names = ConfigFiles.Read(_options.ConfigDirectory, withWhitelist: false).NetifNames;
+        return name == names?.Ethernet ? LinkKind.Ethernet : name == names?.WiFi ? LinkKind.WiFi : LinkKind.Wan;
+    }
+
+    private static string? Read(string path) => SmallFile.Read(path, FileLimit, out _, out _);
+}

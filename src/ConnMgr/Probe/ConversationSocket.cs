@@ -1,0 +1,226 @@
+using System.Net.Sockets;
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.Probe;
+
+/// <summary>
+/// Carries one conversation with a service over one link, by TCP or UDP. Calls back once, from the loop, with its verdict;
+/// not if it is disposed of before.
+/// </summary>
+internal sealed unsafe class ConversationSocket : IDisposable
+{
+    private const int BufferSize = 2048;
+    private const int ReadsPerWakeUp = 4;
+    private const int Window = 2048; // bytes
+
+    private readonly Loop _loop;
+    private readonly IConversation _conversation;
+    private readonly Action<ConversationSocket, Verdict> _ended;
+    private readonly ulong _token;
+    private readonly bool _isStream;
+    private int _fd;
+    private bool _isSent;
+    private long _payload; // bytes sent and, of datagrams, received
+
+    private ConversationSocket(
+        Loop loop, int fd, bool isStream, ProbeTarget target, IConversation conversation, TimeSpan now,
+        Action<ConversationSocket, Verdict> ended)
+    {
+        _loop = loop;
+        _fd = fd;
+        _isStream = isStream;
+        _conversation = conversation;
+        _ended = ended;
+        Target = target;
+        StartedAt = now;
+        _token = loop.Add(fd, Proceed, Loop.Writable);
+    }
+
+    /// <summary>With whom.</summary>
+    public ProbeTarget Target { get; }
+
+    /// <summary>When it began to connect.</summary>
+    public TimeSpan StartedAt { get; }
+
+    /// <summary>What it cost, in bytes of IP, both ways; known once it is closed.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>The verdict in words, or what the kernel said of a failure.</summary>
+    public string Detail { get; private set; } = "";
+
+    /// <summary>Begins to connect.</summary>
+    /// <param name="loop">Where events arrive.</param>
+    /// <param name="device">The link's interface name.</param>
+    /// <param name="target">Whom to ask.</param>
+    /// <param name="conversation">A fresh one.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="ended">Gets the verdict; <see cref="Verdict.NotYet"/> if it ends without an answer.</param>
+    /// <param name="failure">What the kernel says, if the result is null.</param>
+    public static ConversationSocket? Open(
+        Loop loop, string device, ProbeTarget target, IConversation conversation, TimeSpan now,
+        Action<ConversationSocket, Verdict> ended, out string failure)
+    {
+        failure = "";
+        bool isStream = target.Service.Scheme != ProbeScheme.Coap;
+        int family = target.Peer.AddressFamily == AddressFamily.InterNetworkV6 ? LibC.AF_INET6 : LibC.AF_INET;
+        int fd = LinkSocket.Open(family, isStream ? LibC.SOCK_STREAM : LibC.SOCK_DGRAM, 0, device);
+        if (fd < 0)
+        {
+            failure = Errno.Text(-fd);
+            return null;
+        }
+        if (isStream)
+        {
+            PrepareStream(fd);
+        }
+        int errno = LinkSocket.Connect(fd, target.Peer.Address, target.Peer.Port);
+        if (errno is not (0 or Errno.EINPROGRESS))
+        {
+            failure = Errno.Text(errno);
+            _ = LibC.close(fd);
+            return null;
+        }
+        return new ConversationSocket(loop, fd, isStream, target, conversation, now, ended);
+    }
+
+    /// <summary>The verdict if nothing more comes; <see cref="Detail"/> says it in words.</summary>
+    public Verdict Conclude()
+    {
+        Verdict verdict = _isSent ? _conversation.Conclude(isClosed: false) : Verdict.NotYet;
+        Detail = verdict == Verdict.NotYet ? "timed out" : _conversation.Detail;
+        return verdict;
+    }
+
+    /// <summary>
+    /// Closing sends one reset instead of lingering, so that nothing of the probe is left to be retransmitted. A small
+    /// window keeps a server from sending a megabyte before its first bytes have been judged; the kernel lets it grow unless
+    /// the buffer has a size of its own.
+    /// </summary>
+    private static void PrepareStream(int fd)
+    {
+        const int WindowClamp = 10; // TCP_WINDOW_CLAMP, <linux/tcp.h>
+        linger abort = new() { l_onoff = 1, l_linger = 0 };
+        Errno.Check(LibC.setsockopt(fd, LibC.SOL_SOCKET, LibC.SO_LINGER, &abort, sizeof(linger)));
+        int window = Window;
+        int buffer = 2 * Window;
+        Errno.Check(LibC.setsockopt(fd, LibC.SOL_SOCKET, LibC.SO_RCVBUF, &buffer, sizeof(int)));
+        Errno.Check(LibC.setsockopt(fd, LibC.IPPROTO_TCP, WindowClamp, &window, sizeof(int)));
+    }
+
+    private void Proceed()
+    {
+        if (!_isSent)
+        {
+            Send();
+        }
+        else
+        {
+            Receive();
+        }
+    }
+
+    private void Send()
+    {
+        int error = 0;
+        socklen_t length = sizeof(int);
+        Errno.Check(LibC.getsockopt(_fd, LibC.SOL_SOCKET, LibC.SO_ERROR, &error, &length));
+        if (error != 0)
+        {
+            End(Verdict.NotYet, Errno.Text(error));
+            return;
+        }
+        byte* buffer = stackalloc byte[IConversation.MaxRequestSize];
+        int size = _conversation.WriteRequest(new Span<byte>(buffer, IConversation.MaxRequestSize));
+        if (size == 0)
+        {
+            End(_conversation.Conclude(isClosed: false), _conversation.Detail);
+            return;
+        }
+        // The send buffer of a fresh socket has room for the request.
+        if ((nint)LibC.send(_fd, buffer, size, LibC.MSG_NOSIGNAL) != size)
+        {
+            End(Verdict.NotYet, Errno.Text(Errno.Last));
+            return;
+        }
+        _payload += size;
+        _isSent = true;
+        _loop.Modify(_fd, _token, Loop.Readable);
+    }
+
+    private void Receive()
+    {
+        byte* buffer = stackalloc byte[BufferSize];
+        for (int i = 0; i < ReadsPerWakeUp; i++)
+        {
+            nint count = (nint)LibC.recv(_fd, buffer, BufferSize, 0);
+            if (count < 0)
+            {
+                if (Errno.Last is not (Errno.EAGAIN or Errno.EINTR))
+                {
+                    EndBy(_conversation.Conclude(isClosed: false), Errno.Text(Errno.Last));
+                }
+                return;
+            }
+            if (count == 0 && _isStream)
+            {
+                EndBy(_conversation.Conclude(isClosed: true), "closed without an answer");
+                return;
+            }
+            _payload += _isStream ? 0 : count + Headers;
+            Verdict verdict = _conversation.Read(new ReadOnlySpan<byte>(buffer, (int)count));
+            if (verdict != Verdict.NotYet)
+            {
+                End(verdict, _conversation.Detail);
+                return;
+            }
+        }
+    }
+
+    private void EndBy(Verdict verdict, string failure) =>
+        End(verdict, verdict == Verdict.NotYet ? failure : _conversation.Detail);
+
+    private void End(Verdict verdict, string detail)
+    {
+        Detail = detail;
+        Dispose();
+        _ended(this, verdict);
+    }
+
+    public void Dispose()
+    {
+        if (_fd >= 0)
+        {
+            Bytes = _payload + (_isStream ? StreamCost() : _isSent ? Headers : 0);
+            _loop.Remove(_fd, _token);
+            _ = LibC.close(_fd);
+            _fd = -1;
+        }
+    }
+
+    /// <summary>Of IP and UDP.</summary>
+    private int Headers => IpHeader + 8;
+
+    private int IpHeader => Target.Peer.AddressFamily == AddressFamily.InterNetworkV6 ? 40 : 20;
+
+    /// <summary>
+    /// The kernel counts segments and received bytes (struct tcp_info, &lt;linux/tcp.h&gt;). Each segment has an IP header,
+    /// and one of TCP with time stamps; closing may send one more.
+    /// </summary>
+    private long StreamCost()
+    {
+        const int TcpInfo = 11; // TCP_INFO
+        const int BytesReceived = 128; // offsetof(struct tcp_info, tcpi_bytes_received)
+        const int SegmentsOut = 136; // tcpi_segs_out, then tcpi_segs_in
+        const int Header = 32;
+        byte* info = stackalloc byte[SegmentsOut + 8];
+        socklen_t length = SegmentsOut + 8;
+        if (LibC.getsockopt(_fd, LibC.IPPROTO_TCP, TcpInfo, info, &length) < 0 || length < SegmentsOut + 8)
+        {
+            return 0; // before Linux 4.2
+        }
+        long segments = (long)*(uint*)(info + SegmentsOut) + *(uint*)(info + SegmentsOut + 4) + 1;
+        return (segments * (Header + IpHeader)) + *(long*)(info + BytesReceived);
+    }
+}

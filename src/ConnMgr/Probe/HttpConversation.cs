@@ -1,0 +1,288 @@
+using System.Buffers.Text;
+using System.Globalization;
+using System.Text;
+
+namespace ConnMgr.Probe;
+
+/// <summary>
+/// HTTP/1.1 (RFC 9112): a GET is answered by status 204, or by status 200 and a body that begins with a given text, as
+/// the public check services of NetworkManager, Android and Apple do. A redirect or another body comes from a portal.
+/// </summary>
+/// <remarks>
+/// Statuses by which a server says that it cannot answer now (5xx, 408, 429) accuse the service, not the link; 511 is
+/// made for portals (RFC 6585, section 6).
+/// </remarks>
+internal sealed class HttpConversation : IConversation
+{
+    private const int MaxHeaderSize = 16384; // bytes, all header fields together
+    private const int MaxLineSize = 160; // what is kept of a line; the rest is skipped
+    private const int MaxChunkDigits = 7;
+
+    private readonly ProbeUrl _url;
+    private readonly byte[] _text;
+    private readonly Excerpt _line = new(MaxLineSize);
+    private readonly Excerpt _shown = new(MaxLineSize); // the location, or the start of the wrong answer
+    private Part _part = Part.StatusLine;
+    private Verdict _verdict;
+    private Fault _fault;
+    private int _headerSize;
+    private int _status;
+    private bool _isChunked;
+    private int _chunkLeft; // bytes of the chunk that are still to come
+    private int _matched; // bytes of the text that have come
+
+    public HttpConversation(ProbeUrl url)
+    {
+        _url = url;
+        _text = Encoding.UTF8.GetBytes(url.Text ?? "");
+    }
+
+    /// <summary>Where the next byte belongs.</summary>
+    private enum Part
+    {
+        StatusLine,
+        Fields,
+        Body,
+        ChunkSize,
+        ChunkEnd,
+    }
+
+    /// <summary>What is wrong with the answer.</summary>
+    private enum Fault
+    {
+        None,
+        NotHttp,
+        Status,
+        Redirect,
+        Body,
+        ShortBody,
+        LongHeader,
+    }
+
+    public string Detail => _fault switch
+    {
+        Fault.None => "",
+        Fault.NotHttp => $"does not speak HTTP: {_shown}",
+        Fault.Redirect when _shown.Bytes.IsEmpty => $"redirects (a portal?): {StatusWords}",
+        Fault.Redirect => $"redirects to {_shown} (a portal?): {StatusWords}",
+        Fault.Body => $"answered with another body (a portal?): {_shown}",
+        Fault.ShortBody => "answered with a body that ends too early (a portal?)",
+        Fault.LongHeader => "answered with a header that does not end",
+        _ => $"answered with {StatusWords}",
+    };
+
+    private string StatusWords => string.Create(
+        CultureInfo.InvariantCulture, $"status {_status} instead of {(_text.Length == 0 ? 204 : 200)}");
+
+    public int WriteRequest(Span<byte> buffer)
+    {
+        string host = HostPort.Format(_url.Host, _url.Port);
+        if (_url.Port == ProbeScheme.Http.DefaultPort())
+        {
+            host = host[..host.LastIndexOf(':')];
+        }
+        // A cache on the way must not answer for a service that cannot be reached.
+        return Encoding.ASCII.GetBytes(
+            $"GET {_url.Path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: connmgr\r\nCache-Control: no-cache\r\n"
+            + "Connection: close\r\n\r\n",
+            buffer);
+    }
+
+    public Verdict Read(ReadOnlySpan<byte> bytes)
+    {
+        for (int i = 0; i < bytes.Length && _verdict == Verdict.NotYet; i++)
+        {
+            if (_part == Part.Body)
+            {
+                ReadBody(bytes[i..]);
+            }
+            else
+            {
+                ReadLine(bytes[i..]);
+            }
+        }
+        return _verdict;
+    }
+
+    public Verdict Conclude(bool isClosed)
+    {
+        if (_verdict == Verdict.NotYet && _fault == Fault.Redirect)
+        {
+            _verdict = Verdict.Wrong; // the location did not come, but the status says enough
+        }
+        else if (_verdict == Verdict.NotYet && isClosed && _part >= Part.Body)
+        {
+            End(Fault.ShortBody);
+        }
+        return _verdict;
+    }
+
+    /// <summary>Takes the first byte of <paramref name="rest"/>, a part of a line.</summary>
+    private void ReadLine(ReadOnlySpan<byte> rest)
+    {
+        if (_part != Part.ChunkEnd && ++_headerSize > MaxHeaderSize)
+        {
+            End(_fault == Fault.None ? Fault.LongHeader : _fault);
+            return;
+        }
+        if (rest[0] != '\n')
+        {
+            _line.Add(rest[..1]);
+            if (_part == Part.StatusLine && !IsStatusLineSoFar(_line.Bytes))
+            {
+                _shown.Add(_line.Bytes);
+                _shown.Add(rest[1..]);
+                End(Fault.NotHttp);
+            }
+            return;
+        }
+        ReadOnlySpan<byte> line = _line.Bytes;
+        line = line.EndsWith("\r"u8) ? line[..^1] : line;
+        switch (_part)
+        {
+            case Part.StatusLine:
+                EndStatusLine(line);
+                break;
+            case Part.Fields when line.IsEmpty:
+                EndFields();
+                break;
+            case Part.Fields:
+                EndField(line);
+                break;
+            case Part.ChunkSize:
+                EndChunkSize(line);
+                break;
+            default:
+                _part = Part.ChunkSize;
+                break;
+        }
+        _line.Clear();
+    }
+
+    /// <summary>`HTTP/1.d ddd`, and then a space or nothing.</summary>
+    private static bool IsStatusLineSoFar(ReadOnlySpan<byte> line)
+    {
+        ReadOnlySpan<byte> form = "HTTP/1.d ddd "u8;
+        for (int i = 0; i < Math.Min(line.Length, form.Length); i++)
+        {
+            bool isRight = form[i] == 'd' ? line[i] is >= (byte)'0' and <= (byte)'9'
+                : line[i] == form[i] || (i == form.Length - 1 && line[i] == '\r');
+            if (!isRight)
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private void EndStatusLine(ReadOnlySpan<byte> line)
+    {
+        const int BeforeStatus = 9; // `HTTP/1.d `
+        if (line.Length < BeforeStatus + 3 || !Utf8Parser.TryParse(line.Slice(BeforeStatus, 3), out _status, out _))
+        {
+            _shown.Add(line);
+            End(Fault.NotHttp);
+            return;
+        }
+        _part = Part.Fields;
+        switch (_status)
+        {
+            case >= 100 and < 200: // an interim answer: the real one follows
+                break;
+            case 204 when _text.Length == 0:
+                _verdict = Verdict.Content;
+                break;
+            case 200 when _text.Length > 0:
+                break;
+            case >= 300 and < 400:
+                _fault = Fault.Redirect; // the location follows
+                break;
+            case 408 or 429 or (>= 500 and not 511):
+                _fault = Fault.Status;
+                _verdict = Verdict.Failed;
+                break;
+            default:
+                End(Fault.Status);
+                break;
+        }
+    }
+
+    private void EndField(ReadOnlySpan<byte> line)
+    {
+        int colon = line.IndexOf((byte)':');
+        if (colon < 0)
+        {
+            return;
+        }
+        ReadOnlySpan<byte> name = line[..colon];
+        ReadOnlySpan<byte> value = line[(colon + 1)..].Trim(" \t"u8);
+        if (_fault == Fault.Redirect && Ascii.EqualsIgnoreCase(name, "location"u8))
+        {
+            _shown.Add(value);
+            End(Fault.Redirect);
+        }
+        else if (Ascii.EqualsIgnoreCase(name, "transfer-encoding"u8))
+        {
+            _isChunked = value.Length >= 7 && Ascii.EqualsIgnoreCase(value[^7..], "chunked"u8);
+        }
+    }
+
+    private void EndFields()
+    {
+        if (_status < 200)
+        {
+            _part = Part.StatusLine;
+            return;
+        }
+        if (_fault == Fault.Redirect)
+        {
+            End(Fault.Redirect);
+            return;
+        }
+        _part = _isChunked ? Part.ChunkSize : Part.Body;
+    }
+
+    /// <summary>RFC 9112, section 7.1: hexadecimal digits, perhaps an extension behind `;`.</summary>
+    private void EndChunkSize(ReadOnlySpan<byte> line)
+    {
+        if (!Utf8Parser.TryParse(line, out _chunkLeft, out int digits, 'x') || digits > MaxChunkDigits || _chunkLeft < 0)
+        {
+            _shown.Add(line);
+            End(Fault.Body);
+            return;
+        }
+        if (_chunkLeft == 0)
+        {
+            End(Fault.ShortBody);
+            return;
+        }
+        _part = Part.Body;
+    }
+
+    /// <summary>Takes the first byte of <paramref name="rest"/>, a part of the body.</summary>
+    private void ReadBody(ReadOnlySpan<byte> rest)
+    {
+        if (rest[0] != _text[_matched])
+        {
+            _shown.Add(_text.AsSpan(0, _matched));
+            _shown.Add(rest);
+            End(Fault.Body);
+            return;
+        }
+        if (++_matched == _text.Length)
+        {
+            _verdict = Verdict.Content;
+            return;
+        }
+        if (_isChunked && --_chunkLeft == 0)
+        {
+            _part = Part.ChunkEnd;
+        }
+    }
+
+    private void End(Fault fault)
+    {
+        _fault = fault;
+        _verdict = fault == Fault.LongHeader ? Verdict.Failed : Verdict.Wrong;
+    }
+}

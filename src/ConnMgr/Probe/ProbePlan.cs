@@ -1,0 +1,315 @@
+using System.Net;
+using System.Net.Sockets;
+using ConnMgr.Logging;
+
+namespace ConnMgr.Probe;
+
+/// <summary>
+/// The plan of one probe: whom to ask, in which order, when, until when, and what the answers prove. Pure: it takes what
+/// has happened with the time, and hands out the steps that are due. The runner carries them out.
+/// </summary>
+/// <remarks>
+/// Each further address of a service is tried 250 ms after the one before it, and each again by a fresh conversation
+/// every 750 ms: a lost packet is no dead link. Pings start after 1 s, or as soon as every service has failed; those of
+/// an early probe at once. A probe ends within 3 s, an early one within 2 s.
+/// </remarks>
+internal sealed class ProbePlan
+{
+    private const int MaxTargets = 8;
+
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan EarlyLimit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan BetweenTargets = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(750);
+    private static readonly TimeSpan BeforePing = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan BetweenPings = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan BeforeMemory = TimeSpan.FromSeconds(1);
+
+    private readonly List<ProbeUrl> _names = []; // without an answer yet; the first were asked for
+    private readonly List<Planned> _targets = [];
+    private readonly IReadOnlyList<ProbeTarget> _remembered;
+    private readonly IReadOnlySet<string> _proven;
+    private readonly AddressFamily _family;
+    private readonly string _wanted; // the noun for what a right answer is
+    private readonly TimeSpan _startedAt;
+    private readonly TimeSpan _endsAt;
+    private int _asked; // how many of the names
+    private TimeSpan _memoryAt;
+    private TimeSpan _nextPing;
+    private bool _hasPinged;
+    private bool _hasEnded;
+    private TimeSpan? _reachedAt;
+    private string _reached = "";
+    private string _failure = "timed out";
+    private string? _suspect; // the URL of a service whose wrong answer does not count
+
+    /// <param name="services">Any right answer counts.</param>
+    /// <param name="remembered">Addresses that once answered rightly, for the case that no name server answers.</param>
+    /// <param name="proven">The URLs of the services that have answered rightly over any link. A wrong answer of another one accuses
+    /// the service, not the link.</param>
+    /// <param name="isIpv6">The family that the link is judged by.</param>
+    /// <param name="pings">There is an address of that family to ping.</param>
+    /// <param name="isEarly">It ends sooner, and pings from the start.</param>
+    /// <param name="now">The start.</param>
+    public ProbePlan(
+        IReadOnlyList<ProbeUrl> services, IReadOnlyList<ProbeTarget> remembered, IReadOnlySet<string> proven,
+        bool isIpv6, bool pings, bool isEarly, TimeSpan now)
+    {
+        _remembered = remembered;
+        _proven = proven;
+        _family = isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
+        _startedAt = now;
+        _endsAt = now + (isEarly ? EarlyLimit : Limit);
+        _memoryAt = now + BeforeMemory;
+        _nextPing = !pings ? TimeSpan.MaxValue : isEarly ? now : now + BeforePing;
+        _wanted = services.All(service => service.Scheme == ProbeScheme.Echo) ? "echo" : "right answer";
+        foreach (ProbeUrl service in services)
+        {
+            if (service.Address is { } literal)
+            {
+                AddTarget(service, literal, now);
+            }
+            else
+            {
+                _names.Add(service);
+            }
+        }
+        PingIfFailed(now); // no service has an address of this family
+    }
+
+    /// <summary>When it ends at the latest.</summary>
+    public TimeSpan EndsAt => _endsAt;
+
+    /// <summary>How the probe ended; null while it runs.</summary>
+    public ProbeResult? Result { get; private set; }
+
+    /// <summary>When <see cref="TryNext"/> is to be called again.</summary>
+    public TimeSpan NextAt
+    {
+        get
+        {
+            TimeSpan next = _endsAt < _memoryAt ? _endsAt : _memoryAt;
+            next = _nextPing < next ? _nextPing : next;
+            foreach (Planned target in _targets)
+            {
+                next = target.NextTry < next ? target.NextTry : next;
+            }
+            return next;
+        }
+    }
+
+    /// <summary>Every name has been refused an answer, every address a conversation. The attempts go on all the same,
+    /// until a ping has decided.</summary>
+    private bool HasFailed => _names.Count == 0 && _targets.TrueForAll(target => target.HasFailed);
+
+    /// <summary>Hands out the next step that is due. To be called until there is none.</summary>
+    public bool TryNext(TimeSpan now, out ProbeStep step)
+    {
+        step = default;
+        if (Result is not null)
+        {
+            return TryEnd(out step);
+        }
+        if (_asked < _names.Count)
+        {
+            step = new ProbeStep(ProbeStepKind.Resolve, _names[_asked++]);
+            return true;
+        }
+        if (now >= _memoryAt)
+        {
+            _memoryAt = TimeSpan.MaxValue;
+            foreach (ProbeUrl service in _names)
+            {
+                UseMemory(service, now);
+            }
+        }
+        if (now >= _endsAt || (HasFailed && _reachedAt is not null))
+        {
+            Result = Judge(now);
+            return TryEnd(out step);
+        }
+        foreach (Planned target in _targets)
+        {
+            if (now >= target.NextTry)
+            {
+                target.NextTry = now + BetweenTries;
+                step = new ProbeStep(ProbeStepKind.Try, Target: target.Target);
+                return true;
+            }
+        }
+        if (now >= _nextPing)
+        {
+            _nextPing = now + BetweenPings;
+            _hasPinged = true;
+            step = new ProbeStep(ProbeStepKind.Ping);
+            return true;
+        }
+        return false;
+    }
+
+    /// <summary>Takes what the name servers say of a service's name.</summary>
+    /// <param name="service">The service.</param>
+    /// <param name="addresses">Its addresses; none if it cannot be resolved.</param>
+    /// <param name="failure">Why, in that case.</param>
+    /// <param name="now">The time.</param>
+    public void TakeAddresses(ProbeUrl service, IReadOnlyList<IPAddress> addresses, string failure, TimeSpan now)
+    {
+        if (_names.Remove(service))
+        {
+            _asked--;
+        }
+        foreach (IPAddress address in addresses)
+        {
+            AddTarget(service, address, now);
+        }
+        if (addresses.Count == 0)
+        {
+            _failure = $"'{service.Host}' cannot be resolved: {failure}";
+            UseMemory(service, now);
+        }
+        PingIfFailed(now);
+    }
+
+    /// <summary>Takes how a conversation ended.</summary>
+    /// <param name="target">With whom.</param>
+    /// <param name="verdict">What it proved; <see cref="Verdict.NotYet"/> if it ended without an answer.</param>
+    /// <param name="detail">Of the conversation, or what the kernel said.</param>
+    /// <param name="roundTrip">How long it took.</param>
+    /// <param name="now">The time.</param>
+    public void TakeVerdict(ProbeTarget target, Verdict verdict, string detail, TimeSpan roundTrip, TimeSpan now)
+    {
+        if (Result is not null)
+        {
+            return;
+        }
+        string scheme = target.Service.Scheme.Name();
+        Planned? planned = _targets.Find(other => other.Target == target);
+        switch (verdict)
+        {
+            case Verdict.Content or Verdict.Protocol:
+                ProbeStrength strength = verdict == Verdict.Content ? ProbeStrength.Content : ProbeStrength.Protocol;
+                Result = new ProbeResult(
+                    ProbeOutcome.EchoAnswered,
+                    $"{scheme} answered by {target.Peer} in {Duration.Milliseconds(roundTrip)}"
+                    + (detail.Length > 0 ? $" ({detail})" : ""),
+                    roundTrip, scheme, strength.Name(), target.Service.ToString());
+                return;
+            case Verdict.Connection:
+                _reachedAt ??= now;
+                _reached = $"{target.Peer} accepted a connection";
+                planned?.GiveUp(); // it cannot prove more
+                break;
+            case Verdict.Wrong when _proven.Contains(target.Service.ToString()):
+                Result = new ProbeResult(
+                    ProbeOutcome.WrongContent, $"{target.Peer} {detail}", Service: target.Service.ToString());
+                return;
+            case Verdict.Wrong:
+                _failure = $"{target.Peer} {detail}";
+                _suspect = target.Service.ToString();
+                planned?.GiveUp();
+                break;
+            default:
+                _failure = $"{target.Peer}: {detail}";
+                planned?.Fail();
+                break;
+        }
+        PingIfFailed(now);
+    }
+
+    /// <summary>Takes the answer to a ping.</summary>
+    public void TakePing(TimeSpan now)
+    {
+        if (_reachedAt is null)
+        {
+            _reachedAt = now;
+            _reached = "ping answered";
+        }
+        _nextPing = TimeSpan.MaxValue;
+    }
+
+    /// <summary>The kernel refuses to open a socket for pings.</summary>
+    public void LosePing() => (_nextPing, _hasPinged) = (TimeSpan.MaxValue, false);
+
+    private void PingIfFailed(TimeSpan now)
+    {
+        if (HasFailed && !_hasPinged && _nextPing < TimeSpan.MaxValue && now < _nextPing)
+        {
+            _nextPing = now;
+        }
+    }
+
+    private bool TryEnd(out ProbeStep step)
+    {
+        step = new ProbeStep(ProbeStepKind.End);
+        bool isFirst = !_hasEnded;
+        _hasEnded = true;
+        return isFirst;
+    }
+
+    /// <summary>No name server answers for the service: the addresses at which it once answered are tried.</summary>
+    private void UseMemory(ProbeUrl service, TimeSpan now)
+    {
+        foreach (ProbeTarget known in _remembered)
+        {
+            if (known.Service == service)
+            {
+                AddTarget(service, known.Peer.Address, now);
+            }
+        }
+    }
+
+    private void AddTarget(ProbeUrl service, IPAddress address, TimeSpan now)
+    {
+        ProbeTarget target = new(service, new IPEndPoint(address, service.Port));
+        if (address.AddressFamily == _family && IsBeyondDevice(address) && _targets.Count < MaxTargets
+            && !_targets.Exists(other => other.Target == target))
+        {
+            _targets.Add(new Planned(target, now + (BetweenTargets * _targets.Count)));
+        }
+    }
+
+    /// <summary>An answer of 0.0.0.0, as some DNS blockers give, would connect to the device itself.</summary>
+    private static bool IsBeyondDevice(IPAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        address.TryWriteBytes(bytes, out int size);
+        return !IPAddress.IsLoopback(address) && !address.IsIPv6Multicast && !address.IsIPv4MappedToIPv6
+            && (size == 4 ? bytes[0] is > 0 and < 224 : bytes.ContainsAnyExcept((byte)0));
+    }
+
+    /// <summary>The time is up, or every service has failed and a ping has been answered.</summary>
+    private ProbeResult Judge(TimeSpan now)
+    {
+        if (_targets.Count == 0 && _names.Count > 0)
+        {
+            _failure = $"'{_names[0].Host}' cannot be resolved: no name server answers";
+        }
+        if (_reachedAt is { } reached)
+        {
+            string after = Duration.Milliseconds(reached - _startedAt);
+            return new ProbeResult(
+                ProbeOutcome.PingOnly, $"{_reached} {after} after the start, but no {_wanted} ({_failure})",
+                Suspect: _suspect);
+        }
+        string ping = _hasPinged ? ", no ping answered" : "";
+        return new ProbeResult(
+            ProbeOutcome.NoAnswer, $"no {_wanted} within {Duration.Milliseconds(now - _startedAt)} ({_failure}){ping}",
+            Suspect: _suspect);
+    }
+
+    /// <summary>A target, and when it is tried next.</summary>
+    private sealed class Planned(ProbeTarget target, TimeSpan nextTry)
+    {
+        public ProbeTarget Target { get; } = target;
+
+        public TimeSpan NextTry { get; set; } = nextTry;
+
+        /// <summary>A conversation with it has been refused, has been cut off, or has proved nothing.</summary>
+        public bool HasFailed { get; private set; }
+
+        public void Fail() => HasFailed = true;
+
+        /// <summary>Another conversation would end the same way.</summary>
+        public void GiveUp() => (HasFailed, NextTry) = (true, TimeSpan.MaxValue);
+    }
+}
