@@ -73,7 +73,7 @@ variant() {
     wait_for 10 "$1: what comes is open" rules_are 198.18.100.11/32 6
     check "$1: the prefix of the same first address is open" rules_are 198.18.100.8/30 6
     wait_for 10 "$1: IPv6, too: shut" not reaches '[2001:db8:100::10]'
-    check "$1: it was said once" test "$(grep -c 'out of order' "$LAB/connmgr.log")" = 1
+    check "$1: the log warns of it once" test "$(grep -c '^<4>.*out of order' "$LAB/connmgr.log")" = 1
 
     mkdir "$LAB/run/holes.new" # so that it cannot write
     lost=$(resolve "n$(($2 + 1)).fresh.example")

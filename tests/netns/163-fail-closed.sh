@@ -36,7 +36,7 @@ printf '#!/bin/sh\necho "no tables today" >&2\nexit 3\n' >"$SCRIPTS/init_firewal
 chmod +x "$SCRIPTS/init_firewall.sh"
 fails failing 5 'cannot lock the firewall: init_firewall.sh: exit status 3, saying .no tables today'
 printf '#!/bin/sh\ntrap "" TERM\nsleep 1000\n' >"$SCRIPTS/init_firewall.sh"
-fails hanging 14 'cannot lock the firewall: init_firewall.sh: killed: it took longer than 10 s'
+fails hanging 40 'cannot lock the firewall: init_firewall.sh: killed: it took longer than 30 s'
 
 cp "$REPO/scripts/init_firewall.sh" "$SCRIPTS/init_firewall.sh"
 echo 'echo.example' >"$LAB/etc/whitelist"

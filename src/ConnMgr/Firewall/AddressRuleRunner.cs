@@ -59,7 +59,7 @@ internal sealed class AddressRuleRunner : IDisposable
         _list = list;
         _changing = changing;
         _ended = ended;
-        _lane = new ScriptLane(loop, environment);
+        _lane = new ScriptLane(loop, environment, FirewallRunner.ScriptLimit);
         _nextSync = loop.AddTimer(Sync);
     }
 

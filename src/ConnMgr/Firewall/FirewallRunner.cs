@@ -14,6 +14,12 @@ internal sealed class FirewallRunner : IDisposable
     /// Foreign changes made while the script runs cannot be told from its own. So the script runs once more after this
     /// time; after a foreign change up to four times, after twice as long each time.
     /// </summary>
+    /// <summary>
+    /// When a firewall script is killed. Its work grows with the addresses that it renders and with what it has to try out, and
+    /// a slow or busy device may take a hundred times as long as a fast one. A lockdown in force stays in force meanwhile.
+    /// </summary>
+    internal static readonly TimeSpan ScriptLimit = TimeSpan.FromSeconds(30);
+
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(10);
@@ -49,7 +55,7 @@ internal sealed class FirewallRunner : IDisposable
         _script = script;
         _environment = environment;
         _ended = ended;
-        _lane = new ScriptLane(loop, _variables);
+        _lane = new ScriptLane(loop, _variables, ScriptLimit);
         _closing = new ScriptLane(loop, environment);
         _rules = new RulesetSocket(loop, Look);
         _next = loop.AddTimer(RunNext);

@@ -5,9 +5,12 @@ namespace ConnMgr.Scripts;
 /// <summary>
 /// Runs scripts one at a time. While one runs, one more may wait; a newer request replaces the waiting one.
 /// </summary>
-internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment) : IDisposable
+/// <param name="loop">Where the end of a script is noticed.</param>
+/// <param name="environment">The environment of the scripts, as `NAME=value`.</param>
+/// <param name="limit">When a script is killed; after 10 s if null.</param>
+internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, TimeSpan? limit = null) : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+    private readonly TimeSpan _limit = limit ?? TimeSpan.FromSeconds(10);
 
     private Child? _running;
     private (string[] Argv, Action<ChildExit> Exited)? _waiting;
@@ -30,7 +33,7 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment) :
 
         _waiting = null; // an older request must not run after this one
         _running = Child.Start(
-            loop, Limit, argv, environment,
+            loop, _limit, argv, environment,
             exit =>
             {
                 _running = null;
