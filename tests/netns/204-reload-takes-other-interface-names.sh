@@ -59,3 +59,11 @@ route replace ::/0 via 2001:db8:2::1 dev eth9 metric 10
 END
 wait_for 5 "a device appears under the new name: it is in use" in_use eth9
 wait_for 5 "it is confirmed" confirmed eth9
+
+# What an init script has learned from the platform counts after netif_names, for the daemon and for scripts.
+echo "ETH_INTERFACE_0='wlan9'" >"$LAB/run/netif_names"
+check "names in the run directory count: 0" reload 0 '^ETH_INTERFACE_0: eth9 -> wlan9$'
+echo "ETH_INTERFACE_0='eth0'" >"$LAB/run/netif_names"
+check "they do not fit to the others: 78" reload 78 "/run/netif_names:1: ETH_INTERFACE_0 and WIFISTA_INTERFACE_0 are both 'eth0'"
+rm "$LAB/run/netif_names"
+check "without them: as netif_names has it" reload 0 '^ETH_INTERFACE_0: wlan9 -> eth9$'

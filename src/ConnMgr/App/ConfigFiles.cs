@@ -40,11 +40,17 @@ internal sealed class ConfigFiles
 
     /// <summary>Reads the files of a directory.</summary>
     /// <param name="directory">The directory.</param>
+    /// <param name="runDirectory">Names in its `netif_names` count after those of the directory: an init script
+    /// that looks up names on the platform writes them there. Null: that file is not read.</param>
     /// <param name="withWhitelist">False in firewall-disabled mode, which does not read that file.</param>
-    public static ConfigFiles Read(string directory, bool withWhitelist)
+    public static ConfigFiles Read(string directory, string? runDirectory, bool withWhitelist)
     {
         ConfigFiles files = new();
-        files.ReadNetifNames(Path.Combine(directory, "netif_names"));
+        files.ReadNetifNames(Path.Combine(directory, "netif_names"), isOptional: false);
+        if (runDirectory is not null && files.NetifNames is not null)
+        {
+            files.ReadNetifNames(Path.Combine(runDirectory, "netif_names"), isOptional: true);
+        }
         if (withWhitelist)
         {
             files.ReadWhitelist(Path.Combine(directory, "whitelist"));
@@ -55,7 +61,7 @@ internal sealed class ConfigFiles
     /// <summary>Runs `connmgr check`.</summary>
     public static ExitCode Check(string directory)
     {
-        ConfigFiles files = Read(directory, withWhitelist: true);
+        ConfigFiles files = Read(directory, runDirectory: null, withWhitelist: true);
         foreach ((LogLevel level, string text) in files._remarks)
         {
             Console.Out.WriteLine(level == LogLevel.Warn ? $"{text} (warning)" : text);
@@ -87,24 +93,28 @@ internal sealed class ConfigFiles
         }
     }
 
-    private void ReadNetifNames(string path)
+    private void ReadNetifNames(string path, bool isOptional)
     {
         string? text = SmallFile.Read(path, NetifNamesLimit, out bool isCut, out int errno);
         if (text is null && errno == Errno.ENOENT)
         {
-            Say(LogLevel.Warn, $"{path}: no such file, using the default names");
-            NetifNames = NetifNames.Defaults;
+            if (!isOptional)
+            {
+                Say(LogLevel.Warn, $"{path}: no such file, using the default names");
+                NetifNames = NetifNames.Defaults;
+            }
             return;
         }
         if (text is null || isCut)
         {
             string what = isCut ? $"longer than {NetifNamesLimit} bytes" : Errno.Text(errno);
             Say(LogLevel.Error, $"{path}: {what}");
+            NetifNames = null;
             return;
         }
         List<Remark> errors = [];
         List<Remark> warnings = [];
-        NetifNames = NetifNames.TryParse(text, out NetifNames names, errors, warnings) ? names : null;
+        NetifNames = NetifNames.TryParse(text, out NetifNames names, errors, warnings, NetifNames) ? names : null;
         Say(path, errors, warnings);
     }
 

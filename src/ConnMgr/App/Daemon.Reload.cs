@@ -27,7 +27,8 @@ internal sealed partial class Daemon
     private ExitCode Reload(ReloadText said, out string result)
     {
         _heap.Trim(); // two whitelists at once have to fit into it, and not what the last reload has left
-        ConfigFiles files = ConfigFiles.Read(_options.ConfigDirectory, withWhitelist: !_options.IsFirewallDisabled);
+        ConfigFiles files = ConfigFiles.Read(
+            _options.ConfigDirectory, _options.RunDirectory, withWhitelist: !_options.IsFirewallDisabled);
         foreach ((LogLevel level, string text) in files.Remarks)
         {
             Say(text, level, said);

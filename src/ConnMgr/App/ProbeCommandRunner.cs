@@ -133,7 +133,8 @@ internal sealed class ProbeCommandRunner
     /// <summary>By netif_names, for the sections of resolv.conf.auto; of any other device only its own name counts.</summary>
     private LinkKind KindOf(string name)
     {
-        NetifNames? names = ConfigFiles.Read(_options.ConfigDirectory, withWhitelist: false).NetifNames;
+        NetifNames? names = ConfigFiles.Read(
+            _options.ConfigDirectory, _options.RunDirectory, withWhitelist: false).NetifNames;
         return name == names?.Ethernet ? LinkKind.Ethernet : name == names?.WiFi ? LinkKind.WiFi : LinkKind.Wan;
     }
 

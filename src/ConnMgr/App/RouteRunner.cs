@@ -14,7 +14,7 @@ internal static class RouteRunner
     /// <summary>Does it. The exit status is 0, 64 (no link of that name), 78 (bad netif_names) or 1.</summary>
     public static ExitCode Run(Options options)
     {
-        if (ReadNames(options.ConfigDirectory) is not { } names)
+        if (ReadNames(options.ConfigDirectory, options.RunDirectory) is not { } names)
         {
             return ExitCode.Config;
         }
@@ -88,8 +88,8 @@ internal static class RouteRunner
         address.Ifindex == link.Ifindex && address.IsUsable
         && (address.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6) == isIpv6);
 
-    /// <summary>The names that the daemon gives its scripts, or those of the file.</summary>
-    private static NetifNames? ReadNames(string directory)
+    /// <summary>The names that the daemon gives its scripts, or those of the files.</summary>
+    private static NetifNames? ReadNames(string directory, string runDirectory)
     {
         if (Environment.GetEnvironmentVariable("CONNMGR_NETIF_NAMES") is { Length: > 0 } words
             && words.Split(' ') is [string ethernet, string wifi, string wan, string accessPoint, string bridge])
@@ -103,7 +103,7 @@ internal static class RouteRunner
             Complain("CONNMGR_NETIF_NAMES: not five names of interfaces");
             return null;
         }
-        ConfigFiles files = ConfigFiles.Read(directory, withWhitelist: false);
+        ConfigFiles files = ConfigFiles.Read(directory, runDirectory, withWhitelist: false);
         foreach ((LogLevel level, string text) in files.Remarks)
         {
             if (level == LogLevel.Error)

@@ -18,8 +18,8 @@ internal static unsafe class Startup
             log.Error($"not permitted: {missing} is missing (run as root or grant the capability)");
             return ExitCode.NoPermission;
         }
-        ConfigFiles files =
-            ConfigFiles.Read(options.ConfigDirectory, withWhitelist: !options.IsFirewallDisabled);
+        ConfigFiles files = ConfigFiles.Read(
+            options.ConfigDirectory, options.RunDirectory, withWhitelist: !options.IsFirewallDisabled);
         files.WriteTo(log);
         if (files.NetifNames is not { } names)
         {

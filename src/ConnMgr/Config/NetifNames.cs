@@ -62,9 +62,15 @@ internal sealed class NetifNames
     /// <summary>
     /// Reads the file's text. False if there are <paramref name="errors"/>; warnings do not hinder.
     /// </summary>
-    public static bool TryParse(string text, out NetifNames names, List<Remark> errors, List<Remark> warnings)
+    /// <param name="text">The file.</param>
+    /// <param name="names">The result.</param>
+    /// <param name="errors">Gets the errors.</param>
+    /// <param name="warnings">Gets the warnings.</param>
+    /// <param name="before">The names that the file does not give; null: the defaults.</param>
+    public static bool TryParse(
+        string text, out NetifNames names, List<Remark> errors, List<Remark> warnings, NetifNames? before = null)
     {
-        names = Defaults;
+        names = new([.. (before ?? Defaults)._names]);
         int[] lineOf = new int[Keys.Length];
         int number = 0;
         foreach (Range line in text.AsSpan().Split('\n')) // to a shell, a carriage return is part of the line

@@ -45,6 +45,24 @@ public class NetifNamesTests
     }
 
     [Fact]
+    public void Names_of_a_second_file_count()
+    {
+        NetifNames first = Parse("ETH_INTERFACE_0='lan1'\nWAN_INTERFACE_0='usb0'");
+        Assert.True(NetifNames.TryParse("ETH_INTERFACE_0='lan2'", out NetifNames both, [], [], first));
+        Assert.Equal(("lan2", "wlan0", "usb0"), (both.Ethernet, both.WiFi, both.Wan));
+        Assert.Equal("lan1", first.Ethernet);
+    }
+
+    [Fact]
+    public void A_name_that_the_first_file_gave_to_another_is_the_second_files_mistake()
+    {
+        NetifNames first = Parse("\n\n\nETH_INTERFACE_0='lan1'");
+        List<Remark> errors = [];
+        Assert.False(NetifNames.TryParse("WAN_INTERFACE_0='lan1'", out _, errors, [], first));
+        Assert.Equal(new Remark(1, "ETH_INTERFACE_0 and WAN_INTERFACE_0 are both 'lan1'"), Assert.Single(errors));
+    }
+
+    [Fact]
     public void An_unknown_key_is_a_warning()
     {
         List<Remark> warnings = [];
