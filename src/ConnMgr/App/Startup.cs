@@ -25,6 +25,7 @@ internal static unsafe class Startup
         {
             return ExitCode.Config;
         }
+        EndWithJail();
         if (!LockRunDirectory(options.RunDirectory, log))
         {
             return ExitCode.OsError;
@@ -39,6 +40,21 @@ internal static unsafe class Startup
         using Loop loop = new();
         using Daemon daemon = new(options, names, files.Whitelist, log, loop, startedAt);
         return daemon.Run();
+    }
+
+    /// <summary>
+    /// Asks the kernel for a SIGTERM when OpenWrt's ujail, our parent, dies. procd then starts another ujail.
+    /// Until August 2026 a killed ujail left its process behind (procd, jail.c), which would keep the lock from
+    /// the next daemon. The daemon outlives any other parent.
+    /// </summary>
+    private static void EndWithJail()
+    {
+        string path = $"/proc/{LibC.getppid()}/cmdline";
+        string program = (SmallFile.Read(path, 4096, out _, out _) ?? "").Split('\0')[0];
+        if (program == "ujail" || program.EndsWith("/ujail", StringComparison.Ordinal))
+        {
+            _ = LibcExtra.prctl(LibcExtra.PR_SET_PDEATHSIG, LibcExtra.SIGTERM, 0, 0, 0);
+        }
     }
 
     /// <summary>

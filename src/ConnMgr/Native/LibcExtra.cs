@@ -33,6 +33,9 @@ internal static unsafe partial class LibcExtra
     public const short POSIX_SPAWN_SETSIGDEF = 0x04;
     public const short POSIX_SPAWN_SETSIGMASK = 0x08;
 
+    // <sys/prctl.h>
+    public const int PR_SET_PDEATHSIG = 1;
+
     // <sys/file.h>
     public const int LOCK_EX = 2;
     public const int LOCK_NB = 4;
@@ -105,6 +108,9 @@ internal static unsafe partial class LibcExtra
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int rename(byte* oldpath, byte* newpath);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int prctl(int option, nuint arg2, nuint arg3, nuint arg4, nuint arg5);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int flock(int fd, int operation);

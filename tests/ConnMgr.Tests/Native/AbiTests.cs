@@ -23,6 +23,7 @@ public class AbiTests
         #include <sys/timerfd.h>
         #include <sys/wait.h>
         #include <sys/epoll.h>
+        #include <sys/prctl.h>
         #include <sys/random.h>
         #include <sys/stat.h>
         #include <sys/syscall.h>
