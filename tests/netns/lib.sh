@@ -130,10 +130,13 @@ spawn_connmgr() {
     cat "$LAB/connmgr.log" >>"$LAB/connmgr.log.old" 2>/dev/null || :
     : >"$LAB/connmgr.log"
     # Not "on": $! must be the daemon.
-    # shellcheck disable=SC2086  # $PROBES are options, $ATTRD is an option, perhaps with its value; $FIREWALL is one or, set and empty, none
+    # $PROBES are options; $ATTRD is an option, perhaps with its value; $FIREWALL and $RESOLVER are one or, set
+    # and empty, none.
+    # shellcheck disable=SC2086
     nsenter --net=/run/netns/device "$(connmgr_path)" ${FIREWALL--d} ${ATTRD:---no-attrd} \
         --config-dir "$LAB/etc" --script-dir "${SCRIPTS:-$REPO/scripts}" --run-dir "$LAB/run" \
-        ${PROBES:---echo echo.example:80} --ping 198.18.100.8 --resolver 198.18.100.53 --log stderr -v "$@" \
+        ${PROBES:---echo echo.example:80} --ping 198.18.100.8 \
+        ${RESOLVER---resolver 198.18.100.53} --log stderr -v "$@" \
         >"$LAB/connmgr.out" 2>"$LAB/connmgr.log" &
     CONNMGR_PID=$!
 }

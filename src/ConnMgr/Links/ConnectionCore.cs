@@ -135,6 +135,9 @@ internal sealed class ConnectionCore
             case NewsKind.ProbeEnded:
                 OnProbeEnded(news.Link!, news.Probe, news.At);
                 break;
+            case NewsKind.ServersChanged:
+                news.Link!.SeeOtherServers(news.At);
+                break;
             case NewsKind.SwitchEnded:
                 bool isKnown = Array.IndexOf(_links, news.Link) >= 0;
                 _switches.OnEnded(news.Link!, news.Failure, isKnown, kernel, news.At, _effects);

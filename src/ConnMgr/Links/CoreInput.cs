@@ -19,6 +19,9 @@ internal enum NewsKind
     /// <summary>A probe of the link has ended.</summary>
     ProbeEnded,
 
+    /// <summary>The link has other name servers than those that its last probe asked.</summary>
+    ServersChanged,
+
     /// <summary>The switch that <see cref="CoreEffectKind.Switch"/> asked for has ended.</summary>
     SwitchEnded,
 

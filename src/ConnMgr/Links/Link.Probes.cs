@@ -69,6 +69,18 @@ internal sealed partial class Link
         }
     }
 
+    /// <summary>
+    /// Takes that the link has other name servers than those that its last probe asked. A link that is not
+    /// confirmed is probed anew: at boot the first probe may start before the platform has name servers.
+    /// </summary>
+    public void SeeOtherServers(TimeSpan now)
+    {
+        if (State is LinkState.Unconfirmed or LinkState.Failed)
+        {
+            Probe("has other name servers", isEarly: false, now);
+        }
+    }
+
     /// <summary>Starts a probe for the sake of another link, if this one may be probed now.</summary>
     public void Probe(string reason, bool isEarly, TimeSpan now)
     {

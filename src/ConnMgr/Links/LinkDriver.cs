@@ -5,6 +5,7 @@ using ConnMgr.Logging;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
+using ConnMgr.Routing;
 using ConnMgr.Scripts;
 
 namespace ConnMgr.Links;
@@ -21,6 +22,7 @@ internal sealed class LinkDriver : IDisposable
     private readonly KernelState _state;
     private readonly RouteMonitor _routes;
     private readonly NameServers _servers;
+    private readonly NetifdRunner _netifd;
     private readonly ProbeSettings _probeSettings;
     private readonly LinkSockets[] _sockets;
     private readonly ConnectionCore _core;
@@ -57,6 +59,7 @@ internal sealed class LinkDriver : IDisposable
         _state = state;
         _routes = routes;
         _servers = servers;
+        _netifd = new NetifdRunner(loop, log, environment, OnNetworks);
         ServiceTrust trust = new();
         _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven);
         _sockets = [.. LinksOf(names).Select(link => NewSockets(link.Kind, link.Name))];
@@ -84,7 +87,22 @@ internal sealed class LinkDriver : IDisposable
     public void Tick()
     {
         _news.Add(new News(NewsKind.Tick, _loop.Now));
+        CompareServers();
         _switcher.Tick();
+    }
+
+    private void OnNetworks(List<NetifdNetwork> networks)
+    {
+        _servers.SetNetworks(networks);
+        CompareServers();
+    }
+
+    private void CompareServers()
+    {
+        foreach (LinkSockets sockets in _sockets)
+        {
+            sockets.CompareServers(_state);
+        }
     }
 
     /// <summary>From now on nothing is decided.</summary>
@@ -102,6 +120,7 @@ internal sealed class LinkDriver : IDisposable
         {
             _seenVersion = _state.Version;
             _servers.Refresh();
+            _netifd.Ask();
             foreach (LinkSockets sockets in _sockets)
             {
                 sockets.Refresh(_state);
@@ -262,6 +281,7 @@ internal sealed class LinkDriver : IDisposable
             sockets.Dispose();
         }
         _hooks.Dispose();
+        _netifd.Dispose();
         _switcher.Dispose();
         _deadline.Dispose();
     }

@@ -30,6 +30,7 @@ internal sealed class LinkSockets : IDisposable
     private int _ifindex; // of the evidence socket
     private List<Subnet> _own = [];
     private byte[] _lastEvidence = [];
+    private List<IPAddress>? _asked; // by the last probe; null if there was none
 
     /// <param name="loop">Where packets arrive.</param>
     /// <param name="log">Gets what it hears, and what the kernel refuses.</param>
@@ -96,9 +97,25 @@ internal sealed class LinkSockets : IDisposable
     {
         _evidence?.Mute();
         bool isIpv6 = !Link.Facts.Ipv4.IsConnected;
-        IEnumerable<IPAddress> gateways = KernelFacts.Gateways(state, Link.Facts.Ifindex);
-        _prober.Start(isIpv6, _servers.Of(Link.Kind, Link.Name, gateways), isEarly, now);
+        _asked = NameServersOf(state);
+        _prober.Start(isIpv6, _asked, isEarly, now);
     }
+
+    /// <summary>
+    /// Tells it if the link has other name servers than those that its last probe asked, is not confirmed and
+    /// is not being probed. Call it every tick, and when name servers have changed.
+    /// </summary>
+    public void CompareServers(KernelState state)
+    {
+        if (Link.State is LinkState.Unconfirmed or LinkState.Failed && !Link.IsProbing
+            && _asked is not null && !NameServersOf(state).SequenceEqual(_asked))
+        {
+            _tell(new News(NewsKind.ServersChanged, _loop.Now, Link));
+        }
+    }
+
+    private List<IPAddress> NameServersOf(KernelState state) =>
+        _servers.Of(Link.Kind, Link.Name, KernelFacts.Gateways(state, Link.Facts.Ifindex));
 
     public void CancelProbe() => _prober.Cancel();
 

@@ -15,38 +15,51 @@ internal static class ResolvConf
 
     /// <summary>
     /// The servers of one link in resolv.conf.auto, where netifd writes a line `# Interface NAME` before
-    /// those of each network. NAME is the network's, not the device's (netifd, interface-ip.c). Which network
-    /// a device has is known to netifd alone, so a section counts if it has the device's name or the
-    /// conventional one of its kind (ethnet, stanet, modemnet), also as the companions that protocols of
-    /// modems and DHCPv6 add: NAME_4, NAME_6, NAME6.
+    /// those of each network. NAME is the network's, not the device's (netifd, interface-ip.c). netifd knows
+    /// which network is on which device. A section of a network that it has not named counts if it has the
+    /// device's name or the conventional one of its kind (ethnet, stanet, modemnet), also as the companions
+    /// that protocols of modems and DHCPv6 add: NAME_4, NAME_6, NAME6. Any other section is unknown: it may
+    /// belong to any link, so its servers are the last to ask.
     /// </summary>
     /// <param name="text">The file.</param>
     /// <param name="kind">Of the link.</param>
     /// <param name="device">Its device.</param>
-    public static List<IPAddress> OfInterface(string text, LinkKind kind, string device)
+    /// <param name="deviceOf">Gives the device of a network, null if that is not known.</param>
+    /// <param name="unknown">Gets the servers of unknown sections.</param>
+    public static List<IPAddress> OfInterface(
+        string text, LinkKind kind, string device, Func<string, string?> deviceOf, List<IPAddress> unknown)
     {
-        string network = kind switch
-        {
-            LinkKind.Ethernet => "ethnet",
-            LinkKind.WiFi => "stanet",
-            _ => "modemnet",
-        };
         List<IPAddress> servers = [];
-        bool isOurs = false;
+        List<IPAddress>? section = null;
         foreach (ReadOnlySpan<char> line in Bounded(text).EnumerateLines())
         {
             if (line.StartsWith(SectionStart, StringComparison.Ordinal))
             {
-                ReadOnlySpan<char> name = line[SectionStart.Length..].Trim();
-                isOurs = IsOrExtends(name, device) || IsOrExtends(name, network);
+                string name = line[SectionStart.Length..].Trim().ToString();
+                section = deviceOf(name) is { } known ? known == device ? servers : null
+                    : IsOrExtends(name, device) || IsOrExtends(name, ConventionalName(kind)) ? servers
+                    : IsConventional(name) ? null
+                    : unknown;
             }
-            else if (isOurs && TryReadServer(line, device, out IPAddress server))
+            else if (section is not null && TryReadServer(line, device, out IPAddress server))
             {
-                Add(servers, server);
+                Add(section, server);
             }
         }
         return servers;
     }
+
+    private static string ConventionalName(LinkKind kind) => kind switch
+    {
+        LinkKind.Ethernet => "ethnet",
+        LinkKind.WiFi => "stanet",
+        _ => "modemnet",
+    };
+
+    private static bool IsConventional(string name) =>
+        IsOrExtends(name, ConventionalName(LinkKind.Ethernet))
+        || IsOrExtends(name, ConventionalName(LinkKind.WiFi))
+        || IsOrExtends(name, ConventionalName(LinkKind.Wan));
 
     /// <summary>
     /// The servers of resolv.conf that are not on this host, and, if one is (a stub such as

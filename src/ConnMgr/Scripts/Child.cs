@@ -11,6 +11,9 @@ namespace ConnMgr.Scripts;
 /// <param name="Output">The start of its output, stdout and stderr together.</param>
 internal readonly record struct ChildExit(int Code, string? Failure, string Output);
 
+/// <summary>Takes the next part of the output of a child process.</summary>
+internal delegate void ChildOutput(ReadOnlySpan<byte> bytes);
+
 /// <summary>
 /// A process that runs a script. The loop starts it without a shell, reads its output, enforces its deadline
 /// and reaps it.
@@ -24,6 +27,7 @@ internal sealed class Child : IDisposable
 
     private readonly Loop _loop;
     private readonly Action<ChildExit> _exited;
+    private readonly ChildOutput? _listener;
     private readonly Deadline _deadline;
     private readonly TimeSpan _limit;
     private readonly int _pid;
@@ -36,10 +40,11 @@ internal sealed class Child : IDisposable
     private bool _disposed;
 
     private Child(Loop loop, TimeSpan limit, int pid, int pidfd, int pipe,
-        Action<ChildExit> exited)
+        Action<ChildExit> exited, ChildOutput? listener)
     {
         _loop = loop;
         _exited = exited;
+        _listener = listener;
         _limit = limit;
         _pid = pid;
         _pipe = pipe;
@@ -54,11 +59,11 @@ internal sealed class Child : IDisposable
     /// Starts <paramref name="argv"/>, whose first word is a path, with exactly <paramref
     /// name="environment"/> and in its own process group. Kills the whole group after <paramref
     /// name="limit"/>. Calls <paramref name="exited"/> once, from the loop. If the start fails, returns null
-    /// and sets <paramref name="failure"/>.
+    /// and sets <paramref name="failure"/>. <paramref name="listener"/>, if not null, gets all of the output.
     /// </summary>
     public static unsafe Child? Start(
         Loop loop, TimeSpan limit, string[] argv, IReadOnlyList<string> environment,
-        Action<ChildExit> exited, out string? failure)
+        Action<ChildExit> exited, out string? failure, ChildOutput? listener = null)
     {
         int* ends = stackalloc int[2];
         if (LibC.pipe2(ends, LibC.O_CLOEXEC) < 0)
@@ -125,7 +130,7 @@ internal sealed class Child : IDisposable
             return null;
         }
         failure = null;
-        return new Child(loop, limit, pid, pidfd, ends[0], exited);
+        return new Child(loop, limit, pid, pidfd, ends[0], exited, listener);
     }
 
     /// <summary>
@@ -141,6 +146,7 @@ internal sealed class Child : IDisposable
         }
         if (count > 0)
         {
+            _listener?.Invoke(ReadBuffer.AsSpan(0, (int)count));
             int room = Math.Max(0, KeptOutput - _output.Length);
             _output.Append(Encoding.UTF8.GetString(ReadBuffer.AsSpan(0, (int)Math.Min(room, count))));
         }

@@ -13,7 +13,7 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, T
     private readonly TimeSpan _limit = limit ?? TimeSpan.FromSeconds(10);
 
     private Child? _running;
-    private (string[] Argv, Action<ChildExit> Exited)? _waiting;
+    private (string[] Argv, Action<ChildExit> Exited, ChildOutput? Listener)? _waiting;
 
     /// <summary>True while a script runs or waits.</summary>
     public bool IsBusy => _running is not null || _waiting is not null;
@@ -21,13 +21,13 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, T
     /// <summary>
     /// Runs <paramref name="argv"/> now, or as soon as the running script has ended. <paramref
     /// name="exited"/> is called when it has ended or could not be started; not if a newer request replaces
-    /// it before it starts.
+    /// it before it starts. <paramref name="listener"/>, if not null, gets all of its output.
     /// </summary>
-    public void Run(string[] argv, Action<ChildExit> exited)
+    public void Run(string[] argv, Action<ChildExit> exited, ChildOutput? listener = null)
     {
         if (_running is not null)
         {
-            _waiting = (argv, exited);
+            _waiting = (argv, exited, listener);
             return;
         }
 
@@ -40,7 +40,7 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, T
                 exited(exit);
                 RunWaiting();
             },
-            out string? failure);
+            out string? failure, listener);
         if (failure is not null)
         {
             exited(new ChildExit(-1, $"cannot run '{argv[0]}': {failure}", ""));
@@ -53,7 +53,7 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, T
         if (_running is null && _waiting is { } next)
         {
             _waiting = null;
-            Run(next.Argv, next.Exited);
+            Run(next.Argv, next.Exited, next.Listener);
         }
     }
 

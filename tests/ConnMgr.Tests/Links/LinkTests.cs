@@ -1,6 +1,7 @@
 using ConnMgr.Config;
 using ConnMgr.Links;
 using ConnMgr.Net;
+using ConnMgr.Netlink;
 using ConnMgr.Probe;
 
 namespace ConnMgr.Tests.Links;
@@ -362,6 +363,48 @@ public class LinkTests
         Assert.Equal(At(1), link.ProbeStartedAt);
         link.SetFacts(NoRoute, At(1.5));
         Assert.Equal(TimeSpan.MinValue, link.ProbeStartedAt);
+    }
+
+    [Fact]
+    public void Other_name_servers_start_a_probe_unless_the_link_is_confirmed()
+    {
+        Link link = Ethernet();
+        link.SeeOtherServers(At(0));
+        Assert.Equal("", Effects(link)); // it is down
+        link.SetFacts(Up, At(1));
+        link.ClearEffects();
+        link.SeeOtherServers(At(1.5));
+        Assert.Equal("", Effects(link)); // it is being probed
+        link.EndProbe(None, At(2));
+        link.ClearEffects();
+        link.SeeOtherServers(At(3));
+        Assert.Equal("probe: has other name servers", Effects(link));
+        link.EndProbe(PingOnly, At(4));
+        Assert.Equal(LinkState.Unconfirmed, link.State);
+        link.ClearEffects();
+        link.SeeOtherServers(At(5));
+        Assert.Equal("probe: has other name servers", Effects(link));
+        link.EndProbe(Echo, At(6));
+        link.ClearEffects();
+        link.SeeOtherServers(At(7));
+        Assert.Equal("", Effects(link)); // it is confirmed
+    }
+
+    /// <summary>The news reaches the link through the core, and the probe comes out of it.</summary>
+    [Fact]
+    public void The_core_takes_news_of_other_name_servers()
+    {
+        Link link = Ethernet();
+        ConnectionCore core = new([link], new ServiceTrust(), At(0));
+        KernelView kernel = new(new KernelState(), IsSettled: false, 0, 0, null);
+        _ = core.Handle([], kernel, At(0));
+        link.SetFacts(Up, At(1));
+        link.EndProbe(None, At(2));
+        link.ClearEffects();
+        News news = new(NewsKind.ServersChanged, At(3), link);
+        CoreEffect effect = Assert.Single(
+            core.Handle([news], kernel, At(3)), each => each.Kind == CoreEffectKind.StartProbe);
+        Assert.Equal((link, "has other name servers", false), (effect.Link, effect.Words, effect.IsEarly));
     }
 
     private static TimeSpan At(double seconds) => TimeSpan.FromSeconds(seconds);

@@ -36,9 +36,9 @@ public class ResolvConfTests
     public void The_section_of_a_link_is_found(string kindName, string device, string expected)
     {
         LinkKind kind = Enum.Parse<LinkKind>(kindName);
-        Assert.Equal(expected, Text(ResolvConf.OfInterface(Auto, kind, device)));
+        Assert.Equal(expected, Text(Servers(Auto, kind, device)));
         string crlf = Auto.Replace("\n", "\r\n", StringComparison.Ordinal);
-        Assert.Equal(expected, Text(ResolvConf.OfInterface(crlf, kind, device)));
+        Assert.Equal(expected, Text(Servers(crlf, kind, device)));
     }
 
     [Theory]
@@ -49,7 +49,25 @@ public class ResolvConfTests
     [InlineData("# Interface ethnet\n# Interface lan\nnameserver 198.18.1.1")]
     [InlineData("# Interface ethnet\nnameserver 127.0.0.1\nnameserver ::1")]
     public void No_section_gives_no_server(string text) =>
-        Assert.Empty(ResolvConf.OfInterface(text, LinkKind.Ethernet, "eth0"));
+        Assert.Empty(Servers(text, LinkKind.Ethernet, "eth0"));
+
+    /// <summary>Without netifd nobody knows whose `lan` is; with it, a name means nothing.</summary>
+    [Theory]
+    [InlineData("Ethernet", "eth0", "", "198.18.1.1 fe80::1", "203.0.113.1 203.0.113.2")]
+    [InlineData("WiFi", "wlan0", "", "198.18.2.1", "203.0.113.1 203.0.113.2")]
+    [InlineData("Ethernet", "eth0", "lan=eth0", "198.18.1.1 fe80::1 203.0.113.1", "203.0.113.2")]
+    [InlineData("Ethernet", "eth0", "lan=br-lan ethnetwork=usb0", "198.18.1.1 fe80::1", "")]
+    [InlineData("Ethernet", "eth0", "ethnet=wlan0 stanet=eth0 lan=eth0", "198.18.2.1 203.0.113.1", "203.0.113.2")]
+    public void A_section_belongs_to_the_device_that_netifd_says(
+        string kindName, string device, string networks, string expected, string unknown)
+    {
+        Dictionary<string, string> devices = networks.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]);
+        List<IPAddress> others = [];
+        LinkKind kind = Enum.Parse<LinkKind>(kindName);
+        Assert.Equal(expected, Text(ResolvConf.OfInterface(Auto, kind, device, devices.GetValueOrDefault, others)));
+        Assert.Equal(unknown, Text(others));
+    }
 
     [Theory]
     [InlineData("nameserver 198.18.1.1", "198.18.1.1")]
@@ -106,10 +124,13 @@ public class ResolvConfTests
         piece.Array[0, 30].Sample(pieces =>
         {
             string text = string.Concat(pieces);
-            _ = ResolvConf.OfInterface(text, LinkKind.Ethernet, "eth0");
+            _ = Servers(text, LinkKind.Ethernet, "eth0");
             _ = ResolvConf.Remote(text, () => text, "eth0");
         });
     }
+
+    private static List<IPAddress> Servers(string text, LinkKind kind, string device) =>
+        ResolvConf.OfInterface(text, kind, device, _ => null, []);
 
     private static string Text(IEnumerable<IPAddress> servers) => string.Join(' ', servers);
 }

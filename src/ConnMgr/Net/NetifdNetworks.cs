@@ -1,0 +1,168 @@
+using System.Net;
+using System.Text;
+
+namespace ConnMgr.Net;
+
+/// <summary>A network of OpenWrt's netifd that is up.</summary>
+/// <param name="name">Its name in /etc/config/network, such as wan.</param>
+/// <param name="device">The device that its addresses are on.</param>
+/// <param name="nameServers">Those that it has learned or been given, at most 8.</param>
+internal sealed class NetifdNetwork(string name, string device, List<IPAddress> nameServers)
+{
+    public string Name => name;
+
+    public string Device => device;
+
+    public List<IPAddress> NameServers => nameServers;
+
+    /// <summary>True if both say the same.</summary>
+    public bool IsSameAs(NetifdNetwork other) =>
+        name == other.Name && device == other.Device && nameServers.SequenceEqual(other.NameServers);
+}
+
+/// <summary>
+/// Reads the output of `ubus call network.interface dump` as it arrives (netifd, ubus.c, netifd_dump_status):
+/// an object whose `interface` is an array of networks. It skips unknown members, and what netifd calls
+/// inactive.
+/// </summary>
+internal sealed class NetifdNetworks
+{
+    /// <summary>In bytes; a longer text is refused. A network takes about 1 KiB.</summary>
+    public const int MaxLength = 1 << 20;
+
+    private const int MaxNetworks = 64;
+    private const int MaxServers = 8;
+
+    private enum Member
+    {
+        Other,
+        Interface,
+        Up,
+        Device,
+        NameServers,
+    }
+
+    private readonly JsonScanner _json = new();
+    private readonly Member[] _members = new Member[JsonScanner.MaxDepth + 1]; // being read, by depth
+    private readonly List<NetifdNetwork> _networks = [];
+    private int _length;
+    private bool _hasFailed;
+
+    // The network that is being read.
+    private string? _name;
+    private string? _device;
+    private bool _isUp;
+    private readonly List<IPAddress> _servers = [];
+
+    /// <summary>Takes the next part of the text.</summary>
+    public void Take(ReadOnlySpan<byte> bytes)
+    {
+        _hasFailed |= bytes.Length > MaxLength - _length;
+        _length = Math.Min(MaxLength, _length + Math.Min(bytes.Length, MaxLength));
+        while (!_hasFailed)
+        {
+            JsonToken token = _json.Read(ref bytes);
+            if (token == JsonToken.None)
+            {
+                return;
+            }
+            _hasFailed = token == JsonToken.Error;
+            See(token);
+        }
+    }
+
+    /// <summary>
+    /// The networks that are up, in netifd's order. Null if the text was no dump or not a whole one.
+    /// </summary>
+    public List<NetifdNetwork>? End() => _hasFailed || !_json.IsComplete ? null : _networks;
+
+    private bool IsInNetwork => _json.Depth == 3 && IsBelowInterface;
+
+    private bool IsBelowInterface =>
+        _members[1] == Member.Interface && _json.IsObject(1) && !_json.IsObject(2) && _json.IsObject(3);
+
+    private void See(JsonToken token)
+    {
+        switch (token)
+        {
+            case JsonToken.BeginObject or JsonToken.BeginArray:
+                _members[_json.Depth] = Member.Other;
+                if (IsInNetwork)
+                {
+                    BeginNetwork();
+                }
+                break;
+            case JsonToken.Name:
+                _members[_json.Depth] = MemberOf(_json.Text);
+                break;
+            case JsonToken.EndObject
+                when _json.Depth == 2 && _members[1] == Member.Interface && !_json.IsObject(2):
+                EndNetwork();
+                break;
+            case JsonToken.String or JsonToken.Number or JsonToken.True or JsonToken.False or JsonToken.Null:
+                SeeValue(token);
+                break;
+        }
+    }
+
+    private void SeeValue(JsonToken token)
+    {
+        if (IsInNetwork)
+        {
+            SeeOfNetwork(_members[3], token);
+        }
+        else if (_json.Depth == 4 && IsBelowInterface && _members[3] == Member.NameServers
+            && !_json.IsObject(4) && TryReadAddress(token, out IPAddress server)
+            && _servers.Count < MaxServers && !_servers.Contains(server))
+        {
+            _servers.Add(server);
+        }
+    }
+
+    private void BeginNetwork()
+    {
+        _name = _device = null;
+        _isUp = false;
+        _servers.Clear();
+    }
+
+    private void SeeOfNetwork(Member member, JsonToken token)
+    {
+        switch (member)
+        {
+            case Member.Interface when token == JsonToken.String && !_json.IsCut:
+                _name = Encoding.UTF8.GetString(_json.Text);
+                break;
+            case Member.Device when token == JsonToken.String:
+                string device = Encoding.UTF8.GetString(_json.Text);
+                _device = InterfaceName.IsValid(device) ? device : null;
+                break;
+            case Member.Up:
+                _isUp = token == JsonToken.True;
+                break;
+        }
+    }
+
+    private void EndNetwork()
+    {
+        if (_isUp && _name is { Length: > 0 } name && _device is { } device && _networks.Count < MaxNetworks)
+        {
+            _networks.Add(new NetifdNetwork(name, device, [.. _servers]));
+        }
+        BeginNetwork();
+    }
+
+    private bool TryReadAddress(JsonToken token, out IPAddress address)
+    {
+        address = IPAddress.None;
+        return token == JsonToken.String && !_json.IsCut
+            && LiteralAddress.TryParse(Encoding.UTF8.GetString(_json.Text), out address);
+    }
+
+    private static Member MemberOf(ReadOnlySpan<byte> name) =>
+        name.SequenceEqual("interface"u8) ? Member.Interface
+        : name.SequenceEqual("up"u8) ? Member.Up
+        : name.SequenceEqual("l3_device"u8) ? Member.Device
+        : name.SequenceEqual("dns-server"u8) ? Member.NameServers
+        : Member.Other;
+}

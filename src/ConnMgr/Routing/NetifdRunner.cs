@@ -1,0 +1,127 @@
+using ConnMgr.EventLoop;
+using ConnMgr.Logging;
+using ConnMgr.Native;
+using ConnMgr.Net;
+using ConnMgr.Scripts;
+
+namespace ConnMgr.Routing;
+
+/// <summary>
+/// Asks OpenWrt's netifd which networks are up, with `ubus call network.interface dump`: netifd alone knows
+/// the device and the name servers of a network. Without ubus it does nothing. It never blocks, and asks at
+/// most once a second.
+/// </summary>
+internal sealed class NetifdRunner : IDisposable
+{
+    private static readonly TimeSpan Gap = TimeSpan.FromSeconds(1);
+
+    private readonly Loop _loop;
+    private readonly Log _log;
+    private readonly ScriptLane _lane;
+    private readonly string? _program;
+    private readonly Action<List<NetifdNetwork>> _changed;
+    private readonly Deadline _due;
+    private TimeSpan _askedAt = TimeSpan.MinValue;
+    private List<NetifdNetwork> _networks = [];
+    private bool _saidUnreadable;
+
+    /// <param name="loop">Where answers arrive.</param>
+    /// <param name="log">Gets what has changed.</param>
+    /// <param name="environment">Of the program; it is looked for in PATH.</param>
+    /// <param name="changed">Gets the networks that are up whenever they have changed.</param>
+    public NetifdRunner(Loop loop, Log log, IReadOnlyList<string> environment,
+        Action<List<NetifdNetwork>> changed)
+    {
+        _loop = loop;
+        _log = log;
+        _lane = new ScriptLane(loop, environment);
+        _changed = changed;
+        _program = Find(environment);
+        _due = loop.AddTimer(Run);
+    }
+
+    /// <summary>Asks soon: something has changed.</summary>
+    public void Ask()
+    {
+        if (_program is not null && !_due.IsSet)
+        {
+            TimeSpan now = _loop.Now;
+            _due.Set(_askedAt == TimeSpan.MinValue || now - _askedAt >= Gap ? now : _askedAt + Gap);
+        }
+    }
+
+    private static string? Find(IReadOnlyList<string> environment)
+    {
+        const string Variable = "PATH=";
+        string path = environment.FirstOrDefault(each => each.StartsWith(Variable, StringComparison.Ordinal))
+            ?? Variable;
+        foreach (string directory in path[Variable.Length..].Split(':'))
+        {
+            string program = Path.Combine(directory, "ubus");
+            if (directory.StartsWith('/') && FileKind.Of(program) is { IsRegular: true, IsExecutable: true })
+            {
+                return program;
+            }
+        }
+        return null;
+    }
+
+    private void Run()
+    {
+        _askedAt = _loop.Now;
+        NetifdNetworks answer = new();
+        _lane.Run([_program!, "call", "network.interface", "dump"], exit => End(answer, exit), answer.Take);
+    }
+
+    private void End(NetifdNetworks answer, in ChildExit exit)
+    {
+        if (exit.Failure is { } failure)
+        {
+            // At boot netifd is not there yet. When it comes, it sets addresses, and is asked again.
+            _log.Debug($"netifd: {failure}, saying {ForeignText.Quote(exit.Output.TrimEnd())}");
+            return;
+        }
+        if (answer.End() is not { } networks)
+        {
+            if (!_saidUnreadable)
+            {
+                _log.Event(
+                    EventKind.Link, "netifd: its answer is no list of networks, ignoring", LogLevel.Warn);
+            }
+            _saidUnreadable = true;
+            return;
+        }
+        _saidUnreadable = false;
+        if (IsSame(networks, _networks))
+        {
+            return;
+        }
+        _networks = networks;
+        _log.Event(EventKind.Link, $"netifd: {Describe(networks)}", LogLevel.Debug);
+        _changed(networks);
+    }
+
+    private static bool IsSame(List<NetifdNetwork> some, List<NetifdNetwork> others)
+    {
+        for (int i = 0; i < some.Count && i < others.Count; i++)
+        {
+            if (!some[i].IsSameAs(others[i]))
+            {
+                return false;
+            }
+        }
+        return some.Count == others.Count;
+    }
+
+    private static string Describe(List<NetifdNetwork> networks) => networks.Count == 0
+        ? "no network is up"
+        : string.Join("; ", networks.Select(network =>
+            $"{ForeignText.Quote(network.Name)} is {network.Device}, "
+            + $"name servers {string.Join(' ', network.NameServers)}"));
+
+    public void Dispose()
+    {
+        _due.Dispose();
+        _lane.Dispose();
+    }
+}
