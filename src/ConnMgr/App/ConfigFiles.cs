@@ -40,8 +40,8 @@ internal sealed class ConfigFiles
 
     /// <summary>Reads the files of a directory.</summary>
     /// <param name="directory">The directory.</param>
-    /// <param name="runDirectory">Names in its `netif_names` count after those of the directory: an init script
-    /// that looks up names on the platform writes them there. Null: that file is not read.</param>
+    /// <param name="runDirectory">Names in its `netif_names` count after those of the directory: an init
+    /// script that looks up names on the platform writes them there. Null: that file is not read.</param>
     /// <param name="withWhitelist">False in firewall-disabled mode, which does not read that file.</param>
     public static ConfigFiles Read(string directory, string? runDirectory, bool withWhitelist)
     {
@@ -114,7 +114,8 @@ internal sealed class ConfigFiles
         }
         List<Remark> errors = [];
         List<Remark> warnings = [];
-        NetifNames = NetifNames.TryParse(text, out NetifNames names, errors, warnings, NetifNames) ? names : null;
+        bool isValid = NetifNames.TryParse(text, out NetifNames names, errors, warnings, NetifNames);
+        NetifNames = isValid ? names : null;
         Say(path, errors, warnings);
     }
 

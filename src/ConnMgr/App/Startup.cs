@@ -44,8 +44,8 @@ internal static unsafe class Startup
 
     /// <summary>
     /// Asks the kernel for a SIGTERM when OpenWrt's ujail, our parent, dies. procd then starts another ujail.
-    /// Until August 2026 a killed ujail left its process behind (procd, jail.c), which would keep the lock from
-    /// the next daemon. The daemon outlives any other parent.
+    /// Until August 2026 a killed ujail left its process behind (procd, jail.c), which would keep the lock
+    /// from the next daemon. The daemon outlives any other parent.
     /// </summary>
     private static void EndWithJail()
     {

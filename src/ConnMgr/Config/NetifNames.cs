@@ -68,7 +68,8 @@ internal sealed class NetifNames
     /// <param name="warnings">Gets the warnings.</param>
     /// <param name="before">The names that the file does not give; null: the defaults.</param>
     public static bool TryParse(
-        string text, out NetifNames names, List<Remark> errors, List<Remark> warnings, NetifNames? before = null)
+        string text, out NetifNames names, List<Remark> errors, List<Remark> warnings,
+        NetifNames? before = null)
     {
         names = new([.. (before ?? Defaults)._names]);
         int[] lineOf = new int[Keys.Length];
