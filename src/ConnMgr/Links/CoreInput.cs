@@ -1,6 +1,6 @@
 using ConnMgr.Netlink;
-using ConnMgr.Routing;
 using ConnMgr.Probe;
+using ConnMgr.Routing;
 
 namespace ConnMgr.Links;
 
