@@ -1,6 +1,6 @@
 #!/bin/sh
-# init_firewall.sh is missing, fails or hangs: the daemon closes the firewall of both families itself, and ends with 78. A
-# firewall.user that fails is no such failure.
+# init_firewall.sh is missing, fails or hangs: the daemon closes the firewall of both families itself. It ends with 78 if the
+# script is missing, so that init does not try again, else with 71. A firewall.user that fails is no such failure.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 
@@ -22,7 +22,8 @@ fails() {
     poll "$2" not connmgr_runs || kill -KILL "$CONNMGR_PID"
     status=0
     wait "$CONNMGR_PID" || status=$?
-    check "$1: exit status 78" test "$status" = 78
+    case $1 in missing) wanted=78 ;; *) wanted=71 ;; esac
+    check "$1: exit status $wanted" test "$status" = "$wanted"
     check "$1: it says why" log_has "$3"
     check "$1: it says what it did" log_has 'closed: the policies of INPUT, FORWARD and OUTPUT are DROP'
     check "$1: both families are closed" closed

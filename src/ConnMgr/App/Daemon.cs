@@ -82,7 +82,12 @@ internal sealed partial class Daemon : IDisposable
     public ExitCode Run()
     {
         _loop.Run(Settle);
-        return _lockdown is { HasFailed: true } ? ExitCode.Config : ExitCode.Ok;
+        return _lockdown switch
+        {
+            { HasFailed: true, IsScriptMissing: true } => ExitCode.Config,
+            { HasFailed: true } => ExitCode.OsError, // the next start may succeed
+            _ => ExitCode.Ok,
+        };
     }
 
     private FlowRunner? NewFlowRunner() => _options.KeepFlows

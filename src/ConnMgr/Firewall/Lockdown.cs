@@ -63,6 +63,9 @@ internal sealed class Lockdown : IDisposable
     /// <summary>The firewall could not be locked by its script. It has been closed instead, and the daemon has to end.</summary>
     public bool HasFailed { get; private set; }
 
+    /// <summary>There is no init_firewall.sh: to start again would change nothing.</summary>
+    public bool IsScriptMissing => !File.Exists(Path.Combine(_options.ScriptDirectory, "init_firewall.sh"));
+
     /// <summary>A script runs that has to be seen to its end.</summary>
     public bool IsBusy => _firewall.IsBusy || _store.Backend.IsBusy;
 
