@@ -205,11 +205,11 @@ default via fe80::1 dev eth0 metric 101
 END
     switched eth0
     switched wwan0
-    # Where wwan0 has stood is not free yet when eth0 is copied. (The daemon moves it back: its plan orders standby routes.)
+    # eth0 goes back to where it stood; wlan0 had no place of its own, and 100 and 101 are taken when it is copied.
     same "the next free one again" tables <<'END'
 default dev wwan0 scope link
-default via 198.18.2.1 dev wlan0 metric 101
-default via 198.18.1.1 dev eth0 metric 102
+default via 198.18.1.1 dev eth0 metric 101
+default via 198.18.2.1 dev wlan0 metric 102
 default dev wwan0 metric 1
 default via fe80::1 dev eth0 metric 101
 default via fe80::2 dev wlan0 metric 102
