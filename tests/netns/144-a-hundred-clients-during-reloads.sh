@@ -30,6 +30,7 @@ hundred() {
     start_by
     wait_for 10 "${WITH}one.example is open" reaches 198.18.101.1
     resolves x.wild.example >"$LAB/last"
+    wait_for 10 "${WITH}x.wild.example is open" reaches 198.18.101.3
     pids=
     n=0
     rm -f "$LAB"/talk.* "$LAB"/heard.*
