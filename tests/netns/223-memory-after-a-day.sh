@@ -33,13 +33,13 @@ reads_again() {
 
 lab_up
 day_up 20
-whole_day 20 8000
+whole_day 20 7000
 
 awk 'BEGIN { for (i = 0; i < 10000; i++) print i % 10 ? "*.service-" i ".example" : "10." int(i / 256) % 256 "." i % 256 ".0/24" }' \
     >>"$LAB/etc/whitelist"
 restart_connmgr --resolver 198.18.100.55 --dns hold
 poll 60 log_has "locked in .*DNS: "
-whole_day 10000 9500
+whole_day 10000 8000
 
 on device "$LABTOOL" rate 198.18.100.55 n#.fresh.example n#.foreign.example 5000 10 1 >"$LAB/last"
 check "25,000 holes or nearly so are open" metrics_have '^connmgr_holes [12][0-9]{4}$'
