@@ -11,6 +11,7 @@
 #define MS UINT64_C(1000000)
 #define OPEN_TIMEOUT (1000 * MS)
 #define SET_TIMEOUT (5000 * MS)
+#define LEAVE_TIMEOUT (10000 * MS) /* for attrd to close a connection that we have ended */
 #define PIECE_TIMEOUT (5000 * MS) /* between two pieces of a value */
 #define SLOW_ANSWER (50 * MS)     /* an attrd that takes longer is not told intermediate values */
 #define ROOM_AROUND_VALUE 64u     /* header and parameters of any message, generously */
@@ -25,7 +26,8 @@ struct attrd_handle {
     int32_t state;
     uint32_t generation;
     uint32_t failures;      /* since attrd last confirmed all that was sent, as far as they matter */
-    uint64_t deadline;      /* WAITING: to connect; OPENING: for the answer */
+    uint64_t deadline;      /* WAITING: to connect; OPENING: for the answer; LEAVING: to close */
+    uint64_t reconnect;     /* LEAVING: the earliest time for the next connection */
     int32_t closed;         /* ATTRD_CLOSED_* that the caller does not know yet, or 0 */
     uint32_t closed_detail;
 
@@ -61,21 +63,38 @@ static uint64_t after(uint64_t time, uint64_t wait)
 
 /* ---- the connection ---- */
 
-/* Forgets all that belongs to the connection and plans the next. */
+static bool is_connected(const attrd_handle *handle)
+{
+    return handle->state == ATTRD_STATE_OPENING || handle->state == ATTRD_STATE_OPEN;
+}
+
+static void disconnect(attrd_handle *handle)
+{
+    if (handle->stream.fd >= 0)
+        handle->generation++;
+    attrd_stream_close(&handle->stream);
+    handle->state = ATTRD_STATE_WAITING;
+    handle->deadline = handle->reconnect;
+}
+
+/* Forgets all that belongs to the connection and plans the next. It ends at once only if attrd has ended it. */
 static void lose(attrd_handle *handle, int32_t reason, uint32_t detail)
 {
     static const uint8_t seconds[] = { 1, 2, 4, 10 };
 
-    if (handle->stream.fd >= 0)
-        handle->generation++;
-    attrd_stream_close(&handle->stream);
     attrd_transfers_expire(&handle->transfers, UINT64_MAX);
     handle->awaited_id = 0;
     handle->under_way = NULL;
-    handle->state = ATTRD_STATE_WAITING;
-    handle->deadline = after(handle->now, seconds[handle->failures] * 1000 * MS);
+    handle->reconnect = after(handle->now, seconds[handle->failures] * 1000 * MS);
     if (handle->failures + 1 < sizeof seconds)
         handle->failures++;
+    if (handle->stream.fd < 0 || reason == ATTRD_CLOSED_BY_PEER) {
+        disconnect(handle);
+    } else {
+        attrd_stream_leave(&handle->stream);
+        handle->state = ATTRD_STATE_LEAVING;
+        handle->deadline = after(handle->now, LEAVE_TIMEOUT);
+    }
     handle->closed = reason;
     handle->closed_detail = detail;
 }
@@ -318,19 +337,26 @@ attrd_handle *attrd_create(const char *path, const char *name, const uint32_t *r
 
 void attrd_destroy(attrd_handle *handle)
 {
-    if (handle != NULL)
+    if (handle != NULL) {
+        if (is_connected(handle))
+            attrd_stream_leave(&handle->stream);
         attrd_stream_close(&handle->stream);
+    }
     free(handle);
 }
 
 void attrd_process(attrd_handle *handle, uint64_t now_ns)
 {
     tell_time(handle, now_ns);
-    if (handle->state == ATTRD_STATE_WAITING) {
-        if (handle->now >= handle->deadline)
-            connect_and_open(handle);
+    if (handle->state == ATTRD_STATE_LEAVING &&
+        (attrd_stream_drain(&handle->stream) != STREAM_FINE || handle->now >= handle->deadline))
+        disconnect(handle);
+    if (handle->state == ATTRD_STATE_WAITING && handle->now >= handle->deadline) {
+        connect_and_open(handle);
         return;
     }
+    if (!is_connected(handle))
+        return;
 
     lose_if(handle, attrd_stream_receive(&handle->stream));
     lose_if(handle, attrd_stream_flush(&handle->stream));
@@ -406,7 +432,7 @@ int32_t attrd_answer(attrd_handle *handle, uint64_t token, int32_t status, const
     if (status < 0 || status > UINT8_MAX ||
         (has_value && (length < 0 || length > ATTRD_MAX_SENT || (value == NULL && length > 0))))
         return ATTRD_E_INVALID;
-    if (handle->state == ATTRD_STATE_WAITING || token >> 32 != handle->generation)
+    if (!is_connected(handle) || token >> 32 != handle->generation)
         return ATTRD_E_STALE;
     if (!attrd_stream_has_room(&handle->stream, (has_value ? (uint32_t)length : 0) + ROOM_AROUND_VALUE))
         return ATTRD_E_AGAIN;

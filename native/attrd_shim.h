@@ -3,8 +3,11 @@
  *
  * The shim never blocks, reads no clock, starts no thread, prints nothing, and allocates once, in
  * attrd_create. It is not thread-safe: one handle, one thread. Whatever attrd does or fails to do, the shim
- * goes on: a connection that is lost or cannot be trusted any more is closed and made anew after 1, 2, 4 and
+ * goes on: a connection that is lost or cannot be trusted any more is ended and made anew after 1, 2, 4 and
  * then every 10 seconds. That count starts again when the open and all published values have been confirmed.
+ * To end a connection, the shim lets attrd answer what it still has to read, and waits up to 10 seconds for
+ * attrd to close: attrd would die of SIGPIPE if it answered a peer that is gone. There is no new connection
+ * meanwhile.
  *
  * HOW TO DRIVE IT
  *
@@ -102,7 +105,8 @@ enum {
 enum {
     ATTRD_STATE_WAITING = 0, /* no connection; attrd_process makes one at the deadline */
     ATTRD_STATE_OPENING,     /* connected, the open is not answered yet */
-    ATTRD_STATE_OPEN         /* accepted */
+    ATTRD_STATE_OPEN,        /* accepted */
+    ATTRD_STATE_LEAVING      /* ended by us; attrd has not closed its side yet */
 };
 
 /* attrd_watch.events: values of EPOLLIN and EPOLLOUT. */
@@ -142,7 +146,7 @@ typedef struct {
 attrd_handle *attrd_create(const char *path, const char *name, const uint32_t *ranges, int32_t range_count,
                            uint64_t now_ns);
 
-/* Closes the connection and frees the handle. NULL is allowed. */
+/* Ends the connection and frees the handle, without waiting: attrd survives that. NULL is allowed. */
 void attrd_destroy(attrd_handle *handle);
 
 /* Connects if it is time to, reads once, writes what can be written. Bounded work; then pull the events. */

@@ -11,11 +11,19 @@
  * all. A few short messages fill it, so not many are ever on their way. */
 #define SEND_BUFFER 4160
 
+/* The last message has room, whatever waits before it. */
+#define LEAVE_BUFFER 65536
+
+static void forget_messages(attrd_stream *stream)
+{
+    stream->in_start = stream->in_end = 0;
+    stream->out_start = stream->out_end = stream->out_rest = 0;
+}
+
 void attrd_stream_init(attrd_stream *stream)
 {
     stream->fd = stream->barrier = -1;
-    stream->in_start = stream->in_end = 0;
-    stream->out_start = stream->out_end = stream->out_rest = 0;
+    forget_messages(stream);
 }
 
 int attrd_stream_connect(attrd_stream *stream, const struct sockaddr_un *address)
@@ -103,16 +111,16 @@ void attrd_stream_end(attrd_stream *stream, wire_writer *message, uint32_t seque
  * message. attrd reads with recv and so asks for no descriptor: the kernel closes it, and it would be good
  * for nothing anyway.
  */
-static ssize_t send_with_barrier(const attrd_stream *stream, const uint8_t *bytes, uint32_t size)
+static ssize_t send_with(const attrd_stream *stream, int descriptor, const uint8_t *bytes, uint32_t size)
 {
     union {
         struct cmsghdr header;
-        uint8_t bytes[CMSG_SPACE(sizeof stream->barrier)];
+        uint8_t bytes[CMSG_SPACE(sizeof descriptor)];
     } control = { .bytes = { 0 } };
     control.header.cmsg_level = SOL_SOCKET;
     control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(sizeof stream->barrier);
-    memcpy(CMSG_DATA(&control.header), &stream->barrier, sizeof stream->barrier);
+    control.header.cmsg_len = CMSG_LEN(sizeof descriptor);
+    memcpy(CMSG_DATA(&control.header), &descriptor, sizeof descriptor);
 
     struct iovec data = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
     struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
@@ -125,7 +133,7 @@ int attrd_stream_flush(attrd_stream *stream)
     while (stream->out_start < stream->out_end) {
         const uint8_t *bytes = stream->out + stream->out_start;
         uint32_t size = stream->out_rest > 0 ? stream->out_rest : wire_size(bytes);
-        ssize_t count = send_with_barrier(stream, bytes, size);
+        ssize_t count = send_with(stream, stream->barrier, bytes, size);
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
@@ -134,6 +142,35 @@ int attrd_stream_flush(attrd_stream *stream)
         stream->out_rest = size - (uint32_t)count;
     }
     return STREAM_FINE;
+}
+
+/*
+ * attrd dies of SIGPIPE when it answers a peer that has closed. If it was stopped or busy, our request is
+ * still to be answered. So our end has to exist until attrd has read everything. The last message carries our
+ * end as its descriptor: the kernel keeps the end open as long as that message waits for attrd, even if this
+ * process has ended. To attrd the message is the reply to a set that it never made (its operation ids begin
+ * with 1): it logs that, answers nothing, and reads the end of the stream next.
+ */
+void attrd_stream_leave(attrd_stream *stream)
+{
+    int size = LEAVE_BUFFER;
+    forget_messages(stream);
+    setsockopt(stream->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    wire_writer message = attrd_stream_begin(stream);
+    wire_put_u8(&message, WIRE_SET_REPLY);
+    wire_put_u8(&message, ATTRD_STATUS_OK);
+    wire_put_u16(&message, 0);
+    attrd_stream_end(stream, &message, 0);
+    send_with(stream, stream->fd, stream->out, stream->out_end); /* fails only if attrd has closed already */
+    shutdown(stream->fd, SHUT_WR);
+    forget_messages(stream);
+}
+
+int attrd_stream_drain(attrd_stream *stream)
+{
+    int result = attrd_stream_receive(stream);
+    forget_messages(stream);
+    return result;
 }
 
 uint32_t attrd_stream_events(const attrd_stream *stream)

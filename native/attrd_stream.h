@@ -16,7 +16,7 @@
 
 typedef struct {
     int fd;            /* -1: none; then both buffers are empty */
-    int barrier;       /* a descriptor for send_with_barrier */
+    int barrier;       /* a descriptor for send_with */
     uint32_t in_start; /* the first byte not taken yet */
     uint32_t in_end;
     uint32_t out_start; /* the first byte not sent yet */
@@ -32,12 +32,21 @@ void attrd_stream_init(attrd_stream *stream);
 /* 0, or the errno of a failure. */
 int attrd_stream_connect(attrd_stream *stream, const struct sockaddr_un *address);
 
+/*
+ * Says good-bye: nothing more is sent, what waits in either buffer is dropped. attrd can answer until it has
+ * read all that was sent, also if the stream is closed at once. Then attrd closes its side.
+ */
+void attrd_stream_leave(attrd_stream *stream);
+
 void attrd_stream_close(attrd_stream *stream);
 
 enum { STREAM_FINE = 0, STREAM_ENDED = -1 }; /* and, above 0, the errno of a failure: close it */
 
 /* Reads once, if there is room. */
 int attrd_stream_receive(attrd_stream *stream);
+
+/* After attrd_stream_leave: reads once, and drops what it reads. */
+int attrd_stream_drain(attrd_stream *stream);
 
 /* There is a message that can be taken and answered at once, or one of nonsensical size. */
 bool attrd_stream_has_message(const attrd_stream *stream);

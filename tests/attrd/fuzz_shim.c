@@ -209,7 +209,7 @@ static void change_network(void)
     case 1: seam.send_most = mosts[how]; break;
     case 2: seam.send_room = how == 0 ? UINT32_MAX : take_two() % 10000; break;
     case 3: seam.failure = seam.fd >= 0 ? failures[how] : 0; break;
-    case 4: seam.ended = seam.fd >= 0; break;
+    case 4: how == 7 ? (seam.lingers = !seam.lingers) : (seam.ended = seam.fd >= 0); break;
     case 5: seam.connect_error = how < 2 ? ENOENT : 0; break;
     }
 }
@@ -245,6 +245,7 @@ static void step(void)
 static void recover(void)
 {
     seam.connect_error = seam.failure = 0;
+    seam.lingers = false;
     seam.recv_most = seam.send_most = seam.send_room = UINT32_MAX;
     seam.ended = seam.fd >= 0; /* whatever half message is on its way */
     for (unsigned i = 0; i < 1000 && seam.ended && seam.fd >= 0; i++)

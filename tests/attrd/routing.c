@@ -294,7 +294,7 @@ static void on_set_reply(client *c, const uint8_t *bytes)
     if (c != find_owner() || !message_is(bytes, "112", p) || p[0].number != OP_SET_REPLY)
         say("nonsense %s: unsolicited", c->name);
     else if (p[2].number >= sizeof sets / sizeof sets[0] || sets[p[2].number].kind == FREE)
-        say("unasked %s: a set reply for %u", c->name, p[2].number);
+        say("%s %s: a set reply for %u", p[2].number == 0 ? "good-bye" : "unasked", c->name, p[2].number);
     else
         end_set(&sets[p[2].number], p[1].number);
 }

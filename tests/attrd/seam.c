@@ -44,7 +44,8 @@ int seam_connect(int fd, const struct sockaddr *address, socklen_t size)
     require(fd == seam.fd && address->sa_family == AF_UNIX && size > sizeof address->sa_family);
     seam.connects++;
     seam.to_shim_size = seam.to_shim_taken = seam.from_shim_size = 0;
-    seam.ended = false;
+    seam.ended = seam.left = seam.said_goodbye = false;
+    seam.is_connected = seam.connect_error == 0;
     errno = seam.connect_error;
     return seam.connect_error == 0 ? 0 : -1;
 }
@@ -74,8 +75,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Every message, or what is left of it, comes by itself and with the descriptor that ends attrd's read. */
-static size_t check_message(const struct msghdr *message)
+/* Every message, or what is left of it, comes by itself and with a descriptor, which ends attrd's read. */
+static size_t check_message(const struct msghdr *message, int *sent)
 {
     const struct cmsghdr *control = CMSG_FIRSTHDR(message);
     int descriptor;
@@ -83,14 +84,23 @@ static size_t check_message(const struct msghdr *message)
     require(control != NULL && control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_RIGHTS);
     require(control->cmsg_len == CMSG_LEN(sizeof descriptor));
     memcpy(&descriptor, CMSG_DATA(control), sizeof descriptor);
-    require(descriptor == BARRIER && seam.has_barrier);
+    require(descriptor == seam.fd || (descriptor == BARRIER && seam.has_barrier));
+    *sent = descriptor;
     return message->msg_iov->iov_len;
 }
 
 ssize_t seam_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    size_t size = check_message(message);
-    require(fd == seam.fd && flags == (MSG_DONTWAIT | MSG_NOSIGNAL));
+    /* An unsolicited set reply, OK, of operation 0: no attrd has made such a set. */
+    static const uint8_t goodbye[] = { 0, 0, 0, 0, 20, 0, 0, 0, 0, 12, 0x90, 0, 4, 0x90, 0, 0, 0xa0, 0, 0, 0 };
+    int descriptor;
+    size_t size = check_message(message, &descriptor);
+    require(fd == seam.fd && flags == (MSG_DONTWAIT | MSG_NOSIGNAL) && !seam.said_goodbye);
+    if (descriptor == fd) {
+        require(size == sizeof goodbye && memcmp(message->msg_iov->iov_base, goodbye, size) == 0);
+        seam.said_goodbye = true;
+        return (ssize_t)size;
+    }
     if (fails())
         return -1;
     if (seam.ended) {
@@ -125,13 +135,22 @@ ssize_t seam_recv(int fd, void *bytes, size_t size, int flags)
     return (ssize_t)size;
 }
 
+int seam_shutdown(int fd, int how)
+{
+    require(fd == seam.fd && how == SHUT_WR && seam.said_goodbye && !seam.left);
+    seam.left = true;
+    seam.ended |= !seam.lingers;
+    return 0;
+}
+
 int seam_close(int fd)
 {
     if (fd == BARRIER) {
         require(seam.has_barrier);
         seam.has_barrier = false;
     } else {
-        require(fd == seam.fd);
+        require(fd == seam.fd && (!seam.is_connected || seam.left || seam.ended));
+        seam.is_connected = false;
         seam.fd = -1;
     }
     return 0;

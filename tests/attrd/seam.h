@@ -21,6 +21,10 @@ typedef struct {
     int fd;                 /* of the connection, or -1 */
     bool has_barrier;       /* the descriptor that goes with every message is there */
     bool ended;             /* attrd has closed: recv ends after what is there */
+    bool is_connected;      /* since connect; the shim may not close before it has left or attrd has ended */
+    bool said_goodbye;      /* the message that carries the shim's own end was sent */
+    bool left;              /* and the shim has shut its side down */
+    bool lingers;           /* attrd does not close when the shim has left */
     int failure;            /* errno for the next send or recv, then 0 */
 
     uint32_t to_shim_size, to_shim_taken;
@@ -48,6 +52,7 @@ int seam_setsockopt(int fd, int level, int name, const void *value, socklen_t si
 int seam_eventfd(unsigned count, int flags);
 ssize_t seam_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t seam_recv(int fd, void *bytes, size_t size, int flags);
+int seam_shutdown(int fd, int how);
 int seam_close(int fd);
 
 #ifndef SEAM_ITSELF
@@ -57,6 +62,7 @@ int seam_close(int fd);
 #define eventfd(count, flags) seam_eventfd(count, flags)
 #define sendmsg(fd, message, flags) seam_sendmsg(fd, message, flags)
 #define recv(fd, bytes, size, flags) seam_recv(fd, bytes, size, flags)
+#define shutdown(fd, how) seam_shutdown(fd, how)
 #define close(fd) seam_close(fd)
 #endif
 

@@ -1,7 +1,8 @@
 /*
  * A stand-in for attrd, written from the protocol's page: it accepts owners and listeners, passes gets and
  * sets on to the owner and their replies back, notifies the listeners, and reads as attrd does, at most 4,096
- * bytes at a time, throwing away what such a read cuts. It knows the attributes of connmgr.
+ * bytes at a time, throwing away what such a read cuts. As attrd does, it dies of SIGPIPE when it writes to an
+ * owner that has closed. It knows the attributes of connmgr.
  *
  *     standin [-s SOCKET] [-c FIFO] [-o OWNER] [COMMAND...]
  *
@@ -78,7 +79,8 @@ static void write_out(client *c)
             most = mis.chunk;
         if (is_owner && mis.bytes_left >= 0 && most > (size_t)mis.bytes_left)
             most = (size_t)mis.bytes_left;
-        ssize_t count = most == 0 ? 0 : send(c->fd, c->out, most, MSG_DONTWAIT | MSG_NOSIGNAL);
+        int flags = MSG_DONTWAIT | (is_owner ? 0 : MSG_NOSIGNAL);
+        ssize_t count = most == 0 ? 0 : send(c->fd, c->out, most, flags);
         if (count < 0) {
             if (errno != EAGAIN)
                 drop(c, strerror(errno));
@@ -207,7 +209,7 @@ static void wait_and_serve(int control)
 int main(int argc, char **argv)
 {
     int control = -1;
-    signal(SIGPIPE, SIG_IGN);
+    signal(SIGPIPE, SIG_DFL); /* whatever our parent does */
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (client *c = clients; c < clients + CLIENTS; c++)
         c->fd = -1;

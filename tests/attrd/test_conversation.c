@@ -166,9 +166,10 @@ static void failing_calls_are_told(void)
     seam.failure = EPIPE;
     rig_publish(65008, 1);
     attrd_get_watch(r.shim, &r.watch);
-    CHECK(r.watch.fd == -1 && r.watch.deadline_ns <= r.now);
+    CHECK(r.watch.state == ATTRD_STATE_LEAVING && r.watch.deadline_ns <= r.now);
     rig_run();
     CHECK(rig_saw(ATTRD_EVENT_CLOSED, EPIPE, ATTRD_CLOSED_FAILED));
+    CHECK(r.watch.fd == -1 && r.watch.state == ATTRD_STATE_WAITING);
     rig_stop();
 }
 

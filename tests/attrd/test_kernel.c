@@ -139,11 +139,69 @@ static void descriptors_come_and_go_with_the_connection(void)
     attrd_destroy(shim);
 }
 
+/* What attrd does once it goes on: reads a message, answers it, and so on to the end. */
+static unsigned answers_to_the_end(int fd)
+{
+    uint8_t bytes[MESSAGE_MAX];
+    unsigned answered = 0;
+    ssize_t count;
+    while ((count = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        if ((message_sequence(bytes) & REQUEST) != 0) {
+            message m = make(message_sequence(bytes) & ~REQUEST, "12", OK, 1u);
+            for (int i = 0; i < 3; i++) /* the set reply too, and whatever else */
+                CHECK(send(fd, m.bytes, m.size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)m.size);
+            answered++;
+        }
+    CHECK(count == 0 || errno == ECONNRESET);
+    return answered;
+}
+
+static void attrd_can_answer_what_it_had_not_read_when_we_ended(void)
+{
+    uint8_t value = 1;
+    message get = make(REQUEST | 1, "142", OP_GET, 65008u, 1u);
+    int before = open_descriptors();
+
+    start();
+    CHECK(attrd_publish(shim, 65008, &value, 1, SECOND) == ATTRD_OK);
+    attrd_destroy(shim);
+    CHECK(send(attrd, get.bytes, get.size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)get.size); /* or asks before */
+    CHECK(answers_to_the_end(attrd) == 1);
+    CHECK(send(attrd, get.bytes, get.size, MSG_DONTWAIT | MSG_NOSIGNAL) == -1); /* no end stays open for ever */
+    close(attrd);
+
+    /* With the socket full, too. */
+    shim = attrd_create(path, "IPC.CONNMGR", NULL, 0, SECOND);
+    on_events(0);
+    attrd = accept(listening, NULL, NULL);
+    for (unsigned id = 1; id <= 100; id++)
+        give(make(REQUEST | id, "142", OP_GET, 65008u, id));
+    for (int i = 0; i < 10; i++)
+        on_events(1000);
+    CHECK((watch().events & ATTRD_WRITABLE) != 0);
+    attrd_destroy(shim);
+    CHECK(answers_to_the_end(attrd) == 1);
+    close(attrd);
+
+    /* attrd has not even accepted us. */
+    shim = attrd_create(path, "IPC.CONNMGR", NULL, 0, SECOND);
+    on_events(0);
+    attrd_destroy(shim);
+    attrd = accept(listening, NULL, NULL);
+    CHECK(answers_to_the_end(attrd) == 1);
+    close(attrd);
+    close(listening);
+    unlink(path);
+    CHECK(open_descriptors() == before);
+}
+
 int main(void)
 {
     rig_test("kernel: a read never cuts a message", a_read_never_cuts_a_message);
     rig_test("kernel: a full socket is waited for", a_full_socket_is_waited_for);
     rig_test("kernel: descriptors come and go with the connection",
              descriptors_come_and_go_with_the_connection);
+    rig_test("kernel: attrd can answer what it had not read when we ended",
+             attrd_can_answer_what_it_had_not_read_when_we_ended);
     return rig_end();
 }

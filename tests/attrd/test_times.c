@@ -1,5 +1,6 @@
 /* Time-outs and reconnection, in simulated time. */
 #include <errno.h>
+#include <string.h>
 
 #include "rig.h"
 
@@ -71,6 +72,65 @@ static void an_open_has_1_second(void)
         CHECK(seam.connects == i + 2);
     }
     rig_stop();
+}
+
+/* attrd hangs: it closes neither an old connection nor answers a new one. There is one at a time. */
+static void attrd_has_10_seconds_to_close_what_we_have_ended(void)
+{
+    static const uint64_t closes_after[] = { 0, 500 * MS, 1500 * MS, 10 * SECOND };
+    for (unsigned i = 0; i < sizeof closes_after / sizeof closes_after[0]; i++) {
+        rig_open();
+        seam.lingers = true;
+        rig_publish(TYPE, 1);
+        rig_pass(5 * SECOND);
+        CHECK(rig_saw(ATTRD_EVENT_CLOSED, TYPE, ATTRD_CLOSED_SILENT));
+        CHECK(r.watch.state == ATTRD_STATE_LEAVING && seam.left && r.watch.generation == 1);
+        CHECK(r.watch.events == ATTRD_READABLE && r.watch.deadline_ns == r.now + 10 * SECOND);
+
+        /* What comes now, whatever it is, is read and forgotten. */
+        uint8_t noise[9000];
+        memset(noise, 0xff, sizeof noise);
+        seam_give(noise, sizeof noise);
+        rig_give(make(REQUEST | 1, "142", OP_GET, TYPE, 1u));
+        rig_run();
+        CHECK(seam.to_shim_taken == seam.to_shim_size && r.seen_count == 0);
+        CHECK(attrd_answer(r.shim, UINT64_C(1) << 32 | 1 << 16 | 1, 0, NULL, 0) == ATTRD_E_STALE);
+        rig_publish(TYPE, 2); /* kept for the next connection */
+
+        uint64_t wait = closes_after[i];
+        if (wait < 10 * SECOND) {
+            rig_pass(wait);
+            CHECK(r.watch.state == ATTRD_STATE_LEAVING && seam.connects == 1);
+            seam.ended = true;
+        } else {
+            rig_pass(wait - 1);
+            CHECK(r.watch.state == ATTRD_STATE_LEAVING && seam.connects == 1);
+            rig_pass(1);
+        }
+        rig_run();
+        seam.lingers = false;
+        rig_pass(wait < SECOND ? SECOND - wait : 0); /* the usual wait has gone by meanwhile, or not */
+        CHECK(r.watch.state == ATTRD_STATE_OPENING && seam.connects == 2 && r.seen_count == 0);
+        r.read = seam.from_shim_size, r.connects = seam.connects;
+        rig_give(make(1, "1", OK));
+        rig_run();
+        CHECK(rig_saw(ATTRD_EVENT_OPEN, 0, 0) && rig_confirm(TYPE, 2));
+        rig_stop();
+    }
+}
+
+static void a_program_that_ends_does_not_wait(void)
+{
+    rig_open();
+    seam.lingers = true;
+    rig_publish(TYPE, 1);
+    rig_stop();
+    CHECK(seam.said_goodbye && seam.left);
+
+    rig_start(NULL, 0); /* not even opened */
+    rig_run();
+    rig_stop();
+    CHECK(seam.said_goodbye && seam.left);
 }
 
 static void a_refused_open_counts_as_failed(void)
@@ -239,6 +299,9 @@ static void the_end_of_time_is_survived(void)
 
 int main(void)
 {
+    rig_test("attrd has 10 s to close what we have ended",
+             attrd_has_10_seconds_to_close_what_we_have_ended);
+    rig_test("a program that ends does not wait", a_program_that_ends_does_not_wait);
     rig_test("attrd is looked for after 1, 2, 4 and then every 10 s",
              attrd_is_looked_for_after_1_2_4_and_then_every_10_seconds);
     rig_test("an open has 1 s", an_open_has_1_second);

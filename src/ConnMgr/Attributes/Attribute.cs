@@ -3,7 +3,9 @@ using System.Text;
 
 namespace ConnMgr.Attributes;
 
-/// <summary>Writes a value into the span and returns how many bytes it has.</summary>
+/// <summary>
+/// Writes a value into the span and returns how many bytes it has, or <see cref="Attribute.Unknown"/>.
+/// </summary>
 internal delegate int ReadValue(Span<byte> value);
 
 /// <summary>Takes a value that a client of attrd sets. Returns false to refuse it as bad data.</summary>
@@ -15,20 +17,30 @@ internal delegate bool WriteValue(ReadOnlySpan<byte> value);
 /// <param name="Read">Writes its current value: at most 3,968 bytes, or 64 if it notifies.</param>
 /// <param name="IsNotify">True if connmgr sends each change to attrd.</param>
 /// <param name="Write">Sets its value; null if it is read-only.</param>
+/// <param name="Wanted">Called when a get finds that the value is not known yet; null if it always is.</param>
 internal sealed record Attribute(
-    uint Id, string Name, ReadValue Read, bool IsNotify = false, WriteValue? Write = null)
+    uint Id, string Name, ReadValue Read, bool IsNotify = false, WriteValue? Write = null, Action? Wanted = null)
 {
-    /// <summary>A signed byte.</summary>
+    /// <summary>What <see cref="Read"/> returns as long as the value is not known yet.</summary>
+    public const int Unknown = -1;
+
+    /// <summary>A signed byte; null as long as it is not known yet.</summary>
     public static Attribute Int8(
-        uint id, string name, Func<sbyte> value, bool isNotify = false, Func<sbyte, bool>? set = null) => new(
+        uint id, string name, Func<sbyte?> value, bool isNotify = false, Func<sbyte, bool>? set = null,
+        Action? wanted = null) => new(
         id, name,
         bytes =>
         {
-            bytes[0] = (byte)value();
+            if (value() is not { } known)
+            {
+                return Unknown;
+            }
+            bytes[0] = (byte)known;
             return 1;
         },
         isNotify,
-        set is null ? null : bytes => bytes.Length == 1 && set((sbyte)bytes[0]));
+        set is null ? null : bytes => bytes.Length == 1 && set((sbyte)bytes[0]),
+        wanted);
 
     /// <summary>An unsigned number of 4 bytes, little-endian: the low 32 bits of a larger one.</summary>
     public static Attribute UInt32(uint id, string name, Func<ulong> value) => new(id, name, bytes =>

@@ -11,12 +11,16 @@ namespace ConnMgr.Attributes;
 /// </summary>
 internal sealed unsafe class AttributeClient : IDisposable
 {
+    /// <summary>Gets whose value is not known yet. attrd itself asks for no more than 20 at a time.</summary>
+    private const int WaitingLimit = 20;
+
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly AttributeTable _table;
     private readonly Deadline _deadline;
     private readonly byte[] _value = new byte[AttrdShim.ATTRD_MAX_SENT];
     private readonly nint _handle;
+    private readonly List<(Attribute Attribute, ulong Token)> _waiting = [];
     private uint _generation;
     private ulong _token;
     private uint _events;
@@ -50,12 +54,20 @@ internal sealed unsafe class AttributeClient : IDisposable
 
     private ulong Now => (ulong)_loop.Now.Ticks * TimeSpan.NanosecondsPerTick;
 
-    /// <summary>Sends the values of notifying attributes that have changed since the last call.</summary>
+    /// <summary>
+    /// Sends the values of notifying attributes that have changed since the last call, and answers the gets
+    /// that had to wait for a value.
+    /// </summary>
     public void Publish()
     {
+        _ = _waiting.RemoveAll(get => TryAnswer(get.Attribute, get.Token));
         foreach (Attribute attribute in _table.Notifying)
         {
             int length = attribute.Read(_value);
+            if (length == Attribute.Unknown)
+            {
+                continue;
+            }
             fixed (byte* value = _value)
             {
                 _ = AttrdShim.attrd_publish(_handle, attribute.Id, value, length, Now);
@@ -85,13 +97,14 @@ internal sealed unsafe class AttributeClient : IDisposable
                 break;
             case AttrdShim.ATTRD_EVENT_CLOSED:
                 IsOpen = false;
+                _waiting.Clear();
                 Say(WordsOfClosed(what.status, what.attribute));
                 break;
             case AttrdShim.ATTRD_EVENT_GET:
                 Get(what);
                 break;
             case AttrdShim.ATTRD_EVENT_SET:
-                Answer(what.token, Set(what), 0);
+                _ = Answer(what.token, Set(what), 0);
                 break;
             case AttrdShim.ATTRD_EVENT_REFUSED:
                 _log.Event(
@@ -104,14 +117,33 @@ internal sealed unsafe class AttributeClient : IDisposable
 
     private void Get(in AttrdShim.attrd_event what)
     {
-        if (_table.Find(what.attribute) is { } attribute)
+        if (_table.Find(what.attribute) is not { } attribute)
         {
-            Answer(what.token, AttrdShim.ATTRD_STATUS_OK, attribute.Read(_value));
+            _ = Answer(what.token, AttrdShim.ATTRD_STATUS_NOT_FOUND, 0);
         }
-        else
+        else if (!TryAnswer(attribute, what.token))
         {
-            Answer(what.token, AttrdShim.ATTRD_STATUS_NOT_FOUND, 0);
+            Wait(attribute, what.token);
         }
+    }
+
+    private void Wait(Attribute attribute, ulong token)
+    {
+        if (_waiting.Count == WaitingLimit)
+        {
+            _ = Answer(token, AttrdShim.ATTRD_STATUS_UNSPECIFIED, 0);
+            return;
+        }
+        _waiting.Add((attribute, token)); // attrd waits for 5 s
+        attribute.Wanted?.Invoke();
+    }
+
+    /// <summary>False if the get has to wait: the value is not known yet, or there is no room.</summary>
+    private bool TryAnswer(Attribute attribute, ulong token)
+    {
+        int length = attribute.Read(_value);
+        return length != Attribute.Unknown
+            && Answer(token, AttrdShim.ATTRD_STATUS_OK, length) != AttrdShim.ATTRD_E_AGAIN;
     }
 
     private int Set(in AttrdShim.attrd_event what) =>
@@ -121,11 +153,11 @@ internal sealed unsafe class AttributeClient : IDisposable
         : AttrdShim.ATTRD_STATUS_BAD_DATA;
 
     /// <summary>The shim always has room for an answer that is given at once (attrd_shim.h).</summary>
-    private void Answer(ulong token, int status, int length)
+    private int Answer(ulong token, int status, int length)
     {
         fixed (byte* value = _value)
         {
-            _ = AttrdShim.attrd_answer(_handle, token, status, value, length);
+            return AttrdShim.attrd_answer(_handle, token, status, value, length);
         }
     }
 

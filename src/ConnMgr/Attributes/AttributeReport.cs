@@ -40,6 +40,7 @@ internal sealed class AttributeReport : IDisposable
             Revision = BuildInfo.Revision,
             DebugLevel = log.IsDebug ? (sbyte)1 : (sbyte)0,
             DebugLevelSet = level => log.Level = level > 0 ? LogLevel.Debug : LogLevel.Info,
+            CapabilitiesWanted = AskCapabilitiesAgain,
         };
         foreach (LinkKind kind in Enum.GetValues<LinkKind>())
         {
@@ -112,6 +113,15 @@ internal sealed class AttributeReport : IDisposable
             _log.Event(EventKind.Attrd, $"net_capabilities: {exit.Failure}, ignoring", LogLevel.Warn);
         }
     });
+
+    /// <summary>After a failure: for a get that waits for the answer.</summary>
+    private void AskCapabilitiesAgain()
+    {
+        if (!_capabilitiesLane.IsBusy)
+        {
+            AskCapabilities();
+        }
+    }
 
     private LinkView? Find(LinkKind kind)
     {

@@ -21,7 +21,9 @@ internal sealed class AttributeTable
             Attribute.Int8(65037, "WAN interface state", () => wan.State, isNotify: true),
             Attribute.Int8(65059, "Ethernet interface state", () => ethernet.State, isNotify: true),
             Attribute.Int8(65008, "network type", () => gateway.NetworkType, isNotify: true),
-            Attribute.Int8(65022, "network capabilities", () => gateway.Capabilities, isNotify: true),
+            Attribute.Int8(
+                65022, "network capabilities", () => gateway.Capabilities, isNotify: true,
+                wanted: gateway.CapabilitiesWanted),
 
             Attribute.Bytes(65025, "Wi-Fi IPv4 address", () => wifi.Address),
             Attribute.UInt32(65026, "Wi-Fi up time", () => wifi.UpTime()),

@@ -8,8 +8,14 @@ internal sealed class Gateway
     /// <summary>-1 none, 0 Ethernet, 1 WLAN, 2 WAN.</summary>
     public sbyte NetworkType { get; set; } = -1;
 
-    /// <summary>The exit status of net_capabilities: bit 0 Wi-Fi, bit 1 WAN, bit 2 Ethernet.</summary>
-    public sbyte Capabilities { get; set; }
+    /// <summary>
+    /// The exit status of net_capabilities: bit 0 Wi-Fi, bit 1 WAN, bit 2 Ethernet. Null until it has answered
+    /// once: 0 would mean that the device has no network at all.
+    /// </summary>
+    public sbyte? Capabilities { get; set; }
+
+    /// <summary>Called when a client of attrd asks for <see cref="Capabilities"/> and they are null.</summary>
+    public Action CapabilitiesWanted { get; init; } = () => { };
 
     public NetworkInterface Ethernet { get; } = new();
 

@@ -8,7 +8,9 @@ namespace ConnMgr.Native;
 internal static unsafe partial class AttrdShim
 {
     public const int ATTRD_OK = 0;
+    public const int ATTRD_E_AGAIN = -4;
     public const int ATTRD_STATUS_OK = 0;
+    public const int ATTRD_STATUS_UNSPECIFIED = 1;
     public const int ATTRD_STATUS_BAD_DATA = 6;
     public const int ATTRD_STATUS_FORBIDDEN = 10;
     public const int ATTRD_STATUS_NOT_FOUND = 12;

@@ -44,6 +44,31 @@ public sealed class AttributeClientTests : IDisposable
     }
 
     [Fact]
+    public async Task A_get_waits_until_the_value_is_known()
+    {
+        sbyte? value = null;
+        int wanted = 0;
+        AttributeTable table = new(
+            new Gateway(), [Attribute.Int8(70000, "own", () => value, isNotify: true, wanted: () => wanted++)]);
+        Task<string> attrd = Task.Run(Attrd, TestContext.Current.CancellationToken);
+        SpinWait.SpinUntil(() => File.Exists(_path));
+        using AttributeClient client = Client(table);
+        Deadline look = _loop.AddTimer(() => { });
+        _loop.Run(() =>
+        {
+            client.Publish();
+            if (attrd.IsCompleted)
+            {
+                _loop.Stop();
+            }
+            value = wanted > 0 ? (sbyte)7 : null; // for the next call
+            look.Set(Now() + TimeSpan.FromMilliseconds(5));
+        });
+        Assert.EndsWith("get 000C900000A0000000000107", await attrd);
+        Assert.Equal(1, wanted);
+    }
+
+    [Fact]
     public void Attrd_that_is_not_there_is_said_once_and_harms_nobody()
     {
         using AttributeClient client = Client(new AttributeTable(new Gateway()));

@@ -56,6 +56,19 @@ public class AttributeTableTests
         Assert.Equal(isAccepted ? [(sbyte)level] : [], told);
     }
 
+    [Fact]
+    public void The_capabilities_are_not_known_at_first()
+    {
+        bool isWanted = false;
+        Gateway gateway = new() { CapabilitiesWanted = () => isWanted = true };
+        Attribute capabilities = new AttributeTable(gateway).Find(65022)!;
+        Assert.Equal(Attribute.Unknown, capabilities.Read(new byte[1]));
+        capabilities.Wanted!();
+        Assert.True(isWanted);
+        gateway.Capabilities = 0;
+        Assert.Equal(1, capabilities.Read(new byte[1]));
+    }
+
     /// <summary>The example of the README.</summary>
     [Fact]
     public void An_implementer_adds_an_attribute_by_one_entry()
