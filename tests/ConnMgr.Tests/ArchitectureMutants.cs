@@ -38,6 +38,26 @@ namespace ConnMgr.Links
         public static unsafe int Read(int* number) => *number;
     }
 
+    internal static class MutantThatNamesAConstant
+    {
+        public static string Write(LinkClass which) => $"{which}";
+    }
+
+    internal static class MutantThatWritesAFraction
+    {
+        public static string Write(double fraction) => $"{fraction:0.0}";
+    }
+
+    internal static class MutantThatWritesATime
+    {
+        public static string Write(DateTime time) => $"{time:HH:mm}";
+    }
+
+    internal static class MutantThatWritesARecord
+    {
+        public static string Write(ConnMgr.Config.Options options) => $"{options}";
+    }
+
     internal static class MutantThatWaits
     {
         public static async Task Wait(Task other) => await other;

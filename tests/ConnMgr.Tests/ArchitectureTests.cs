@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using ConnMgr.EventLoop;
 
@@ -108,6 +109,33 @@ public partial class ArchitectureTests
             path => Assert.DoesNotMatch(PacketText(), File.ReadAllText(path)));
     }
 
+    /// <summary>
+    /// Trimming.xml removes the names of enumerations, and what writes fractions and times. A record's own
+    /// ToString would need them.
+    /// </summary>
+    [Fact]
+    public void Nothing_formats_what_the_executable_cannot() =>
+        Assert.Equal("", string.Join('\n', Uses(Product, IsUnprintable)));
+
+    [Theory]
+    [InlineData("MutantThatNamesAConstant"), InlineData("MutantThatWritesAFraction")]
+    [InlineData("MutantThatWritesATime"), InlineData("MutantThatWritesARecord")]
+    public void What_the_executable_cannot_format_is_found(string mutant) =>
+        Assert.NotEmpty(Uses(Mutant(mutant), IsUnprintable));
+
+    /// <summary>
+    /// Trimming.xml removes the Equals and GetHashCode that a struct without its own inherits. Records and
+    /// tables compare.
+    /// </summary>
+    [Fact]
+    public void Every_struct_that_is_compared_has_an_Equals_of_its_own() => Assert.Empty(
+        from type in typeof(Loop).Assembly.GetTypes()
+        from field in type.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public)
+        from compared in Compared(type, field.FieldType)
+        where compared.IsValueType && !compared.IsEnum
+            && compared.GetMethod("Equals", [typeof(object)])!.DeclaringType == typeof(ValueType)
+        select $"{type}: {compared}");
+
     [Theory]
     [InlineData("MutantThatLogs"), InlineData("MutantThatReadsAFile"), InlineData("MutantThatReadsAClock")]
     [InlineData("MutantThatCallsTheKernel"), InlineData("MutantThatUsesAPointer")]
@@ -163,6 +191,22 @@ public partial class ArchitectureTests
         where isOffence(use)
         select $"{type.Key} uses {use}";
 
+    private static bool IsUnprintable(string use) =>
+        use.Split(' ') is ["formats", string formatted]
+        && (Unprintable().IsMatch(formatted)
+            || (typeof(Loop).Assembly.GetType(formatted) is { } type
+                && (type.IsEnum
+                    || type.GetMethod("ToString", [])!.IsDefined(typeof(CompilerGeneratedAttribute)))));
+
+    /// <summary>What an object of the type compares: the fields of a record, the keys of a table.</summary>
+    private static Type[] Compared(Type type, Type field) =>
+        type.GetMethod("PrintMembers", BindingFlags.Instance | BindingFlags.NonPublic) is not null
+            ? [Nullable.GetUnderlyingType(field) ?? field]
+            : field.IsGenericType && field.GetInterface("IReadOnlyDictionary`2") is not null
+                || field.GetInterface("IReadOnlySet`1") is not null
+            ? field.GetGenericArguments()[..1]
+            : [];
+
     private static string Pair(string offence) => offence.Split(':')[0];
 
     private static int LayerOf(string room) => Array.FindIndex(Layers, layer => layer.Contains(room));
@@ -201,9 +245,14 @@ public partial class ArchitectureTests
 
     [GeneratedRegex(
         @"^System\.DateTime(Offset)?::(get_Now|ToLocalTime)$|^System\.TimeZoneInfo\b"
-        + @"|^System\.Text\.(RegularExpressions|Json)\.|^System\.Reflection\."
+        + @"|^System\.Text\.(RegularExpressions|Json)\.|^System\.Reflection\.|^System\.(Enum|Activator)::"
+        + @"|^System\.(DateTime(Offset)?|DateOnly|TimeOnly|Double|Single|Half|Decimal)::(ToString|TryFormat)$"
+        + @"|^System\.Text\.Encoding::GetEncoding$"
         + @"|^System\.Console::(get_In|Read\w*|\w*Foreground\w*)$")]
     private static partial Regex Trimmed();
+
+    [GeneratedRegex(@"^System\.(DateTime|DateTimeOffset|DateOnly|TimeOnly|Double|Single|Half|Decimal)$")]
+    private static partial Regex Unprintable();
 
     [GeneratedRegex(@"[pP]acket\.ToString\(")]
     private static partial Regex PacketText();

@@ -34,7 +34,7 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
     /// For each outermost type of the assembly, by full name: what it and the types nested in it use. A type
     /// is `Namespace.Type`, a member `Namespace.Type::Member`, a nested type has the name of its outermost
     /// type; a pointer in a field or signature and a `fixed` statement add `unsafe`, a finalizer adds
-    /// `finalizer`.
+    /// `finalizer`, a value in an interpolated or joined string `formats Namespace.Type`.
     /// </summary>
     public static Dictionary<string, SortedSet<string>> Of(Assembly assembly)
     {
@@ -156,7 +156,13 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
                 MethodSpecification generic =
                     _metadata.GetMethodSpecification((MethodSpecificationHandle)handle);
                 See(generic.Method);
-                generic.DecodeSignature(this, null);
+                ImmutableArray<string> arguments = generic.DecodeSignature(this, null);
+                if (generic.Method.Kind == HandleKind.MemberReference
+                    && _metadata.GetMemberReference((MemberReferenceHandle)generic.Method) is { } formatter
+                    && _metadata.GetString(formatter.Name) is "AppendFormatted" or "Join")
+                {
+                    _found.Add($"formats {arguments[0]}");
+                }
                 break;
             case HandleKind.MemberReference:
                 See(_metadata.GetMemberReference((MemberReferenceHandle)handle));
@@ -225,7 +231,7 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
         MethodSignature<string> signature) =>
         _isOwnSignature ? Found("unsafe") : "";
 
-    string ISimpleTypeProvider<string>.GetPrimitiveType(PrimitiveTypeCode typeCode) => "";
+    string ISimpleTypeProvider<string>.GetPrimitiveType(PrimitiveTypeCode typeCode) => $"System.{typeCode}";
 
     string IConstructedTypeProvider<string>.GetArrayType(string elementType, ArrayShape shape) => elementType;
 

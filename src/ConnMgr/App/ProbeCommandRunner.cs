@@ -1,10 +1,10 @@
 using System.ComponentModel;
-using System.Globalization;
 using System.Net;
 using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.EventLoop;
 using ConnMgr.Links;
+using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
@@ -121,8 +121,8 @@ internal sealed class ProbeCommandRunner
         _loop.Stop();
     }
 
-    private void Say(string words) => Console.Out.WriteLine(string.Create(
-        CultureInfo.InvariantCulture, $"{(_loop.Now - _startedAt).TotalMilliseconds,8:0.0} ms  {words}"));
+    private void Say(string words) => 
+        Console.Out.WriteLine($"{Duration.Milliseconds(_loop.Now - _startedAt),11}  {words}");
 
     private string? NameInFront()
     {

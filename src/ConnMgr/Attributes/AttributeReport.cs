@@ -42,7 +42,7 @@ internal sealed class AttributeReport : IDisposable
             DebugLevelSet = level => log.Level = level > 0 ? LogLevel.Debug : LogLevel.Info,
             CapabilitiesWanted = AskCapabilitiesAgain,
         };
-        foreach (LinkKind kind in Enum.GetValues<LinkKind>())
+        foreach (LinkKind kind in (ReadOnlySpan<LinkKind>)[LinkKind.Ethernet, LinkKind.WiFi, LinkKind.Wan])
         {
             NetworkInterface told = ToldOf(kind);
             told.UpTime = () => Find(kind)?.UpSince is { } since ? (ulong)(loop.Now - since).TotalSeconds : 0;

@@ -241,16 +241,36 @@ internal static class CommandLine
             Ping = parsed.GetValue(NoPing) ? [] : parsed.GetRequiredValue(Ping),
             Resolvers = parsed.GetRequiredValue(Resolvers),
             DnsServers = parsed.GetRequiredValue(DnsServers),
-            Dns = Enum.Parse<DnsMode>(parsed.GetRequiredValue(DnsOption), ignoreCase: true),
+            Dns = parsed.GetRequiredValue(DnsOption) switch
+            {
+                "hold" => DnsMode.Hold,
+                "sniff" => DnsMode.Sniff,
+                _ => DnsMode.Auto,
+            },
             QueueNumber = (ushort)parsed.GetValue(QueueNumber),
             AllowsPrivateAnswers = parsed.GetValue(AllowPrivateAnswers),
             Idle = TimeSpan.FromSeconds(parsed.GetValue(Idle)),
-            WanProbe = Enum.Parse<WanProbe>(parsed.GetRequiredValue(WanProbeOption), ignoreCase: true),
-            Switch = Enum.Parse<SwitchMode>(parsed.GetRequiredValue(SwitchOption), ignoreCase: true),
+            WanProbe = parsed.GetRequiredValue(WanProbeOption) switch
+            {
+                "never" => WanProbe.Never,
+                "always" => WanProbe.Always,
+                _ => WanProbe.Suspect,
+            },
+            Switch = parsed.GetRequiredValue(SwitchOption) switch
+            {
+                "netlink" => SwitchMode.Netlink,
+                "script" => SwitchMode.Script,
+                _ => SwitchMode.Auto,
+            },
             KeepsLinkdownRoutes = parsed.GetValue(KeepLinkdownRoutes),
             KeepFlows = parsed.GetValue(KeepFlows),
             AttrdSocket = parsed.GetValue(NoAttrd) ? null : parsed.GetRequiredValue(AttrdSocket),
-            LogTarget = Enum.Parse<LogTarget>(parsed.GetRequiredValue(LogOption), ignoreCase: true),
+            LogTarget = parsed.GetRequiredValue(LogOption) switch
+            {
+                "stderr" => LogTarget.Stderr,
+                "syslog" => LogTarget.Syslog,
+                _ => LogTarget.Auto,
+            },
             LogLevel = parsed.GetValue(Verbose) ? LogLevel.Debug : LogLevel.Info,
         };
     }

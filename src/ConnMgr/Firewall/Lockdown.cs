@@ -187,7 +187,7 @@ internal sealed class Lockdown : IDisposable
             }
             _log.Event(
                 EventKind.Firewall,
-                $"locked in {(_loop.Now - _startedAt).TotalMilliseconds:0} ms; "
+                $"locked in {(long)(_loop.Now - _startedAt).TotalMilliseconds} ms; "
                 + $"addresses by {WithReason(_store.Backend.Name, _store.Backend.Reason)}; "
                 + $"DNS: {WithReason(_gate.ModeName, _gate.Reason)}");
         }

@@ -65,7 +65,7 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
         switch (state)
         {
             case LinkState.Confirmed:
-                return _idle >= idleLimit ? $"was silent for {_idle.TotalSeconds:0} s"
+                return _idle >= idleLimit ? $"was silent for {(int)Math.Round(_idle.TotalSeconds)} s"
                     : IsDueWithin(ProofLifetime, since) ? "was not proved for a minute"
                     : _isCompared && since >= ComparisonGap ? "answered ping alone, unlike another link"
                     : LastOutcome == ProbeOutcome.PingOnly && since >= idleLimit ? "answered ping alone"

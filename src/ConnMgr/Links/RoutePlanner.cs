@@ -23,7 +23,8 @@ internal sealed class RoutePlanner
         IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> ownMetrics)
     {
         string of = $"{state.Version} {choice.Name} "
-            + string.Join(' ', links.Select(link => $"{link.Name} {Selector.ClassOf(link)}{(IsStandby(link) ? "" : "-")}"));
+            + string.Join(' ', links.Select(
+                link => $"{link.Name} {(int)Selector.ClassOf(link)}{(IsStandby(link) ? "" : "-")}"));
         if (_plan is null || of != _planOf)
         {
             _planOf = of;

@@ -38,6 +38,9 @@ internal sealed unsafe class Log : IDisposable
     private const int MillisecondsPerLine = 50; // on average; errors and decisions are always written
     private const int MaxKept = 64; // lines
 
+    private static readonly string[] Months = // RFC 3164 section 4.1.2
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
     private readonly string _syslogPath;
     private readonly bool _toSyslog;
     private readonly bool _isTerminal;
@@ -250,9 +253,11 @@ internal sealed unsafe class Log : IDisposable
     private string Head(LogLevel level, DateTimeOffset now) => _toSyslog
         ? string.Create(
             CultureInfo.InvariantCulture,
-            $"<{FacilityDaemon + (int)level}>{now:MMM} {now.Day,2} {now:HH:mm:ss} "
-            + $"connmgr[{Environment.ProcessId}]: ")
-        : string.Create(CultureInfo.InvariantCulture, $"{now:HH:mm:ss.fff} ");
+            $"<{FacilityDaemon + (int)level}>{Months[now.Month - 1]} {now.Day,2} "
+            + $"{now.Hour:00}:{now.Minute:00}:{now.Second:00} connmgr[{Environment.ProcessId}]: ")
+        : string.Create(
+            CultureInfo.InvariantCulture,
+            $"{now.Hour:00}:{now.Minute:00}:{now.Second:00}.{now.Millisecond:000} ");
 
     /// <summary>
     /// Opens stderr again if it is a terminal or a pipe: O_NONBLOCK applies to the open file, which other

@@ -182,7 +182,7 @@ internal sealed class Child : IDisposable
         bool normal = info.si_code == LibcExtra.CLD_EXITED;
         int code = normal ? info.si_status : -1;
         string? failure =
-            _timedOut ? $"killed: it took longer than {_limit.TotalSeconds:0} s"
+            _timedOut ? $"killed: it took longer than {(int)_limit.TotalSeconds} s"
             : info.si_code == 0 ? "unknown exit status"
             : !normal ? $"killed by signal {info.si_status}"
             : code != 0 ? $"exit status {code}"
