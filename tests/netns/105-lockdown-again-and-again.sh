@@ -87,7 +87,9 @@ flush_all() {
 }
 remove_all() {
     if [ "$VARIANT" = bare ]; then
-        on device nft flush ruleset
+        # Not the whole ruleset: the lab's own NAT is in it.
+        on device nft delete table inet connmgr
+        on device nft delete table bridge connmgr
     else
         on device sh -c "for t in iptables ip6tables; do t=$LAB/$VARIANT/\$t; \$t -w -F; \$t -w -X; \$t -w -P INPUT ACCEPT; done"
     fi

@@ -56,7 +56,7 @@ recursor_at() {
 
 # asks NAME: its first IPv4 address, behind aliases or not. False if there is none.
 asks() {
-    on "${HOST:-device}" busybox nslookup -type=a "$1" "$RESOLVER" >"$LAB/asked" 2>&1 || :
+    on "${HOST:-device}" busybox nslookup -type=a "$1" "$SERVER" >"$LAB/asked" 2>&1 || :
     sed -n '/^Server:/,/^$/d; s/^Address: *\([0-9.]*\)$/\1/p' "$LAB/asked" | sed -n 1p | grep .
 }
 answers() { asks "$1" >"$LAB/last"; }
@@ -67,7 +67,7 @@ shows() { ask status >"$LAB/status" && grep -E "$1" "$LAB/status"; }
 # resolves_in_pieces NAME PROGRAM ADDRESS FIRST
 resolves_in_pieces() {
     command -v "$2" >/dev/null || { echo "skip - $1 is not installed ($2)"; return; }
-    RESOLVER=$3
+    SERVER=$3
     "${1}_at" "$3"
     poll 20 answers "n$4.fresh.example"
     wait_for 5 "$1: a name without an alias" opens "n$(($4 + 1)).fresh.example"
@@ -87,14 +87,14 @@ for mode in hold sniff; do
     resolves_in_pieces named named "$at.2" "$((base + 200))"
     resolves_in_pieces recursor pdns_recursor "$at.3" "$((base + 300))"
     # An extender without a resolver of the device's: it asks for the alias, and then for its target.
-    HOST=host RESOLVER=198.18.100.55
+    HOST=host SERVER=198.18.100.55
     asks "c$((base + 400)).fresh.example" >"$LAB/last" || :
     wait_for 5 "$mode: an extender that asks in pieces" opens "n$((base + 400)).cdn.example"
     check "$mode: an extender, another name" other_is_shut "n$((base + 401)).cdn.example"
     HOST=device
     if [ "$mode" = hold ]; then
         # What the alias of a name had opened ends with the name.
-        RESOLVER=198.18.100.55
+        SERVER=198.18.100.55
         asks "c1500.fresh.example" >"$LAB/last" || :
         wait_for 5 "the device itself asks in pieces" opens n1500.cdn.example
         echo '*.other.example' >"$LAB/etc/whitelist"

@@ -4,9 +4,12 @@
 
 # variants FUNCTION...: calls them all with iptables' two variants; backends FUNCTION...: with nf_tables alone as well ("bare": the
 # scripts find nothing but nft and BusyBox, without awk). BusyBox ash and dash take turns.
-backends() { VARIANTS=${VARIANTS:-legacy nft bare} && variants "$@"; }
-variants() {
-    for VARIANT in ${VARIANTS:-legacy nft}; do
+backends() { each_variant "${VARIANTS:-legacy nft bare}" "$@"; }
+variants() { each_variant "${VARIANTS:-legacy nft}" "$@"; }
+each_variant() {
+    each_of=$1
+    shift
+    for VARIANT in $each_of; do
         use_tools
         for scenario; do
             case $VARIANT in bare) WITH="nf_tables: " ;; *) WITH="iptables-$VARIANT: " ;; esac

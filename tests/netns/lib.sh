@@ -12,6 +12,7 @@ LAB_FAILED=
 CONNMGR_PID=
 lab_command=
 where() { :; }
+pause() { sleep "$1"; }
 [ -z "${BASH_VERSION:-}" ] || . "$NETNS_DIR/where.bash"
 
 # -- what a test says ---------------------------------------------------------------------------------------------
@@ -71,8 +72,8 @@ hundredths() {
     esac
 }
 
-# poll SECONDS CMD...: true as soon as CMD is. Fast at first, where it is a switch that is awaited, then easy on the
-# processors, which the other tests need too.
+# poll SECONDS CMD...: true as soon as CMD is. Fast at first, for a switch that is awaited; then ever slower, since each CMD
+# is several processes, and the other tests need the processors too.
 poll() {
     lab_begin=$(now)
     lab_end=$((lab_begin + $(hundredths "$1")))
@@ -82,7 +83,13 @@ poll() {
         lab_command="status $?: $*"
         lab_now=$(now)
         [ "$lab_now" -lt "$lab_end" ] || return 1
-        if [ "$lab_now" -lt $((lab_begin + 100)) ]; then sleep 0.02; else sleep 0.1; fi
+        if [ "$lab_now" -lt $((lab_begin + 50)) ]; then
+            pause 0.02
+        elif [ "$lab_now" -lt $((lab_begin + 200)) ]; then
+            pause 0.1
+        else
+            pause 0.25
+        fi
     done
 }
 
@@ -195,17 +202,28 @@ in_use6() { default_is "$1" 1 "$(ip -n device -6 route show default)"; }
 
 # default_is LINK METRIC ROUTES: the route with the lowest metric is that one.
 default_is() {
-    printf '%s\n' "$3" | awk -v link="$1" -v metric="$2" '
-        { m = 0; for (i = 1; i < NF; i++) { if ($i == "metric") m = $(i + 1); if ($i == "dev") dev = $(i + 1) }
-          if (best == "" || m < least) { best = dev; least = m } }
-        END { exit !(best == link && least == metric) }'
+    lab_best='' lab_least='' lab_dev=''
+    while read -r lab_route; do
+        lab_metric=0 lab_before=''
+        for lab_word in $lab_route; do
+            case $lab_before in metric) lab_metric=$lab_word ;; dev) lab_dev=$lab_word ;; esac
+            lab_before=$lab_word
+        done
+        if [ -z "$lab_best" ] || [ "$lab_metric" -lt "$lab_least" ]; then
+            lab_best=$lab_dev lab_least=$lab_metric
+        fi
+    done <<END
+$3
+END
+    [ "$lab_best" = "$1" ] && [ "$lab_least" = "$2" ]
 }
 
 log_has() { grep -qE -- "$1" "$LAB/connmgr.log"; }
 
 # state LINK STATE: the link's last transition led there.
 state() {
-    [ "$(sed -nE "s/^<[0-7]> ?$1: ITF[A-Z_]+ -> (ITF[A-Z_]+).*/\1/p" "$LAB/connmgr.log" | tail -n 1)" = "$2" ]
+    lab_last=$(sed -nE "/^<[0-7]> ?$1: ITF[A-Z_]+ -> ITF[A-Z_]+/h; \${ x; s/^<[0-7]> ?$1: ITF[A-Z_]+ -> (ITF[A-Z_]+).*/\1/p; }" "$LAB/connmgr.log")
+    [ "$lab_last" = "$2" ]
 }
 
 # probes LINK: how many have ended.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Where a test is: for lib.sh, when bash runs it, as run.sh has it do; dash does not know its lines.
+# What only bash can do, for lib.sh, when bash runs it, as run.sh has it do: it says where a test is, and waits without a process.
 
 # where: the line in the test and those in what it calls, innermost first.
 where() {
@@ -17,3 +17,9 @@ died() {
 
 set -E
 trap 'died $? "$BASH_COMMAND"' ERR
+
+# pause SECONDS: without a process of its own, of which a test would need thousands. Nothing is ever written into the pipe.
+pause() {
+    [ -p "$LAB/pause" ] || mkfifo "$LAB/pause"
+    read -r -t "$1" _ <>"$LAB/pause" || :
+}

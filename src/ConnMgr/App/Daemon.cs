@@ -100,6 +100,7 @@ internal sealed partial class Daemon : IDisposable
         if (_isMonitoring || BeginMonitoring())
         {
             LogLosses();
+            _links.SetDisturbed(_lockdown is { IsDisturbed: true });
             _links.Settle();
             if (_routes.IsSettled)
             {

@@ -11,15 +11,15 @@ namespace ConnMgr.Firewall;
 internal sealed class FirewallRunner : IDisposable
 {
     /// <summary>
-    /// Foreign changes made while the script runs cannot be told from its own. So the script runs once more after this
-    /// time; after a foreign change up to four times, after twice as long each time.
-    /// </summary>
-    /// <summary>
     /// When a firewall script is killed. Its work grows with the addresses that it renders and with what it has to try out, and
     /// a slow or busy device may take a hundred times as long as a fast one. A lockdown in force stays in force meanwhile.
     /// </summary>
     internal static readonly TimeSpan ScriptLimit = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// Foreign changes made while the script runs cannot be told from its own. So the script runs once more after this
+    /// time; after a foreign change up to four times, after twice as long each time.
+    /// </summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(10);
@@ -41,6 +41,7 @@ internal sealed class FirewallRunner : IDisposable
     private bool _isChanging;
     private int _looks; // how many further runs are planned
     private TimeSpan _nextLook;
+    private TimeSpan? _disturbedAt; // null: the rules are as the script left them
 
     /// <param name="loop">Where the script's end arrives.</param>
     /// <param name="log">The log.</param>
@@ -59,6 +60,7 @@ internal sealed class FirewallRunner : IDisposable
         _closing = new ScriptLane(loop, environment);
         _rules = new RulesetSocket(loop, Look);
         _next = loop.AddTimer(RunNext);
+        _disturbedAt = loop.Now;
     }
 
     /// <summary>The kernel has the address sets.</summary>
@@ -69,6 +71,12 @@ internal sealed class FirewallRunner : IDisposable
 
     /// <summary>The script has succeeded once. Foreign changes are noticed from then on.</summary>
     public bool IsInForce { get; private set; }
+
+    /// <summary>
+    /// The script has not ended yet that locks, or that restores what another program has changed: traffic that the rules
+    /// allow may be dropped. False after <see cref="ScriptLimit"/> in any case, so that nothing waits for ever.
+    /// </summary>
+    public bool IsDisturbed => _disturbedAt is { } since && _loop.Now - since < ScriptLimit;
 
     /// <summary>How many foreign changes were found.</summary>
     public int RepairCount { get; private set; }
@@ -223,6 +231,7 @@ internal sealed class FirewallRunner : IDisposable
         TimeSpan at = _schedule.Next(now);
         RepairCount++;
         _isRepairing = true;
+        _disturbedAt ??= now;
         if (_schedule.IsFight)
         {
             _log.Event(
@@ -253,6 +262,7 @@ internal sealed class FirewallRunner : IDisposable
             return;
         }
         IsInForce = true;
+        _disturbedAt = null;
         _rules.Remember();
         if (_looks > 0)
         {

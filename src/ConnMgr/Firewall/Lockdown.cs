@@ -72,6 +72,9 @@ internal sealed class Lockdown : IDisposable
     /// <summary>The rules are in force.</summary>
     public bool IsLocked => _firewall.IsInForce;
 
+    /// <summary>Traffic that the rules allow may be dropped now, since they are being put in force or restored.</summary>
+    public bool IsDisturbed => _firewall.IsDisturbed;
+
     /// <summary>How often the rules were restored after another program had changed them.</summary>
     public int RepairCount => _firewall.RepairCount;
 

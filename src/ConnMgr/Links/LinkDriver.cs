@@ -105,6 +105,15 @@ internal sealed class LinkDriver : IDisposable
         }
     }
 
+    /// <summary>Says whether the firewall is being put in force or restored: see <see cref="LinkSockets.SetDisturbed"/>.</summary>
+    public void SetDisturbed(bool isDisturbed)
+    {
+        foreach (LinkSockets sockets in _sockets)
+        {
+            sockets.SetDisturbed(isDisturbed);
+        }
+    }
+
     /// <summary>From now on nothing is decided.</summary>
     public void Stop() => _news.Add(new News(NewsKind.Stop, _loop.Now));
 

@@ -31,6 +31,8 @@ internal sealed class LinkSockets : IDisposable
     private List<Subnet> _own = [];
     private byte[] _lastEvidence = [];
     private List<IPAddress>? _asked; // by the last probe; null if there was none
+    private bool _isProbeEarly; // of the last probe
+    private bool _isDisturbed;
 
     /// <param name="loop">Where packets arrive.</param>
     /// <param name="log">Gets what it hears, and what the kernel refuses.</param>
@@ -96,9 +98,26 @@ internal sealed class LinkSockets : IDisposable
     public void StartProbe(KernelState state, bool isEarly, TimeSpan now)
     {
         _evidence?.Mute();
-        bool isIpv6 = !Link.Facts.Ipv4.IsConnected;
         _asked = NameServersOf(state);
-        _prober.Start(isIpv6, _asked, isEarly, now);
+        _isProbeEarly = isEarly;
+        Probe(now);
+    }
+
+    private void Probe(TimeSpan now) =>
+        _prober.Start(isIpv6: !Link.Facts.Ipv4.IsConnected, _asked!, _isProbeEarly, now);
+
+    /// <summary>
+    /// Says whether the firewall is being put in force or restored. It may then drop the probe, so a probe without an
+    /// answer says nothing about the link: the probe is sent again when the rules are in force.
+    /// </summary>
+    public void SetDisturbed(bool isDisturbed)
+    {
+        bool isOver = _isDisturbed && !isDisturbed;
+        _isDisturbed = isDisturbed;
+        if (isOver && Link.IsProbing)
+        {
+            Probe(_loop.Now);
+        }
     }
 
     /// <summary>
@@ -192,6 +211,11 @@ internal sealed class LinkSockets : IDisposable
 
     private void OnProbeEnded(ProbeResult result)
     {
+        if (_isDisturbed && result.Outcome is ProbeOutcome.NoAnswer)
+        {
+            _log.Debug($"probe of {Link.Name}: {result.Detail}; not judged before the firewall is in force");
+            return;
+        }
         _log.Event(EventKind.Probe, $"probe of {Link.Name}: {result.Detail}", LogLevel.Debug);
         _tell(new News(NewsKind.ProbeEnded, _loop.Now, Link, result));
     }
