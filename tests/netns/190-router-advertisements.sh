@@ -7,11 +7,15 @@
 
 # advertises ROUTER NET: from now on, and once at once.
 advertises() {
-    [ ! -e "$LAB/ra.$1" ] || { kill -KILL "$(cat "$LAB/ra.$1")"; wait "$(cat "$LAB/ra.$1")" 2>"$LAB/last" || :; }
+    falls_silent "$1"
     nsenter --net="/run/netns/$1" dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --port=0 --no-resolv \
         --dhcp-leasefile="$LAB/leases.$1" --interface=lan --enable-ra --ra-param=lan,4,1800 \
         --dhcp-range="2001:db8:$2::,ra-only,64" >"$LAB/dnsmasq.$1" 2>&1 &
     echo $! >"$LAB/ra.$1"
+}
+falls_silent() {
+    [ ! -e "$LAB/ra.$1" ] || { kill -KILL "$(cat "$LAB/ra.$1")"; wait "$(cat "$LAB/ra.$1")" 2>"$LAB/last" || :; }
+    rm -f "$LAB/ra.$1"
 }
 # advertised ROUTER NET EVENT: the same, and the kernel has said that.
 advertised() {
@@ -47,6 +51,7 @@ check "nothing had to be restored" not log_has 'restoring the route'
 
 # It does not fall back behind another link if the kernel begins anew.
 for round in 1 2 3; do
+    falls_silent r-eth # or an advertisement comes before its time
     ip -n device -6 route flush dev eth0 exact default
     calm
     disturbed 6 "all its defaults deleted, and advertised again, round $round" advertised r-eth 1 "default6 eth0 metric 1024 new"

@@ -15,8 +15,15 @@ unplug wlan0
 expected="65059 00, 65008 01, 65024 00, 65008 02"
 wait_for 2 "Wi-Fi too: the network type is WAN" heard_is "$expected"
 plug eth0
-expected="$expected, 65059 01, 65059 02, 65008 00"
-wait_for 30 "Ethernet is back: up, then confirmed, then used" heard_is "$expected"
+# LTE costs money: eth0 is used as soon as it is up. Its probe takes about as long as the switch.
+before=$expected
+back() {
+    for expected in "$before, 65059 01, 65059 02, 65008 00" "$before, 65059 01, 65008 00, 65059 02"; do
+        ! heard_is "$expected" || return 0
+    done
+    return 1
+}
+wait_for 30 "Ethernet is back: up, then confirmed and used" back
 unplug eth0
 expected="$expected, 65059 00, 65008 02"
 wait_for 2 "Ethernet is pulled again: WAN" heard_is "$expected"
