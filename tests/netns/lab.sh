@@ -124,8 +124,7 @@ END
 
 # unconfigure LINK: the addresses go, and with them the routes; the link stays up.
 unconfigure() {
-    ip -n device -4 address flush dev "$1"
-    ip -n device -6 address flush dev "$1" scope global
+    ip -n device address flush dev "$1" scope global
     ip -n device -6 route flush dev "$1" exact default
 }
 
