@@ -1,6 +1,6 @@
 /*
  * Says to an attrd what a recorded client said, and expects to hear what that client heard, byte for byte but
- * for client ids and transactions.
+ * for client ids and transactions. It waits up to a minute for each message.
  *
  *     replay_client SOCKET DIRECTORY FILE
  */
@@ -20,7 +20,7 @@ static bool hears(int fd, const message *expected)
     size_t size = 0;
     while (size < expected->size) {
         struct pollfd p = { .fd = fd, .events = POLLIN };
-        if (poll(&p, 1, 5000) <= 0)
+        if (poll(&p, 1, 60000) <= 0)
             return false;
         ssize_t count = recv(fd, bytes + size, expected->size - size, 0);
         if (count <= 0)

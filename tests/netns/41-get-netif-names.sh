@@ -105,6 +105,7 @@ END
 ETH_INTERFACE_0='wlan0'
 WIFISTA_INTERFACE_0='eth0'
 END
+    echo "WIFISTA_INTERFACE_0='wlan0-1'" | good "the station has the access point's default name"
     good "15 bytes, keywords, other characters" <<'END'
 ETH_INTERFACE_0='abcdefghijklmno'
 WIFISTA_INTERFACE_0='dev'
@@ -158,6 +159,10 @@ END
 BRIDGE_INTERFACE_0='x'
 WAN_INTERFACE_0='c'
 ETH_INTERFACE_0='x'
+END
+    bad 2 "the name 'wlan0-1' is given to two interfaces" <<'END'
+WIFISTA_INTERFACE_0='wlan0-1'
+WIFIAP_INTERFACE_0='wlan0-1'
 END
     bad 1 "something follows the value" <<'END'
 ETH_INTERFACE_0='eth7'\r

@@ -23,6 +23,8 @@ internal sealed class NetifNames
         ("BRIDGE_INTERFACE_0", "br-apnet"),
     ];
 
+    private const int AccessPointIndex = 3;
+
     private readonly string[] _names;
 
     private NetifNames(string[] names) => _names = names;
@@ -38,7 +40,7 @@ internal sealed class NetifNames
     public string Wan => _names[2];
 
     /// <summary>The interface of the access point.</summary>
-    public string AccessPoint => _names[3];
+    public string AccessPoint => _names[AccessPointIndex];
 
     /// <summary>The bridge to which extenders connect.</summary>
     public string Bridge => _names[4];
@@ -119,13 +121,19 @@ internal sealed class NetifNames
         return errors.Count == 0;
     }
 
+    /// <summary>
+    /// A device may have its station at `wlan0-1` and no access point: then that key has its default, which is
+    /// no fault.
+    /// </summary>
     private static void FindDuplicates(string[] names, int[] lineOf, List<Remark> errors)
     {
+        bool IsNoAccessPoint(int index) => index == AccessPointIndex && lineOf[index] == 0;
+
         for (int i = 0; i < names.Length; i++)
         {
             for (int j = i + 1; j < names.Length; j++)
             {
-                if (names[i] == names[j])
+                if (names[i] == names[j] && !IsNoAccessPoint(i) && !IsNoAccessPoint(j))
                 {
                     errors.Add(new Remark(
                         Math.Max(lineOf[i], lineOf[j]),

@@ -36,12 +36,23 @@ public class NetifNamesTests
     [InlineData("ETH_INTERFACE_0='a';reboot", "1: not of the form KEY='value': \"ETH_INTERFACE_0='a';reboot\"")]
     [InlineData("ETH_INTERFACE_0 = 'a'", "1: not of the form KEY='value': \"ETH_INTERFACE_0 = 'a'\"")]
     [InlineData("WIFISTA_INTERFACE_0='eth0'", "1: ETH_INTERFACE_0 and WIFISTA_INTERFACE_0 are both 'eth0'")]
+    [InlineData(
+        "WIFISTA_INTERFACE_0='wlan0-1'\nWIFIAP_INTERFACE_0='wlan0-1'",
+        "2: WIFISTA_INTERFACE_0 and WIFIAP_INTERFACE_0 are both 'wlan0-1'")]
     [InlineData("WAN_INTERFACE_0='x'\n\nETH_INTERFACE_0='x'", "3: ETH_INTERFACE_0 and WAN_INTERFACE_0 are both 'x'")]
     public void Mistakes_are_said_with_their_line(string text, string expected)
     {
         List<Remark> errors = [];
         Assert.False(NetifNames.TryParse(text, out _, errors, []));
         Assert.Equal(expected, Assert.Single(errors.Select(error => $"{error.Line}: {error.Text}")));
+    }
+
+    /// <summary>As for a shell that sources the file: the other key keeps its default.</summary>
+    [Fact]
+    public void The_station_may_have_the_default_name_of_the_access_point()
+    {
+        NetifNames names = Parse("WIFISTA_INTERFACE_0='wlan0-1'");
+        Assert.Equal(("wlan0-1", "wlan0-1"), (names.WiFi, names.AccessPoint));
     }
 
     [Fact]
