@@ -7,7 +7,7 @@ begin --idle 4
 check "status: which link is in use, and why" status_has '^why +[0-9]+ [a-z]+ ago: eth0 is up, not yet confirmed$'
 check "status: its address and gateway" status_has '^ address +198\.18\.1\.2 via 198\.18\.1\.1$'
 check "status: its probe" status_has '^ probe +[0-9]+ [a-z]+ ago: echo answered by (198|\[2001).* in [0-9.]+ ms$'
-check "status: what has never been probed is said to be trusted" status_has '^wwan0 +ITFUP_SS .*: assumed, is up, trusted unproved$'
+check "status: what has never been probed is said to be trusted" status_has '^wwan0 +ITFUP_SS .*: assumed, is up, assumed good \(metered, not probed\)$'
 check "events: how long the switch took" events_have ' switch +switched to eth0 in [0-9.]+ ms$'
 
 unplug eth0

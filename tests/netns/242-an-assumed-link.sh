@@ -13,7 +13,7 @@ exits() { # STATUS CMD...
 begin
 check "a confirmed link: 0" exits 0 ask status
 check "metrics: confirmed" metrics_have '^connmgr_link_confirmed 1$'
-check "status: what has never been probed is assumed" status_has '^wwan0 +ITFUP_SS for .*: assumed, is up, trusted unproved$'
+check "status: what has never been probed is assumed" status_has '^wwan0 +ITFUP_SS for .*: assumed, is up, assumed good \(metered, not probed\)$'
 check "metrics: its state is 6" metrics_have '^connmgr_link_state\{link="wwan0",kind="wan"\} 6$'
 unplug eth0
 unplug wlan0
@@ -23,7 +23,7 @@ check "as JSON: 2" exits 2 ask status --json
 check "valid" status_is_valid
 check "JSON: not confirmed, but assumed" grep -q '"confirmed":false,"assumed":true' "$LAB/status.json"
 check "metrics: half" metrics_have '^connmgr_link_confirmed 0.5$'
-check "LTE was not touched for that" log_has '^<[0-7]> ?wwan0: .* -> ITFUP_SS: is up, trusted unproved$'
+check "LTE was not touched for that" log_has '^<[0-7]> ?wwan0: .* -> ITFUP_SS: is up, assumed good \(metered, not probed\)$'
 restart_connmgr --wan-probe always
 wait_for 5 "LTE is proved: 0" exits 0 ask status
 check "metrics: confirmed" metrics_have '^connmgr_link_confirmed 1$'

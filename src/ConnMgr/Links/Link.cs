@@ -90,7 +90,7 @@ internal sealed partial class Link
             string words =
                 facts.Ifindex == 0 ? "lost its device"
                 : facts.Ifindex != before.Ifindex ? "got another device"
-                : !facts.IsAdminUp ? "was set down"
+                : !facts.IsAdminUp ? "is administratively down"
                 : "lost carrier";
             Fall(LinkState.Down, words, now);
         }
@@ -184,7 +184,7 @@ internal sealed partial class Link
         UnfailedSince = now;
         if (IsMetered && _wanProbe != WanProbe.Always)
         {
-            Enter(LinkState.Confirmed, "is up, trusted unproved", now);
+            Enter(LinkState.Confirmed, "is up, assumed good (metered, not probed)", now);
             return;
         }
         Enter(LinkState.Unconfirmed, "is up, not yet confirmed", now);
@@ -202,7 +202,7 @@ internal sealed partial class Link
         }
         if (IsMetered && State == LinkState.Failed && _wanProbe != WanProbe.Always)
         {
-            Enter(LinkState.Confirmed, "has a new address, trusted unproved", now);
+            Enter(LinkState.Confirmed, "has a new address, assumed good (metered, not probed)", now);
         }
         else if (MayProbe)
         {

@@ -66,7 +66,7 @@ internal sealed class DaemonStatus
     /// <summary>At least one link is proved.</summary>
     public bool IsAnyConfirmed => Links.Any(link => link.IsConfirmed);
 
-    /// <summary>At least one metered link is taken for good unproved.</summary>
+    /// <summary>At least one metered link is assumed good, not probed.</summary>
     public bool IsAnyAssumed => Links.Any(link => link.IsAssumed);
 }
 

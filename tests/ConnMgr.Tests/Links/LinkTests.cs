@@ -47,7 +47,7 @@ public class LinkTests
 
     [Theory]
     [InlineData(0, "lost its device")]
-    [InlineData(1, "was set down")]
+    [InlineData(1, "is administratively down")]
     [InlineData(2, "lost carrier")]
     [InlineData(3, "got another device")]
     public void Goes_down_at_once(int how, string words)
@@ -248,11 +248,11 @@ public class LinkTests
     }
 
     [Fact]
-    public void A_metered_link_is_trusted_unproved_and_costs_no_probe()
+    public void A_metered_link_is_assumed_good_and_costs_no_probe()
     {
         Link link = new(LinkKind.Wan, "wwan0", At(16), WanProbe.Suspect);
         link.SetFacts(Up, At(0));
-        Assert.Equal("ITFDOWN_SU -> ITFUP_SS: is up, trusted unproved", Effects(link));
+        Assert.Equal("ITFDOWN_SU -> ITFUP_SS: is up, assumed good (metered, not probed)", Effects(link));
         for (int at = 2; at < 3600; at += 2)
         {
             link.Tick(false, At(at));

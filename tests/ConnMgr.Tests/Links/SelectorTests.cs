@@ -32,7 +32,7 @@ public class SelectorTests
         _world.Up(_world.Wan);
         Assert.Equal("", _world.Decide(1));
         Assert.Equal(TimeSpan.FromSeconds(10), _world.Selector.NextDeadline);
-        Assert.Equal("wwan0: wwan0 is up, trusted unproved", _world.Decide(10));
+        Assert.Equal("wwan0: wwan0 is up, assumed good (metered, not probed)", _world.Decide(10));
     }
 
     [Fact]
@@ -42,7 +42,7 @@ public class SelectorTests
         _world.Up(_world.Wan);
         _world.Decide(1);
         _world.Down(_world.Eth);
-        Assert.Equal("wwan0: eth0 lost carrier, wwan0 is up, trusted unproved", _world.Decide(2));
+        Assert.Equal("wwan0: eth0 lost carrier, wwan0 is up, assumed good (metered, not probed)", _world.Decide(2));
     }
 
     [Fact]
@@ -89,7 +89,7 @@ public class SelectorTests
     public void Lte_does_not_wait_for_a_device_that_is_not_there()
     {
         _world.Up(_world.Wan);
-        Assert.Equal("wwan0: wwan0 is up, trusted unproved", _world.Decide(1));
+        Assert.Equal("wwan0: wwan0 is up, assumed good (metered, not probed)", _world.Decide(1));
     }
 
     [Fact]
@@ -101,7 +101,7 @@ public class SelectorTests
         _world.Down(_world.Eth);
         Assert.Equal("wlan0: eth0 lost carrier, wlan0 confirmed by echo", _world.Decide(20));
         _world.Fail(_world.WiFi);
-        Assert.Equal("wwan0: wlan0 failed, wwan0 is up, trusted unproved", _world.Decide(21));
+        Assert.Equal("wwan0: wlan0 failed, wwan0 is up, assumed good (metered, not probed)", _world.Decide(21));
     }
 
     [Fact]
