@@ -1,9 +1,11 @@
+using ConnMgr.Native;
+
 namespace ConnMgr.EventLoop;
 
 /// <summary>
-/// Returns unused memory of the managed heap to the kernel. By itself, the collector keeps the memory of a
-/// burst for the next one: after a simulated day of work the heap was twice the size of its live objects,
-/// plus a reload's large arrays.
+/// Returns unused memory to the kernel: of the managed heap, and of the executable. By itself, the collector
+/// keeps the memory of a burst for the next one: after a simulated day of work the heap was twice the size
+/// of its live objects, plus a reload's large arrays.
 /// </summary>
 internal sealed class Heap
 {
@@ -28,6 +30,9 @@ internal sealed class Heap
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             _allocated = GC.GetAllocatedBytesForCurrentThread();
             _collections = GC.CollectionCount(0);
+            // After the start nearly all of the executable is mapped, and so counts as resident and is the
+            // last to be dropped when memory is short. The loop needs half of it.
+            Shim.connmgr_unmap_executable();
         }
     }
 }

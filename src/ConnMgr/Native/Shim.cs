@@ -13,6 +13,10 @@ internal static unsafe partial class Shim
     [LibraryImport("connmgr_native")]
     public static partial int connmgr_utc_offset(long seconds);
 
+    /// <summary>See native/runtime.h.</summary>
+    [LibraryImport("connmgr_native")]
+    public static partial void connmgr_unmap_executable();
+
     /// <summary>See native/capabilities.h. Returns 0 or -errno.</summary>
     [LibraryImport("connmgr_native")]
     public static partial int connmgr_keep_capabilities(ulong keep);

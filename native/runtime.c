@@ -1,0 +1,75 @@
+/* What the .NET runtime does with glibc that costs a small device too much. */
+#define _GNU_SOURCE
+#include "runtime.h"
+
+#include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/*
+ * The runtime forks only to have a crashed process dumped. glibc's fork() also prepares its name services
+ * for the child: 130 kB that nothing else here needs.
+ */
+pid_t fork(void)
+{
+    return _Fork();
+}
+
+/*
+ * glibc would reserve 64 MB of address space for the finalizer thread's malloc(). This runs before the
+ * runtime starts that thread.
+ */
+__attribute__((constructor)) static void share_one_arena(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+}
+
+/* Of the 64 bits that /proc/self/pagemap has for a page: see Documentation/admin-guide/mm/pagemap.rst. */
+#define PAGE_IS_OF_FILE (UINT64_C(1) << 61)
+#define PAGE_IS_PRESENT (UINT64_C(1) << 63)
+
+/* A page that has been written is not the file's any more: MADV_DONTNEED would lose what was written. */
+static void unmap_clean(int pagemap, uintptr_t start, uintptr_t end, uintptr_t page)
+{
+    uint64_t entries[256];
+    while (start < end) {
+        size_t wanted = (end - start) / page;
+        if (wanted > sizeof(entries) / sizeof(*entries))
+            wanted = sizeof(entries) / sizeof(*entries);
+        off_t where = (off_t)(start / page * sizeof(*entries));
+        ssize_t got = pread(pagemap, entries, wanted * sizeof(*entries), where);
+        if (got < (ssize_t)sizeof(*entries))
+            return;
+        for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++, start += page) {
+            if ((entries[i] & PAGE_IS_PRESENT) && (entries[i] & PAGE_IS_OF_FILE))
+                madvise((void *)start, page, MADV_DONTNEED);
+        }
+    }
+}
+
+static int unmap_segments(struct dl_phdr_info *executable, size_t size, void *pagemap)
+{
+    (void)size;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < executable->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &executable->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W))
+            continue;
+        uintptr_t start = executable->dlpi_addr + segment->p_vaddr;
+        uintptr_t end = (start + segment->p_memsz) & ~(page - 1);
+        unmap_clean(*(int *)pagemap, (start + page - 1) & ~(page - 1), end, page);
+    }
+    return 1; /* the executable comes first, and a static one is all there is */
+}
+
+void connmgr_unmap_executable(void)
+{
+    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (pagemap < 0)
+        return; /* a kernel without CONFIG_PROC_PAGE_MONITOR */
+    dl_iterate_phdr(unmap_segments, &pagemap);
+    close(pagemap);
+}

@@ -1,0 +1,15 @@
+#!/bin/sh
+# The daemon starts and works where address space is limited (ulimit -v): the runtime reserves little that it does not use.
+# takes 6 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/day.sh"
+
+# shellcheck disable=SC3045 # bash and ash have it
+ulimit -v 90000
+begin
+check "a command works, too" status_has 'eth0.*ITFUP_SS'
+check "reload works" ask reload
+unplug eth0
+wait_for 2 "the cable pulled: over wlan0" in_use wlan0
+check "address space: at most 90,000 kB" test "$(memory VmSize)" -le 90000
+echo "# address space $(memory VmSize) kB"
