@@ -77,7 +77,7 @@ static void disconnect(attrd_handle *handle)
     handle->deadline = handle->reconnect;
 }
 
-/* Forgets all that belongs to the connection and plans the next. It ends at once only if attrd has ended it. */
+/* Forgets all that belongs to the connection and plans the next. It ends at once only if attrd ended it. */
 static void lose(attrd_handle *handle, int32_t reason, uint32_t detail)
 {
     static const uint8_t seconds[] = { 1, 2, 4, 10 };

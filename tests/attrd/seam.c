@@ -92,7 +92,8 @@ static size_t check_message(const struct msghdr *message, int *sent)
 ssize_t seam_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     /* An unsolicited set reply, OK, of operation 0: no attrd has made such a set. */
-    static const uint8_t goodbye[] = { 0, 0, 0, 0, 20, 0, 0, 0, 0, 12, 0x90, 0, 4, 0x90, 0, 0, 0xa0, 0, 0, 0 };
+    static const uint8_t goodbye[] = { 0, 0, 0, 0, 20, 0, 0, 0,
+                                       0, 12, 0x90, 0, 4, 0x90, 0, 0, 0xa0, 0, 0, 0 };
     int descriptor;
     size_t size = check_message(message, &descriptor);
     require(fd == seam.fd && flags == (MSG_DONTWAIT | MSG_NOSIGNAL) && !seam.said_goodbye);

@@ -1,8 +1,8 @@
 /*
  * A stand-in for attrd, written from the protocol's page: it accepts owners and listeners, passes gets and
  * sets on to the owner and their replies back, notifies the listeners, and reads as attrd does, at most 4,096
- * bytes at a time, throwing away what such a read cuts. As attrd does, it dies of SIGPIPE when it writes to an
- * owner that has closed. It knows the attributes of connmgr.
+ * bytes at a time, throwing away what such a read cuts. As attrd does, it dies of SIGPIPE when it writes to
+ * an owner that has closed. It knows the attributes of connmgr.
  *
  *     standin [-s SOCKET] [-c FIFO] [-o OWNER] [COMMAND...]
  *

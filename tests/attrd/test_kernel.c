@@ -165,9 +165,9 @@ static void attrd_can_answer_what_it_had_not_read_when_we_ended(void)
     start();
     CHECK(attrd_publish(shim, 65008, &value, 1, SECOND) == ATTRD_OK);
     attrd_destroy(shim);
-    CHECK(send(attrd, get.bytes, get.size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)get.size); /* or asks before */
+    CHECK(send(attrd, get.bytes, get.size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)get.size);
     CHECK(answers_to_the_end(attrd) == 1);
-    CHECK(send(attrd, get.bytes, get.size, MSG_DONTWAIT | MSG_NOSIGNAL) == -1); /* no end stays open for ever */
+    CHECK(send(attrd, get.bytes, get.size, MSG_DONTWAIT | MSG_NOSIGNAL) == -1); /* now it is closed */
     close(attrd);
 
     /* With the socket full, too. */

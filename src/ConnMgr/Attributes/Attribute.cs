@@ -17,9 +17,10 @@ internal delegate bool WriteValue(ReadOnlySpan<byte> value);
 /// <param name="Read">Writes its current value: at most 3,968 bytes, or 64 if it notifies.</param>
 /// <param name="IsNotify">True if connmgr sends each change to attrd.</param>
 /// <param name="Write">Sets its value; null if it is read-only.</param>
-/// <param name="Wanted">Called when a get finds that the value is not known yet; null if it always is.</param>
+/// <param name="Wanted">Called when a get finds that the value is not known yet; null: always known.</param>
 internal sealed record Attribute(
-    uint Id, string Name, ReadValue Read, bool IsNotify = false, WriteValue? Write = null, Action? Wanted = null)
+    uint Id, string Name, ReadValue Read, bool IsNotify = false, WriteValue? Write = null,
+    Action? Wanted = null)
 {
     /// <summary>What <see cref="Read"/> returns as long as the value is not known yet.</summary>
     public const int Unknown = -1;

@@ -9,12 +9,12 @@ internal sealed class Gateway
     public sbyte NetworkType { get; set; } = -1;
 
     /// <summary>
-    /// The exit status of net_capabilities: bit 0 Wi-Fi, bit 1 WAN, bit 2 Ethernet. Null until it has answered
-    /// once: 0 would mean that the device has no network at all.
+    /// The exit status of net_capabilities: bit 0 Wi-Fi, bit 1 WAN, bit 2 Ethernet. Null until the script has
+    /// answered once: 0 would mean that the device has no network at all.
     /// </summary>
     public sbyte? Capabilities { get; set; }
 
-    /// <summary>Called when a client of attrd asks for <see cref="Capabilities"/> and they are null.</summary>
+    /// <summary>Called when a client asks for <see cref="Capabilities"/> and they are null.</summary>
     public Action CapabilitiesWanted { get; init; } = () => { };
 
     public NetworkInterface Ethernet { get; } = new();
