@@ -37,6 +37,13 @@ unplug eth0
 ip -n device link delete eth0
 wait_for 10 "a device goes: the script is asked again" heard_is "65022 05, 65022 03"
 
+# A get that waits for 5 s could end attrd, by its client's time-out: it is answered before.
+rm "$LAB/go"
+restart_connmgr
+wait_for 12 "attrd is connected again" log_has 'attrd: connected'
+attrc get 65022 >"$LAB/late" || :
+check "the script does not end: the get fails, by an answer of ours" grep -q ' get 65022 1 *$' "$LAB/late"
+
 # A script that fails at first.
 echo 78 >"$LAB/go"
 restart_connmgr

@@ -14,13 +14,20 @@ internal sealed unsafe class AttributeClient : IDisposable
     /// <summary>Gets whose value is not known yet. attrd itself asks for no more than 20 at a time.</summary>
     private const int WaitingLimit = 20;
 
+    /// <summary>
+    /// How long such a get waits. After 5 s attrd would tell the client of a time-out, the client may have given
+    /// up at the same moment, and attrd dies of SIGPIPE when it writes to a client that is gone.
+    /// </summary>
+    private static readonly TimeSpan WaitingTime = TimeSpan.FromSeconds(4);
+
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly AttributeTable _table;
     private readonly Deadline _deadline;
     private readonly byte[] _value = new byte[AttrdShim.ATTRD_MAX_SENT];
     private readonly nint _handle;
-    private readonly List<(Attribute Attribute, ulong Token)> _waiting = [];
+    private readonly List<(Attribute Attribute, ulong Token, TimeSpan Until)> _waiting = [];
+    private readonly Deadline _waitingEnd;
     private uint _generation;
     private ulong _token;
     private uint _events;
@@ -37,6 +44,7 @@ internal sealed unsafe class AttributeClient : IDisposable
         _log = log;
         _table = table;
         _deadline = loop.AddTimer(Process);
+        _waitingEnd = loop.AddTimer(EndWaiting);
         using NativeStrings strings = new([path, "IPC.CONNMGR"]);
         _handle = AttrdShim.attrd_create(strings.Pointer[0], strings.Pointer[1], null, 0, Now);
         if (_handle == 0)
@@ -134,8 +142,26 @@ internal sealed unsafe class AttributeClient : IDisposable
             _ = Answer(token, AttrdShim.ATTRD_STATUS_UNSPECIFIED, 0);
             return;
         }
-        _waiting.Add((attribute, token)); // attrd waits for 5 s
+        _waiting.Add((attribute, token, _loop.Now + WaitingTime));
+        if (_waiting.Count == 1)
+        {
+            _waitingEnd.Set(_waiting[0].Until);
+        }
         attribute.Wanted?.Invoke();
+    }
+
+    private void EndWaiting()
+    {
+        TimeSpan now = _loop.Now;
+        _ = _waiting.RemoveAll(get => get.Until <= now
+            && Answer(get.Token, AttrdShim.ATTRD_STATUS_UNSPECIFIED, 0) != AttrdShim.ATTRD_E_AGAIN);
+        if (_waiting.Count > 0)
+        {
+            // A get whose time is over has found no room for its answer: try again soon.
+            TimeSpan soon = now + TimeSpan.FromMilliseconds(100);
+            _waitingEnd.Set(_waiting[0].Until > soon ? _waiting[0].Until : soon);
+        }
+        Watch();
     }
 
     /// <summary>False if the get has to wait: the value is not known yet, or there is no room.</summary>
@@ -214,6 +240,7 @@ internal sealed unsafe class AttributeClient : IDisposable
     public void Dispose()
     {
         _deadline.Dispose();
+        _waitingEnd.Dispose();
         _loop.Forget(_token);
         AttrdShim.attrd_destroy(_handle);
     }
