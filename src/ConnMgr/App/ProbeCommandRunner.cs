@@ -121,7 +121,7 @@ internal sealed class ProbeCommandRunner
         _loop.Stop();
     }
 
-    private void Say(string words) => 
+    private void Say(string words) =>
         Console.Out.WriteLine($"{Duration.Milliseconds(_loop.Now - _startedAt),11}  {words}");
 
     private string? NameInFront()
