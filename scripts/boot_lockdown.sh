@@ -10,7 +10,7 @@
 # Status 0: locked, as init_firewall.sh does it. 1: shut, or still locked as before. 71: shut only in part, stderr says what is open.
 set -uf
 
-script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall='' previous=''
+script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto previous=''
 for word; do
     case $previous in
         --script-dir) script_dir=$word ;;
@@ -28,7 +28,9 @@ for word; do
     previous=$word
 done
 export CONNMGR_CONFIG_DIR="$config_dir" CONNMGR_RUN_DIR="$run_dir"
-case $firewall in auto | nft | iptables) export CONNMGR_FIREWALL="$firewall" ;; esac
+# The daemon refuses any other value, and ends; the device is locked all the same.
+case $firewall in auto | nft | iptables) ;; *) firewall=auto ;; esac
+export CONNMGR_FIREWALL="$firewall"
 mkdir -p "$run_dir" || :
 
 if "$script_dir/init_firewall.sh"; then

@@ -29,7 +29,8 @@
 #   bridged: yes|no          whether frames that are only bridged pass if br_netfilter shows them to the firewall
 #   ended: N|unknown         connections of before the lockdown that were ended
 #   firewall.user: ok|failed, STATUS    only if there is one; stderr says more
-# Status 0: locked, also if firewall.user failed. 64: bad argument. 78: bad netif_names. 1: stderr says what did not work.
+# Status 0: locked, also if firewall.user failed. 64: bad argument. 78: bad netif_names, or neither nft nor
+# iptables is installed. 1: stderr says what did not work.
 
 init_firewall() {
     set -euf
@@ -48,8 +49,8 @@ init_firewall() {
     [ $# = 0 ] || { echo "usage: $self" >&2; exit 64; }
     read_environment
     read_names
-    imported=no why='' reasons='' lacks='' tables4='' tables6=''
-    lock || fail "$reasons"
+    imported=no why='' reasons='' lacks='' tables4='' tables6='' failure=1
+    lock || { complain "$reasons"; exit "$failure"; }
     other_backend || : # the lockdown is in force; stderr says what stays of the other
     [ -z "$lacks" ] || fail "$lacks: IPv4 alone is locked; $to_unlock"
     ended=0
@@ -88,6 +89,7 @@ lock() {
         queue=$asked_queue sets=$asked_sets
     done
     if ! has nft && ! find_tables; then
+        failure=78
         reasons="there is neither nft nor iptables: install nftables (and the kernel's nf_tables with inet, ct and reject), or iptables and ip6tables"
     fi
     return 1

@@ -222,8 +222,8 @@ public partial class ArchitectureTests
         return (RoomOf(type) is "Native" or "EventLoop" && name != "Pace") // a token bucket is told the time
             || name is "Startup" or "ConfigFiles" or "Daemon" or "LinkSockets" or "AttributeReport"
                 or "Lockdown" or "LockdownStatus" or "LockdownView" or "HoleStore" or "DnsObserver"
-                or "ReplyGate" or "ReplyReader" or "NameRefresher" or "ConnectionKiller" or "SetBackend"
-                or "RuleBackend" or "NameServers" or "ScriptEnvironment" or "StatusReport" or "Log"
+                or "ReplyGate" or "ReplyReader" or "NameRefresher" or "ConnectionKiller" or "NftBackend"
+                or "SetBackend" or "RuleBackend" or "NameServers" or "ScriptEnvironment" or "StatusReport" or "Log"
                 or "CommandLine" or "Child" or "ScriptLane"
             || EffectfulName().IsMatch(name);
     }

@@ -137,10 +137,10 @@ spawn_connmgr() {
     cat "$LAB/connmgr.log" >>"$LAB/connmgr.log.old" 2>/dev/null || :
     : >"$LAB/connmgr.log"
     # Not "on": $! must be the daemon.
-    # $PROBES are options; $ATTRD is an option, perhaps with its value; $FIREWALL and $RESOLVER are one or, set
-    # and empty, none.
+    # $PROBES, $ATTRD, $FIREWALL and $RESOLVER are options, perhaps with a value, or none.
     # shellcheck disable=SC2086
-    nsenter --net=/run/netns/device "$(connmgr_path)" ${FIREWALL--d} ${ATTRD:---no-attrd} \
+    nsenter --net=/run/netns/device "$(connmgr_path)" ${FIREWALL:-${FIREWALL--d}${FIREWALL+--firewall ${BACKEND:-iptables}}} \
+        ${ATTRD:---no-attrd} \
         --config-dir "$LAB/etc" --script-dir "${SCRIPTS:-$REPO/scripts}" --run-dir "$LAB/run" \
         ${PROBES:---echo echo.example:80} --ping 198.18.100.8 \
         ${RESOLVER---resolver 198.18.100.53} --log stderr -v "$@" \

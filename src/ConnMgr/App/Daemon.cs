@@ -84,8 +84,8 @@ internal sealed partial class Daemon : IDisposable
         _loop.Run(Settle);
         return _lockdown switch
         {
-            { HasFailed: true, IsScriptMissing: true } => ExitCode.Config,
-            { HasFailed: true } => ExitCode.OsError, // the next start may succeed
+            { HasFailed: true, NeedsCorrection: true } => ExitCode.Config,
+            { HasFailed: true } => ExitCode.OsError, // init starts the daemon again
             _ => ExitCode.Ok,
         };
     }

@@ -19,6 +19,14 @@ internal static class CommandLine
         Description = "firewall-disabled mode: no firewall script, no whitelist, no DNS extraction",
     };
 
+    private static readonly Option<string> Firewall = OneOf(
+        "--firewall", "what locks the device down; auto is nft where it works, else iptables", "auto",
+        "auto", "nft", "iptables");
+
+    private static readonly Option<string> OnFirewallFailure = OneOf(
+        "--on-firewall-failure", "what to do if the device cannot be locked down: shut it and end with 71 or 78 (exit), or "
+        + "manage the links of the open device and go on trying (manage-links)", "exit", "exit", "manage-links");
+
     private static readonly Option<string> ConfigDirectory = Directory(
         "--config-dir", "/etc/af-conn", "holds whitelist, netif_names and, if wanted, firewall.user");
 
@@ -156,7 +164,8 @@ internal static class CommandLine
             "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the cloud "
             + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
         {
-            DisableFirewall, ConfigDirectory, ScriptDirectory, RunDirectory, HookDirectory, Probe, Echo, Ping, NoPing, Resolvers,
+            DisableFirewall, Firewall, OnFirewallFailure, ConfigDirectory, ScriptDirectory, RunDirectory, HookDirectory,
+            Probe, Echo, Ping, NoPing, Resolvers,
             DnsServers, DnsOption, QueueNumber, AllowPrivateAnswers, Idle, WanProbeOption, SwitchOption,
             KeepLinkdownRoutes, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
@@ -232,6 +241,8 @@ internal static class CommandLine
             Follows = parsed.GetValue(Follow),
             RouteTo = parsed.GetValue(RouteTo) ?? [],
             IsFirewallDisabled = parsed.GetValue(DisableFirewall),
+            Firewall = Enum.Parse<FirewallBackend>(parsed.GetRequiredValue(Firewall), ignoreCase: true),
+            ManagesLinksUnlocked = parsed.GetValue(OnFirewallFailure) == "manage-links",
             ConfigDirectory = parsed.GetRequiredValue(ConfigDirectory),
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),
             RunDirectory = parsed.GetRequiredValue(RunDirectory),

@@ -23,12 +23,12 @@ internal enum ExitCode
     /// <summary>EX_SOFTWARE: a mistake of our own.</summary>
     Software = 70,
 
-    /// <summary>EX_OSERR: the kernel refused something.</summary>
+    /// <summary>EX_OSERR: the kernel or a tool refused something; the device could not be locked.</summary>
     OsError = 71,
 
     /// <summary>EX_NOPERM: a capability is missing.</summary>
     NoPermission = 77,
 
-    /// <summary>EX_CONFIG: bad configuration.</summary>
+    /// <summary>EX_CONFIG: bad configuration, or what the lockdown needs is not installed.</summary>
     Config = 78,
 }

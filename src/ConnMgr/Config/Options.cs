@@ -64,12 +64,33 @@ internal enum WanProbe
     Always,
 }
 
+/// <summary>What the lockdown is made of.</summary>
+internal enum FirewallBackend
+{
+    /// <summary>nf_tables where they work, else iptables.</summary>
+    Auto,
+
+    /// <summary>nf_tables, by the program nft.</summary>
+    Nft,
+
+    /// <summary>iptables, with address sets where the kernel has them.</summary>
+    Iptables,
+}
+
 /// <summary>The command line, checked.</summary>
 internal sealed record Options
 {
     public Verb Verb { get; init; }
 
     public bool IsFirewallDisabled { get; init; }
+
+    public FirewallBackend Firewall { get; init; }
+
+    /// <summary>
+    /// If the device cannot be locked at the start, the daemon manages the links of the open device, and goes on trying.
+    /// Else it shuts the device and ends.
+    /// </summary>
+    public bool ManagesLinksUnlocked { get; init; }
 
     /// <summary>Where `netif_names` and `whitelist` are.</summary>
     public required string ConfigDirectory { get; init; }

@@ -1,5 +1,7 @@
+using ConnMgr.Config;
 using ConnMgr.EventLoop;
 using ConnMgr.Logging;
+using ConnMgr.Net;
 using ConnMgr.Scripts;
 
 namespace ConnMgr.Firewall;
@@ -24,11 +26,14 @@ internal sealed class FirewallRunner : IDisposable
 
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(10);
 
+    private const int MostLogged = 100; // foreign changes
+
     private static readonly string[] Hooks = ["INPUT", "FORWARD", "OUTPUT"];
 
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly string _script;
+    private readonly Options _options;
     private readonly IReadOnlyList<string> _environment;
     private readonly List<string> _variables = [];
     private readonly Action<string?, LockdownReport> _ended;
@@ -37,6 +42,8 @@ internal sealed class FirewallRunner : IDisposable
     private readonly RulesetSocket _rules;
     private readonly Deadline _next;
     private readonly RepairSchedule _schedule = new();
+    private NftTableSocket? _tables; // null: the lockdown is in iptables
+    private Action _refill = () => { };
     private bool _isRepairing; // the script is due because of a foreign change
     private bool _isChanging;
     private int _looks; // how many further runs are planned
@@ -45,15 +52,17 @@ internal sealed class FirewallRunner : IDisposable
 
     /// <param name="loop">Where the script's end arrives.</param>
     /// <param name="log">The log.</param>
-    /// <param name="script">The path of init_firewall.sh.</param>
-    /// <param name="environment">The script's environment, without CONNMGR_SETS and CONNMGR_QUEUE.</param>
+    /// <param name="options">Where the scripts and the other directories are.</param>
+    /// <param name="environment">The script's environment, without the variables that it sets itself.</param>
     /// <param name="ended">Gets the reason of a failure, or null and the script's report.</param>
     public FirewallRunner(
-        Loop loop, Log log, string script, IReadOnlyList<string> environment, Action<string?, LockdownReport> ended)
+        Loop loop, Log log, Options options, IReadOnlyList<string> environment,
+        Action<string?, LockdownReport> ended)
     {
         _loop = loop;
         _log = log;
-        _script = script;
+        _options = options;
+        _script = Path.Combine(options.ScriptDirectory, "init_firewall.sh");
         _environment = environment;
         _ended = ended;
         _lane = new ScriptLane(loop, _variables, ScriptLimit);
@@ -63,8 +72,11 @@ internal sealed class FirewallRunner : IDisposable
         _disturbedAt = loop.Now;
     }
 
-    /// <summary>The kernel has the address sets.</summary>
-    public bool HasSets { get; set; }
+    /// <summary>What the script is to lock by: `auto`, `nft` or `iptables`.</summary>
+    public string Choice { get; set; } = "auto";
+
+    /// <summary>The kernel has the address sets of ipset; null: the script finds out, if it needs them.</summary>
+    public bool? HasSets { get; set; }
 
     /// <summary>The NFQUEUE for DNS replies; null: none.</summary>
     public ushort? Queue { get; set; }
@@ -78,10 +90,34 @@ internal sealed class FirewallRunner : IDisposable
     /// </summary>
     public bool IsDisturbed => _disturbedAt is { } since && _loop.Now - since < ScriptLimit;
 
+    /// <summary>
+    /// The last run failed for want of something that another run will not find either: the script, both nft and
+    /// iptables, or usable names in netif_names.
+    /// </summary>
+    public bool NeedsCorrection { get; private set; }
+
     /// <summary>How many foreign changes were found.</summary>
     public int RepairCount { get; private set; }
 
     public bool IsBusy => _lane.IsBusy || _closing.IsBusy;
+
+    /// <summary>The lockdown is in nf_tables: foreign changes are reported by the kernel, and undone at once.</summary>
+    /// <param name="setsPort">The netlink address of the daemon's own changes.</param>
+    /// <param name="refill">Called when the tables were made anew, with sets that are empty.</param>
+    /// <param name="elementGone">Gets each address that another program has deleted; null: nobody knows which.</param>
+    public void WatchTables(uint setsPort, Action refill, Action<IpNumber?> elementGone)
+    {
+        _refill = refill;
+        _tables = new NftTableSocket(_loop, setsPort, SeeDamage, elementGone, LogProgram);
+    }
+
+    /// <summary>The lockdown is in iptables after all.</summary>
+    public void WatchIptables()
+    {
+        _tables?.Dispose();
+        _tables = null;
+        _rules.Remember();
+    }
 
     /// <summary>Runs the script now, or after the run that is under way.</summary>
     public void Run() => Run(looks: 1);
@@ -111,7 +147,15 @@ internal sealed class FirewallRunner : IDisposable
         _isRepairing = false;
         _variables.Clear();
         _variables.AddRange(_environment);
-        _variables.Add($"CONNMGR_SETS={(HasSets ? "yes" : "no")}");
+        _variables.Add($"CONNMGR_FIREWALL={Choice}");
+        if (HasSets is { } hasSets)
+        {
+            _variables.Add($"CONNMGR_SETS={(hasSets ? "yes" : "no")}");
+        }
+        if (_tables is { } tables)
+        {
+            tables.IsPaused = true;
+        }
         _variables.Add($"CONNMGR_QUEUE={Queue}");
         _lane.Run([_script], End);
     }
@@ -140,14 +184,41 @@ internal sealed class FirewallRunner : IDisposable
     }
 
     /// <summary>True if a ruleset change must be foreign: no script of ours is running and no repair is pending.</summary>
-    private bool IsWatching => IsInForce && !_lane.IsBusy && !_isRepairing;
+    private bool IsWatching => IsInForce && !_lane.IsBusy && !_isRepairing && _tables is null;
 
     /// <summary>
-    /// Sets the policies of both families to DROP, for when the script cannot do it. Uses the platform's variant of
-    /// iptables only: packets pass both variants, and nothing would ever open the one that is not in use.
+    /// Shuts the device, for when the script cannot lock it: by boot_lockdown.sh where there is nft. Else sets the
+    /// policies of both families to DROP, by the platform's variant of iptables only: packets pass both variants, and
+    /// nothing would ever open the one that is not in use.
     /// </summary>
     /// <param name="done">Called once, whether it worked or not.</param>
-    public void Close(Action done) => Close("iptables", 0, isIpv4Closed => Close("ip6tables", 0, isIpv6Closed =>
+    public void Close(Action done)
+    {
+        string shutting = Path.Combine(_options.ScriptDirectory, "boot_lockdown.sh");
+        if (Choice == "iptables" || Find("nft") is null || !File.Exists(shutting))
+        {
+            ClosePolicies(done);
+            return;
+        }
+        string[] argv =
+        [
+            shutting, "--firewall", Choice, "--script-dir", _options.ScriptDirectory,
+            "--config-dir", _options.ConfigDirectory, "--run-dir", _options.RunDirectory,
+        ];
+        _closing.Run(argv, exit =>
+        {
+            const int IsShut = 1;
+            if (exit.Code is not (0 or IsShut))
+            {
+                ClosePolicies(done);
+                return;
+            }
+            _log.Event(EventKind.Firewall, $"closed by boot_lockdown.sh{Said(exit)}", LogLevel.Error);
+            done();
+        });
+    }
+
+    private void ClosePolicies(Action done) => Close("iptables", 0, isIpv4Closed => Close("ip6tables", 0, isIpv6Closed =>
     {
         _log.Event(
             EventKind.Firewall,
@@ -205,7 +276,8 @@ internal sealed class FirewallRunner : IDisposable
         });
     }
 
-    private string? Find(string program)
+    /// <summary>The path of a program that the scripts find; null if there is none.</summary>
+    public string? Find(string program)
     {
         foreach (string variable in _environment)
         {
@@ -224,6 +296,42 @@ internal sealed class FirewallRunner : IDisposable
         }
         return null;
     }
+
+    /// <summary>
+    /// Another program has changed the tables. As a rule they are as they were already, however often that happens. The
+    /// script runs as well, since firewall.user may have made tables of its own; but not all the time.
+    /// </summary>
+    private void SeeDamage(bool isRestored)
+    {
+        if (!IsInForce)
+        {
+            return; // the script makes all of it
+        }
+        RepairCount++;
+        if (!isRestored)
+        {
+            _isRepairing = true;
+            _disturbedAt ??= _loop.Now;
+            RunNext();
+            return;
+        }
+        _refill();
+        if (!_isRepairing)
+        {
+            _isRepairing = true;
+            _next.Set(_schedule.Next(_loop.Now));
+            if (_schedule.IsFight)
+            {
+                _log.Event(
+                    EventKind.Firewall,
+                    "another program changes the firewall again and again, restoring it each time", LogLevel.Warn);
+            }
+        }
+    }
+
+    private void LogProgram(string program) => _log.Event(
+        EventKind.Firewall, $"{program} changed the lockdown, restored it",
+        RepairCount <= MostLogged ? LogLevel.Info : LogLevel.Debug);
 
     private void SeeChange()
     {
@@ -253,8 +361,14 @@ internal sealed class FirewallRunner : IDisposable
     {
         if (exit.Failure is { } failure)
         {
+            const int BadConfiguration = 78; // EX_CONFIG
+            NeedsCorrection = exit.Code == BadConfiguration || !File.Exists(_script);
+            if (_tables is { } unchanged)
+            {
+                unchanged.IsPaused = false;
+            }
             _ended($"{Path.GetFileName(_script)}: {failure}{Said(exit)}", default);
-            if (IsInForce)
+            if (IsInForce || _options.ManagesLinksUnlocked)
             {
                 _isRepairing = true;
                 _next.Set(_loop.Now + Retry);
@@ -263,10 +377,17 @@ internal sealed class FirewallRunner : IDisposable
         }
         IsInForce = true;
         _disturbedAt = null;
-        _rules.Remember();
         if (_looks > 0)
         {
             _next.Set(_loop.Now + _nextLook);
+        }
+        if (_tables is null)
+        {
+            _rules.Remember();
+        }
+        else if (!_tables.Remember())
+        {
+            SeeDamage(_tables.Restore()); // between the script's transaction and its end
         }
         _ended(null, LockdownReport.Read(exit.Output));
     }
@@ -282,6 +403,7 @@ internal sealed class FirewallRunner : IDisposable
         _next.Dispose();
         _lane.Dispose();
         _closing.Dispose();
+        _tables?.Dispose();
         _rules.Dispose();
     }
 }

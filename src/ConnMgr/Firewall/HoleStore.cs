@@ -95,6 +95,13 @@ internal sealed class HoleStore(
         Finish();
     }
 
+    /// <summary>Another program has taken an address out of the kernel: puts it back, if it is to be open.</summary>
+    public void Reopen(IpNumber address)
+    {
+        holes.Reopen(address, loop.Now, _effects);
+        Apply(isUrgent: false);
+    }
+
     /// <summary>Fills the sets again if another program has emptied them. Asks for one element each time, in turn.</summary>
     public void CheckElements()
     {

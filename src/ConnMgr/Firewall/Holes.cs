@@ -232,6 +232,20 @@ internal sealed class Holes(Whitelist whitelist)
         }
     }
 
+    /// <summary>Another program has taken an address out of the kernel: what of it has to be there again.</summary>
+    public void Reopen(IpNumber address, TimeSpan now, List<HoleEffect> effects)
+    {
+        IpPrefix prefix = IpPrefix.Of(address);
+        if (Whitelist.HasLiteral(prefix))
+        {
+            effects.Add(new HoleEffect(HoleAction.Open, prefix, 0));
+        }
+        else if (_holes.Find(address) is { } hole && now < hole.Until)
+        {
+            Open(hole, now, effects);
+        }
+    }
+
     /// <summary>The kernel refused an address. <see cref="Tick"/> and the next answer try again.</summary>
     public void NotOpened(IpNumber address, TimeSpan now)
     {

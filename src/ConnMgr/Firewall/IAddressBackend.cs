@@ -9,10 +9,10 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal interface IAddressBackend : IDisposable
 {
-    /// <summary>As `status` shows it: `sets`, `rules`.</summary>
+    /// <summary>As `status` shows it: `nft`, `sets`, `rules`.</summary>
     string Name { get; }
 
-    /// <summary>Why a better backend is not in use; empty for the best.</summary>
+    /// <summary>Why a better backend is not in use; empty for the best, and for one that was asked for.</summary>
     string Reason { get; }
 
     /// <summary>The kernel's elements end by themselves after <see cref="HoleEffect.Timeout"/>.</summary>

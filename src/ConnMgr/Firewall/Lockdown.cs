@@ -45,13 +45,10 @@ internal sealed class Lockdown : IDisposable
         _startedAt = loop.Now;
         _listedServers = options.DnsServers.Count == 0 ? null : [.. options.DnsServers.Select(IpNumber.Of)];
         _next = loop.AddTimer(() => { });
-        _firewall = new FirewallRunner(
-            loop, log, Path.Combine(options.ScriptDirectory, "init_firewall.sh"), environment, OnScriptEnded);
+        _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded);
         string boot = SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out _) ?? "";
-        IAddressBackend? sets = SetBackend.Open(out KernelError error);
         _store = new HoleStore(
-            loop, log, new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers },
-            sets ?? NewRuleBackend(error.ToString()),
+            loop, log, new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers }, NewBackend(),
             Path.Combine(options.RunDirectory, "holes"), boot.Trim());
         _reader = new ReplyReader(new DnsWatch(new NameHash(Entropy.UInt64(), Entropy.UInt64())), _store);
         _observer = new DnsObserver(loop, log, _reader, names);
@@ -63,8 +60,8 @@ internal sealed class Lockdown : IDisposable
     /// <summary>The firewall could not be locked by its script. It has been closed instead, and the daemon has to end.</summary>
     public bool HasFailed { get; private set; }
 
-    /// <summary>There is no init_firewall.sh: to start again would change nothing.</summary>
-    public bool IsScriptMissing => !File.Exists(Path.Combine(_options.ScriptDirectory, "init_firewall.sh"));
+    /// <inheritdoc cref="FirewallRunner.NeedsCorrection"/>
+    public bool NeedsCorrection => _firewall.NeedsCorrection;
 
     /// <summary>A script runs that has to be seen to its end.</summary>
     public bool IsBusy => _firewall.IsBusy || _store.Backend.IsBusy;
@@ -151,9 +148,47 @@ internal sealed class Lockdown : IDisposable
 
     private void RunScript()
     {
-        _firewall.HasSets = _store.Backend is SetBackend;
+        // Once the lockdown is in nf_tables, a run that fails leaves it as it is, and takes no other backend.
+        bool isNft = _store.Backend is NftBackend;
+        bool mayChoose = isNft && _options.Firewall == FirewallBackend.Auto && !_wasLocked;
+        bool isForced = isNft || _options.Firewall == FirewallBackend.Nft;
+        _firewall.Choice = mayChoose ? "auto" : isForced ? "nft" : "iptables";
+        _firewall.HasSets = isNft ? null : _store.Backend is SetBackend;
         _firewall.Queue = _gate.Number;
         _firewall.Run();
+    }
+
+    private IAddressBackend NewBackend()
+    {
+        string why = "";
+        if (_options.Firewall != FirewallBackend.Iptables)
+        {
+            why = "there is no nft";
+            if (_firewall.Find("nft") is not null && NftBackend.Open(out why) is { } nft)
+            {
+                _firewall.WatchTables(nft.PortId, () => _store!.Fill(), OnElementGone);
+                return nft;
+            }
+        }
+        return NewIptablesBackend(why);
+    }
+
+    /// <param name="why">Why it is not nf_tables; empty if iptables was asked for.</param>
+    private IAddressBackend NewIptablesBackend(string why) =>
+        SetBackend.Open(why, out KernelError error) is { } sets
+            ? sets
+            : NewRuleBackend(why.Length > 0 ? $"{error}; not by nft, since {why}" : error.ToString());
+
+    private void OnElementGone(IpNumber? address)
+    {
+        if (address is { } known)
+        {
+            _store.Reopen(known);
+        }
+        else
+        {
+            _store.Fill();
+        }
     }
 
     private RuleBackend NewRuleBackend(string reason) => new(
@@ -166,9 +201,28 @@ internal sealed class Lockdown : IDisposable
     {
         if (failure is not null)
         {
-            _log.Event(EventKind.Firewall, $"cannot lock the firewall: {failure}", LogLevel.Error);
             bool isFirst = !_firewall.IsInForce;
-            _firewall.Close(() => HasFailed |= isFirst);
+            if (isFirst && _options.ManagesLinksUnlocked)
+            {
+                _log.Once(
+                    "not locked", EventKind.Firewall,
+                    $"cannot lock the firewall, managing links without: {failure}, retrying", LogLevel.Error);
+                return;
+            }
+            _log.Event(EventKind.Firewall, $"cannot lock the firewall: {failure}", LogLevel.Error);
+            if (isFirst || _store.Backend is not NftBackend)
+            {
+                _firewall.Close(() => HasFailed |= isFirst);
+            }
+            return;
+        }
+        if (_store.Backend is NftBackend nft && !report.IsNft)
+        {
+            // The script has locked by iptables, and without sets perhaps, since it did not know of any.
+            _firewall.WatchIptables();
+            nft.DeleteTable();
+            _store.Use(NewIptablesBackend(report.BackendReason ?? "init_firewall.sh does not lock by it"));
+            RunScript();
             return;
         }
         if (_store.Backend is SetBackend && !report.HasSets)
@@ -178,12 +232,17 @@ internal sealed class Lockdown : IDisposable
         }
         if (_gate.Number is not null && report.Queue is null)
         {
-            _gate.Close("iptables has no rules that lead to a queue");
+            string firewall = report.IsNft ? "nft" : "iptables";
+            _gate.Close($"{firewall} has no rules that lead to a queue");
             _firewall.Queue = null;
         }
         if (!_wasLocked)
         {
             _wasLocked = true;
+            if (report.IsNft)
+            {
+                _firewall.Choice = "nft"; // of repairs, too: one that fails leaves the table as it is
+            }
             if (!report.KnowsEnded)
             {
                 _killer.EndForeign();

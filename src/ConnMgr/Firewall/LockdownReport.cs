@@ -8,7 +8,16 @@ namespace ConnMgr.Firewall;
 /// <param name="KnowsEnded">The script has ended the connections from before the lockdown. If not, the daemon does.</param>
 internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool KnowsEnded)
 {
-    /// <summary>Reads lines `sets: yes|no`, `queue: N|none`, `ended: N|unknown`. Missing or odd lines count as no and none.</summary>
+    /// <summary>The lockdown is in nf_tables, else in iptables.</summary>
+    public bool IsNft { get; init; }
+
+    /// <summary>Why it is not in nf_tables, though the script was to try that first; null: it does not say.</summary>
+    public string? BackendReason { get; init; }
+
+    /// <summary>
+    /// Reads lines `sets: yes|no`, `queue: N|none`, `ended: N|unknown`, `backend: nft|iptables` and
+    /// `backend-reason: TEXT`. Missing or odd lines count as no and none.
+    /// </summary>
     public static LockdownReport Read(string output)
     {
         LockdownReport report = default;
@@ -24,6 +33,12 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
                     break;
                 case "queue":
                     report = report with { Queue = isNumber ? number : null };
+                    break;
+                case "backend":
+                    report = report with { IsNft = value is "nft" };
+                    break;
+                case "backend-reason":
+                    report = report with { BackendReason = value.ToString() };
                     break;
                 case "ended":
                     report = report with { KnowsEnded = value is not "unknown" };

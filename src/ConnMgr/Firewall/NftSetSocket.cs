@@ -172,6 +172,15 @@ internal sealed class NftSetSocket : IDisposable
         return all;
     }
 
+    /// <summary>Deletes the table with all that is in it, if it is there.</summary>
+    public void DeleteTable()
+    {
+        Begin();
+        Append(NftSetMessage.ChangeTable(Rest, Nftables.NFPROTO_INET, isNew: true, NextSequence), 0);
+        Append(NftSetMessage.ChangeTable(Rest, Nftables.NFPROTO_INET, isNew: false, NextSequence), 0);
+        _ = Commit();
+    }
+
     /// <summary>An error in words.</summary>
     public static string Text(int error) => error switch
     {

@@ -8,16 +8,17 @@ internal sealed class SetBackend : IAddressBackend
 {
     private readonly AddressSetSocket _sets;
 
-    private SetBackend(AddressSetSocket sets) => _sets = sets;
+    private SetBackend(AddressSetSocket sets, string reason) => (_sets, Reason) = (sets, reason);
 
     /// <summary>Creates both sets, or takes over those of an earlier run with their elements.</summary>
+    /// <param name="reason">Why nf_tables is not in use; empty if iptables was asked for.</param>
     /// <param name="error">Why the kernel has no sets, if null is returned.</param>
-    public static SetBackend? Open(out KernelError error) =>
-        AddressSetSocket.Open(out error) is { } sets ? new SetBackend(sets) : null;
+    public static SetBackend? Open(string reason, out KernelError error) =>
+        AddressSetSocket.Open(out error) is { } sets ? new SetBackend(sets, reason) : null;
 
     public string Name => "sets";
 
-    public string Reason => "";
+    public string Reason { get; }
 
     public bool HasTimeouts => true;
 

@@ -6,10 +6,10 @@ internal sealed class FirewallStatus
     /// <summary>True while the rules are in force.</summary>
     public bool IsLocked { get; init; }
 
-    /// <summary>How addresses are opened in the kernel: `sets` or `rules`.</summary>
+    /// <summary>How addresses are opened in the kernel: `nft`, `sets` or `rules`.</summary>
     public required string Backend { get; init; }
 
-    /// <summary>Why sets are not used; empty if they are.</summary>
+    /// <summary>Why a better backend is not in force; empty for nft, and for one that the user asked for.</summary>
     public string BackendReason { get; init; } = "";
 
     /// <summary>How DNS replies are handled: `hold` or `sniff`.</summary>

@@ -101,7 +101,8 @@ internal static class StatusText
             text, $", addresses by {firewall.Backend}{repairs}", LabelEnd + (firewall.IsLocked ? 6 : 10));
         if (firewall.BackendReason.Length > 0)
         {
-            Line(text, "", $"no sets, since {firewall.BackendReason}");
+            string better = firewall.Backend == "rules" ? "no sets" : "not by nft";
+            Line(text, "", $"{better}, since {firewall.BackendReason}");
         }
 
         Label(text, "dns", 0);

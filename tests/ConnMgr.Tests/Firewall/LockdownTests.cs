@@ -69,6 +69,7 @@ public sealed class LockdownTests : IDisposable
         using Lockdown lockdown = New(loop, "198.18.9.0/24");
         lockdown.Start();
         Until(loop, lockdown, () => lockdown.HasFailed);
+        Assert.False(lockdown.NeedsCorrection);
         Assert.Equal(
             [
                 "cannot lock the firewall: init_firewall.sh: exit status 1, saying \"no such table\"",
@@ -76,6 +77,87 @@ public sealed class LockdownTests : IDisposable
             ],
             Said());
         Assert.Equal(3, Run("iptables", "-S").Split('\n').Count(line => line.EndsWith(" DROP", StringComparison.Ordinal)));
+    });
+
+    private const string ByNft = """
+        nft -f - <<'END' || exit 1
+        add table inet connmgr
+        add set inet connmgr afero4 { type ipv4_addr; flags timeout; }
+        add set inet connmgr afero4_prefixes { type ipv4_addr; flags interval; }
+        add chain inet connmgr AFERO_ALLOW_WHITELIST_OUTPUT
+        add chain inet connmgr output { type filter hook output priority -10; policy drop; }
+        flush chain inet connmgr AFERO_ALLOW_WHITELIST_OUTPUT
+        flush chain inet connmgr output
+        add rule inet connmgr output jump AFERO_ALLOW_WHITELIST_OUTPUT
+        add rule inet connmgr AFERO_ALLOW_WHITELIST_OUTPUT ip daddr @afero4 accept
+        add rule inet connmgr AFERO_ALLOW_WHITELIST_OUTPUT ip daddr @afero4_prefixes accept
+        END
+        echo "$CONNMGR_FIREWALL ${CONNMGR_SETS-unset}" >>${0%/*}/calls
+        echo 'sets: yes'; echo 'queue: none'; echo 'ended: 0'; echo 'backend: nft'
+        """;
+
+    [Fact]
+    public void By_nft_it_locks_and_undoes_what_another_program_does() => NetworkNamespace.Run(() =>
+    {
+        Script("init_firewall.sh", ByNft);
+        using Loop loop = new();
+        using Lockdown lockdown = New(loop, "198.18.9.0/24\n198.18.7.7", FirewallBackend.Auto);
+        lockdown.Start();
+        Until(loop, lockdown, () => lockdown.IsLocked && !lockdown.IsBusy);
+        Assert.Equal(("nft", ""), (lockdown.Store.Backend.Name, lockdown.Store.Backend.Reason));
+        Assert.Equal(["auto unset"], File.ReadAllLines($"{_directory}/calls"));
+        Assert.Equal(("198.18.7.7", "198.18.9.0/24"), (Nft.Elements("afero4"), Nft.Elements("afero4_prefixes")));
+        string before = Nft.Run("list table inet connmgr", "-s");
+
+        for (int i = 0; i < 6; i++)
+        {
+            Nft.Run(i % 2 == 0 ? "insert rule inet connmgr output accept" : "flush ruleset");
+            Until(loop, lockdown, () => Nft.Run("list table inet connmgr", "-s", mayFail: true) == before);
+        }
+        Assert.InRange(lockdown.RepairCount, 1, 6); // the script itself may have put one right
+        Nft.Run("delete element inet connmgr afero4 { 198.18.7.7 }");
+        Until(loop, lockdown, () => Nft.Elements("afero4").Length > 0);
+        Nft.Run("flush set inet connmgr afero4_prefixes");
+        Until(loop, lockdown, () => Nft.Elements("afero4_prefixes").Length > 0);
+        Assert.Equal(before, Nft.Run("list table inet connmgr", "-s"));
+        Assert.Contains(Said(), text => text.StartsWith("nft (process ", StringComparison.Ordinal)
+            && text.EndsWith("changed the lockdown, restored it", StringComparison.Ordinal));
+        Until(loop, lockdown, () => !lockdown.IsBusy);
+        Assert.All(File.ReadAllLines($"{_directory}/calls").Skip(1), call => Assert.Equal("nft unset", call));
+    });
+
+    [Fact]
+    public void Where_the_script_takes_iptables_nothing_is_left_of_nft() => NetworkNamespace.Run(() =>
+    {
+        Script("init_firewall.sh", $"echo \"$CONNMGR_FIREWALL ${{CONNMGR_SETS-unset}}\" >>{_directory}/calls\n"
+            + "echo 'sets: yes'; echo 'queue: none'; echo 'ended: 0'; echo 'backend: iptables'; echo 'backend-reason: nft: too old'");
+        using Loop loop = new();
+        using Lockdown lockdown = New(loop, "198.18.9.0/24", FirewallBackend.Auto);
+        lockdown.Start();
+        Until(loop, lockdown, () => lockdown.IsLocked && !lockdown.IsBusy && lockdown.Store.Backend.Name != "nft");
+        Assert.Equal(("sets", "nft: too old"), (lockdown.Store.Backend.Name, lockdown.Store.Backend.Reason));
+        Assert.Equal(["auto unset", "iptables yes"], File.ReadAllLines($"{_directory}/calls"));
+        Assert.Contains("add afero4 198.18.9.0/24 timeout 0", Run("ipset", "save"));
+        Assert.Equal("", Nft.Run("list ruleset"));
+    });
+
+    [Fact]
+    public void Links_are_managed_on_an_open_device_if_that_is_wanted() => NetworkNamespace.Run(() =>
+    {
+        Script("init_firewall.sh", "echo 'there is neither nft nor iptables'; exit 1");
+        using Loop loop = new();
+        using Lockdown lockdown = New(loop, "198.18.9.0/24", managesLinks: true);
+        lockdown.Start();
+        Until(loop, lockdown, () => Said().Length > 0);
+        Assert.False(lockdown.HasFailed);
+        Assert.False(lockdown.IsLocked);
+        Assert.Equal(
+            [
+                "cannot lock the firewall, managing links without: init_firewall.sh: exit status 1, saying "
+                + "\"there is neither nft nor iptables\", retrying",
+            ],
+            Said());
+        Assert.DoesNotContain(" DROP", Run("iptables", "-S"));
     });
 
     private string[] Said() =>
@@ -88,7 +170,7 @@ public sealed class LockdownTests : IDisposable
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
     }
 
-    private Lockdown New(Loop loop, string whitelist) => new(
+    private Lockdown New(Loop loop, string whitelist, FirewallBackend firewall = FirewallBackend.Iptables, bool managesLinks = false) => new(
         loop, _log,
         new Options
         {
@@ -102,6 +184,8 @@ public sealed class LockdownTests : IDisposable
             DnsServers = [],
             Idle = TimeSpan.FromSeconds(16),
             Dns = DnsMode.Sniff,
+            Firewall = firewall,
+            ManagesLinksUnlocked = managesLinks,
         },
         NetifNames.Defaults, StoreRig.Read(whitelist), ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]);
 

@@ -1,0 +1,50 @@
+using ConnMgr.Net;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Addresses as elements of the nf_tables sets of the table `inet connmgr`, each with its own time-out. The
+/// kernel reports foreign changes of them (<see cref="NftTableSocket"/>).
+/// </summary>
+internal sealed class NftBackend : IAddressBackend
+{
+    private readonly NftSetSocket _sets;
+
+    private NftBackend(NftSetSocket sets) => _sets = sets;
+
+    /// <summary>Creates the table and its sets, or takes over those of an earlier run.</summary>
+    /// <param name="why">Why the kernel has none, if null is returned.</param>
+    public static NftBackend? Open(out string why) =>
+        NftSetSocket.Open(out why) is { } sets ? new NftBackend(sets) : null;
+
+    public string Name => "nft";
+
+    public string Reason => "";
+
+    public bool HasTimeouts => true;
+
+    public bool IsImmediate => true;
+
+    public bool IsBusy => false;
+
+    /// <summary>The netlink address whose changes are the daemon's own.</summary>
+    public uint PortId => _sets.PortId;
+
+    public void Apply(
+        ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed) =>
+        _sets.Apply(effects, (prefix, error) => failed.Add((prefix, NftSetSocket.Text(error))));
+
+    public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed) =>
+        Apply(all, isUrgent: false, failed);
+
+    public bool IsOpening(IpPrefix prefix) => false;
+
+    public bool Has(IpPrefix prefix) => _sets.Has(prefix);
+
+    public List<(IpPrefix Prefix, uint Timeout)>? List() => _sets.List();
+
+    /// <summary>Takes the table away: init_firewall.sh has locked the device by iptables instead.</summary>
+    public void DeleteTable() => _sets.DeleteTable();
+
+    public void Dispose() => _sets.Dispose();
+}

@@ -1,0 +1,111 @@
+#!/bin/sh
+# The daemon's lockdown in nf_tables, where the system has nft, BusyBox without awk, ip, and nothing else: it locks, opens what
+# the whitelist names, undoes what another program does at once, and knows after a restart what was open. Where there is
+# neither nft nor iptables it says so and ends, or manages the links of the open device.
+# takes 60 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/fresh.sh"
+
+FIREWALL=
+BACKEND=auto
+lab_up
+fresh_names
+reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=0.9"; }
+reaches_soon() { poll 5 reaches "$1"; }
+resolves() { on device getent ahostsv4 "$1"; }
+no_output() { [ -z "$("$@")" ]; }
+first() {
+    seq "$1" "$2" | while read -r n; do
+        reaches "h-198-18-101-$n.fresh.example" 2>/dev/null || echo "$n"
+    done
+}
+
+# The daemon and its scripts find nothing else.
+mkdir "$LAB/bare"
+for tool in $(busybox --list); do
+    case $tool in awk | ip | */*) ;; *) ln -sf "$(command -v busybox)" "$LAB/bare/$tool" ;; esac
+done
+for tool in busybox ip nft; do ln -sf "$(command -v $tool)" "$LAB/bare/$tool"; done
+real=$(connmgr_path)
+printf '#!/bin/sh\nPATH=%s exec %s "$@"\n' "$LAB/bare" "$real" >"$LAB/bare-connmgr"
+chmod +x "$LAB/bare-connmgr"
+CONNMGR=$LAB/bare-connmgr
+
+printf '%s\n' '*.fresh.example' echo.example 198.18.102.0/24 198.18.102.128/25 2001:db8:100::10 >"$LAB/etc/whitelist"
+start_connmgr --dns auto
+wait_for 10 "it locks by nft" log_has 'locked in [0-9]+ ms; addresses by nft; DNS: (hold|sniff)'
+check "status: by nft, and no reason why not" status_has '^firewall +locked, addresses by nft$'
+wait_for 10 "eth0 is in use" in_use eth0
+wait_for 10 "probes pass by their mark" state eth0 ITFUP_SS
+wait_for 10 "an exact name is open without anybody asking" reaches 198.18.100.10
+check "a literal prefix is open" reaches 198.18.102.1
+check "IPv6, too" reaches '[2001:db8:100::10]'
+check "what is not whitelisted is shut" not reaches 198.18.100.8
+if log_has 'DNS: hold'; then
+    check "no first connection to a fresh address is lost" no_output first 1 40
+else
+    skip "this kernel has no queue for nf_tables: no reply is held"
+    resolves h-198-18-101-1.fresh.example >/dev/null
+    check "a fresh name is open" reaches_soon 198.18.101.1
+fi
+
+# How long another program has the device open: a packet each millisecond to a stranger, who counts. That is told, not judged:
+# it is the time until the daemon gets a processor, and until the kernel has made two changes.
+on cloud nft -f - <<'END'
+table inet count {
+    chain input { type filter hook input priority 0; ip daddr 198.18.100.8 icmp type echo-request counter; }
+}
+END
+through() { on cloud nft list chain inet count input | sed -n 's/.*counter packets \([0-9]*\) .*/\1/p'; }
+on device ping -q -i 0.001 -w 20 198.18.100.8 >"$LAB/ping" 2>&1 &
+ping=$!
+is_locked() { on device nft list chain inet connmgr output | grep -q 'policy drop'; }
+rounds=100
+for _ in $(seq $rounds); do
+    on device nft flush ruleset
+    poll 5 is_locked || break
+done
+check "each of $rounds times nft flush ruleset is undone" is_locked
+kill "$ping" 2>/dev/null || :
+wait "$ping" || :
+open=$(through)
+echo "# open for $open ms in all, $rounds times"
+wait_for 5 "what was open is open again" reaches 198.18.102.1
+check "what was learned, too" reaches 198.18.101.1
+check "and nothing else" not reaches 198.18.100.8
+check "it says who did it" log_has 'nft \(process [0-9]+\) changed the lockdown, restored it'
+on device nft delete element inet connmgr afero4_prefixes '{ 198.18.102.0/24 }'
+wait_for 5 "a prefix that is taken out is back" reaches 198.18.102.1
+on device nft insert rule inet connmgr output accept
+wait_for 5 "a rule that opens is gone" not reaches 198.18.100.8
+
+kill -KILL "$CONNMGR_PID"
+wait "$CONNMGR_PID" 2>/dev/null || :
+check "killed: what was open is open" reaches 198.18.101.1
+check "killed: nothing else is" not reaches 198.18.100.8
+start_connmgr --dns auto
+wait_for 10 "started again: by nft" log_has 'addresses by nft'
+check "started again: it knows what was open" log_has '[1-9][0-9]* names of open addresses kept'
+check "started again: that is open" reaches 198.18.101.1
+
+printf '%s\n' '*.fresh.example' 198.18.102.128/25 >"$LAB/etc/whitelist"
+ask reload >"$LAB/reload"
+wait_for 5 "reload: what went from the whitelist is shut" not reaches 198.18.102.1
+check "reload: the prefix within stays" \
+    sh -c "nsenter --net=/run/netns/device nft list set inet connmgr afero4_prefixes | grep -q 198.18.102.128/25"
+check "reload: what stays on it is open" reaches 198.18.101.1
+stop_connmgr || :
+check "stopped: locked" not reaches 198.18.100.8
+
+# Neither nft nor iptables.
+on device nft flush ruleset
+rm "$LAB/bare/nft"
+spawn_connmgr --dns auto
+status=0
+wait "$CONNMGR_PID" || status=$?
+check "neither nft nor iptables: it ends with 78" test "$status" = 78
+check "and says what is missing" log_has 'there is neither nft nor iptables: install'
+start_connmgr --dns auto --on-firewall-failure manage-links
+wait_for 10 "--on-firewall-failure manage-links: it manages links" in_use eth0
+check "and says so" log_has 'cannot lock the firewall, managing links without: .* neither nft nor iptables'
+stop_connmgr || :
