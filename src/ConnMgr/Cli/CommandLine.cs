@@ -241,7 +241,12 @@ internal static class CommandLine
             Follows = parsed.GetValue(Follow),
             RouteTo = parsed.GetValue(RouteTo) ?? [],
             IsFirewallDisabled = parsed.GetValue(DisableFirewall),
-            Firewall = Enum.Parse<FirewallBackend>(parsed.GetRequiredValue(Firewall), ignoreCase: true),
+            Firewall = parsed.GetRequiredValue(Firewall) switch
+            {
+                "nft" => FirewallBackend.Nft,
+                "iptables" => FirewallBackend.Iptables,
+                _ => FirewallBackend.Auto,
+            },
             ManagesLinksUnlocked = parsed.GetValue(OnFirewallFailure) == "manage-links",
             ConfigDirectory = parsed.GetRequiredValue(ConfigDirectory),
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),
