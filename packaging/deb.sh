@@ -28,7 +28,7 @@ sed -i '\,  usr/lib/af-conn/,!d' "$root/usr/share/connmgr/manifest.sha256"
 put() { install -D -m 644 "$1" "$root$2"; }
 gzipped() { put "$1" "$2" && gzip -9n "$root$2"; }
 put packaging/deb/lintian-overrides /usr/share/lintian/overrides/connmgr
-put README.md /usr/share/doc/connmgr/README.md
+for page in README.md docs/*.md; do put "$page" "/usr/share/doc/connmgr/$page"; done
 {
     cat packaging/deb/copyright
     sed 's/^$/./; s/^/ /' LICENSE | sed 1,3d
