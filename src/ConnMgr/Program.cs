@@ -18,6 +18,10 @@ if (options.Verb == Verb.Route)
 {
     return (int)RouteRunner.Run(options);
 }
+if (options.Verb == Verb.Unlock)
+{
+    return (int)UnlockRunner.Run(options);
+}
 if (options.Verb == Verb.Probe)
 {
     return (int)ProbeCommandRunner.Run(options);

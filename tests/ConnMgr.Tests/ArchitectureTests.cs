@@ -223,8 +223,8 @@ public partial class ArchitectureTests
             || name is "Startup" or "ConfigFiles" or "Daemon" or "LinkSockets" or "AttributeReport"
                 or "Lockdown" or "LockdownStatus" or "LockdownView" or "HoleStore" or "DnsObserver"
                 or "ReplyGate" or "ReplyReader" or "NameRefresher" or "ConnectionKiller" or "NftBackend"
-                or "SetBackend" or "RuleBackend" or "NameServers" or "ScriptEnvironment" or "StatusReport" or "Log"
-                or "CommandLine" or "Child" or "ScriptLane"
+                or "SetBackend" or "RuleBackend" or "NameServers" or "ScriptEnvironment" or "StatusReport"
+                or "Log" or "CommandLine" or "Child" or "ScriptLane"
             || EffectfulName().IsMatch(name);
     }
 

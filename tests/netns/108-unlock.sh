@@ -153,3 +153,33 @@ check "unlocked" status_is 0
 both $strangers | same "strangers are reached" reached device eth0 $strangers
 check "no chain of ours is left" not sh -c "nsenter --net=/run/netns/device nft list ruleset 2>/dev/null | grep -E 'AFERO|connmgr'"
 check "nor a legacy one" not sh -c "nsenter --net=/run/netns/device iptables-legacy-save | grep AFERO"
+
+# unlock_verb: `connmgr unlock` does the same. flock(1) holds the lock that a daemon would hold.
+unlocks_by_verb() {
+    verb_status=0
+    verb_path=$LAB/$VARIANT
+    [ "$VARIANT" = bare ] || verb_path=$verb_path:$PATH
+    on device "$(command -v env)" PATH="$verb_path" "$(connmgr_path)" unlock --script-dir "$1" --config-dir "$LAB/etc" \
+        --run-dir "$LAB/run" >"$LAB/said" 2>"$LAB/complained" || verb_status=$?
+}
+# shellcheck disable=SC2086  # lists
+unlock_verb() {
+    unlock
+    lock
+    unlocks_by_verb "$LAB/nowhere"
+    check "${WITH}connmgr unlock, no script: 78" test "$verb_status" = 78
+    check "${WITH}and says so" grep -qx "connmgr: $LAB/nowhere/fwcfg.sh: No such file or directory.*" "$LAB/complained"
+    nothing "${WITH}still locked" reached device eth0 $strangers
+    unlocks_by_verb "$REPO/scripts"
+    check "${WITH}connmgr unlock: 0" test "$verb_status" = 0
+    check "${WITH}and says what it did" grep -q "^fwcfg.sh: unlocked: nothing of connmgr's lockdown is left" "$LAB/said"
+    check "${WITH}no daemon runs: no warning" test ! -s "$LAB/complained"
+    both $strangers | same "${WITH}strangers are reached" reached device eth0 $strangers
+    exec 8>"$LAB/run/connmgr.pid"
+    flock 8
+    unlocks_by_verb "$REPO/scripts" 8>&-
+    exec 8>&-
+    check "${WITH}a daemon runs: connmgr unlock warns" grep -q 'a daemon is running.* stop it first' "$LAB/complained"
+    rm "$LAB/run/connmgr.pid"
+}
+backends unlock_verb

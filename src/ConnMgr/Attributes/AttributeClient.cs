@@ -15,8 +15,8 @@ internal sealed unsafe class AttributeClient : IDisposable
     private const int WaitingLimit = 20;
 
     /// <summary>
-    /// How long such a get waits. After 5 s attrd would tell the client of a time-out, the client may have given
-    /// up at the same moment, and attrd dies of SIGPIPE when it writes to a client that is gone.
+    /// How long such a get waits. After 5 s attrd would tell the client of a time-out, the client may have
+    /// given up at the same moment, and attrd dies of SIGPIPE when it writes to a client that is gone.
     /// </summary>
     private static readonly TimeSpan WaitingTime = TimeSpan.FromSeconds(4);
 

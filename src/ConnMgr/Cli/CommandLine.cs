@@ -190,6 +190,7 @@ internal static class CommandLine
         root.Subcommands.Add(metrics);
         root.Subcommands.Add(reload);
         root.Subcommands.Add(new Command("route", "make a link the way out, now and without a daemon; end with 0 or 1") { RouteTo });
+        root.Subcommands.Add(new Command("unlock", "take the lockdown away; stop the daemon first, or it locks again") { ScriptDirectory });
         RunDirectory.Recursive = true;
         root.SetAction(static _ => 0); // what makes it right to give no verb
         ConfigDirectory.Recursive = true;
@@ -234,6 +235,7 @@ internal static class CommandLine
                 "metrics" => Verb.Metrics,
                 "reload" => Verb.Reload,
                 "route" => Verb.Route,
+                "unlock" => Verb.Unlock,
                 _ => Verb.Run,
             },
             IsJson = parsed.GetValue(Json),

@@ -122,8 +122,8 @@ internal sealed class NetifNames
     }
 
     /// <summary>
-    /// A device may have its station at `wlan0-1` and no access point: then the key of the access point has its
-    /// default, which is no fault.
+    /// A device may have its station at `wlan0-1` and no access point: then the key of the access point has
+    /// its default, which is no fault.
     /// </summary>
     private static void FindDuplicates(string[] names, int[] lineOf, List<Remark> errors)
     {

@@ -16,6 +16,9 @@ internal enum Verb
     /// <summary>Make a link the way out, without a daemon.</summary>
     Route,
 
+    /// <summary>Take the lockdown away.</summary>
+    Unlock,
+
     /// <summary>Run one probe, and say what is done when.</summary>
     Probe,
 

@@ -16,9 +16,11 @@ internal static class ScriptEnvironment
     /// What the project's own scripts get; <see cref="NamesVariable"/> is the first. The names are those in force: what the file
     /// says by now may be another thing, and was perhaps refused.
     /// </summary>
-    public static List<string> Of(Options options, NetifNames names) =>
+    public static List<string> Of(Options options, NetifNames names) => [NamesVariable(names), .. Of(options)];
+
+    /// <summary>The same without the names: a script that wants them reads `netif_names`.</summary>
+    public static List<string> Of(Options options) =>
     [
-        NamesVariable(names),
         .. Base,
         $"CONNMGR_CONFIG_DIR={options.ConfigDirectory}",
         $"CONNMGR_RUN_DIR={options.RunDirectory}",

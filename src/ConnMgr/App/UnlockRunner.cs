@@ -1,0 +1,42 @@
+using ConnMgr.Cli;
+using ConnMgr.Config;
+using ConnMgr.Native;
+using ConnMgr.Scripts;
+using Tmds.Linux;
+
+namespace ConnMgr.App;
+
+/// <summary>`connmgr unlock`: takes the lockdown away, by `fwcfg.sh unlock`, whose exit status it has.</summary>
+internal static unsafe class UnlockRunner
+{
+    /// <summary>Becomes the script. Returns only if there is none that can be executed: 78.</summary>
+    public static ExitCode Run(Options options)
+    {
+        if (IsDaemonRunning(options.RunDirectory))
+        {
+            Console.Error.WriteLine(
+                "connmgr: a daemon is running. Unless it was started with -d, it locks again at once: stop it first");
+        }
+        string script = Path.Combine(options.ScriptDirectory, "fwcfg.sh");
+        using NativeStrings arguments = new([script, "unlock"]);
+        using NativeStrings environment = new(ScriptEnvironment.Of(options));
+        _ = LibC.execve(arguments.Pointer[0], arguments.Pointer, environment.Pointer);
+        int errno = Errno.Last; // before the console sets another
+        Console.Error.WriteLine($"connmgr: {script}: {Errno.Text(errno)}");
+        return ExitCode.Config;
+    }
+
+    /// <summary>A daemon holds the lock on the file with its pid.</summary>
+    private static bool IsDaemonRunning(string directory)
+    {
+        using NativeStrings path = new([Path.Combine(directory, "connmgr.pid")]);
+        int fd = LibC.open(path.Pointer[0], LibC.O_RDONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK);
+        if (fd < 0)
+        {
+            return false;
+        }
+        bool isLocked = LibcExtra.flock(fd, LibcExtra.LOCK_EX | LibcExtra.LOCK_NB) < 0;
+        _ = LibC.close(fd);
+        return isLocked;
+    }
+}
