@@ -209,7 +209,7 @@ internal sealed class ConnectionCore
 
     private void FindInUse(KernelState state, TimeSpan now)
     {
-        Link? inUse = KernelFacts.InUse(state, _links);
+        Link? inUse = KernelFacts.InUse(state, _links, _selector.Choice);
         if (inUse != _inUse)
         {
             _inUse = inUse;

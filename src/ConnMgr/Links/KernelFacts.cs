@@ -20,11 +20,16 @@ internal static class KernelFacts
     }
 
     /// <summary>
-    /// The link that the kernel's routes lead over, even if it is down by now: by IPv4 if there is a way out, else by
-    /// IPv6. Null if it is none of the links, or if none of them is up.
+    /// The link that the kernel's routes lead over: the choice if it is in front in each family that it has. So an
+    /// IPv6-only choice is in use although IPv4 leaves over another link. Else the link in front, even if it is down by
+    /// now: by IPv4 if there is a way out, else by IPv6. Null if it is none of the links, or if none of them is up.
     /// </summary>
-    public static Link? InUse(KernelState table, IReadOnlyList<Link> links)
+    public static Link? InUse(KernelState table, IReadOnlyList<Link> links, Link? choice)
     {
+        if (choice is { Facts.IsConnected: true } && choice.State.IsUp() && IsInPlace(table, choice))
+        {
+            return choice;
+        }
         bool isAnyUp = false;
         foreach (Link link in links)
         {

@@ -26,6 +26,12 @@ internal sealed class DaemonStatus
 
     public TimeSpan InUseFor { get; init; }
 
+    /// <summary>The link over which IPv4 leaves; null if there is none.</summary>
+    public string? InUseIpv4 { get; init; }
+
+    /// <summary>The link over which IPv6 leaves; null if there is none.</summary>
+    public string? InUseIpv6 { get; init; }
+
     /// <summary>The chosen link; null before the first decision.</summary>
     public string? Choice { get; init; }
 

@@ -24,6 +24,7 @@ internal static class StatusJson
 
         json.Name("in_use").Value(status.InUse)
             .Name("in_use_seconds").Value(status.InUse is null ? null : status.InUseFor)
+            .Name("in_use_ipv4").Value(status.InUseIpv4).Name("in_use_ipv6").Value(status.InUseIpv6)
             .Name("choice").Value(status.Choice).Name("reason").Value(status.Reason)
             .Name("reason_age_seconds").Value(status.Choice is null ? null : status.ReasonAge)
             .Name("switch").Value(NameOf(status.Switch)).Name("switch_failure").Value(status.SwitchFailure)

@@ -89,6 +89,8 @@ internal sealed class StatusReport(
             WakeUps = loop.WakeUps,
             InUse = view.InUse?.Name,
             InUseFor = now - view.InUseSince,
+            InUseIpv4 = view.InUseIpv4,
+            InUseIpv6 = view.InUseIpv6,
             Choice = view.Choice,
             Reason = view.Reason,
             ReasonAge = now - view.ChosenAt,

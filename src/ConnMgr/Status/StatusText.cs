@@ -30,6 +30,11 @@ internal static class StatusText
             text, status.InUse ?? "none",
             !isColored ? "" : status.InUse is null ? TextLayout.Red : TextLayout.Bold);
         text.Add(status.InUse is null ? "\n" : $" for {TextLayout.Span(status.InUseFor)}\n");
+        if (status.InUseIpv4 is { } ipv4 && status.InUseIpv6 is { } ipv6 && ipv4 != ipv6)
+        {
+            Label(text, "", 0);
+            text.Add($"IPv4 over {ipv4}, IPv6 over {ipv6}\n");
+        }
         if (status.Reason.Length > 0)
         {
             Label(text, "why", 0);
