@@ -15,7 +15,8 @@ internal static unsafe class UnlockRunner
         if (IsDaemonRunning(options.RunDirectory))
         {
             Console.Error.WriteLine(
-                "connmgr: a daemon is running. Unless it was started with -d, it locks again at once: stop it first");
+                "connmgr: a daemon is running. Unless it was started with -d, it locks again at once: "
+                + "stop it first");
         }
         string script = Path.Combine(options.ScriptDirectory, "fwcfg.sh");
         using NativeStrings arguments = new([script, "unlock"]);
