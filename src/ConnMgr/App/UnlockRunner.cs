@@ -6,7 +6,7 @@ using Tmds.Linux;
 
 namespace ConnMgr.App;
 
-/// <summary>`connmgr unlock`: takes the lockdown away by `fwcfg.sh unlock`, and has its exit status.</summary>
+/// <summary>`connmgr unlock`: takes the lockdown away, by `fwcfg.sh unlock`.</summary>
 internal static unsafe class UnlockRunner
 {
     /// <summary>Becomes the script. Returns only if there is none that can be executed: 78.</summary>
