@@ -63,6 +63,7 @@ internal sealed class HoleTable
         bucket = hole;
     }
 
-    // GetHashCode is seeded at random: an attacker cannot choose addresses that share a bucket.
-    private ref Hole? BucketOf(IpNumber address) => ref _buckets[address.GetHashCode() & (_buckets.Length - 1)];
+    // GetHashCode has a random seed: an attacker cannot choose addresses that share a bucket.
+    private ref Hole? BucketOf(IpNumber address) =>
+        ref _buckets[address.GetHashCode() & (_buckets.Length - 1)];
 }
