@@ -93,7 +93,7 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
         DnsLabels labels = new(_message, Position);
         while (labels.TryNext(out ReadOnlySpan<byte> label))
         {
-            // Read to the end even if it differs: the rest must be well-formed as well.
+            // Read to the end even if it differs: the rest must be well-formed too.
             isSame = isSame && StartsWith(wire, label);
             if (label.IsEmpty)
             {

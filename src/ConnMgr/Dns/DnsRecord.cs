@@ -52,8 +52,8 @@ internal readonly ref struct DnsRecord
     }
 
     /// <summary>
-    /// Reads the target of an SRV, SVCB or HTTPS record. False: the record is of another type or malformed, or its target
-    /// is the root, which stands for the owner or for nothing.
+    /// Reads the target of an SRV, SVCB or HTTPS record. False if the record has another type or is
+    /// malformed, or if its target is the root, which means the owner or no service.
     /// </summary>
     public bool TryReadServiceTarget(out DnsName target)
     {
