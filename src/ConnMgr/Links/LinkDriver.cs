@@ -255,7 +255,8 @@ internal sealed class LinkDriver : IDisposable
         string took = $"{name} in {Duration.Milliseconds(effect.Took)}";
         if (effect.IsRepair)
         {
-            LogRepair($"restored the route over {took}{(effect.IsInPlace ? "" : ", and it has been changed again")}");
+            LogRepair(
+                $"restored the route over {took}{(effect.IsInPlace ? "" : ", and it has been changed again")}");
             return;
         }
         if (effect.Words.Length > 0) // the link is still the choice

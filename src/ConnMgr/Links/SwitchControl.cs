@@ -21,7 +21,7 @@ internal sealed class SwitchControl(Selector selector)
     private Link? _placed; // the last choice that the routes used; the next switch leaves it
     private int _verifiedIpv4; // IPv4 fingerprint of the link at the last switch
 
-    /// <summary>True while a switch runs or awaits verification.</summary>
+    /// <summary>True while a switch runs.</summary>
     public bool IsRunning => _running is not null;
 
     /// <summary>
