@@ -78,7 +78,7 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>The backend that the script is to use: `auto`, `nft` or `iptables`.</summary>
     public string Choice { get; set; } = "auto";
 
-    /// <summary>True if the kernel has ipset; null if the script must find out.</summary>
+    /// <summary>True if the kernel has ipset; null: the script finds out if it needs the sets.</summary>
     public bool? HasSets { get; set; }
 
     /// <summary>The NFQUEUE for DNS replies; null for none.</summary>

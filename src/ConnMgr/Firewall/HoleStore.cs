@@ -67,7 +67,8 @@ internal sealed class HoleStore(
             if (taken > 0 || skipped > 0)
             {
                 log.Event(
-                    EventKind.Hole, $"{taken} names of open addresses kept from the last run, {skipped} dropped");
+                    EventKind.Hole,
+                    $"{taken} names of open addresses kept from the last run, {skipped} dropped");
             }
         }
         else if (errno != Errno.ENOENT)

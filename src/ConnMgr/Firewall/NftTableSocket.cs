@@ -57,7 +57,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
     /// daemon's own.</param>
     /// <param name="damaged">Called after another program has changed the lockdown: with true if everything
     /// but the elements of the address sets has been restored, with false if init_firewall.sh must create it
-    /// anew.</param>
+    /// again.</param>
     /// <param name="elementGone">Receives each address that another program has deleted from a set; null for
     /// prefixes, for too many addresses, or if the address is unknown.</param>
     /// <param name="changedBy">Receives the name of the program that made each change reported by the other
