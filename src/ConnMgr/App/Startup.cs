@@ -8,7 +8,7 @@ using Tmds.Linux;
 
 namespace ConnMgr.App;
 
-/// <summary>The checks before the daemon runs: capabilities, configuration, no other daemon.</summary>
+/// <summary>The checks before the daemon runs: capabilities, configuration, and no other daemon.</summary>
 internal static unsafe class Startup
 {
     public static ExitCode Run(Options options, Log log, TimeSpan startedAt)
