@@ -24,7 +24,7 @@ internal static class Entropy
         return BitConverter.ToUInt16(bytes);
     }
 
-    /// <summary>64 random bits.</summary>
+    /// <summary>Returns 64 random bits.</summary>
     public static ulong UInt64()
     {
         ulong value = 0;
