@@ -13,7 +13,7 @@ internal readonly record struct IpPrefix(IpNumber First, byte Length)
     public bool Contains(IpNumber address) =>
         First.IsIpv4 == address.IsIpv4 && First == Masked(address, Length);
 
-    /// <summary>The first address of the prefix of this length that contains the address.</summary>
+    /// <summary>Returns the first address of the prefix of this length that contains the address.</summary>
     public static IpNumber Masked(IpNumber address, byte length)
     {
         int hostBits = MaxLength(address) - length;
