@@ -43,6 +43,10 @@ internal sealed partial class Daemon : IDisposable
     private NetifNames _names;
     private FlowRunner? _flows;
 
+    /// <summary>
+    /// Creates all parts, and starts the lockdown unless the firewall is disabled. Throws if the kernel
+    /// refuses a required resource.
+    /// </summary>
     public Daemon(
         Options options, NetifNames names, Whitelist whitelist, Log log, Loop loop, TimeSpan startedAt)
     {

@@ -54,6 +54,7 @@ internal sealed class AttributeReport : IDisposable
         _capabilitiesScript = Path.Combine(options.ScriptDirectory, "net_capabilities");
     }
 
+    /// <summary>True while attrd accepts this client.</summary>
     public bool IsConnected => _client.IsOpen;
 
     /// <summary>The state of the connection as a phrase, e.g. `connected`.</summary>

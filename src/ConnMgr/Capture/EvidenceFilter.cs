@@ -310,6 +310,9 @@ internal static class EvidenceFilter
         bpf.Return(SnapLength);
     }
 
+    /// <summary>
+    /// Copies 32-bit words of the packet, from a byte offset on, to consecutive scratch cells. Changes A.
+    /// </summary>
     internal static void KeepWords(BpfAssembler bpf, int cell, int offset, int words)
     {
         for (int i = 0; i < words; i++)

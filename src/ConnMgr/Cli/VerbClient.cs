@@ -18,6 +18,10 @@ internal static class VerbClient
 
     private const string ClearScreen = "\e[H\e[J"; // ECMA-48: CUP, ED
 
+    /// <summary>
+    /// Sends the request and prints the reply. Returns the verb's exit status, or Unavailable or NoPermission
+    /// if the daemon cannot be asked.
+    /// </summary>
     public static ExitCode Run(Options options)
     {
         ControlClient client = new(Path.Combine(options.RunDirectory, "connmgr.sock"));

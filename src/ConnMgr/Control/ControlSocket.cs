@@ -367,6 +367,7 @@ internal sealed unsafe class ControlSocket : IDisposable
 
         public byte[] Request { get; } = new byte[MaxRequest];
 
+        /// <summary>The number of bytes of the request received so far.</summary>
         public int Length { get; set; }
 
         public bool HasAsked { get; set; }

@@ -19,6 +19,7 @@ internal readonly ref struct DnsRecord
     /// <summary>True if its owner is the wanted name and its class is IN.</summary>
     public bool IsOfName { get; }
 
+    /// <summary>TYPE, see <see cref="DnsType"/>.</summary>
     public ushort Type { get; }
 
     /// <summary>In seconds, 0 to 2^31-1; a larger value counts as 0 (RFC 2181 section 8).</summary>

@@ -112,8 +112,10 @@ internal sealed class TcpConnection
 {
     private int _sentWithSyn; // bytes of a fast open (RFC 7413), which the SYN-ACK may acknowledge
 
+    /// <summary>The stream from the client to the server.</summary>
     public TcpStream Questions { get; } = new();
 
+    /// <summary>The stream from the server to the client.</summary>
     public TcpStream Replies { get; } = new();
 
     /// <summary>The flow of the questions.</summary>
@@ -130,6 +132,9 @@ internal sealed class TcpConnection
     /// <summary>The bytes of its unfinished messages.</summary>
     public int Size => Questions.Size + Replies.Size;
 
+    /// <summary>
+    /// Starts the connection with its SYN. The stream of replies starts with <see cref="Accept"/>.
+    /// </summary>
     public void Start(in Packet syn, TimeSpan now)
     {
         Flow = syn.Flow;

@@ -39,6 +39,7 @@ internal sealed class TcpStream
     /// <summary>The sequence number of the SYN.</summary>
     public uint InitialSequence { get; private set; }
 
+    /// <summary>Starts the stream with the sequence number of its SYN; the first byte follows it.</summary>
     public void Start(uint initialSequence)
     {
         InitialSequence = initialSequence;

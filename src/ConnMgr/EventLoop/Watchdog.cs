@@ -12,6 +12,7 @@ internal sealed unsafe class Watchdog
 
     private readonly nint _timer;
 
+    /// <summary>Creates the timer and starts it. Throws if the kernel refuses it.</summary>
     public Watchdog()
     {
         LibcExtra.sigevent kill = new()

@@ -103,6 +103,7 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>The number of foreign changes found.</summary>
     public int RepairCount { get; private set; }
 
+    /// <summary>True while a script or a program runs that must end before the daemon exits.</summary>
     public bool IsBusy => _lane.IsBusy || _closing.IsBusy;
 
     /// <summary>Watches nf_tables: the kernel reports foreign changes, and they are undone at once.</summary>

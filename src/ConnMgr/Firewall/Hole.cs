@@ -24,6 +24,7 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
 
     public IpNumber Address { get; } = address;
 
+    /// <summary>When the address was first opened.</summary>
     public TimeSpan Since { get; } = since;
 
     /// <summary>When the hole ends unless it is renewed.</summary>
@@ -148,6 +149,7 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
 /// <param name="Until">When the name ends.</param>
 internal readonly record struct HoleName(byte[] Wire, bool IsExact, int Lifetime, TimeSpan Until)
 {
+    /// <summary>The name, parsed from <see cref="Wire"/>.</summary>
     public DnsName Name
     {
         get

@@ -14,6 +14,7 @@ internal sealed class HoleTable
 
     public Hole this[int index] => _holes[index];
 
+    /// <summary>Returns the hole of an address, or null.</summary>
     public Hole? Find(IpNumber address)
     {
         Hole? hole = BucketOf(address);

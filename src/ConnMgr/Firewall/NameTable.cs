@@ -14,6 +14,7 @@ internal sealed class NameTable
 
     public int Count { get; private set; }
 
+    /// <summary>Returns a string by its number, from 0.</summary>
     public ReadOnlySpan<byte> this[int number]
     {
         get

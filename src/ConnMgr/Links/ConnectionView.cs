@@ -43,6 +43,7 @@ internal sealed record ConnectionView
     /// <summary>The name of the choice if it is up and the routes use it as they should; else null.</summary>
     public string? InPlace { get; init; }
 
+    /// <summary>The progress and the counts of the switches.</summary>
     public SwitchReport Switch { get; init; } = new();
 
     /// <summary>Returns the link of that name; null if there is none.</summary>
@@ -91,6 +92,7 @@ internal enum SwitchState
 /// <summary>Counts and times of the switches since the start.</summary>
 internal sealed record SwitchReport
 {
+    /// <summary>The progress of the current switch.</summary>
     public SwitchState State { get; init; }
 
     /// <summary>Why the last switch failed; empty unless <see cref="State"/> is Failed.</summary>

@@ -15,8 +15,10 @@ internal sealed class FailureHistory
 
     private readonly Queue<TimeSpan> _times = new(Kept);
 
+    /// <summary>The time of the last failure; null if there was none.</summary>
     public TimeSpan? Last { get; private set; }
 
+    /// <summary>Adds a failure at this time.</summary>
     public void Add(TimeSpan now)
     {
         if (_times.Count == Kept)

@@ -14,6 +14,7 @@ namespace ConnMgr.Links;
 /// </remarks>
 internal sealed partial class Link
 {
+    /// <summary>The time between two ticks: 2 s.</summary>
     public static readonly TimeSpan TickPeriod = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
@@ -43,6 +44,7 @@ internal sealed partial class Link
 
     public string Name { get; }
 
+    /// <summary>True for LTE, whose bytes cost money.</summary>
     public bool IsMetered => Kind == LinkKind.Wan;
 
     public LinkState State { get; private set; }

@@ -10,6 +10,9 @@ namespace ConnMgr.Links;
 internal readonly record struct LinkFacts(
     int Ifindex, bool IsAdminUp, bool IsRunning, FamilyFacts Ipv4, FamilyFacts Ipv6)
 {
+    /// <summary>
+    /// True if the device exists, is administratively up, and has carrier as far as the kernel knows.
+    /// </summary>
     public bool Runs => Ifindex != 0 && IsAdminUp && IsRunning;
 
     /// <summary>True if the device runs and has an address and a gateway.</summary>
@@ -25,5 +28,6 @@ internal readonly record struct LinkFacts(
 /// <param name="Fingerprint">Changes when an address or a gateway changes, but not with a metric.</param>
 internal readonly record struct FamilyFacts(bool HasAddress, bool HasWayOut, int Fingerprint)
 {
+    /// <summary>True if the device has an address and a default route of this family.</summary>
     public bool IsConnected => HasAddress && HasWayOut;
 }

@@ -145,6 +145,7 @@ internal sealed class LinkSockets : IDisposable
     private List<IPAddress> NameServersOf(KernelState state) =>
         _servers.Of(Link.Kind, Link.Name, KernelFacts.Gateways(state, Link.Facts.Ifindex));
 
+    /// <summary>Cancels the running probe; it reports no result.</summary>
     public void CancelProbe() => _prober.Cancel();
 
     private void Open()

@@ -120,6 +120,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         return until > now ? until - now : TimeSpan.Zero;
     }
 
+    /// <summary>Returns the class of a link, from its state and whether it is metered.</summary>
     public static LinkClass ClassOf(Link link) => link.State switch
     {
         LinkState.Confirmed => link.IsMetered ? LinkClass.C : LinkClass.A,

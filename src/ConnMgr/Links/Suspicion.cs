@@ -14,6 +14,7 @@ internal sealed class Suspicion
     private TimeSpan? _probedAt;
     private TimeSpan _gap = ShortestGap;
 
+    /// <summary>True while a sent packet waits for an answer.</summary>
     public bool IsPending => _sentAt is not null;
 
     /// <summary>When the early probe is due; <see cref="TimeSpan.MaxValue"/> if never.</summary>

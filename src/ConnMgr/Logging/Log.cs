@@ -58,6 +58,10 @@ internal sealed unsafe class Log : IDisposable
     private long _burstEndsAt;
     private readonly HashSet<string> _conditions = []; // active conditions that have been logged
 
+    /// <summary>Opens stderr; syslog is connected with the first line.</summary>
+    /// <param name="target">Where the log goes.</param>
+    /// <param name="level">The least severe level that is written.</param>
+    /// <param name="syslogPath">The path of syslogd's socket.</param>
     public Log(LogTarget target, LogLevel level, string syslogPath = "/dev/log")
     {
         Level = level;

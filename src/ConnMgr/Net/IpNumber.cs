@@ -27,6 +27,7 @@ internal readonly record struct IpNumber(UInt128 Value)
         return bytes.Length is 4 or 16;
     }
 
+    /// <summary>Converts an address; the scope of an IPv6 address is dropped.</summary>
     public static IpNumber Of(IPAddress address)
     {
         TryRead(address.GetAddressBytes(), out IpNumber number);

@@ -5,8 +5,10 @@ namespace ConnMgr.Net;
 /// <param name="Length">0 to 32 for IPv4, 0 to 128 for IPv6.</param>
 internal readonly record struct IpPrefix(IpNumber First, byte Length)
 {
+    /// <summary>Returns the prefix of full length that contains only this address.</summary>
     public static IpPrefix Of(IpNumber address) => new(address, MaxLength(address));
 
+    /// <summary>True if the prefix contains a single address.</summary>
     public bool IsAddress => Length == MaxLength(First);
 
     /// <summary>True if the prefix contains the address. An IPv6 prefix contains no IPv4 address.</summary>

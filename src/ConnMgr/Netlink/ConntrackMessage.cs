@@ -37,8 +37,10 @@ internal readonly ref struct ConntrackMessage
         _zone = zone;
     }
 
+    /// <summary>The tuple of the original packets, before address translation.</summary>
     public Tuple Original { get; }
 
+    /// <summary>The tuple of the answers as they arrive, before they are translated back.</summary>
     public Tuple Reply { get; }
 
     /// <summary>True if packets were seen in both directions.</summary>

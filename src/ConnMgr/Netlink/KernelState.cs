@@ -35,11 +35,13 @@ internal sealed class KernelState
     /// </summary>
     public int SettingsVersion { get; private set; }
 
+    /// <summary>The default routes of the main table, one per nexthop.</summary>
     public List<DefaultRoute> Routes => _routes;
 
     /// <summary>The complete default routes, of all types, including those for some sources only.</summary>
     public List<KernelRoute> Defaults => _defaults;
 
+    /// <summary>The addresses of all devices.</summary>
     public List<DeviceAddress> Addresses => _addresses;
 
     /// <summary>

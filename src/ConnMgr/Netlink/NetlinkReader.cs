@@ -45,6 +45,7 @@ internal ref struct NetlinkReader(ReadOnlySpan<byte> datagram)
 
     private ReadOnlySpan<byte> _rest = datagram;
 
+    /// <summary>Reads the next message. Returns false at the end, or at an invalid length.</summary>
     public bool TryRead(out NetlinkMessage message)
     {
         message = default;
@@ -90,6 +91,7 @@ internal ref struct AttributeReader(ReadOnlySpan<byte> attributes)
 
     private ReadOnlySpan<byte> _rest = attributes;
 
+    /// <summary>Reads the next attribute. Returns false at the end, or at an invalid length.</summary>
     public bool TryRead(out NetlinkAttribute attribute)
     {
         attribute = default;
@@ -114,9 +116,12 @@ internal ref struct AttributeReader(ReadOnlySpan<byte> attributes)
 /// <summary>Netlink's encoding: host byte order, lengths padded to 4 bytes.</summary>
 internal static class NetlinkWire
 {
+    /// <summary>Rounds a length up to a multiple of 4.</summary>
     public static int Align(int length) => (length + 3) & ~3;
 
+    /// <summary>Reads 2 bytes in host byte order; throws if there are fewer.</summary>
     public static ushort UInt16(ReadOnlySpan<byte> bytes) => BitConverter.ToUInt16(bytes);
 
+    /// <summary>Reads 4 bytes in host byte order; throws if there are fewer.</summary>
     public static uint UInt32(ReadOnlySpan<byte> bytes) => BitConverter.ToUInt32(bytes);
 }

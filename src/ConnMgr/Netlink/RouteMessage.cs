@@ -16,10 +16,13 @@ internal sealed record Device(int Ifindex, string Name, uint Flags, ulong Hardwa
     private const uint Up = 0x1; // IFF_UP
     private const uint Running = 0x40; // IFF_RUNNING
 
+    /// <summary>IFF_UP: the device is administratively up.</summary>
     public bool IsAdminUp => (Flags & Up) != 0;
 
+    /// <summary>IFF_RUNNING: the device has carrier, or its driver does not report carrier.</summary>
     public bool IsRunning => (Flags & Running) != 0;
 
+    /// <summary>Returns the 6 bytes of the Ethernet address; all zero for a device without one.</summary>
     public byte[] MacAddress()
     {
         Span<byte> bytes = stackalloc byte[8];

@@ -43,6 +43,7 @@ internal readonly ref struct SockDiagMessage
     /// <summary>IPPROTO_*, which only the request contains.</summary>
     public byte Protocol { get; }
 
+    /// <summary>AF_INET or AF_INET6.</summary>
     public byte Family { get; }
 
     /// <summary>TCP_*, 1 to 13.</summary>
@@ -52,6 +53,7 @@ internal readonly ref struct SockDiagMessage
 
     public IpNumber Peer { get; }
 
+    /// <summary>The socket's SO_MARK (INET_DIAG_MARK); 0 if the kernel does not report it.</summary>
     public uint Mark { get; }
 
     /// <summary>True if a process still has the socket open.</summary>

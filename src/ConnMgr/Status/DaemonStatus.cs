@@ -13,6 +13,7 @@ internal sealed class DaemonStatus
     /// <summary>Wall time, UTC.</summary>
     public DateTime Time { get; init; }
 
+    /// <summary>The time since the start of the daemon.</summary>
     public TimeSpan Uptime { get; init; }
 
     /// <summary>Resident set, in bytes.</summary>
@@ -24,6 +25,7 @@ internal sealed class DaemonStatus
     /// <summary>The link that the kernel's routes use; null if there is none.</summary>
     public string? InUse { get; init; }
 
+    /// <summary>The time since <see cref="InUse"/> last changed.</summary>
     public TimeSpan InUseFor { get; init; }
 
     /// <summary>The chosen link; null before the first decision.</summary>
@@ -125,6 +127,7 @@ internal sealed class LinkStatus
     /// <summary>A description of the last evidence; null if there was none.</summary>
     public string? Evidence { get; init; }
 
+    /// <summary>The time since the last evidence.</summary>
     public TimeSpan EvidenceAge { get; init; }
 
     /// <summary>The result of the last probe, e.g. `echo`; null if none has ended.</summary>
