@@ -236,7 +236,7 @@ internal static class CommandLine
         List<string> errors = [.. parsed.Errors.Select(error => error.Message).Distinct()];
         if (args is [['[', ..], ..])
         {
-            // the parser would treat it as a directive
+            // The parser would treat it as a directive.
             errors.Add($"Unrecognized command or argument '{args[0]}'.");
         }
         if (errors.Count > 0)

@@ -37,9 +37,9 @@ internal sealed class AddressRuleRunner : IDisposable
     private readonly ScriptLane _lane;
     private readonly Deadline _nextSync;
     private readonly WaitingChanges _waiting = new();
-    // the last change of each address; none of them waits
+    // The last change of each address; none of them waits.
     private readonly Dictionary<IpPrefix, Change> _failed = [];
-    // the changes that waited when the running sync began
+    // The changes that waited when the running sync began.
     private readonly Dictionary<IpPrefix, Change> _syncing = [];
     private Change? _running;
     private bool _isSyncDue;

@@ -12,7 +12,7 @@ namespace ConnMgr.Firewall;
 internal sealed class AddressSetSocket : IDisposable
 {
     private const int NETLINK_NETFILTER = 12;
-    // a part of a list is a page, or this much on machines with large pages
+    // A part of a list is a page, or this much on machines with large pages.
     private const int AnswerSize = 8192;
 
     private readonly NetlinkSocket _socket =
@@ -158,10 +158,10 @@ internal sealed class AddressSetSocket : IDisposable
             switch (_socket.Receive(out ReadOnlySpan<byte> datagram))
             {
                 case Received.Nothing:
-                    // cannot happen: the answer is there when Send returns
+                    // Cannot happen: the answer is there when Send returns.
                     return new KernelError(Errno.EAGAIN);
                 case Received.Lost:
-                    // the request may be done or not, and may be repeated
+                    // The request may be done or not, and may be repeated.
                     return new KernelError(Errno.ENOBUFS);
                 case Received.Datagram:
                     NetlinkReader reader = new(datagram);

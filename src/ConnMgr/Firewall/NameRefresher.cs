@@ -12,7 +12,7 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal sealed class NameRefresher : IDisposable
 {
-    // a name that does not exist may take all of its 4 s: then 8 names a second
+    // A name that does not exist may take all of its 4 s: then 8 names a second.
     private const int MaxAtOnce = 32;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 

@@ -27,7 +27,7 @@ internal sealed class RepairSchedule
         TimeSpan wait = Count == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(1 << Math.Min(Count - 1, 3));
         wait = wait < LongestWait ? wait : LongestWait;
         Count++;
-        // in the future if the script has run for another reason meanwhile
+        // _last is in the future if the script has run for another reason meanwhile.
         TimeSpan last = _last < now ? _last : now;
         TimeSpan at = Count == 1 || last + wait < now ? now : last + wait;
         _last = at;

@@ -152,7 +152,7 @@ internal sealed class ReplyQueueSocket : IDisposable
                     break;
                 case QueueVerdict.Drop:
                     RetryUnsent();
-                    // if it fails, the kernel keeps the packet: 1 of 64
+                    // If it fails, the kernel keeps the packet: 1 of 64.
                     _ = Send(packet.Id, isAccept: false, isBatch: false);
                     break;
             }
@@ -165,12 +165,12 @@ internal sealed class ReplyQueueSocket : IDisposable
         int error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: true));
         if (error == Errno.EAGAIN)
         {
-            // the module has been loaded meanwhile
+            // The module has been loaded meanwhile.
             error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: true));
         }
         if (error == Errno.EOPNOTSUPP)
         {
-            // without NETFILTER_NETLINK_GLUE_CT
+            // Without NETFILTER_NETLINK_GLUE_CT.
             error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: false));
         }
         return new KernelError(error, "nfqueue");

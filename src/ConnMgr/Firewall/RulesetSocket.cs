@@ -146,7 +146,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
             fingerprints = (size, 1);
             return true;
         }
-        // zeroed: the kernel does not write the bytes after a name's end
+        // Zeroed: the kernel does not write the bytes after a name's end.
         byte[] table = new byte[EntriesHeader + (int)size];
         fixed (byte* bytes = table)
         {

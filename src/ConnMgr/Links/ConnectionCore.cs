@@ -16,7 +16,7 @@ internal sealed class ConnectionCore
     private readonly SwitchControl _switches;
     private readonly List<CoreEffect> _effects = [];
     private readonly bool[] _hadEvidence; // by link: it gave evidence in this tick
-    // the kernel state of the last call
+    // The kernel state of the last call.
     private (int Version, bool IsSettled, uint RoutesAsOf) _seen = (-1, false, 0);
     private Link? _inUse;
     private TimeSpan _inUseSince;

@@ -53,7 +53,7 @@ internal static class KernelFacts
 
     /// <summary>
     /// True if the routes are as switch_route.sh leaves them: in each family in which the link has an address
-    /// and a gateway, its default route is preferred, with metric 0 (IPv6: metric 1, because the kernel turns
+    /// and a default route, that route is preferred, with metric 0 (IPv6: metric 1, because the kernel turns
     /// 0 into 1024).
     /// </summary>
     public static bool IsInPlace(KernelState table, Link link) =>
@@ -155,9 +155,10 @@ internal static class KernelFacts
                 fingerprint += address.Address.GetHashCode();
             }
         }
-        // A route that moves to another metric exists twice for a moment; a set counts its gateway once.
+        // While a route moves to another metric, the table has it twice: the set counts each gateway once.
+        // Skip derived routes, since each repeats the gateway of its original.
         HashSet<IPAddress> gateways = [];
-        // include routes that are about to be restored
+        // Include routes that are about to be restored.
         foreach (KernelRoute route in table.Defaults.Concat(table.Lost))
         {
             if (route.IsIpv6 == isIpv6 && route.IsUnicast && !route.IsDerived && !route.HasRunOut)

@@ -34,7 +34,7 @@ internal sealed partial class Link
     /// <summary>The outcome of the last probe since the link came up; null if there was none.</summary>
     public ProbeOutcome? LastOutcome => _schedule.LastOutcome;
 
-    /// <summary>When that probe ended.</summary>
+    /// <summary>When the probe of <see cref="LastOutcome"/> ended.</summary>
     public TimeSpan ProbeEndedAt => _schedule.LastEndedAt;
 
     /// <summary>
@@ -117,7 +117,9 @@ internal sealed partial class Link
         return true;
     }
 
-    /// <summary>Probes a link that has just been chosen, if its last proof is older than 4 s.</summary>
+    /// <summary>
+    /// Probes a link that has just been chosen, unless a probe has confirmed it within the last 4 s.
+    /// </summary>
     public void ProbeAsChosen(TimeSpan now)
     {
         if (LastOutcome != ProbeOutcome.EchoAnswered || now - FreshProof > ProbeEndedAt)

@@ -10,7 +10,7 @@ namespace ConnMgr.Links;
 /// <remarks>
 /// Down and NoWayOut become Unconfirmed when the link is connected (a metered link becomes Confirmed without
 /// a probe). Every state becomes Down when the device no longer runs, and NoWayOut after 1 s without an
-/// address or gateway. Probes decide the other transitions.
+/// address or default route. Probes decide the other transitions.
 /// </remarks>
 internal sealed partial class Link
 {
@@ -69,8 +69,8 @@ internal sealed partial class Link
     public bool HasBeenUp { get; private set; }
 
     /// <summary>
-    /// True while an up link has lacked an address or gateway, or lost IPv4 that it was judged by, for less
-    /// than 1 s. Do not switch to it.
+    /// True while an up link has lacked an address or default route, or lost IPv4 that it was judged by, for
+    /// less than 1 s. Do not switch to it.
     /// </summary>
     public bool IsInterrupted => _interruptedSince is not null;
 

@@ -15,7 +15,7 @@ internal readonly record struct LinkFacts(
     /// </summary>
     public bool Runs => Ifindex != 0 && IsAdminUp && IsRunning;
 
-    /// <summary>True if the device runs and has an address and a gateway.</summary>
+    /// <summary>True if the device runs and has an address and a default route of the same family.</summary>
     public bool IsConnected => Runs && (Ipv4.IsConnected || Ipv6.IsConnected);
 
     /// <summary>The family that the link is judged by: IPv4 if that is connected, else IPv6.</summary>

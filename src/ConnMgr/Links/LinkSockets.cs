@@ -25,7 +25,7 @@ internal sealed class LinkSockets : IDisposable
     private readonly Action<News> _tell;
     private readonly ProbeRunner _prober;
     private readonly bool _ignoresLinkdownRoutes;
-    // limits the log if another program keeps changing it
+    // Limits the log if another program keeps changing it.
     private readonly Pace _filterPace = new(burst: 5, TimeSpan.FromMinutes(1));
     private EvidenceSocket? _evidence;
     private int _ifindex; // of the evidence socket

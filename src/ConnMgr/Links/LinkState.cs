@@ -8,7 +8,7 @@ internal enum LinkState
     /// <summary>ITFDOWN_SU: initial; no device, administratively down, or no carrier.</summary>
     Down = 0,
 
-    /// <summary>ITFDOWN_SX: the device runs, but lacks an address or a gateway.</summary>
+    /// <summary>ITFDOWN_SX: the device runs, but lacks an address or a default route.</summary>
     NoWayOut = 1,
 
     /// <summary>ITFNOTSUPP_SX: this link is not monitored.</summary>
@@ -38,6 +38,8 @@ internal static class LinkStates
         _ => "ITFUP_SS",
     };
 
-    /// <summary>True for the three states of a link that runs and has an address and a gateway.</summary>
+    /// <summary>
+    /// True for the three states of a link that runs and has an address and a default route.
+    /// </summary>
     public static bool IsUp(this LinkState state) => state >= LinkState.Unconfirmed;
 }

@@ -26,7 +26,9 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
     /// </summary>
     public ProbeOutcome? LastOutcome { get; private set; }
 
-    /// <summary>When that probe ended; <see cref="TimeSpan.MinValue"/> if there was none.</summary>
+    /// <summary>
+    /// When the probe of <see cref="LastOutcome"/> ended; <see cref="TimeSpan.MinValue"/> if there was none.
+    /// </summary>
     public TimeSpan LastEndedAt { get; private set; } = TimeSpan.MinValue;
 
     /// <summary>Forgets everything: the link has come up.</summary>

@@ -13,7 +13,7 @@ internal sealed class ServiceTrust
 
     private readonly HashSet<string> _proven = [];
     private readonly HashSet<string> _warned = [];
-    // by link: the last probe, if a suspected service answered wrongly
+    // By link: the last probe, if a suspected service answered wrongly.
     private readonly Dictionary<Link, ProbeResult> _suspicions = [];
     private TimeSpan _nextArbitration = TimeSpan.MinValue;
 

@@ -13,7 +13,7 @@ internal sealed class SwitchControl(Selector selector)
 {
     private readonly RouteGuard _guard = new();
     private readonly RoutePlanner _planner = new();
-    // another program may undo it each time
+    // Another program may undo it each time.
     private readonly Pace _tidyPace = new(burst: 5, TimeSpan.FromSeconds(5));
     private Attempt? _running;
     private Attempt? _verifying;
@@ -142,7 +142,7 @@ internal sealed class SwitchControl(Selector selector)
         }
         else
         {
-            // the reason for the switch has gone
+            // The reason for the switch has gone.
             Report = Report with { State = SwitchState.None, Failure = "" };
             effects.Add(new CoreEffect(CoreEffectKind.SwitchFailed, link));
             End(attempt, succeeded: false, now);

@@ -43,7 +43,7 @@ internal sealed class NetifdNetworks
     }
 
     private readonly JsonScanner _json = new();
-    // the member being read, by depth
+    // The member being read, by depth.
     private readonly Member[] _members = new Member[JsonScanner.MaxDepth + 1];
     private readonly List<NetifdNetwork> _networks = [];
     private int _length;

@@ -145,7 +145,7 @@ internal sealed class KernelState
                 See(device);
                 if (device.HardwareAddress == 0 && before is not null)
                 {
-                    // not every event contains it
+                    // Not every event contains it.
                     device = device with { HardwareAddress = before.HardwareAddress };
                 }
                 if (device == before)

@@ -33,7 +33,7 @@ internal sealed class RouteMonitor : IDisposable
     private readonly NetlinkSocket _socket;
     private readonly KernelState _table;
     private readonly HashSet<ushort> _wanted = [.. DumpOrder];
-    // the rest of the current snapshot, which follows without a pause
+    // The rest of the current snapshot, which follows without a pause.
     private readonly HashSet<ushort> _next = [];
     private ulong _token;
     private bool _isUrgent;
@@ -94,7 +94,7 @@ internal sealed class RouteMonitor : IDisposable
     private void Read()
     {
         Received received = Received.Nothing;
-        // a loss does not wake the loop again
+        // A loss does not wake the loop again.
         for (int i = 0; i < ReadsPerWakeUp || received == Received.Lost; i++)
         {
             received = _socket.Receive(out ReadOnlySpan<byte> datagram);

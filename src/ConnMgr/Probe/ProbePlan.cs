@@ -27,7 +27,7 @@ internal sealed class ProbePlan
     private static readonly TimeSpan BetweenPings = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BeforeMemory = TimeSpan.FromSeconds(1);
 
-    // names without an answer; the first _asked of them have been asked
+    // Names without an answer; the first _asked of them have been asked.
     private readonly List<ProbeUrl> _names = [];
     private readonly List<Planned> _targets = [];
     private readonly IReadOnlyList<ProbeTarget> _remembered;

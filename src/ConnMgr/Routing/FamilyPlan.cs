@@ -345,7 +345,9 @@ internal sealed partial class FamilyPlan
             : $", metric {original.Metric} -> {_top}";
     }
 
-    /// <summary>True for a preferred route that is not the link's own, or is an outdated copy.</summary>
+    /// <summary>
+    /// True for a route in front that must go: not the chosen link's own, derived, or any if none is kept.
+    /// </summary>
     private bool IsInTheWay(TableRoute entry, TableRoute? kept) =>
         entry != kept && (!IsOf(entry.Route, _input.Chosen) || entry.Route.IsDerived || kept is null);
 

@@ -22,7 +22,7 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
 
     /// <summary>Runs all hooks for a switch, now or after the running one.</summary>
     /// <param name="ifname">The link in use now.</param>
-    /// <param name="reason">The reason as a phrase.</param>
+    /// <param name="old">The link before; empty if there was none.</param>
     /// <param name="reason">The reason as a phrase.</param>
     public void Run(string ifname, string old, string reason)
     {
