@@ -388,17 +388,20 @@ internal static class CommandLine
     }
 
     private static Option<IPAddress[]> Addresses(
-        string name, string description, params IPAddress[] standard) => new(name)
-    {
-        Description = description,
-        HelpName = "ADDR",
-        DefaultValueFactory = _ => standard,
-        CustomParser = result => Each(result, static (string text, out IPAddress value, out string error) =>
+        string name, string description, params IPAddress[] standard) =>
+        new(name)
         {
-            error = $"no IP address: {ForeignText.Quote(text)}";
-            return LiteralAddress.TryParse(text, out value);
-        }),
-    };
+            Description = description,
+            HelpName = "ADDR",
+            DefaultValueFactory = _ => standard,
+            CustomParser = result => Each(
+                result,
+                static (string text, out IPAddress value, out string error) =>
+                {
+                    error = $"no IP address: {ForeignText.Quote(text)}";
+                    return LiteralAddress.TryParse(text, out value);
+                }),
+        };
 
     private static T[]? Each<T>(ArgumentResult result, TryParse<T> parse)
     {
