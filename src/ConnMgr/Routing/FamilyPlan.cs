@@ -193,7 +193,7 @@ internal sealed partial class FamilyPlan
     /// <summary>
     /// Returns the device's routes that must keep their metric: advertised routes, which the kernel renews
     /// only in place; nexthops of routes over several devices; defaults for some sources; and routes of
-    /// nexthop objects. While one of the latter is preferred, the kernel finds no other route for a socket
+    /// nexthop objects. While such a route is preferred, the kernel finds no other route for a socket
     /// that is bound to another device (fib_table_lookup, net/ipv4/fib_trie.c), so probes fail.
     /// </summary>
     private IEnumerable<KernelRoute> Origins(int ifindex)
