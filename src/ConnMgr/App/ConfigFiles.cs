@@ -12,23 +12,25 @@ namespace ConnMgr.App;
 /// </summary>
 internal sealed class ConfigFiles
 {
-    /// <summary>In bytes.</summary>
+    /// <summary>The largest size of `netif_names`, in bytes.</summary>
     private const int NetifNamesLimit = 65536;
 
     /// <summary>
-    /// In bytes: room for more than 60,000 entries. During a reload, two whitelists and 32,768 holes must fit
-    /// the 64 MiB heap of the daemon.
+    /// The largest size of the whitelist, in bytes: room for more than 60,000 entries. During a reload, two
+    /// whitelists and 32,768 holes must fit the daemon's heap of 64 MiB.
     /// </summary>
     private const int WhitelistLimit = 3 << 19;
 
     private readonly List<(LogLevel Level, string Text)> _remarks = [];
 
-    /// <summary>Null if the file has errors: a start then fails, and a reload is refused.</summary>
+    /// <summary>
+    /// The interface names; null if the file has errors: a start then fails, and a reload is refused.
+    /// </summary>
     public NetifNames? NetifNames { get; private set; }
 
     /// <summary>
-    /// The valid entries. A start uses them, since a shorter whitelist is safe; a reload is refused if
-    /// <see cref="HasErrors"/>.
+    /// The valid entries. A start uses them, because a shorter whitelist is safe; a reload is refused if <see
+    /// cref="HasErrors"/>.
     /// </summary>
     public Whitelist Whitelist { get; private set; } = Whitelist.Empty;
 
@@ -40,8 +42,8 @@ internal sealed class ConfigFiles
 
     /// <summary>Reads the files of a directory.</summary>
     /// <param name="directory">The directory.</param>
-    /// <param name="runDirectory">Names in its `netif_names` count after those of the directory: an init
-    /// script that looks up names on the platform writes them there. Null: that file is not read.</param>
+    /// <param name="runDirectory">The names in its `netif_names` override those of the directory: an init
+    /// script that looks up names on the platform writes them there. Null to skip that file.</param>
     /// <param name="withWhitelist">False in firewall-disabled mode, which does not read that file.</param>
     public static ConfigFiles Read(string directory, string? runDirectory, bool withWhitelist)
     {

@@ -6,7 +6,7 @@ using ConnMgr.Status;
 
 namespace ConnMgr.App;
 
-/// <summary>What is asked of a running daemon, and the reload.</summary>
+/// <summary>The requests to a running daemon, and the reload.</summary>
 internal sealed partial class Daemon
 {
     private int Answer(in ControlRequest request, Utf8Text reply)
@@ -21,12 +21,12 @@ internal sealed partial class Daemon
         return (int)exitCode;
     }
 
-    /// <summary>Reads the configuration again: all of it takes effect, or nothing.</summary>
-    /// <param name="said">Gets what there is to say.</param>
-    /// <param name="result">What has come of it, in words.</param>
+    /// <summary>Reads the configuration again. All of it takes effect, or nothing.</summary>
+    /// <param name="said">Receives the lines of the report.</param>
+    /// <param name="result">The result, as a phrase.</param>
     private ExitCode Reload(ReloadText said, out string result)
     {
-        _heap.Trim(); // two whitelists at once have to fit into it, and not what the last reload has left
+        _heap.Trim(); // two whitelists must fit at once, so free the garbage of the last reload
         ConfigFiles files = ConfigFiles.Read(
             _options.ConfigDirectory, _options.RunDirectory, withWhitelist: !_options.IsFirewallDisabled);
         foreach ((LogLevel level, string text) in files.Remarks)

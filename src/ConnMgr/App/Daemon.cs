@@ -15,15 +15,13 @@ using ConnMgr.Status;
 
 namespace ConnMgr.App;
 
-/// <summary>
-/// Builds the parts of the daemon, and says in which order they work after each batch of events.
-/// </summary>
+/// <summary>Creates the parts of the daemon, and calls them in order after each batch of events.</summary>
 internal sealed partial class Daemon : IDisposable
 {
     private readonly Log _log;
     private readonly Options _options;
     private readonly Loop _loop;
-    private readonly List<string> _environment; // of scripts; shared by all that start some
+    private readonly List<string> _environment; // of scripts; shared by all parts that start scripts
     private readonly Deadline _tick;
     private readonly Signals _signals;
     private readonly Watchdog _watchdog;
@@ -38,14 +36,19 @@ internal sealed partial class Daemon : IDisposable
     private readonly StatusReport _report;
     private readonly ControlSocket? _control;
     private readonly TimeSpan _startedAt;
-    private readonly Pace _lossPace = new(burst: 5, TimeSpan.FromMinutes(1)); // under a storm there are many
+    private readonly Pace _lossPace = new(burst: 5, TimeSpan.FromMinutes(1)); // a storm causes many losses
     private int _seenLosses;
     private bool _isMonitoring;
     private bool _isStopping;
     private NetifNames _names;
     private FlowRunner? _flows;
 
-    public Daemon(Options options, NetifNames names, Whitelist whitelist, Log log, Loop loop, TimeSpan startedAt)
+    /// <summary>
+    /// Creates all parts, and starts the lockdown unless the firewall is disabled. Throws if the kernel
+    /// refuses a required resource.
+    /// </summary>
+    public Daemon(
+        Options options, NetifNames names, Whitelist whitelist, Log log, Loop loop, TimeSpan startedAt)
     {
         _log = log;
         _options = options;
@@ -63,13 +66,15 @@ internal sealed partial class Daemon : IDisposable
         _lockdown?.Start();
         _routes = new RouteMonitor(_loop, _state);
         _uevents = new UeventSocket(_loop, OnUevent);
-        _links = new LinkDriver(_loop, log, options, names, _state, _routes, _servers, _environment, startedAt);
+        _links = new LinkDriver(_loop, log, options, names, _state, _routes,
+            _servers, _environment, startedAt);
         _flows = NewFlowRunner();
         if (options.AttrdSocket is { } socket)
         {
             _attributes = new AttributeReport(_loop, log, options, socket, _environment);
         }
-        _report = new StatusReport(_loop, log, _state, _links, _attributes, _lockdown, options.Services, startedAt);
+        _report = new StatusReport(_loop, log, _state, _links, _attributes, _lockdown,
+            options.Services, startedAt);
         string path = Path.Combine(options.RunDirectory, "connmgr.sock");
         _control = ControlSocket.Open(_loop, path, log.Events, Answer, out string failure);
         if (_control is null)
@@ -78,14 +83,14 @@ internal sealed partial class Daemon : IDisposable
         }
     }
 
-    /// <summary>Runs until a signal ends it, or the firewall cannot be locked.</summary>
+    /// <summary>Runs until a signal ends it, or until the firewall could not be locked.</summary>
     public ExitCode Run()
     {
         _loop.Run(Settle);
         return _lockdown switch
         {
             { HasFailed: true, NeedsCorrection: true } => ExitCode.Config,
-            { HasFailed: true } => ExitCode.OsError, // init starts the daemon again
+            { HasFailed: true } => ExitCode.OsError, // init restarts the daemon
             _ => ExitCode.Ok,
         };
     }
@@ -94,7 +99,7 @@ internal sealed partial class Daemon : IDisposable
         ? null
         : new FlowRunner(_loop, _log, [.. _links.View.Links.Select(link => link.Name)], LinkSocket.Mark);
 
-    /// <summary>The order in which the parts work, once after each batch of events.</summary>
+    /// <summary>Calls the parts in their order, once after each batch of events.</summary>
     private void Settle()
     {
         if (_isMonitoring || BeginMonitoring())
@@ -121,7 +126,9 @@ internal sealed partial class Daemon : IDisposable
         _control?.Pump();
     }
 
-    /// <summary>A script that runs is seen to its end, or to its deadline: nothing else would kill it.</summary>
+    /// <summary>
+    /// True if no script runs. Otherwise wait for its end, or its deadline: nothing else would kill it.
+    /// </summary>
     private bool IsIdle => !_links.IsBusy && _lockdown is not { IsBusy: true };
 
     private void LogLosses()
@@ -131,12 +138,13 @@ internal sealed partial class Daemon : IDisposable
             _seenLosses = _routes.Losses;
             if (_lossPace.TryTake(_loop.Now))
             {
-                _log.Event(EventKind.Route, "messages of rtnetlink were lost, reading everything anew", LogLevel.Warn);
+                _log.Event(EventKind.Route, "messages of rtnetlink were lost, reading everything anew",
+                    LogLevel.Warn);
             }
         }
     }
 
-    /// <summary>True once the kernel's state has been read to its end.</summary>
+    /// <summary>Starts monitoring; true once the kernel's state has been read completely.</summary>
     private bool BeginMonitoring()
     {
         if (!_routes.IsSettled)
@@ -147,7 +155,8 @@ internal sealed partial class Daemon : IDisposable
         TimeSpan now = _loop.Now;
         _tick.Set(now + Link.TickPeriod);
         string names = string.Join(", ", _links.View.Links.Select(link => link.Name));
-        _log.Event(EventKind.Daemon, $"monitoring {names} (started in {Duration.Milliseconds(now - _startedAt)})");
+        _log.Event(
+            EventKind.Daemon, $"monitoring {names} (started in {Duration.Milliseconds(now - _startedAt)})");
         return true;
     }
 
@@ -183,7 +192,7 @@ internal sealed partial class Daemon : IDisposable
         _log.Event(EventKind.Daemon, $"stopping: {(signal == LibcExtra.SIGTERM ? "SIGTERM" : "SIGINT")}");
         if (_isStopping)
         {
-            _loop.Stop(); // asked twice
+            _loop.Stop(); // the second signal
         }
         _isStopping = true;
         _links.Stop();

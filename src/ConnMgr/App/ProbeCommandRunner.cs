@@ -14,8 +14,8 @@ using ConnMgr.Routing;
 namespace ConnMgr.App;
 
 /// <summary>
-/// `connmgr probe [IFNAME]`: runs one probe as the daemon would, with or without a daemon beside it, and writes each step
-/// with its time. Changes nothing in the system.
+/// `connmgr probe [IFNAME]`: runs one probe like the daemon, with or without a daemon running, and prints
+/// each step with its time. Changes nothing in the system.
 /// </summary>
 internal sealed class ProbeCommandRunner
 {
@@ -35,12 +35,14 @@ internal sealed class ProbeCommandRunner
         _table = table;
     }
 
-    /// <returns>0 if the link is confirmed, 1 if not, 64 without such an interface, 77 without permission.</returns>
+    /// <returns>0 if the link is confirmed, 1 if not, 64 if there is no such interface, 77 without
+    /// permission.</returns>
     public static ExitCode Run(Options options)
     {
         if (Capabilities.Missing() is { } missing)
         {
-            Console.Error.WriteLine($"connmgr: not permitted: {missing} is missing (run as root, or give the capability)");
+            Console.Error.WriteLine(
+                $"connmgr: not permitted: {missing} is missing (run as root, or give the capability)");
             return ExitCode.NoPermission;
         }
         try
@@ -59,7 +61,7 @@ internal sealed class ProbeCommandRunner
         }
     }
 
-    /// <summary>Starts once the kernel's picture is complete.</summary>
+    /// <summary>Starts the probe once the kernel's state has been read completely.</summary>
     private void Begin(RouteMonitor routes)
     {
         if (_prober is not null || !routes.IsSettled)
@@ -79,17 +81,20 @@ internal sealed class ProbeCommandRunner
         }
         if (!facts.IsConnected)
         {
-            End(ExitCode.Failed, $"{name} {(facts.Runs ? "has no address or no way out" : "is down, or has no carrier")}");
+            End(
+                ExitCode.Failed,
+                $"{name} {(facts.Runs ? "has no address or no way out" : "is down, or has no carrier")}");
             return;
         }
 
         _startedAt = _loop.Now;
         Say($"probe of {name} by {string.Join(", ", _options.Services)}");
-        if (ReversePathFilter.IsStrict(Read(ReversePathFilter.Path("all")), Read(ReversePathFilter.Path(name))))
+        if (ReversePathFilter.IsStrict(
+            Read(ReversePathFilter.Path("all")), Read(ReversePathFilter.Path(name))))
         {
             Say($"rp_filter of {name} is strict: answers are lost unless the default route leads over it");
         }
-        // Nothing is known of the services: a wrong answer is judged as such.
+        // No service is known to have answered before, so treat all as proven: a wrong answer counts.
         HashSet<string> proven = [.. _options.Services.Select(service => service.ToString())];
         _prober = new ProbeRunner(
             _loop, name, new ProbeSettings(_options.Services, _options.Ping, proven), End, Say);
@@ -130,12 +135,17 @@ internal sealed class ProbeCommandRunner
         return front is null ? null : _table.Find(front.Ifindex)?.Name;
     }
 
-    /// <summary>By netif_names, for the sections of resolv.conf.auto; of any other device only its own name counts.</summary>
+    /// <summary>
+    /// The kind by netif_names, for the sections of resolv.conf.auto. For any other device, only a section
+    /// with its own name counts.
+    /// </summary>
     private LinkKind KindOf(string name)
     {
         NetifNames? names = ConfigFiles.Read(
             _options.ConfigDirectory, _options.RunDirectory, withWhitelist: false).NetifNames;
-        return name == names?.Ethernet ? LinkKind.Ethernet : name == names?.WiFi ? LinkKind.WiFi : LinkKind.Wan;
+        return name == names?.Ethernet ? LinkKind.Ethernet
+            : name == names?.WiFi ? LinkKind.WiFi
+            : LinkKind.Wan;
     }
 
     private static string? Read(string path) => SmallFile.Read(path, FileLimit, out _, out _);

@@ -6,12 +6,14 @@ using ConnMgr.Routing;
 
 namespace ConnMgr.App;
 
-/// <summary>`connmgr route IFNAME`: makes a link the way out, once, without a daemon.</summary>
+/// <summary>`connmgr route IFNAME`: switches the default routes to a link, once, without a daemon.</summary>
 internal static class RouteRunner
 {
     private const int Rounds = 4;
 
-    /// <summary>Does it. The exit status is 0, 64 (no link of that name), 78 (bad netif_names) or 1.</summary>
+    /// <summary>
+    /// Runs the verb. The exit status is 0, 64 (no link of that name), 78 (bad netif_names) or 1.
+    /// </summary>
     public static ExitCode Run(Options options)
     {
         if (ReadNames(options.ConfigDirectory, options.RunDirectory) is not { } names)
@@ -30,7 +32,9 @@ internal static class RouteRunner
         return Switch(writer, links, wanted);
     }
 
-    /// <summary>Plans and carries out; anew, if the table has changed meanwhile or a step has failed.</summary>
+    /// <summary>
+    /// Makes a plan and carries it out; again, if the table has changed meanwhile or a step has failed.
+    /// </summary>
     private static ExitCode Switch(RouteWriteRunner writer, string[] links, string wanted)
     {
         List<string> failures = [];
@@ -62,7 +66,8 @@ internal static class RouteRunner
             writer.Run(
                 plan.Steps,
                 step => Say($"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}"),
-                (step, reason) => failures.Add($"IPv{(step.IsIpv6 ? 6 : 4)}: failed: {step.Words}: {reason}"));
+                (step, reason) =>
+                    failures.Add($"IPv{(step.IsIpv6 ? 6 : 4)}: failed: {step.Words}: {reason}"));
             hasSaid = true;
         }
         foreach (string failure in failures)
@@ -80,21 +85,25 @@ internal static class RouteRunner
             state.Find(name)?.Ifindex ?? 0, name, usual[i], Rank: null))];
         RoutedLink chosen = routed.First(link => link.Name == wanted);
         return new RouteInput(
-            routes, [], [.. routed.Where(link => link.Ifindex != 0)], chosen, HasAddress(state, chosen, isIpv6: false),
+            routes, [], [.. routed.Where(link => link.Ifindex != 0)], chosen,
+            HasAddress(state, chosen, isIpv6: false),
             HasAddress(state, chosen, isIpv6: true), writer.OwnMetrics);
     }
 
-    private static bool HasAddress(KernelState state, RoutedLink link, bool isIpv6) => state.Addresses.Exists(address =>
-        address.Ifindex == link.Ifindex && address.IsUsable
-        && (address.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6) == isIpv6);
+    private static bool HasAddress(KernelState state, RoutedLink link, bool isIpv6) =>
+        state.Addresses.Exists(address =>
+            address.Ifindex == link.Ifindex && address.IsUsable
+            && (address.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6) == isIpv6);
 
-    /// <summary>The names that the daemon gives its scripts, or those of the files.</summary>
+    /// <summary>Returns the names that the daemon passes to its scripts, or those of the files.</summary>
     private static NetifNames? ReadNames(string directory, string runDirectory)
     {
         if (Environment.GetEnvironmentVariable("CONNMGR_NETIF_NAMES") is { Length: > 0 } words
-            && words.Split(' ') is [string ethernet, string wifi, string wan, string accessPoint, string bridge])
+            && words.Split(' ') is [string ethernet, string wifi, string wan,
+                string accessPoint, string bridge])
         {
-            string text = $"ETH_INTERFACE_0='{ethernet}'\nWIFISTA_INTERFACE_0='{wifi}'\nWAN_INTERFACE_0='{wan}'\n"
+            string text =
+                $"ETH_INTERFACE_0='{ethernet}'\nWIFISTA_INTERFACE_0='{wifi}'\nWAN_INTERFACE_0='{wan}'\n"
                 + $"WIFIAP_INTERFACE_0='{accessPoint}'\nBRIDGE_INTERFACE_0='{bridge}'\n";
             if (NetifNames.TryParse(text, out NetifNames names, [], []))
             {

@@ -8,9 +8,13 @@ using Tmds.Linux;
 
 namespace ConnMgr.App;
 
-/// <summary>The checks before the daemon runs: capabilities, configuration, no other daemon.</summary>
+/// <summary>The checks before the daemon runs: capabilities, configuration, and no other daemon.</summary>
 internal static unsafe class Startup
 {
+    /// <summary>
+    /// Runs the checks and then the daemon. Returns NoPermission, Config or OsError if a check fails, else
+    /// the daemon's exit status.
+    /// </summary>
     public static ExitCode Run(Options options, Log log, TimeSpan startedAt)
     {
         if (Capabilities.Missing() is { } missing)

@@ -6,10 +6,12 @@ using Tmds.Linux;
 
 namespace ConnMgr.App;
 
-/// <summary>`connmgr unlock`: takes the lockdown away, by `fwcfg.sh unlock`.</summary>
+/// <summary>
+/// `connmgr unlock`: removes the lockdown by `fwcfg.sh unlock`, and ends with its exit status.
+/// </summary>
 internal static unsafe class UnlockRunner
 {
-    /// <summary>Becomes the script. Returns only if there is none that can be executed: 78.</summary>
+    /// <summary>Executes the script in place of this process. Returns only if that fails: 78.</summary>
     public static ExitCode Run(Options options)
     {
         if (IsDaemonRunning(options.RunDirectory))
@@ -22,12 +24,12 @@ internal static unsafe class UnlockRunner
         using NativeStrings arguments = new([script, "unlock"]);
         using NativeStrings environment = new(ScriptEnvironment.Of(options));
         _ = LibC.execve(arguments.Pointer[0], arguments.Pointer, environment.Pointer);
-        int errno = Errno.Last; // before the console sets another
+        int errno = Errno.Last; // before the console overwrites it
         Console.Error.WriteLine($"connmgr: {script}: {Errno.Text(errno)}");
         return ExitCode.Config;
     }
 
-    /// <summary>A daemon holds the lock on the file with its pid.</summary>
+    /// <summary>True if a daemon holds the lock on the file with its pid.</summary>
     private static bool IsDaemonRunning(string directory)
     {
         using NativeStrings path = new([Path.Combine(directory, "connmgr.pid")]);

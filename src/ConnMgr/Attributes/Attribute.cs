@@ -4,28 +4,29 @@ using System.Text;
 namespace ConnMgr.Attributes;
 
 /// <summary>
-/// Writes a value into the span and returns how many bytes it has, or <see cref="Attribute.Unknown"/>.
+/// Writes a value into the span and returns its length in bytes, or <see cref="Attribute.Unknown"/>.
 /// </summary>
 internal delegate int ReadValue(Span<byte> value);
 
-/// <summary>Takes a value that a client of attrd sets. Returns false to refuse it as bad data.</summary>
+/// <summary>Stores a value that a client of attrd sets. Returns false to refuse it as bad data.</summary>
 internal delegate bool WriteValue(ReadOnlySpan<byte> value);
 
-/// <summary>One attribute that connmgr owns: its number, its access and how to get its value.</summary>
+/// <summary>One attribute that connmgr owns: its number, its access, and how to read its value.</summary>
 /// <param name="Id">Its number in the device attribute registry.</param>
 /// <param name="Name">Its name, for the log.</param>
 /// <param name="Read">Writes its current value: at most 3,968 bytes, or 64 if it notifies.</param>
 /// <param name="IsNotify">True if connmgr sends each change to attrd.</param>
 /// <param name="Write">Sets its value; null if it is read-only.</param>
-/// <param name="Wanted">Called when a get finds that the value is not known yet; null: always known.</param>
+/// <param name="Wanted">Called when a get finds that the value is not known yet; null if it is always
+/// known.</param>
 internal sealed record Attribute(
     uint Id, string Name, ReadValue Read, bool IsNotify = false, WriteValue? Write = null,
     Action? Wanted = null)
 {
-    /// <summary>What <see cref="Read"/> returns as long as the value is not known yet.</summary>
+    /// <summary>The result of <see cref="Read"/> while the value is not known yet.</summary>
     public const int Unknown = -1;
 
-    /// <summary>A signed byte; null as long as it is not known yet.</summary>
+    /// <summary>A signed byte; null while it is not known yet.</summary>
     public static Attribute Int8(
         uint id, string name, Func<sbyte?> value, bool isNotify = false, Func<sbyte, bool>? set = null,
         Action? wanted = null) => new(

@@ -11,11 +11,13 @@ namespace ConnMgr.Attributes;
 /// </summary>
 internal sealed unsafe class AttributeClient : IDisposable
 {
-    /// <summary>Gets whose value is not known yet. attrd itself asks for no more than 20 at a time.</summary>
+    /// <summary>
+    /// The largest number of gets that wait for a value. attrd itself sends no more than 20 at a time.
+    /// </summary>
     private const int WaitingLimit = 20;
 
     /// <summary>
-    /// How long such a get waits. After 5 s attrd would tell the client of a time-out, the client may have
+    /// How long such a get waits. After 5 s attrd would report a time-out to its client. That client may have
     /// given up at the same moment, and attrd dies of SIGPIPE when it writes to a client that is gone.
     /// </summary>
     private static readonly TimeSpan WaitingTime = TimeSpan.FromSeconds(4);
@@ -33,9 +35,8 @@ internal sealed unsafe class AttributeClient : IDisposable
     private uint _events;
 
     /// <param name="loop">Watches the connection and its deadlines.</param>
-    /// <param name="log">
-    /// Gets each change of the connection's state once, and each value that attrd refuses.
-    /// </param>
+    /// <param name="log">Receives each change of the connection's state once, and each value that attrd
+    /// refuses.</param>
     /// <param name="path">The path of attrd's socket, up to 107 bytes.</param>
     /// <param name="table">The attributes that connmgr owns.</param>
     public AttributeClient(Loop loop, Log log, string path, AttributeTable table)
@@ -57,7 +58,7 @@ internal sealed unsafe class AttributeClient : IDisposable
     /// <summary>True while attrd accepts this client.</summary>
     public bool IsOpen { get; private set; }
 
-    /// <summary>The state of the connection in words, e.g. `connected`.</summary>
+    /// <summary>The state of the connection as a phrase, e.g. `connected`.</summary>
     public string Words { get; private set; } = "not connected yet";
 
     private ulong Now => (ulong)_loop.Now.Ticks * TimeSpan.NanosecondsPerTick;
@@ -157,14 +158,16 @@ internal sealed unsafe class AttributeClient : IDisposable
             && Answer(get.Token, AttrdShim.ATTRD_STATUS_UNSPECIFIED, 0) != AttrdShim.ATTRD_E_AGAIN);
         if (_waiting.Count > 0)
         {
-            // A get whose time is over has found no room for its answer: try again soon.
+            // An expired get has found no room for its answer: try again soon.
             TimeSpan soon = now + TimeSpan.FromMilliseconds(100);
             _waitingEnd.Set(_waiting[0].Until > soon ? _waiting[0].Until : soon);
         }
         Watch();
     }
 
-    /// <summary>False if the get has to wait: the value is not known yet, or there is no room.</summary>
+    /// <summary>
+    /// Answers a get. False if it must wait: the value is not known yet, or there is no room.
+    /// </summary>
     private bool TryAnswer(Attribute attribute, ulong token)
     {
         int length = attribute.Read(_value);
@@ -178,7 +181,7 @@ internal sealed unsafe class AttributeClient : IDisposable
         : attribute.Write(new ReadOnlySpan<byte>(what.value, what.length)) ? AttrdShim.ATTRD_STATUS_OK
         : AttrdShim.ATTRD_STATUS_BAD_DATA;
 
-    /// <summary>The shim always has room for an answer that is given at once (attrd_shim.h).</summary>
+    /// <summary>Sends an answer. The shim always has room for an immediate one (attrd_shim.h).</summary>
     private int Answer(ulong token, int status, int length)
     {
         fixed (byte* value = _value)

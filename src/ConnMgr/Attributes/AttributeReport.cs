@@ -26,11 +26,11 @@ internal sealed class AttributeReport : IDisposable
     private int _seenVersion = -1;
     private int _present = -1;
 
-    /// <param name="loop">Where attrd and the script are waited for.</param>
-    /// <param name="log">Gets what becomes of the connection to attrd.</param>
-    /// <param name="options">Where the script is.</param>
+    /// <param name="loop">The event loop.</param>
+    /// <param name="log">Receives the changes of the connection to attrd.</param>
+    /// <param name="options">The options, with the script's path.</param>
     /// <param name="attrdSocket">The path of attrd's socket.</param>
-    /// <param name="scriptEnvironment">Of net_capabilities.</param>
+    /// <param name="scriptEnvironment">The environment of net_capabilities.</param>
     public AttributeReport(
         Loop loop, Log log, Options options, string attrdSocket, IReadOnlyList<string> scriptEnvironment)
     {
@@ -54,12 +54,13 @@ internal sealed class AttributeReport : IDisposable
         _capabilitiesScript = Path.Combine(options.ScriptDirectory, "net_capabilities");
     }
 
+    /// <summary>True while attrd accepts this client.</summary>
     public bool IsConnected => _client.IsOpen;
 
-    /// <summary>The state of the connection in words, e.g. `connected`.</summary>
+    /// <summary>The state of the connection as a phrase, e.g. `connected`.</summary>
     public string Words => _client.Words;
 
-    /// <summary>Takes the states and addresses, and sends what has changed.</summary>
+    /// <summary>Stores the states and addresses, and sends the values that have changed.</summary>
     public void Update(ConnectionView view, KernelState state)
     {
         _view = view;
@@ -101,7 +102,7 @@ internal sealed class AttributeReport : IDisposable
         }
     }
 
-    /// <summary>Runs net_capabilities: at the start, and when a device came or went.</summary>
+    /// <summary>Runs net_capabilities: at the start, and when a device has appeared or disappeared.</summary>
     private void AskCapabilities() => _capabilitiesLane.Run([_capabilitiesScript], exit =>
     {
         if (exit.Code is >= 0 and <= 7)
@@ -114,7 +115,7 @@ internal sealed class AttributeReport : IDisposable
         }
     });
 
-    /// <summary>After a failure: for a get that waits for the answer.</summary>
+    /// <summary>Runs net_capabilities again after a failure, because a get waits for the answer.</summary>
     private void AskCapabilitiesAgain()
     {
         if (!_capabilitiesLane.IsBusy)

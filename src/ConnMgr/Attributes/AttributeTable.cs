@@ -64,5 +64,6 @@ internal sealed class AttributeTable
     /// </summary>
     public List<Attribute> Notifying { get; }
 
+    /// <summary>Returns the attribute with this number; null if connmgr does not own it.</summary>
     public Attribute? Find(uint id) => _byId.GetValueOrDefault(id);
 }

@@ -5,7 +5,7 @@ namespace ConnMgr.Attributes;
 /// </summary>
 internal sealed class Gateway
 {
-    /// <summary>-1 none, 0 Ethernet, 1 WLAN, 2 WAN.</summary>
+    /// <summary>The link in use: -1 none, 0 Ethernet, 1 WLAN, 2 WAN.</summary>
     public sbyte NetworkType { get; set; } = -1;
 
     /// <summary>
@@ -23,13 +23,13 @@ internal sealed class Gateway
 
     public NetworkInterface Wan { get; } = new();
 
-    /// <summary>0: the log has no debug lines, as without -v. Above 0: it has.</summary>
+    /// <summary>0: no debug lines in the log, as without -v. Above 0: debug lines.</summary>
     public sbyte DebugLevel { get; set; }
 
     /// <summary>Called when attrd sets <see cref="DebugLevel"/>, with the new level.</summary>
     public Action<sbyte> DebugLevelSet { get; init; } = _ => { };
 
-    /// <summary>The version of connmgr, with the commit that it was built from.</summary>
+    /// <summary>The version of connmgr, with the commit of the build.</summary>
     public string Revision { get; init; } = "";
 }
 
@@ -39,10 +39,10 @@ internal sealed class NetworkInterface
     /// <summary>0 not available, 1 up without the cloud, 2 up with the cloud.</summary>
     public sbyte State { get; set; }
 
-    /// <summary>The IPv4 address, 4 bytes in network order; all zero if there is none.</summary>
+    /// <summary>The IPv4 address, 4 bytes in network byte order; all zero if there is none.</summary>
     public byte[] Address { get; set; } = new byte[4];
 
-    /// <summary>6 bytes; all zero if there is none.</summary>
+    /// <summary>The MAC address, 6 bytes; all zero if there is none.</summary>
     public byte[] MacAddress { get; set; } = new byte[6];
 
     /// <summary>Seconds since the link came up; 0 if it is down.</summary>

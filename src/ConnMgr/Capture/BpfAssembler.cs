@@ -93,7 +93,7 @@ internal sealed class BpfAssembler
         Emit(BPF_JMP | BPF_K | op, k);
     }
 
-    /// <summary>Compares A with X; otherwise as <see cref="JumpIf"/>.</summary>
+    /// <summary>Compares A with X; otherwise like <see cref="JumpIf"/>.</summary>
     public void JumpIfIndex(ushort op, Label? then = null, Label? otherwise = null)
     {
         _jumps.Add((_program.Count, then, otherwise));

@@ -13,11 +13,12 @@ namespace ConnMgr.Capture;
 /// </remarks>
 internal static class DnsFilter
 {
-    /// <summary>Bytes kept of a packet: all, since an IP packet has at most 65,575.</summary>
+    /// <summary>The number of bytes kept of a packet: all, since an IP packet has at most 65,575.</summary>
     public const int SnapLength = 0x40000;
 
     /// <summary>
-    /// The most IPv6 extension headers that the program follows, the same as the reader of packets.
+    /// The largest number of IPv6 extension headers that the program follows, the same as in the reader of
+    /// packets.
     /// </summary>
     public const int MaxExtensionHeaders = 4;
 

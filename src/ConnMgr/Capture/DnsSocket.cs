@@ -17,15 +17,16 @@ internal sealed class DnsSocket : IDisposable
     /// </summary>
     private const int ReceiveBuffer = 1 << 20;
 
-    /// <summary>The most packets read per wake-up; the rest wakes the loop again.</summary>
+    /// <summary>The largest number of packets read per wake-up; the rest wakes the loop again.</summary>
     private const int MaxReads = 64;
 
     /// <summary>
-    /// More packets than the receive buffer holds, so that a drain ends even during a flood.
+    /// The largest number of packets read per drain, more than the receive buffer holds, so that a drain ends
+    /// even during a flood.
     /// </summary>
     private const int MaxDrained = 8192;
 
-    /// <summary>An IPv6 packet with a payload of 65,535 bytes.</summary>
+    /// <summary>In bytes: an IPv6 packet with a payload of 65,535 bytes.</summary>
     private const int MaxPacket = 65575;
 
     private readonly PacketSocket _socket;
@@ -52,9 +53,8 @@ internal sealed class DnsSocket : IDisposable
     /// <param name="isBridge">
     /// True if questions arrive and replies leave (bridge), false for the reverse (link).
     /// </param>
-    /// <param name="withReplies">
-    /// True to capture replies as well (sniff), false for questions only (hold).
-    /// </param>
+    /// <param name="withReplies">True to capture replies too (sniff), false for questions only
+    /// (hold).</param>
     /// <param name="heard">Called for each packet, from the loop and from <see cref="Drain"/>.</param>
     /// <param name="errno">
     /// The error if the result is null, e.g. ENODEV (the device is gone) or EPERM (CAP_NET_RAW is missing).

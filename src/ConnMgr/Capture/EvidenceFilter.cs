@@ -12,17 +12,20 @@ namespace ConnMgr.Capture;
 /// </summary>
 /// <remarks>
 /// When in doubt the program rejects: silence only starts a probe, but false evidence hides a dead upstream.
-/// Packets with extension headers, fragments of IPv6 included, therefore never count. Each condition rejects
-/// on the spot, so that no jump grows with the number of subnets.
+/// Packets with extension headers, including IPv6 fragments, therefore never count. Each condition rejects at
+/// once, so that no jump grows with the number of subnets.
 /// </remarks>
 internal static class EvidenceFilter
 {
-    /// <summary>Bytes kept of a packet: room for the longest IPv4 (60) and TCP (60) headers.</summary>
+    /// <summary>
+    /// The number of bytes kept of a packet: room for the longest IPv4 (60) and TCP (60) headers.
+    /// </summary>
     public const int SnapLength = 128;
 
     /// <summary>
-    /// The most subnets of a link that the program compares; further ones are merged with their neighbours.
-    /// The kernel limits the program's bytes (optmem_max, 20 KiB before Linux 6.7), not its instructions.
+    /// The largest number of subnets of a link that the program compares; further ones are merged with their
+    /// neighbours. The kernel limits the program's bytes (optmem_max, 20 KiB before Linux 6.7), not its
+    /// instructions.
     /// </summary>
     public const int MaxSubnets = 64;
 
@@ -55,11 +58,11 @@ internal static class EvidenceFilter
 
     /// <summary>
     /// IANA "IPv6 Extension Header Types" except ESP, and "no next header" (59). The program does not look
-    /// behind them. AH (51) also occurs in IPv4.
+    /// behind these headers. AH (51) also occurs in IPv4.
     /// </summary>
     private static readonly uint[] ExtensionHeaders = [0, 43, 44, 51, 59, 60, 135, 139, 140, 253, 254];
 
-    /// <summary>Rejects every packet: for the rest of a tick that has its evidence.</summary>
+    /// <summary>Rejects every packet; used for the rest of a tick that has its evidence.</summary>
     public static BpfInstruction[] RejectAll { get; } = [new BpfInstruction(BPF_RET | BPF_K, 0, 0, 0)];
 
     /// <summary>Builds the program of a link.</summary>
@@ -126,11 +129,11 @@ internal static class EvidenceFilter
     }
 
     /// <summary>
-    /// The subnets of these addresses, at most <see cref="MaxSubnets"/>. IPv6 prefixes are shortened to /64:
-    /// neighbours may have an address there although the link's own prefix is longer. Of more subnets, the
-    /// two whose common prefix adds the fewest addresses become one. A subnet that is too large only hides
-    /// evidence, and silence leads to a probe; a subnet that is missing would make a neighbour's packet count
-    /// as evidence.
+    /// Returns the subnets of these addresses, at most <see cref="MaxSubnets"/>. IPv6 prefixes are shortened
+    /// to /64: neighbours may have an address there although the link's own prefix is longer. If there are
+    /// more subnets, the two whose common prefix adds the fewest addresses are merged. A subnet that is too
+    /// large only hides evidence, and silence leads to a probe; a missing subnet would make a neighbour's
+    /// packet count as evidence.
     /// </summary>
     internal static Subnet[] Networks(ReadOnlySpan<Subnet> own)
     {
@@ -146,7 +149,7 @@ internal static class EvidenceFilter
         }
         while (networks.Count > MaxSubnets)
         {
-            // Sorted by address, the two closest ones are side by side.
+            // The list is sorted by address, so the two closest ones are adjacent.
             int closest = 0;
             for (int i = 1; i < networks.Count - 1; i++)
             {
@@ -161,7 +164,8 @@ internal static class EvidenceFilter
     }
 
     /// <summary>
-    /// How many bits shorter the common prefix is than the shorter of both: 0 if one contains the other.
+    /// Returns how many bits shorter the common prefix is than the shorter of both prefixes: 0 if one
+    /// contains the other.
     /// </summary>
     private static int CostOfMerging(Subnet a, Subnet b) => a.IsIPv6 != b.IsIPv6
         ? int.MaxValue
@@ -243,8 +247,8 @@ internal static class EvidenceFilter
     }
 
     /// <summary>
-    /// Takes the protocol numbers of both families together: an ICMPv6 header in IPv4 means nothing and does
-    /// no harm.
+    /// Checks the protocol numbers of both families together: an ICMPv6 header in IPv4 has no meaning and
+    /// does no harm.
     /// </summary>
     private static void JudgeTransport(BpfAssembler bpf)
     {
@@ -306,6 +310,9 @@ internal static class EvidenceFilter
         bpf.Return(SnapLength);
     }
 
+    /// <summary>
+    /// Copies 32-bit words of the packet, from a byte offset on, to consecutive scratch cells. Changes A.
+    /// </summary>
     internal static void KeepWords(BpfAssembler bpf, int cell, int offset, int words)
     {
         for (int i = 0; i < words; i++)

@@ -5,7 +5,7 @@ namespace ConnMgr.Capture;
 
 /// <summary>
 /// Captures evidence on one link once per tick: it keeps the first packet that the filter passes, and then
-/// lets the kernel drop all packets until <see cref="Rearm"/>. On request it also reports, once per tick and
+/// makes the kernel drop all packets until <see cref="Rearm"/>. On request it also reports, once per tick and
 /// before the evidence, an outgoing packet that expects an answer. It starts mute.
 /// </summary>
 internal sealed class EvidenceSocket : IDisposable
@@ -16,7 +16,10 @@ internal sealed class EvidenceSocket : IDisposable
     /// </summary>
     private const int ReceiveBuffer = 1;
 
-    /// <summary>More packets than the receive buffer holds; the rest wakes the loop again.</summary>
+    /// <summary>
+    /// The largest number of packets read per wake-up, more than the receive buffer holds; the rest wakes the
+    /// loop again.
+    /// </summary>
     private const int MaxReads = 64;
 
     private readonly PacketSocket _socket;
@@ -61,9 +64,8 @@ internal sealed class EvidenceSocket : IDisposable
     /// <param name="received">
     /// Called on evidence, at most once between two calls of <see cref="Rearm"/>.
     /// </param>
-    /// <param name="left">
-    /// Called on an outgoing packet that expects an answer: as often, and before any evidence.
-    /// </param>
+    /// <param name="left">Called on an outgoing packet that expects an answer, at most as often, and before
+    /// any evidence.</param>
     /// <param name="errno">
     /// The error if the result is null, e.g. ENODEV (the device is gone) or EPERM (CAP_NET_RAW is missing).
     /// </param>
@@ -86,7 +88,7 @@ internal sealed class EvidenceSocket : IDisposable
     /// Starts a new tick: the next evidence counts. Makes no system call if nothing has arrived since the
     /// last one.
     /// </summary>
-    /// <param name="outgoing">True to report outgoing packets, too.</param>
+    /// <param name="outgoing">True to report outgoing packets too.</param>
     public void Rearm(bool outgoing = false)
     {
         if (!IsGone && (!IsArmed || _hearsOutgoing != outgoing))
@@ -96,9 +98,7 @@ internal sealed class EvidenceSocket : IDisposable
         }
     }
 
-    /// <summary>
-    /// Ignores all packets until <see cref="Rearm"/>, including those that are queued already.
-    /// </summary>
+    /// <summary>Ignores all packets until <see cref="Rearm"/>, including those already queued.</summary>
     public void Mute()
     {
         if (IsArmed)
@@ -108,9 +108,7 @@ internal sealed class EvidenceSocket : IDisposable
         }
     }
 
-    /// <summary>
-    /// Takes the changed addresses of the link. Packets that are queued already do not count.
-    /// </summary>
+    /// <summary>Applies the changed addresses of the link. Packets already queued do not count.</summary>
     /// <param name="own">As for <see cref="EvidenceFilter.Build"/>.</param>
     public void SetSubnets(ReadOnlySpan<Subnet> own)
     {
@@ -166,9 +164,9 @@ internal sealed class EvidenceSocket : IDisposable
         }
     }
 
-    // If the kernel lacks memory for the filter, packets are read and dropped, and the next packet tries
-    // again. Another processor may queue a packet that it was filtering meanwhile: Receive finds the socket
-    // disarmed and drops it.
+    // If the kernel lacks memory for the filter, packets are read and dropped, and the next packet triggers
+    // another attempt. Another processor may meanwhile queue a packet that it was filtering: Receive finds
+    // the socket disarmed and drops it.
     private void Disarm()
     {
         IsArmed = false;

@@ -19,7 +19,7 @@ internal static class Frame
     /// One line, with the length of the whole packet from its network header.
     /// </param>
     /// <param name="source">The source address.</param>
-    /// <returns>False if it is no IP packet, or if PacketDotNet cannot read it.</returns>
+    /// <returns>False if it is not an IP packet, or if PacketDotNet cannot parse it.</returns>
     public static bool TryDescribe(
         ReadOnlySpan<byte> packet,
         [NotNullWhen(true)] out string? description,
@@ -41,7 +41,7 @@ internal static class Frame
                 return true;
             }
         }
-        // An exception of PacketDotNet must not end the daemon for a line of the status.
+        // An exception of PacketDotNet must not end the daemon just because of a status line.
         catch (Exception)
         {
         }

@@ -11,7 +11,7 @@ using ConnMgr.Probe;
 
 namespace ConnMgr.Cli;
 
-/// <summary>Reads the command line. Reads no file and talks to nobody.</summary>
+/// <summary>Parses the command line. It reads no file and opens no socket.</summary>
 internal static class CommandLine
 {
     private static readonly Option<bool> DisableFirewall = new("--disable-firewall", "-d")
@@ -24,8 +24,10 @@ internal static class CommandLine
         "auto", "nft", "iptables");
 
     private static readonly Option<string> OnFirewallFailure = OneOf(
-        "--on-firewall-failure", "what to do if the device cannot be locked down: shut it and end with 71 or 78 (exit), or "
-        + "manage the links of the open device and go on trying (manage-links)", "exit", "exit", "manage-links");
+        "--on-firewall-failure",
+        "what to do if the device cannot be locked down: shut it and end with 71 or 78 (exit), or "
+        + "manage the links of the open device and go on trying (manage-links)",
+        "exit", "exit", "manage-links");
 
     private static readonly Option<string> ConfigDirectory = Directory(
         "--config-dir", "/etc/af-conn", "holds whitelist, netif_names and, if wanted, firewall.user");
@@ -72,7 +74,8 @@ internal static class CommandLine
     private static readonly Option<bool> NoPing = new("--no-ping") { Description = "no second opinion" };
 
     private static readonly Option<IPAddress[]> Resolvers = Addresses(
-        "--resolver", "name server for the daemon's own questions; may be repeated [default: those of each link]");
+        "--resolver",
+        "name server for the daemon's own questions; may be repeated [default: those of each link]");
 
     private static readonly Option<IPAddress[]> DnsServers = new("--dns-servers")
     {
@@ -97,10 +100,12 @@ internal static class CommandLine
     };
 
     private static readonly Option<string> DnsOption = OneOf(
-        "--dns", "whether a DNS reply waits until its addresses are open (hold), or a copy of it is read (sniff); "
+        "--dns",
+        "whether a DNS reply waits until its addresses are open (hold), or a copy of it is read (sniff); "
         + "auto is hold where kernel and rules allow it", "auto", "hold", "sniff", "auto");
 
-    private static readonly Option<int> QueueNumber = Number("--queue-num", "N", "the NFQUEUE of --dns hold", 5353, 0, 65535);
+    private static readonly Option<int> QueueNumber = Number(
+        "--queue-num", "N", "the NFQUEUE of --dns hold", 5353, 0, 65535);
 
     private static readonly Option<bool> AllowPrivateAnswers = new("--allow-private-answers")
     {
@@ -114,7 +119,8 @@ internal static class CommandLine
         "--wan-probe", "when the metered link may be probed", "suspect", "never", "suspect", "always");
 
     private static readonly Option<string> SwitchOption = OneOf(
-        "--switch", "how the default routes are moved; auto runs switch_route.sh if it is not connmgr's own, else netlink",
+        "--switch",
+        "how the default routes are moved; auto runs switch_route.sh if it is not connmgr's own, else netlink",
         "auto", "auto", "netlink", "script");
 
     private static readonly Option<bool> KeepLinkdownRoutes = new("--keep-linkdown-routes")
@@ -128,7 +134,8 @@ internal static class CommandLine
     };
 
     private static readonly Option<string> LogOption = OneOf(
-        "--log", "where to log; auto is stderr if that is a terminal or /dev/log is missing, else syslog", "auto",
+        "--log",
+        "where to log; auto is stderr if that is a terminal or /dev/log is missing, else syslog", "auto",
         "auto", "stderr", "syslog");
 
     private static readonly Option<bool> Verbose = new("--verbose", "-v") { Description = "log more" };
@@ -140,23 +147,32 @@ internal static class CommandLine
         DefaultValueFactory = _ => "/var/run/IPC.ATTRD",
     };
 
-    private static readonly Option<bool> NoAttrd = new("--no-attrd") { Description = "run without the attribute daemon" };
+    private static readonly Option<bool> NoAttrd = new("--no-attrd")
+    {
+        Description = "run without the attribute daemon"
+    };
 
     private static readonly Option<bool> Json = new("--json") { Description = "as JSON" };
 
-    private static readonly Option<bool> Watch = new("--watch") { Description = "again every second, until interrupted" };
+    private static readonly Option<bool> Watch = new("--watch")
+    {
+        Description = "again every second, until interrupted"
+    };
 
-    private static readonly Option<bool> Follow = new("--follow") { Description = "go on with each new one, until interrupted" };
+    private static readonly Option<bool> Follow = new("--follow")
+    {
+        Description = "go on with each new one, until interrupted"
+    };
 
     private static readonly Argument<string[]> RouteTo = new("IFNAME")
     {
         Description = "a link of netif_names",
-        Arity = ArgumentArity.ZeroOrMore, // whatever is wrong with it, the verb itself says so
+        Arity = ArgumentArity.ZeroOrMore, // the verb itself reports wrong arguments
     };
 
     /// <summary>
-    /// Reads <paramref name="args"/>. Null if that ends the program with <paramref name="exitCode"/>: help, version, or
-    /// a mistake; what there is to say has then been written.
+    /// Parses <paramref name="args"/>. Returns null if the program must end with <paramref name="exitCode"/>:
+    /// after --help, --version, or an error, whose message has been printed.
     /// </summary>
     public static Options? Read(string[] args, out ExitCode exitCode)
     {
@@ -164,15 +180,18 @@ internal static class CommandLine
             "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the cloud "
             + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
         {
-            DisableFirewall, Firewall, OnFirewallFailure, ConfigDirectory, ScriptDirectory, RunDirectory, HookDirectory,
+            DisableFirewall, Firewall, OnFirewallFailure, ConfigDirectory, ScriptDirectory, RunDirectory,
+            HookDirectory,
             Probe, Echo, Ping, NoPing, Resolvers,
             DnsServers, DnsOption, QueueNumber, AllowPrivateAnswers, Idle, WanProbeOption, SwitchOption,
             KeepLinkdownRoutes, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
-        Command check = new("check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
+        Command check = new(
+            "check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
         root.Subcommands.Add(check);
         root.Subcommands.Add(new Command(
-            "probe", "run one probe without a daemon, say what is done when, and end with 0 if the link is confirmed, else 1")
+            "probe",
+            "run one probe without a daemon, say what is done when, and end with 0 if the link is confirmed, else 1")
         {
             ProbeInterface, Probe, Echo, Ping, NoPing, Resolvers,
         });
@@ -184,15 +203,27 @@ internal static class CommandLine
         };
         Command events = new("events", "show what has happened, with times and reasons") { Json, Follow };
         Command metrics = new("metrics", "show the same as status, for Prometheus");
-        Command reload = new("reload", "make the daemon read its configuration again, and say what has changed") { Json };
+        Command reload = new(
+            "reload", "make the daemon read its configuration again, and say what has changed")
+        {
+            Json
+        };
         root.Subcommands.Add(status);
         root.Subcommands.Add(events);
         root.Subcommands.Add(metrics);
         root.Subcommands.Add(reload);
-        root.Subcommands.Add(new Command("route", "make a link the way out, now and without a daemon; end with 0 or 1") { RouteTo });
-        root.Subcommands.Add(new Command("unlock", "take the lockdown away; stop the daemon first, or it locks again") { ScriptDirectory });
+        root.Subcommands.Add(new Command(
+            "route", "make a link the way out, now and without a daemon; end with 0 or 1")
+        {
+            RouteTo
+        });
+        root.Subcommands.Add(new Command(
+            "unlock", "take the lockdown away; stop the daemon first, or it locks again")
+        {
+            ScriptDirectory
+        });
         RunDirectory.Recursive = true;
-        root.SetAction(static _ => 0); // what makes it right to give no verb
+        root.SetAction(static _ => 0); // makes it valid to give no verb
         ConfigDirectory.Recursive = true;
         root.Directives.Clear();
         root.Options.OfType<VersionOption>().Single().Action = new SayVersion();
@@ -205,7 +236,8 @@ internal static class CommandLine
         List<string> errors = [.. parsed.Errors.Select(error => error.Message).Distinct()];
         if (args is [['[', ..], ..])
         {
-            errors.Add($"Unrecognized command or argument '{args[0]}'."); // the parser would take it for a directive
+            // The parser would treat it as a directive.
+            errors.Add($"Unrecognized command or argument '{args[0]}'.");
         }
         if (errors.Count > 0)
         {
@@ -299,7 +331,7 @@ internal static class CommandLine
         return services.Length > 0 ? services : [new ProbeUrl(ProbeScheme.Echo, "echo.afero.io", 80)];
     }
 
-    /// <summary>--version. The library's own would look the version up by reflection.</summary>
+    /// <summary>--version. The library's own action would find the version by reflection.</summary>
     private sealed class SayVersion : SynchronousCommandLineAction
     {
         public override bool ClearsParseErrors => true;
@@ -322,11 +354,13 @@ internal static class CommandLine
             DefaultValueFactory = _ => standard,
         };
         option.Validators.Add(result => Require(
-            result, result.GetValueOrDefault<string>() is { Length: > 0 and < 4096 }, $"{name}: no directory"));
+            result, result.GetValueOrDefault<string>() is { Length: > 0 and < 4096 },
+            $"{name}: no directory"));
         return option;
     }
 
-    private static Option<int> Number(string name, string unit, string description, int standard, int least, int most) =>
+    private static Option<int> Number(
+        string name, string unit, string description, int standard, int least, int most) =>
         new(name)
         {
             Description = description,
@@ -341,7 +375,8 @@ internal static class CommandLine
             },
         };
 
-    private static Option<string> OneOf(string name, string description, string standard, params string[] values)
+    private static Option<string> OneOf(
+        string name, string description, string standard, params string[] values)
     {
         Option<string> option = new(name)
         {
@@ -352,17 +387,21 @@ internal static class CommandLine
         return option.AcceptOnlyFromAmong(values);
     }
 
-    private static Option<IPAddress[]> Addresses(string name, string description, params IPAddress[] standard) => new(name)
-    {
-        Description = description,
-        HelpName = "ADDR",
-        DefaultValueFactory = _ => standard,
-        CustomParser = result => Each(result, static (string text, out IPAddress value, out string error) =>
+    private static Option<IPAddress[]> Addresses(
+        string name, string description, params IPAddress[] standard) =>
+        new(name)
         {
-            error = $"no IP address: {ForeignText.Quote(text)}";
-            return LiteralAddress.TryParse(text, out value);
-        }),
-    };
+            Description = description,
+            HelpName = "ADDR",
+            DefaultValueFactory = _ => standard,
+            CustomParser = result => Each(
+                result,
+                static (string text, out IPAddress value, out string error) =>
+                {
+                    error = $"no IP address: {ForeignText.Quote(text)}";
+                    return LiteralAddress.TryParse(text, out value);
+                }),
+        };
 
     private static T[]? Each<T>(ArgumentResult result, TryParse<T> parse)
     {

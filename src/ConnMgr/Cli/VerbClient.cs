@@ -11,18 +11,23 @@ internal static class VerbClient
     private const int WatchMilliseconds = 1000;
 
     /// <summary>
-    /// How long --watch waits for a restart of the daemon before it reports that the daemon is gone.
+    /// How long --watch waits for a restart of the daemon before it reports that the daemon is gone, in
+    /// milliseconds.
     /// </summary>
     private const int RestartMilliseconds = 15_000;
 
     private const string ClearScreen = "\e[H\e[J"; // ECMA-48: CUP, ED
 
+    /// <summary>
+    /// Sends the request and prints the reply. Returns the verb's exit status, or Unavailable or NoPermission
+    /// if the daemon cannot be asked.
+    /// </summary>
     public static ExitCode Run(Options options)
     {
         ControlClient client = new(Path.Combine(options.RunDirectory, "connmgr.sock"));
         string request = RequestOf(options);
         bool clears = options.Watches && IsTerminal();
-        // The first time there is no restart to wait for.
+        // The first request does not wait for a restart.
         long answeredAt = Environment.TickCount64 - RestartMilliseconds;
         while (true)
         {
@@ -73,7 +78,7 @@ internal static class VerbClient
 
     private static bool IsTerminal() => LibC.isatty(1) == 1;
 
-    /// <summary>https://no-color.org</summary>
+    /// <summary>True if output may be coloured; see https://no-color.org.</summary>
     private static bool IsColored() => IsTerminal()
         && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
         && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");

@@ -46,7 +46,8 @@ internal sealed class NetifNames
     public string Bridge => _names[4];
 
     /// <summary>
-    /// What differs from <paramref name="old"/>, each in words, e.g. `ETH_INTERFACE_0: eth0 -> eth1`.
+    /// Lists the differences from <paramref name="old"/>, each as a phrase, e.g. `ETH_INTERFACE_0: eth0 ->
+    /// eth1`.
     /// </summary>
     public List<string> ChangesFrom(NetifNames old)
     {
@@ -62,13 +63,13 @@ internal sealed class NetifNames
     }
 
     /// <summary>
-    /// Reads the file's text. False if there are <paramref name="errors"/>; warnings do not hinder.
+    /// Parses the file's text. False if there are <paramref name="errors"/>; warnings are allowed.
     /// </summary>
-    /// <param name="text">The file.</param>
-    /// <param name="names">The result.</param>
-    /// <param name="errors">Gets the errors.</param>
-    /// <param name="warnings">Gets the warnings.</param>
-    /// <param name="before">The names that the file does not give; null: the defaults.</param>
+    /// <param name="text">The file's text.</param>
+    /// <param name="names">The names, if there is no error.</param>
+    /// <param name="errors">Receives the errors.</param>
+    /// <param name="warnings">Receives the warnings.</param>
+    /// <param name="before">The names to use for keys that the file lacks; null for the defaults.</param>
     public static bool TryParse(
         string text, out NetifNames names, List<Remark> errors, List<Remark> warnings,
         NetifNames? before = null)
@@ -76,7 +77,7 @@ internal sealed class NetifNames
         names = new([.. (before ?? Defaults)._names]);
         int[] lineOf = new int[Keys.Length];
         int number = 0;
-        foreach (Range line in text.AsSpan().Split('\n')) // to a shell, a carriage return is part of the line
+        foreach (Range line in text.AsSpan().Split('\n')) // to a shell, a carriage return belongs to the line
         {
             number++;
             ReadOnlySpan<char> trimmed = text.AsSpan()[line].Trim(" \t");
@@ -122,8 +123,8 @@ internal sealed class NetifNames
     }
 
     /// <summary>
-    /// A device may have its station at `wlan0-1` and no access point: then the key of the access point has
-    /// its default, which is no fault.
+    /// Reports names that are used twice. A device may have its station at `wlan0-1` and no access point:
+    /// then the access point's key has its default, which is not an error.
     /// </summary>
     private static void FindDuplicates(string[] names, int[] lineOf, List<Remark> errors)
     {
@@ -178,7 +179,7 @@ internal sealed class NetifNames
     private static readonly System.Buffers.SearchValues<char> KeyCharacters =
         System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 
-    /// <summary>The characters that no shell treats specially outside quotes.</summary>
+    /// <summary>The characters that no shell treats specially outside of quotes.</summary>
     private static readonly System.Buffers.SearchValues<char> Unquoted =
         System.Buffers.SearchValues.Create(
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@%+,-");

@@ -4,48 +4,50 @@ using ConnMgr.Probe;
 
 namespace ConnMgr.Config;
 
-/// <summary>What is to be done.</summary>
+/// <summary>The verb of the command line.</summary>
 internal enum Verb
 {
-    /// <summary>No verb: be the daemon.</summary>
+    /// <summary>No verb: run as the daemon.</summary>
     Run,
 
-    /// <summary>Say what is wrong with the configuration.</summary>
+    /// <summary>Report the errors of the configuration.</summary>
     Check,
 
-    /// <summary>Make a link the way out, without a daemon.</summary>
+    /// <summary>Switch the default routes to a link, without a daemon.</summary>
     Route,
 
-    /// <summary>Take the lockdown away.</summary>
+    /// <summary>Remove the lockdown.</summary>
     Unlock,
 
-    /// <summary>Run one probe, and say what is done when.</summary>
+    /// <summary>Run one probe, and print each step with its time.</summary>
     Probe,
 
-    // These talk to a running daemon.
+    // These verbs talk to a running daemon.
     Status,
     Events,
     Metrics,
     Reload,
 }
 
-/// <summary>What is done with a reply to a question for a whitelisted name.</summary>
+/// <summary>How a reply to a question for a whitelisted name is handled.</summary>
 internal enum DnsMode
 {
-    /// <summary>It waits until its holes are in the kernel.</summary>
+    /// <summary>Hold the reply until its holes are in the kernel.</summary>
     Hold,
 
-    /// <summary>Only a copy of it is read, so that the first packet to a new address may be lost.</summary>
+    /// <summary>Read only a copy of the reply, so the first packet to a new address may be lost.</summary>
     Sniff,
 
-    /// <summary>The former where kernel and rules allow it, else the latter.</summary>
+    /// <summary>Hold if the kernel and the rules allow it, else sniff.</summary>
     Auto,
 }
 
 /// <summary>How the daemon moves the default routes.</summary>
 internal enum SwitchMode
 {
-    /// <summary>By switch_route.sh if the implementer has replaced ours, else over netlink.</summary>
+    /// <summary>
+    /// By switch_route.sh if the implementer has replaced connmgr's own, else over netlink.
+    /// </summary>
     Auto,
 
     /// <summary>By rtnetlink messages.</summary>
@@ -60,27 +62,27 @@ internal enum WanProbe
 {
     Never,
 
-    /// <summary>Only while it is in use and under suspicion.</summary>
+    /// <summary>Only while the link is in use and under suspicion.</summary>
     Suspect,
 
-    /// <summary>As any other link.</summary>
+    /// <summary>Like any other link.</summary>
     Always,
 }
 
-/// <summary>What the lockdown is made of.</summary>
+/// <summary>The mechanism of the lockdown.</summary>
 internal enum FirewallBackend
 {
-    /// <summary>nf_tables where they work, else iptables.</summary>
+    /// <summary>nf_tables if available, else iptables.</summary>
     Auto,
 
     /// <summary>nf_tables, by the program nft.</summary>
     Nft,
 
-    /// <summary>iptables, with address sets where the kernel has them.</summary>
+    /// <summary>iptables, with address sets if the kernel has them.</summary>
     Iptables,
 }
 
-/// <summary>The command line, checked.</summary>
+/// <summary>The validated command line.</summary>
 internal sealed record Options
 {
     public Verb Verb { get; init; }
@@ -90,34 +92,36 @@ internal sealed record Options
     public FirewallBackend Firewall { get; init; }
 
     /// <summary>
-    /// If the device cannot be locked at the start, the daemon manages the links of the open device, and goes on trying.
-    /// Else it shuts the device and ends.
+    /// True: if the device cannot be locked at the start, the daemon manages the links of the open device,
+    /// and keeps trying to lock it. False: it closes the device and exits.
     /// </summary>
     public bool ManagesLinksUnlocked { get; init; }
 
-    /// <summary>Where `netif_names` and `whitelist` are.</summary>
+    /// <summary>The directory of `netif_names` and `whitelist`.</summary>
     public required string ConfigDirectory { get; init; }
 
     public required string ScriptDirectory { get; init; }
 
     public required string RunDirectory { get; init; }
 
-    /// <summary>Its scripts are run after each switch.</summary>
+    /// <summary>The directory of the scripts that run after each switch.</summary>
     public required string HookDirectory { get; init; }
 
-    /// <summary>The services that a probe asks; any right answer counts.</summary>
+    /// <summary>The services that a probe asks; a correct answer of any one suffices.</summary>
     public required IReadOnlyList<ProbeUrl> Services { get; init; }
 
-    /// <summary>`probe`: the interface; null is the one that the default route leads over.</summary>
+    /// <summary>For `probe`: the interface; null for the one that carries the default route.</summary>
     public string? ProbeInterface { get; init; }
 
-    /// <summary>The second opinions; of each family the first is used. Empty: none.</summary>
+    /// <summary>
+    /// The addresses to ping if no service answers; the first of each family is used. Empty for none.
+    /// </summary>
     public required IReadOnlyList<IPAddress> Ping { get; init; }
 
-    /// <summary>Name servers for the daemon's own questions, before all others.</summary>
+    /// <summary>Name servers for the daemon's own questions, asked before all others.</summary>
     public required IReadOnlyList<IPAddress> Resolvers { get; init; }
 
-    /// <summary>Servers whose answers to the device's own questions may open holes. Empty: any.</summary>
+    /// <summary>Servers whose answers to the device's own questions may open holes. Empty for any.</summary>
     public required IReadOnlyList<IPAddress> DnsServers { get; init; }
 
     public DnsMode Dns { get; init; }
@@ -125,36 +129,38 @@ internal sealed record Options
     /// <summary>The NFQUEUE in which replies wait.</summary>
     public ushort QueueNumber { get; init; }
 
-    /// <summary>Names of the whitelist may have private addresses.</summary>
+    /// <summary>True if names of the whitelist may have private addresses.</summary>
     public bool AllowsPrivateAnswers { get; init; }
 
-    /// <summary>Silence on a link before it is probed.</summary>
+    /// <summary>How long a link may be silent before it is probed.</summary>
     public required TimeSpan Idle { get; init; }
 
     public WanProbe WanProbe { get; init; }
 
-    /// <summary>How the default routes are moved.</summary>
+    /// <summary>How the daemon moves the default routes.</summary>
     public SwitchMode Switch { get; init; }
 
-    /// <summary>The kernel goes on using routes over links without carrier until the daemon has moved them.</summary>
+    /// <summary>
+    /// True to let the kernel use routes over links without carrier until the daemon has moved them.
+    /// </summary>
     public bool KeepsLinkdownRoutes { get; init; }
 
-    /// <summary>Flows over the old link are left alone after a switch.</summary>
+    /// <summary>True to leave flows over the old link alone after a switch.</summary>
     public bool KeepFlows { get; init; }
 
-    /// <summary>The attribute daemon's; null: run without.</summary>
+    /// <summary>The path of the attribute daemon's socket; null to run without it.</summary>
     public string? AttrdSocket { get; init; }
 
-    /// <summary>`status` and `events`: as JSON.</summary>
+    /// <summary>For `status` and `events`: output as JSON.</summary>
     public bool IsJson { get; init; }
 
-    /// <summary>`status`: again and again.</summary>
+    /// <summary>For `status`: repeat until interrupted.</summary>
     public bool Watches { get; init; }
 
-    /// <summary>`route`: the links that are named; one is right.</summary>
+    /// <summary>For `route`: the named links; exactly one is valid.</summary>
     public IReadOnlyList<string> RouteTo { get; init; } = [];
 
-    /// <summary>`events`: go on as they come.</summary>
+    /// <summary>For `events`: print new ones until interrupted.</summary>
     public bool Follows { get; init; }
 
     public LogTarget LogTarget { get; init; }

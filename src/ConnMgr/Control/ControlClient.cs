@@ -28,7 +28,8 @@ internal enum ControlEnd
 
 /// <summary>
 /// The client of <see cref="ControlSocket"/>: sends one request and prints the reply as it arrives. It runs
-/// in its own process without the loop, so it may block, but with a deadline, except while it follows events.
+/// in its own process without the loop, so it may block, but only until a deadline, except while it follows
+/// events.
 /// </summary>
 internal sealed unsafe class ControlClient(string path)
 {

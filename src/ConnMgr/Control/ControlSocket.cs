@@ -17,15 +17,15 @@ internal sealed unsafe class ControlSocket : IDisposable
 {
     public const int MaxClients = 16;
 
-    /// <summary>The most clients that may follow events at a time.</summary>
+    /// <summary>The largest number of clients that may follow events at a time.</summary>
     public const int MaxFollowers = 8;
 
-    /// <summary>The largest request in bytes, with the line feed.</summary>
+    /// <summary>The largest request in bytes, including the line feed.</summary>
     public const int MaxRequest = 128;
 
     /// <summary>
-    /// The largest reply in bytes. The kernel takes about as much at once, so that little is buffered for a
-    /// slow reader.
+    /// The largest reply in bytes. The kernel accepts about as much at once, so little is buffered for a slow
+    /// reader.
     /// </summary>
     public const int MaxReply = 1 << 17;
 
@@ -69,7 +69,7 @@ internal sealed unsafe class ControlSocket : IDisposable
     /// <param name="path">At most 107 bytes, in a directory that only root can write to.</param>
     /// <param name="events">The events for `events`.</param>
     /// <param name="answer">Answers all other requests.</param>
-    /// <param name="failure">The error in words, if the result is null.</param>
+    /// <param name="failure">The error as a phrase, if the result is null.</param>
     public static ControlSocket? Open(
         Loop loop, string path, EventRing events, ControlAnswer answer,
         out string failure)
@@ -367,6 +367,7 @@ internal sealed unsafe class ControlSocket : IDisposable
 
         public byte[] Request { get; } = new byte[MaxRequest];
 
+        /// <summary>The number of bytes of the request received so far.</summary>
         public int Length { get; set; }
 
         public bool HasAsked { get; set; }

@@ -3,8 +3,8 @@ using ConnMgr.Logging;
 namespace ConnMgr.Control;
 
 /// <summary>
-/// Sends events to one client in parts: those present at the time of the request, or all future ones as well.
-/// It buffers nothing, so a slow client misses events and receives their number instead. Pure.
+/// Sends events to one client in parts: those present at the time of the request, or all future ones too. It
+/// buffers nothing, so a slow client misses events and receives their number instead. Pure.
 /// </summary>
 /// <param name="request">The request of the client.</param>
 /// <param name="last">The number of the newest event at the time of the request.</param>

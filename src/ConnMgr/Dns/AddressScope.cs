@@ -24,8 +24,8 @@ internal enum AddressScope
 internal static class AddressScopes
 {
     /// <summary>
-    /// The scope of an address. An IPv6 address that leads to an embedded IPv4 address (NAT64: RFC 6052;
-    /// 6to4: RFC 3056) has the scope of that address, so that it cannot be used to bypass the check.
+    /// Returns the scope of an address. An IPv6 address that embeds an IPv4 address (NAT64: RFC 6052; 6to4:
+    /// RFC 3056) has the scope of that address, so that it cannot bypass the check.
     /// </summary>
     public static AddressScope Of(IpNumber address)
     {

@@ -4,13 +4,13 @@ using System.Runtime.CompilerServices;
 
 namespace ConnMgr.Dns;
 
-/// <summary>An address of a name, stored without a separate object.</summary>
+/// <summary>An address of a name, stored inline without a separate object.</summary>
 internal readonly struct DnsAddress
 {
     private readonly Buffer _bytes;
     private readonly byte _size;
 
-    /// <param name="bytes">4 or 16 bytes in network order.</param>
+    /// <param name="bytes">4 or 16 bytes in network byte order.</param>
     /// <param name="ttl">The time to live in seconds.</param>
     public DnsAddress(scoped ReadOnlySpan<byte> bytes, uint ttl)
     {
@@ -19,12 +19,13 @@ internal readonly struct DnsAddress
         Ttl = ttl;
     }
 
-    /// <summary>4 or 16 bytes in network order.</summary>
+    /// <summary>4 or 16 bytes in network byte order.</summary>
     [UnscopedRef]
     public ReadOnlySpan<byte> Bytes => ((ReadOnlySpan<byte>)_bytes)[.._size];
 
     /// <summary>
-    /// The time to live in seconds, 0 to 2^31-1: the least of its record and of the CNAMEs that lead to it.
+    /// The time to live in seconds, 0 to 2^31-1: the smallest of its record and of the CNAMEs that lead to
+    /// it.
     /// </summary>
     public uint Ttl { get; }
 

@@ -20,6 +20,7 @@ internal readonly record struct DnsHeader(ushort Id, ushort Flags, ushort Questi
     /// <summary>0 to 15; 0 is no error, 3 is no such name.</summary>
     public byte Rcode => (byte)(Flags & 0xf);
 
+    /// <summary>Reads 12 bytes. Returns false if the message is shorter.</summary>
     public static bool TryRead(ref DnsReader reader, out DnsHeader header)
     {
         header = default;

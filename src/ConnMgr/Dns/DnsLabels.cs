@@ -53,7 +53,7 @@ internal ref struct DnsLabels(ReadOnlySpan<byte> message, int start)
     }
 
     /// <summary>
-    /// Follows a pointer. It must lead to before the current run of labels, so there is no loop.
+    /// Follows a pointer. It must point to before the current run of labels, so there is no loop.
     /// </summary>
     private bool TryFollow()
     {

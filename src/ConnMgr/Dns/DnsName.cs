@@ -5,12 +5,12 @@ using System.Text;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// A domain name of any bytes, in wire format and lower case. It allocates nothing and can be the key of a
+/// A domain name of any bytes, in wire format and lower case. It does not allocate, and can be the key of a
 /// table. The default value is the root.
 /// </summary>
 internal struct DnsName : IEquatable<DnsName>
 {
-    /// <summary>Including length bytes and the root (RFC 1035 section 2.3.4).</summary>
+    /// <summary>In bytes, with length bytes and the root (RFC 1035 section 2.3.4).</summary>
     public const int MaxWireLength = 255;
 
     private const int MaxTextLength = 253; // the text of 255 bytes in wire format, without a final dot
@@ -51,9 +51,9 @@ internal struct DnsName : IEquatable<DnsName>
     }
 
     /// <summary>
-    /// Reads a host name (RFC 952, RFC 1123 section 2.1): letters, digits, hyphens inside labels, and
+    /// Parses a host name (RFC 952, RFC 1123 section 2.1): letters, digits, hyphens inside labels, and
     /// underscores, which real services use and resolvers accept. Drops a final dot. Returns false if the
-    /// last label has digits only, since that is an address or a part of one.
+    /// last label has only digits, because the text is then an address or a part of one.
     /// </summary>
     public static bool TryParse(ReadOnlySpan<char> text, out DnsName name)
     {
@@ -96,7 +96,7 @@ internal struct DnsName : IEquatable<DnsName>
         return true;
     }
 
-    /// <summary>Only ASCII has case in a name (RFC 4343).</summary>
+    /// <summary>Converts an ASCII letter to lower case. Only ASCII has case in a name (RFC 4343).</summary>
     public static byte ToLower(byte letter) =>
         (uint)(letter - 'A') <= 'Z' - 'A' ? (byte)(letter | 0x20) : letter;
 

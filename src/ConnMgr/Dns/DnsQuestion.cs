@@ -13,7 +13,7 @@ internal readonly record struct DnsQuestion(DnsName Name, ushort Type)
     public const int MaxQuerySize = DnsReader.HeaderSize + DnsName.MaxWireLength + 4;
 
     /// <summary>
-    /// Writes a query that asks for recursion. It has no EDNS: an answer of 512 bytes holds enough addresses,
+    /// Writes a query that requests recursion. It has no EDNS: an answer of 512 bytes holds enough addresses,
     /// is never fragmented, and every old forwarder handles it.
     /// </summary>
     /// <param name="query">At least <see cref="MaxQuerySize"/> bytes.</param>
@@ -34,8 +34,8 @@ internal readonly record struct DnsQuestion(DnsName Name, ushort Type)
     }
 
     /// <summary>
-    /// Reads a query: not a response, opcode 0, one question of class IN. Ignores what follows the question,
-    /// usually EDNS.
+    /// Parses a query: not a response, opcode 0, one question of class IN. Ignores the bytes after the
+    /// question, usually EDNS.
     /// </summary>
     public static bool TryReadQuery(ReadOnlySpan<byte> query, out ushort id, out DnsQuestion question)
     {

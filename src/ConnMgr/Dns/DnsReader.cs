@@ -23,6 +23,7 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
         return reader;
     }
 
+    /// <summary>Reads a number in network byte order. Returns false if fewer than 2 bytes are left.</summary>
     public bool TryReadUInt16(out ushort value)
     {
         value = 0;
@@ -35,6 +36,7 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
         return true;
     }
 
+    /// <summary>Reads a number in network byte order. Returns false if fewer than 4 bytes are left.</summary>
     public bool TryReadUInt32(out uint value)
     {
         value = 0;
@@ -47,6 +49,7 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
         return true;
     }
 
+    /// <summary>Reads <paramref name="count"/> bytes. Returns false if fewer are left.</summary>
     public bool TryReadBytes(int count, out ReadOnlySpan<byte> bytes)
     {
         bytes = default;
@@ -93,7 +96,7 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
         DnsLabels labels = new(_message, Position);
         while (labels.TryNext(out ReadOnlySpan<byte> label))
         {
-            // Read to the end even if it differs: the rest must be well-formed as well.
+            // Read to the end even if it differs: the rest must be well-formed too.
             isSame = isSame && StartsWith(wire, label);
             if (label.IsEmpty)
             {

@@ -19,6 +19,7 @@ internal readonly ref struct DnsRecord
     /// <summary>True if its owner is the wanted name and its class is IN.</summary>
     public bool IsOfName { get; }
 
+    /// <summary>TYPE, see <see cref="DnsType"/>.</summary>
     public ushort Type { get; }
 
     /// <summary>In seconds, 0 to 2^31-1; a larger value counts as 0 (RFC 2181 section 8).</summary>
@@ -52,8 +53,8 @@ internal readonly ref struct DnsRecord
     }
 
     /// <summary>
-    /// Reads the target of an SRV, SVCB or HTTPS record. False: the record is of another type or malformed, or its target
-    /// is the root, which stands for the owner or for nothing.
+    /// Reads the target of an SRV, SVCB or HTTPS record. False if the record has another type or is
+    /// malformed, or if its target is the root, which means the owner or no service.
     /// </summary>
     public bool TryReadServiceTarget(out DnsName target)
     {

@@ -1,9 +1,9 @@
 namespace ConnMgr.Dns;
 
-/// <summary>What a message is as the reply to a given question.</summary>
+/// <summary>The result of judging a message as the reply to a given question.</summary>
 internal enum DnsOutcome
 {
-    /// <summary>The answer, with its addresses, perhaps none.</summary>
+    /// <summary>The answer, with its addresses; there may be none.</summary>
     Answer,
 
     /// <summary>The answer, truncated by the server (TC): ask again over TCP.</summary>
@@ -57,10 +57,10 @@ internal enum DnsFlaw
 /// <param name="Omitted">The number of addresses for which the caller had no room.</param>
 internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte Rcode, int Count, int Omitted)
 {
-    /// <summary>How many steps were written.</summary>
+    /// <summary>The number of steps written.</summary>
     public int AliasCount { get; init; }
 
-    /// <summary>The most CNAMEs of an answer; resolvers follow fewer.</summary>
+    /// <summary>The largest number of CNAMEs in an answer; resolvers follow fewer.</summary>
     public const int MaxAliases = 32;
 
     private const byte NameError = 3;
@@ -69,17 +69,15 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
     /// Reads a reply. Its addresses are those of the last name of the CNAME chain that starts at the
     /// question's name, of the question's type, or of both types if the question asks for any. The records of
     /// the chain may be in any order; the first of two CNAMEs of one name counts. Skips records of other
-    /// names and classes, and all sections but the answer. Writes an address twice if the answer has it
+    /// names and classes, and all sections but the answer. Writes an address twice if the answer contains it
     /// twice.
     /// </summary>
     /// <param name="message">A whole DNS message, without the length that precedes it in TCP.</param>
     /// <param name="id">The identifier of the query.</param>
     /// <param name="question">The question of the query.</param>
     /// <param name="addresses">Receives the addresses; if there are more than fit, the first ones.</param>
-    /// <param name="aliases">
-    /// Receives the steps of the chain, in its order, and after them the targets of SRV, SVCB and HTTPS records that were
-    /// asked for; those that do not fit are left out.
-    /// </param>
+    /// <param name="aliases">Receives the steps of the chain, in its order, and after them the targets of
+    /// requested SRV, SVCB and HTTPS records; steps that do not fit are left out.</param>
     public static DnsReply Read(
         ReadOnlySpan<byte> message, ushort id, in DnsQuestion question, Span<DnsAddress> addresses,
         Span<DnsAlias> aliases = default)
@@ -104,7 +102,8 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
             return new DnsReply(outcome, DnsFlaw.None, header.Rcode, 0, 0);
         }
 
-        flaw = Collect(reader, header.AnswerCount, question, addresses, aliases, out int found, out int steps);
+        flaw = Collect(reader, header.AnswerCount, question, addresses, aliases,
+            out int found, out int steps);
         if (header.IsTruncated)
         {
             // A truncated message may end in the middle of a record, so its records are not read.
@@ -145,11 +144,12 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
     }
 
     /// <summary>
-    /// Reads the records twice, for the CNAMEs and then for the addresses of the last name, so that its time
+    /// Reads the records twice, for the CNAMEs and then for the addresses of the last name, so that the time
     /// is linear for any order of the records.
     /// </summary>
     private static DnsFlaw Collect(
-        DnsReader answer, int recordCount, in DnsQuestion question, Span<DnsAddress> addresses, Span<DnsAlias> steps,
+        DnsReader answer, int recordCount, in DnsQuestion question,
+        Span<DnsAddress> addresses, Span<DnsAlias> steps,
         out int found, out int stepCount)
     {
         found = 0;
@@ -183,7 +183,8 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
                 if (record.IsOfName && record.Type == question.Type && stepCount < steps.Length
                     && record.TryReadServiceTarget(out DnsName target))
                 {
-                    steps[stepCount++] = new DnsAlias(NameOf(wire[..length]), target, Math.Min(chainTtl, record.Ttl));
+                    steps[stepCount++] = new DnsAlias(NameOf(wire[..length]), target,
+                        Math.Min(chainTtl, record.Ttl));
                 }
                 continue;
             }
@@ -225,7 +226,7 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
     }
 
     /// <summary>
-    /// Replaces the name by the last name of the CNAME chain, and the TTL by the least TTL of the chain.
+    /// Replaces the name by the last name of the CNAME chain, and the TTL by the smallest TTL of the chain.
     /// </summary>
     private static DnsFlaw FollowAliases(
         DnsReader answer, ReadOnlySpan<int> aliases, Span<byte> wire, ref int length, ref uint ttl,

@@ -6,7 +6,9 @@ namespace ConnMgr.Dns;
 /// <summary>The origin of questions and replies.</summary>
 internal enum DnsSide
 {
-    /// <summary>The device itself: questions leave through a link, replies are for the device.</summary>
+    /// <summary>
+    /// The device itself: its questions leave through a link, and replies are addressed to it.
+    /// </summary>
     Device,
 
     /// <summary>Extenders: questions arrive through the bridge.</summary>
@@ -16,10 +18,10 @@ internal enum DnsSide
 /// <summary>The result of judging a reply. Each result is counted.</summary>
 internal enum DnsVerdict
 {
-    /// <summary>It answers a question. Its addresses, perhaps none, were handed over.</summary>
+    /// <summary>The reply answers a question. Its addresses, if any, were passed on.</summary>
     Answer,
 
-    /// <summary>A TCP segment that completes no message. It is no refusal and not counted.</summary>
+    /// <summary>A TCP segment that completes no message. It is not a refusal, and not counted.</summary>
     Unfinished,
 
     /// <summary>The packet is malformed, or is not UDP or TCP from port 53.</summary>
@@ -52,14 +54,12 @@ internal enum DnsVerdict
     LostStream,
 }
 
-/// <summary>One answer to a question that was asked.</summary>
-/// <param name="question">What was asked.</param>
-/// <param name="addresses">
-/// The addresses that the answer gives, perhaps none; valid until the next reply is read.
-/// </param>
-/// <param name="aliases">The steps from the name that was asked for to other names; as long valid.</param>
-/// <param name="server">Who answered.</param>
-/// <param name="isOfDevice">The device itself asked; false: an extender did, or may have.</param>
+/// <summary>One answer to a question that was seen.</summary>
+/// <param name="question">The question.</param>
+/// <param name="addresses">The addresses in the answer, if any; valid until the next reply is read.</param>
+/// <param name="aliases">The steps from the question's name to other names; valid for as long.</param>
+/// <param name="server">The address of the server that answered.</param>
+/// <param name="isOfDevice">True if the device itself asked; false if an extender did, or may have.</param>
 internal readonly ref struct DnsAnswer(
     scoped in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses, ReadOnlySpan<DnsAlias> aliases,
     IpNumber server, bool isOfDevice)
@@ -77,34 +77,39 @@ internal readonly ref struct DnsAnswer(
 
 /// <summary>
 /// Remembers questions and matches replies with them (contract, section 10, rules 1 and 2). The bytes are
-/// hostile. Memory is bounded; no message allocates. Pure.
+/// hostile. Memory is bounded; no message causes an allocation. Pure.
 /// </summary>
 /// <remarks>
 /// A question of an extender leaves again through a link, with the device's address if it is masqueraded.
 /// Such a copy must not count as a question of the device, which may ask any server: <see cref="_expected"/>
-/// recognizes it. Therefore pass in the questions of the bridge first, then those of the links, then replies.
+/// recognizes it. Therefore pass in the questions of the bridge first, then those of the links, then the
+/// replies.
 /// </remarks>
 internal sealed class DnsWatch
 {
-    /// <summary>The most open questions: of the device, of extenders, and of copies, each.</summary>
+    /// <summary>
+    /// The largest number of open questions: of the device, of extenders, and of copies, each.
+    /// </summary>
     public const int MaxQuestions = 2048;
 
-    /// <summary>The most TCP connections of each of the three.</summary>
+    /// <summary>The largest number of TCP connections of each of the three.</summary>
     public const int MaxConnections = 64;
 
-    /// <summary>The most bytes of unfinished TCP messages of each of the three.</summary>
+    /// <summary>The largest number of bytes of unfinished TCP messages of each of the three.</summary>
     public const int MaxStreamBytes = 512 * 1024;
 
     private const ushort DnsPort = 53;
 
-    /// <summary>The most addresses of a message: the smallest address record has 16 bytes.</summary>
+    /// <summary>
+    /// The largest number of addresses in a message: the smallest address record has 16 bytes.
+    /// </summary>
     private const int MaxAddresses = 4096;
 
     private readonly Origin _device;
     private readonly Origin _bridge;
     private readonly Origin _copies;
     private readonly Questions _expected; // questions of the bridge, by server, identifier and name
-    // Pinned, so that the collector does not touch its memory, of which most is never used.
+    // Pinned, so that the garbage collector does not touch its memory, of which most is never used.
     private readonly DnsAddress[] _addresses = GC.AllocateArray<DnsAddress>(MaxAddresses, pinned: true);
     private readonly DnsAlias[] _aliases = GC.AllocateArray<DnsAlias>(DnsReply.MaxAliases, pinned: true);
     private readonly long[] _counts = new long[(int)DnsVerdict.LostStream + 1];
@@ -152,7 +157,7 @@ internal sealed class DnsWatch
     /// The servers that the device uses itself. Only their answers to extenders count.
     /// </param>
     /// <param name="listed">The only servers whose answers count; null for any.</param>
-    /// <returns>True if they are others than before.</returns>
+    /// <returns>True if the servers have changed.</returns>
     public bool SetServers(ReadOnlySpan<IpNumber> used, IpNumber[]? listed)
     {
         bool hasChanged = !used.SequenceEqual(_used) || !listed.AsSpan().SequenceEqual(_listed);
@@ -164,9 +169,10 @@ internal sealed class DnsWatch
         return hasChanged;
     }
 
-    /// <summary>Whether the answer's server may answer that question.</summary>
+    /// <summary>True if answers of this server to this question count.</summary>
     public bool Counts(scoped in DnsAnswer answer) =>
-        (_listed is null || Contains(_listed, answer.Server)) && (answer.IsOfDevice || Contains(_used, answer.Server));
+        (_listed is null || Contains(_listed, answer.Server))
+            && (answer.IsOfDevice || Contains(_used, answer.Server));
 
     /// <summary>
     /// Reports that questions of extenders may have been missed because a socket overflowed. While their
@@ -174,7 +180,7 @@ internal sealed class DnsWatch
     /// </summary>
     public void MissQuestions(TimeSpan now) => _blindUntil = now + Questions.Lifetime;
 
-    /// <summary>Takes a packet to port 53.</summary>
+    /// <summary>Processes a packet to port 53.</summary>
     /// <param name="bytes">An IP packet, or its first part.</param>
     /// <param name="side">
     /// Device if it leaves through a link, Bridge if it arrives through the bridge.
@@ -230,15 +236,13 @@ internal sealed class DnsWatch
 
     /// <summary>
     /// Judges a packet from port 53. Read its answers with <see cref="Replies.TryRead"/> until that returns
-    /// false: each message is judged when it is read, and a TCP stream moves on at the end.
+    /// false: each message is judged when it is read, and a TCP stream advances at the end.
     /// </summary>
     /// <param name="bytes">A whole IP packet.</param>
     /// <param name="side">Device if it is for the device, Bridge if it is for an extender.</param>
-    /// <param name="asked">
-    /// The flow of the question where addresses are translated and connection tracking is known: for the
-    /// bridge the original tuple, for a link the reply tuple reversed, as the packets were seen there. Null:
-    /// the packet's own, reversed.
-    /// </param>
+    /// <param name="asked">The flow of the question if addresses are translated and conntrack reports them:
+    /// for the bridge the original tuple, for a link the reply tuple reversed, as the packets were seen
+    /// there. Null to use the packet's own flow, reversed.</param>
     /// <param name="now">Monotonic time.</param>
     public Replies SeeReply(ReadOnlySpan<byte> bytes, DnsSide side, Flow? asked, TimeSpan now)
     {
@@ -267,9 +271,9 @@ internal sealed class DnsWatch
     }
 
     /// <summary>
-    /// The flow of an extender's question that a rule redirected, if the kernel does not report connection
-    /// tracking: a question to another server from the port to which the reply goes. Call it only for a
-    /// packet that connection tracking knows as an answer; the server is still judged. Null: use the packet's
+    /// Returns the flow of an extender's question that a rule redirected, if the kernel does not report
+    /// conntrack's tuple: a question to another server from the port to which the reply goes. Call it only
+    /// for a packet that conntrack knows as an answer; the server is still judged. Null to use the packet's
     /// own flow.
     /// </summary>
     /// <param name="bytes">A whole IP packet for an extender.</param>
@@ -343,9 +347,9 @@ internal sealed class DnsWatch
     }
 
     /// <summary>
-    /// The origin of a new connection. A copy has the sequence number of the SYN that arrived through the
-    /// bridge, and another port. The SYN is remembered like a question, so that a later SYN does not displace
-    /// it.
+    /// Returns the origin of a new connection. A copy has the sequence number of the SYN that arrived through
+    /// the bridge, and another port. The SYN is remembered like a question, so that a later SYN does not
+    /// displace it.
     /// </summary>
     private Origin OriginOf(in Packet syn, DnsSide side, TimeSpan now)
     {
@@ -427,22 +431,24 @@ internal sealed class DnsWatch
             return DnsVerdict.Malformed;
         }
         answer = new DnsAnswer(
-            question, _addresses.AsSpan(0, reply.Count), _aliases.AsSpan(0, reply.AliasCount), server, origin == _device);
+            question, _addresses.AsSpan(0, reply.Count), _aliases.AsSpan(0, reply.AliasCount),
+            server, origin == _device);
         if (!Counts(answer))
         {
             return DnsVerdict.UntrustedServer;
         }
         if (reply.Count > 0)
         {
-            // An answer without addresses may be a forgery that is meant to use up the question.
+            // Keep the question after an answer without addresses: it may be a forgery that is meant to use
+            // up the question.
             origin.Questions.Answer(asked);
         }
         return DnsVerdict.Answer;
     }
 
     /// <summary>
-    /// Whether a question with this id is open. False for an error without a question, as old servers answer to what they
-    /// do not understand (RFC 6891 section 7).
+    /// True if a question with this id is open. False for an error without a question, which old servers send
+    /// in reply to a query that they do not understand (RFC 6891 section 7).
     /// </summary>
     private bool IsPending(ReadOnlySpan<byte> message, in Flow flow, Origin origin, TimeSpan now)
     {
@@ -450,7 +456,8 @@ internal sealed class DnsWatch
         {
             return false;
         }
-        bool isBareError = message.Length >= 6 && (message[3] & 0xf) != 0 && message[4] == 0 && message[5] == 0;
+        bool isBareError = message.Length >= 6 && (message[3] & 0xf) != 0
+            && message[4] == 0 && message[5] == 0;
         ushort id = BinaryPrimitives.ReadUInt16BigEndian(message);
         return !isBareError && (origin.Questions.Has(flow, id, now)
             || (origin == _device && _copies.Questions.Has(flow, id, now)));
@@ -479,7 +486,7 @@ internal sealed class DnsWatch
     /// <summary>The replies in one packet: one of a UDP datagram, none or several of a TCP segment.</summary>
     internal ref struct Replies
     {
-        private readonly DnsWatch? _watch; // null: there is nothing left to read
+        private readonly DnsWatch? _watch; // null if no message is left
         private readonly ReadOnlySpan<byte> _datagram;
         private readonly Flow _flow;
         private readonly IpNumber _server;
@@ -515,18 +522,19 @@ internal sealed class DnsWatch
         }
 
         /// <summary>
-        /// Answer if there was one at least; else what the last message met with. Complete at the end.
+        /// Answer if there was at least one; else the verdict on the last message. Final once all messages
+        /// have been read.
         /// </summary>
         public DnsVerdict Verdict { get; private set; }
 
         /// <summary>
-        /// A datagram that claims to answer an open question, by its addresses, ports and id, and does not: nobody but a
-        /// forger sends it. Known at the end.
+        /// True for a datagram that claims to answer an open question, by its addresses, ports and id, but
+        /// does not: only a forger sends it. Final once all messages have been read.
         /// </summary>
         public bool IsFalse { get; private set; }
 
         /// <summary>
-        /// The next answer; false if there is none left. Also one of a server whose answers do not count
+        /// Reads the next answer; false if there is none left. Includes answers of servers that do not count
         /// (<see cref="Counts"/>).
         /// </summary>
         public bool TryRead(out DnsAnswer answer)
@@ -565,7 +573,7 @@ internal sealed class DnsWatch
         }
     }
 
-    /// <summary>The messages (RFC 1035 section 4.2.2) that a segment completes.</summary>
+    /// <summary>Iterates over the messages (RFC 1035 section 4.2.2) that a segment completes.</summary>
     private ref struct Incoming
     {
         private readonly TcpStream _stream;

@@ -11,7 +11,7 @@ namespace ConnMgr.Dns;
 /// <param name="key1">The second half.</param>
 internal readonly struct NameHash(ulong key0, ulong key1)
 {
-    /// <summary>The hash of the name (in lower case) and the type.</summary>
+    /// <summary>Returns the hash of the name (in lower case) and the type.</summary>
     public ulong Of(in DnsQuestion question)
     {
         Span<byte> bytes = stackalloc byte[DnsName.MaxWireLength + sizeof(ushort)];
@@ -21,7 +21,7 @@ internal readonly struct NameHash(ulong key0, ulong key1)
         return Of(bytes[..(name.Length + sizeof(ushort))]);
     }
 
-    /// <summary>The hash of any bytes.</summary>
+    /// <summary>Returns the hash of any bytes.</summary>
     public ulong Of(ReadOnlySpan<byte> bytes)
     {
         ulong v0 = key0 ^ 0x736f6d6570736575;

@@ -12,8 +12,8 @@ internal enum PacketFlaw
     Malformed,
 
     /// <summary>
-    /// A fragment. This class does not reassemble: the kernel's connection tracking has reassembled queued
-    /// packets, and a fragment that a packet socket captured is ignored. At worst, no hole is opened.
+    /// A fragment. This class does not reassemble: the kernel's conntrack has reassembled queued packets, and
+    /// a fragment that a packet socket captured is ignored. At worst, no hole is opened.
     /// </summary>
     Fragment,
 
@@ -26,7 +26,8 @@ internal enum PacketFlaw
 /// NFQUEUE deliver it. The bytes are hostile: it never throws, reads outside or allocates.
 /// </summary>
 /// <remarks>
-/// Ignores checksums: they do not stop a forger, and outgoing packets do not have them yet.
+/// Ignores checksums: they do not stop a forger, and the kernel has not filled in those of outgoing packets
+/// yet.
 /// </remarks>
 internal readonly ref struct Packet
 {
@@ -46,8 +47,8 @@ internal readonly ref struct Packet
     private const int DestinationOptions = 60;
 
     /// <summary>
-    /// The most IPv6 extension headers of a packet; real packets have at most one (RFC 8504 section 5.3
-    /// permits a limit).
+    /// The largest number of IPv6 extension headers in a packet; real packets have at most one (RFC 8504
+    /// section 5.3 permits a limit).
     /// </summary>
     public const int MaxExtensionHeaders = 4;
 

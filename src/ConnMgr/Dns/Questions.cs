@@ -3,24 +3,24 @@ using ConnMgr.Net;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// The questions of the last <see cref="Lifetime"/>. When it is full, it drops the oldest one. It allocates
-/// nothing after construction and touches only as much memory as there are open questions.
+/// The questions of the last <see cref="Lifetime"/>. When the table is full, it drops the oldest one. It does
+/// not allocate after construction, and touches only as much memory as there are open questions.
 /// </summary>
 /// <remarks>
 /// A question may be answered as often as it was sent. Each accepted reply uses up one, so a forged second
-/// reply finds nothing. Names are stored as keyed hashes to keep the table small.
+/// reply matches nothing. Names are stored as keyed hashes to keep the table small.
 /// </remarks>
-/// <param name="capacity">The most questions; a power of two.</param>
+/// <param name="capacity">The largest number of questions; a power of two.</param>
 /// <param name="hash">A hash with a secret key.</param>
-/// <param name="maxRepeats">The most replies to one question, however often it is sent.</param>
+/// <param name="maxRepeats">The largest number of replies to one question, however often it is sent.</param>
 internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
 {
-    /// <summary>Contract, section 10. Resolvers give up sooner.</summary>
+    /// <summary>How long a question stays open (contract, section 10). Resolvers give up sooner.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(10);
 
     private const int None = 0; // entry 0 is never used
 
-    // Pinned: otherwise the collector moves it and touches all of its memory.
+    // Pinned: otherwise the garbage collector moves it and touches all of its memory.
     private readonly Entry[] _entries = GC.AllocateArray<Entry>(capacity + 1, pinned: true);
     private readonly int[] _buckets = GC.AllocateArray<int>(capacity, pinned: true);
     private int _used; // entries from here on have never been used
@@ -34,7 +34,7 @@ internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
     /// <summary>The number of questions dropped early for newer ones.</summary>
     public long Evicted { get; private set; }
 
-    /// <summary>Remembers a question.</summary>
+    /// <summary>Stores a question.</summary>
     /// <param name="flow">The flow of the packet.</param>
     /// <param name="id">The DNS identifier.</param>
     /// <param name="question">The question.</param>
@@ -88,7 +88,7 @@ internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
     }
 
     /// <summary>
-    /// The position of an open question, valid until the next call of a method; 0 if it is not open.
+    /// Returns the position of an open question, valid until the next call of a method; 0 if it is not open.
     /// </summary>
     public int Find(in Flow flow, ushort id, in DnsQuestion question, TimeSpan now)
     {

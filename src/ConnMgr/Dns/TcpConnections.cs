@@ -3,13 +3,12 @@ using ConnMgr.Net;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// TCP connections to name servers whose SYN was seen. Their number and bytes are bounded: it drops the
+/// TCP connections to name servers whose SYN was seen. Their number and bytes are limited: it drops the
 /// connection that has been silent longest, connections without a question first.
 /// </summary>
-/// <param name="capacity">The most connections.</param>
-/// <param name="maxBytes">
-/// The most bytes of all unfinished messages together; at least enough for one connection.
-/// </param>
+/// <param name="capacity">The largest number of connections.</param>
+/// <param name="maxBytes">The largest number of bytes of all unfinished messages together; at least enough
+/// for one connection.</param>
 internal sealed class TcpConnections(int capacity, int maxBytes)
 {
     private readonly TcpConnection?[] _connections = new TcpConnection?[capacity];
@@ -62,7 +61,7 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
     /// Enforces the limit of bytes: drops the unfinished messages of other connections, the longest silent
     /// first.
     /// </summary>
-    /// <param name="connection">The connection that has just grown; alone it always fits.</param>
+    /// <param name="connection">The connection that has just grown; on its own it always fits.</param>
     public void Trim(TcpConnection connection)
     {
         while (connection.Size > 0)
@@ -113,8 +112,10 @@ internal sealed class TcpConnection
 {
     private int _sentWithSyn; // bytes of a fast open (RFC 7413), which the SYN-ACK may acknowledge
 
+    /// <summary>The stream from the client to the server.</summary>
     public TcpStream Questions { get; } = new();
 
+    /// <summary>The stream from the server to the client.</summary>
     public TcpStream Replies { get; } = new();
 
     /// <summary>The flow of the questions.</summary>
@@ -131,6 +132,9 @@ internal sealed class TcpConnection
     /// <summary>The bytes of its unfinished messages.</summary>
     public int Size => Questions.Size + Replies.Size;
 
+    /// <summary>
+    /// Starts the connection with its SYN. The stream of replies starts with <see cref="Accept"/>.
+    /// </summary>
     public void Start(in Packet syn, TimeSpan now)
     {
         Flow = syn.Flow;
@@ -151,8 +155,8 @@ internal sealed class TcpConnection
     }
 
     /// <summary>
-    /// Takes the SYN-ACK of the server. It must acknowledge the SYN, so that an attacker who did not see the
-    /// SYN cannot interfere.
+    /// Processes the SYN-ACK of the server. It must acknowledge the SYN, so that an attacker who did not see
+    /// the SYN cannot interfere.
     /// </summary>
     public void Accept(in Packet packet)
     {

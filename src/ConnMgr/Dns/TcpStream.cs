@@ -5,15 +5,17 @@ namespace ConnMgr.Dns;
 /// Stores only bytes that are not contiguous yet or not a whole message yet.
 /// </summary>
 /// <remarks>
-/// Repeated bytes must be equal: nobody can know which version the receiver uses, so a contradiction makes
-/// the stream lost. So do more gaps than <see cref="MaxGaps"/> or more bytes than <see cref="MaxWindow"/>.
+/// Repeated bytes must be equal: it is unknown which version the receiver uses, so a contradiction makes the
+/// stream lost. So do more gaps than <see cref="MaxGaps"/> or more bytes than <see cref="MaxWindow"/>.
 /// </remarks>
 internal sealed class TcpStream
 {
-    /// <summary>The most bytes stored after the last whole message: two of the largest messages.</summary>
+    /// <summary>
+    /// The largest number of bytes stored after the last whole message: two of the largest messages.
+    /// </summary>
     public const int MaxWindow = 2 * (sizeof(ushort) + ushort.MaxValue);
 
-    /// <summary>The most separate pieces stored while bytes before them are missing.</summary>
+    /// <summary>The largest number of separate pieces stored while bytes before them are missing.</summary>
     public const int MaxGaps = 16;
 
     private const int FirstSize = 2048;
@@ -31,12 +33,13 @@ internal sealed class TcpStream
     /// <summary>True if the stream was given up.</summary>
     public bool IsLost { get; private set; }
 
-    /// <summary>The bytes of memory in use.</summary>
+    /// <summary>The number of bytes of memory in use.</summary>
     public int Size => _bytes.Length;
 
     /// <summary>The sequence number of the SYN.</summary>
     public uint InitialSequence { get; private set; }
 
+    /// <summary>Starts the stream with the sequence number of its SYN; the first byte follows it.</summary>
     public void Start(uint initialSequence)
     {
         InitialSequence = initialSequence;
@@ -61,11 +64,11 @@ internal sealed class TcpStream
     }
 
     /// <summary>
-    /// Takes a segment. Returns the bytes that can be read from where <see cref="Advance"/> ended; empty if
-    /// there is nothing new.
+    /// Processes a segment. Returns the bytes that can be read from where <see cref="Advance"/> ended; empty
+    /// if there are no new ones.
     /// </summary>
-    /// <param name="sequence">The sequence number of its first byte.</param>
-    /// <param name="segment">Its bytes, of any length.</param>
+    /// <param name="sequence">The sequence number of the segment's first byte.</param>
+    /// <param name="segment">The segment's bytes, of any length.</param>
     public ReadOnlySpan<byte> Accept(uint sequence, ReadOnlySpan<byte> segment)
     {
         if (!IsStarted || IsLost)
@@ -75,7 +78,7 @@ internal sealed class TcpStream
         int at = unchecked((int)(sequence - _base));
         if (at < 0)
         {
-            // A retransmission, whole or in part.
+            // A retransmission, complete or partial.
             if (segment.Length <= -(long)at)
             {
                 return default;
@@ -172,7 +175,7 @@ internal sealed class TcpStream
     /// <summary>Marks the bytes between these offsets as stored.</summary>
     private bool TryMerge(int start, int end)
     {
-        // Merge pieces that touch it.
+        // Merge adjacent pieces.
         int kept = 0;
         for (int i = 0; i < _pieces; i++)
         {

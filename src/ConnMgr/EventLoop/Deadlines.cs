@@ -93,10 +93,15 @@ internal sealed class Deadline(Deadlines deadlines, Action expired) : IDisposabl
     /// </summary>
     public TimeSpan At { get; private set; } = TimeSpan.MaxValue;
 
+    /// <summary>True if the deadline is set and has not expired.</summary>
     public bool IsSet => At != TimeSpan.MaxValue;
 
+    /// <summary>
+    /// Sets the deadline, in <see cref="Loop.Now"/> time. The past is allowed: it expires at once.
+    /// </summary>
     public void Set(TimeSpan at) => At = at;
 
+    /// <summary>Clears the deadline, so that it does not expire.</summary>
     public void Clear() => At = TimeSpan.MaxValue;
 
     internal void ExpireIfDue(TimeSpan now)

@@ -3,14 +3,15 @@ using ConnMgr.Native;
 namespace ConnMgr.EventLoop;
 
 /// <summary>
-/// Returns unused memory to the kernel: of the managed heap, and of the executable. By itself, the collector
-/// keeps the memory of a burst for the next one: after a simulated day of work the heap was twice the size
-/// of its live objects, plus a reload's large arrays.
+/// Returns unused memory of the managed heap and of the executable to the kernel. Without this, the garbage
+/// collector keeps the memory of a burst for the next one: after a simulated day of work the heap was twice
+/// the size of its live objects, plus a reload's large arrays.
 /// </summary>
 internal sealed class Heap
 {
     /// <summary>
-    /// The bytes allocated since the last collection that make the next one, of about 1 ms, worthwhile.
+    /// The number of bytes allocated since the last collection that makes the next one, which takes about 1
+    /// ms, worthwhile.
     /// </summary>
     private const long Worthwhile = 1 << 18;
 
@@ -30,8 +31,8 @@ internal sealed class Heap
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             _allocated = GC.GetAllocatedBytesForCurrentThread();
             _collections = GC.CollectionCount(0);
-            // After the start nearly all of the executable is mapped, and so counts as resident and is the
-            // last to be dropped when memory is short. The loop needs half of it.
+            // After the start nearly all of the executable is mapped. It counts as resident, and the kernel
+            // drops it last when memory is short. The loop needs half of it.
             Shim.connmgr_unmap_executable();
         }
     }

@@ -38,7 +38,7 @@ internal sealed class Loop : IDisposable
     /// </summary>
     public TimeSpan Now => _time.GetElapsedTime(0);
 
-    /// <summary>How often epoll_wait has returned events.</summary>
+    /// <summary>The number of times epoll_wait has returned events.</summary>
     public long WakeUps { get; private set; }
 
     /// <summary>
@@ -64,7 +64,7 @@ internal sealed class Loop : IDisposable
         Errno.Check(LibC.epoll_ctl(_epoll, LibC.EPOLL_CTL_MOD, fd, &watched));
     }
 
-    /// <summary>Ends a registration whose descriptor is closed already.</summary>
+    /// <summary>Ends a registration whose descriptor is already closed.</summary>
     public void Forget(ulong token) => _handlers.Remove(token);
 
     /// <summary>Ends a registration. Call it before the descriptor is closed.</summary>

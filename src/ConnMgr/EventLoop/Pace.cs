@@ -4,7 +4,7 @@ namespace ConnMgr.EventLoop;
 /// A token bucket: limits how often an action runs. Rare actions run at once, continuous ones at an even
 /// rate. Pure.
 /// </summary>
-/// <param name="burst">How many actions may run without a pause; 1 or more.</param>
+/// <param name="burst">The number of actions that may run without a pause; 1 or more.</param>
 /// <param name="period">The time between two actions after a burst.</param>
 internal sealed class Pace(int burst, TimeSpan period)
 {

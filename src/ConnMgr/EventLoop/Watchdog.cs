@@ -3,8 +3,8 @@ using ConnMgr.Native;
 namespace ConnMgr.EventLoop;
 
 /// <summary>
-/// A kernel timer that sends SIGKILL to this process unless <see cref="Feed"/> is called in time. Whatever
-/// makes the process hang, even SIGSTOP, init then starts a new one.
+/// A kernel timer that sends SIGKILL to this process unless <see cref="Feed"/> is called in time. If the
+/// process hangs for any reason, even SIGSTOP, init then starts a new one.
 /// </summary>
 internal sealed unsafe class Watchdog
 {
@@ -12,6 +12,7 @@ internal sealed unsafe class Watchdog
 
     private readonly nint _timer;
 
+    /// <summary>Creates the timer and starts it. Throws if the kernel refuses it.</summary>
     public Watchdog()
     {
         LibcExtra.sigevent kill = new()

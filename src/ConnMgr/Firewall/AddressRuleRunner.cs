@@ -6,12 +6,12 @@ using ConnMgr.Scripts;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Opens and closes addresses by fwcfg.sh, one after the other, where the kernel has no address sets. The last request
-/// for an address wins. The number of waiting requests is bounded, except for closings, which are always accepted.
+/// Opens and closes addresses by fwcfg.sh, one after the other, if the kernel has no address sets. The last
+/// request for an address wins. The number of waiting requests is limited, but closings are always accepted.
 /// </summary>
 /// <remarks>
-/// <see cref="Sync"/> sets the rules of all addresses in one step: after a start, after others may have changed
-/// something, and as long as single changes fail.
+/// <see cref="Sync"/> sets the rules of all addresses in one step: after a start, after another program may
+/// have changed rules, and for as long as single changes fail.
 /// </remarks>
 internal sealed class AddressRuleRunner : IDisposable
 {
@@ -22,7 +22,10 @@ internal sealed class AddressRuleRunner : IDisposable
 
     private const int LongestDoubling = 6; // 2^6 = 64 s
 
-    /// <summary>Foreign changes made while our scripts run cannot be told from our own: a sync repairs them after this time.</summary>
+    /// <summary>
+    /// Foreign changes made while our scripts run cannot be told from our own. A sync after this time repairs
+    /// them.
+    /// </summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
     private readonly Loop _loop;
@@ -34,21 +37,24 @@ internal sealed class AddressRuleRunner : IDisposable
     private readonly ScriptLane _lane;
     private readonly Deadline _nextSync;
     private readonly WaitingChanges _waiting = new();
-    private readonly Dictionary<IpPrefix, Change> _failed = []; // each the last of its address, and none that waits
-    private readonly Dictionary<IpPrefix, Change> _syncing = []; // what waited when the running sync began
+    // The last change of each address; none of them waits.
+    private readonly Dictionary<IpPrefix, Change> _failed = [];
+    // The changes that waited when the running sync began.
+    private readonly Dictionary<IpPrefix, Change> _syncing = [];
     private Change? _running;
     private bool _isSyncDue;
     private bool _isSyncing;
     private bool _isChanging;
-    private int _failures; // in a row
+    private int _failures; // failures in a row
 
-    /// <param name="loop">Where the script's end arrives.</param>
-    /// <param name="log">Gets the first failure, and a line when all is well again.</param>
+    /// <param name="loop">Reports the script's end.</param>
+    /// <param name="log">Receives the first failure, and a line when changes succeed again.</param>
     /// <param name="script">The path of fwcfg.sh.</param>
     /// <param name="environment">The script's environment.</param>
-    /// <param name="list">Adds all prefixes that are to be open, those that wait included.</param>
-    /// <param name="changing">Called with true before rules are changed, and with false when nothing is left to do.</param>
-    /// <param name="ended">Gets each prefix that was opened, or could not be.</param>
+    /// <param name="list">Adds all prefixes that must be open, waiting ones included.</param>
+    /// <param name="changing">Called with true before rules are changed, and with false when no change is
+    /// left.</param>
+    /// <param name="ended">Receives each prefix that was opened, or could not be opened.</param>
     public AddressRuleRunner(
         Loop loop, Log log, string script, IReadOnlyList<string> environment,
         Action<List<IpPrefix>> list, Action<bool> changing, Action<IpPrefix> ended)
@@ -63,13 +69,14 @@ internal sealed class AddressRuleRunner : IDisposable
         _nextSync = loop.AddTimer(Sync);
     }
 
-    /// <summary>How many changes wait or run.</summary>
-    public int Count => _waiting.Count + _syncing.Count + (_running is null ? 0 : 1) + (_isSyncDue || _isSyncing ? 1 : 0);
+    /// <summary>The number of changes that wait or run.</summary>
+    public int Count =>
+        _waiting.Count + _syncing.Count + (_running is null ? 0 : 1) + (_isSyncDue || _isSyncing ? 1 : 0);
 
     /// <summary>Opens a prefix for the device and for extenders.</summary>
     /// <param name="prefix">An address or prefix.</param>
-    /// <param name="isUrgent">A DNS reply waits for it: it comes before changes that are not urgent.</param>
-    /// <returns>False: too many wait.</returns>
+    /// <param name="isUrgent">A DNS reply waits for it: it overtakes changes that are not urgent.</param>
+    /// <returns>False if too many changes wait.</returns>
     public bool Add(IpPrefix prefix, bool isUrgent)
     {
         if (_waiting.Count >= MaxWaiting)
@@ -83,7 +90,9 @@ internal sealed class AddressRuleRunner : IDisposable
     /// <summary>Closes a prefix for the device and for extenders.</summary>
     public void Delete(IpPrefix prefix) => Want(new Change(prefix, IsAdd: false, IsUrgent: false));
 
-    /// <summary>Opens all that is to be open, and closes every other address that was opened in this way.</summary>
+    /// <summary>
+    /// Opens all addresses that must be open, and closes every other address that this class opened.
+    /// </summary>
     public void Sync()
     {
         _nextSync.Clear();
@@ -91,7 +100,7 @@ internal sealed class AddressRuleRunner : IDisposable
         Begin();
     }
 
-    /// <summary>Whether the prefix waits to be opened.</summary>
+    /// <summary>True if the prefix waits to be opened.</summary>
     public bool IsAdding(IpPrefix prefix) =>
         _waiting.Find(prefix) is { IsAdd: true }
         || (_syncing.TryGetValue(prefix, out Change? syncing) && syncing.IsAdd)
@@ -206,7 +215,7 @@ internal sealed class AddressRuleRunner : IDisposable
         {
             Complain("sync", exit);
             LookAgain(hasFailed: true);
-            // Try each one by itself: an address that cannot be changed must not hold up the others.
+            // Try each change by itself: an address that cannot be changed must not block the others.
             foreach (Change change in syncing)
             {
                 if (_waiting.Find(change.Prefix) is null)
@@ -225,7 +234,9 @@ internal sealed class AddressRuleRunner : IDisposable
         Begin();
     }
 
-    /// <summary>Plans the next sync: 5 s after a change, or 2, 4, 8 and so on up to 64 s after a failure.</summary>
+    /// <summary>
+    /// Schedules the next sync: 5 s after a change, or 2, 4, 8 and so on up to 64 s after a failure.
+    /// </summary>
     private void LookAgain(bool hasFailed)
     {
         if (_nextSync.IsSet || _isSyncDue)
@@ -257,7 +268,9 @@ internal sealed class AddressRuleRunner : IDisposable
     /// <summary>A rule change for one prefix.</summary>
     private sealed record Change(IpPrefix Prefix, bool IsAdd, bool IsUrgent);
 
-    /// <summary>The changes that wait, one per prefix, urgent ones first. Every operation takes constant time.</summary>
+    /// <summary>
+    /// The waiting changes, one per prefix, urgent ones first. Every operation takes constant time.
+    /// </summary>
     private sealed class WaitingChanges
     {
         private readonly LinkedList<Change> _urgent = [];
@@ -268,9 +281,10 @@ internal sealed class AddressRuleRunner : IDisposable
 
         public bool HasUrgent => _urgent.Count > 0;
 
-        public Change? Find(IpPrefix prefix) => _nodes.TryGetValue(prefix, out LinkedListNode<Change>? node) ? node.Value : null;
+        public Change? Find(IpPrefix prefix) =>
+            _nodes.TryGetValue(prefix, out LinkedListNode<Change>? node) ? node.Value : null;
 
-        /// <summary>Appends a change, in place of an older one for the same prefix.</summary>
+        /// <summary>Appends a change, and removes an older one for the same prefix.</summary>
         public void Put(Change change)
         {
             if (_nodes.Remove(change.Prefix, out LinkedListNode<Change>? old))

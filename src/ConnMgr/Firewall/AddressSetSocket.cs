@@ -6,15 +6,17 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Talks to the kernel's ipset sets afero4 and afero6, which the firewall's rules match. Netlink works in the caller's
-/// time: when a call returns, the change is in force, and nothing has to be awaited.
+/// Changes the kernel's ipset sets afero4 and afero6, which the firewall's rules match. The kernel handles a
+/// netlink request while it is sent: when a call returns, the change is in force.
 /// </summary>
 internal sealed class AddressSetSocket : IDisposable
 {
     private const int NETLINK_NETFILTER = 12;
-    private const int AnswerSize = 8192; // the kernel lists in pieces of a page, or of this on machines with large pages
+    // A part of a list is a page, or this much on machines with large pages.
+    private const int AnswerSize = 8192;
 
-    private readonly NetlinkSocket _socket = new(NETLINK_NETFILTER, bufferSize: AnswerSize, checkCredentials: false);
+    private readonly NetlinkSocket _socket =
+        new(NETLINK_NETFILTER, bufferSize: AnswerSize, checkCredentials: false);
     private readonly byte[] _request = new byte[IpsetMessage.MaxSize];
     private uint _sequence;
 
@@ -22,8 +24,8 @@ internal sealed class AddressSetSocket : IDisposable
     {
     }
 
-    /// <summary>Creates both sets; sets that exist are kept with their elements.</summary>
-    /// <param name="error">Why the kernel has no sets, if null is returned.</param>
+    /// <summary>Creates both sets; existing sets are kept with their elements.</summary>
+    /// <param name="error">Why the kernel has no sets, if the result is null.</param>
     public static AddressSetSocket? Open(out KernelError error)
     {
         AddressSetSocket sets;
@@ -50,17 +52,19 @@ internal sealed class AddressSetSocket : IDisposable
         return sets;
     }
 
-    /// <summary>Adds an element, or gives an existing one a new time-out.</summary>
+    /// <summary>Adds an element, or sets a new time-out for an existing one.</summary>
     /// <param name="prefix">An address or prefix.</param>
-    /// <param name="timeout">In seconds; 0: none.</param>
-    public KernelError Add(IpPrefix prefix, int timeout) => Put(IpsetMessage.Add(_request, prefix, timeout, ++_sequence));
+    /// <param name="timeout">In seconds; 0 for none.</param>
+    public KernelError Add(IpPrefix prefix, int timeout) =>
+        Put(IpsetMessage.Add(_request, prefix, timeout, ++_sequence));
 
     /// <summary>Deletes an element; deleting an absent one succeeds.</summary>
     public KernelError Delete(IpPrefix prefix) => Put(IpsetMessage.Delete(_request, prefix, ++_sequence));
 
     /// <summary>
-    /// Carries out changes in their order. Neighbours of the same kind and family share one message: sent one by one, the
-    /// thousands of addresses of a large answer would take tens of milliseconds.
+    /// Applies changes in their order. Consecutive changes of the same kind and family share one message,
+    /// because sending the thousands of addresses of a large answer one by one would take tens of
+    /// milliseconds.
     /// </summary>
     /// <param name="effects">The changes.</param>
     /// <param name="failed">Called for each prefix that could not be opened.</param>
@@ -69,7 +73,8 @@ internal sealed class AddressSetSocket : IDisposable
         while (!effects.IsEmpty)
         {
             int count = 1;
-            while (count < Math.Min(effects.Length, IpsetMessage.MaxAtOnce) && AreAlike(effects[0], effects[count]))
+            while (count < Math.Min(effects.Length, IpsetMessage.MaxAtOnce)
+                && AreAlike(effects[0], effects[count]))
             {
                 count++;
             }
@@ -78,7 +83,9 @@ internal sealed class AddressSetSocket : IDisposable
                 foreach (ref readonly HoleEffect effect in effects[..count])
                 {
                     bool isOpening = effect.Action == HoleAction.Open;
-                    KernelError error = isOpening ? Add(effect.Prefix, effect.Timeout) : Delete(effect.Prefix);
+                    KernelError error = isOpening
+                        ? Add(effect.Prefix, effect.Timeout)
+                        : Delete(effect.Prefix);
                     if (isOpening && !error.IsNone)
                     {
                         failed(effect.Prefix, error);
@@ -93,11 +100,15 @@ internal sealed class AddressSetSocket : IDisposable
         (one.Action == HoleAction.Open) == (other.Action == HoleAction.Open)
         && one.Prefix.First.IsIpv4 == other.Prefix.First.IsIpv4;
 
-    /// <summary>False if the kernel says that the element is missing.</summary>
+    /// <summary>False if the kernel reports that the element is missing.</summary>
     public bool Has(IpPrefix prefix) =>
-        Put(IpsetMessage.Test(_request, prefix, ++_sequence)).Number is not (IpsetMessage.IPSET_ERR_EXIST or Errno.ENOENT);
+        Put(IpsetMessage.Test(_request, prefix, ++_sequence)).Number
+            is not (IpsetMessage.IPSET_ERR_EXIST or Errno.ENOENT);
 
-    /// <summary>The elements of both sets with the seconds each has left (0: no time-out). Null if they cannot be listed.</summary>
+    /// <summary>
+    /// Lists the elements of both sets with the seconds each has left (0: no time-out). Null if listing
+    /// fails.
+    /// </summary>
     public List<(IpPrefix Prefix, uint Timeout)>? List()
     {
         List<(IpPrefix, uint)> all = [];
@@ -147,9 +158,11 @@ internal sealed class AddressSetSocket : IDisposable
             switch (_socket.Receive(out ReadOnlySpan<byte> datagram))
             {
                 case Received.Nothing:
-                    return new KernelError(Errno.EAGAIN); // impossible: the answer is there when Send returns
+                    // Cannot happen: the answer is there when Send returns.
+                    return new KernelError(Errno.EAGAIN);
                 case Received.Lost:
-                    return new KernelError(Errno.ENOBUFS); // done or not: it may be repeated
+                    // The request may be done or not, and may be repeated.
+                    return new KernelError(Errno.ENOBUFS);
                 case Received.Datagram:
                     NetlinkReader reader = new(datagram);
                     while (reader.TryRead(out NetlinkMessage message))

@@ -3,38 +3,45 @@ using ConnMgr.Dns;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The aliases of whitelisted names: for as long as an accepted answer says that `www.fresh.example` is an alias of
-/// `edge.cdn.test`, the addresses of the latter are wanted, too. A recursive resolver asks for the target in a question of
-/// its own, and a forwarder does so when the target's TTL ends before the alias's. Pure; times are monotonic.
+/// The aliases of whitelisted names. While an accepted answer says that `www.fresh.example` is an alias of
+/// `edge.cdn.test`, the addresses of the latter are wanted too. A recursive resolver asks for the target in a
+/// separate question, and a forwarder does so when the target's TTL ends before the alias's. Pure; times are
+/// monotonic.
 /// </summary>
 /// <remarks>
-/// An alias holds for <see cref="Holes.LifetimeOf"/> its TTL, as an address does, and is renewed by each answer. Over several
-/// steps each must hold. At most <see cref="MaxAliases"/> aliases; a further one replaces the one that ends first. Names
-/// are looked up by a hash, and their number does not matter.
+/// An alias is valid for <see cref="Holes.LifetimeOf"/> its TTL, like an address, and each answer renews it.
+/// In a chain, every alias must be valid. At most <see cref="MaxAliases"/> aliases are stored; a further one
+/// replaces the one that ends first. Names are looked up by hash, so the cost does not grow with their
+/// number.
 /// </remarks>
 internal sealed class AliasTable
 {
-    /// <summary>The most aliases, of about 900 bytes each: 0.9 MB in all.</summary>
+    /// <summary>The largest number of aliases, of about 900 bytes each: 0.9 MB in all.</summary>
     public const int MaxAliases = 1024;
 
-    /// <summary>The most steps from a whitelisted name to a target; resolvers follow 8 to 16.</summary>
+    /// <summary>
+    /// The largest number of steps from a whitelisted name to a target; resolvers follow 8 to 16.
+    /// </summary>
     public const int MaxSteps = 16;
 
-    /// <summary>The most whitelisted names that an answer for one target counts for; also the aliases of one target.</summary>
+    /// <summary>
+    /// The largest number of whitelisted names that an answer for one target counts for, and of aliases of
+    /// one target.
+    /// </summary>
     public const int MaxOwners = 8;
 
     private readonly Dictionary<DnsName, Alias> _targets = []; // the first alias of each target
-    private readonly PriorityQueue<Alias, TimeSpan> _ends = new(); // by what Until was when it was queued
+    private readonly PriorityQueue<Alias, TimeSpan> _ends = new(); // by the value of Until when it was queued
 
-    /// <summary>The number of aliases that hold, or ended a moment ago.</summary>
+    /// <summary>The number of aliases that are valid, or ended a moment ago.</summary>
     public int Count { get; private set; }
 
-    /// <summary>An accepted answer says that the owner is an alias of the target.</summary>
+    /// <summary>Stores that the owner is an alias of the target, as an accepted answer says.</summary>
     /// <param name="owner">The whitelisted name, or the target of another alias.</param>
     /// <param name="target">The canonical name.</param>
-    /// <param name="ttl">Of the CNAME record, in seconds.</param>
-    /// <param name="now">The time.</param>
-    /// <returns>True if it did not hold before.</returns>
+    /// <param name="ttl">The TTL of the CNAME record, in seconds.</param>
+    /// <param name="now">The loop's time.</param>
+    /// <returns>True if the alias was not valid before.</returns>
     public bool Learn(in DnsName owner, in DnsName target, uint ttl, TimeSpan now)
     {
         TimeSpan until = now + TimeSpan.FromSeconds(Holes.LifetimeOf(ttl));
@@ -68,12 +75,12 @@ internal sealed class AliasTable
     }
 
     /// <summary>
-    /// Adds the whitelisted names that the name stands for: the name itself, and those that lead to it by aliases which
-    /// all hold.
+    /// Adds the whitelisted names that the name stands for: the name itself, and those that lead to it by
+    /// valid aliases.
     /// </summary>
     /// <param name="name">The name of an answer.</param>
     /// <param name="whitelist">The whitelist in force.</param>
-    /// <param name="now">The time.</param>
+    /// <param name="now">The loop's time.</param>
     /// <param name="owners">Receives at most <see cref="MaxOwners"/> names, each once.</param>
     public void FindOwners(in DnsName name, Whitelist whitelist, TimeSpan now, List<DnsName> owners)
     {
@@ -88,7 +95,7 @@ internal sealed class AliasTable
         }
     }
 
-    /// <summary>The aliases that hold, each as `owner` and `target`, the latest first, at most so many.</summary>
+    /// <summary>Lists the valid aliases, the latest first, at most <paramref name="most"/>.</summary>
     public List<(DnsName Owner, DnsName Target, TimeSpan Until)> List(TimeSpan now, int most)
     {
         List<(DnsName Owner, DnsName Target, TimeSpan Until)> all = [];
@@ -106,7 +113,10 @@ internal sealed class AliasTable
         return all.Count > most ? all[..most] : all;
     }
 
-    /// <summary>Bounded by steps and by visits: aliases may form circles, and every name may have several owners.</summary>
+    /// <summary>
+    /// Follows aliases back to their owners. Limits steps and visits: aliases may form loops, and a name may
+    /// have several owners.
+    /// </summary>
     private void Follow(
         in DnsName name, Whitelist whitelist, TimeSpan now, List<DnsName> owners, int steps, ref int visits)
     {
@@ -207,6 +217,6 @@ internal sealed class AliasTable
 
         public bool IsRemoved { get; set; } // may still be queued
 
-        public Alias? Next { get; set; } // of the same target
+        public Alias? Next { get; set; } // alias of the same target
     }
 }

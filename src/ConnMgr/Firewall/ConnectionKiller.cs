@@ -6,11 +6,12 @@ using ConnMgr.Probe;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Looks at the open connections when <see cref="Holes"/> asks for it, and ends those that the lockdown does not allow:
-/// at the first run all to peers that are not whitelisted, later those to revoked addresses.
+/// Lists the open connections when <see cref="Holes"/> requests it, and ends those that the lockdown does not
+/// allow: at the first run all connections to peers that are not whitelisted, later those to revoked
+/// addresses.
 /// </summary>
 /// <param name="log">The log.</param>
-/// <param name="store">Knows what is open and what was revoked.</param>
+/// <param name="store">Knows which addresses are open and which were revoked.</param>
 /// <param name="connections">Lists and ends connections.</param>
 internal sealed class ConnectionKiller(Log log, HoleStore store, ConnectionRunner connections) : IDisposable
 {
@@ -18,13 +19,13 @@ internal sealed class ConnectionKiller(Log log, HoleStore store, ConnectionRunne
     private const int NtpPort = 123;
     private bool _isEndingAll;
 
-    /// <summary>When <see cref="Advance"/> has something to do; never while connections are being listed.</summary>
+    /// <summary>When <see cref="Advance"/> has work; never while connections are being listed.</summary>
     public TimeSpan NextDeadline => connections.IsBusy ? TimeSpan.MaxValue : store.Holes.NextLook;
 
     /// <summary>Ends the connections from before the lockdown.</summary>
     public void EndForeign() => _isEndingAll = true;
 
-    /// <summary>Begins what is due, unless the last is still under way.</summary>
+    /// <summary>Starts what is due, unless the previous run has not ended.</summary>
     public void Advance(TimeSpan now)
     {
         if (now >= store.Holes.NextLook)
@@ -56,13 +57,15 @@ internal sealed class ConnectionKiller(Log log, HoleStore store, ConnectionRunne
         bool IsOver(in ConntrackMessage entry) => IsRevoked(entry.Reply.Source);
 
         bool IsSocketOver(in SockDiagMessage socket) =>
-            socket.Mark != LinkSocket.Mark && socket.PeerPort is not (DnsPort or NtpPort) && IsRevoked(socket.Peer);
+            socket.Mark != LinkSocket.Mark && socket.PeerPort is not (DnsPort or NtpPort)
+                && IsRevoked(socket.Peer);
     }
 
     private bool IsForeign(in ConntrackMessage entry)
     {
         ConntrackMessage.Tuple original = entry.Original;
-        return original.Protocol is 6 or 17 && original.Source != original.Destination && !IsLoopback(original.Source)
+        return original.Protocol is 6 or 17 && original.Source != original.Destination
+            && !IsLoopback(original.Source)
             && original.DestinationPort is not (DnsPort or NtpPort or 67 or 68 or 546 or 547)
             && !store.Holes.IsAllowed(entry.Reply.Source) && !store.Holes.IsAllowed(original.Source);
     }

@@ -6,16 +6,16 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>Whether an entry of connection tracking is to be removed.</summary>
+/// <summary>True if the conntrack entry is to be removed.</summary>
 internal delegate bool EntryPredicate(in ConntrackMessage entry);
 
-/// <summary>Whether a socket is to be ended.</summary>
+/// <summary>True if the socket is to be ended.</summary>
 internal delegate bool SocketPredicate(in SockDiagMessage socket);
 
 /// <summary>
-/// Lists the entries of connection tracking, and removes some: the firewall then judges their packets as those of an
-/// unknown connection. Also ends sockets of the device itself, so that a program that only listens learns of it. Its
-/// netlink sockets exist only while it works.
+/// Lists the conntrack entries and removes some of them: the firewall then treats their packets as those of
+/// an unknown connection. Also ends sockets of the device itself, so that a program that only listens is
+/// told. Its netlink sockets are open only while it works.
 /// </summary>
 internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
 {
@@ -39,10 +39,10 @@ internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
 
     public bool IsBusy => _dump is not null;
 
-    /// <summary>Tells the peer of each answered connection, as seen by the device (after DNAT).</summary>
-    /// <param name="see">Gets each peer, some more than once.</param>
-    /// <param name="ended">Called once at the end, also if the list could not be read.</param>
-    /// <returns>False if it is busy.</returns>
+    /// <summary>Reports the peer of each answered connection, as seen by the device (after DNAT).</summary>
+    /// <param name="see">Receives each peer, some more than once.</param>
+    /// <param name="ended">Called once at the end, even if the list could not be read.</param>
+    /// <returns>False if another run is in progress.</returns>
     public bool Look(Action<IpNumber> see, Action ended)
     {
         if (IsBusy)
@@ -55,10 +55,10 @@ internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
     }
 
     /// <summary>Removes entries and ends sockets.</summary>
-    /// <param name="isOver">Chooses the entries.</param>
-    /// <param name="isSocketOver">Chooses the sockets; null: none.</param>
-    /// <param name="ended">Gets the number of removed entries.</param>
-    /// <returns>False if it is busy.</returns>
+    /// <param name="isOver">Selects the entries.</param>
+    /// <param name="isSocketOver">Selects the sockets; null for none.</param>
+    /// <param name="ended">Receives the number of removed entries.</param>
+    /// <returns>False if another run is in progress.</returns>
     public bool End(EntryPredicate isOver, SocketPredicate? isSocketOver, Action<int> ended)
     {
         if (IsBusy)
@@ -99,7 +99,8 @@ internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
 
     private void Take(int request, in NetlinkMessage message)
     {
-        if (message.Type == ConntrackMessage.DumpRow && ConntrackMessage.TryRead(message.Payload, out ConntrackMessage entry))
+        if (message.Type == ConntrackMessage.DumpRow
+            && ConntrackMessage.TryRead(message.Payload, out ConntrackMessage entry))
         {
             if (entry.IsAnswered)
             {
@@ -151,7 +152,10 @@ internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
         _count += message.ErrorNumber == 0 ? 1 : 0;
     }
 
-    /// <summary>Ends sockets of the device, at most <see cref="MaxDeletions"/>: the others learn of it when they send.</summary>
+    /// <summary>
+    /// Ends sockets of the device, at most <see cref="MaxDeletions"/>. The remaining ones get an error when
+    /// they send.
+    /// </summary>
     private void EndSockets()
     {
         Close();
@@ -165,7 +169,8 @@ internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
         void Take(int request, in NetlinkMessage message)
         {
             if (message.Type == SockDiagMessage.DumpRow && _deletions.Count < MaxDeletions
-                && SockDiagMessage.TryRead(dumps[request].Protocol, message.Payload, out SockDiagMessage socket)
+                && SockDiagMessage.TryRead(dumps[request].Protocol, message.Payload,
+                    out SockDiagMessage socket)
                 && socket.IsConnected && isOver(socket))
             {
                 _deletions.Add(socket.DestroyRequest());
@@ -175,7 +180,7 @@ internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
         _delete = ExchangeSocket.Open(loop, NETLINK_SOCK_DIAG, Window, out _);
         if (_dump is null || _delete is not { } destroy)
         {
-            Finish(); // without sock_diag, programs learn of it when they send
+            Finish(); // without sock_diag, programs get an error when they send
             return;
         }
         _dump.Begin(

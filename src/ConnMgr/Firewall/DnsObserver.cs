@@ -9,8 +9,9 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Listens to DNS with one packet socket per link and one on the bridge: to questions always, to replies while no
-/// queue delivers them. Reads the bridge first, because a question of an extender leaves through a link next.
+/// Listens to DNS with one packet socket per link and one on the bridge: to questions always, to replies only
+/// while no queue delivers them. Reads the bridge first, because an extender's question passes the bridge
+/// before a link.
 /// </summary>
 internal sealed class DnsObserver : IDisposable
 {
@@ -23,8 +24,8 @@ internal sealed class DnsObserver : IDisposable
 
     /// <param name="loop">Where packets arrive.</param>
     /// <param name="log">The log.</param>
-    /// <param name="reader">Gets questions and replies.</param>
-    /// <param name="names">The devices.</param>
+    /// <param name="reader">Receives questions and replies.</param>
+    /// <param name="names">The device names.</param>
     public DnsObserver(Loop loop, Log log, ReplyReader reader, NetifNames names)
     {
         _loop = loop;
@@ -33,7 +34,9 @@ internal sealed class DnsObserver : IDisposable
         Change(names);
     }
 
-    /// <summary>Listens on other devices from now on. Sockets of devices that stay are kept: no question is lost.</summary>
+    /// <summary>
+    /// Listens on other devices. The sockets of unchanged devices are kept, so that no question is lost.
+    /// </summary>
     public void Change(NetifNames names)
     {
         List<Listener> listeners = [];
@@ -59,9 +62,11 @@ internal sealed class DnsObserver : IDisposable
         }
     }
 
-    /// <summary>Opens a socket on each device that is there, and closes those of devices that went away.</summary>
+    /// <summary>
+    /// Opens a socket on each device that exists, and closes those of devices that are gone.
+    /// </summary>
     /// <param name="table">The kernel's devices.</param>
-    /// <param name="withReplies">Listen to replies, too.</param>
+    /// <param name="withReplies">Listen to replies too.</param>
     public void Listen(KernelState table, bool withReplies)
     {
         if (table.Version == _seenVersion && _listeners[0].WithReplies == withReplies)
@@ -116,7 +121,8 @@ internal sealed class DnsObserver : IDisposable
         }
     }
 
-    private void HearBridge(ReadOnlySpan<byte> packet, bool isQuestion) => Hear(packet, isQuestion, DnsSide.Bridge);
+    private void HearBridge(ReadOnlySpan<byte> packet, bool isQuestion) =>
+        Hear(packet, isQuestion, DnsSide.Bridge);
 
     private void HearLink(ReadOnlySpan<byte> packet, bool isQuestion)
     {

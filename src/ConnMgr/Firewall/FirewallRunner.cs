@@ -7,20 +7,22 @@ using ConnMgr.Scripts;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Runs init_firewall.sh: at the start, on request, and when another program has changed the rules. If the script fails,
-/// closes the firewall by the policies of the built-in chains.
+/// Runs init_firewall.sh: at the start, on request, and when another program has changed the rules. If the
+/// script fails, closes the firewall by the policies of the built-in chains.
 /// </summary>
 internal sealed class FirewallRunner : IDisposable
 {
     /// <summary>
-    /// When a firewall script is killed. Its work grows with the addresses that it renders and with what it has to try out, and
-    /// a slow or busy device may take a hundred times as long as a fast one. A lockdown in force stays in force meanwhile.
+    /// The time limit of a firewall script. Its work grows with the number of addresses that it renders and
+    /// with the features that it tests, and a slow or busy device may take a hundred times as long as a fast
+    /// one. A lockdown in force stays in force meanwhile.
     /// </summary>
     internal static readonly TimeSpan ScriptLimit = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Foreign changes made while the script runs cannot be told from its own. So the script runs once more after this
-    /// time; after a foreign change up to four times, after twice as long each time.
+    /// Foreign changes made while the script runs cannot be told from its own, so the script runs once more
+    /// after this time. After a foreign change it runs up to four more times, with the wait doubled each
+    /// time.
     /// </summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
@@ -42,19 +44,20 @@ internal sealed class FirewallRunner : IDisposable
     private readonly RulesetSocket _rules;
     private readonly Deadline _next;
     private readonly RepairSchedule _schedule = new();
-    private NftTableSocket? _tables; // null: the lockdown is in iptables
+    private NftTableSocket? _tables; // null while the lockdown is in iptables
     private Action _refill = () => { };
-    private bool _isRepairing; // the script is due because of a foreign change
+    private bool _isRepairing; // the script must run because of a foreign change
     private bool _isChanging;
-    private int _looks; // how many further runs are planned
+    private int _looks; // the number of further runs planned
     private TimeSpan _nextLook;
-    private TimeSpan? _disturbedAt; // null: the rules are as the script left them
+    private TimeSpan? _disturbedAt; // null while the rules are as the script left them
 
-    /// <param name="loop">Where the script's end arrives.</param>
+    /// <param name="loop">Reports the script's end.</param>
     /// <param name="log">The log.</param>
-    /// <param name="options">Where the scripts and the other directories are.</param>
-    /// <param name="environment">The script's environment, without the variables that it sets itself.</param>
-    /// <param name="ended">Gets the reason of a failure, or null and the script's report.</param>
+    /// <param name="options">The paths of the scripts and the other directories.</param>
+    /// <param name="environment">The script's environment, without the variables that this class
+    /// sets.</param>
+    /// <param name="ended">Receives the reason of a failure, or null and the script's report.</param>
     public FirewallRunner(
         Loop loop, Log log, Options options, IReadOnlyList<string> environment,
         Action<string?, LockdownReport> ended)
@@ -72,46 +75,49 @@ internal sealed class FirewallRunner : IDisposable
         _disturbedAt = loop.Now;
     }
 
-    /// <summary>What the script is to lock by: `auto`, `nft` or `iptables`.</summary>
+    /// <summary>The backend that the script is to use: `auto`, `nft` or `iptables`.</summary>
     public string Choice { get; set; } = "auto";
 
-    /// <summary>The kernel has the address sets of ipset; null: the script finds out, if it needs them.</summary>
+    /// <summary>True if the kernel has ipset; null: the script finds out if it needs the sets.</summary>
     public bool? HasSets { get; set; }
 
-    /// <summary>The NFQUEUE for DNS replies; null: none.</summary>
+    /// <summary>The NFQUEUE for DNS replies; null for none.</summary>
     public ushort? Queue { get; set; }
 
-    /// <summary>The script has succeeded once. Foreign changes are noticed from then on.</summary>
+    /// <summary>True once the script has succeeded. Foreign changes are detected from then on.</summary>
     public bool IsInForce { get; private set; }
 
     /// <summary>
-    /// The script has not ended yet that locks, or that restores what another program has changed: traffic that the rules
-    /// allow may be dropped. False after <see cref="ScriptLimit"/> in any case, so that nothing waits for ever.
+    /// True while the script that locks, or that restores a foreign change, has not ended: traffic that the
+    /// rules allow may be dropped. False after <see cref="ScriptLimit"/> at the latest, so that no caller
+    /// waits indefinitely.
     /// </summary>
     public bool IsDisturbed => _disturbedAt is { } since && _loop.Now - since < ScriptLimit;
 
     /// <summary>
-    /// The last run failed for want of something that another run will not find either: the script, both nft and
-    /// iptables, or usable names in netif_names.
+    /// True if the last run failed because something is missing that another run will not find either: the
+    /// script, both nft and iptables, or usable names in netif_names.
     /// </summary>
     public bool NeedsCorrection { get; private set; }
 
-    /// <summary>How many foreign changes were found.</summary>
+    /// <summary>The number of foreign changes found.</summary>
     public int RepairCount { get; private set; }
 
+    /// <summary>True while a script or a program runs that must end before the daemon exits.</summary>
     public bool IsBusy => _lane.IsBusy || _closing.IsBusy;
 
-    /// <summary>The lockdown is in nf_tables: foreign changes are reported by the kernel, and undone at once.</summary>
-    /// <param name="setsPort">The netlink address of the daemon's own changes.</param>
-    /// <param name="refill">Called when the tables were made anew, with sets that are empty.</param>
-    /// <param name="elementGone">Gets each address that another program has deleted; null: nobody knows which.</param>
+    /// <summary>Watches nf_tables: the kernel reports foreign changes, and they are undone at once.</summary>
+    /// <param name="setsPort">The netlink port id of the daemon's own changes.</param>
+    /// <param name="refill">Called when the tables were created again with empty sets.</param>
+    /// <param name="elementGone">Receives each address that another program has deleted; null if the address
+    /// is unknown.</param>
     public void WatchTables(uint setsPort, Action refill, Action<IpNumber?> elementGone)
     {
         _refill = refill;
         _tables = new NftTableSocket(_loop, setsPort, SeeDamage, elementGone, LogProgram);
     }
 
-    /// <summary>The lockdown is in iptables after all.</summary>
+    /// <summary>Watches iptables, because the script did not use nf_tables.</summary>
     public void WatchIptables()
     {
         _tables?.Dispose();
@@ -119,7 +125,7 @@ internal sealed class FirewallRunner : IDisposable
         _rules.Remember();
     }
 
-    /// <summary>Runs the script now, or after the run that is under way.</summary>
+    /// <summary>Runs the script now, or after the current run.</summary>
     public void Run() => Run(looks: 1);
 
     private void RunNext()
@@ -161,8 +167,8 @@ internal sealed class FirewallRunner : IDisposable
     }
 
     /// <summary>
-    /// Checks that the rules are as the script left them, where the kernel does not report changes (legacy iptables).
-    /// Cheap; call it every few seconds.
+    /// Checks that the rules are as the script left them, if the kernel does not report changes (legacy
+    /// iptables). It is cheap; call it every few seconds.
     /// </summary>
     public void Look()
     {
@@ -172,10 +178,10 @@ internal sealed class FirewallRunner : IDisposable
         }
     }
 
-    /// <summary>To be called before and after fwcfg.sh changes rules of addresses.</summary>
+    /// <summary>Call it before and after fwcfg.sh changes the rules of addresses.</summary>
     public void SetChanging(bool isChanging)
     {
-        Look(); // our own change must not hide a foreign one
+        Look(); // detect a foreign change before our own hides it
         _isChanging = isChanging;
         if (IsWatching)
         {
@@ -183,15 +189,17 @@ internal sealed class FirewallRunner : IDisposable
         }
     }
 
-    /// <summary>True if a ruleset change must be foreign: no script of ours is running and no repair is pending.</summary>
+    /// <summary>
+    /// True if a ruleset change must be foreign: none of our scripts runs, and no repair is pending.
+    /// </summary>
     private bool IsWatching => IsInForce && !_lane.IsBusy && !_isRepairing && _tables is null;
 
     /// <summary>
-    /// Shuts the device, for when the script cannot lock it: by boot_lockdown.sh where there is nft. Else sets the
-    /// policies of both families to DROP, by the platform's variant of iptables only: packets pass both variants, and
-    /// nothing would ever open the one that is not in use.
+    /// Closes the device if the script cannot lock it: by boot_lockdown.sh if there is nft. Otherwise sets
+    /// the policies of both families to DROP, only by the platform's variant of iptables: packets pass both
+    /// variants, and nothing would ever reopen the unused one.
     /// </summary>
-    /// <param name="done">Called once, whether it worked or not.</param>
+    /// <param name="done">Called once, whether closing succeeded or not.</param>
     public void Close(Action done)
     {
         string shutting = Path.Combine(_options.ScriptDirectory, "boot_lockdown.sh");
@@ -218,7 +226,8 @@ internal sealed class FirewallRunner : IDisposable
         });
     }
 
-    private void ClosePolicies(Action done) => Close("iptables", 0, isIpv4Closed => Close("ip6tables", 0, isIpv6Closed =>
+    private void ClosePolicies(Action done) =>
+        Close("iptables", 0, isIpv4Closed => Close("ip6tables", 0, isIpv6Closed =>
     {
         _log.Event(
             EventKind.Firewall,
@@ -271,12 +280,13 @@ internal sealed class FirewallRunner : IDisposable
                 return;
             }
             _log.Event(
-                EventKind.Firewall, $"{program} -P {Hooks[hook]} DROP: {exit.Failure}{Said(exit)}", LogLevel.Warn);
+                EventKind.Firewall, $"{program} -P {Hooks[hook]} DROP: {exit.Failure}{Said(exit)}",
+                LogLevel.Warn);
             done(false);
         });
     }
 
-    /// <summary>The path of a program that the scripts find; null if there is none.</summary>
+    /// <summary>Returns the path of a program as the scripts find it; null if it does not exist.</summary>
     public string? Find(string program)
     {
         foreach (string variable in _environment)
@@ -298,14 +308,14 @@ internal sealed class FirewallRunner : IDisposable
     }
 
     /// <summary>
-    /// Another program has changed the tables. As a rule they are as they were already, however often that happens. The
-    /// script runs as well, since firewall.user may have made tables of its own; but not all the time.
+    /// Handles a foreign change of the tables. Usually they have been restored already, each time it happens.
+    /// The script runs too, because firewall.user may have created tables of its own, but at a limited rate.
     /// </summary>
     private void SeeDamage(bool isRestored)
     {
         if (!IsInForce)
         {
-            return; // the script makes all of it
+            return; // the script creates everything
         }
         RepairCount++;
         if (!isRestored)
@@ -324,7 +334,8 @@ internal sealed class FirewallRunner : IDisposable
             {
                 _log.Event(
                     EventKind.Firewall,
-                    "another program changes the firewall again and again, restoring it each time", LogLevel.Warn);
+                    "another program changes the firewall again and again, restoring it each time",
+                    LogLevel.Warn);
             }
         }
     }
@@ -344,7 +355,8 @@ internal sealed class FirewallRunner : IDisposable
         {
             _log.Event(
                 EventKind.Firewall,
-                "another program changes the firewall again and again, restoring it at most every 8 s", LogLevel.Warn);
+                "another program changes the firewall again and again, restoring it at most every 8 s",
+                LogLevel.Warn);
         }
         _log.Event(EventKind.Firewall, "another program changed the firewall, restoring it");
         if (at <= now)
@@ -387,7 +399,7 @@ internal sealed class FirewallRunner : IDisposable
         }
         else if (!_tables.Remember())
         {
-            SeeDamage(_tables.Restore()); // between the script's transaction and its end
+            SeeDamage(_tables.Restore()); // a change between the script's transaction and its end
         }
         _ended(null, LockdownReport.Read(exit.Output));
     }

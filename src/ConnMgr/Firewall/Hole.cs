@@ -9,12 +9,13 @@ namespace ConnMgr.Firewall;
 internal sealed class Hole(IpNumber address, TimeSpan since)
 {
     /// <summary>
-    /// The most names of one address; a content network has thousands. A further name replaces the one that ends first,
-    /// wildcard names before exact ones. Names decide whether the hole survives a change of the whitelist.
+    /// The largest number of names per address; a content network has thousands. A further name replaces the
+    /// one that ends first, wildcard names before exact ones. The names decide whether the hole survives a
+    /// change of the whitelist.
     /// </summary>
     public const int MaxNames = 16;
 
-    /// <summary>Before all times.</summary>
+    /// <summary>A time before all others.</summary>
     public static readonly TimeSpan Never = TimeSpan.FromDays(-100_000);
 
     private HoleName[] _names = new HoleName[1];
@@ -23,24 +24,25 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
 
     public IpNumber Address { get; } = address;
 
+    /// <summary>When the address was first opened.</summary>
     public TimeSpan Since { get; } = since;
 
-    /// <summary>When the hole ends, unless it is renewed.</summary>
+    /// <summary>When the hole ends unless it is renewed.</summary>
     public TimeSpan Until { get; private set; } = Never;
 
-    /// <summary>When an answer was last seen.</summary>
+    /// <summary>When an answer with this address was last seen.</summary>
     public TimeSpan LearnedAt { get; private set; } = Never;
 
-    /// <summary>When the kernel's element ends; <see cref="Never"/>: the kernel has none.</summary>
+    /// <summary>When the kernel's element ends; <see cref="Never"/> if there is none.</summary>
     public TimeSpan KernelUntil { get; set; } = Never;
 
     /// <summary>When a connection to the address was last seen open.</summary>
     public TimeSpan SeenOpen { get; private set; } = Never;
 
-    /// <summary>Whether one of its names is an exact entry of the whitelist.</summary>
+    /// <summary>True if one of its names is an exact entry of the whitelist.</summary>
     public bool IsExact { get; private set; }
 
-    /// <summary>Its index in <see cref="HoleTable"/>; -1: it was removed.</summary>
+    /// <summary>The index in <see cref="HoleTable"/>; -1 if it was removed.</summary>
     public int Index { get; set; } = -1;
 
     /// <summary>The next hole in the same bucket of <see cref="HoleTable"/>.</summary>
@@ -48,14 +50,16 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
 
     public ReadOnlySpan<HoleName> Names => _names.AsSpan(0, _count);
 
-    /// <summary>An answer says that the name has the address.</summary>
+    /// <summary>Stores that an answer gives this address for the name.</summary>
     public void Learn(ReadOnlySpan<byte> wire, bool isExact, int lifetime, TimeSpan now)
     {
         LearnedAt = now;
         Promise(wire, isExact, lifetime, now + TimeSpan.FromSeconds(lifetime));
     }
 
-    /// <summary>The name has the address until then, or for as long as was promised before.</summary>
+    /// <summary>
+    /// Keeps the address open for the name until the given time, or longer if that was promised before.
+    /// </summary>
     public void Promise(ReadOnlySpan<byte> wire, bool isExact, int lifetime, TimeSpan until)
     {
         int at = 0;
@@ -81,12 +85,14 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
         {
             at = Expendable();
         }
-        IsExact |= isExact; // stays true: an exact name is never replaced while there is a wildcard name
+        IsExact |= isExact; // stays true: a wildcard name is always replaced before an exact one
         _names[at] = new HoleName(bytes ?? wire.ToArray(), isExact, lifetime, until);
         Until = until > Until ? until : Until;
     }
 
-    /// <summary>A connection is open: renews the names that have not ended by their lifetimes.</summary>
+    /// <summary>
+    /// Renews the names that have not ended by their lifetimes, because a connection is open.
+    /// </summary>
     public void Renew(TimeSpan now)
     {
         SeenOpen = now;
@@ -101,7 +107,7 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
         }
     }
 
-    /// <summary>Keeps the names that this whitelist wants. False if none is left.</summary>
+    /// <summary>Keeps the names that this whitelist wants. False if no name is left.</summary>
     public bool Keep(Whitelist whitelist)
     {
         int kept = 0;
@@ -136,12 +142,14 @@ internal sealed class Hole(IpNumber address, TimeSpan since)
 }
 
 /// <summary>One of the names of an address.</summary>
-/// <param name="Wire">The name in wire format and lower case.</param>
-/// <param name="IsExact">An exact entry of the whitelist wants it, not only a wildcard.</param>
-/// <param name="Lifetime">Seconds by which an open connection renews it: the lifetime of the last answer.</param>
-/// <param name="Until">When it ends.</param>
+/// <param name="Wire">The name in wire format, in lower case.</param>
+/// <param name="IsExact">True if an exact entry of the whitelist wants it, not only a wildcard.</param>
+/// <param name="Lifetime">Seconds by which an open connection renews it: the lifetime of the last
+/// answer.</param>
+/// <param name="Until">When the name ends.</param>
 internal readonly record struct HoleName(byte[] Wire, bool IsExact, int Lifetime, TimeSpan Until)
 {
+    /// <summary>The name, parsed from <see cref="Wire"/>.</summary>
     public DnsName Name
     {
         get

@@ -7,28 +7,29 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The file format of saved holes: a first line with the boot id and the time, then a line for each name of each
-/// address. A file of another boot is ignored: the kernel has lost its sets and connections as well.
+/// The file format of saved holes: a first line with the boot id and the time, then one line per name of each
+/// address. A file of another boot is ignored, because the kernel has lost its sets and connections too.
 /// </summary>
 internal static class HoleFile
 {
-    /// <summary>Bytes: enough for <see cref="Holes.MaxHoles"/> with names of usual length.</summary>
+    /// <summary>In bytes: enough for <see cref="Holes.MaxHoles"/> with names of usual length.</summary>
     public const int MaxSize = 4 << 20;
 
     private const string Title = "connmgr-holes-1";
     private const int MaxLine = 400;
-    private const int LongestLine = 1200; // of a name with every byte written as \DDD
+    private const int LongestLine = 1200; // characters; a name with every byte written as \DDD
 
     /// <summary>
-    /// Writes the file's text, at most <see cref="MaxSize"/> bytes; holes that do not fit are left out. Builds no strings:
-    /// DNS replies wait meanwhile.
+    /// Writes the file's text, at most <see cref="MaxSize"/> bytes; holes that do not fit are left out.
+    /// Creates no strings, because DNS replies wait meanwhile.
     /// </summary>
     /// <param name="holes">The holes to save.</param>
     /// <param name="boot">The kernel's boot id.</param>
-    /// <param name="now">Monotonic, from the boot on.</param>
+    /// <param name="now">The monotonic time since boot.</param>
     public static ReadOnlySpan<byte> Write(Holes holes, string boot, TimeSpan now)
     {
-        string head = string.Create(CultureInfo.InvariantCulture, $"{Title} {boot} {(long)now.TotalSeconds}\n");
+        string head = string.Create(
+            CultureInfo.InvariantCulture, $"{Title} {boot} {(long)now.TotalSeconds}\n");
         int size = head.Length + LongestLine;
         for (int i = 0; i < holes.Count; i++)
         {
@@ -74,12 +75,13 @@ internal static class HoleFile
     /// <summary>
     /// Restores the holes that are still wanted. Skips the others, and every malformed line.
     /// </summary>
-    /// <param name="text">The file, of any bytes.</param>
+    /// <param name="text">The file's content, of any bytes.</param>
     /// <param name="boot">The kernel's boot id.</param>
-    /// <param name="now">Monotonic, from the boot on.</param>
-    /// <param name="holes">Receives them.</param>
+    /// <param name="now">The monotonic time since boot.</param>
+    /// <param name="holes">Receives the holes.</param>
     /// <param name="effects">Receives the changes.</param>
-    /// <returns>The number of lines restored and skipped; -1, 0 for a file of another boot or another format.</returns>
+    /// <returns>The number of lines restored and skipped; -1 and 0 for a file of another boot or
+    /// format.</returns>
     public static (int Taken, int Skipped) Read(
         ReadOnlySpan<byte> text, string boot, TimeSpan now, Holes holes, List<HoleEffect> effects)
     {
@@ -116,7 +118,8 @@ internal static class HoleFile
     }
 
     private static bool TryRestore(
-        string line, ReadOnlySpan<Range> words, long saved, TimeSpan now, Holes holes, List<HoleEffect> effects) =>
+        string line, ReadOnlySpan<Range> words, long saved, TimeSpan now, Holes holes,
+        List<HoleEffect> effects) =>
         LiteralAddress.TryParse(line.AsSpan(words[0]), out IPAddress address)
         && TryRead(line.AsSpan(words[1]), out long age)
         && TryRead(line.AsSpan(words[2]), out long left)
@@ -129,5 +132,6 @@ internal static class HoleFile
     private static long Seconds(TimeSpan span) => (long)Math.Max(0, span.TotalSeconds);
 
     private static bool TryRead(ReadOnlySpan<char> word, out long number) =>
-        long.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number <= int.MaxValue;
+        long.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out number)
+            && number <= int.MaxValue;
 }

@@ -8,19 +8,19 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The open addresses: decides by <see cref="Holes"/>, carries the changes out with an <see cref="IAddressBackend"/>,
-/// and keeps them in a file over a restart of the daemon.
+/// The open addresses: decides by <see cref="Holes"/>, applies the changes to an <see
+/// cref="IAddressBackend"/>, and saves them in a file across a restart of the daemon.
 /// </summary>
 /// <param name="loop">The clock.</param>
 /// <param name="log">The log.</param>
-/// <param name="holes">What is open, and why.</param>
+/// <param name="holes">The open addresses, and the reasons.</param>
 /// <param name="backend">The kernel's elements.</param>
 /// <param name="file">The path of the file.</param>
 /// <param name="boot">The kernel's boot id: a file of another boot is ignored.</param>
 internal sealed class HoleStore(
     Loop loop, Log log, Holes holes, IAddressBackend backend, string file, string boot) : IDisposable
 {
-    private const int MaxLogged = 32; // addresses of one answer that get a log line of their own
+    private const int MaxLogged = 32; // addresses of one answer that get their own log line
 
     private readonly List<(IpPrefix Prefix, string Reason)> _failed = [];
     private readonly List<DnsName> _owners = [];
@@ -29,7 +29,7 @@ internal sealed class HoleStore(
     private TimeSpan _nextSave;
     private int _checked;
 
-    /// <summary>What is open, and why. Change it through this class only.</summary>
+    /// <summary>The open addresses, and the reasons. Change them only through this class.</summary>
     public Holes Holes => holes;
 
     public Whitelist Whitelist => holes.Whitelist;
@@ -39,18 +39,24 @@ internal sealed class HoleStore(
 
     public IAddressBackend Backend { get; private set; } = backend;
 
-    /// <summary>Prefixes that the whitelist no longer wants, and whose connections are still to be ended.</summary>
+    /// <summary>
+    /// Prefixes that the whitelist no longer wants, and whose connections must still be ended.
+    /// </summary>
     public PrefixSet Revoked { get; } = new();
 
-    /// <summary>Addresses of whitelisted names that no name may open: loopback and the like, or private ones.</summary>
+    /// <summary>
+    /// The number of refused addresses of whitelisted names: loopback and similar ones, or private ones.
+    /// </summary>
     public long BadAddressCount { get; private set; }
 
-    /// <summary>When <see cref="Advance"/> has something to do.</summary>
+    /// <summary>When <see cref="Advance"/> has work.</summary>
     public TimeSpan NextDeadline => holes.NextDeadline < SaveAt ? holes.NextDeadline : SaveAt;
 
     private TimeSpan SaveAt => holes.NextSave > _nextSave ? holes.NextSave : _nextSave;
 
-    /// <summary>Opens what was open when the daemon ended, if that was in the same boot.</summary>
+    /// <summary>
+    /// Opens the addresses that were open when the daemon ended, if that was in the same boot.
+    /// </summary>
     public void Restore()
     {
         TimeSpan now = loop.Now;
@@ -60,7 +66,9 @@ internal sealed class HoleStore(
             (int taken, int skipped) = HoleFile.Read(bytes.AsSpan(0, length), boot, now, holes, _effects);
             if (taken > 0 || skipped > 0)
             {
-                log.Event(EventKind.Hole, $"{taken} names of open addresses kept from the last run, {skipped} dropped");
+                log.Event(
+                    EventKind.Hole,
+                    $"{taken} names of open addresses kept from the last run, {skipped} dropped");
             }
         }
         else if (errno != Errno.ENOENT)
@@ -75,7 +83,9 @@ internal sealed class HoleStore(
         CloseForgotten();
     }
 
-    /// <summary>Uses another backend from now on. The caller fills it (<see cref="Fill"/>) once its rules are in force.</summary>
+    /// <summary>
+    /// Switches to another backend. The caller fills it (<see cref="Fill"/>) once its rules are in force.
+    /// </summary>
     public void Use(IAddressBackend another)
     {
         Backend.Dispose();
@@ -83,7 +93,10 @@ internal sealed class HoleStore(
         holes.HasTimeouts = another.HasTimeouts;
     }
 
-    /// <summary>Makes the kernel have all that is to be open: after init_firewall.sh, and after a foreign change.</summary>
+    /// <summary>
+    /// Puts all addresses that must be open into the kernel: after init_firewall.sh, and after a foreign
+    /// change.
+    /// </summary>
     public void Fill()
     {
         _effects.Clear();
@@ -95,14 +108,18 @@ internal sealed class HoleStore(
         Finish();
     }
 
-    /// <summary>Another program has taken an address out of the kernel: puts it back, if it is to be open.</summary>
+    /// <summary>
+    /// Puts an address back that another program has deleted from the kernel, if it must be open.
+    /// </summary>
     public void Reopen(IpNumber address)
     {
         holes.Reopen(address, loop.Now, _effects);
         Apply(isUrgent: false);
     }
 
-    /// <summary>Fills the sets again if another program has emptied them. Asks for one element each time, in turn.</summary>
+    /// <summary>
+    /// Refills the sets if another program has emptied them. Checks one element per call, in turn.
+    /// </summary>
     public void CheckElements()
     {
         int literals = Whitelist.LiteralCount;
@@ -126,21 +143,22 @@ internal sealed class HoleStore(
         if (!isThere)
         {
             log.Event(
-                EventKind.Firewall, "another program emptied the address sets, filling them again", LogLevel.Warn);
+                EventKind.Firewall, "another program emptied the address sets, filling them again",
+                LogLevel.Warn);
             Fill();
         }
     }
 
     /// <summary>
-    /// Learns an accepted answer: its addresses for the name and for the whitelisted names that it stands for, and its
-    /// aliases. The answer to any other name is ignored.
+    /// Processes an accepted answer: its aliases, and its addresses for the name and for the whitelisted
+    /// names that it stands for. The answer to any other name is ignored.
     /// </summary>
-    /// <param name="name">The name that was asked for.</param>
+    /// <param name="name">The name of the question.</param>
     /// <param name="addresses">The addresses at the end of the chain.</param>
     /// <param name="aliases">The steps of the chain.</param>
     /// <param name="isUrgent">A reply is held until the addresses are open.</param>
-    /// <param name="learned">What was new in it.</param>
-    /// <returns>False: nothing wants the name.</returns>
+    /// <param name="learned">Receives what was new in the answer.</param>
+    /// <returns>False if no whitelist entry wants the name.</returns>
     public bool LearnAnswer(
         in DnsName name, ReadOnlySpan<DnsAddress> addresses, ReadOnlySpan<DnsAlias> aliases, bool isUrgent,
         out Learned learned)
@@ -163,11 +181,13 @@ internal sealed class HoleStore(
         return true;
     }
 
-    /// <summary>Learns the addresses of a name. When it returns, an immediate backend has them in the kernel.</summary>
+    /// <summary>
+    /// Opens the addresses of a name. With an immediate backend, the kernel has them when it returns.
+    /// </summary>
     /// <param name="name">A whitelisted name; the answer to any other is ignored.</param>
     /// <param name="addresses">Its addresses.</param>
     /// <param name="isUrgent">A reply is held until the addresses are open.</param>
-    /// <returns>True if there was something to change in the kernel.</returns>
+    /// <returns>True if the kernel's elements had to change.</returns>
     public bool Learn(in DnsName name, ReadOnlySpan<DnsAddress> addresses, bool isUrgent)
     {
         if (!Whitelist.IsWanted(name, out int entry))
@@ -194,10 +214,10 @@ internal sealed class HoleStore(
         return hasChanges;
     }
 
-    /// <summary>A connection with this peer is open: renews its hole.</summary>
+    /// <summary>Renews the hole of this peer, because a connection to it is open.</summary>
     public void SeeOpen(IpNumber peer, TimeSpan now) => holes.SeeOpen(peer, now, _effects);
 
-    /// <summary>All open connections have been seen.</summary>
+    /// <summary>Ends a look at the connections: all open ones have been reported.</summary>
     /// <param name="begun">When the look began.</param>
     public void EndLook(TimeSpan begun)
     {
@@ -205,8 +225,8 @@ internal sealed class HoleStore(
         holes.EndLook(begun);
     }
 
-    /// <summary>Another whitelist holds from now on.</summary>
-    /// <returns>How many addresses and prefixes were opened, and how many closed.</returns>
+    /// <summary>Applies another whitelist.</summary>
+    /// <returns>The number of addresses and prefixes opened, and closed.</returns>
     public (int Opened, int Closed) Change(Whitelist whitelist)
     {
         holes.Change(whitelist, loop.Now, _effects);
@@ -216,7 +236,7 @@ internal sealed class HoleStore(
         return (opened, closed);
     }
 
-    /// <summary>Ends the holes whose time has come, gives the kernel what was promised since, and saves.</summary>
+    /// <summary>Ends the holes that are due, sends extended time-outs to the kernel, and saves.</summary>
     public void Advance(TimeSpan now)
     {
         holes.Tick(now, _effects);
@@ -242,11 +262,12 @@ internal sealed class HoleStore(
                 $"{file}: {Errno.Text(errno)}, so a restart will forget which addresses are open");
         }
         holes.Saved();
-        // Many holes take longer to write. What a killed daemon has not written is still open in the kernel.
+        // Writing many holes takes longer, so save less often. Holes that a killed daemon did not save are
+        // still open in the kernel.
         _nextSave = now + TimeSpan.FromSeconds(1 + (holes.Count / 1000));
     }
 
-    /// <summary>Adds every prefix that is to be open.</summary>
+    /// <summary>Adds every prefix that must be open.</summary>
     public void ListOpen(List<IpPrefix> prefixes)
     {
         for (int i = 0; i < Whitelist.LiteralCount; i++)
@@ -264,8 +285,8 @@ internal sealed class HoleStore(
     }
 
     /// <summary>
-    /// Revokes elements without a time-out that are not on the whitelist: literals of an earlier run. Elements with a
-    /// time-out may be from the last moments of a daemon that was killed, and end by themselves.
+    /// Revokes elements without a time-out that are not on the whitelist: literals of an earlier run.
+    /// Elements with a time-out may be the last ones of a daemon that was killed, and expire by themselves.
     /// </summary>
     private void CloseForgotten()
     {
@@ -279,7 +300,7 @@ internal sealed class HoleStore(
         Apply(isUrgent: false);
     }
 
-    /// <summary>Learns one address. True if it is new.</summary>
+    /// <summary>Processes one address. True if it is new.</summary>
     private bool Learn(in DnsName name, int entry, IpNumber address, uint ttl, TimeSpan now, bool isLogged)
     {
         HoleOutcome outcome = holes.Learn(name, address, ttl, now, _effects);
@@ -310,8 +331,8 @@ internal sealed class HoleStore(
     }
 
     /// <summary>
-    /// Puts the closings before the openings: they make room, and equal neighbours share a message to the kernel. An
-    /// answer never closes what it opens.
+    /// Sorts the closings before the openings, because they make room, and consecutive changes of the same
+    /// kind share a message to the kernel. An answer never closes what it opens.
     /// </summary>
     private void CloseFirst()
     {
@@ -379,7 +400,7 @@ internal sealed class HoleStore(
 /// <summary>What was new in an answer.</summary>
 internal struct Learned
 {
-    /// <summary>There was something to change in the kernel.</summary>
+    /// <summary>The kernel's elements had to change.</summary>
     public bool HasChanges { get; set; }
 
     /// <summary>An alias was not known before.</summary>

@@ -14,6 +14,7 @@ internal sealed class HoleTable
 
     public Hole this[int index] => _holes[index];
 
+    /// <summary>Returns the hole of an address, or null.</summary>
     public Hole? Find(IpNumber address)
     {
         Hole? hole = BucketOf(address);
@@ -63,6 +64,7 @@ internal sealed class HoleTable
         bucket = hole;
     }
 
-    // GetHashCode is seeded at random: an attacker cannot choose addresses that share a bucket.
-    private ref Hole? BucketOf(IpNumber address) => ref _buckets[address.GetHashCode() & (_buckets.Length - 1)];
+    // GetHashCode has a random seed: an attacker cannot choose addresses that share a bucket.
+    private ref Hole? BucketOf(IpNumber address) =>
+        ref _buckets[address.GetHashCode() & (_buckets.Length - 1)];
 }

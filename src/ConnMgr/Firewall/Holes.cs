@@ -4,47 +4,61 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The addresses of whitelisted names, and how long each stays open. Returns the changes to make in the kernel as
+/// The addresses of whitelisted names, and how long each stays open. Returns the changes for the kernel as
 /// effects. Pure; times are monotonic, from any origin.
 /// </summary>
 /// <param name="whitelist">The whitelist in force.</param>
 internal sealed class Holes(Whitelist whitelist)
 {
     /// <summary>
-    /// The most addresses: half of what a set of the kernel holds. A further one replaces the hole that ends first,
-    /// holes of wildcards before those of exact names; never one with an open connection or learned within a minute.
+    /// The largest number of addresses: half the capacity of a kernel set. A further one replaces the hole
+    /// that ends first, holes of wildcards before those of exact names, but never one with an open connection
+    /// or learned within a minute.
     /// </summary>
     public const int MaxHoles = 32768;
 
-    /// <summary>Seconds. A TTL of 0 must not close the address before the program connects.</summary>
+    /// <summary>
+    /// In seconds. With a TTL of 0, the address must not close before the program connects.
+    /// </summary>
     private const int LeastTtl = 300;
 
-    /// <summary>Seconds beyond the TTL: programs keep addresses for longer than they should.</summary>
+    /// <summary>
+    /// In seconds beyond the TTL, because programs use addresses for longer than the TTL allows.
+    /// </summary>
     private const int Extra = 3600;
 
     /// <summary>In seconds: seven days.</summary>
     private const int LongestLifetime = 7 * 24 * 3600;
 
-    /// <summary>A program that has just got an answer is about to connect: such a hole is not replaced.</summary>
+    /// <summary>
+    /// A hole is not replaced for this long after an answer, because a program is about to connect.
+    /// </summary>
     private static readonly TimeSpan Moment = TimeSpan.FromSeconds(60);
 
-    /// <summary>Send the kernel a new time-out only if it grows by more than this; the rest follows before it ends.</summary>
+    /// <summary>
+    /// Send a new time-out to the kernel only if it grows by more than this; the rest follows before the
+    /// element ends.
+    /// </summary>
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
 
-    /// <summary>This long before the kernel's element ends, give it the whole time that was promised.</summary>
+    /// <summary>Send the whole promised time to the kernel this long before its element ends.</summary>
     private static readonly TimeSpan TopUp = TimeSpan.FromSeconds(60);
 
-    /// <summary>Look at the connections this long before a hole ends, and at its end: an open one renews the hole.</summary>
+    /// <summary>
+    /// Look at the connections this long before a hole ends, and at its end: an open one renews the hole.
+    /// </summary>
     private static readonly TimeSpan EarlyLook = TimeSpan.FromSeconds(60);
 
     private static readonly TimeSpan LookInterval = TimeSpan.FromMinutes(5);
 
     private static readonly TimeSpan LeastLookInterval = TimeSpan.FromSeconds(10);
 
-    /// <summary>A hole that is due waits this long for a look at the connections, then ends without one.</summary>
+    /// <summary>
+    /// A hole that is due waits this long for a look at the connections, then ends without one.
+    /// </summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    /// <summary>Renewals are saved this much later; new holes at once.</summary>
+    /// <summary>Renewals are saved after this time, new holes at once.</summary>
     private static readonly TimeSpan LazySave = TimeSpan.FromSeconds(60);
 
     /// <summary>The list of replaceable holes is reused for this long.</summary>
@@ -58,25 +72,26 @@ internal sealed class Holes(Whitelist whitelist)
     public Whitelist Whitelist { get; private set; } = whitelist;
 
     /// <summary>
-    /// The backend's elements end by themselves (<see cref="IAddressBackend.HasTimeouts"/>). If not, each is sent once.
+    /// True if the backend's elements expire by themselves (<see cref="IAddressBackend.HasTimeouts"/>). If
+    /// not, each is sent once.
     /// </summary>
     public bool HasTimeouts { get; set; } = true;
 
-    /// <summary>Names may open private addresses (<see cref="AddressScope.Private"/>).</summary>
+    /// <summary>True if names may open private addresses (<see cref="AddressScope.Private"/>).</summary>
     public bool AllowsPrivate { get; init; }
 
     public int Count => _holes.Count;
 
-    /// <summary>How many holes were replaced before their time.</summary>
+    /// <summary>The number of holes replaced before their end.</summary>
     public int Evicted { get; private set; }
 
-    /// <summary>How many holes were looked at or compared to make room.</summary>
+    /// <summary>The number of holes visited or compared to make room.</summary>
     public long WorkForRoom => _spares.Work;
 
-    /// <summary>How many addresses were refused because no hole could be replaced.</summary>
+    /// <summary>The number of addresses refused because no hole could be replaced.</summary>
     public int Refused { get; private set; }
 
-    /// <summary>When <see cref="Tick"/> has something to do.</summary>
+    /// <summary>When <see cref="Tick"/> has work.</summary>
     public TimeSpan NextDeadline { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>
@@ -84,32 +99,33 @@ internal sealed class Holes(Whitelist whitelist)
     /// </summary>
     public TimeSpan NextLook { get; private set; } = TimeSpan.MaxValue;
 
-    /// <summary>
-    /// When to save the holes (<see cref="HoleFile"/>), then call <see cref="Saved"/>.
-    /// </summary>
+    /// <summary>When to save the holes (<see cref="HoleFile"/>); then call <see cref="Saved"/>.</summary>
     public TimeSpan NextSave { get; private set; } = TimeSpan.MaxValue;
 
     public Hole this[int index] => _holes[index];
 
     /// <summary>How long an address of an answer with this TTL stays open, in seconds.</summary>
-    public static int LifetimeOf(uint ttl) => (int)Math.Min(Math.Max((long)ttl, LeastTtl) + Extra, LongestLifetime);
+    public static int LifetimeOf(uint ttl) =>
+        (int)Math.Min(Math.Max((long)ttl, LeastTtl) + Extra, LongestLifetime);
 
-    /// <summary>Whether a name or a literal entry allows the address.</summary>
+    /// <summary>True if a name or a literal entry allows the address.</summary>
     public bool IsAllowed(IpNumber address) => _holes.Find(address) is not null || Whitelist.Covers(address);
 
-    /// <summary>Whether a connection to the address was open at one of the last two looks.</summary>
+    /// <summary>True if a connection to the address was open at one of the last two looks.</summary>
     public static bool IsInUse(Hole hole, TimeSpan now) => hole.SeenOpen > now - (LookInterval * 2);
 
-    /// <summary>Whether the hole may be replaced.</summary>
-    public static bool CanGo(Hole hole, TimeSpan now) => !IsInUse(hole, now) && hole.LearnedAt < now - Moment;
+    /// <summary>True if the hole may be replaced.</summary>
+    public static bool CanGo(Hole hole, TimeSpan now) =>
+        !IsInUse(hole, now) && hole.LearnedAt < now - Moment;
 
-    /// <summary>Learns an address of a name from an answer.</summary>
-    /// <param name="name">The name that was asked for.</param>
+    /// <summary>Opens or renews an address of a name from an answer.</summary>
+    /// <param name="name">The name of the question.</param>
     /// <param name="address">One of its addresses.</param>
-    /// <param name="ttl">In seconds, the least of the CNAME chain.</param>
-    /// <param name="now">The time.</param>
-    /// <param name="effects">Receives the changes to make before the answer is released.</param>
-    public HoleOutcome Learn(in DnsName name, IpNumber address, uint ttl, TimeSpan now, List<HoleEffect> effects)
+    /// <param name="ttl">The smallest TTL of the CNAME chain, in seconds.</param>
+    /// <param name="now">The loop's time.</param>
+    /// <param name="effects">Receives the changes to apply before the answer is released.</param>
+    public HoleOutcome Learn(
+        in DnsName name, IpNumber address, uint ttl, TimeSpan now, List<HoleEffect> effects)
     {
         if (!Whitelist.IsWanted(name, out int entry))
         {
@@ -125,19 +141,21 @@ internal sealed class Holes(Whitelist whitelist)
         }
         hole.Learn(name.Wire, Whitelist.IsExact(entry), LifetimeOf(ttl), now);
         NextSave = Earlier(NextSave, now + (isNew ? TimeSpan.Zero : LazySave));
-        return Renewed(hole, now, effects) ? (isNew ? HoleOutcome.Added : HoleOutcome.Renewed) : HoleOutcome.Literal;
+        return Renewed(hole, now, effects)
+            ? (isNew ? HoleOutcome.Added : HoleOutcome.Renewed)
+            : HoleOutcome.Literal;
     }
 
     /// <summary>
-    /// Restores a hole of an earlier run. False if it has ended or is no longer wanted; it is then revoked, unless another
-    /// name of the address follows.
+    /// Restores a hole of an earlier run. False if it has ended or is no longer wanted; it is then revoked,
+    /// unless another name of the address follows.
     /// </summary>
     /// <param name="name">One of its names.</param>
     /// <param name="address">The address.</param>
     /// <param name="since">When it was first opened.</param>
     /// <param name="until">When it ends.</param>
-    /// <param name="lifetime">By how many seconds an open connection renews it.</param>
-    /// <param name="now">The time.</param>
+    /// <param name="lifetime">The number of seconds by which an open connection renews it.</param>
+    /// <param name="now">The loop's time.</param>
     /// <param name="effects">Receives the changes.</param>
     public bool Restore(
         in DnsName name, IpNumber address, TimeSpan since, TimeSpan until, int lifetime, TimeSpan now,
@@ -160,7 +178,7 @@ internal sealed class Holes(Whitelist whitelist)
         return true;
     }
 
-    /// <summary>A connection with this peer is open: renews its hole.</summary>
+    /// <summary>Renews the hole of this peer, because a connection to it is open.</summary>
     public void SeeOpen(IpNumber peer, TimeSpan now, List<HoleEffect> effects)
     {
         if (_holes.Find(peer) is not { } hole)
@@ -172,12 +190,12 @@ internal sealed class Holes(Whitelist whitelist)
         Renewed(hole, now, effects);
     }
 
-    /// <summary>All open connections have been seen.</summary>
-    /// <param name="begun">When the look began; it says nothing about later connections.</param>
+    /// <summary>Ends a look at the connections: all open ones have been reported.</summary>
+    /// <param name="begun">When the look began; it tells nothing about later connections.</param>
     public void EndLook(TimeSpan begun)
     {
         _lookedAt = begun;
-        NextDeadline = begun; // Tick finds out what has ended, and when to look again
+        NextDeadline = begun; // Tick then ends holes and schedules the next look
         NextLook = TimeSpan.MaxValue;
     }
 
@@ -201,11 +219,12 @@ internal sealed class Holes(Whitelist whitelist)
                     effects.Add(Closing(hole));
                 }
                 NextSave = Earlier(NextSave, now + LazySave);
-                _holes.Remove(hole); // the last hole has the number i now
+                _holes.Remove(hole); // the last hole now has the index i
                 continue;
             }
             i++;
-            if (!isLiteral && now < hole.Until && hole.KernelUntil < hole.Until && hole.KernelUntil <= now + TopUp)
+            if (!isLiteral && now < hole.Until && hole.KernelUntil < hole.Until
+                && hole.KernelUntil <= now + TopUp)
             {
                 Open(hole, now, effects);
             }
@@ -232,7 +251,9 @@ internal sealed class Holes(Whitelist whitelist)
         }
     }
 
-    /// <summary>Another program has taken an address out of the kernel: what of it has to be there again.</summary>
+    /// <summary>
+    /// Adds the openings that restore an address that another program has deleted from the kernel.
+    /// </summary>
     public void Reopen(IpNumber address, TimeSpan now, List<HoleEffect> effects)
     {
         IpPrefix prefix = IpPrefix.Of(address);
@@ -246,7 +267,9 @@ internal sealed class Holes(Whitelist whitelist)
         }
     }
 
-    /// <summary>The kernel refused an address. <see cref="Tick"/> and the next answer try again.</summary>
+    /// <summary>
+    /// Records that the kernel refused an address. <see cref="Tick"/> and the next answer try again.
+    /// </summary>
     public void NotOpened(IpNumber address, TimeSpan now)
     {
         if (_holes.Find(address) is { } hole)
@@ -257,8 +280,9 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// Another whitelist holds from now on. What both want stays open without a gap. What only the old one wanted is
-    /// revoked; end its connections unless <see cref="IsAllowed"/> is still true for the peer.
+    /// Applies another whitelist. Addresses that both want stay open without a gap. Addresses that only the
+    /// old one wanted are revoked: end their connections unless <see cref="IsAllowed"/> is still true for the
+    /// peer.
     /// </summary>
     public void Change(Whitelist whitelist, TimeSpan now, List<HoleEffect> effects)
     {
@@ -275,7 +299,7 @@ internal sealed class Holes(Whitelist whitelist)
             }
         }
 
-        List<HoleEffect> revoked = []; // after everything that is opened
+        List<HoleEffect> revoked = []; // appended after all openings
         for (int i = 0; i < _holes.Count;)
         {
             Hole hole = _holes[i];
@@ -286,11 +310,11 @@ internal sealed class Holes(Whitelist whitelist)
                 {
                     revoked.Add(Closing(hole) with { Action = HoleAction.Revoke });
                 }
-                _holes.Remove(hole); // the last hole has the number i now
+                _holes.Remove(hole); // the last hole now has the index i
                 continue;
             }
             i++;
-            // Also a hole that would last too long: the name that was promised more is no longer wanted.
+            // Also shorten a hole whose time was promised for a name that is no longer wanted.
             if (!isLiteral && (old.HasLiteral(IpPrefix.Of(hole.Address)) || hole.KernelUntil > hole.Until))
             {
                 effects.Add(hole.Until > now ? Opening(hole, now) : Closing(hole));
@@ -301,14 +325,15 @@ internal sealed class Holes(Whitelist whitelist)
         for (int i = 0; i < old.LiteralCount; i++)
         {
             IpPrefix literal = old.LiteralOf(i);
-            if (!whitelist.HasLiteral(literal) && !(literal.IsAddress && _holes.Find(literal.First) is not null))
+            if (!whitelist.HasLiteral(literal)
+                && !(literal.IsAddress && _holes.Find(literal.First) is not null))
             {
                 effects.Add(new HoleEffect(HoleAction.Revoke, literal, 0));
             }
         }
     }
 
-    /// <summary>The holes have been saved.</summary>
+    /// <summary>Call it when the holes have been saved.</summary>
     public void Saved() => NextSave = TimeSpan.MaxValue;
 
     private bool MayOpen(IpNumber address) => AddressScopes.Of(address) switch
@@ -339,8 +364,9 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// Removes the most dispensable hole. Needs a recent look at the connections, and asks for one otherwise. The list of
-    /// candidates is made once a second, because one answer may have thousands of addresses.
+    /// Removes the most dispensable hole. Needs a recent look at the connections, and requests one otherwise.
+    /// The list of candidates is rebuilt at most once a second, because one answer may have thousands of
+    /// addresses.
     /// </summary>
     private bool TryMakeRoom(TimeSpan now, List<HoleEffect> effects)
     {
@@ -367,8 +393,8 @@ internal sealed class Holes(Whitelist whitelist)
     }
 
     /// <summary>
-    /// Sends the kernel a longer time-out if needed. False if the address is a literal entry: it is open for ever, and a
-    /// time-out would end that.
+    /// Sends a longer time-out to the kernel if needed. False if the address is a literal entry: it stays
+    /// open without a time-out, and must not get one.
     /// </summary>
     private bool Renewed(Hole hole, TimeSpan now, List<HoleEffect> effects)
     {
@@ -411,6 +437,7 @@ internal sealed class Holes(Whitelist whitelist)
             TimeSpan soonest = _lookedAt + LeastLookInterval;
             look = Earlier(look, soonest > hole.Until - EarlyLook ? soonest : hole.Until - EarlyLook);
         }
-        NextLook = Earlier(NextLook, Earlier(look, (_lookedAt == Hole.Never ? now : _lookedAt) + LookInterval));
+        NextLook = Earlier(NextLook,
+            Earlier(look, (_lookedAt == Hole.Never ? now : _lookedAt) + LookInterval));
     }
 }

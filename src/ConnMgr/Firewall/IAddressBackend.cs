@@ -3,50 +3,62 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Puts addresses and prefixes into the kernel's packet filter, and takes them out. One class per mechanism; a static
-/// `Open` of each returns null, and why, where the kernel or the tools lack it. The rules that match the elements are
-/// made by init_firewall.sh.
+/// Adds addresses and prefixes to the kernel's packet filter, and removes them. One class per mechanism; the
+/// static `Open` of each returns null and the reason if the kernel or the tools lack it. init_firewall.sh
+/// creates the rules that match the elements.
 /// </summary>
 internal interface IAddressBackend : IDisposable
 {
-    /// <summary>As `status` shows it: `nft`, `sets`, `rules`.</summary>
+    /// <summary>The name in `status`: `nft`, `sets`, `rules`.</summary>
     string Name { get; }
 
-    /// <summary>Why a better backend is not in use; empty for the best, and for one that was asked for.</summary>
+    /// <summary>
+    /// Why a better backend is not in use; empty for the best one, and for one that the user selected.
+    /// </summary>
     string Reason { get; }
 
-    /// <summary>The kernel's elements end by themselves after <see cref="HoleEffect.Timeout"/>.</summary>
+    /// <summary>
+    /// True if the kernel's elements expire by themselves after <see cref="HoleEffect.Timeout"/>.
+    /// </summary>
     bool HasTimeouts { get; }
 
     /// <summary>
-    /// What <see cref="Apply"/> was told is in the kernel when it returns. If not, <see cref="IsOpening"/> tells what
-    /// is still under way.
+    /// True if changes are in the kernel when <see cref="Apply"/> returns. If not, <see cref="IsOpening"/>
+    /// tells which are still in progress.
     /// </summary>
     bool IsImmediate { get; }
 
-    /// <summary>A script runs that has to be seen to its end before the daemon exits.</summary>
+    /// <summary>True while a script runs that must end before the daemon exits.</summary>
     bool IsBusy { get; }
 
-    /// <summary>Carries out changes in their order.</summary>
+    /// <summary>Applies changes in their order.</summary>
     /// <param name="effects">The changes.</param>
-    /// <param name="isUrgent">A DNS reply waits for them: they come before what nobody waits for.</param>
-    /// <param name="failed">Receives each prefix that could not be opened, and the reason. It is to be tried again.</param>
-    void Apply(ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed);
+    /// <param name="isUrgent">A DNS reply waits for the changes: they overtake those that are not
+    /// urgent.</param>
+    /// <param name="failed">Receives each prefix that could not be opened, and the reason. The caller
+    /// retries.</param>
+    void Apply(
+        ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed);
 
     /// <summary>
-    /// Makes the kernel have all of these: after init_firewall.sh has run, and after a foreign change. May remove
-    /// other elements that the backend itself put there.
+    /// Puts all of these into the kernel, after init_firewall.sh has run and after a foreign change. May
+    /// remove other elements that this backend added.
     /// </summary>
     /// <param name="all">An <see cref="HoleAction.Open"/> for every literal and every hole.</param>
-    /// <param name="failed">As of <see cref="Apply"/>.</param>
+    /// <param name="failed">As for <see cref="Apply"/>.</param>
     void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed);
 
-    /// <summary>The element was applied, and is not in the kernel yet. Never true if <see cref="IsImmediate"/>.</summary>
+    /// <summary>
+    /// True if the element was applied but is not in the kernel yet. Never true if <see cref="IsImmediate"/>.
+    /// </summary>
     bool IsOpening(IpPrefix prefix);
 
-    /// <summary>False only if the kernel says that the element is missing.</summary>
+    /// <summary>False only if the kernel reports that the element is missing.</summary>
     bool Has(IpPrefix prefix);
 
-    /// <summary>All elements with the seconds each has left (0: no time-out); null if the kernel cannot list them.</summary>
+    /// <summary>
+    /// Lists all elements with the seconds each has left (0: no time-out); null if the kernel cannot list
+    /// them.
+    /// </summary>
     List<(IpPrefix Prefix, uint Timeout)>? List();
 }

@@ -5,21 +5,21 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The requests to the kernel's address sets (&lt;linux/netfilter/ipset/ip_set.h&gt;): struct nfgenmsg, then attributes.
-/// They are built in a buffer of the caller. Pure.
+/// The requests to the kernel's address sets (&lt;linux/netfilter/ipset/ip_set.h&gt;): struct nfgenmsg, then
+/// attributes. Each is built in the caller's buffer. Pure.
 /// </summary>
 internal static class IpsetMessage
 {
-    /// <summary>Elements that one request may have.</summary>
+    /// <summary>The largest number of elements in one request.</summary>
     internal const int MaxAtOnce = 128;
 
-    /// <summary>Room for any request: an IPv6 element takes 44 bytes.</summary>
+    /// <summary>In bytes: enough for any request, as an IPv6 element takes 44 bytes.</summary>
     internal const int MaxSize = 192 + (MaxAtOnce * 44);
 
-    /// <summary>Elements that a set holds, twice <see cref="Holes.MaxHoles"/>.</summary>
+    /// <summary>The capacity of a set, twice <see cref="Holes.MaxHoles"/>.</summary>
     internal const uint MaxElements = 65536;
 
-    public const int IPSET_PROTOCOL_MIN = 6; // what the oldest kernels speak, the newest still understand
+    public const int IPSET_PROTOCOL_MIN = 6; // the oldest kernels speak it, and the newest still accept it
     public const int NFNL_SUBSYS_IPSET = 6;
     public const int IPSET_CMD_CREATE = 2;
     public const int IPSET_CMD_LIST = 7;
@@ -43,14 +43,14 @@ internal static class IpsetMessage
     public const int IPSET_ATTR_IPADDR_IPV6 = 2;
     public const int NLA_F_NET_BYTEORDER = 0x4000;
 
-    /// <summary>Of a test: it is not in the set.</summary>
+    /// <summary>The answer to a test: the element is not in the set.</summary>
     public const int IPSET_ERR_EXIST = 4103;
 
     public const int IPSET_ERR_FIND_TYPE = 4098;
     public const int IPSET_ERR_MAX_SETS = 4099;
     public const int IPSET_ERR_TYPE_MISMATCH = 4102;
 
-    /// <summary>Of hash types: IPSET_ERR_HASH_FULL, in a header of the kernel's own.</summary>
+    /// <summary>For hash types: IPSET_ERR_HASH_FULL, which only a kernel-internal header names.</summary>
     public const int IPSET_ERR_TYPE_SPECIFIC = 4352;
 
     private const int HeaderSize = 4; // struct nfgenmsg
@@ -60,8 +60,8 @@ internal static class IpsetMessage
     private const int AF_INET6 = 10;
 
     /// <summary>
-    /// Makes the set of the family, empty, its elements with time-outs, 0 (none) unless said otherwise. If it is there
-    /// already, that is success, and nothing happens to it.
+    /// Creates an empty set of the family, whose elements have time-outs, 0 (none) by default. If the set
+    /// exists, this succeeds and changes nothing.
     /// </summary>
     public static ReadOnlySpan<byte> Create(Span<byte> buffer, bool isIpv6, uint sequence)
     {
@@ -76,29 +76,30 @@ internal static class IpsetMessage
         return Finish(writer, IPSET_CMD_CREATE, sequence);
     }
 
-    /// <summary>Puts it into the set; one that is there gets the new time-out.</summary>
+    /// <summary>Adds an element; an existing one gets the new time-out.</summary>
     /// <param name="buffer">At least <see cref="MaxSize"/> bytes.</param>
     /// <param name="prefix">An address or prefix.</param>
-    /// <param name="timeout">In seconds; 0: none.</param>
-    /// <param name="sequence">Comes back with the answer.</param>
+    /// <param name="timeout">In seconds; 0 for none.</param>
+    /// <param name="sequence">The sequence number that the answer repeats.</param>
     public static ReadOnlySpan<byte> Add(Span<byte> buffer, IpPrefix prefix, int timeout, uint sequence) =>
         Element(buffer, IPSET_CMD_ADD, prefix, timeout, sequence);
 
-    /// <summary>Takes it out; one that is not there is not missed.</summary>
+    /// <summary>Deletes an element; deleting an absent one succeeds.</summary>
     public static ReadOnlySpan<byte> Delete(Span<byte> buffer, IpPrefix prefix, uint sequence) =>
         Element(buffer, IPSET_CMD_DEL, prefix, null, sequence);
 
     /// <summary>
-    /// The same for several elements of one family. The kernel stops at the first that it refuses, and keeps those before.
+    /// Adds or deletes several elements of one family. The kernel stops at the first that it refuses, and
+    /// keeps those before it.
     /// </summary>
     /// <param name="buffer">At least <see cref="MaxSize"/> bytes.</param>
-    /// <param name="run">All of them are to be opened, or none; at most <see cref="MaxAtOnce"/>.</param>
-    /// <param name="sequence">Comes back with the answer.</param>
+    /// <param name="run">All of them openings, or none; at most <see cref="MaxAtOnce"/>.</param>
+    /// <param name="sequence">The sequence number that the answer repeats.</param>
     public static ReadOnlySpan<byte> Many(Span<byte> buffer, ReadOnlySpan<HoleEffect> run, uint sequence)
     {
         bool isOpening = run[0].Action == HoleAction.Open;
         NetlinkWriter writer = Begin(buffer, !run[0].Prefix.First.IsIpv4);
-        Number(ref writer, IPSET_ATTR_LINENO, 0); // the kernel wants one
+        Number(ref writer, IPSET_ATTR_LINENO, 0); // the kernel requires it
         int elements = writer.BeginNest(IPSET_ATTR_ADT);
         foreach (ref readonly HoleEffect effect in run)
         {
@@ -108,19 +109,25 @@ internal static class IpsetMessage
         return Finish(writer, isOpening ? IPSET_CMD_ADD : IPSET_CMD_DEL, sequence);
     }
 
-    /// <summary>Whether it is there: error 0, or <see cref="IPSET_ERR_EXIST"/>.</summary>
+    /// <summary>
+    /// Tests for an element: the answer is error 0, or <see cref="IPSET_ERR_EXIST"/> if it is absent.
+    /// </summary>
     public static ReadOnlySpan<byte> Test(Span<byte> buffer, IpPrefix prefix, uint sequence) =>
         Element(buffer, IPSET_CMD_TEST, prefix, null, sequence);
 
-    /// <summary>Asks for all that is in the set of the family: rows for <see cref="Elements"/>, then NLMSG_DONE.</summary>
-    public static ReadOnlySpan<byte> List(Span<byte> buffer, bool isIpv6, uint sequence) => Begin(buffer, isIpv6).Finish(
+    /// <summary>
+    /// Lists the set of the family: the answers are rows for <see cref="Elements"/>, then NLMSG_DONE.
+    /// </summary>
+    public static ReadOnlySpan<byte> List(Span<byte> buffer, bool isIpv6, uint sequence) =>
+        Begin(buffer, isIpv6).Finish(
         (NFNL_SUBSYS_IPSET << 8) | IPSET_CMD_LIST, NetlinkMessage.FlagDump, sequence);
 
-    /// <summary>The elements that a row of a list has.</summary>
+    /// <summary>Returns the elements in a row of a list.</summary>
     public static Elements ElementsOf(in NetlinkMessage message)
     {
         AttributeReader attributes = new(
-            message.Type == ((NFNL_SUBSYS_IPSET << 8) | IPSET_CMD_LIST) && message.Payload.Length >= HeaderSize
+            message.Type == ((NFNL_SUBSYS_IPSET << 8) | IPSET_CMD_LIST)
+                && message.Payload.Length >= HeaderSize
                 ? message.Payload[HeaderSize..] : default);
         while (attributes.TryRead(out NetlinkAttribute attribute))
         {
@@ -132,13 +139,13 @@ internal static class IpsetMessage
         return default;
     }
 
-    /// <summary>Goes over the elements of a row.</summary>
+    /// <summary>Iterates over the elements of a row.</summary>
     internal ref struct Elements(ReadOnlySpan<byte> bytes)
     {
         private AttributeReader _rest = new(bytes);
 
         /// <param name="prefix">An address or prefix.</param>
-        /// <param name="timeout">What it has left, in seconds; 0: it stays.</param>
+        /// <param name="timeout">The seconds left; 0 for no time-out.</param>
         public bool TryRead(out IpPrefix prefix, out uint timeout)
         {
             while (_rest.TryRead(out NetlinkAttribute element))
@@ -184,7 +191,7 @@ internal static class IpsetMessage
         }
     }
 
-    /// <summary>What an error means here; null: it is one of errno.</summary>
+    /// <summary>Describes an ipset error; null for an ordinary errno.</summary>
     public static string? Words(int error) => error switch
     {
         EEXIST or IPSET_ERR_TYPE_MISMATCH => "there is a set of that name, but of another kind",
@@ -197,7 +204,8 @@ internal static class IpsetMessage
         _ => null,
     };
 
-    private static ReadOnlySpan<byte> Element(Span<byte> buffer, int command, IpPrefix prefix, int? timeout, uint sequence)
+    private static ReadOnlySpan<byte> Element(
+        Span<byte> buffer, int command, IpPrefix prefix, int? timeout, uint sequence)
     {
         NetlinkWriter writer = Begin(buffer, !prefix.First.IsIpv4);
         Element(ref writer, prefix, timeout);

@@ -9,8 +9,8 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Firewall-enabled mode: locks the device down and opens what the whitelist wants, for the device and for extenders.
-/// Wires and orders the parts that do it.
+/// Firewall-enabled mode: locks the device down and opens the whitelisted services, for the device and for
+/// extenders. Creates the parts that do this, and calls them in order.
 /// </summary>
 internal sealed class Lockdown : IDisposable
 {
@@ -57,32 +57,39 @@ internal sealed class Lockdown : IDisposable
         _killer = new ConnectionKiller(log, _store, new ConnectionRunner(loop, log));
     }
 
-    /// <summary>The firewall could not be locked by its script. It has been closed instead, and the daemon has to end.</summary>
+    /// <summary>
+    /// True if the script could not lock the firewall. The firewall has been closed instead, and the daemon
+    /// must exit.
+    /// </summary>
     public bool HasFailed { get; private set; }
 
     /// <inheritdoc cref="FirewallRunner.NeedsCorrection"/>
     public bool NeedsCorrection => _firewall.NeedsCorrection;
 
-    /// <summary>A script runs that has to be seen to its end.</summary>
+    /// <summary>True while a script runs that must end before the daemon exits.</summary>
     public bool IsBusy => _firewall.IsBusy || _store.Backend.IsBusy;
 
-    /// <summary>The rules are in force.</summary>
+    /// <summary>True once the rules are in force.</summary>
     public bool IsLocked => _firewall.IsInForce;
 
-    /// <summary>Traffic that the rules allow may be dropped now, since they are being put in force or restored.</summary>
+    /// <summary>
+    /// True while the rules are being installed or restored: traffic that they allow may be dropped.
+    /// </summary>
     public bool IsDisturbed => _firewall.IsDisturbed;
 
-    /// <summary>How often the rules were restored after another program had changed them.</summary>
+    /// <summary>The number of times the rules were restored after another program had changed them.</summary>
     public int RepairCount => _firewall.RepairCount;
 
     public HoleStore Store => _store;
 
     public ReplyGate Gate => _gate;
 
-    /// <summary>What was asked, and how replies were judged.</summary>
+    /// <summary>Which questions were asked, and how replies were judged.</summary>
     public DnsWatch Watch => _reader.Watch;
 
-    /// <summary>Runs init_firewall.sh, and opens what was open when the daemon ended.</summary>
+    /// <summary>
+    /// Runs init_firewall.sh, and opens the addresses that were open when the daemon ended.
+    /// </summary>
     public void Start()
     {
         _gate.Open(_options.Dns, _options.QueueNumber);
@@ -90,8 +97,10 @@ internal sealed class Lockdown : IDisposable
         _store.Restore();
     }
 
-    /// <summary>Another whitelist, and perhaps other devices, hold from now on. The firewall's script runs again.</summary>
-    /// <returns>What has changed, in words.</returns>
+    /// <summary>
+    /// Applies another whitelist, and perhaps other devices. The firewall's script runs again.
+    /// </summary>
+    /// <returns>The changes, each as a phrase.</returns>
     public List<string> Reload(NetifNames names, Whitelist whitelist)
     {
         _observer.Change(names);
@@ -109,7 +118,9 @@ internal sealed class Lockdown : IDisposable
         return changes;
     }
 
-    /// <summary>Carries out what is due; to be called after each batch of events, when the links have been decided on.</summary>
+    /// <summary>
+    /// Does what is due. Call it after each batch of events, once the links have been decided on.
+    /// </summary>
     public void Settle(in LockdownView view)
     {
         TimeSpan now = _loop.Now;
@@ -129,7 +140,7 @@ internal sealed class Lockdown : IDisposable
         _next.Set(new[] { _names.NextDeadline, _store.NextDeadline, _killer.NextDeadline }.Min());
     }
 
-    /// <summary>To be called every 2 s.</summary>
+    /// <summary>Call it every 2 s.</summary>
     public void Tick()
     {
         if (++_ticks % CheckEvery == 0)
@@ -139,7 +150,9 @@ internal sealed class Lockdown : IDisposable
         }
     }
 
-    /// <summary>Releases held replies, and saves the holes for the next start. The lockdown stays in force.</summary>
+    /// <summary>
+    /// Releases held replies, and saves the holes for the next start. The lockdown stays in force.
+    /// </summary>
     public void Stop()
     {
         _gate.Close("the daemon stops");
@@ -148,7 +161,7 @@ internal sealed class Lockdown : IDisposable
 
     private void RunScript()
     {
-        // Once the lockdown is in nf_tables, a run that fails leaves it as it is, and takes no other backend.
+        // Once the lockdown is in nf_tables, a failed run leaves it as it is and does not switch the backend.
         bool isNft = _store.Backend is NftBackend;
         bool mayChoose = isNft && _options.Firewall == FirewallBackend.Auto && !_wasLocked;
         bool isForced = isNft || _options.Firewall == FirewallBackend.Nft;
@@ -173,7 +186,7 @@ internal sealed class Lockdown : IDisposable
         return NewIptablesBackend(why);
     }
 
-    /// <param name="why">Why it is not nf_tables; empty if iptables was asked for.</param>
+    /// <param name="why">Why it is not nf_tables; empty if the user selected iptables.</param>
     private IAddressBackend NewIptablesBackend(string why) =>
         SetBackend.Open(why, out KernelError error) is { } sets
             ? sets
@@ -194,7 +207,8 @@ internal sealed class Lockdown : IDisposable
     private RuleBackend NewRuleBackend(string reason) => new(
         new AddressRuleRunner(
             _loop, _log, Path.Combine(_options.ScriptDirectory, "fwcfg.sh"), _environment,
-            prefixes => _store!.ListOpen(prefixes), _firewall.SetChanging, prefix => _gate!.SeeOpened(prefix)),
+            prefixes => _store!.ListOpen(prefixes), _firewall.SetChanging,
+            prefix => _gate!.SeeOpened(prefix)),
         reason);
 
     private void OnScriptEnded(string? failure, LockdownReport report)
@@ -218,7 +232,7 @@ internal sealed class Lockdown : IDisposable
         }
         if (_store.Backend is NftBackend nft && !report.IsNft)
         {
-            // The script has locked by iptables, and without sets perhaps, since it did not know of any.
+            // The script has locked by iptables, possibly without sets, since it was not told of any.
             _firewall.WatchIptables();
             nft.DeleteTable();
             _store.Use(NewIptablesBackend(report.BackendReason ?? "init_firewall.sh does not lock by it"));
@@ -241,7 +255,7 @@ internal sealed class Lockdown : IDisposable
             _wasLocked = true;
             if (report.IsNft)
             {
-                _firewall.Choice = "nft"; // of repairs, too: one that fails leaves the table as it is
+                _firewall.Choice = "nft"; // for repairs too: a failed one leaves the table as it is
             }
             if (!report.KnowsEnded)
             {
@@ -256,7 +270,8 @@ internal sealed class Lockdown : IDisposable
         _store.Fill();
     }
 
-    private static string WithReason(string what, string reason) => reason.Length > 0 ? $"{what}, since {reason}" : what;
+    private static string WithReason(string what, string reason) =>
+        reason.Length > 0 ? $"{what}, since {reason}" : what;
 
     public void Dispose()
     {

@@ -3,20 +3,23 @@ using System.Globalization;
 namespace ConnMgr.Firewall;
 
 /// <summary>The report that init_firewall.sh prints. Pure.</summary>
-/// <param name="HasSets">The rules match the address sets. If not, each address needs rules of its own.</param>
-/// <param name="Queue">The NFQUEUE of DNS replies; null: none.</param>
-/// <param name="KnowsEnded">The script has ended the connections from before the lockdown. If not, the daemon does.</param>
+/// <param name="HasSets">The rules match the address sets. If not, each address needs its own rules.</param>
+/// <param name="Queue">The NFQUEUE of DNS replies; null for none.</param>
+/// <param name="KnowsEnded">The script has ended the connections from before the lockdown. If not, the daemon
+/// does.</param>
 internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool KnowsEnded)
 {
-    /// <summary>The lockdown is in nf_tables, else in iptables.</summary>
+    /// <summary>True if the lockdown is in nf_tables, false if in iptables.</summary>
     public bool IsNft { get; init; }
 
-    /// <summary>Why it is not in nf_tables, though the script was to try that first; null: it does not say.</summary>
+    /// <summary>
+    /// Why it is not in nf_tables although the script tried that first; null if the script does not say.
+    /// </summary>
     public string? BackendReason { get; init; }
 
     /// <summary>
-    /// Reads lines `sets: yes|no`, `queue: N|none`, `ended: N|unknown`, `backend: nft|iptables` and
-    /// `backend-reason: TEXT`. Missing or odd lines count as no and none.
+    /// Parses lines `sets: yes|no`, `queue: N|none`, `ended: N|unknown`, `backend: nft|iptables` and
+    /// `backend-reason: TEXT`. Missing or malformed lines count as no and none.
     /// </summary>
     public static LockdownReport Read(string output)
     {
@@ -25,7 +28,8 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
         {
             int colon = line.IndexOf(": ");
             ReadOnlySpan<char> value = colon < 0 ? default : line[(colon + 2)..];
-            bool isNumber = ushort.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out ushort number);
+            bool isNumber = ushort.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture,
+                out ushort number);
             switch (colon < 0 ? "" : line[..colon])
             {
                 case "sets":

@@ -6,16 +6,21 @@ using ConnMgr.Probe;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>What the lockdown reads about the links, as of the latest decision. It keeps no copy of its parts.</summary>
+/// <summary>
+/// What the lockdown reads about the links, as of the latest decision. The lockdown keeps no copy of its
+/// parts.
+/// </summary>
 /// <param name="State">The kernel's devices, addresses and routes.</param>
 /// <param name="Connection">The links, and the one in use.</param>
 /// <param name="Servers">The name servers of the links.</param>
-internal readonly record struct LockdownView(KernelState State, ConnectionView Connection, NameServers Servers)
+internal readonly record struct LockdownView(
+    KernelState State, ConnectionView Connection, NameServers Servers)
 {
-    /// <summary>Differs when something has changed that decides which name servers count.</summary>
-    public (int State, int Servers, string? InUse) Version => (State.Version, Servers.Version, Connection.InUse?.Name);
+    /// <summary>Changes whenever something changes that decides which name servers count.</summary>
+    public (int State, int Servers, string? InUse) Version =>
+        (State.Version, Servers.Version, Connection.InUse?.Name);
 
-    /// <summary>The name servers that the device itself uses, over whatever link.</summary>
+    /// <summary>The name servers that the device itself uses, over any link.</summary>
     public List<IpNumber> UsedServers()
     {
         List<IpNumber> used = [];

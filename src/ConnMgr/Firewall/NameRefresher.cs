@@ -7,15 +7,16 @@ using ConnMgr.Probe;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Resolves the exact names of the whitelist over the link in use, a few at a time, so that programs that resolve a name
-/// once keep working. <see cref="Resolutions"/> decides when.
+/// Resolves the exact names of the whitelist over the link in use, a few at a time, so that programs that
+/// resolve a name only once keep working. <see cref="Resolutions"/> decides when.
 /// </summary>
 internal sealed class NameRefresher : IDisposable
 {
-    private const int MaxAtOnce = 32; // a name that does not exist may take all of its 4 s: then 8 names a second
+    // A name that does not exist may take all of its 4 s: then 8 names a second.
+    private const int MaxAtOnce = 32;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
-    /// <summary>Time for the other family once one has answered: most names have only one.</summary>
+    /// <summary>Time for the other family once one has answered, because most names have only one.</summary>
     private static readonly TimeSpan LaterPatience = TimeSpan.FromSeconds(1);
 
     private readonly Loop _loop;
@@ -35,16 +36,16 @@ internal sealed class NameRefresher : IDisposable
         _resolutions = new Resolutions(store.Whitelist, loop.Now);
     }
 
-    /// <summary>When <see cref="Advance"/> has something to do; never while no link is in use.</summary>
+    /// <summary>When <see cref="Advance"/> has work; never while no link is in use.</summary>
     public TimeSpan NextDeadline =>
         _device is null || _asking.Count >= MaxAtOnce ? TimeSpan.MaxValue : _resolutions.NextDeadline;
 
-    /// <summary>Another whitelist holds from now on.</summary>
+    /// <summary>Applies another whitelist.</summary>
     public void Change(Whitelist whitelist) => _resolutions.Change(whitelist, _loop.Now);
 
-    /// <summary>Asks over this link from now on. On another link, names that failed are tried again at once.</summary>
-    /// <param name="device">Its interface name; null: no link is in use, ask nothing.</param>
-    /// <param name="servers">Whom to ask, in this order.</param>
+    /// <summary>Sets the link to ask over. On another link, names that failed are retried at once.</summary>
+    /// <param name="device">The interface name; null if no link is in use, to ask nothing.</param>
+    /// <param name="servers">The name servers, in the order of asking.</param>
     public void SetLink(string? device, IReadOnlyList<IPAddress> servers)
     {
         _servers = servers;
@@ -98,7 +99,8 @@ internal sealed class NameRefresher : IDisposable
                 _found.Add(new DnsAddress(address.GetAddressBytes(), query.Ttl));
             }
             _store.LearnAnswer(
-                asking.Name, CollectionsMarshal.AsSpan(_found), CollectionsMarshal.AsSpan(query.Aliases), isUrgent: false,
+                asking.Name, CollectionsMarshal.AsSpan(_found), CollectionsMarshal.AsSpan(query.Aliases),
+                isUrgent: false,
                 out _);
             asking.Deadline?.Set(_loop.Now + LaterPatience);
         }

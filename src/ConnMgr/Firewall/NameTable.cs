@@ -1,8 +1,8 @@
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// A set of byte strings (mostly names in wire format), numbered in the order of addition. A look-up takes constant time
-/// and allocates nothing. Strings are never removed.
+/// A set of byte strings (mostly names in wire format), numbered in the order of addition. A look-up takes
+/// constant time and does not allocate. Strings are never removed.
 /// </summary>
 internal sealed class NameTable
 {
@@ -14,6 +14,7 @@ internal sealed class NameTable
 
     public int Count { get; private set; }
 
+    /// <summary>Returns a string by its number, from 0.</summary>
     public ReadOnlySpan<byte> this[int number]
     {
         get
@@ -24,7 +25,8 @@ internal sealed class NameTable
     }
 
     /// <summary>
-    /// FNV-1a from the last byte to the first, so that it can go on from the hash of a suffix to that of the whole.
+    /// FNV-1a from the last byte to the first, so that the hash of a suffix can be extended to that of the
+    /// whole name.
     /// </summary>
     /// <param name="bytes">The bytes before the suffix.</param>
     /// <param name="suffix">The hash of the suffix.</param>
@@ -37,7 +39,7 @@ internal sealed class NameTable
         return suffix;
     }
 
-    /// <summary>The number of a string, -1 if it is not there.</summary>
+    /// <summary>Returns the number of a string; -1 if it is absent.</summary>
     /// <param name="bytes">The string.</param>
     /// <param name="hash">Its <see cref="Hash"/>.</param>
     public int Find(ReadOnlySpan<byte> bytes, uint hash)
@@ -56,7 +58,7 @@ internal sealed class NameTable
         }
     }
 
-    /// <summary>Adds a string; false if it is there already. Its number in either case.</summary>
+    /// <summary>Adds a string; false if it exists. Returns its number in either case.</summary>
     public bool TryAdd(ReadOnlySpan<byte> bytes, out int number)
     {
         uint hash = Hash(bytes);
@@ -110,7 +112,7 @@ internal sealed class NameTable
         _slots[at] = taken;
     }
 
-    /// <param name="Hash">Of the string.</param>
-    /// <param name="Taken">1 more than its number; 0: the slot is free.</param>
+    /// <param name="Hash">The hash of the string.</param>
+    /// <param name="Taken">The string's number plus 1; 0 if the slot is free.</param>
     private readonly record struct Slot(uint Hash, int Taken);
 }

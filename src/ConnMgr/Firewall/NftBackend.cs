@@ -12,8 +12,8 @@ internal sealed class NftBackend : IAddressBackend
 
     private NftBackend(NftSetSocket sets) => _sets = sets;
 
-    /// <summary>Creates the table and its sets, or takes over those of an earlier run.</summary>
-    /// <param name="why">Why the kernel has none, if null is returned.</param>
+    /// <summary>Creates the table and its sets, or adopts those of an earlier run.</summary>
+    /// <param name="why">Why nf_tables cannot be used, if the result is null.</param>
     public static NftBackend? Open(out string why) =>
         NftSetSocket.Open(out why) is { } sets ? new NftBackend(sets) : null;
 
@@ -27,7 +27,7 @@ internal sealed class NftBackend : IAddressBackend
 
     public bool IsBusy => false;
 
-    /// <summary>The netlink address whose changes are the daemon's own.</summary>
+    /// <summary>The netlink port id of the daemon's own changes.</summary>
     public uint PortId => _sets.PortId;
 
     public void Apply(
@@ -43,7 +43,9 @@ internal sealed class NftBackend : IAddressBackend
 
     public List<(IpPrefix Prefix, uint Timeout)>? List() => _sets.List();
 
-    /// <summary>Takes the table away: init_firewall.sh has locked the device by iptables instead.</summary>
+    /// <summary>
+    /// Deletes the table, because init_firewall.sh has locked the device by iptables instead.
+    /// </summary>
     public void DeleteTable() => _sets.DeleteTable();
 
     public void Dispose() => _sets.Dispose();

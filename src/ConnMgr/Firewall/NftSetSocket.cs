@@ -6,14 +6,13 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Fills the address sets of the table `inet connmgr`, which the lockdown's rules match. The kernel does what
-/// it is asked while the request is sent, and its answer is there at once: nothing is awaited, and what has
-/// returned is in force.
+/// Fills the address sets of the table `inet connmgr`, which the lockdown's rules match. The kernel handles a
+/// request while it is sent, and its answer is there at once: when a call returns, the change is in force.
 /// </summary>
 /// <remarks>
-/// Linux from 6.12 gives an element that is there a new time-out. Older kernels leave it as it is: there the
-/// element is added (so that it is there in any case), deleted, and added anew. That is one transaction, and
-/// no packet sees the middle.
+/// Linux from 6.12 on gives an existing element a new time-out. Older kernels leave it unchanged; there the
+/// element is added (so that it exists in any case), deleted, and added again. That is one transaction, so no
+/// packet sees an intermediate state.
 /// </remarks>
 internal sealed class NftSetSocket : IDisposable
 {
@@ -22,57 +21,58 @@ internal sealed class NftSetSocket : IDisposable
     private const int EEXIST = 17;
     private const int ENFILE = 23;
 
-    /// <summary>
-    /// An answer: a part of a list is a page, and on machines with large pages as much as this.
-    /// </summary>
+    /// <summary>In bytes. A part of a list is a page, or this much on machines with large pages.</summary>
     private const int AnswerSize = 8192;
 
     /// <summary>
-    /// In bytes. A transaction of this size takes the kernel about a millisecond on a small board.
+    /// In bytes. The kernel takes about a millisecond for a transaction of this size on a small board.
     /// </summary>
     private const int BatchSize = 16384;
 
-    /// <summary>A message of a transaction takes at least as much.</summary>
+    /// <summary>The smallest message of a transaction, in bytes.</summary>
     private const int LeastSize = 64;
 
     private const int MessagesPerEffect = 3;
 
-    /// <summary>How often a list is asked for again that a change of the rules has interrupted.</summary>
+    /// <summary>
+    /// How many times a list is requested again after a change of the rules has interrupted it.
+    /// </summary>
     private const int ListAttempts = 5;
 
     /// <summary>
-    /// An address of a network for examples (RFC 5737) that nothing ever has: it tries out the kernel.
+    /// An address of a documentation network (RFC 5737) that no host ever has, used to test the kernel.
     /// </summary>
     private static readonly IpPrefix Example = IpPrefix.Of(new IpNumber(0xffff_c000_0200));
 
     private readonly NetlinkSocket _socket = new(NETLINK_NETFILTER, AnswerSize, checkCredentials: false);
     private readonly byte[] _batch = new byte[BatchSize];
-    private readonly int[] _effects = new int[BatchSize / LeastSize]; // the effect that each message is of
-    private readonly int[] _errors = new int[BatchSize / LeastSize]; // what the kernel said to each
+    private readonly int[] _effects = new int[BatchSize / LeastSize]; // by message: the index of its effect
+    private readonly int[] _errors = new int[BatchSize / LeastSize]; // by message: the kernel's error
     private readonly PrefixCover _cover = new();
     private readonly List<(bool IsAdd, IpPrefix Prefix)> _changes = [];
     private uint _sequence;
     private uint _firstSequence; // of the batch's messages
-    private int _count; // the batch's messages
-    private int _length; // the batch's bytes
-    private int _last; // where its last message begins
+    private int _count; // the batch's number of messages
+    private int _length; // the batch's size in bytes
+    private int _last; // where the batch's last message begins
 
     private NftSetSocket()
     {
     }
 
-    /// <summary>The kernel gives elements that are there a new time-out.</summary>
+    /// <summary>True if the kernel gives existing elements a new time-out.</summary>
     public bool UpdatesInPlace { get; private set; }
 
-    /// <summary>The netlink address whose changes are the daemon's own.</summary>
+    /// <summary>The netlink port id of the daemon's own changes.</summary>
     public uint PortId => _socket.PortId;
 
     /// <summary>
-    /// Makes the table and its sets, unless they are there, with what is in them. Null, and why, if the
-    /// kernel has no nf_tables, or not for the daemon.
+    /// Creates the table and its sets, or adopts existing ones with their elements. Null and the reason if
+    /// the kernel has no nf_tables, or refuses it to the daemon.
     /// </summary>
-    /// <param name="why">In words.</param>
-    /// <param name="updatesInPlace">For tests: false does as on a kernel before 6.12; null finds out.</param>
+    /// <param name="why">The reason, as a phrase.</param>
+    /// <param name="updatesInPlace">For tests: false acts as on a kernel before 6.12; null detects
+    /// it.</param>
     public static NftSetSocket? Open(out string why, bool? updatesInPlace = null)
     {
         why = "";
@@ -103,22 +103,22 @@ internal sealed class NftSetSocket : IDisposable
         return null;
     }
 
-    /// <summary>Puts it in, or gives it a new time-out.</summary>
+    /// <summary>Adds an element, or sets a new time-out for an existing one.</summary>
     /// <param name="prefix">An address or prefix.</param>
-    /// <param name="timeout">In seconds; 0, and any prefix: it stays.</param>
-    /// <returns>0, or why not (<see cref="Text"/>).</returns>
+    /// <param name="timeout">In seconds; 0 for none. Prefixes never have one.</param>
+    /// <returns>0, or the error (<see cref="Text"/>).</returns>
     public int Add(IpPrefix prefix, int timeout) =>
         ApplyOne(new HoleEffect(HoleAction.Open, prefix, timeout));
 
-    /// <summary>Takes it out. 0 also if it was not there.</summary>
+    /// <summary>Deletes an element; deleting an absent one returns 0.</summary>
     public int Delete(IpPrefix prefix) => ApplyOne(new HoleEffect(HoleAction.Close, prefix, 0));
 
     /// <summary>
-    /// Carries out what is to be done, in its order, as much of it in one transaction as has room. If the
-    /// kernel refuses one, it does nothing of that transaction: then each of the others is done alone.
+    /// Applies changes in their order, as many in one transaction as fit. If the kernel refuses one, it
+    /// undoes that whole transaction; each of the other changes is then made alone.
     /// </summary>
-    /// <param name="effects">What is to be done.</param>
-    /// <param name="failed">Gets each address or prefix that could not be opened, and why not.</param>
+    /// <param name="effects">The changes.</param>
+    /// <param name="failed">Receives each address or prefix that could not be opened, and the error.</param>
     public void Apply(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, int> failed)
     {
         while (!effects.IsEmpty)
@@ -143,12 +143,11 @@ internal sealed class NftSetSocket : IDisposable
         }
     }
 
-    /// <summary>False if the kernel says that it is not there.</summary>
+    /// <summary>False if the kernel reports that the element is missing.</summary>
     public bool Has(IpPrefix prefix) => !TryGet(prefix, out _, out int error) ? error != ENOENT : true;
 
     /// <summary>
-    /// All that is in the sets, with what each has left in seconds (0: it stays). Null if it cannot be
-    /// listed.
+    /// Lists all elements of the sets with the seconds each has left (0: no time-out). Null if listing fails.
     /// </summary>
     public List<(IpPrefix Prefix, uint Timeout)>? List()
     {
@@ -172,7 +171,7 @@ internal sealed class NftSetSocket : IDisposable
         return all;
     }
 
-    /// <summary>Deletes the table with all that is in it, if it is there.</summary>
+    /// <summary>Deletes the table with all its sets, if it exists.</summary>
     public void DeleteTable()
     {
         Begin();
@@ -181,7 +180,7 @@ internal sealed class NftSetSocket : IDisposable
         _ = Commit();
     }
 
-    /// <summary>An error in words.</summary>
+    /// <summary>Describes an error.</summary>
     public static string Text(int error) => error switch
     {
         ENOENT => "there is no such table or set",
@@ -201,7 +200,9 @@ internal sealed class NftSetSocket : IDisposable
         return FirstError(Commit());
     }
 
-    /// <summary>Gives an element of its own a longer time-out, and looks what it has then.</summary>
+    /// <summary>
+    /// Tests whether the kernel updates time-outs: gives an element a longer one, and reads it back.
+    /// </summary>
     private bool FindOut(out int error)
     {
         const int Short = 3600;
@@ -223,8 +224,8 @@ internal sealed class NftSetSocket : IDisposable
     }
 
     /// <summary>
-    /// Learns which prefixes are in the kernel. A set with an interval that is none is another program's
-    /// doing, and emptied.
+    /// Reads which prefixes are in the kernel. A set with an interval that is not a prefix was changed by
+    /// another program, and is emptied.
     /// </summary>
     private bool ReadPrefixes()
     {
@@ -353,10 +354,10 @@ internal sealed class NftSetSocket : IDisposable
     }
 
     /// <summary>
-    /// Sends the batch, whose last message alone asks for an answer: the kernel tells of those that it
-    /// refuses in any case.
+    /// Sends the batch. Only its last message requests an answer, because the kernel reports refused messages
+    /// in any case.
     /// </summary>
-    /// <returns>The error of the batch as a whole. Those of its messages are in _errors.</returns>
+    /// <returns>The error of the batch as a whole. The errors of its messages are in _errors.</returns>
     private int Commit()
     {
         uint lastSequence = _sequence;
@@ -372,9 +373,9 @@ internal sealed class NftSetSocket : IDisposable
             switch (_socket.Receive(out ReadOnlySpan<byte> datagram))
             {
                 case Received.Nothing:
-                    return Errno.EAGAIN; // cannot be: see above
+                    return Errno.EAGAIN; // cannot happen: the answer is there when Send returns
                 case Received.Lost:
-                    return Errno.ENOBUFS; // done or not: it may be done again
+                    return Errno.ENOBUFS; // the batch may be done or not, and may be repeated
             }
             NetlinkReader reader = new(datagram);
             while (reader.TryRead(out NetlinkMessage message))
@@ -435,7 +436,7 @@ internal sealed class NftSetSocket : IDisposable
                 NftSetMessage.Elements elements = NftSetMessage.ElementsOf(message);
                 if (elements.TryRead(out element))
                 {
-                    // Of prefixes, the kernel gives the interval that the address is in.
+                    // For a prefix, the kernel returns the interval that contains the address.
                     error = element.Key == prefix.First ? 0 : ENOENT;
                     return error == 0;
                 }

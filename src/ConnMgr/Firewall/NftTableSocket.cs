@@ -9,12 +9,12 @@ using static ConnMgr.Netlink.Nftables;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Hears of each change that another program makes to the lockdown's tables, which the kernel tells as soon
-/// as it is in force, and makes the tables at once as they were when <see cref="Remember"/> was called.
+/// Receives each change that another program makes to the lockdown's tables, which the kernel reports as soon
+/// as it is in force, and restores the tables at once to their state at the last <see cref="Remember"/>.
 /// </summary>
 /// <remarks>
-/// The daemon does not own the table (NFT_TABLE_F_OWNER), though then no other program could change it:
-/// before Linux 6.9 such a table vanishes when its owner ends, and the device would be open; and
+/// The daemon does not own the table (NFT_TABLE_F_OWNER), although then no other program could change it:
+/// before Linux 6.9 such a table vanishes when its owner exits, which would leave the device open. Besides,
 /// init_firewall.sh, fwcfg.sh and firewall.user change it by the program nft.
 /// </remarks>
 internal sealed unsafe class NftTableSocket : IDisposable
@@ -22,9 +22,9 @@ internal sealed unsafe class NftTableSocket : IDisposable
     private const int NETLINK_NETFILTER = 12;
     private const int SO_RCVBUFFORCE = 33;
     private const int EventBuffer = 4 << 20; // bytes: another program may empty a set of thousands at once
-    private const int AnswerSize = 65536; // bytes: the kernel's lists come in parts of 32 KiB at most
+    private const int AnswerSize = 65536; // bytes: the kernel's lists come in parts of at most 32 KiB
     private const int ReadsPerWakeUp = 64;
-    private const int MostGone = 256; // addresses one by one
+    private const int MostGone = 256; // addresses that are reported one by one
     private const int Attempts = 5; // of a list that changes meanwhile
 
     // <linux/filter.h>
@@ -46,27 +46,22 @@ internal sealed unsafe class NftTableSocket : IDisposable
     private readonly List<IpNumber> _gone = [];
     private NftSnapshot? _snapshot;
     private uint _sequence;
-    private bool _isGone; // the table
+    private bool _isGone; // the table was deleted
     private bool _isDamaged;
-    private bool _areElementsGone; // more than _gone says
+    private bool _areElementsGone; // more elements than _gone holds, or prefixes
     private bool _hasUserRule;
-    private bool _isHarmful; // the transaction that is being told of
+    private bool _isHarmful; // the transaction being reported changes the lockdown
 
-    /// <param name="loop">Where events arrive.</param>
-    /// <param name="setsPort">
-    /// The netlink address of <see cref="NftSetSocket"/>, whose changes are the daemon's own.
-    /// </param>
-    /// <param name="damaged">
-    /// Called once another program has changed the lockdown: with true if it is as it was again, but for the
-    /// elements of the address sets, and with false if init_firewall.sh has to make it anew.
-    /// </param>
-    /// <param name="elementGone">
-    /// Gets each address that another program has taken out of a set; null: prefixes, too many addresses, or
-    /// nobody knows.
-    /// </param>
-    /// <param name="changedBy">
-    /// Gets the program of each change that one of the other two was called for.
-    /// </param>
+    /// <param name="loop">The event loop.</param>
+    /// <param name="setsPort">The netlink port id of <see cref="NftSetSocket"/>, whose changes are the
+    /// daemon's own.</param>
+    /// <param name="damaged">Called after another program has changed the lockdown: with true if everything
+    /// but the elements of the address sets has been restored, with false if init_firewall.sh must create it
+    /// again.</param>
+    /// <param name="elementGone">Receives each address that another program has deleted from a set; null for
+    /// prefixes, for too many addresses, or if the address is unknown.</param>
+    /// <param name="changedBy">Receives the name of the program that made each change reported by the other
+    /// two callbacks.</param>
     public NftTableSocket(
         Loop loop, uint setsPort, Action<bool> damaged, Action<IpNumber?> elementGone,
         Action<string> changedBy)
@@ -77,39 +72,34 @@ internal sealed unsafe class NftTableSocket : IDisposable
         _changedBy = changedBy;
         _ownPorts = [setsPort, _requests.PortId];
         int size = EventBuffer;
-        // If that fails, the buffer has the usual size.
+        // If this fails, the buffer keeps its default size.
         _ = LibC.setsockopt(_events.Fd, LibC.SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(int));
         LeaveOutOwn();
         _token = loop.Add(_events.Fd, Read);
     }
 
     /// <summary>
-    /// init_firewall.sh is at work, whose changes are none of another program: until <see cref="Remember"/>
-    /// only a deleted table counts.
+    /// True while init_firewall.sh runs, whose changes are not foreign: until <see cref="Remember"/>, only
+    /// the deletion of the table counts.
     /// </summary>
     public bool IsPaused { get; set; }
 
-    /// <summary>
-    /// What the tables are now is what they should be: to be called when init_firewall.sh has ended.
-    /// </summary>
-    /// <returns>
-    /// False if the table is not there, or changes all the time; what was remembered before still is, then.
-    /// </returns>
+    /// <summary>Takes the present tables as correct. Call it when init_firewall.sh has ended.</summary>
+    /// <returns>False if the table does not exist or changes continually; the previous snapshot is then
+    /// kept.</returns>
     public bool Remember()
     {
         IsPaused = false;
         while (_events.Receive(out _) != Received.Nothing)
         {
-            // All this was the script. Another program's change from now on is told of behind it.
+            // These events are the script's. The kernel queues later changes of other programs behind them.
         }
         _gone.Clear();
         _isGone = _isDamaged = _areElementsGone = _hasUserRule = _isHarmful = false;
         return TakeSnapshot();
     }
 
-    /// <summary>
-    /// Makes the tables as they were remembered, in one transaction. False if that is not possible.
-    /// </summary>
+    /// <summary>Restores the remembered tables in one transaction. False if that fails.</summary>
     public bool Restore()
     {
         if (_snapshot is null)
@@ -176,7 +166,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
                 return false;
             }
         }
-        // By family: the kernel gives the rules of the first table of that name only.
+        // List by family: the kernel returns the rules of the first table of that name only.
         return TryList(NFT_MSG_GETRULE, NFPROTO_INET, default, snapshot)
             && TryList(NFT_MSG_GETRULE, NFPROTO_BRIDGE, default, snapshot);
     }
@@ -312,11 +302,12 @@ internal sealed unsafe class NftTableSocket : IDisposable
     }
 
     /// <summary>
-    /// The daemon's own changes do not wake it up: their events have its ports as the sender.
+    /// Filters out the daemon's own changes, whose events carry its port ids, so that they do not wake it up.
     /// </summary>
     private void LeaveOutOwn()
     {
-        // BPF loads in network order, and the port is in the machine's: little-endian on all of ours.
+        // BPF loads in network byte order, but the port id is in host order: little-endian on all supported
+        // machines.
         uint sets = BinaryPrimitives.ReverseEndianness(_ownPorts[0]);
         uint requests = BinaryPrimitives.ReverseEndianness(_ownPorts[1]);
         LibcExtra.sock_filter* filter = stackalloc LibcExtra.sock_filter[5];

@@ -3,23 +3,20 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The prefixes that are wanted, and of them those that are in the kernel: a set of intervals takes none that
-/// overlap, so a prefix within another one that is wanted, too, is left out. Pure.
+/// The wanted prefixes, and those of them that are in the kernel. A set of intervals accepts no overlap, so a
+/// prefix within another wanted one is left out. Pure.
 /// </summary>
 internal sealed class PrefixCover
 {
     private readonly SortedSet<IpPrefix> _wanted = new(Comparer<IpPrefix>.Create(Compare));
 
-    /// <summary>All that are wanted, those left out included; in the order of their addresses.</summary>
+    /// <summary>All wanted prefixes, including those left out, in the order of their addresses.</summary>
     public IEnumerable<IpPrefix> Wanted => _wanted;
 
-    /// <summary>
-    /// A prefix is wanted from now on. One that was wanted before is put into the kernel once more.
-    /// </summary>
-    /// <param name="prefix">More than one address.</param>
-    /// <param name="changes">
-    /// Receives what is to be put in (true) or taken out of the kernel, in this order.
-    /// </param>
+    /// <summary>Adds a wanted prefix. If it was wanted before, it is added to the kernel once more.</summary>
+    /// <param name="prefix">A prefix of more than one address.</param>
+    /// <param name="changes">Receives the prefixes to add to the kernel (true) or to delete from it, in
+    /// order.</param>
     /// <returns>False if it was wanted before.</returns>
     public bool Add(IpPrefix prefix, List<(bool IsAdd, IpPrefix Prefix)> changes)
     {
@@ -36,8 +33,8 @@ internal sealed class PrefixCover
         return isNew;
     }
 
-    /// <summary>A prefix is not wanted any more; those within it still are.</summary>
-    /// <returns>False if it was not wanted before. It is taken out of the kernel in any case.</returns>
+    /// <summary>Removes a prefix; wanted ones within it stay.</summary>
+    /// <returns>False if it was not wanted before. It is deleted from the kernel in any case.</returns>
     public bool Remove(IpPrefix prefix, List<(bool IsAdd, IpPrefix Prefix)> changes)
     {
         bool wasWanted = _wanted.Remove(prefix);
@@ -50,11 +47,13 @@ internal sealed class PrefixCover
         return wasWanted;
     }
 
-    /// <summary>The kernel did not do what <see cref="Add"/> or <see cref="Remove"/> wanted.</summary>
+    /// <summary>
+    /// Reverts <see cref="Add"/> or <see cref="Remove"/>, because the kernel refused the change.
+    /// </summary>
     public void Undo(IpPrefix prefix, bool wasAdded) =>
         _ = wasAdded ? _wanted.Remove(prefix) : _wanted.Add(prefix);
 
-    /// <summary>Another one that is wanted contains it.</summary>
+    /// <summary>True if another wanted prefix contains it.</summary>
     private bool IsCovered(IpPrefix prefix)
     {
         for (int length = prefix.Length - 1; length >= 0; length--)

@@ -1,8 +1,8 @@
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Decides when to restore the lockdown after another program has changed the rules: at once, but ever more slowly if
-/// that program goes on. Pure.
+/// Decides when to restore the lockdown after another program has changed the rules: at once, but more and
+/// more slowly if that program continues. Pure.
 /// </summary>
 internal sealed class RepairSchedule
 {
@@ -11,13 +11,13 @@ internal sealed class RepairSchedule
 
     private TimeSpan _last = TimeSpan.MinValue;
 
-    /// <summary>How many changes in a row, less than a minute apart.</summary>
+    /// <summary>The number of changes in a row, less than a minute apart.</summary>
     public int Count { get; private set; }
 
-    /// <summary>The other program goes on and on. True once in a row.</summary>
+    /// <summary>True once per row of changes: the other program keeps changing the rules.</summary>
     public bool IsFight => Count == 4;
 
-    /// <summary>The rules were found changed. Returns when to restore them: 0, 1, 2, 4, then 8 s after the last time.</summary>
+    /// <summary>Returns when to restore changed rules: 0, 1, 2, 4, then 8 s after the last time.</summary>
     public TimeSpan Next(TimeSpan now)
     {
         if (_last == TimeSpan.MinValue || now - _last >= Peace)
@@ -27,7 +27,8 @@ internal sealed class RepairSchedule
         TimeSpan wait = Count == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(1 << Math.Min(Count - 1, 3));
         wait = wait < LongestWait ? wait : LongestWait;
         Count++;
-        TimeSpan last = _last < now ? _last : now; // in the future if another reason has led to a run meanwhile
+        // _last is in the future if the script has run for another reason meanwhile.
+        TimeSpan last = _last < now ? _last : now;
         TimeSpan at = Count == 1 || last + wait < now ? now : last + wait;
         _last = at;
         return at;

@@ -8,8 +8,8 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Holds DNS replies in an NFQUEUE until the addresses they name are open. Where there is no queue, replies are only
-/// overheard (sniff), and the first packet to a new address may be lost.
+/// Holds DNS replies in an NFQUEUE until the addresses in them are open. Without a queue, replies are only
+/// observed (sniff), and the first packet to a new address may be lost.
 /// </summary>
 /// <param name="loop">Where packets arrive, and the clock.</param>
 /// <param name="observer">Drained before a reply is judged.</param>
@@ -19,35 +19,39 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
     private const int ForwardHook = 2; // NF_INET_FORWARD, <linux/netfilter.h>
     private const byte Tcp = 6; // IPPROTO_TCP
 
-    /// <summary>A reply that is held for longer is released.</summary>
+    /// <summary>Releases replies that were held for longer than this.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
     private readonly List<Held> _held = []; // the oldest first
     private Deadline? _release;
     private ReplyQueueSocket? _queue;
 
-    /// <summary>The queue's number; null: replies are not held.</summary>
+    /// <summary>The queue's number; null if replies are not held.</summary>
     public ushort? Number { get; private set; }
 
-    /// <summary>What is done with replies: `hold` or `sniff`.</summary>
+    /// <summary>How replies are handled: `hold` or `sniff`.</summary>
     public string ModeName => _queue is null ? "sniff" : "hold";
 
     /// <summary>Why replies are not held; empty if they are.</summary>
     public string Reason { get; private set; } = "";
 
-    /// <summary>Replies that changed something before they were released.</summary>
+    /// <summary>The number of replies that changed something before they were released.</summary>
     public long HeldCount { get; private set; }
 
-    /// <summary>Replies that were released after 100 ms, before all their addresses were open.</summary>
+    /// <summary>The number of replies released after 100 ms, before all their addresses were open.</summary>
     public long LateCount { get; private set; }
 
-    /// <summary>Packets that claimed to answer an open question, and did not: they were dropped.</summary>
+    /// <summary>
+    /// The number of dropped packets: they claimed to answer an open question, but did not.
+    /// </summary>
     public long DroppedCount { get; private set; }
 
-    /// <summary>How often replies passed unseen because the queue's socket buffer was full.</summary>
+    /// <summary>
+    /// The number of times replies passed unread because the queue's socket buffer was full.
+    /// </summary>
     public long OverrunCount => _queue?.Overruns ?? 0;
 
-    /// <summary>Binds the queue, unless replies are only to be overheard.</summary>
+    /// <summary>Binds the queue, unless replies are only observed.</summary>
     public void Open(DnsMode mode, ushort number)
     {
         if (mode == DnsMode.Sniff)
@@ -65,8 +69,8 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         _release = loop.AddTimer(ReleaseLate);
     }
 
-    /// <summary>Releases what is held, and unbinds the queue.</summary>
-    /// <param name="reason">Why replies are not held from now on.</param>
+    /// <summary>Releases the held replies, and unbinds the queue.</summary>
+    /// <param name="reason">Why replies are no longer held.</param>
     public void Close(string reason)
     {
         _queue?.Dispose();
@@ -77,7 +81,9 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         _release?.Clear();
     }
 
-    /// <summary>An address was opened, or could not be: replies that wait for nothing else are released.</summary>
+    /// <summary>
+    /// Handles an address that was opened, or could not be: releases replies that wait for no other address.
+    /// </summary>
     public void SeeOpened(IpPrefix prefix)
     {
         for (int i = _held.Count - 1; i >= 0; i--)
@@ -121,10 +127,14 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         return QueueVerdict.Hold;
     }
 
-    /// <summary>Null: the kernel does not deliver conntrack's tuple, and the packet's own addresses count.</summary>
+    /// <summary>
+    /// Returns the flow of conntrack's tuple; null if the kernel does not deliver one, to use the packet's
+    /// own addresses.
+    /// </summary>
     private static Flow? FlowOf(in ConntrackMessage.Tuple tuple) => tuple.Protocol == 0
         ? null
-        : new Flow(tuple.Source, tuple.Destination, tuple.SourcePort, tuple.DestinationPort, tuple.Protocol == Tcp);
+        : new Flow(tuple.Source, tuple.Destination,
+            tuple.SourcePort, tuple.DestinationPort, tuple.Protocol == Tcp);
 
     private void ReleaseLate()
     {

@@ -9,13 +9,13 @@ namespace ConnMgr.Firewall;
 /// <summary>What to do with a packet in the queue.</summary>
 internal enum QueueVerdict
 {
-    /// <summary>It passes now.</summary>
+    /// <summary>Accept it now.</summary>
     Pass,
 
-    /// <summary>It stays until <see cref="ReplyQueueSocket.Release"/>.</summary>
+    /// <summary>Keep it until <see cref="ReplyQueueSocket.Release"/>.</summary>
     Hold,
 
-    /// <summary>It is discarded.</summary>
+    /// <summary>Drop it.</summary>
     Drop,
 }
 
@@ -23,17 +23,18 @@ internal enum QueueVerdict
 internal delegate QueueVerdict QueuedPacketHandler(in QueuedPacket packet);
 
 /// <summary>
-/// The NFQUEUE in which DNS replies wait for their addresses. Packets pass in the end, unchanged, or are dropped. The queue is
-/// short and, when full, lets packets pass unseen (fail-open): without a verdict the kernel would hold them for ever.
+/// The NFQUEUE in which DNS replies wait for their addresses. Packets eventually pass unchanged, or are
+/// dropped. The queue is short and, when full, lets packets pass unread (fail-open): without a verdict the
+/// kernel would hold them indefinitely.
 /// </summary>
 internal sealed class ReplyQueueSocket : IDisposable
 {
-    /// <summary>Packets that may wait in the kernel.</summary>
+    /// <summary>The number of packets that may wait in the kernel.</summary>
     public const int Length = 64;
 
     private const int NETLINK_NETFILTER = 12;
     private const int ReadsPerWakeUp = Length;
-    private const int ReceiveBuffer = 1 << 20; // 64 replies of any usual size; those beyond it pass unseen
+    private const int ReceiveBuffer = 1 << 20; // bytes: 64 replies of any usual size; more pass unread
     private const uint Ahead = 1 << 16;
 
     private readonly Loop _loop;
@@ -42,7 +43,8 @@ internal sealed class ReplyQueueSocket : IDisposable
     private readonly QueuedPacketHandler _handler;
     private readonly List<uint> _unsent = []; // verdicts that the kernel had no memory for
     private readonly NetlinkSocket _socket =
-        new(NETLINK_NETFILTER, bufferSize: Nfqueue.LargestCopy + Nfqueue.LargestOverhead, checkCredentials: false);
+        new(NETLINK_NETFILTER, bufferSize: Nfqueue.LargestCopy + Nfqueue.LargestOverhead,
+            checkCredentials: false);
 
     private uint _lastId;
 
@@ -64,7 +66,8 @@ internal sealed class ReplyQueueSocket : IDisposable
     /// <param name="loop">Where packets arrive.</param>
     /// <param name="queue">The queue's number.</param>
     /// <param name="handler">Judges each packet.</param>
-    /// <param name="error">Why null is returned: the kernel has no NFQUEUE, or another program listens to this one.</param>
+    /// <param name="error">Why the result is null: the kernel has no NFQUEUE, or another program has bound
+    /// this one.</param>
     public static ReplyQueueSocket? Open(
         Loop loop, ushort queue, QueuedPacketHandler handler, out KernelError error)
     {
@@ -80,10 +83,12 @@ internal sealed class ReplyQueueSocket : IDisposable
         }
     }
 
-    /// <summary>How often packets passed unseen because the socket's receive buffer was full.</summary>
+    /// <summary>
+    /// The number of times packets passed unread because the socket's receive buffer was full.
+    /// </summary>
     public long Overruns { get; private set; }
 
-    /// <summary>Lets a packet pass that the handler held.</summary>
+    /// <summary>Accepts a packet that the handler held.</summary>
     public void Release(uint id)
     {
         RetryUnsent();
@@ -133,7 +138,8 @@ internal sealed class ReplyQueueSocket : IDisposable
         NetlinkReader messages = new(datagram);
         while (messages.TryRead(out NetlinkMessage message))
         {
-            // An error is about a verdict on a packet that is gone: its interface vanished, or the queue was flushed.
+            // An error concerns a verdict on a packet that is gone: its interface vanished, or the queue was
+            // flushed.
             if (!QueuedPacket.TryRead(message, out QueuedPacket packet))
             {
                 continue;
@@ -146,7 +152,8 @@ internal sealed class ReplyQueueSocket : IDisposable
                     break;
                 case QueueVerdict.Drop:
                     RetryUnsent();
-                    _ = Send(packet.Id, isAccept: false, isBatch: false); // if it fails, the kernel keeps it: 1 of 64
+                    // If it fails, the kernel keeps the packet: 1 of 64.
+                    _ = Send(packet.Id, isAccept: false, isBatch: false);
                     break;
             }
         }
@@ -158,16 +165,20 @@ internal sealed class ReplyQueueSocket : IDisposable
         int error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: true));
         if (error == Errno.EAGAIN)
         {
-            error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: true)); // the module has been loaded meanwhile
+            // The module has been loaded meanwhile.
+            error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: true));
         }
         if (error == Errno.EOPNOTSUPP)
         {
-            error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: false)); // without NETFILTER_NETLINK_GLUE_CT
+            // Without NETFILTER_NETLINK_GLUE_CT.
+            error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: false));
         }
         return new KernelError(error, "nfqueue");
     }
 
-    /// <summary>Netlink works in the caller's time: the answer is there when the request has been sent.</summary>
+    /// <summary>
+    /// Sends a request. The kernel handles it at once, so the answer is there when sending returns.
+    /// </summary>
     private int Ask(byte[] request)
     {
         if (!_socket.Send(request))
@@ -198,7 +209,7 @@ internal sealed class ReplyQueueSocket : IDisposable
         _ = LibC.setsockopt(_socket.Fd, LibC.SOL_SOCKET, LibC.SO_RCVBUFFORCE, &size, sizeof(int));
     }
 
-    /// <summary>Lets all held packets pass: the kernel would drop them with the queue.</summary>
+    /// <summary>Releases all held packets, because the kernel would drop them with the queue.</summary>
     public void Dispose()
     {
         SendAccept(_lastId + Ahead, isBatch: true);

@@ -3,30 +3,38 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>Lets <see cref="DnsWatch"/> judge a packet from port 53, and opens the addresses of the answers in it.</summary>
-/// <param name="watch">Knows what was asked.</param>
+/// <summary>
+/// Passes packets from port 53 to <see cref="DnsWatch"/>, and opens the addresses of the answers in them.
+/// </summary>
+/// <param name="watch">Knows which questions were asked.</param>
 /// <param name="store">Opens addresses.</param>
 internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
 {
     private readonly List<IpPrefix> _opening = [];
     private readonly UnwantedAnswers _unwanted = new();
 
-    /// <summary>What was asked, and how replies were judged.</summary>
+    /// <summary>Which questions were asked, and how replies were judged.</summary>
     public DnsWatch Watch => watch;
 
-    /// <summary>Addresses of the last packet that are not in the kernel yet (<see cref="IAddressBackend.IsOpening"/>).</summary>
+    /// <summary>
+    /// The addresses of the last packet that are not in the kernel yet (<see
+    /// cref="IAddressBackend.IsOpening"/>).
+    /// </summary>
     public IReadOnlyList<IpPrefix> Opening => _opening;
 
-    /// <summary>The last packet claimed to answer an open question, and did not (<see cref="DnsWatch.Replies.IsFalse"/>).</summary>
+    /// <summary>
+    /// True if the last packet claimed to answer an open question, but did not (<see
+    /// cref="DnsWatch.Replies.IsFalse"/>).
+    /// </summary>
     public bool IsFalse { get; private set; }
 
     /// <summary>Reads a reply.</summary>
     /// <param name="packet">A whole IP packet.</param>
-    /// <param name="side">Whom it is for.</param>
+    /// <param name="side">The side that the packet is for.</param>
     /// <param name="asked">The flow of the question, if it differs from the packet's own (NAT).</param>
     /// <param name="isHeld">The packet waits in the queue until its addresses are open.</param>
-    /// <param name="now">Monotonic.</param>
-    /// <returns>True if the packet changed something in the kernel.</returns>
+    /// <param name="now">The monotonic time.</param>
+    /// <returns>True if the packet changed the kernel's elements.</returns>
     public bool Read(ReadOnlySpan<byte> packet, DnsSide side, Flow? asked, bool isHeld, TimeSpan now)
     {
         _opening.Clear();
@@ -36,7 +44,8 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
         while (replies.TryRead(out DnsAnswer answer))
         {
             if (!watch.Counts(answer)
-                || !store.LearnAnswer(answer.Question.Name, answer.Addresses, answer.Aliases, isHeld, out Learned learned))
+                || !store.LearnAnswer(answer.Question.Name, answer.Addresses, answer.Aliases,
+                    isHeld, out Learned learned))
             {
                 _unwanted.Add(answer, now);
                 continue;
@@ -57,9 +66,10 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
     }
 
     /// <summary>
-    /// Judges recent answers again that opened nothing: to be called when the whitelist or the servers have changed.
+    /// Judges recent answers that opened nothing again. Call it when the whitelist or the servers have
+    /// changed.
     /// </summary>
-    /// <returns>True if something changed in the kernel.</returns>
+    /// <returns>True if the kernel's elements changed.</returns>
     public bool JudgeAgain(TimeSpan now)
     {
         bool hasChanged = false;
@@ -69,7 +79,8 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
         bool Judge(in DnsAnswer answer)
         {
             if (!watch.Counts(answer)
-                || !store.LearnAnswer(answer.Question.Name, answer.Addresses, answer.Aliases, false, out Learned learned))
+                || !store.LearnAnswer(answer.Question.Name, answer.Addresses, answer.Aliases,
+                    false, out Learned learned))
             {
                 return false;
             }
@@ -82,7 +93,8 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
     {
         foreach (ref readonly DnsAddress address in addresses)
         {
-            if (IpNumber.TryRead(address.Bytes, out IpNumber number) && store.Backend.IsOpening(IpPrefix.Of(number)))
+            if (IpNumber.TryRead(address.Bytes, out IpNumber number)
+                && store.Backend.IsOpening(IpPrefix.Of(number)))
             {
                 _opening.Add(IpPrefix.Of(number));
             }

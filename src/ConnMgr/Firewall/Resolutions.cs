@@ -3,9 +3,9 @@ using ConnMgr.Dns;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Decides when the daemon itself resolves the exact names of the whitelist: at the start, and again before their holes
-/// end, so that programs that resolve a name once keep working. Pure; times are monotonic. The work per call grows with
-/// the logarithm of the number of names (an indexed binary heap).
+/// Decides when the daemon itself resolves the exact names of the whitelist: at the start, and again before
+/// their holes end, so that programs that resolve a name only once keep working. Pure; times are monotonic.
+/// The work per call grows with the logarithm of the number of names (an indexed binary heap).
 /// </summary>
 internal sealed class Resolutions
 {
@@ -14,23 +14,24 @@ internal sealed class Resolutions
     private const int NotInHeap = -1;
 
     private State[] _states = []; // by entry of the whitelist
-    private int[] _heap = []; // entries that wait, the earliest first
+    private int[] _heap = []; // waiting entries, the earliest first
     private int _count;
 
     public Resolutions(Whitelist whitelist, TimeSpan now) => Change(whitelist, now);
 
     public Whitelist Whitelist { get; private set; } = Whitelist.Empty;
 
-    /// <summary>How many comparisons the heap has made: the cost, for tests.</summary>
+    /// <summary>The number of comparisons of the heap, for tests of its cost.</summary>
     public long Work { get; private set; }
 
-    /// <summary>When the next name is due. Names that are being resolved are not.</summary>
+    /// <summary>When the next name is due. Names that are being resolved do not count.</summary>
     public TimeSpan NextDeadline => _count == 0 ? TimeSpan.MaxValue : _states[_heap[0]].Due;
 
     /// <summary>
-    /// Takes a name that is due. It counts as being resolved until <see cref="Answered"/> or <see cref="Failed"/>.
+    /// Takes a name that is due. It counts as being resolved until <see cref="Answered"/> or <see
+    /// cref="Failed"/>.
     /// </summary>
-    /// <param name="now">The time.</param>
+    /// <param name="now">The loop's time.</param>
     /// <param name="entry">Its number in <see cref="Whitelist"/>.</param>
     public bool TryTake(TimeSpan now, out int entry)
     {
@@ -49,20 +50,23 @@ internal sealed class Resolutions
         return true;
     }
 
-    /// <summary>The name was resolved.</summary>
+    /// <summary>Call it when a name has been resolved.</summary>
     /// <param name="name">The name, since the whitelist may have changed meanwhile.</param>
-    /// <param name="lifetime">How long its addresses stay open at least, in seconds (<see cref="Holes.LifetimeOf"/>).</param>
-    /// <param name="now">The time.</param>
+    /// <param name="lifetime">The shortest time that its addresses stay open, in seconds (<see
+    /// cref="Holes.LifetimeOf"/>).</param>
+    /// <param name="now">The loop's time.</param>
     public void Answered(in DnsName name, int lifetime, TimeSpan now)
     {
         if (Whitelist.IsWanted(name, out int entry) && Whitelist.IsExact(entry))
         {
-            // The last quarter, 15 minutes at least, is left for failures.
+            // The last quarter, at least 15 minutes, is left for retries.
             Schedule(entry, now + TimeSpan.FromSeconds(lifetime * 3L / 4), failures: 0);
         }
     }
 
-    /// <summary>There was no answer, or one without addresses: tries again after 2, 4, 8 and so on up to 600 s.</summary>
+    /// <summary>
+    /// Call it if there was no answer, or one without addresses: retries after 2, 4, 8 and so on up to 600 s.
+    /// </summary>
     public void Failed(in DnsName name, TimeSpan now)
     {
         if (Whitelist.IsWanted(name, out int entry) && Whitelist.IsExact(entry))
@@ -73,7 +77,7 @@ internal sealed class Resolutions
         }
     }
 
-    /// <summary>Another link is in use: names that failed are due at once.</summary>
+    /// <summary>Makes names that failed due at once, because another link is in use.</summary>
     public void Retry(TimeSpan now)
     {
         for (int i = 0; i < _count; i++)
@@ -87,7 +91,7 @@ internal sealed class Resolutions
         Order();
     }
 
-    /// <summary>Another whitelist holds from now on: its new names are due at once.</summary>
+    /// <summary>Applies another whitelist: its new names are due at once.</summary>
     public void Change(Whitelist whitelist, TimeSpan now)
     {
         State[] states = new State[whitelist.NameCount];

@@ -3,14 +3,16 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Addresses as iptables rules of their own, made by fwcfg.sh: for kernels without sets. Slow, so a change is in the
-/// kernel some time after it was applied.
+/// Addresses as iptables rules of their own, made by fwcfg.sh, for kernels without sets. It is slow, so a
+/// change reaches the kernel some time after it was applied.
 /// </summary>
 /// <param name="rules">Runs fwcfg.sh.</param>
 /// <param name="reason">Why no better backend is in use.</param>
 internal sealed class RuleBackend(AddressRuleRunner rules, string reason) : IAddressBackend
 {
-    /// <summary>Before the first <see cref="Fill"/> the chains do not exist; the fill then covers what came before.</summary>
+    /// <summary>
+    /// Before the first <see cref="Fill"/> the chains do not exist; the fill then includes earlier changes.
+    /// </summary>
     private bool _isReady;
 
     public string Name => "rules";
@@ -23,7 +25,8 @@ internal sealed class RuleBackend(AddressRuleRunner rules, string reason) : IAdd
 
     public bool IsBusy => rules.Count > 0;
 
-    public void Apply(ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed)
+    public void Apply(
+        ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed)
     {
         if (!_isReady)
         {
@@ -42,7 +45,10 @@ internal sealed class RuleBackend(AddressRuleRunner rules, string reason) : IAdd
         }
     }
 
-    /// <summary>The runner asks the holes itself when its script starts, which may be later: the list given here is not used.</summary>
+    /// <summary>
+    /// Starts a sync. The runner asks the holes itself when its script starts, which may be later, so the
+    /// list given here is not used.
+    /// </summary>
     public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed)
     {
         _isReady = true;
@@ -51,7 +57,7 @@ internal sealed class RuleBackend(AddressRuleRunner rules, string reason) : IAdd
 
     public bool IsOpening(IpPrefix prefix) => rules.IsAdding(prefix);
 
-    /// <summary>Foreign changes of rules are noticed by <see cref="FirewallRunner"/>.</summary>
+    /// <summary>Always true, because <see cref="FirewallRunner"/> detects foreign changes of rules.</summary>
     public bool Has(IpPrefix prefix) => true;
 
     public List<(IpPrefix Prefix, uint Timeout)>? List() => null;

@@ -6,8 +6,8 @@ using Tmds.Linux;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Notices changes of the filter tables. nf_tables sends an event for each change. The legacy tables send none, so their
-/// rules, without the counters, are hashed and compared.
+/// Detects changes of the filter tables. nf_tables sends an event for each change. The legacy tables send
+/// none, so their rules, without the counters, are hashed and compared.
 /// </summary>
 internal sealed unsafe class RulesetSocket : IDisposable
 {
@@ -18,14 +18,15 @@ internal sealed unsafe class RulesetSocket : IDisposable
     private const int IPPROTO_RAW = 255;
     private const int TableNameSize = 32; // XT_TABLE_MAXNAMELEN
     private const int InfoSize = 84; // struct ipt_getinfo
-    private const int InfoSizeOffset = 80; // its member size
+    private const int InfoSizeOffset = 80; // offset of its member size
     private const int EntriesHeader = 40; // struct ipt_get_entries: name, size, padding to 8 bytes
     private const int LargestTable = 16 << 20; // bytes
     private const int ReadsPerWakeUp = 64;
 
     private readonly Loop _loop;
     private readonly Action _changed;
-    private readonly NetlinkSocket _events = new(NETLINK_NETFILTER, checkCredentials: false, NFNLGRP_NFTABLES);
+    private readonly NetlinkSocket _events =
+        new(NETLINK_NETFILTER, checkCredentials: false, NFNLGRP_NFTABLES);
     private readonly ulong _token;
     private readonly int[] _raw = [-1, -1]; // IPv4, IPv6
     private readonly ulong[] _remembered = new ulong[2];
@@ -33,20 +34,21 @@ internal sealed unsafe class RulesetSocket : IDisposable
     private bool _hasNftChanged;
     private bool _hasNftFrameChanged;
 
-    /// <param name="loop">Where nf_tables' events arrive.</param>
-    /// <param name="changed">
-    /// Called on an event after which <see cref="HasChanged"/> is true, and perhaps <see cref="HasFrameChanged"/>.
-    /// </param>
+    /// <param name="loop">The event loop, where nf_tables' events arrive.</param>
+    /// <param name="changed">Called on an event after which <see cref="HasChanged"/> is true, and perhaps
+    /// <see cref="HasFrameChanged"/>.</param>
     public RulesetSocket(Loop loop, Action changed)
     {
         _loop = loop;
         _changed = changed;
-        _raw[0] = LibC.socket(LibC.AF_INET, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK, IPPROTO_RAW);
-        _raw[1] = LibC.socket(LibC.AF_INET6, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK, IPPROTO_RAW);
+        _raw[0] = LibC.socket(LibC.AF_INET, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK,
+            IPPROTO_RAW);
+        _raw[1] = LibC.socket(LibC.AF_INET6, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK,
+            IPPROTO_RAW);
         _token = loop.Add(_events.Fd, Read);
     }
 
-    /// <summary>Takes the present rules as correct; call it after our own change.</summary>
+    /// <summary>Takes the present rules as correct. Call it after our own changes.</summary>
     public void Remember()
     {
         Drain(int.MaxValue);
@@ -57,15 +59,19 @@ internal sealed unsafe class RulesetSocket : IDisposable
         }
     }
 
-    /// <summary>True if a filter table has changed since <see cref="Remember"/>. Cheap.</summary>
+    /// <summary>True if a filter table has changed since <see cref="Remember"/>. It is cheap.</summary>
     public bool HasChanged() =>
-        _hasNftChanged || LegacyFingerprints(0).All != _remembered[0] || LegacyFingerprints(1).All != _remembered[1];
+        _hasNftChanged || LegacyFingerprints(0).All != _remembered[0]
+            || LegacyFingerprints(1).All != _remembered[1];
 
-    /// <summary>True if more has changed since <see cref="Remember"/> than the rules of single addresses.</summary>
+    /// <summary>
+    /// True if more than the rules of single addresses has changed since <see cref="Remember"/>.
+    /// </summary>
     public bool HasFrameChanged()
     {
         Drain(int.MaxValue);
-        return _hasNftFrameChanged || LegacyFingerprints(0).Frame != _frames[0] || LegacyFingerprints(1).Frame != _frames[1];
+        return _hasNftFrameChanged || LegacyFingerprints(0).Frame != _frames[0]
+            || LegacyFingerprints(1).Frame != _frames[1];
     }
 
     private void Read()
@@ -103,8 +109,8 @@ internal sealed unsafe class RulesetSocket : IDisposable
     }
 
     /// <summary>
-    /// FNV-1a over the table's rules; 0 if there is no such table. Of a table that is too large, only the size counts.
-    /// Reads /proc first: asking the kernel for an absent table would create it.
+    /// FNV-1a over the table's rules; 0 if there is no such table. If the table is too large, only its size
+    /// counts. Reads /proc first, because asking the kernel for an absent table would create it.
     /// </summary>
     private (ulong All, ulong Frame) LegacyFingerprints(int family)
     {
@@ -140,7 +146,8 @@ internal sealed unsafe class RulesetSocket : IDisposable
             fingerprints = (size, 1);
             return true;
         }
-        byte[] table = new byte[EntriesHeader + (int)size]; // all zero: the kernel leaves out what is behind a name's end
+        // Zeroed: the kernel does not write the bytes after a name's end.
+        byte[] table = new byte[EntriesHeader + (int)size];
         fixed (byte* bytes = table)
         {
             new Span<byte>(bytes, EntriesHeader).Clear();
@@ -152,7 +159,8 @@ internal sealed unsafe class RulesetSocket : IDisposable
                 return Errno.Last != Errno.EAGAIN;
             }
             ReadOnlySpan<byte> entries = table.AsSpan(EntriesHeader);
-            fingerprints = (LegacyTable.Fingerprint(entries, family == 1), LegacyTable.FrameFingerprint(entries, family == 1));
+            fingerprints = (LegacyTable.Fingerprint(entries, family == 1),
+                LegacyTable.FrameFingerprint(entries, family == 1));
             return true;
         }
     }

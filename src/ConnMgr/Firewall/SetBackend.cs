@@ -10,9 +10,9 @@ internal sealed class SetBackend : IAddressBackend
 
     private SetBackend(AddressSetSocket sets, string reason) => (_sets, Reason) = (sets, reason);
 
-    /// <summary>Creates both sets, or takes over those of an earlier run with their elements.</summary>
-    /// <param name="reason">Why nf_tables is not in use; empty if iptables was asked for.</param>
-    /// <param name="error">Why the kernel has no sets, if null is returned.</param>
+    /// <summary>Creates both sets, or adopts those of an earlier run with their elements.</summary>
+    /// <param name="reason">Why nf_tables is not in use; empty if the user selected iptables.</param>
+    /// <param name="error">Why the kernel has no sets, if the result is null.</param>
     public static SetBackend? Open(string reason, out KernelError error) =>
         AddressSetSocket.Open(out error) is { } sets ? new SetBackend(sets, reason) : null;
 
@@ -26,7 +26,8 @@ internal sealed class SetBackend : IAddressBackend
 
     public bool IsBusy => false;
 
-    public void Apply(ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed) =>
+    public void Apply(
+        ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed) =>
         _sets.Apply(effects, (prefix, error) => failed.Add((prefix, error.ToString())));
 
     public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed) =>

@@ -1,8 +1,8 @@
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The replaceable holes, the most dispensable first: wildcard names before exact ones, then the earliest end. A binary
-/// heap, filled once for many replacements.
+/// The replaceable holes, the most dispensable first: wildcard names before exact ones, then the earliest
+/// end. A binary heap, filled once for many replacements.
 /// </summary>
 internal sealed class SpareHoles
 {
@@ -12,12 +12,12 @@ internal sealed class SpareHoles
     /// <summary>When the heap was last filled.</summary>
     public TimeSpan FilledAt { get; private set; } = Hole.Never;
 
-    /// <summary>How many holes were visited or compared in all: the cost.</summary>
+    /// <summary>The number of holes visited or compared in all, for tests of the cost.</summary>
     public long Work { get; private set; }
 
     /// <summary>Fills the heap.</summary>
     /// <param name="holes">All holes.</param>
-    /// <param name="now">The time.</param>
+    /// <param name="now">The loop's time.</param>
     public void Fill(HoleTable holes, TimeSpan now)
     {
         FilledAt = now;
@@ -41,7 +41,7 @@ internal sealed class SpareHoles
         }
     }
 
-    /// <summary>Forgets all: the holes have changed.</summary>
+    /// <summary>Empties the heap, because the holes have changed.</summary>
     public void Clear()
     {
         FilledAt = Hole.Never;
@@ -49,7 +49,7 @@ internal sealed class SpareHoles
         _heap = [];
     }
 
-    /// <summary>Takes the most dispensable hole that is still replaceable. Null: there is none.</summary>
+    /// <summary>Takes the most dispensable hole that is still replaceable; null if there is none.</summary>
     public Hole? Take(TimeSpan now)
     {
         while (_count > 0)
@@ -87,7 +87,8 @@ internal sealed class SpareHoles
         _heap[at] = sinking;
     }
 
-    /// <param name="Rank">The lower, the more dispensable. Kept here: reading it from each hole takes ten times as long.</param>
+    /// <param name="Rank">A lower rank is more dispensable. Stored here, because reading it from each hole
+    /// takes ten times as long.</param>
     /// <param name="Hole">The hole.</param>
     private readonly record struct Spare(long Rank, Hole Hole);
 }

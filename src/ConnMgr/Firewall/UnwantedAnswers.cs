@@ -5,14 +5,14 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The last answers that opened nothing, because no whitelisted name led to theirs, or because their server's answers did
-/// not count. A resolver's cache goes on serving them, so they are judged again when the whitelist, the servers or the
-/// aliases change. Pure; times are monotonic.
+/// The last answers that opened nothing, because no whitelisted name led to theirs, or because their server
+/// was not trusted. A resolver's cache keeps serving them, so they are judged again when the whitelist, the
+/// servers or the aliases change. Pure; times are monotonic.
 /// </summary>
 /// <remarks>
-/// At most <see cref="MaxAnswers"/>, the oldest goes first; of each at most <see cref="MaxAddresses"/> addresses and
-/// <see cref="MaxAliases"/> aliases. Some 180 KB with usual names and 1.5 MB with the longest ones. An answer is kept for its
-/// TTL, 300 s at least.
+/// At most <see cref="MaxAnswers"/>; a further one replaces the oldest. Each has at most <see
+/// cref="MaxAddresses"/> addresses and <see cref="MaxAliases"/> aliases. In all about 180 KB with usual names
+/// and 1.5 MB with the longest ones. An answer is kept for its TTL, at least 300 s.
 /// </remarks>
 internal sealed class UnwantedAnswers
 {
@@ -27,18 +27,19 @@ internal sealed class UnwantedAnswers
     private readonly List<DnsAlias> _aliases = [];
     private int _next;
 
-    /// <summary>Opens what an answer says, if it is wanted now.</summary>
-    /// <returns>True: it is, and needs no further judgement.</returns>
+    /// <summary>Opens the addresses of an answer if it is wanted now.</summary>
+    /// <returns>True if it is wanted, and needs no further judgement.</returns>
     internal delegate bool Judgement(in DnsAnswer answer);
 
-    /// <summary>Remembers an answer, in place of an older one to the same question.</summary>
+    /// <summary>Stores an answer, in place of an older one to the same question.</summary>
     public void Add(in DnsAnswer answer, TimeSpan now)
     {
         if (answer.Addresses.IsEmpty && answer.Aliases.IsEmpty)
         {
             return;
         }
-        int hash = HashCode.Combine(answer.Question.Name.GetHashCode(), answer.Question.Type, answer.IsOfDevice);
+        int hash = HashCode.Combine(answer.Question.Name.GetHashCode(),
+            answer.Question.Type, answer.IsOfDevice);
         for (int i = 0; i < MaxAnswers; i++)
         {
             if (_answers[i] is { } old && old.Hash == hash)
@@ -51,8 +52,8 @@ internal sealed class UnwantedAnswers
         _next = (_next + 1) % MaxAnswers;
     }
 
-    /// <summary>Has every answer judged again, until none leads to another.</summary>
-    /// <param name="now">The time.</param>
+    /// <summary>Judges every answer again, until no answer makes another wanted.</summary>
+    /// <param name="now">The loop's time.</param>
     /// <param name="judge">Judges each.</param>
     public void JudgeAgain(TimeSpan now, Judgement judge)
     {
@@ -95,7 +96,8 @@ internal sealed class UnwantedAnswers
         }
         return judge(new DnsAnswer(
             new DnsQuestion(NameOf(answer.Name), answer.Type),
-            CollectionsMarshal.AsSpan(_addresses), CollectionsMarshal.AsSpan(_aliases), answer.Server, answer.IsOfDevice));
+            CollectionsMarshal.AsSpan(_addresses), CollectionsMarshal.AsSpan(_aliases),
+            answer.Server, answer.IsOfDevice));
     }
 
     private static uint Left(uint ttl, uint age) => ttl > age ? ttl - age : 0;

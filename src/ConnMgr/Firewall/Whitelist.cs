@@ -7,8 +7,9 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The services that the device may call: names, names with one `*`, addresses and prefixes. Look-ups allocate nothing
-/// and take a time that does not depend on the number of entries. Immutable once <see cref="WhitelistReader"/> has read it.
+/// The services that the device may contact: names, names with one `*`, addresses and prefixes. A look-up
+/// does not allocate, and its time does not depend on the number of entries. Immutable once <see
+/// cref="WhitelistReader"/> has read it.
 /// </summary>
 internal sealed class Whitelist
 {
@@ -18,21 +19,21 @@ internal sealed class Whitelist
     /// <summary>Names in wire format; wildcards include their `*`.</summary>
     private readonly NameTable _names = new();
 
-    /// <summary>For each name the position of its `*` in the wire format; 0: no wildcard.</summary>
+    /// <summary>By name: the position of its `*` in the wire format; 0 for no wildcard.</summary>
     private readonly List<byte> _stars = [];
 
-    /// <summary>The names that wildcards stand under: `afero.io` for `otacdn*.afero.io`.</summary>
+    /// <summary>The parent names of wildcards: `afero.io` for `otacdn*.afero.io`.</summary>
     private readonly NameTable _parents = new();
 
-    /// <summary>For each parent the first of the shapes of its wildcards.</summary>
+    /// <summary>By parent: the first of the shapes of its wildcards.</summary>
     private readonly List<int> _firstShape = [];
 
     private readonly List<Shape> _shapes = [];
 
-    /// <summary>Each as a byte for the family, one for the length, 16 for the address.</summary>
+    /// <summary>Each as one byte for the family, one for the length, and 16 for the address.</summary>
     private readonly NameTable _literals = new();
 
-    /// <summary>The lengths that literals have, of either family, each once.</summary>
+    /// <summary>The distinct prefix lengths of the literals, per family.</summary>
     private readonly List<IpPrefix> _literalLengths = [];
 
     public static Whitelist Empty { get; } = new();
@@ -47,16 +48,17 @@ internal sealed class Whitelist
     public int LiteralCount => _literals.Count;
 
     /// <summary>
-    /// Whether the name is whitelisted. A wildcard matches the characters of host names only, so a matching name is safe
-    /// in a log and as an argument.
+    /// True if the name is whitelisted. A wildcard matches only characters of host names, so a matching name
+    /// is safe in a log and as an argument.
     /// </summary>
     /// <param name="name">The name.</param>
-    /// <param name="entry">The number of the entry; an exact one before a wildcard. -1 if there is none.</param>
+    /// <param name="entry">The number of the entry, an exact one before a wildcard; -1 if there is
+    /// none.</param>
     [SkipLocalsInit]
     public bool IsWanted(in DnsName name, out int entry)
     {
         ReadOnlySpan<byte> wire = name.Wire;
-        Span<byte> labels = stackalloc byte[MaxLabels]; // where they begin
+        Span<byte> labels = stackalloc byte[MaxLabels]; // the start of each label
         int count = 0;
         for (int at = 0; wire[at] != 0; at += 1 + wire[at])
         {
@@ -72,7 +74,8 @@ internal sealed class Whitelist
             end = labels[i];
             if (i > 0 && wildcard < 0 && _parents.Find(wire[end..], hash) is >= 0 and int parent)
             {
-                wildcard = FindWildcard(wire, end, wire.Slice(labels[i - 1] + 1, wire[labels[i - 1]]), parent, hash);
+                wildcard = FindWildcard(wire, end, wire.Slice(labels[i - 1] + 1, wire[labels[i - 1]]),
+                    parent, hash);
             }
         }
 
@@ -84,7 +87,7 @@ internal sealed class Whitelist
         return entry >= 0;
     }
 
-    /// <summary>Whether a literal entry covers the address.</summary>
+    /// <summary>True if a literal entry covers the address.</summary>
     [SkipLocalsInit]
     public bool Covers(IpNumber address)
     {
@@ -93,7 +96,8 @@ internal sealed class Whitelist
         {
             if (length.First.IsIpv4 == address.IsIpv4)
             {
-                Write(literal, new IpPrefix(IpPrefix.Masked(address, length.Length), length.Length), address.IsIpv4);
+                Write(literal, new IpPrefix(IpPrefix.Masked(address, length.Length), length.Length),
+                    address.IsIpv4);
                 if (_literals.Find(literal, NameTable.Hash(literal)) >= 0)
                 {
                     return true;
@@ -103,10 +107,10 @@ internal sealed class Whitelist
         return false;
     }
 
-    /// <summary>Whether a name has no wildcard. The daemon itself resolves such names.</summary>
+    /// <summary>True if a name has no wildcard. The daemon itself resolves such names.</summary>
     public bool IsExact(int entry) => _stars[entry] == 0;
 
-    /// <summary>The name of an exact entry.</summary>
+    /// <summary>Returns the name of an exact entry.</summary>
     public DnsName NameOf(int entry)
     {
         DnsReader reader = new(_names[entry]);
@@ -114,7 +118,7 @@ internal sealed class Whitelist
         return name;
     }
 
-    /// <summary>A name as in the file, in lower case.</summary>
+    /// <summary>Returns a name as in the file, in lower case.</summary>
     public string TextOf(int entry)
     {
         StringBuilder text = new();
@@ -128,14 +132,14 @@ internal sealed class Whitelist
         return text.ToString();
     }
 
-    /// <summary>An address or prefix.</summary>
+    /// <summary>Returns an address or prefix.</summary>
     public IpPrefix LiteralOf(int number)
     {
         ReadOnlySpan<byte> literal = _literals[number];
         return new IpPrefix(new IpNumber(BinaryPrimitives.ReadUInt128BigEndian(literal[2..])), literal[1]);
     }
 
-    /// <summary>Whether exactly this address or prefix is an entry.</summary>
+    /// <summary>True if exactly this address or prefix is an entry.</summary>
     public bool HasLiteral(IpPrefix prefix)
     {
         Span<byte> literal = stackalloc byte[LiteralSize];
@@ -143,9 +147,9 @@ internal sealed class Whitelist
         return _literals.Find(literal, NameTable.Hash(literal)) >= 0;
     }
 
-    /// <summary>Adds a name; false if it is there already.</summary>
-    /// <param name="name">The name; of a wildcard, with any letter in place of the `*`.</param>
-    /// <param name="star">How many characters are before the `*`; -1: there is none.</param>
+    /// <summary>Adds a name; false if it exists.</summary>
+    /// <param name="name">The name; for a wildcard, with any letter in place of the `*`.</param>
+    /// <param name="star">The number of characters before the `*`; -1 if there is none.</param>
     internal bool TryAdd(in DnsName name, int star)
     {
         Span<byte> wire = stackalloc byte[DnsName.MaxWireLength];
@@ -167,7 +171,7 @@ internal sealed class Whitelist
         return true;
     }
 
-    /// <summary>Adds an address or prefix; false if it is there already.</summary>
+    /// <summary>Adds an address or prefix; false if it exists.</summary>
     internal bool TryAdd(IpPrefix prefix)
     {
         Span<byte> literal = stackalloc byte[LiteralSize];
@@ -187,7 +191,7 @@ internal sealed class Whitelist
         return true;
     }
 
-    /// <summary>Frees the spare capacity: the whitelist lives as long as the daemon.</summary>
+    /// <summary>Frees the spare capacity, because the whitelist lives as long as the daemon.</summary>
     internal void TrimExcess()
     {
         _names.TrimExcess();
@@ -223,11 +227,11 @@ internal sealed class Whitelist
     }
 
     /// <summary>
-    /// Finds a wildcard under this parent that matches the name; -1 if there is none. For each shape of the parent's
-    /// wildcards, builds the wildcard that would match, and looks it up.
+    /// Finds a wildcard under this parent that matches the name; -1 if there is none. For each shape of the
+    /// parent's wildcards, builds the wildcard that would match, and looks it up.
     /// </summary>
     /// <param name="wire">The name.</param>
-    /// <param name="at">Where the parent begins in it.</param>
+    /// <param name="at">Where the parent begins in the name.</param>
     /// <param name="last">The label before the parent.</param>
     /// <param name="parent">The parent's number.</param>
     /// <param name="hash">The parent's hash.</param>
@@ -239,7 +243,7 @@ internal sealed class Whitelist
         for (int i = _firstShape[parent]; i >= 0; i = _shapes[i].Next)
         {
             (int before, int after) = (_shapes[i].Before, _shapes[i].After);
-            // In between there has to be something: at least the dot, or a letter where it is one label.
+            // The `*` stands for at least one character: the dot, or a letter if there is one label.
             if (first.Length < before || last.Length < after
                 || (1 + first.Length == at && first.Length < before + 1 + after))
             {
@@ -251,7 +255,8 @@ internal sealed class Whitelist
             pattern[1 + before] = (byte)'*';
             last[^after..].CopyTo(pattern[(2 + before)..]);
             wire[at..].CopyTo(pattern[size..]);
-            int entry = _names.Find(pattern[..(size + wire.Length - at)], NameTable.Hash(pattern[..size], hash));
+            int entry = _names.Find(pattern[..(size + wire.Length - at)],
+                NameTable.Hash(pattern[..size], hash));
             if (entry >= 0)
             {
                 return entry;

@@ -3,12 +3,17 @@ namespace ConnMgr.Firewall;
 /// <summary>Compares two whitelists, for the report of a reload. Pure.</summary>
 internal static class WhitelistChanges
 {
-    /// <summary>The most entries that are compared: the texts of more would take too much memory.</summary>
+    /// <summary>
+    /// The largest number of entries that are compared: the texts of more would take too much memory.
+    /// </summary>
     private const int MaxCompared = 4096;
 
     private const int MaxChanges = 50;
 
-    /// <summary>The entries that came and went, each in words; of very many, only that they may have.</summary>
+    /// <summary>
+    /// Lists the added and removed entries, each as a phrase; for too many, only that entries may have
+    /// changed.
+    /// </summary>
     public static List<string> Between(Whitelist old, Whitelist whitelist)
     {
         if (old.Count > MaxCompared || whitelist.Count > MaxCompared)

@@ -9,29 +9,31 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Reads the text of a whitelist: one entry per line, surrounded by white space, `#` comments. The bytes may be hostile:
-/// each line becomes an entry or a remark, and reading goes on.
+/// Parses the text of a whitelist: one entry per line, surrounded by white space, with `#` comments. The
+/// bytes may be hostile: each line becomes an entry or a remark, and parsing continues.
 /// </summary>
 internal static class WhitelistReader
 {
-    /// <summary>Further remarks are only counted: the file may be anything, and of any size.</summary>
+    /// <summary>
+    /// Further remarks are only counted, because the file may contain anything, in any size.
+    /// </summary>
     public const int MaxRemarks = 1000;
 
     private const int LongestEntry = 254; // a name's 253 characters and a final dot
     private const int ShortestIpv4 = 8;
     private const int ShortestIpv6 = 16;
 
-    /// <summary>Reads every valid line; the others are reported as errors.</summary>
+    /// <summary>Parses every valid line, and reports the others as errors.</summary>
     /// <param name="text">The file's bytes.</param>
-    /// <param name="errors">Receives the lines that are no entry, and why.</param>
-    /// <param name="warnings">Receives harmless oddities.</param>
+    /// <param name="errors">Receives the lines that are not an entry, and the reason.</param>
+    /// <param name="warnings">Receives harmless irregularities.</param>
     public static Whitelist Read(ReadOnlySpan<byte> text, List<Remark> errors, List<Remark> warnings)
     {
         Whitelist whitelist = new();
         Span<char> buffer = stackalloc char[LongestEntry];
         int number = 0;
         int omitted = 0;
-        text = text.StartsWith("\uFEFF"u8) ? text[3..] : text; // editors of Windows put it there
+        text = text.StartsWith("\uFEFF"u8) ? text[3..] : text; // Windows editors insert it
         while (!text.IsEmpty)
         {
             number++;
@@ -67,7 +69,7 @@ internal static class WhitelistReader
 
     private static ReadOnlySpan<byte> Trim(ReadOnlySpan<byte> line) => line.Trim(" \t\r\v\f"u8);
 
-    /// <summary>What makes it impossible that the line is an entry, whatever it says.</summary>
+    /// <summary>Checks the length and the characters of a line. Returns the error, or null.</summary>
     private static string? ErrorOf(ReadOnlySpan<byte> line)
     {
         if (line.Length > LongestEntry)
@@ -99,7 +101,8 @@ internal static class WhitelistReader
 
     private static string? Add(Whitelist whitelist, Span<char> text, out string? warning)
     {
-        bool isAddress = text.ContainsAny('/', ':') || IsNumber(text[(text.TrimEnd('.').LastIndexOf('.') + 1)..]);
+        bool isAddress = text.ContainsAny('/', ':')
+            || IsNumber(text[(text.TrimEnd('.').LastIndexOf('.') + 1)..]);
         string? error = isAddress
             ? AddLiteral(whitelist, text, out warning)
             : AddName(whitelist, text, out warning);
@@ -158,7 +161,8 @@ internal static class WhitelistReader
         }
         int longest = isIpv4 ? 32 : 128;
         int length = longest;
-        if (slash >= 0 && (!int.TryParse(text[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out length)
+        if (slash >= 0 && (!int.TryParse(text[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture,
+            out length)
             || length > longest))
         {
             return "no address or prefix";

@@ -15,7 +15,8 @@ namespace ConnMgr.Flows;
 internal sealed class FlowRunner : IDisposable
 {
     /// <summary>
-    /// The most requests in flight. An answer takes about 6 kB of the socket's buffer of at least 160 kB.
+    /// The largest number of requests in flight. An answer takes about 6 kB of the socket's buffer of at
+    /// least 160 kB.
     /// </summary>
     private const int Window = 16;
 
@@ -43,9 +44,8 @@ internal sealed class FlowRunner : IDisposable
     private int _rounds;
 
     /// <param name="loop">Watches the netlink sockets.</param>
-    /// <param name="log">
-    /// Gets one line after each switch that ended flows, and each error of the kernel once.
-    /// </param>
+    /// <param name="log">Receives one line after each switch that ended flows, and each error of the kernel
+    /// once.</param>
     /// <param name="links">The names of the links.</param>
     /// <param name="ownMark">The firewall mark of the daemon's own sockets, which are left alone.</param>
     public FlowRunner(Loop loop, Log log, IReadOnlyList<string> links, uint ownMark)
@@ -58,11 +58,11 @@ internal sealed class FlowRunner : IDisposable
     }
 
     /// <summary>
-    /// Takes a complete snapshot of the kernel. Ends flows only while the routes lead over the chosen link: a
+    /// Processes a complete snapshot of the kernel. Ends flows only while the routes use the chosen link: a
     /// DHCP renewal removes a route for a moment and adds it again.
     /// </summary>
     /// <param name="table">The snapshot.</param>
-    /// <param name="inPlace">The chosen link if the routes lead over it, else null.</param>
+    /// <param name="inPlace">The chosen link if the routes use it, else null.</param>
     public void Observe(KernelState table, string? inPlace)
     {
         if (table.Version == _seenVersion && inPlace == _seenInPlace)
@@ -72,7 +72,7 @@ internal sealed class FlowRunner : IDisposable
         _seenVersion = table.Version;
         _seenInPlace = inPlace;
 
-        // Earlier answers may be out of date. Flows that are not ended yet are found again.
+        // Earlier answers may be outdated. The dumps find flows again that are not ended yet.
         Close();
         _used.Observe(table);
         _old = inPlace is null ? [] : _used.Old(table, inPlace);
@@ -181,7 +181,7 @@ internal sealed class FlowRunner : IDisposable
         _routes!.Begin([.. questions.Select(question => question.ToRequest())], Answer, OnRoutesEnded);
     }
 
-    /// <summary>Ends the flows whose peers are reached over another link now.</summary>
+    /// <summary>Ends the flows whose peers are now reached over another link.</summary>
     private void OnRoutesEnded(bool isComplete)
     {
         if (!isComplete)
@@ -235,7 +235,7 @@ internal sealed class FlowRunner : IDisposable
         Finish();
     }
 
-    /// <summary>Starts again after lost messages: flows that are ended already are not found again.</summary>
+    /// <summary>Starts again after lost messages; flows that are already ended are not found again.</summary>
     private void Retry()
     {
         if (++_tries < MaxTries)

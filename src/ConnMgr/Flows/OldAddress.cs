@@ -3,9 +3,9 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Flows;
 
-/// <summary>An address of a link that carried a default route and does not any more.</summary>
+/// <summary>An address of a link that carried a default route before, but no longer does.</summary>
 /// <param name="Link">The link's name.</param>
-/// <param name="Ifindex">The link's device; 0 if it is gone.</param>
+/// <param name="Ifindex">The link's interface index; 0 if the device is gone.</param>
 /// <param name="Address">The address.</param>
 /// <param name="IsPresent">True if the device still has the address.</param>
 /// <param name="Subnets">The link's own subnets, including those whose addresses are gone.</param>

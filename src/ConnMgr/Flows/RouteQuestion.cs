@@ -6,7 +6,7 @@ namespace ConnMgr.Flows;
 
 /// <summary>
 /// Asks the kernel over which device it would send a packet now (RTM_GETROUTE, rtnetlink(7)). Only the kernel
-/// knows all rules, tables and static routes; a question costs a few microseconds.
+/// knows all rules, tables and static routes; a question takes a few microseconds.
 /// </summary>
 /// <param name="Peer">The destination.</param>
 /// <param name="Source">
@@ -17,7 +17,7 @@ internal readonly record struct RouteQuestion(IpNumber Peer, IpNumber Source, ui
 {
     private const int HeaderSize = 12; // struct rtmsg
 
-    /// <summary>The netlink request, its sequence number still zero.</summary>
+    /// <summary>Returns the netlink request, with sequence number 0.</summary>
     public byte[] ToRequest()
     {
         Span<byte> bytes = stackalloc byte[16];
@@ -39,7 +39,7 @@ internal readonly record struct RouteQuestion(IpNumber Peer, IpNumber Source, ui
     }
 
     /// <summary>
-    /// Reads the answer: the index of the device. Returns false for any route that is not unicast, e.g.
+    /// Parses the answer: the index of the device. Returns false for any route that is not unicast, e.g.
     /// unreachable or local.
     /// </summary>
     public static bool TryReadAnswer(in NetlinkMessage message, out int ifindex)

@@ -13,9 +13,9 @@ internal enum FlowKind
 }
 
 /// <summary>
-/// Decides which flows still use an old link: takes the rows of a dump, asks over which device their peers
-/// are routed now, and lists the flows to end. Its tables are bounded: the next dump finds the flows that had
-/// no room. Pure.
+/// Decides which flows still use an old link: it receives the rows of a dump, asks over which device their
+/// peers are routed now, and lists the flows to end. Its tables are limited: the next dump finds the flows
+/// that did not fit. Pure.
 /// </summary>
 /// <param name="old">The addresses of the old links.</param>
 /// <param name="links">
@@ -48,7 +48,7 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         }
     }
 
-    /// <summary>Takes a socket.</summary>
+    /// <summary>Processes a socket.</summary>
     public void Take(in SockDiagMessage socket)
     {
         if (socket.Ifindex != 0 || socket.Mark == ownMark)
@@ -70,8 +70,8 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
     }
 
     /// <summary>
-    /// Takes a conntrack entry: of the device's own flows (it is the source, or it answered and the socket
-    /// has been ended) and of flows that were translated to an old address.
+    /// Processes a conntrack entry: of the device's own flows (it is the source, or it answered and the
+    /// socket has been ended) and of flows that were translated to an old address.
     /// </summary>
     public void Take(in ConntrackMessage entry)
     {
@@ -107,16 +107,16 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         }
     }
 
-    /// <summary>The unanswered questions, each once.</summary>
+    /// <summary>The unanswered questions, without duplicates.</summary>
     public List<RouteQuestion> Questions() =>
     [
         .. _candidates.Select(candidate => candidate.Question)
             .Where(question => !_answers.ContainsKey(question)).Distinct(),
     ];
 
-    /// <summary>Takes the answer to a question.</summary>
+    /// <summary>Stores the answer to a question.</summary>
     /// <param name="question">One of <see cref="Questions"/>.</param>
-    /// <param name="ifindex">The device over which the peer is routed, or 0.</param>
+    /// <param name="ifindex">The index of the device over which the peer is routed, or 0.</param>
     public void Answer(RouteQuestion question, int ifindex) => _answers[question] = ifindex;
 
     /// <summary>The flows to end, each with its request. Call it when the questions are answered.</summary>

@@ -6,21 +6,24 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Flows;
 
 /// <summary>
-/// Remembers the addresses of the links that carry the default routes: sockets outlive addresses and routes.
-/// Treats each family separately, since a link may lose one and keep the other. Pure.
+/// Remembers the addresses of the links that carry the default routes, because sockets outlive addresses and
+/// routes. Treats each family separately, since a link may lose one and keep the other. Pure.
 /// </summary>
 /// <param name="links">The names of the links.</param>
 internal sealed class UsedAddresses(IReadOnlyList<string> links)
 {
     /// <summary>
-    /// The most addresses. The oldest are dropped first: IPv6 creates a new temporary address every day (RFC
-    /// 8981).
+    /// The largest number of addresses. The oldest are dropped first: IPv6 creates a new temporary address
+    /// every day (RFC 8981).
     /// </summary>
     private const int MaxAddresses = 64;
 
     private readonly List<Used> _used = [];
 
-    /// <summary>Records the links in front of each family. Call it whenever the table has changed.</summary>
+    /// <summary>
+    /// Records the links that carry the preferred route of each family. Call it whenever the table has
+    /// changed.
+    /// </summary>
     public void Observe(KernelState table)
     {
         foreach (DeviceAddress address in table.Addresses)
@@ -44,11 +47,11 @@ internal sealed class UsedAddresses(IReadOnlyList<string> links)
     }
 
     /// <summary>
-    /// The addresses of links that another link has replaced. Leaves out an address that another device has
-    /// now: its flows look the same as those of the former owner.
+    /// Returns the addresses of links that another link has replaced. Leaves out an address that another
+    /// device has now: its flows look the same as those of the former owner.
     /// </summary>
     /// <param name="table">The state of the kernel.</param>
-    /// <param name="chosen">The chosen link; it may get lost addresses back, so they are left out.</param>
+    /// <param name="chosen">The chosen link. Its lost addresses may come back, so they are left out.</param>
     public List<OldAddress> Old(KernelState table, string chosen)
     {
         List<OldAddress> old = [];

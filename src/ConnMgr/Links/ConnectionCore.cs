@@ -4,9 +4,9 @@ using ConnMgr.Probe;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Makes every decision about links: their states, the choice, when to switch, whether a switch worked, and what is in
-/// use. It does no I/O and reads no clock. <see cref="LinkDriver"/> tells it the news of each wake-up and carries out
-/// the effects; the model tests drive the same class in a simulated world.
+/// Makes every decision about links: their states, the choice, when to switch, whether a switch worked, and
+/// which link is in use. It does no I/O and reads no clock. <see cref="LinkDriver"/> passes it the news of
+/// each wake-up and carries out its effects; the model tests drive the same class in a simulated world.
 /// </summary>
 internal sealed class ConnectionCore
 {
@@ -15,16 +15,17 @@ internal sealed class ConnectionCore
     private readonly Crosscheck _crosscheck;
     private readonly SwitchControl _switches;
     private readonly List<CoreEffect> _effects = [];
-    private readonly bool[] _hadEvidence; // in this tick, by link
-    private (int Version, bool IsSettled, uint RoutesAsOf) _seen = (-1, false, 0); // of the kernel
+    private readonly bool[] _hadEvidence; // by link: it gave evidence in this tick
+    // The kernel state of the last call.
+    private (int Version, bool IsSettled, uint RoutesAsOf) _seen = (-1, false, 0);
     private Link? _inUse;
     private TimeSpan _inUseSince;
     private TimeSpan _chosenAt;
     private bool _isStopping;
 
-    /// <param name="links">All links, in the order of preference.</param>
-    /// <param name="trust">Which services have proved right.</param>
-    /// <param name="startedAt">When the daemon started.</param>
+    /// <param name="links">All links, most preferred first.</param>
+    /// <param name="trust">Records which services have answered correctly.</param>
+    /// <param name="startedAt">When the daemon started, in the loop's time.</param>
     public ConnectionCore(IReadOnlyList<Link> links, ServiceTrust trust, TimeSpan startedAt)
     {
         Trust = trust;
@@ -36,31 +37,33 @@ internal sealed class ConnectionCore
         View = new ConnectionView { Links = [.. _links.Select(Describe)] };
     }
 
-    /// <summary>All links, in the order of preference.</summary>
+    /// <summary>All links, most preferred first.</summary>
     public IReadOnlyList<Link> Links => _links;
 
-    /// <summary>Which services have proved right.</summary>
+    /// <summary>Records which services have answered correctly.</summary>
     public ServiceTrust Trust { get; }
 
-    /// <summary>What was decided at the last <see cref="Handle"/>.</summary>
+    /// <summary>The decisions and facts after the last <see cref="Handle"/>.</summary>
     public ConnectionView View { get; private set; }
 
-    /// <summary>When <see cref="Handle"/> has something to do though there is no news.</summary>
+    /// <summary>When to call <see cref="Handle"/> even without news.</summary>
     public TimeSpan NextDeadline { get; private set; }
 
-    /// <summary>True while a switch is under way that has to be seen to its end.</summary>
+    /// <summary>True while a switch runs; the daemon waits for its end.</summary>
     public bool IsSwitching => _switches.IsRunning;
 
-    /// <summary>How long a link has to stay good, from now on, before the choice is left for it.</summary>
+    /// <summary>How much longer the link has to stay good before it may replace the choice.</summary>
     public TimeSpan HoldLeft(int index, TimeSpan now) => _selector.HoldLeft(_links[index], now);
 
-    /// <summary>Failures of a link within the last hour, and when the last one was.</summary>
+    /// <summary>
+    /// The number of failures of a link within the last hour, and the time of the last one.
+    /// </summary>
     public (int Count, TimeSpan? Last) FailuresOf(int index, TimeSpan now) =>
         (_links[index].Failures.Count(now), _links[index].Failures.Last);
 
-    /// <summary>Puts another link in the place of one. Nothing is remembered of the old one.</summary>
-    /// <param name="index">Which link, in <see cref="Links"/>.</param>
-    /// <param name="link">The new one.</param>
+    /// <summary>Replaces a link after a reload. All state of the old link is dropped.</summary>
+    /// <param name="index">The index in <see cref="Links"/>.</param>
+    /// <param name="link">The new link.</param>
     public void Replace(int index, Link link)
     {
         Link old = _links[index];
@@ -69,24 +72,25 @@ internal sealed class ConnectionCore
         _crosscheck.Replace(old, link);
         _switches.Forget(old);
         Trust.Forget(old);
-        _seen.Version = -1; // the new link has not been told what the kernel has
+        _seen.Version = -1; // the new link has not received the kernel's facts yet
         if (_inUse == old)
         {
             _inUse = null;
         }
     }
 
-    /// <summary>Takes what one wake-up has brought, and decides.</summary>
-    /// <param name="news">In the order in which it was learned.</param>
-    /// <param name="kernel">What the kernel has.</param>
-    /// <param name="now">The time.</param>
-    /// <returns>What is to be done, in order. The list is reused by the next call.</returns>
+    /// <summary>Processes the news of one wake-up and decides.</summary>
+    /// <param name="news">The news, in the order in which it arrived.</param>
+    /// <param name="kernel">The kernel's state.</param>
+    /// <param name="now">The loop's time.</param>
+    /// <returns>The effects to carry out, in order. The next call reuses the list.</returns>
     public IReadOnlyList<CoreEffect> Handle(ReadOnlySpan<News> news, in KernelView kernel, TimeSpan now)
     {
         _effects.Clear();
-        if (news.IsEmpty && now < NextDeadline && (kernel.State.Version, kernel.IsSettled, kernel.RoutesAsOf) == _seen)
+        if (news.IsEmpty && now < NextDeadline
+            && (kernel.State.Version, kernel.IsSettled, kernel.RoutesAsOf) == _seen)
         {
-            return _effects; // a wake-up that is about something else, e.g. a DNS reply
+            return _effects; // the wake-up concerns another part, e.g. a DNS reply
         }
         foreach (ref readonly News item in news)
         {
@@ -102,7 +106,7 @@ internal sealed class ConnectionCore
             link.Advance(now);
             Collect(link);
         }
-        // A switch that has just ended is judged by the dump that it asks for.
+        // A switch that has just ended is judged by the dump that it requests, not by the current routes.
         bool isSettled = kernel.IsSettled && !_switches.WantsRoutes;
         if (!_isStopping)
         {
@@ -157,7 +161,7 @@ internal sealed class ConnectionCore
         }
     }
 
-    /// <summary>Ends a tick for each link, and lets its evidence socket hear the next one.</summary>
+    /// <summary>Ends the tick for each link, and rearms the evidence sockets for the next tick.</summary>
     private void Tick(TimeSpan now)
     {
         for (int i = 0; i < _links.Length; i++)
@@ -182,7 +186,9 @@ internal sealed class ConnectionCore
         _switches.AllowRetry();
     }
 
-    /// <summary>The order of all decisions. After the choice is made, no state of a link changes.</summary>
+    /// <summary>
+    /// Makes all decisions, in their only order. Once the choice is made, no link changes its state.
+    /// </summary>
     private void Decide(in KernelView kernel, bool isSettled, TimeSpan now)
     {
         if (isSettled)
@@ -247,7 +253,7 @@ internal sealed class ConnectionCore
             };
             if (kind == CoreEffectKind.StartProbe)
             {
-                _hadEvidence[Array.IndexOf(_links, link)] = false; // what a probe brings in is not evidence
+                _hadEvidence[Array.IndexOf(_links, link)] = false; // the packets of a probe are not evidence
             }
             _effects.Add(new CoreEffect(kind, link, effect.Reason, effect.From, effect.To, effect.IsEarly));
         }
@@ -282,8 +288,12 @@ internal sealed class ConnectionCore
             ChosenAt = _chosenAt,
             InUse = inUse,
             InUseSince = _inUseSince,
-            InUseIpv4 = isSettled ? KernelFacts.InFront(kernel.State, _links, isIpv6: false)?.Name : View.InUseIpv4,
-            InUseIpv6 = isSettled ? KernelFacts.InFront(kernel.State, _links, isIpv6: true)?.Name : View.InUseIpv6,
+            InUseIpv4 = isSettled
+                ? KernelFacts.InFront(kernel.State, _links, isIpv6: false)?.Name
+                : View.InUseIpv4,
+            InUseIpv6 = isSettled
+                ? KernelFacts.InFront(kernel.State, _links, isIpv6: true)?.Name
+                : View.InUseIpv6,
             InPlace = isSettled ? placed?.Name : View.InPlace,
             Switch = _switches.Report,
         };

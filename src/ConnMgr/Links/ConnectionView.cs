@@ -4,21 +4,21 @@ using ConnMgr.Probe;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// What the connection core has decided and knows, as of one wake-up. It is immutable: the lockdown, the status, the
-/// attributes, the hooks and the ending of old flows read it, and keep no copies of its parts.
+/// What the connection core has decided and knows as of one wake-up. Immutable. The lockdown, status,
+/// attributes, hooks and the killing of old flows read it and keep no copies of its parts.
 /// </summary>
 internal sealed record ConnectionView
 {
-    /// <summary>All links, the preferred ones first.</summary>
+    /// <summary>All links, most preferred first.</summary>
     public IReadOnlyList<LinkView> Links { get; init; } = [];
 
-    /// <summary>The name of the link that is to be used; null before the first decision.</summary>
+    /// <summary>The name of the chosen link; null before the first decision.</summary>
     public string? Choice { get; init; }
 
-    /// <summary>Why it was chosen, in words.</summary>
+    /// <summary>The reason for the choice, as a phrase.</summary>
     public string Reason { get; init; } = "";
 
-    /// <summary>When it was chosen.</summary>
+    /// <summary>When the link was chosen, in the loop's time.</summary>
     public TimeSpan ChosenAt { get; init; }
 
     /// <summary>
@@ -27,21 +27,26 @@ internal sealed record ConnectionView
     /// </summary>
     public LinkView? InUse { get; init; }
 
-    /// <summary>Since when <see cref="InUse"/> is what it is.</summary>
+    /// <summary>When <see cref="InUse"/> last changed.</summary>
     public TimeSpan InUseSince { get; init; }
 
-    /// <summary>The name of the link that IPv4's default route in front leads over; null: none of ours.</summary>
+    /// <summary>
+    /// The name of the link that carries the preferred IPv4 default route; null if it is none of our links.
+    /// </summary>
     public string? InUseIpv4 { get; init; }
 
-    /// <summary>The same of IPv6.</summary>
+    /// <summary>
+    /// The name of the link that carries the preferred IPv6 default route; null if it is none of our links.
+    /// </summary>
     public string? InUseIpv6 { get; init; }
 
-    /// <summary>The name of the choice, if it is up and the routes lead over it as they should; else null.</summary>
+    /// <summary>The name of the choice if it is up and the routes use it as they should; else null.</summary>
     public string? InPlace { get; init; }
 
+    /// <summary>The progress and the counts of the switches.</summary>
     public SwitchReport Switch { get; init; } = new();
 
-    /// <summary>A link by its name; null if there is none.</summary>
+    /// <summary>Returns the link of that name; null if there is none.</summary>
     public LinkView? Find(string name)
     {
         foreach (LinkView link in Links)
@@ -55,7 +60,9 @@ internal sealed record ConnectionView
     }
 }
 
-/// <summary>One link of a <see cref="ConnectionView"/>. The members are those of <see cref="Link"/>.</summary>
+/// <summary>
+/// One link of a <see cref="ConnectionView"/>. The members have the meaning of those of <see cref="Link"/>.
+/// </summary>
 internal sealed record LinkView(
     LinkKind Kind,
     string Name,
@@ -71,35 +78,38 @@ internal sealed record LinkView(
     TimeSpan ProbeEndedAt,
     ProbeTally Tally);
 
-/// <summary>How far a switch is.</summary>
+/// <summary>The progress of a switch.</summary>
 internal enum SwitchState
 {
-    /// <summary>The routes are as they should be, or there is nothing to switch to.</summary>
+    /// <summary>The routes are correct, or there is no link to switch to.</summary>
     None,
     UnderWay,
 
-    /// <summary>It is tried again.</summary>
+    /// <summary>The last attempt failed; the daemon retries.</summary>
     Failed,
 }
 
-/// <summary>The switches since the start.</summary>
+/// <summary>Counts and times of the switches since the start.</summary>
 internal sealed record SwitchReport
 {
+    /// <summary>The progress of the current switch.</summary>
     public SwitchState State { get; init; }
 
     /// <summary>Why the last switch failed; empty unless <see cref="State"/> is Failed.</summary>
     public string Failure { get; init; } = "";
 
-    /// <summary>Switches that ended well, other than repairs.</summary>
+    /// <summary>The number of successful switches, repairs excluded.</summary>
     public int Succeeded { get; init; }
 
-    /// <summary>Attempts that failed.</summary>
+    /// <summary>The number of failed attempts.</summary>
     public int Failed { get; init; }
 
-    /// <summary>Routes that were restored after another program had changed them.</summary>
+    /// <summary>The number of routes restored after another program changed them.</summary>
     public int Repairs { get; init; }
 
-    /// <summary>What the last switch took, from the decision to the proof; null if there was none.</summary>
+    /// <summary>
+    /// The duration of the last switch, from the decision to the verification; null if there was none.
+    /// </summary>
     public TimeSpan? LastTook { get; init; }
 
     /// <summary>When a route was last restored; null if never.</summary>

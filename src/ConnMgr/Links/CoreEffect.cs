@@ -2,10 +2,10 @@ using ConnMgr.Routing;
 
 namespace ConnMgr.Links;
 
-/// <summary>What the <see cref="ConnectionCore"/> wants done, or announces.</summary>
+/// <summary>What the <see cref="ConnectionCore"/> requests or announces.</summary>
 internal enum CoreEffectKind
 {
-    /// <summary>The state of the link has changed.</summary>
+    /// <summary>Announces: the state of the link has changed.</summary>
     StateChanged,
 
     /// <summary>Start a probe of the link.</summary>
@@ -14,44 +14,51 @@ internal enum CoreEffectKind
     /// <summary>Cancel the running probe of the link.</summary>
     CancelProbe,
 
-    /// <summary>A tick begins: let the link's evidence socket hear it.</summary>
+    /// <summary>A tick begins: rearm the link's evidence socket.</summary>
     Listen,
 
-    /// <summary>Warn the user: the words say of what.</summary>
+    /// <summary>Warn the user; the words are the warning.</summary>
     Warned,
 
-    /// <summary>Another link has been chosen.</summary>
+    /// <summary>Announces: the core has chosen another link.</summary>
     Chosen,
 
-    /// <summary>Move the default routes to the link. Report its end as <see cref="NewsKind.SwitchEnded"/>.</summary>
+    /// <summary>
+    /// Move the default routes to the link. Report the end as <see cref="NewsKind.SwitchEnded"/>.
+    /// </summary>
     Switch,
 
-    /// <summary>Carry out the plan: it restores the defaults of links that are not in use, and puts them in order.</summary>
+    /// <summary>
+    /// Carry out the plan, which restores and sorts the default routes of the links that are not in use.
+    /// </summary>
     Tidy,
 
-    /// <summary>Dump the routes: what a switch did is judged by them.</summary>
+    /// <summary>Dump the routes, so that the core can verify the last switch.</summary>
     ReadRoutes,
 
-    /// <summary>The kernel's routes lead over the link as a switch was to make them.</summary>
+    /// <summary>Announces: the kernel's routes use the link as the switch intended.</summary>
     Switched,
 
-    /// <summary>A switch has failed; the words say why, and it is tried again. No words: the link itself has gone down.</summary>
+    /// <summary>
+    /// Announces: a switch has failed and will be retried; the words say why. Without words, the link itself
+    /// went down.
+    /// </summary>
     SwitchFailed,
 }
 
-/// <summary>One effect, in the order in which effects have to be carried out.</summary>
-/// <param name="Kind">What is wanted, or announced.</param>
+/// <summary>One effect. Carry effects out in the order in which they are listed.</summary>
+/// <param name="Kind">What is requested or announced.</param>
 /// <param name="Link">The link.</param>
-/// <param name="Words">The reason, or the failure, in words.</param>
-/// <param name="From">The state before, of <see cref="CoreEffectKind.StateChanged"/>.</param>
-/// <param name="To">The state after.</param>
-/// <param name="IsEarly">The probe is to end sooner, and to ping from its start.</param>
-/// <param name="IsRepair">The switch restores a route that another program has changed.</param>
+/// <param name="Words">The reason, or the failure, as a phrase.</param>
+/// <param name="From">The previous state, for <see cref="CoreEffectKind.StateChanged"/>.</param>
+/// <param name="To">The new state.</param>
+/// <param name="IsEarly">The probe has a shorter deadline and pings from its start.</param>
+/// <param name="IsRepair">The switch restores a route that another program changed.</param>
 /// <param name="IsInPlace">False if the routes were changed again after a repair.</param>
-/// <param name="Took">From the decision to switch to the proof that it is done.</param>
-/// <param name="IsForOutgoing">The evidence socket is to tell of packets that leave, too.</param>
-/// <param name="Left">The link that a switch has left; null at the first one.</param>
-/// <param name="Plan">What to change over rtnetlink; null: a script does it.</param>
+/// <param name="Took">The time from the decision to the verification of the switch.</param>
+/// <param name="IsForOutgoing">The evidence socket also reports outgoing packets.</param>
+/// <param name="Left">The link that the switch left; null at the first switch.</param>
+/// <param name="Plan">The changes to make over rtnetlink; null if a script switches.</param>
 internal readonly record struct CoreEffect(
     CoreEffectKind Kind,
     Link? Link,

@@ -3,15 +3,18 @@ using ConnMgr.Probe;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Probes of one link that another one is the reason for, and what follows from both together: sections 5 and 6 of
-/// the contract. It does no I/O and reads no clock.
+/// Starts probes of a link for the sake of another one, and compares the results (sections 5 and 6 of the
+/// contract). It does no I/O and reads no clock.
 /// </summary>
 /// <param name="links">All links.</param>
 internal sealed class Crosscheck(IReadOnlyList<Link> links)
 {
     private const int RoundsToDistrust = 3;
 
-    /// <summary>What was found out so long before is still true, if it is that the echo is not answered.</summary>
+    /// <summary>
+    /// An unanswered echo of another link still counts if its probe ended at most this long before the
+    /// compared one started.
+    /// </summary>
     private static readonly TimeSpan SameOutage = TimeSpan.FromSeconds(4);
 
     private readonly Link[] _links = [.. links];
@@ -19,8 +22,8 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
     private Link? _choice;
 
     /// <summary>
-    /// Compares the links that answer ping alone with the others. Call it before a decision: it may turn a link that was
-    /// confirmed into one that is not.
+    /// Compares the links that answer only ping with the others. Call it before a decision: it may withdraw a
+    /// link's confirmation.
     /// </summary>
     public void Compare(TimeSpan now)
     {
@@ -30,7 +33,9 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
         }
     }
 
-    /// <summary>Starts the probes that a choice, or a link under suspicion, is the reason for. Call it after a decision.</summary>
+    /// <summary>
+    /// Probes a newly chosen link, and the alternatives to a suspected link. Call it after a decision.
+    /// </summary>
     public void Follow(Link? choice, Link? inUse, TimeSpan now)
     {
         if (choice != _choice)
@@ -44,7 +49,7 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
         }
     }
 
-    /// <summary>Another link takes the place of <paramref name="old"/>, of which nothing is remembered.</summary>
+    /// <summary>Replaces <paramref name="old"/> after a reload, and drops all state of it.</summary>
     public void Replace(Link old, Link link)
     {
         int at = Array.IndexOf(_links, old);
@@ -53,19 +58,22 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
         _choice = _choice == old ? null : _choice;
     }
 
-    /// <summary>Two links may die at once: those that would have to stand in are probed at the same time.</summary>
+    /// <summary>Probes the links that could replace the suspect, since two links may die at once.</summary>
     private void ProbeBeside(Link suspect, TimeSpan now)
     {
         foreach (Link link in _links)
         {
-            if (link != suspect && Selector.ClassOf(link) == LinkClass.A && link.ProbeStartedAt < suspect.ProbeStartedAt)
+            if (link != suspect && Selector.ClassOf(link) == LinkClass.A
+                && link.ProbeStartedAt < suspect.ProbeStartedAt)
             {
                 link.Probe("may have to stand in for another", isEarly: true, now);
             }
         }
     }
 
-    /// <summary>A link that answers ping alone is compared with the others: is it the service, or the link?</summary>
+    /// <summary>
+    /// Compares a link that answers only ping with the others, to tell a failed service from a failed link.
+    /// </summary>
     private void Compare(Link link, ref Rounds rounds, TimeSpan now)
     {
         if (Selector.ClassOf(link) != LinkClass.A || link.LastOutcome != ProbeOutcome.PingOnly)
@@ -73,7 +81,8 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
             rounds = default;
             return;
         }
-        if (link.IsProbing || link.ProbeEndedAt == rounds.JudgedAt || AskOthers(link, now) is not { } isAnswered)
+        if (link.IsProbing || link.ProbeEndedAt == rounds.JudgedAt
+            || AskOthers(link, now) is not { } isAnswered)
         {
             return;
         }
@@ -89,7 +98,9 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
         }
     }
 
-    /// <summary>Whether another unmetered link's echo is answered; null while that is being found out.</summary>
+    /// <summary>
+    /// True if another unmetered link's echo is answered; null while a probe to find that out runs.
+    /// </summary>
     private bool? AskOthers(Link link, TimeSpan now)
     {
         bool? isAnswered = false;
@@ -113,6 +124,8 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
         return isAnswered;
     }
 
-    /// <summary>How often in a row another link did better, and the end of the last probe that was judged.</summary>
+    /// <summary>
+    /// How many times in a row another link did better, and the end of the last probe that was compared.
+    /// </summary>
     private readonly record struct Rounds(int Count, TimeSpan? JudgedAt);
 }

@@ -1,9 +1,11 @@
 namespace ConnMgr.Links;
 
-/// <summary>The failures of a link within the last hour, as far as the waits of the selection need them.</summary>
+/// <summary>
+/// Stores the failures of a link within the last hour, as many as the waits of the selection depend on.
+/// </summary>
 internal sealed class FailureHistory
 {
-    /// <summary>With that many failures, every wait has reached its maximum.</summary>
+    /// <summary>With this many failures, every wait has reached its maximum.</summary>
     private const int Kept = 8;
 
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
@@ -13,8 +15,10 @@ internal sealed class FailureHistory
 
     private readonly Queue<TimeSpan> _times = new(Kept);
 
+    /// <summary>The time of the last failure; null if there was none.</summary>
     public TimeSpan? Last { get; private set; }
 
+    /// <summary>Adds a failure at this time.</summary>
     public void Add(TimeSpan now)
     {
         if (_times.Count == Kept)
@@ -25,7 +29,7 @@ internal sealed class FailureHistory
         Last = now;
     }
 
-    /// <summary>How many there were within the hour before <paramref name="now"/>, at most 8.</summary>
+    /// <summary>The number of failures within the hour before <paramref name="now"/>, at most 8.</summary>
     public int Count(TimeSpan now)
     {
         int count = 0;
@@ -36,19 +40,19 @@ internal sealed class FailureHistory
         return count;
     }
 
-    /// <summary>The last one was within the 10 minutes before <paramref name="now"/>.</summary>
+    /// <summary>True if the last failure was within the 10 minutes before <paramref name="now"/>.</summary>
     public bool IsRecent(TimeSpan now) => Last is { } last && now - last < Recent;
 
     /// <summary>
-    /// Rule 4: how long the link has to be good before another of its class is left for it. 10 s after one failure
-    /// in the last 10 minutes, doubled for each further one within the hour, at most 300 s.
+    /// Rule 4: how long the link has to stay good before it may replace another link of its class. 10 s after
+    /// one failure in the last 10 minutes, doubled for each further one within the hour, at most 300 s.
     /// </summary>
     public TimeSpan Hold(TimeSpan now) =>
         IsRecent(now) ? Doubled(Count(now) - 1) : TimeSpan.Zero;
 
     /// <summary>
-    /// Rule 3: how long it has to be unfailed before a metered link is left for it. 10 s after two failures within
-    /// the hour, doubled for each further one, at most 300 s.
+    /// Rule 3: how long the link has to stay without a failure before it may replace a metered link. 10 s
+    /// after two failures within the hour, doubled for each further one, at most 300 s.
     /// </summary>
     public TimeSpan MeteredWait(TimeSpan now) =>
         Count(now) is var count && count >= 2 ? Doubled(count - 2) : TimeSpan.Zero;

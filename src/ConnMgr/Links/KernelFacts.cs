@@ -4,10 +4,10 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Links;
 
-/// <summary>Translates what rtnetlink tells into what the selection asks. Pure.</summary>
+/// <summary>Derives from the rtnetlink tables what the selection needs to know. Pure.</summary>
 internal static class KernelFacts
 {
-    /// <summary>What the table says of the device of that name.</summary>
+    /// <summary>Returns what the table holds about the device of that name.</summary>
     public static LinkFacts Of(KernelState table, string name)
     {
         if (table.Find(name) is not { } device)
@@ -38,7 +38,9 @@ internal static class KernelFacts
         return isAnyUp ? InFront(table, links, isIpv6: table.InFront(isIpv6: false) is null) : null;
     }
 
-    /// <summary>The link that the default route in front of a family leads over; null if it is none of the links.</summary>
+    /// <summary>
+    /// Returns the link that the preferred default route of a family uses; null if it is none of the links.
+    /// </summary>
     public static Link? InFront(KernelState table, IReadOnlyList<Link> links, bool isIpv6)
     {
         if (table.InFront(isIpv6) is { } front)
@@ -55,20 +57,23 @@ internal static class KernelFacts
     }
 
     /// <summary>
-    /// True if the routes are as switch_route.sh leaves them: in each family in which the link has an address and a
-    /// way out, its default is in front, with metric 0 (IPv6: 1, since 0 means 1024 there).
+    /// True if the routes are as switch_route.sh leaves them: in each family in which the link has an address
+    /// and a default route, that route is preferred, with metric 0 (IPv6: metric 1, because the kernel turns
+    /// 0 into 1024).
     /// </summary>
     public static bool IsInPlace(KernelState table, Link link) =>
         (!link.Facts.Ipv4.IsConnected || IsInFront(table, link, isIpv6: false, metric: 0))
         && (!link.Facts.Ipv6.IsConnected || IsInFront(table, link, isIpv6: true, metric: 1));
 
-    /// <summary>The choice, if it is up and the routes lead over it; not while it may only be renewing its address.</summary>
+    /// <summary>
+    /// Returns the choice if it is up and the routes use it; null while it may only be renewing its address.
+    /// </summary>
     public static Link? ChoiceInPlace(KernelState table, Link? choice) =>
         choice is { IsInterrupted: false } && choice.State.IsUp() && IsInPlace(table, choice) ? choice : null;
 
     /// <summary>
-    /// The link has IPv4 defaults by more than one gateway: perhaps its DHCP client has got another router, and the route
-    /// in front is stale. switch_route.sh knows.
+    /// True if the link has IPv4 default routes by more than one gateway. Its DHCP client may have received
+    /// another router, so the preferred route may be stale; only switch_route.sh can tell.
     /// </summary>
     public static bool HasAnotherGateway(KernelState table, Link link)
     {
@@ -87,7 +92,7 @@ internal static class KernelFacts
         return false;
     }
 
-    /// <summary>The routers that the device's default routes name.</summary>
+    /// <summary>The gateways of the device's default routes.</summary>
     public static IEnumerable<IPAddress> Gateways(KernelState table, int ifindex)
     {
         foreach (DefaultRoute route in table.Routes)
@@ -99,7 +104,9 @@ internal static class KernelFacts
         }
     }
 
-    /// <summary>The default route in front of each family, in words, e.g. `default via 198.18.1.1 dev eth0 metric 0`.</summary>
+    /// <summary>
+    /// Describes the preferred default route of each family, e.g. `default via 198.18.1.1 dev eth0 metric 0`.
+    /// </summary>
     public static string RoutesInWords(KernelState table, IReadOnlyList<Link> links)
     {
         string Words(DefaultRoute? route)
@@ -112,13 +119,16 @@ internal static class KernelFacts
             {
                 return $"one that sends nothing on, metric {route.Metric}";
             }
-            string name = links.FirstOrDefault(link => link.Facts.Ifindex == route.Ifindex)?.Name ?? $"device {route.Ifindex}";
+            string name = links.FirstOrDefault(link => link.Facts.Ifindex == route.Ifindex)?.Name
+                ?? $"device {route.Ifindex}";
             return $"{(route.Gateway is null ? "" : $"via {route.Gateway} ")}dev {name} metric {route.Metric}";
         }
         return $"IPv4 default {Words(table.InFront(false))}, IPv6 default {Words(table.InFront(true))}";
     }
 
-    /// <summary>All defaults up to that metric, each nexthop of one, lead over the link; and there is one.</summary>
+    /// <summary>
+    /// True if there are defaults up to that metric, and every nexthop of each uses the link.
+    /// </summary>
     private static bool IsInFront(KernelState table, Link link, bool isIpv6, uint metric)
     {
         bool isFound = false;
@@ -150,9 +160,11 @@ internal static class KernelFacts
                 fingerprint += address.Address.GetHashCode();
             }
         }
-        // While a route moves to another metric it is there twice; and what was derived from another adds nothing to it.
+        // While a route moves to another metric, the table has it twice: the set counts each gateway once.
+        // Skip derived routes, since each repeats the gateway of its original.
         HashSet<IPAddress> gateways = [];
-        foreach (KernelRoute route in table.Defaults.Concat(table.Lost)) // those that are about to be restored count, too
+        // Include routes that are about to be restored.
+        foreach (KernelRoute route in table.Defaults.Concat(table.Lost))
         {
             if (route.IsIpv6 == isIpv6 && route.IsUnicast && !route.IsDerived && !route.HasRunOut)
             {

@@ -3,7 +3,7 @@ using ConnMgr.Probe;
 
 namespace ConnMgr.Links;
 
-/// <content>When the link is probed, and what a probe does to it.</content>
+/// <content>When the link is probed, and how a probe's result changes its state.</content>
 internal sealed partial class Link
 {
     private static readonly TimeSpan EvidenceProbeGap = TimeSpan.FromSeconds(4);
@@ -16,40 +16,53 @@ internal sealed partial class Link
 
     public bool IsProbing { get; private set; }
 
-    /// <summary>An early probe is running because this link is under suspicion.</summary>
+    /// <summary>True while an early probe runs because this link is under suspicion.</summary>
     public bool IsUnderSuspicion { get; private set; }
 
-    /// <summary>When the running probe, or else the last one, started; one that was cancelled never did.</summary>
+    /// <summary>When the running probe started, or else the last one that was not cancelled.</summary>
     public TimeSpan ProbeStartedAt { get; private set; } = TimeSpan.MinValue;
 
     /// <summary>True once a probe has ended since the link came up.</summary>
     public bool HasBeenProbed { get; private set; }
 
-    /// <summary>A metered link that is up and taken for good, though no probe has proved it since it came up.</summary>
-    public bool IsAssumed => IsMetered && State == LinkState.Confirmed && LastOutcome != ProbeOutcome.EchoAnswered;
+    /// <summary>
+    /// True for a metered link that is assumed good: no probe has confirmed it since it came up.
+    /// </summary>
+    public bool IsAssumed =>
+        IsMetered && State == LinkState.Confirmed && LastOutcome != ProbeOutcome.EchoAnswered;
 
-    /// <summary>How the last probe ended since the link came up, and when.</summary>
+    /// <summary>The outcome of the last probe since the link came up; null if there was none.</summary>
     public ProbeOutcome? LastOutcome => _schedule.LastOutcome;
 
-    /// <inheritdoc cref="LastOutcome"/>
+    /// <summary>When the probe of <see cref="LastOutcome"/> ended.</summary>
     public TimeSpan ProbeEndedAt => _schedule.LastEndedAt;
 
-    /// <summary>The result of the last probe that was not cancelled, whatever has become of the link since; null: none.</summary>
+    /// <summary>
+    /// The result of the last probe that was not cancelled, even from before the link last came up; null if
+    /// none.
+    /// </summary>
     public ProbeResult? LastProbe { get; private set; }
 
-    /// <summary>How many probes have ended with each <see cref="ProbeOutcome"/>.</summary>
+    /// <summary>The number of probes per <see cref="ProbeOutcome"/>.</summary>
     public ProbeTally Tally { get; private set; }
 
-    /// <summary>Something that leaves the link would be news: to be told by <see cref="SeeOutgoing"/>.</summary>
+    /// <summary>
+    /// True if an outgoing packet would arouse suspicion: report it by <see cref="SeeOutgoing"/>.
+    /// </summary>
     public bool WantsOutgoing =>
-        State == LinkState.Confirmed && MayBeSuspected && !IsProbing && !IsInterrupted && !_suspicion.IsPending;
+        State == LinkState.Confirmed && MayBeSuspected && !IsProbing && !IsInterrupted
+            && !_suspicion.IsPending;
 
-    /// <summary>Takes the first evidence of a tick. It never confirms; on a link that is not confirmed it starts a probe.</summary>
+    /// <summary>
+    /// Handles the first evidence of a tick. Evidence never confirms a link; it starts a probe of an
+    /// unconfirmed one.
+    /// </summary>
     public void SeeEvidence(TimeSpan now)
     {
         _suspicion.SeeEvidence();
         bool useless = LastOutcome is ProbeOutcome.PingOnly or ProbeOutcome.WrongContent;
-        if (State is LinkState.Unconfirmed or LinkState.Failed && MayProbe && !IsProbing && !IsInterrupted && !useless
+        if (State is LinkState.Unconfirmed or LinkState.Failed && MayProbe && !IsProbing && !IsInterrupted
+            && !useless
             && now - EvidenceProbeGap >= _evidenceProbeAt)
         {
             _evidenceProbeAt = now;
@@ -58,8 +71,8 @@ internal sealed partial class Link
     }
 
     /// <summary>
-    /// Takes that a TCP segment or a DNS question to an address outside the own subnets has left. 2 s later an early
-    /// probe is due, unless evidence comes.
+    /// Handles an outgoing TCP segment or DNS question to an address outside the link's own subnets. An early
+    /// probe is due 2 s later unless evidence arrives.
     /// </summary>
     public void SeeOutgoing(TimeSpan now)
     {
@@ -70,8 +83,8 @@ internal sealed partial class Link
     }
 
     /// <summary>
-    /// Takes that the link has other name servers than those that its last probe asked. A link that is not
-    /// confirmed is probed anew: at boot the first probe may start before the platform has name servers.
+    /// Handles a change of the link's name servers since its last probe. An unconfirmed link is probed again:
+    /// at boot the first probe may start before the platform has name servers.
     /// </summary>
     public void SeeOtherServers(TimeSpan now)
     {
@@ -81,7 +94,7 @@ internal sealed partial class Link
         }
     }
 
-    /// <summary>Starts a probe for the sake of another link, if this one may be probed now.</summary>
+    /// <summary>Starts a probe for the sake of another link, if this link may be probed now.</summary>
     public void Probe(string reason, bool isEarly, TimeSpan now)
     {
         if (State.IsUp() && MayProbe && !IsProbing && !IsInterrupted)
@@ -91,8 +104,8 @@ internal sealed partial class Link
     }
 
     /// <summary>
-    /// Starts a probe of a metered link that is only assumed to work, to learn whether a service answers rightly over any
-    /// link. False if it is none, or may not be probed at all.
+    /// Probes a metered link that is only assumed good, to learn whether a service answers correctly over any
+    /// link. False if the link is not such a link, or may not be probed.
     /// </summary>
     public bool ProbeAsArbiter(TimeSpan now)
     {
@@ -104,7 +117,9 @@ internal sealed partial class Link
         return true;
     }
 
-    /// <summary>It has been chosen: what was proved of it 4 s ago may be true no longer.</summary>
+    /// <summary>
+    /// Probes a link that has just been chosen, unless a probe has confirmed it within the last 4 s.
+    /// </summary>
     public void ProbeAsChosen(TimeSpan now)
     {
         if (LastOutcome != ProbeOutcome.EchoAnswered || now - FreshProof > ProbeEndedAt)
@@ -113,10 +128,12 @@ internal sealed partial class Link
         }
     }
 
-    /// <summary>It answered ping alone while another link's echo was answered: it is probed again in 4 s.</summary>
+    /// <summary>
+    /// Schedules another probe in 4 s: this link answered only ping while another link's echo was answered.
+    /// </summary>
     public void ProbeForComparison() => _schedule.Compare();
 
-    /// <summary>That happened three times in a row: the fault is this link's, and counts as a failure.</summary>
+    /// <summary>Records a failure after three such results in a row: the fault is this link's.</summary>
     public void Distrust(TimeSpan now)
     {
         Fail(now);
@@ -124,7 +141,7 @@ internal sealed partial class Link
         Enter(LinkState.Unconfirmed, "answers ping, but no echo, unlike another link", now);
     }
 
-    /// <summary>Takes the end of a probe that was not cancelled.</summary>
+    /// <summary>Handles the end of a probe that was not cancelled.</summary>
     public void EndProbe(in ProbeResult result, TimeSpan now)
     {
         if (!IsProbing)
@@ -159,22 +176,33 @@ internal sealed partial class Link
         }
     }
 
-    /// <summary>The metered link may cost a probe only if it was asked for, or if there is nothing left to lose.</summary>
+    /// <summary>
+    /// True if the link may be probed. Probing a metered link costs money: only on request, or if no usable
+    /// link is left.
+    /// </summary>
     private bool MayProbe =>
-        !IsMetered || _wanProbe == WanProbe.Always || (State == LinkState.Failed && _surroundings.IsNothingLeft);
+        !IsMetered || _wanProbe == WanProbe.Always
+            || (State == LinkState.Failed && _surroundings.IsNothingLeft);
 
-    /// <summary>`--wan-probe suspect`: only while it is in use.</summary>
+    /// <summary>
+    /// True if suspicion may start a probe. With `--wan-probe suspect`, a metered link is probed only while
+    /// in use.
+    /// </summary>
     private bool MayBeSuspected => MayProbe || (_wanProbe == WanProbe.Suspect && _surroundings.IsInUse);
 
     /// <summary>
-    /// It failed within the last 10 minutes: what it has proved since is not relied on for long, whatever its traffic, so
-    /// that its next silent death is found sooner than by the idle limit.
+    /// True if the link failed within the last 10 minutes. Probe it often, whatever its traffic, so that the
+    /// next silent failure is found sooner than by the idle limit.
     /// </summary>
     private bool IsWatchedClosely(TimeSpan now) =>
         IsServingHold(now)
-        || (!IsMetered && State == LinkState.Confirmed && LastOutcome == ProbeOutcome.EchoAnswered && Failures.IsRecent(now));
+        || (!IsMetered && State == LinkState.Confirmed
+            && LastOutcome == ProbeOutcome.EchoAnswered && Failures.IsRecent(now));
 
-    /// <summary>Rule 4: its class is the one in use, so that it has to stay good for a while before it replaces that link.</summary>
+    /// <summary>
+    /// Rule 4: true if the class in use is this link's own, so it has to stay good for a while before it is
+    /// chosen.
+    /// </summary>
     private bool IsServingHold(TimeSpan now) =>
         !_surroundings.IsInUse
         && _surroundings.InUse is LinkClass.A or LinkClass.B
@@ -185,7 +213,7 @@ internal sealed partial class Link
     {
         IsProbing = true;
         ProbeStartedAt = now;
-        _suspicion.Clear(); // there will be an answer, one way or the other
+        _suspicion.Clear(); // the probe itself gives the answer
         _effects.Add(new LinkEffect(LinkEffectKind.StartProbe, reason, State, State, isEarly));
     }
 

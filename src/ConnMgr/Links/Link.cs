@@ -4,16 +4,17 @@ using ConnMgr.Net;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// The state machine of one link: takes facts, ticks, evidence and probe results with the time, and says what is to
-/// be done. It does no I/O and reads no clock.
+/// The state machine of one link. It receives facts, ticks, evidence and probe results with their time, and
+/// returns effects. It does no I/O and reads no clock.
 /// </summary>
 /// <remarks>
-/// Down and NoWayOut become Unconfirmed (a metered link: Confirmed, by decree) when the link is connected. Every
-/// state becomes Down when it no longer runs, and NoWayOut when it was without address or way out for 1 s. The rest
-/// is decided by probes.
+/// Down and NoWayOut become Unconfirmed when the link is connected (a metered link becomes Confirmed without
+/// a probe). Every state becomes Down when the device no longer runs, and NoWayOut after 1 s without an
+/// address or default route. Probes decide the other transitions.
 /// </remarks>
 internal sealed partial class Link
 {
+    /// <summary>The time between two ticks: 2 s.</summary>
     public static readonly TimeSpan TickPeriod = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
@@ -27,10 +28,10 @@ internal sealed partial class Link
     private TimeSpan? _interruptedSince;
     private bool _wasProbeInterrupted;
 
-    /// <param name="kind">Which of the links it is.</param>
-    /// <param name="name">Its interface name.</param>
-    /// <param name="idleLimit">Silence before it is probed.</param>
-    /// <param name="wanProbe">When it may be probed, if it is metered.</param>
+    /// <param name="kind">Ethernet, Wi-Fi or LTE.</param>
+    /// <param name="name">The interface name.</param>
+    /// <param name="idleLimit">How long the link may be silent before it is probed.</param>
+    /// <param name="wanProbe">When a metered link may be probed.</param>
     public Link(LinkKind kind, string name, TimeSpan idleLimit, WanProbe wanProbe)
     {
         Kind = kind;
@@ -43,44 +44,45 @@ internal sealed partial class Link
 
     public string Name { get; }
 
+    /// <summary>True for LTE, whose bytes cost money.</summary>
     public bool IsMetered => Kind == LinkKind.Wan;
 
     public LinkState State { get; private set; }
 
-    /// <summary>When the state was entered.</summary>
+    /// <summary>When the link entered the state, in the loop's time.</summary>
     public TimeSpan Since { get; private set; }
 
     /// <summary>When the link came up; null while it is down.</summary>
     public TimeSpan? UpSince { get; private set; }
 
-    /// <summary>When the link last came up, or its last failure ended.</summary>
+    /// <summary>When the link last came up or its last failure ended.</summary>
     public TimeSpan UnfailedSince { get; private set; }
 
-    /// <summary>The state in words that fit behind the name, e.g. `lost carrier`.</summary>
+    /// <summary>The state as a phrase that follows the name, e.g. `lost carrier`.</summary>
     public string Words { get; private set; } = "is not there yet";
 
     public FailureHistory Failures { get; } = new();
 
     public LinkFacts Facts => _facts;
 
-    /// <summary>It has come up at least once.</summary>
+    /// <summary>True if the link has come up at least once.</summary>
     public bool HasBeenUp { get; private set; }
 
     /// <summary>
-    /// Up, but for less than a second without address or way out, or without IPv4 if it was judged by that: no switch to
-    /// it is to be tried.
+    /// True while an up link has lacked an address or default route, or lost IPv4 that it was judged by, for
+    /// less than 1 s. Do not switch to it.
     /// </summary>
     public bool IsInterrupted => _interruptedSince is not null;
 
-    /// <summary>When <see cref="Advance"/> is to be called; <see cref="TimeSpan.MaxValue"/> is never.</summary>
+    /// <summary>When to call <see cref="Advance"/>; <see cref="TimeSpan.MaxValue"/> if never.</summary>
     public TimeSpan NextDeadline => _interruptedSince is { } since ? since + Grace : _suspicion.DueAt;
 
-    /// <summary>What is to be done since the last <see cref="ClearEffects"/>.</summary>
+    /// <summary>The effects since the last <see cref="ClearEffects"/>.</summary>
     public IReadOnlyList<LinkEffect> Effects => _effects;
 
     public void ClearEffects() => _effects.Clear();
 
-    /// <summary>Takes what the kernel now says of the device.</summary>
+    /// <summary>Handles what the kernel now reports about the device.</summary>
     public void SetFacts(in LinkFacts facts, TimeSpan now)
     {
         LinkFacts before = _facts;
@@ -114,14 +116,14 @@ internal sealed partial class Link
         }
         else
         {
-            _interruptedSince = null; // all is as it was
+            _interruptedSince = null; // the interruption is over and nothing has changed
         }
     }
 
-    /// <summary>Takes what is known of the other links.</summary>
+    /// <summary>Stores what this link needs to know about the other links.</summary>
     public void SetSurroundings(in Surroundings surroundings) => _surroundings = surroundings;
 
-    /// <summary>Does what has become due by time alone.</summary>
+    /// <summary>Does what is due at this time.</summary>
     public void Advance(TimeSpan now)
     {
         if (now < NextDeadline)
@@ -131,7 +133,7 @@ internal sealed partial class Link
         if (IsInterrupted && _facts.IsConnected)
         {
             _interruptedSince = null;
-            Reconsider(now); // by IPv6 from now on
+            Reconsider(now); // judge by IPv6 from now on
         }
         else if (IsInterrupted)
         {
@@ -149,7 +151,9 @@ internal sealed partial class Link
         }
     }
 
-    /// <summary>Takes the end of a tick: whether the link gave evidence in it.</summary>
+    /// <summary>
+    /// Ends a tick; <paramref name="hadEvidence"/> tells whether the link gave evidence in it.
+    /// </summary>
     public void Tick(bool hadEvidence, TimeSpan now)
     {
         _schedule.Tick(isSilent: !hadEvidence && !IsProbing);
@@ -166,7 +170,8 @@ internal sealed partial class Link
         {
             Enter(LinkState.Confirmed, "is trusted again after 5 minutes", now);
         }
-        else if (MayProbe && _schedule.DueReason(State, _surroundings, IsWatchedClosely(now), now) is { } reason)
+        else if (MayProbe && _schedule.DueReason(State, _surroundings, IsWatchedClosely(now), now)
+            is { } reason)
         {
             StartProbe(reason, now);
         }
@@ -191,7 +196,10 @@ internal sealed partial class Link
         StartProbe("came up", now);
     }
 
-    /// <summary>Another address, gateway or family, so that what was proved is old; or a probe is to be made up for.</summary>
+    /// <summary>
+    /// Starts over after a change of address, gateway or family, since older proof no longer counts, or makes
+    /// up for a missed probe.
+    /// </summary>
     private void Reconsider(TimeSpan now)
     {
         Judge();
@@ -243,7 +251,9 @@ internal sealed partial class Link
         Enter(state, words, now);
     }
 
-    /// <summary>Counts a failure; one outage is one failure: failed and then down is not a second.</summary>
+    /// <summary>
+    /// Counts a failure. One outage is one failure: a link that failed and then goes down counts once.
+    /// </summary>
     private void Fail(TimeSpan now)
     {
         if (State is LinkState.Unconfirmed or LinkState.Confirmed)

@@ -11,8 +11,8 @@ using ConnMgr.Scripts;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// The I/O side of the connection: collects the news of a wake-up for the <see cref="ConnectionCore"/>, and carries out
-/// its effects: probes, evidence sockets, switches, hooks, log lines.
+/// The I/O side of the connection: collects the news of a wake-up for the <see cref="ConnectionCore"/> and
+/// carries out its effects: probes, evidence sockets, switches, hooks, log lines.
 /// </summary>
 internal sealed class LinkDriver : IDisposable
 {
@@ -31,7 +31,7 @@ internal sealed class LinkDriver : IDisposable
     private readonly List<News> _news = [];
     private readonly Deadline _deadline;
 
-    // A program that fights over a route does so for ever, and is not to fill the log.
+    // A program that fights over a route never stops; limit the log lines about it.
     private readonly Pace _inUsePace = new(burst: 10, TimeSpan.FromSeconds(10));
     private readonly Pace _repairPace = new(burst: 10, TimeSpan.FromMinutes(1));
     private int _seenVersion = -1;
@@ -40,15 +40,15 @@ internal sealed class LinkDriver : IDisposable
     private bool _isRepairLogged;
     private string _loggedFailure = "";
 
-    /// <param name="loop">The loop of the process.</param>
-    /// <param name="log">Gets every decision.</param>
-    /// <param name="options">The command line.</param>
+    /// <param name="loop">The process's event loop.</param>
+    /// <param name="log">Receives every decision.</param>
+    /// <param name="options">The command-line options.</param>
     /// <param name="names">The interface names of the links.</param>
-    /// <param name="state">What the kernel has; kept up to date by <paramref name="routes"/>.</param>
-    /// <param name="routes">Asked to read the routes anew after a switch.</param>
+    /// <param name="state">The kernel's state; <paramref name="routes"/> keeps it up to date.</param>
+    /// <param name="routes">Rereads the routes after a switch.</param>
     /// <param name="servers">The name servers of the links.</param>
-    /// <param name="environment">Of the scripts.</param>
-    /// <param name="startedAt">When the daemon started.</param>
+    /// <param name="environment">The environment variables of the scripts.</param>
+    /// <param name="startedAt">When the daemon started, in the loop's time.</param>
     public LinkDriver(
         Loop loop, Log log, Options options, NetifNames names, KernelState state, RouteMonitor routes,
         NameServers servers, IReadOnlyList<string> environment, TimeSpan startedAt)
@@ -72,7 +72,7 @@ internal sealed class LinkDriver : IDisposable
         _deadline = loop.AddTimer(() => { });
     }
 
-    /// <summary>What was decided at the last <see cref="Settle"/>.</summary>
+    /// <summary>The decisions and facts after the last <see cref="Settle"/>.</summary>
     public ConnectionView View => _core.View;
 
     public ConnectionCore Core => _core;
@@ -80,10 +80,10 @@ internal sealed class LinkDriver : IDisposable
     /// <summary>The sockets of each link, in the order of <see cref="ConnectionView.Links"/>.</summary>
     public IReadOnlyList<LinkSockets> Sockets => _sockets;
 
-    /// <summary>A switch is under way that has to be seen to its end: nothing else would kill the script.</summary>
+    /// <summary>True while a switch runs. Wait for its end: nothing else would kill the script.</summary>
     public bool IsBusy => _switcher.IsBusy;
 
-    /// <summary>Ends a tick, and begins the next.</summary>
+    /// <summary>Ends a tick and begins the next.</summary>
     public void Tick()
     {
         _news.Add(new News(NewsKind.Tick, _loop.Now));
@@ -105,7 +105,10 @@ internal sealed class LinkDriver : IDisposable
         }
     }
 
-    /// <summary>Says whether the firewall is being put in force or restored: see <see cref="LinkSockets.SetDisturbed"/>.</summary>
+    /// <summary>
+    /// Reports whether the firewall is being installed or restored; see <see
+    /// cref="LinkSockets.SetDisturbed"/>.
+    /// </summary>
     public void SetDisturbed(bool isDisturbed)
     {
         foreach (LinkSockets sockets in _sockets)
@@ -114,10 +117,12 @@ internal sealed class LinkDriver : IDisposable
         }
     }
 
-    /// <summary>From now on nothing is decided.</summary>
+    /// <summary>Stops all further decisions.</summary>
     public void Stop() => _news.Add(new News(NewsKind.Stop, _loop.Now));
 
-    /// <summary>Lets the core decide, and carries out what it wants. Call it after each batch of events.</summary>
+    /// <summary>
+    /// Lets the core decide, and carries out its effects. Call it after each batch of events.
+    /// </summary>
     public void Settle()
     {
         TimeSpan now = _loop.Now;
@@ -141,19 +146,24 @@ internal sealed class LinkDriver : IDisposable
             CarryOut(effects[i], now);
         }
         LogInUse(now);
-        // What a probe or a switch has told while it was being started is decided upon at once.
+        // A probe or a switch may have reported news while it was started: decide on it at once.
         TimeSpan next = _news.Count > 0 ? now : _core.NextDeadline;
-        _deadline.Set(View.InUse?.Name == _loggedInUse || next < _inUsePace.NextAt ? next : _inUsePace.NextAt);
+        _deadline.Set(View.InUse?.Name == _loggedInUse || next < _inUsePace.NextAt
+            ? next : _inUsePace.NextAt);
     }
 
-    /// <summary>A link whose name has changed is another link, of which nothing is known; the others stay as they are.</summary>
+    /// <summary>
+    /// Applies new interface names. A link whose name has changed is a new link without history; the others
+    /// keep theirs.
+    /// </summary>
     public void Reload(NetifNames names)
     {
         (LinkKind Kind, string Name)[] wanted = LinksOf(names);
-        int[] changed = [.. Enumerable.Range(0, wanted.Length).Where(i => _sockets[i].Link.Name != wanted[i].Name)];
+        int[] changed = [.. Enumerable.Range(0, wanted.Length)
+            .Where(i => _sockets[i].Link.Name != wanted[i].Name)];
         foreach (int i in changed)
         {
-            _sockets[i].Dispose(); // all of them before the first new one: names may have been exchanged
+            _sockets[i].Dispose(); // close all before opening the first: names may have been swapped
         }
         foreach (int i in changed)
         {
@@ -164,7 +174,10 @@ internal sealed class LinkDriver : IDisposable
         _seenVersion = changed.Length > 0 ? -1 : _seenVersion;
     }
 
-    /// <summary>Another program may change what the daemon depends on: `sysctl --system`, ufw.</summary>
+    /// <summary>
+    /// Checks the sysctl settings again, since another program (`sysctl --system`, ufw) may have changed
+    /// them.
+    /// </summary>
     private void CheckSettings()
     {
         if ((_state.SettingsVersion, _routes.Losses) != _seenSettings)
@@ -201,7 +214,8 @@ internal sealed class LinkDriver : IDisposable
                 SocketsOf(effect.Link)?.StartProbe(_state, effect.IsEarly, now);
                 break;
             case CoreEffectKind.CancelProbe:
-                _log.Event(EventKind.Probe, $"probe of {name}: cancelled, since it {effect.Words}", LogLevel.Debug);
+                _log.Event(
+                    EventKind.Probe, $"probe of {name}: cancelled, since it {effect.Words}", LogLevel.Debug);
                 SocketsOf(effect.Link)?.CancelProbe();
                 break;
             case CoreEffectKind.Warned:
@@ -241,7 +255,8 @@ internal sealed class LinkDriver : IDisposable
         string took = $"{name} in {Duration.Milliseconds(effect.Took)}";
         if (effect.IsRepair)
         {
-            LogRepair($"restored the route over {took}{(effect.IsInPlace ? "" : ", and it has been changed again")}");
+            LogRepair(
+                $"restored the route over {took}{(effect.IsInPlace ? "" : ", and it has been changed again")}");
             return;
         }
         if (effect.Words.Length > 0) // the link is still the choice
@@ -251,16 +266,21 @@ internal sealed class LinkDriver : IDisposable
         _log.Event(EventKind.Switch, $"switched to {took}");
     }
 
-    /// <summary>A switch that fails is tried every tick; the same failure is logged once.</summary>
+    /// <summary>
+    /// Logs a failed switch. It is retried every tick, but the same failure is a warning only once.
+    /// </summary>
     private void LogFailure(string failure)
     {
         bool isNew = failure != _loggedFailure;
         _loggedFailure = failure;
         _log.Event(
-            EventKind.Switch, isNew ? $"{failure}, retrying" : failure, isNew ? LogLevel.Warn : LogLevel.Debug);
+            EventKind.Switch, isNew ? $"{failure}, retrying" : failure,
+            isNew ? LogLevel.Warn : LogLevel.Debug);
     }
 
-    /// <summary>The first ten repairs are events; after that one a minute, which stands for the others: status counts them.</summary>
+    /// <summary>
+    /// Logs the first ten repairs one by one, then at most one a minute; status counts them all.
+    /// </summary>
     private void LogRepair(string words)
     {
         if (_isRepairLogged)

@@ -1,6 +1,6 @@
 namespace ConnMgr.Links;
 
-/// <summary>What a <see cref="Link"/> wants done.</summary>
+/// <summary>What a <see cref="Link"/> requests.</summary>
 internal enum LinkEffectKind
 {
     StateChanged,
@@ -8,17 +8,17 @@ internal enum LinkEffectKind
     CancelProbe,
 }
 
-/// <summary>One thing that a <see cref="Link"/> wants done, and why.</summary>
-/// <param name="Kind">What.</param>
-/// <param name="Reason">Why, in words.</param>
-/// <param name="From">The state before, if it changed.</param>
-/// <param name="To">The state after.</param>
-/// <param name="IsEarly">The probe is an early one: it is to end sooner, and to ping from the start.</param>
+/// <summary>One request of a <see cref="Link"/>, with its reason.</summary>
+/// <param name="Kind">The kind of request.</param>
+/// <param name="Reason">The reason, as a phrase.</param>
+/// <param name="From">The previous state, if it changed.</param>
+/// <param name="To">The new state.</param>
+/// <param name="IsEarly">The probe has a shorter deadline and pings from its start.</param>
 internal readonly record struct LinkEffect(
     LinkEffectKind Kind, string Reason, LinkState From, LinkState To, bool IsEarly = false);
 
-/// <summary>What a link needs to know of the others.</summary>
+/// <summary>What a link needs to know about the other links.</summary>
 /// <param name="IsInUse">This link is in use.</param>
-/// <param name="InUse">The class of the link in use, this or another.</param>
+/// <param name="InUse">The class of the link in use, this one or another.</param>
 /// <param name="IsNothingLeft">No link is of class A, B or C.</param>
 internal readonly record struct Surroundings(bool IsInUse, LinkClass InUse, bool IsNothingLeft);

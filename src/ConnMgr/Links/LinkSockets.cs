@@ -12,12 +12,12 @@ using ConnMgr.Routing;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// The I/O of one link: its evidence socket and its probes. It tells the <see cref="LinkDriver"/> what it hears and
-/// decides nothing.
+/// The I/O of one link: its evidence socket and its probes. It reports events to the <see cref="LinkDriver"/>
+/// and decides nothing.
 /// </summary>
 internal sealed class LinkSockets : IDisposable
 {
-    private const int FileLimit = 4096; // bytes of a file below /proc/sys
+    private const int FileLimit = 4096; // bytes; the size limit of a file below /proc/sys
 
     private readonly Loop _loop;
     private readonly Log _log;
@@ -25,24 +25,27 @@ internal sealed class LinkSockets : IDisposable
     private readonly Action<News> _tell;
     private readonly ProbeRunner _prober;
     private readonly bool _ignoresLinkdownRoutes;
-    private readonly Pace _filterPace = new(burst: 5, TimeSpan.FromMinutes(1)); // a fight over it may be endless
+    // Limits the log if another program keeps changing it.
+    private readonly Pace _filterPace = new(burst: 5, TimeSpan.FromMinutes(1));
     private EvidenceSocket? _evidence;
     private int _ifindex; // of the evidence socket
     private List<Subnet> _own = [];
     private byte[] _lastEvidence = [];
-    private List<IPAddress>? _asked; // by the last probe; null if there was none
+    private List<IPAddress>? _asked; // the servers that the last probe asked; null if there was none
     private bool _isProbeEarly; // of the last probe
     private bool _isDisturbed;
 
-    /// <param name="loop">Where packets arrive.</param>
-    /// <param name="log">Gets what it hears, and what the kernel refuses.</param>
+    /// <param name="loop">The event loop.</param>
+    /// <param name="log">Receives events, and refusals of the kernel.</param>
     /// <param name="link">The link; only the core changes it.</param>
     /// <param name="settings">What a probe asks.</param>
-    /// <param name="servers">Which name servers a probe asks.</param>
-    /// <param name="ignoresLinkdownRoutes">Let the kernel pass over the routes of the link while it has no carrier.</param>
-    /// <param name="tell">Gets the news.</param>
+    /// <param name="servers">The name servers that a probe asks.</param>
+    /// <param name="ignoresLinkdownRoutes">Make the kernel skip the routes of the link while it has no
+    /// carrier.</param>
+    /// <param name="tell">Receives the news.</param>
     public LinkSockets(
-        Loop loop, Log log, Link link, ProbeSettings settings, NameServers servers, bool ignoresLinkdownRoutes,
+        Loop loop, Log log, Link link, ProbeSettings settings, NameServers servers,
+        bool ignoresLinkdownRoutes,
         Action<News> tell)
     {
         _ignoresLinkdownRoutes = ignoresLinkdownRoutes;
@@ -56,16 +59,19 @@ internal sealed class LinkSockets : IDisposable
 
     public Link Link { get; }
 
-    /// <summary>What the probes have cost, in bytes of IP, both ways.</summary>
+    /// <summary>The cost of all probes in bytes of IP, both directions.</summary>
     public long ProbeBytes => _prober.Bytes;
 
-    /// <summary>The last evidence in words; null if there was none.</summary>
-    public string? EvidenceWords => Frame.TryDescribe(_lastEvidence, out string? packet, out _) ? packet : null;
+    /// <summary>The last evidence packet, described; null if there was none.</summary>
+    public string? EvidenceWords =>
+        Frame.TryDescribe(_lastEvidence, out string? packet, out _) ? packet : null;
 
-    /// <summary>When the last evidence came, in the loop's time.</summary>
+    /// <summary>When the last evidence arrived, in the loop's time.</summary>
     public TimeSpan EvidenceAt { get; private set; }
 
-    /// <summary>Opens the evidence socket, or tells it of other subnets. Call it when the kernel's state has changed.</summary>
+    /// <summary>
+    /// Opens the evidence socket, or updates its subnets. Call it when the kernel's state has changed.
+    /// </summary>
     public void Refresh(KernelState state)
     {
         if (_evidence is not null && _ifindex != Link.Facts.Ifindex)
@@ -90,11 +96,14 @@ internal sealed class LinkSockets : IDisposable
         }
     }
 
-    /// <summary>A tick begins: hear the first evidence of it.</summary>
-    /// <param name="isForOutgoing">Hear what leaves, too.</param>
+    /// <summary>Begins a tick: reports the first evidence of it.</summary>
+    /// <param name="isForOutgoing">Report outgoing packets, too.</param>
     public void Listen(bool isForOutgoing) => _evidence?.Rearm(isForOutgoing);
 
-    /// <summary>Starts a probe. Until the tick after its end, the evidence socket hears nothing: what a probe brings in is no evidence.</summary>
+    /// <summary>
+    /// Starts a probe. The evidence socket stays silent until the first tick after the probe, because the
+    /// packets of a probe are not evidence.
+    /// </summary>
     public void StartProbe(KernelState state, bool isEarly, TimeSpan now)
     {
         _evidence?.Mute();
@@ -107,8 +116,8 @@ internal sealed class LinkSockets : IDisposable
         _prober.Start(isIpv6: !Link.Facts.Ipv4.IsConnected, _asked!, _isProbeEarly, now);
 
     /// <summary>
-    /// Says whether the firewall is being put in force or restored. It may then drop the probe, so a probe without an
-    /// answer says nothing about the link: the probe is sent again when the rules are in force.
+    /// Reports whether the firewall is being installed or restored. It may then drop the packets of a probe,
+    /// so a probe without an answer proves nothing: it is repeated when the rules are in force.
     /// </summary>
     public void SetDisturbed(bool isDisturbed)
     {
@@ -121,8 +130,8 @@ internal sealed class LinkSockets : IDisposable
     }
 
     /// <summary>
-    /// Tells it if the link has other name servers than those that its last probe asked, is not confirmed and
-    /// is not being probed. Call it every tick, and when name servers have changed.
+    /// Reports if the link's name servers differ from those that its last probe asked; only for an
+    /// unconfirmed link that is not being probed. Call it every tick, and when name servers have changed.
     /// </summary>
     public void CompareServers(KernelState state)
     {
@@ -136,6 +145,7 @@ internal sealed class LinkSockets : IDisposable
     private List<IPAddress> NameServersOf(KernelState state) =>
         _servers.Of(Link.Kind, Link.Name, KernelFacts.Gateways(state, Link.Facts.Ifindex));
 
+    /// <summary>Cancels the running probe; it reports no result.</summary>
     public void CancelProbe() => _prober.Cancel();
 
     private void Open()
@@ -150,7 +160,8 @@ internal sealed class LinkSockets : IDisposable
         {
             _log.Event(
                 EventKind.Link,
-                $"{Link.Name}: cannot listen for evidence: {Errno.Text(errno)}, retrying when it changes", LogLevel.Warn);
+                $"{Link.Name}: cannot listen for evidence: {Errno.Text(errno)}, retrying when it changes",
+                LogLevel.Warn);
         }
         else if (!Link.IsProbing)
         {
@@ -159,8 +170,8 @@ internal sealed class LinkSockets : IDisposable
     }
 
     /// <summary>
-    /// Sets what the daemon depends on. Call it when the device appears, and when the kernel reports a change of settings:
-    /// another program may read its own later (`sysctl --system`, ufw).
+    /// Applies the sysctl settings that the daemon depends on. Call it when the device appears and when the
+    /// kernel reports a change: another program (`sysctl --system`, ufw) may apply its own later.
     /// </summary>
     public void CheckSettings()
     {
@@ -171,7 +182,8 @@ internal sealed class LinkSockets : IDisposable
         LoosenReversePathFilter();
         foreach (string family in _ignoresLinkdownRoutes ? (ReadOnlySpan<string>)["ipv4", "ipv6"] : [])
         {
-            // The kernel then passes over routes of a link without carrier at once, without the daemon.
+            // With this setting, the kernel itself skips the routes of a link that has lost carrier, without
+            // delay.
             string path = $"/proc/sys/net/{family}/conf/{Link.Name}/ignore_routes_with_linkdown";
             if (Read(path) is ['0', ..] && SmallFile.Overwrite(path, "1\n"u8) is not 0 and int errno)
             {
@@ -180,7 +192,10 @@ internal sealed class LinkSockets : IDisposable
         }
     }
 
-    /// <summary>Strict filtering would drop the answers to probes while the link is not in use.</summary>
+    /// <summary>
+    /// Sets strict reverse-path filtering to loose: strict filtering drops the answers to probes of a link
+    /// that is not in use.
+    /// </summary>
     private void LoosenReversePathFilter()
     {
         string path = ReversePathFilter.Path(Link.Name);
@@ -191,7 +206,8 @@ internal sealed class LinkSockets : IDisposable
             {
                 _log.Event(
                     EventKind.Link,
-                    $"{Link.Name}: rp_filter was 1 (strict), " + (errno == 0 ? "set to 2 (loose)" : Errno.Text(errno)));
+                    $"{Link.Name}: rp_filter was 1 (strict), "
+                        + (errno == 0 ? "set to 2 (loose)" : Errno.Text(errno)));
             }
         }
     }
@@ -220,7 +236,10 @@ internal sealed class LinkSockets : IDisposable
         _tell(new News(NewsKind.ProbeEnded, _loop.Now, Link, result));
     }
 
-    /// <summary>The subnets on the link; on a point-to-point link the peer's, so that the own address is added.</summary>
+    /// <summary>
+    /// Returns the subnets on the link. On a point-to-point link the subnet is the peer's, so the own address
+    /// is added.
+    /// </summary>
     private static List<Subnet> SubnetsOf(KernelState state, int ifindex)
     {
         List<Subnet> subnets = [];

@@ -1,15 +1,17 @@
 namespace ConnMgr.Links;
 
-/// <summary>The state of a link, with the values that other daemons know. What leads in and out is in <see cref="Link"/>.</summary>
+/// <summary>
+/// The state of a link, with the values that other daemons use. <see cref="Link"/> documents the transitions.
+/// </summary>
 internal enum LinkState
 {
     /// <summary>ITFDOWN_SU: initial; no device, administratively down, or no carrier.</summary>
     Down = 0,
 
-    /// <summary>ITFDOWN_SX: the device runs, but has no address, or no way out, yet.</summary>
+    /// <summary>ITFDOWN_SX: the device runs, but lacks an address or a default route.</summary>
     NoWayOut = 1,
 
-    /// <summary>ITFNOTSUPP_SX: not a link to monitor.</summary>
+    /// <summary>ITFNOTSUPP_SX: this link is not monitored.</summary>
     Unmonitored = 2,
 
     /// <summary>ITFUP_SU: up, cloud not yet confirmed.</summary>
@@ -25,7 +27,7 @@ internal enum LinkState
 /// <summary>Names of the states.</summary>
 internal static class LinkStates
 {
-    /// <summary>The name that the documents use, e.g. `ITFUP_SS`.</summary>
+    /// <summary>Returns the documented name, e.g. `ITFUP_SS`.</summary>
     public static string Name(this LinkState state) => state switch
     {
         LinkState.Down => "ITFDOWN_SU",
@@ -36,6 +38,8 @@ internal static class LinkStates
         _ => "ITFUP_SS",
     };
 
-    /// <summary>True for the three states of a link that runs, has an address and a way out.</summary>
+    /// <summary>
+    /// True for the three states of a link that runs and has an address and a default route.
+    /// </summary>
     public static bool IsUp(this LinkState state) => state >= LinkState.Unconfirmed;
 }

@@ -2,8 +2,10 @@ using ConnMgr.Probe;
 
 namespace ConnMgr.Links;
 
-/// <summary>When a link is due for a probe, by the ticks alone (sections 5 and 6 of the contract).</summary>
-/// <param name="idleLimit">Silence before it is probed.</param>
+/// <summary>
+/// Decides when the passing of ticks makes a probe of a link due (sections 5 and 6 of the contract).
+/// </summary>
+/// <param name="idleLimit">How long the link may be silent before it is probed.</param>
 internal sealed class ProbeSchedule(TimeSpan idleLimit)
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(2);
@@ -11,7 +13,7 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
     private static readonly TimeSpan UrgentRetry = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ProofLifetime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan WatchGap = TimeSpan.FromSeconds(4);
-    private static readonly TimeSpan ShortWatchGap = TimeSpan.FromSeconds(3); // at the next tick, mostly
+    private static readonly TimeSpan ShortWatchGap = TimeSpan.FromSeconds(3); // mostly the next tick
     private static readonly TimeSpan ComparisonGap = TimeSpan.FromSeconds(4);
 
     private uint _watchPhase;
@@ -19,12 +21,17 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
     private TimeSpan _retry = FirstRetry;
     private bool _isCompared;
 
-    /// <summary>How the last probe ended, that was not cancelled; null if there was none since the link came up.</summary>
+    /// <summary>
+    /// The outcome of the last probe that was not cancelled; null if there was none since the link came up.
+    /// </summary>
     public ProbeOutcome? LastOutcome { get; private set; }
 
+    /// <summary>
+    /// When the probe of <see cref="LastOutcome"/> ended; <see cref="TimeSpan.MinValue"/> if there was none.
+    /// </summary>
     public TimeSpan LastEndedAt { get; private set; } = TimeSpan.MinValue;
 
-    /// <summary>The link has come up: it has no past.</summary>
+    /// <summary>Forgets everything: the link has come up.</summary>
     public void Reset()
     {
         _idle = TimeSpan.Zero;
@@ -33,10 +40,10 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
         LastOutcome = null;
     }
 
-    /// <summary>Takes the end of a tick.</summary>
+    /// <summary>Ends a tick.</summary>
     public void Tick(bool isSilent) => _idle = isSilent ? _idle + Link.TickPeriod : TimeSpan.Zero;
 
-    /// <summary>Takes the end of a probe of a link that was in <paramref name="state"/>.</summary>
+    /// <summary>Handles the end of a probe of a link that was in <paramref name="state"/>.</summary>
     public void End(ProbeOutcome outcome, LinkState state, TimeSpan now)
     {
         _idle = TimeSpan.Zero;
@@ -48,15 +55,16 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
         LastEndedAt = now;
     }
 
-    /// <summary>The next probe is due in 4 s, since the last one is compared with another link's.</summary>
+    /// <summary>Makes the next probe due in 4 s, to compare it with another link's.</summary>
     public void Compare() => _isCompared = true;
 
-    /// <summary>Why the link is due, or null. To be asked at the end of a tick.</summary>
-    public string? DueReason(LinkState state, in Surroundings surroundings, bool isWatchedClosely, TimeSpan now)
+    /// <summary>Returns why a probe is due, as a phrase, or null. Call it at the end of a tick.</summary>
+    public string? DueReason(
+        LinkState state, in Surroundings surroundings, bool isWatchedClosely, TimeSpan now)
     {
         TimeSpan since = LastOutcome is null ? TimeSpan.MaxValue : now - LastEndedAt;
-        // Short and long gaps in the order of the golden ratio, which never repeats: an upstream that dies and revives cannot keep
-        // step with it, as it can with a fixed period.
+        // Choose short and long gaps by the golden ratio. The sequence never repeats, so an upstream that
+        // dies and revives periodically cannot stay in step with it.
         if (isWatchedClosely && IsDueWithin(_watchPhase < 1u << 31 ? ShortWatchGap : WatchGap, since))
         {
             _watchPhase += 0x9E3779B9;
@@ -72,12 +80,13 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
                     : null;
             case LinkState.Failed:
                 bool isUrgent = surroundings.InUse != LinkClass.A;
-                return since >= _retry || (isUrgent && IsDueWithin(UrgentRetry, since)) ? "failed before" : null;
+                return since >= _retry || (isUrgent && IsDueWithin(UrgentRetry, since))
+                    ? "failed before" : null;
             default:
                 return since >= idleLimit ? "is not confirmed yet" : null;
         }
     }
 
-    /// <summary>The next tick would be too late.</summary>
+    /// <summary>True if the limit would pass before the next tick.</summary>
     private static bool IsDueWithin(TimeSpan limit, TimeSpan since) => since > limit - Link.TickPeriod;
 }

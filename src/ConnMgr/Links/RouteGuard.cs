@@ -1,36 +1,41 @@
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Decides when switch_route.sh is to be run: once for a new choice, again when it failed, and again when somebody
-/// else has changed the routes while the choice stands. Pure.
+/// Decides when to switch: once for a new choice, again after a failure, and again when another program has
+/// changed the routes while the choice stands. Pure.
 /// </summary>
 internal sealed class RouteGuard
 {
     private static readonly TimeSpan RepairGap = TimeSpan.FromSeconds(1);
 
-    /// <summary>A script that fails, and changes routes while it does, is not to be run in a circle.</summary>
+    /// <summary>
+    /// The shortest gap before a retry: a script that changes routes and then fails must not run in a tight
+    /// loop.
+    /// </summary>
     private static readonly TimeSpan RetryGap = TimeSpan.FromMilliseconds(200);
 
     private Link? _tried;
     private TimeSpan _triedAt;
     private bool _isRunning;
-    private bool _hasSucceeded; // at least once since it was chosen
+    private bool _hasSucceeded; // at least once since this link was chosen
     private bool _hasFailed;
     private bool _mayRetry;
 
-    /// <summary>When <see cref="Next"/> may come to another end by time alone.</summary>
+    /// <summary>When <see cref="Next"/> may return something else because of the time alone.</summary>
     public TimeSpan NextDeadline { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>
-    /// The link to switch to now, or null. The caller starts the switch, and says so by <see cref="End"/> when it has ended.
+    /// Returns the link to switch to now, or null. The caller starts the switch and reports its end to <see
+    /// cref="End"/>.
     /// </summary>
-    /// <param name="choice">The link that is to be used.</param>
-    /// <param name="isInPlace">The kernel's routes lead over it already.</param>
-    /// <param name="now">The time.</param>
+    /// <param name="choice">The chosen link.</param>
+    /// <param name="isInPlace">The kernel's routes already use it.</param>
+    /// <param name="now">The loop's time.</param>
     public Link? Next(Link? choice, bool isInPlace, TimeSpan now)
     {
         NextDeadline = TimeSpan.MaxValue;
-        if (choice is null || !choice.State.IsUp() || choice.IsInterrupted || (choice == _tried && _isRunning))
+        if (choice is null || !choice.State.IsUp() || choice.IsInterrupted
+            || (choice == _tried && _isRunning))
         {
             return null;
         }
@@ -69,10 +74,14 @@ internal sealed class RouteGuard
         return choice;
     }
 
-    /// <summary>True if this link was the last to be switched to, and that went well: to do it again is a repair.</summary>
+    /// <summary>
+    /// True if the last switch was to this link and succeeded: another switch to it is a repair.
+    /// </summary>
     public bool HasSwitchedTo(Link link) => _tried == link && _hasSucceeded && !_isRunning;
 
-    /// <summary>Takes the end of a switch to <paramref name="link"/>; one that was overtaken by a newer choice is forgotten.</summary>
+    /// <summary>
+    /// Handles the end of a switch to <paramref name="link"/>; ignored if the choice has changed since.
+    /// </summary>
     public void End(Link link, bool succeeded)
     {
         if (link == _tried)
@@ -80,10 +89,12 @@ internal sealed class RouteGuard
             _isRunning = false;
             _hasFailed = !succeeded;
             _hasSucceeded |= succeeded;
-            _mayRetry = false; // what happened meanwhile was no news
+            _mayRetry = false; // changes during the switch do not allow a retry
         }
     }
 
-    /// <summary>A tick, or a route or address of the link has changed: a failed switch may be tried again.</summary>
+    /// <summary>
+    /// Allows a failed switch to be retried: a tick has come, or a route or address of the link has changed.
+    /// </summary>
     public void AllowRetry() => _mayRetry = true;
 }

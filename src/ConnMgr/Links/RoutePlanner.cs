@@ -5,19 +5,19 @@ using ConnMgr.Routing;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Makes the <see cref="RoutePlan"/> of the daemon's links, with the standby routes in the order in which the links would
-/// be chosen. Pure; keeps the last plan, since it is asked for at each wake-up.
+/// Makes the <see cref="RoutePlan"/> for the daemon's links, with the standby routes in the order in which
+/// the links would be chosen. Pure. Caches the last plan, because every wake-up asks for it.
 /// </summary>
 internal sealed class RoutePlanner
 {
     private RoutePlan? _plan;
     private string _planOf = "";
 
-    /// <summary>What there is to do for the routes to lead over a link.</summary>
-    /// <param name="state">What the kernel has; the routes must have been read to their end.</param>
-    /// <param name="links">All links, in the order of preference.</param>
-    /// <param name="choice">The link that the routes are to lead over.</param>
-    /// <param name="ownMetrics">What earlier plans have remembered.</param>
+    /// <summary>Returns the changes that make the default routes use a link.</summary>
+    /// <param name="state">The kernel's state; the dump of the routes must be complete.</param>
+    /// <param name="links">All links, most preferred first.</param>
+    /// <param name="choice">The link that the routes are to use.</param>
+    /// <param name="ownMetrics">The metrics that earlier plans recorded.</param>
     public RoutePlan Plan(
         KernelState state, IReadOnlyList<Link> links, Link choice,
         IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> ownMetrics)
@@ -33,7 +33,7 @@ internal sealed class RoutePlanner
         return _plan;
     }
 
-    /// <summary>The plan is being carried out: the next one is made anew.</summary>
+    /// <summary>Drops the cached plan, because it is being carried out.</summary>
     public void Forget() => _plan = null;
 
     private static RoutePlan MakePlan(
@@ -57,6 +57,9 @@ internal sealed class RoutePlanner
             choice.Facts.Ipv4.HasAddress, choice.Facts.Ipv6.HasAddress, ownMetrics));
     }
 
-    /// <summary>A link that is down keeps its route where it is; the kernel passes it over.</summary>
+    /// <summary>
+    /// True if the link's route may be moved. A link that is down keeps its route in place; the kernel skips
+    /// it.
+    /// </summary>
     private static bool IsStandby(Link link) => link.State.IsUp() && !link.IsInterrupted;
 }

@@ -1,6 +1,6 @@
 namespace ConnMgr.Links;
 
-/// <summary>How good a link is; the better class is the smaller.</summary>
+/// <summary>How good a link is; a smaller value is better.</summary>
 internal enum LinkClass
 {
     /// <summary>Unmetered, confirmed.</summary>
@@ -23,11 +23,11 @@ internal enum LinkClass
 }
 
 /// <summary>
-/// Chooses the link to use: a function of the links, the choice that stands, and the time. It does no I/O and reads
-/// no clock. The numbers of the rules are those of the contract, section 7.
+/// Chooses the link to use: a function of the links, the current choice and the time. It does no I/O and
+/// reads no clock. The numbers of the rules are those of section 7 of the contract.
 /// </summary>
-/// <param name="links">All links, in the order of preference.</param>
-/// <param name="startedAt">When the daemon started.</param>
+/// <param name="links">All links, most preferred first.</param>
+/// <param name="startedAt">When the daemon started, in the loop's time.</param>
 internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
 {
     private static readonly TimeSpan StartWait = TimeSpan.FromSeconds(10);
@@ -37,16 +37,16 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
     private readonly Dictionary<Link, SwitchFailures> _switchFailures = [];
     private TimeSpan _nextDeadline = TimeSpan.MaxValue;
 
-    /// <summary>The link that is to be used; null before the first decision.</summary>
+    /// <summary>The chosen link; null before the first decision.</summary>
     public Link? Choice { get; private set; }
 
-    /// <summary>Why, in words.</summary>
+    /// <summary>The reason for the choice, as a phrase.</summary>
     public string Reason { get; private set; } = "";
 
-    /// <summary>When <see cref="Decide"/> may come to another end by time alone.</summary>
+    /// <summary>When <see cref="Decide"/> may come to another result because of the time alone.</summary>
     public TimeSpan NextDeadline => _nextDeadline;
 
-    /// <summary>Decides anew. True if the choice has changed.</summary>
+    /// <summary>Decides again. True if the choice has changed.</summary>
     public bool Decide(TimeSpan now)
     {
         _nextDeadline = TimeSpan.MaxValue;
@@ -61,18 +61,19 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         return true;
     }
 
-    /// <summary>Why one link is left for another, in words.</summary>
+    /// <summary>Returns, as a phrase, why one link is left for another.</summary>
     private string Why(Link? left, Link next, TimeSpan now)
     {
         string good = $"{next.Name} {next.Words}";
         return left is null ? good
             : IsOut(left, now) ? $"switching to {left.Name} failed twice or more, {good}"
-            : ClassOf(left) is LinkClass.B or > LinkClass.C && ClassOf(next) != ClassOf(left) ? $"{left.Name} {left.Words}, {good}"
+            : ClassOf(left) is LinkClass.B or > LinkClass.C && ClassOf(next) != ClassOf(left)
+                ? $"{left.Name} {left.Words}, {good}"
             : left.IsMetered ? $"{good}, {left.Name} costs money"
             : $"{good}, preferred to {left.Name}";
     }
 
-    /// <summary>Takes how an attempt to switch to <paramref name="link"/> ended (rule 7).</summary>
+    /// <summary>Handles the end of an attempt to switch to <paramref name="link"/> (rule 7).</summary>
     public void EndSwitch(Link link, bool succeeded, TimeSpan now)
     {
         if (succeeded || Array.IndexOf(_links, link) < 0) // a reload has replaced the link
@@ -85,7 +86,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         }
     }
 
-    /// <summary>Another link takes the place of <paramref name="old"/>, of which nothing is remembered.</summary>
+    /// <summary>Replaces <paramref name="old"/> after a reload, and drops all state of it.</summary>
     public void Replace(Link old, Link link)
     {
         _links[Array.IndexOf(_links, old)] = link;
@@ -96,7 +97,9 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         }
     }
 
-    /// <summary>How long a link has to stay good, from now on, before the choice is left for it (rules 3, 4 and 7).</summary>
+    /// <summary>
+    /// How much longer the link has to stay good before it may replace the choice (rules 3, 4 and 7).
+    /// </summary>
     public TimeSpan HoldLeft(Link link, TimeSpan now)
     {
         if (Choice is null || link == Choice || link.Kind > Choice.Kind)
@@ -117,6 +120,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         return until > now ? until - now : TimeSpan.Zero;
     }
 
+    /// <summary>Returns the class of a link, from its state and whether it is metered.</summary>
     public static LinkClass ClassOf(Link link) => link.State switch
     {
         LinkState.Confirmed => link.IsMetered ? LinkClass.C : LinkClass.A,
@@ -125,7 +129,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         _ => LinkClass.None,
     };
 
-    /// <summary>The link to use now, or null if nothing is to change (rules 6 and 8 included).</summary>
+    /// <summary>The link to use now, or null to keep the choice (includes rules 6 and 8).</summary>
     private Link? Next(TimeSpan now)
     {
         Link? best = null;
@@ -140,10 +144,14 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         {
             return null;
         }
-        return Choice is null || ClassOf(Choice) == LinkClass.None || !IsCandidate(Choice, now) ? best : InsteadOf(Choice, now);
+        return Choice is null || ClassOf(Choice) == LinkClass.None || !IsCandidate(Choice, now)
+            ? best
+            : InsteadOf(Choice, now);
     }
 
-    /// <summary>The best link that <paramref name="choice"/>, which is up, may be left for; null if it is kept.</summary>
+    /// <summary>
+    /// The best link that may replace <paramref name="choice"/>, which is up; null to keep the choice.
+    /// </summary>
     private Link? InsteadOf(Link choice, TimeSpan now)
     {
         Link? best = null;
@@ -188,7 +196,9 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         }
     }
 
-    /// <summary>Up, and not out of the choice because switching to it failed. The choice itself may be interrupted.</summary>
+    /// <summary>
+    /// True if the link is up and not excluded after failed switches. The choice itself may be interrupted.
+    /// </summary>
     private bool IsCandidate(Link link, TimeSpan now)
     {
         if (ClassOf(link) == LinkClass.None || (link.IsInterrupted && link != Choice))
@@ -203,7 +213,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         return false;
     }
 
-    /// <summary>Rule 7.</summary>
+    /// <summary>Rule 7: excluded for a while after failed switches.</summary>
     private bool IsOut(Link link, TimeSpan now) =>
         _switchFailures.TryGetValue(link, out SwitchFailures failures) && failures.OutUntil > now;
 
@@ -219,7 +229,9 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         return true;
     }
 
-    /// <summary>Rule 1: in the first seconds the metered link waits for a device that has not come up yet.</summary>
+    /// <summary>
+    /// Rule 1: in the first seconds a metered link waits for an unmetered device that has not come up yet.
+    /// </summary>
     private bool WaitsForUnmetered(Link best, TimeSpan now)
     {
         if (!best.IsMetered || now >= startedAt + StartWait)
@@ -237,7 +249,10 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         return false;
     }
 
-    /// <summary>Rule 5: a probe of the choice, begun after the other was confirmed, has run for a second in vain.</summary>
+    /// <summary>
+    /// Rule 5: true if a probe of the choice that began after the other link was confirmed has run for 1 s
+    /// without an answer.
+    /// </summary>
     private bool HasBeenLapped(Link choice, Link other, TimeSpan now)
     {
         if (choice.ProbeStartedAt < other.Since)
@@ -262,14 +277,19 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         // The wait also ends when the failures that caused it are old enough.
         if (link.Failures.Last is { } last)
         {
-            WakeAt(last + TimeSpan.FromMinutes(10) > now ? last + TimeSpan.FromMinutes(10) : TimeSpan.MaxValue);
+            WakeAt(last + TimeSpan.FromMinutes(10) > now
+                ? last + TimeSpan.FromMinutes(10)
+                : TimeSpan.MaxValue);
         }
         return false;
     }
 
     private void WakeAt(TimeSpan at) => _nextDeadline = at < _nextDeadline ? at : _nextDeadline;
 
-    /// <summary>Switches to one link that failed in a row; from the second on it is out for 10 s, doubled up to 60 s.</summary>
+    /// <summary>
+    /// Consecutive failed switches to one link. From the second on, the link is excluded for 10 s, doubled up
+    /// to 60 s.
+    /// </summary>
     private readonly record struct SwitchFailures(int Count, TimeSpan OutUntil)
     {
         public SwitchFailures Another(TimeSpan now)

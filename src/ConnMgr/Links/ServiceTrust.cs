@@ -3,9 +3,9 @@ using ConnMgr.Probe;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Which services may accuse a link. A wrong answer means a portal only if the service has once been seen to answer
-/// rightly: one that never was, over any link since the start, may be another service than the user believes, such as SSH,
-/// and would condemn every link. Pure.
+/// Decides which services count as evidence of a captive portal. A wrong answer means a portal only if the
+/// service has answered correctly before. A service that never did, over any link since the start, may not be
+/// the service that the user believes it is (it may be SSH, for example) and would condemn every link. Pure.
 /// </summary>
 internal sealed class ServiceTrust
 {
@@ -13,15 +13,18 @@ internal sealed class ServiceTrust
 
     private readonly HashSet<string> _proven = [];
     private readonly HashSet<string> _warned = [];
-    private readonly Dictionary<Link, ProbeResult> _suspicions = []; // by link: the last probe, if a suspect was wrong
+    // By link: the last probe, if a suspected service answered wrongly.
+    private readonly Dictionary<Link, ProbeResult> _suspicions = [];
     private TimeSpan _nextArbitration = TimeSpan.MinValue;
 
-    /// <summary>The URLs of the services that have answered rightly over any link since the start.</summary>
+    /// <summary>
+    /// The URLs of the services that have answered correctly over any link since the start.
+    /// </summary>
     public IReadOnlySet<string> Proven => _proven;
 
     /// <summary>
-    /// Takes the end of a probe, after the link itself has taken it. As soon as a service proves right, the links over
-    /// which it was wrong are probed again: now its answer counts.
+    /// Handles the end of a probe, after the link itself has handled it. Once a service has answered
+    /// correctly, the links over which it answered wrongly are probed again, since its answer now counts.
     /// </summary>
     /// <returns>A warning for the user, or null.</returns>
     public string? Take(Link link, in ProbeResult result, TimeSpan now)
@@ -29,7 +32,9 @@ internal sealed class ServiceTrust
         _suspicions.Remove(link);
         if (result is { Outcome: ProbeOutcome.EchoAnswered, Service: { } service } && _proven.Add(service))
         {
-            foreach (Link other in _suspicions.Keys.Where(other => _suspicions[other].Suspect == service).ToArray())
+            foreach (Link other in _suspicions.Keys
+                .Where(other => _suspicions[other].Suspect == service)
+                .ToArray())
             {
                 _suspicions.Remove(other);
                 other.Probe($"got another answer from '{service}' than {link.Name}", isEarly: true, now);
@@ -41,7 +46,9 @@ internal sealed class ServiceTrust
         }
         if (_proven.Contains(suspect))
         {
-            link.Probe($"got a wrong answer from '{suspect}', which has proved right meanwhile", isEarly: true, now);
+            link.Probe(
+                $"got a wrong answer from '{suspect}', which has proved right meanwhile",
+                isEarly: true, now);
             return null;
         }
         _suspicions[link] = result;
@@ -52,12 +59,13 @@ internal sealed class ServiceTrust
     }
 
     /// <summary>
-    /// Lets a metered link decide between a portal and a wrong service, if no other link can: a portal on the only
-    /// unmetered link would be used for ever, and a wrong service would send all traffic over the metered link. It costs one
-    /// probe an hour at most, and none with `--wan-probe never`.
+    /// Probes over a metered link whether a service is wrong or a portal answers in its place, if no other
+    /// link can tell. Without that, a portal on the only unmetered link would be used indefinitely, and a
+    /// wrong service would send all traffic over the metered link. It costs at most one probe an hour, and
+    /// none with `--wan-probe never`.
     /// </summary>
-    /// <param name="links">All links, after they have taken the results of their probes.</param>
-    /// <param name="now">The time.</param>
+    /// <param name="links">All links, after they have handled the results of their probes.</param>
+    /// <param name="now">The loop's time.</param>
     public void Arbitrate(IReadOnlyList<Link> links, TimeSpan now)
     {
         if (now < _nextArbitration || !_suspicions.Keys.Any(link => !link.IsMetered && link.State.IsUp())
@@ -75,7 +83,9 @@ internal sealed class ServiceTrust
         }
     }
 
-    /// <summary>The link over which the service was wrong and may not accuse it; null if there is none.</summary>
+    /// <summary>
+    /// Returns the link over which the service answered wrongly without being trusted; null if there is none.
+    /// </summary>
     public Link? SuspectedBy(string service)
     {
         foreach ((Link link, ProbeResult suspicion) in _suspicions)
@@ -88,6 +98,6 @@ internal sealed class ServiceTrust
         return null;
     }
 
-    /// <summary>The link is monitored no longer.</summary>
+    /// <summary>Drops a link that is no longer monitored.</summary>
     public void Forget(Link link) => _suspicions.Remove(link);
 }

@@ -1,7 +1,8 @@
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Something left the link, and nothing has come back: says when that is worth an early probe. Knows no link.
+/// Decides when an early probe is worthwhile because a packet left the link and no answer came. It knows no
+/// link.
 /// </summary>
 internal sealed class Suspicion
 {
@@ -13,9 +14,10 @@ internal sealed class Suspicion
     private TimeSpan? _probedAt;
     private TimeSpan _gap = ShortestGap;
 
+    /// <summary>True while a sent packet waits for an answer.</summary>
     public bool IsPending => _sentAt is not null;
 
-    /// <summary>When the early probe is due; <see cref="TimeSpan.MaxValue"/> is never.</summary>
+    /// <summary>When the early probe is due; <see cref="TimeSpan.MaxValue"/> if never.</summary>
     public TimeSpan DueAt
     {
         get
@@ -29,26 +31,28 @@ internal sealed class Suspicion
         }
     }
 
-    /// <summary>A segment or question has left; only the first one counts.</summary>
+    /// <summary>Records that a segment or question has left; only the first one counts.</summary>
     public void SeeOutgoing(TimeSpan now) => _sentAt ??= now;
 
-    /// <summary>There is an answer, or the like: no suspicion, and the next one is taken seriously again.</summary>
+    /// <summary>Ends the suspicion after an answer, and resets the gap before the next one.</summary>
     public void SeeEvidence()
     {
         _sentAt = null;
         _gap = ShortestGap;
     }
 
-    /// <summary>Forgets what has been sent: the link is probed anyway, or has gone.</summary>
+    /// <summary>Forgets outgoing packets: the link is being probed anyway, or has gone.</summary>
     public void Clear() => _sentAt = null;
 
-    /// <summary>The early probe starts.</summary>
+    /// <summary>Records the start of the early probe.</summary>
     public void BeginProbe(TimeSpan now)
     {
         _sentAt = null;
         _probedAt = now;
     }
 
-    /// <summary>The early probe has found the link good: whoever stays silent may do so for other reasons.</summary>
+    /// <summary>
+    /// Doubles the gap, because the early probe found the link good: a peer may be silent for other reasons.
+    /// </summary>
     public void WasUnfounded() => _gap = _gap * 2 < LongestGap ? _gap * 2 : LongestGap;
 }

@@ -5,54 +5,61 @@ using ConnMgr.Routing;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// One switch at a time: begins it when the <see cref="RouteGuard"/> says so, and judges what it did by the kernel's
-/// routes, not only by what its runner reports. Pure.
+/// Runs one switch at a time: begins it when the <see cref="RouteGuard"/> says so, and judges the result by
+/// the kernel's routes, not only by what the runner reports. Pure.
 /// </summary>
-/// <param name="selector">Is told how each switch ended.</param>
+/// <param name="selector">Receives the result of each switch.</param>
 internal sealed class SwitchControl(Selector selector)
 {
     private readonly RouteGuard _guard = new();
     private readonly RoutePlanner _planner = new();
-    private readonly Pace _tidyPace = new(burst: 5, TimeSpan.FromSeconds(5)); // another program may undo it each time
+    // Another program may undo it each time.
+    private readonly Pace _tidyPace = new(burst: 5, TimeSpan.FromSeconds(5));
     private Attempt? _running;
     private Attempt? _verifying;
-    private uint _afterDump; // the routes of a later dump show what the switch did
-    private Link? _placed; // the last choice that the routes led over: what the next switch leaves
-    private int _verifiedIpv4; // the fingerprint of the link's IPv4 side that the last switch left
+    private uint _afterDump; // routes of a later dump show the result of the switch
+    private Link? _placed; // the last choice that the routes used; the next switch leaves it
+    private int _verifiedIpv4; // IPv4 fingerprint of the link at the last switch
 
-    /// <summary>A switch is under way.</summary>
+    /// <summary>True while a switch runs.</summary>
     public bool IsRunning => _running is not null;
 
-    /// <summary>A switch has just ended: its effect is judged by the routes that <see cref="CoreEffectKind.ReadRoutes"/> brings.</summary>
+    /// <summary>
+    /// True after a switch has ended: <see cref="CoreEffectKind.ReadRoutes"/> fetches the routes that it is
+    /// judged by.
+    /// </summary>
     public bool WantsRoutes { get; private set; }
 
-    /// <summary>When <see cref="Begin"/> may come to another end by time alone.</summary>
+    /// <summary>When <see cref="Begin"/> may come to another result because of the time alone.</summary>
     public TimeSpan NextDeadline => _running is null ? _guard.NextDeadline : TimeSpan.MaxValue;
 
-    /// <summary>The switches since the start.</summary>
+    /// <summary>Counts and times of the switches since the start.</summary>
     public SwitchReport Report { get; private set; } = new();
 
-    /// <summary>A tick, or another fact of the kernel: a switch that has failed may be tried again.</summary>
+    /// <summary>
+    /// Allows a failed switch to be retried, after a tick or a change of the kernel's state.
+    /// </summary>
     public void AllowRetry() => _guard.AllowRetry();
 
-    /// <summary>A reload has replaced the link.</summary>
+    /// <summary>Drops a link that a reload has replaced.</summary>
     public void Forget(Link link) => _placed = _placed == link ? null : _placed;
 
     /// <summary>
-    /// Begins a switch if one is due, or puts the standby routes in order. Call it when the choice has been made and the
-    /// routes may be judged.
+    /// Begins a switch if one is due, or else sorts the standby routes. Call it when the choice has been made
+    /// and the routes may be judged.
     /// </summary>
     public void Begin(
         in KernelView kernel, IReadOnlyList<Link> links, Link? choice, TimeSpan now, List<CoreEffect> effects)
     {
         if (_running is not null)
         {
-            return; // a newer choice waits for its end
+            return; // a newer choice waits for the end of the running switch
         }
         KernelState state = kernel.State;
         RoutePlan? plan = choice is null ? null : Plan(kernel, links, choice);
         bool isInPlace = plan?.IsInPlace ?? (choice is not null && KernelFacts.IsInPlace(state, choice)
-            && (choice.Facts.Ipv4.Fingerprint == _verifiedIpv4 || !KernelFacts.HasAnotherGateway(state, choice)));
+            && (choice.Facts.Ipv4.Fingerprint == _verifiedIpv4
+                || !KernelFacts.HasAnotherGateway(state, choice)));
         bool isRepair = choice is not null && _guard.HasSwitchedTo(choice);
         if (_guard.Next(choice, isInPlace, now) is { } link)
         {
@@ -63,7 +70,9 @@ internal sealed class SwitchControl(Selector selector)
             effects.Add(new CoreEffect(CoreEffectKind.Switch, link, found, IsRepair: isRepair, Plan: plan));
             return;
         }
-        if (plan is { IsInPlace: true, IsOrdered: false } && _guard.HasSwitchedTo(choice!) && _tidyPace.TryTake(now))
+        if (plan is { IsInPlace: true, IsOrdered: false }
+            && _guard.HasSwitchedTo(choice!)
+            && _tidyPace.TryTake(now))
         {
             _planner.Forget();
             effects.Add(new CoreEffect(CoreEffectKind.Tidy, choice, Plan: plan));
@@ -78,15 +87,16 @@ internal sealed class SwitchControl(Selector selector)
     private RoutePlan? Plan(in KernelView kernel, IReadOnlyList<Link> links, Link link) =>
         kernel.OwnMetrics is { } ownMetrics ? _planner.Plan(kernel.State, links, link, ownMetrics) : null;
 
-    /// <summary>Takes the end of the switch that is under way.</summary>
+    /// <summary>Handles the end of the running switch.</summary>
     /// <param name="link">The link that was switched to.</param>
-    /// <param name="failure">What went wrong, in words; null if the runner reports success.</param>
+    /// <param name="failure">What went wrong, as a phrase; null if the runner reports success.</param>
     /// <param name="isKnown">False if a reload has replaced the link meanwhile.</param>
-    /// <param name="kernel">Which dump was begun last, and whether a script moves the routes.</param>
-    /// <param name="now">The time.</param>
-    /// <param name="effects">Gets what is to be done.</param>
+    /// <param name="kernel">Which dump was started last, and whether a script moves the routes.</param>
+    /// <param name="now">The loop's time.</param>
+    /// <param name="effects">Receives the effects.</param>
     public void OnEnded(
-        Link link, string? failure, bool isKnown, in KernelView kernel, TimeSpan now, List<CoreEffect> effects)
+        Link link, string? failure, bool isKnown, in KernelView kernel, TimeSpan now,
+        List<CoreEffect> effects)
     {
         if (_running is not { } attempt || attempt.Link != link)
         {
@@ -105,7 +115,8 @@ internal sealed class SwitchControl(Selector selector)
     }
 
     /// <summary>Judges the switch that has ended, once the routes have been read after it.</summary>
-    public void Verify(in KernelView kernel, IReadOnlyList<Link> links, TimeSpan now, List<CoreEffect> effects)
+    public void Verify(
+        in KernelView kernel, IReadOnlyList<Link> links, TimeSpan now, List<CoreEffect> effects)
     {
         if (_verifying is not { } attempt || kernel.RoutesAsOf <= _afterDump)
         {
@@ -117,7 +128,7 @@ internal sealed class SwitchControl(Selector selector)
         bool isInPlace = isKnown
             && (Plan(kernel, links, link)?.IsInPlace ?? KernelFacts.IsInPlace(kernel.State, link));
         _verifiedIpv4 = link.Facts.Ipv4.Fingerprint;
-        // A repair whose result is gone again is no failure: another program keeps changing the route.
+        // A repair that was undone again is not a failure: another program keeps changing the route.
         if (isInPlace || (attempt.IsRepair && isKnown))
         {
             Succeed(attempt, isInPlace, now, effects);
@@ -131,13 +142,14 @@ internal sealed class SwitchControl(Selector selector)
         }
         else
         {
-            Report = Report with { State = SwitchState.None, Failure = "" }; // what it was for has gone
+            // The reason for the switch has gone.
+            Report = Report with { State = SwitchState.None, Failure = "" };
             effects.Add(new CoreEffect(CoreEffectKind.SwitchFailed, link));
             End(attempt, succeeded: false, now);
         }
     }
 
-    /// <summary>The effects of a wake-up have been carried out.</summary>
+    /// <summary>Call it when the effects of a wake-up have been carried out.</summary>
     public void OnEffectsTaken() => WantsRoutes = false;
 
     private void Succeed(Attempt attempt, bool isInPlace, TimeSpan now, List<CoreEffect> effects)
@@ -154,7 +166,8 @@ internal sealed class SwitchControl(Selector selector)
         };
         bool isChoice = attempt.Link == selector.Choice;
         effects.Add(new CoreEffect(
-            CoreEffectKind.Switched, attempt.Link, isChoice ? selector.Reason : "", IsRepair: attempt.IsRepair,
+            CoreEffectKind.Switched, attempt.Link, isChoice ? selector.Reason : "",
+            IsRepair: attempt.IsRepair,
             IsInPlace: isInPlace, Took: took, Left: _placed));
         End(attempt, succeeded: true, now);
     }

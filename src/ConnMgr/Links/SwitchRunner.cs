@@ -9,12 +9,12 @@ using ConnMgr.Scripts;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Moves the default routes to a link: by a <see cref="RoutePlan"/> over rtnetlink, or, where the implementer wants that,
-/// by `switch_route.sh`.
+/// Moves the default routes to a link: by a <see cref="RoutePlan"/> over rtnetlink, or by `switch_route.sh`
+/// if the implementer configured that.
 /// </summary>
 internal sealed class SwitchRunner : IDisposable
 {
-    /// <summary>The line that connmgr's own switch_route.sh has.</summary>
+    /// <summary>The line that identifies connmgr's own switch_route.sh.</summary>
     private const string OwnScript = "\n# This is connmgr's own switch_route.sh.\n";
 
     private const int ScriptLimit = 65536; // bytes
@@ -33,15 +33,17 @@ internal sealed class SwitchRunner : IDisposable
     private TimeSpan _readAt;
     private uint _seenDump;
 
-    /// <param name="loop">Where the script's end is noticed.</param>
-    /// <param name="log">Gets the steps, and the output of the script.</param>
-    /// <param name="options">How to switch, and where the script is.</param>
-    /// <param name="environment">Of the script.</param>
-    /// <param name="state">What the kernel has; is told the address of the socket that changes routes.</param>
-    /// <param name="routes">Asked to read advertised routes now and then.</param>
-    /// <param name="ended">Gets the link, and what went wrong in words; null if nothing did.</param>
+    /// <param name="loop">Reports the script's end.</param>
+    /// <param name="log">Receives the steps, and the output of the script.</param>
+    /// <param name="options">How to switch, and the script's path.</param>
+    /// <param name="environment">The script's environment variables.</param>
+    /// <param name="state">The kernel's state; receives the address of the netlink socket that changes
+    /// routes.</param>
+    /// <param name="routes">Rereads advertised routes now and then.</param>
+    /// <param name="ended">Receives the link, and what went wrong as a phrase; null on success.</param>
     public SwitchRunner(
-        Loop loop, Log log, Options options, IReadOnlyList<string> environment, KernelState state, RouteMonitor routes,
+        Loop loop, Log log, Options options, IReadOnlyList<string> environment, KernelState state,
+        RouteMonitor routes,
         Action<Link, string?> ended)
     {
         _loop = loop;
@@ -56,19 +58,23 @@ internal sealed class SwitchRunner : IDisposable
         _isByScript = options.Switch == SwitchMode.Script;
     }
 
-    /// <summary>A script runs.</summary>
+    /// <summary>True while a script runs.</summary>
     public bool IsBusy => _lane.IsBusy;
 
-    /// <summary>What earlier plans have remembered of the links' own metrics; null while a script moves the routes.</summary>
+    /// <summary>
+    /// The links' own metrics that earlier plans recorded; null while a script moves the routes.
+    /// </summary>
     public IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric>? OwnMetrics =>
         _isByScript ? null : _writer.OwnMetrics;
 
-    /// <summary>Reads what is remembered of these links, unless that has been done.</summary>
+    /// <summary>Loads what is recorded about these links, unless that has been done.</summary>
     public void Know(IEnumerable<string> links) => _writer.Know(links);
 
-    /// <summary>Switches to a link. A script is killed after 10 s; a plan is carried out before this returns.</summary>
-    /// <param name="link">The link.</param>
-    /// <param name="plan">What to do over rtnetlink; null: the script does it.</param>
+    /// <summary>
+    /// Switches to a link. A script is killed after 10 s; a plan is carried out before this returns.
+    /// </summary>
+    /// <param name="link">The link to switch to.</param>
+    /// <param name="plan">The changes to make over rtnetlink; null if the script switches.</param>
     public void Start(Link link, RoutePlan? plan)
     {
         _isByScript = CheckScript();
@@ -82,12 +88,13 @@ internal sealed class SwitchRunner : IDisposable
         _ended(link, failure.Length > 0 ? failure : null);
     }
 
-    /// <summary>Restores the defaults of links that are not in use, and puts them in order.</summary>
+    /// <summary>Restores and sorts the default routes of the links that are not in use.</summary>
     public void Tidy(RoutePlan plan)
     {
         foreach (RouteStep step in plan.Steps.Where(step => step.IsRestoring))
         {
-            _log.Event(EventKind.Route, $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: another program had replaced it");
+            _log.Event(
+                EventKind.Route, $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: another program had replaced it");
         }
         string failure = Run(plan);
         if (failure.Length > 0)
@@ -97,8 +104,8 @@ internal sealed class SwitchRunner : IDisposable
     }
 
     /// <summary>
-    /// Reads the routes anew where the kernel reports no change: when the lifetime of an advertised route has run out, and
-    /// now and then, since a router may have changed its preference.
+    /// Rereads the routes where the kernel reports no change: when the lifetime of an advertised route has
+    /// run out, and now and then, because a router may have changed its preference.
     /// </summary>
     public void Tick()
     {
@@ -120,7 +127,7 @@ internal sealed class SwitchRunner : IDisposable
         return left < AdvertisedRereading ? left : AdvertisedRereading;
     }
 
-    /// <summary>Carries out a plan. Returns what failed, in words; empty if nothing did.</summary>
+    /// <summary>Carries out a plan. Returns what failed, as a phrase; empty on success.</summary>
     private string Run(RoutePlan plan)
     {
         string failure = "";
@@ -133,8 +140,8 @@ internal sealed class SwitchRunner : IDisposable
     }
 
     /// <summary>
-    /// True if an implementer's own script moves the routes: with `auto` that is one without the line that ours has. It is
-    /// looked at before each switch, since it may be replaced while the daemon runs.
+    /// True if an implementer's own script moves the routes: with `auto`, a script without the identifying
+    /// line. Read it before each switch, since it may be replaced while the daemon runs.
     /// </summary>
     private bool CheckScript()
     {

@@ -43,7 +43,7 @@ internal enum EventKind
 /// <summary>One event.</summary>
 /// <param name="Number">Counts from 1 in the order of arrival; never reused.</param>
 /// <param name="At">Monotonic time of the last occurrence.</param>
-/// <param name="WallAt">Wall time with the offset of local time, for people.</param>
+/// <param name="WallAt">Wall time with the offset of local time, for display.</param>
 /// <param name="Kind">The subject.</param>
 /// <param name="Level">The severity, as in the log.</param>
 /// <param name="Text">One line.</param>
@@ -80,8 +80,7 @@ internal sealed class EventRing
     public int Total(EventKind kind) => _totals[(int)kind];
 
     /// <summary>
-    /// Takes an event. The same text twice in a row is one event, with a new number and the more severe
-    /// level.
+    /// Adds an event. The same text twice in a row is one event, with a new number and the more severe level.
     /// </summary>
     public void Add(EventKind kind, LogLevel level, string text, TimeSpan now, DateTimeOffset wallNow)
     {

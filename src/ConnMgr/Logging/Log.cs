@@ -48,7 +48,7 @@ internal sealed unsafe class Log : IDisposable
     private readonly bool _isSocket; // stderr
     private readonly byte[] _line = new byte[LongestLine + 100];
     private readonly Queue<byte[]> _kept = []; // lines that could not be written yet
-    private byte[] _rest = []; // of a line that stderr took only in part
+    private byte[] _rest = []; // of a line that stderr accepted only in part
     private int _syslog = -1;
     private int _dropped;
     private string _lastText = "";
@@ -56,8 +56,12 @@ internal sealed unsafe class Log : IDisposable
     private long _lastAt;
     private int _repeated;
     private long _burstEndsAt;
-    private readonly HashSet<string> _conditions = []; // that hold, and have been said
+    private readonly HashSet<string> _conditions = []; // active conditions that have been logged
 
+    /// <summary>Opens stderr; syslog is connected with the first line.</summary>
+    /// <param name="target">Where the log goes.</param>
+    /// <param name="level">The least severe level that is written.</param>
+    /// <param name="syslogPath">The path of syslogd's socket.</param>
     public Log(LogTarget target, LogLevel level, string syslogPath = "/dev/log")
     {
         Level = level;
@@ -71,7 +75,7 @@ internal sealed unsafe class Log : IDisposable
         }
     }
 
-    /// <summary>Less severe lines are not written.</summary>
+    /// <summary>The least severe level that is written.</summary>
     public LogLevel Level { get; set; }
 
     public bool IsDebug => Level >= LogLevel.Debug;
@@ -87,20 +91,18 @@ internal sealed unsafe class Log : IDisposable
     }
 
     /// <summary>
-    /// Logs a condition that lasts, or comes again and again, once: at its level when it begins, and as a
-    /// debug event after that, until <see cref="Over"/>. The key names the condition, so the text may differ
-    /// each time.
+    /// Logs a condition that lasts, or recurs, only once: at its level when it begins, and as a debug event
+    /// after that, until <see cref="Over"/>. The key names the condition, so the text may differ each time.
     /// </summary>
-    /// <param name="condition">
-    /// A constant, e.g. `set full`; never text from outside, which would be kept.
-    /// </param>
-    /// <param name="kind">What the event is about.</param>
+    /// <param name="condition">A constant, e.g. `set full`. Never use text from outside, because the key is
+    /// stored.</param>
+    /// <param name="kind">The subject of the event.</param>
     /// <param name="text">The line.</param>
-    /// <param name="level">Of the first line.</param>
+    /// <param name="level">The level of the first line.</param>
     public void Once(string condition, EventKind kind, string text, LogLevel level = LogLevel.Warn) =>
         Event(kind, text, _conditions.Add(condition) ? level : LogLevel.Debug);
 
-    /// <summary>The condition has ended: its next beginning is logged again.</summary>
+    /// <summary>Ends the condition: its next beginning is logged again.</summary>
     /// <returns>True if it had been logged.</returns>
     public bool Over(string condition) => _conditions.Remove(condition);
 
@@ -123,7 +125,7 @@ internal sealed unsafe class Log : IDisposable
     {
         if (!Flush() && _toSyslog)
         {
-            // syslogd may have been replaced, while a process that does not read holds the old socket.
+            // syslogd may have been restarted while a process that does not read still holds the old socket.
             Disconnect();
             Flush();
         }
@@ -165,7 +167,7 @@ internal sealed unsafe class Log : IDisposable
         }
     }
 
-    /// <summary>Takes a line from the budget, which refills over time.</summary>
+    /// <summary>Takes a line from the budget, which refills over time. False if it is used up.</summary>
     private bool IsAffordable(long now)
     {
         long end = Math.Max(_burstEndsAt, now) + MillisecondsPerLine;
@@ -227,7 +229,7 @@ internal sealed unsafe class Log : IDisposable
     private ReadOnlySpan<byte> Format(LogLevel level, string text)
     {
         string head = _toSyslog || _isTerminal
-            ? Head(level, WallTime()) // wall time is for people only
+            ? Head(level, WallTime()) // wall time is only for display
             : string.Create(CultureInfo.InvariantCulture, $"<{(int)level}>");
         int length = Encoding.UTF8.GetBytes(head, _line);
         Encoding.UTF8.GetEncoder().Convert(
@@ -284,7 +286,7 @@ internal sealed unsafe class Log : IDisposable
     }
 
     /// <summary>
-    /// Writes a line. If stderr takes only a part of it, the rest is written before any other line.
+    /// Writes a line. If stderr accepts only a part of it, the rest is written before any other line.
     /// </summary>
     private bool PutStderr(ReadOnlySpan<byte> line)
     {
@@ -305,8 +307,8 @@ internal sealed unsafe class Log : IDisposable
     }
 
     /// <summary>
-    /// Returns the number of bytes written. On a shared open file it asks poll first, which promises PIPE_BUF
-    /// (4,096) bytes.
+    /// Writes bytes and returns their number. On a shared open file it calls poll first, which guarantees
+    /// room for PIPE_BUF (4,096) bytes.
     /// </summary>
     private int WriteStderr(ReadOnlySpan<byte> bytes)
     {

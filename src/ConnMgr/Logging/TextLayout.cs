@@ -47,7 +47,7 @@ internal static class TextLayout
         }
     }
 
-    /// <summary>A duration or an age: `340 ms`, `12 s`, `3 min`, `2 h 13 min`, `5 d 4 h`.</summary>
+    /// <summary>Formats a duration or an age: `340 ms`, `12 s`, `3 min`, `2 h 13 min`, `5 d 4 h`.</summary>
     public static string Span(TimeSpan time) =>
         time < TimeSpan.FromSeconds(1) ? $"{(int)time.TotalMilliseconds} ms"
         : time < TimeSpan.FromMinutes(2) ? $"{(int)time.TotalSeconds} s"
@@ -55,7 +55,9 @@ internal static class TextLayout
         : time < TimeSpan.FromDays(1) ? $"{(int)time.TotalHours} h {time.Minutes} min"
         : $"{(int)time.TotalDays} d {time.Hours} h";
 
-    /// <summary>A number of bytes in two or three digits: `512 B`, `1.2 kB`, `340 kB`, `6.7 MB`.</summary>
+    /// <summary>
+    /// Formats a number of bytes in two or three digits: `512 B`, `1.2 kB`, `340 kB`, `6.7 MB`.
+    /// </summary>
     public static string Size(ulong bytes)
     {
         if (bytes < 1000)

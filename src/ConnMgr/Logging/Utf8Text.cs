@@ -13,8 +13,10 @@ internal sealed class Utf8Text(int limit)
 
     private byte[] _bytes = [];
 
+    /// <summary>The length of the text in bytes.</summary>
     public int Length { get; private set; }
 
+    /// <summary>True if a part did not fit the limit and was left out.</summary>
     public bool IsCut { get; private set; }
 
     public ReadOnlySpan<byte> Bytes => _bytes.AsSpan(0, Length);
@@ -45,6 +47,7 @@ internal sealed class Utf8Text(int limit)
         return this;
     }
 
+    /// <summary>Adds one ASCII character.</summary>
     public Utf8Text Add(char ascii)
     {
         if (Reserve(1))
@@ -54,6 +57,7 @@ internal sealed class Utf8Text(int limit)
         return this;
     }
 
+    /// <summary>Adds a decimal number.</summary>
     public Utf8Text Add(long number)
     {
         Span<char> digits = stackalloc char[20];

@@ -3,21 +3,21 @@ using Tmds.Linux;
 namespace ConnMgr.Native;
 
 /// <summary>
-/// The text of a small file that is asked for often. The file is read again only when its inode, size, mtime or ctime
-/// has changed, so asking costs one system call.
+/// The text of a small file that is read often. The file is read again only when its inode, size, mtime or
+/// ctime has changed, so an unchanged file costs one system call.
 /// </summary>
 /// <param name="path">The file.</param>
-/// <param name="limit">At most so many bytes count.</param>
-/// <param name="onlyRoots">
-/// Ignore a symbolic link, and a file that does not belong to root: for directories that other users may write to.
-/// Otherwise links are followed.
-/// </param>
+/// <param name="limit">The largest number of bytes used.</param>
+/// <param name="onlyRoots">True to ignore a symbolic link, and a file that root does not own: for directories
+/// that other users may write to. Otherwise links are followed.</param>
 internal sealed class CachedFile(string path, int limit, bool onlyRoots = false)
 {
     private (ulong Device, ulong Inode, long Size, long Mtime, long MtimeNs, long Ctime, long CtimeNs) _seen;
     private string _text = "";
 
-    /// <summary>Increases whenever <see cref="Text"/> has read the file again, or has found it gone.</summary>
+    /// <summary>
+    /// Increases whenever <see cref="Text"/> has read the file again, or found that it is gone.
+    /// </summary>
     public int Version { get; private set; }
 
     /// <summary>The text; empty if the file is missing or cannot be read.</summary>
@@ -27,7 +27,9 @@ internal sealed class CachedFile(string path, int limit, bool onlyRoots = false)
         {
             using NativeStrings name = new([path]);
             stat status;
-            int result = onlyRoots ? LibC.lstat(name.Pointer[0], &status) : LibC.stat(name.Pointer[0], &status);
+            int result = onlyRoots
+                ? LibC.lstat(name.Pointer[0], &status)
+                : LibC.stat(name.Pointer[0], &status);
             if (result < 0)
             {
                 status = default;
@@ -38,7 +40,7 @@ internal sealed class CachedFile(string path, int limit, bool onlyRoots = false)
                 (long)status.st_ctim.tv_sec, (long)status.st_ctim.tv_nsec);
             if (seen != _seen)
             {
-                // Remember what was seen before the read: a later change shows again.
+                // Store the state from before the read, so that a later change is detected.
                 _seen = seen;
                 _text = SmallFile.Read(path, limit, out _, out _, onlyRoots) ?? "";
                 Version++;

@@ -14,7 +14,7 @@ internal static class Capabilities
 
     private const int StatusLimit = 65536;
 
-    /// <summary>The first of the two that the process lacks, or null.</summary>
+    /// <summary>Returns the first of the two that the process lacks, or null.</summary>
     public static string? Missing()
     {
         if (Read("CapEff:") is not { } held)
@@ -27,9 +27,9 @@ internal static class Capabilities
     }
 
     /// <summary>
-    /// Drops all other capabilities in all threads, also for programs that are started later.
+    /// Drops all other capabilities in all threads, and for programs that are started later.
     /// </summary>
-    /// <returns>The error in words, or null.</returns>
+    /// <returns>The error as a phrase, or null.</returns>
     public static string? GiveUpOthers()
     {
         int result = Shim.connmgr_keep_capabilities((1UL << CAP_NET_ADMIN) | (1UL << CAP_NET_RAW));
@@ -37,7 +37,7 @@ internal static class Capabilities
     }
 
     /// <summary>
-    /// The privileges from /proc, e.g. `user 0, CAP_NET_ADMIN CAP_NET_RAW, no new privileges`.
+    /// Describes the privileges from /proc, e.g. `user 0, CAP_NET_ADMIN CAP_NET_RAW, no new privileges`.
     /// </summary>
     public static string Describe()
     {
@@ -65,7 +65,9 @@ internal static class Capabilities
             CultureInfo.InvariantCulture, $"user {(uint)Tmds.Linux.LibC.geteuid()},{names}, {privileges}");
     }
 
-    /// <summary>Reads the hexadecimal number of a line of /proc/self/status; null if there is none.</summary>
+    /// <summary>
+    /// Parses the hexadecimal number of a line of /proc/self/status; null if there is none.
+    /// </summary>
     private static ulong? Read(string key)
     {
         string status = SmallFile.Read("/proc/self/status", StatusLimit, out _, out _) ?? "";

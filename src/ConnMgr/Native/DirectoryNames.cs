@@ -18,11 +18,11 @@ internal static unsafe class DirectoryNames
     private const int BufferSize = 8192;
 
     /// <summary>
-    /// The first <paramref name="limit"/> wanted names in ordinal order; null if the directory cannot be
-    /// read.
+    /// Returns the first <paramref name="limit"/> wanted names in ordinal order; null if the directory cannot
+    /// be read.
     /// </summary>
     /// <param name="path">The directory.</param>
-    /// <param name="limit">The most names to return.</param>
+    /// <param name="limit">The largest number of names to return.</param>
     /// <param name="isWanted">Selects names.</param>
     /// <param name="more">The number of wanted names beyond the limit.</param>
     /// <param name="errno">The error number, or 0.</param>

@@ -5,6 +5,10 @@ namespace ConnMgr.Native;
 /// </summary>
 internal static class Entropy
 {
+    /// <summary>
+    /// Fills the span with random bytes. If getrandom(2) fails, for example early at boot, the runtime's own
+    /// generator is used, which is not cryptographically secure.
+    /// </summary>
     public static unsafe void Fill(Span<byte> bytes)
     {
         fixed (byte* pointer = bytes)
@@ -17,6 +21,7 @@ internal static class Entropy
         }
     }
 
+    /// <summary>Returns 16 random bits.</summary>
     public static ushort UInt16()
     {
         Span<byte> bytes = stackalloc byte[2];
@@ -24,7 +29,7 @@ internal static class Entropy
         return BitConverter.ToUInt16(bytes);
     }
 
-    /// <summary>64 random bits.</summary>
+    /// <summary>Returns 64 random bits.</summary>
     public static ulong UInt64()
     {
         ulong value = 0;

@@ -27,10 +27,10 @@ internal static class Errno
     public const int EINPROGRESS = 115;
     public const int ESTALE = 116;
 
-    /// <summary>The error of the last call of libc on this thread.</summary>
+    /// <summary>The error number of the last libc call on this thread.</summary>
     public static int Last => Marshal.GetLastPInvokeError();
 
-    /// <summary>The kernel's words for an error number, e.g. `No such device`.</summary>
+    /// <summary>Returns the text of an error number, e.g. `No such device`.</summary>
     public static string Text(int errno) => Marshal.GetPInvokeErrorMessage(errno);
 
     /// <summary>
@@ -45,7 +45,9 @@ internal static class Errno
         return result;
     }
 
-    /// <summary>Throws what <see cref="Check(int, string)"/> throws, for a given error number.</summary>
+    /// <summary>
+    /// Throws the same exception as <see cref="Check(int, string)"/>, for a given error number.
+    /// </summary>
     [DoesNotReturn]
     public static void Throw(int errno, string call) =>
         throw new Win32Exception(errno, $"{CallName(call)}: {Text(errno)}");

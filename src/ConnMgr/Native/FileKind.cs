@@ -6,13 +6,13 @@ namespace ConnMgr.Native;
 /// <param name="IsRegular">A regular file.</param>
 /// <param name="IsDirectory">A directory.</param>
 /// <param name="IsExecutable">Its owner may execute it.</param>
-/// <param name="IsTrusted">Root owns it, and nobody else can write to it.</param>
+/// <param name="IsTrusted">Root owns it, and no other user or group can write to it.</param>
 internal readonly record struct FileKind(bool IsRegular, bool IsDirectory, bool IsExecutable, bool IsTrusted)
 {
     private const uint OwnerExecutes = 0x40; // S_IXUSR, <linux/stat.h>
     private const uint OthersWrite = 0x12; // S_IWGRP | S_IWOTH
 
-    /// <summary>The kind of a file; null if it does not exist.</summary>
+    /// <summary>Returns the kind of a file; null if it does not exist.</summary>
     public static unsafe FileKind? Of(string path)
     {
         using NativeStrings name = new([path]);

@@ -118,14 +118,14 @@ internal static unsafe partial class LibcExtra
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint getrandom(void* buf, nuint buflen, uint flags);
 
-    /// <summary>Opaque; larger than that of glibc (336 bytes) and of musl (336 bytes).</summary>
+    /// <summary>Opaque; larger than in glibc (336 bytes) and in musl (336 bytes).</summary>
     [StructLayout(LayoutKind.Sequential, Size = 512)]
     public struct posix_spawnattr_t
     {
         private nint _align;
     }
 
-    /// <summary>Opaque; larger than that of glibc (80 bytes) and of musl (80 bytes).</summary>
+    /// <summary>Opaque; larger than in glibc (80 bytes) and in musl (80 bytes).</summary>
     [StructLayout(LayoutKind.Sequential, Size = 256)]
     public struct posix_spawn_file_actions_t
     {
@@ -155,11 +155,13 @@ internal static unsafe partial class LibcExtra
         public int si_signo;
         public int si_errno;
         public int si_code;
-        private readonly nint _pid; // with si_uid, where a pointer has 8 bytes
+        private readonly nint _pid; // also holds si_uid if a pointer has 8 bytes
         private readonly int _third;
         private readonly int _fourth;
 
-        /// <summary>The exit status, or the signal that ended it, as <see cref="si_code"/> says.</summary>
+        /// <summary>
+        /// The exit status, or the signal that ended the process, as <see cref="si_code"/> tells.
+        /// </summary>
         public readonly int si_status => sizeof(nint) == 8 ? _third : _fourth;
     }
 

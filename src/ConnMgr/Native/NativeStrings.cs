@@ -9,6 +9,7 @@ internal sealed unsafe class NativeStrings : IDisposable
 {
     private readonly int _count;
 
+    /// <summary>Copies the strings as UTF-8, each ended by a zero byte.</summary>
     public NativeStrings(IReadOnlyList<string> strings)
     {
         _count = strings.Count;
@@ -19,6 +20,7 @@ internal sealed unsafe class NativeStrings : IDisposable
         }
     }
 
+    /// <summary>The array; valid until it is disposed.</summary>
     public byte** Pointer { get; }
 
     public void Dispose()

@@ -19,17 +19,16 @@ internal static unsafe class SmallFile
     }
 
     /// <summary>
-    /// As <see cref="Read"/>, for any content: the first <paramref name="length"/> bytes of the result are
+    /// Like <see cref="Read"/>, for any content: the first <paramref name="length"/> bytes of the result are
     /// the file's.
     /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="limit">In bytes.</param>
-    /// <param name="length">How many bytes of the result are the file's.</param>
-    /// <param name="isCut">The file is longer.</param>
-    /// <param name="errno">Why null is returned.</param>
-    /// <param name="onlyRoots">
-    /// Refuse a symbolic link (ELOOP), and a file that does not belong to root (EACCES).
-    /// </param>
+    /// <param name="limit">The largest number of bytes to read.</param>
+    /// <param name="length">The number of bytes of the result that are the file's.</param>
+    /// <param name="isCut">True if the file is longer.</param>
+    /// <param name="errno">The error number if the result is null.</param>
+    /// <param name="onlyRoots">True to refuse a symbolic link (ELOOP), and a file that root does not own
+    /// (EACCES).</param>
     public static byte[]? ReadBytes(
         string path, int limit, out int length, out bool isCut, out int errno, bool onlyRoots = false)
     {
@@ -59,7 +58,7 @@ internal static unsafe class SmallFile
             return null;
         }
 
-        // Read one byte more than the size to detect the end. Files in /proc report size 0.
+        // Read one byte more than the size to detect the end of the file. Files in /proc report size 0.
         long size = (long)status.st_size;
         byte[] bytes = new byte[Math.Min(size > 0 ? size : FirstSize, limit) + 1];
         nint count;

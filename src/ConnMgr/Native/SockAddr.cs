@@ -28,7 +28,9 @@ internal static class SockAddr
         return isIpv6 ? MaxSize : 16;
     }
 
-    /// <summary>The address bytes of a structure that the kernel wrote; empty for another family.</summary>
+    /// <summary>
+    /// Returns the address bytes of a structure that the kernel wrote; empty for another family.
+    /// </summary>
     public static ReadOnlySpan<byte> AddressBytes(ReadOnlySpan<byte> bytes) =>
         BitConverter.ToUInt16(bytes) switch
         {

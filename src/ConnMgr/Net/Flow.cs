@@ -9,6 +9,6 @@ namespace ConnMgr.Net;
 internal readonly record struct Flow(
     IpNumber Source, IpNumber Destination, ushort SourcePort, ushort DestinationPort, bool IsTcp)
 {
-    /// <summary>The flow of the answers.</summary>
+    /// <summary>Returns the flow of the answers.</summary>
     public Flow Reversed => new(Destination, Source, DestinationPort, SourcePort, IsTcp);
 }

@@ -5,9 +5,8 @@ using System.Net;
 namespace ConnMgr.Net;
 
 /// <summary>
-/// An IP address as one number; IPv4 is ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). An IPv6 socket that
-/// carries IPv4 needs no special case, and a table of thousands of flows allocates no object for each
-/// address.
+/// An IP address as one number; IPv4 is ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). So an IPv6 socket that
+/// carries IPv4 needs no special case, and a table of thousands of flows needs no object per address.
 /// </summary>
 /// <param name="Value">128 bits; all zero means no address.</param>
 internal readonly record struct IpNumber(UInt128 Value)
@@ -16,7 +15,7 @@ internal readonly record struct IpNumber(UInt128 Value)
 
     public bool IsIpv4 => Value >> 32 == MappedPrefix;
 
-    /// <summary>Reads 4 or 16 bytes in network order. Returns false for any other length.</summary>
+    /// <summary>Parses 4 or 16 bytes in network byte order. Returns false for any other length.</summary>
     public static bool TryRead(ReadOnlySpan<byte> bytes, out IpNumber number)
     {
         number = bytes.Length switch
@@ -28,13 +27,14 @@ internal readonly record struct IpNumber(UInt128 Value)
         return bytes.Length is 4 or 16;
     }
 
+    /// <summary>Converts an address; the scope of an IPv6 address is dropped.</summary>
     public static IpNumber Of(IPAddress address)
     {
         TryRead(address.GetAddressBytes(), out IpNumber number);
         return number;
     }
 
-    /// <summary>Writes 4 or 16 bytes in network order and returns their number.</summary>
+    /// <summary>Writes 4 or 16 bytes in network byte order and returns their number.</summary>
     public int Write(Span<byte> bytes)
     {
         if (IsIpv4)
@@ -47,8 +47,8 @@ internal readonly record struct IpNumber(UInt128 Value)
     }
 
     /// <summary>
-    /// Formats the address by RFC 5952, but never with dots in an IPv6 address: <see cref="IPAddress"/>
-    /// writes dots in some, and not every program reads them.
+    /// Formats the address according to RFC 5952, but never with dots in an IPv6 address: <see
+    /// cref="IPAddress"/> writes dots in some, and not every program can parse them.
     /// </summary>
     public override string ToString()
     {
@@ -101,7 +101,7 @@ internal readonly record struct IpNumber(UInt128 Value)
     }
 
     /// <summary>
-    /// True if the address is in the subnet. A subnet of prefix length 0 contains nothing here.
+    /// True if the address is in the subnet. A subnet of prefix length 0 counts as empty here.
     /// </summary>
     public bool IsIn(IPNetwork subnet)
     {

@@ -5,15 +5,17 @@ namespace ConnMgr.Net;
 /// <param name="Length">0 to 32 for IPv4, 0 to 128 for IPv6.</param>
 internal readonly record struct IpPrefix(IpNumber First, byte Length)
 {
+    /// <summary>Returns the prefix of full length that contains only this address.</summary>
     public static IpPrefix Of(IpNumber address) => new(address, MaxLength(address));
 
+    /// <summary>True if the prefix contains a single address.</summary>
     public bool IsAddress => Length == MaxLength(First);
 
     /// <summary>True if the prefix contains the address. An IPv6 prefix contains no IPv4 address.</summary>
     public bool Contains(IpNumber address) =>
         First.IsIpv4 == address.IsIpv4 && First == Masked(address, Length);
 
-    /// <summary>The first address of the prefix of this length that contains the address.</summary>
+    /// <summary>Returns the first address of the prefix of this length that contains the address.</summary>
     public static IpNumber Masked(IpNumber address, byte length)
     {
         int hostBits = MaxLength(address) - length;

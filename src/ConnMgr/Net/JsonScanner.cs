@@ -2,13 +2,13 @@ using System.Text;
 
 namespace ConnMgr.Net;
 
-/// <summary>What <see cref="JsonScanner"/> has read.</summary>
+/// <summary>The result of <see cref="JsonScanner.Read"/>.</summary>
 internal enum JsonToken
 {
-    /// <summary>The bytes are used up; more are needed.</summary>
+    /// <summary>All bytes are used; more are needed.</summary>
     None,
 
-    /// <summary>This is no JSON, or it is nested too deeply. Nothing can be read any more.</summary>
+    /// <summary>The text is not JSON, or it is nested too deeply. No further token can be read.</summary>
     Error,
     BeginObject,
     EndObject,
@@ -31,17 +31,17 @@ internal enum JsonToken
 /// </summary>
 internal sealed class JsonScanner
 {
-    /// <summary>In containers.</summary>
+    /// <summary>The largest number of nested containers.</summary>
     public const int MaxDepth = 32;
 
-    /// <summary>In bytes, of a string or a number.</summary>
+    /// <summary>The largest number of bytes kept of a string or a number.</summary>
     public const int MaxText = 256;
 
     private enum Expects
     {
         Value,
-        ValueOrEnd, // behind [
-        NameOrEnd, // behind {
+        ValueOrEnd, // after [
+        NameOrEnd, // after {
         Name,
         Colon,
         CommaOrEnd,
@@ -67,16 +67,16 @@ internal sealed class JsonScanner
     private int _hexValue;
     private bool _hasFailed;
 
-    /// <summary>How many containers are open.</summary>
+    /// <summary>The number of open containers.</summary>
     public int Depth { get; private set; }
 
     /// <summary>True once a whole value has been read.</summary>
     public bool IsComplete => !_hasFailed && _expects == Expects.Nothing;
 
-    /// <summary>Of the last name, string or number.</summary>
+    /// <summary>The text of the last name, string or number.</summary>
     public ReadOnlySpan<byte> Text => _text.AsSpan(0, _length);
 
-    /// <summary>The last string was longer than <see cref="MaxText"/>.</summary>
+    /// <summary>True if the last string was longer than <see cref="MaxText"/>.</summary>
     public bool IsCut { get; private set; }
 
     /// <summary>True if the container at a depth, from 1, is an object.</summary>
@@ -90,7 +90,7 @@ internal sealed class JsonScanner
             byte next = bytes[0];
             if (_within == Within.Word && !IsWordByte(next))
             {
-                return EndWord(); // the byte is not part of it
+                return EndWord(); // the byte does not belong to it
             }
             bytes = bytes[1..];
             JsonToken token = _within switch
@@ -264,7 +264,7 @@ internal sealed class JsonScanner
         }
         _within = Within.String;
         Span<byte> utf8 = stackalloc byte[4];
-        // Half of a surrogate pair is no character.
+        // One half of a surrogate pair is not a character.
         Rune rune = Rune.IsValid(_hexValue) ? new Rune(_hexValue) : Rune.ReplacementChar;
         foreach (byte value in utf8[..rune.EncodeToUtf8(utf8)])
         {
@@ -295,7 +295,7 @@ internal sealed class JsonScanner
         return token;
     }
 
-    /// <summary>RFC 8259, section 6.</summary>
+    /// <summary>True for a number by RFC 8259, section 6.</summary>
     private static bool IsNumber(ReadOnlySpan<byte> word)
     {
         if (word is [(byte)'-', ..])

@@ -1,11 +1,11 @@
 namespace ConnMgr.Net;
 
-/// <summary>The links that the daemon chooses from, the best first.</summary>
+/// <summary>The links that the daemon chooses from, most preferred first.</summary>
 internal enum LinkKind
 {
     Ethernet = 0,
     WiFi = 1,
 
-    /// <summary>LTE: metered, its bytes cost money.</summary>
+    /// <summary>LTE: metered, each byte costs money.</summary>
     Wan = 2,
 }

@@ -13,6 +13,7 @@ internal static class LiteralAddress
 {
     private static readonly SearchValues<char> Ipv6Letters = SearchValues.Create("0123456789abcdefABCDEF:.");
 
+    /// <summary>Parses an address. Returns false for any other text.</summary>
     public static bool TryParse(ReadOnlySpan<char> text, out IPAddress address)
     {
         address = IPAddress.None;

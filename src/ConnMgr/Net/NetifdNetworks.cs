@@ -6,7 +6,7 @@ namespace ConnMgr.Net;
 /// <summary>A network of OpenWrt's netifd that is up.</summary>
 /// <param name="name">Its name in /etc/config/network, such as wan.</param>
 /// <param name="device">The device that its addresses are on.</param>
-/// <param name="nameServers">Those that it has learned or been given, at most 8.</param>
+/// <param name="nameServers">The name servers that it has learned or been configured with, at most 8.</param>
 internal sealed class NetifdNetwork(string name, string device, List<IPAddress> nameServers)
 {
     public string Name => name;
@@ -15,15 +15,15 @@ internal sealed class NetifdNetwork(string name, string device, List<IPAddress> 
 
     public List<IPAddress> NameServers => nameServers;
 
-    /// <summary>True if both say the same.</summary>
+    /// <summary>True if both have the same content.</summary>
     public bool IsSameAs(NetifdNetwork other) =>
         name == other.Name && device == other.Device && nameServers.SequenceEqual(other.NameServers);
 }
 
 /// <summary>
-/// Reads the output of `ubus call network.interface dump` as it arrives (netifd, ubus.c, netifd_dump_status):
-/// an object whose `interface` is an array of networks. It skips unknown members, and what netifd calls
-/// inactive.
+/// Parses the output of `ubus call network.interface dump` as it arrives (netifd, ubus.c,
+/// netifd_dump_status): an object whose `interface` is an array of networks. It skips unknown members, and
+/// those that netifd lists as inactive.
 /// </summary>
 internal sealed class NetifdNetworks
 {
@@ -43,7 +43,8 @@ internal sealed class NetifdNetworks
     }
 
     private readonly JsonScanner _json = new();
-    private readonly Member[] _members = new Member[JsonScanner.MaxDepth + 1]; // being read, by depth
+    // The member being read, by depth.
+    private readonly Member[] _members = new Member[JsonScanner.MaxDepth + 1];
     private readonly List<NetifdNetwork> _networks = [];
     private int _length;
     private bool _hasFailed;
@@ -54,7 +55,7 @@ internal sealed class NetifdNetworks
     private bool _isUp;
     private readonly List<IPAddress> _servers = [];
 
-    /// <summary>Takes the next part of the text.</summary>
+    /// <summary>Processes the next part of the text.</summary>
     public void Take(ReadOnlySpan<byte> bytes)
     {
         _hasFailed |= bytes.Length > MaxLength - _length;
@@ -72,7 +73,7 @@ internal sealed class NetifdNetworks
     }
 
     /// <summary>
-    /// The networks that are up, in netifd's order. Null if the text was no dump or not a whole one.
+    /// Returns the networks that are up, in netifd's order. Null if the text was not a complete dump.
     /// </summary>
     public List<NetifdNetwork>? End() => _hasFailed || !_json.IsComplete ? null : _networks;
 

@@ -1,8 +1,8 @@
 namespace ConnMgr.Net;
 
 /// <summary>
-/// A set of addresses and prefixes. A look-up takes one hash for each prefix length in the set (at most 33 + 129),
-/// whatever the number of its members.
+/// A set of addresses and prefixes. A look-up takes one hash for each prefix length in the set (at most 33 +
+/// 129), independent of the number of members.
 /// </summary>
 internal sealed class PrefixSet
 {
@@ -11,7 +11,7 @@ internal sealed class PrefixSet
 
     public int Count => _prefixes.Count;
 
-    /// <summary>Adds a prefix; one that is there already changes nothing.</summary>
+    /// <summary>Adds a prefix; an existing one stays.</summary>
     public void Add(IpPrefix prefix)
     {
         (bool, byte) length = (prefix.First.IsIpv4, prefix.Length);
@@ -21,7 +21,7 @@ internal sealed class PrefixSet
         }
     }
 
-    /// <summary>Whether a member contains the address.</summary>
+    /// <summary>True if a member contains the address.</summary>
     public bool Contains(IpNumber address)
     {
         foreach ((bool isIpv4, byte length) in _lengths)
@@ -35,7 +35,7 @@ internal sealed class PrefixSet
         return false;
     }
 
-    /// <summary>Hands over all members, and is empty afterwards.</summary>
+    /// <summary>Moves all members to a new set; this one is then empty.</summary>
     public PrefixSet Take()
     {
         PrefixSet taken = new();

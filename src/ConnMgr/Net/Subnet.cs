@@ -23,7 +23,7 @@ internal readonly record struct Subnet(IPAddress Address, int PrefixLength)
     }
 
     /// <summary>
-    /// The subnet of this prefix length that contains the address; bits beyond the prefix are zero.
+    /// Returns the subnet of this prefix length that contains the address; bits beyond the prefix are zero.
     /// </summary>
     public Subnet Network(int prefixLength)
     {
@@ -36,11 +36,13 @@ internal readonly record struct Subnet(IPAddress Address, int PrefixLength)
         return subnet with { Address = new IPAddress(bytes) };
     }
 
-    /// <summary>32 bits of the address in host order. The word is 0 for IPv4, 0 to 3 for IPv6.</summary>
+    /// <summary>
+    /// Returns 32 bits of the address in host byte order. The word is 0 for IPv4, 0 to 3 for IPv6.
+    /// </summary>
     public uint Word(int word) =>
         BinaryPrimitives.ReadUInt32BigEndian(Address.GetAddressBytes().AsSpan(4 * word));
 
-    /// <summary>The bits of that word that belong to the prefix.</summary>
+    /// <summary>Returns the bits of that word that belong to the prefix.</summary>
     public uint Mask(int word)
     {
         int bits = Math.Clamp(PrefixLength - (32 * word), 0, 32);

@@ -6,8 +6,8 @@ namespace ConnMgr.Netlink;
 
 /// <summary>
 /// One entry of a ctnetlink dump (&lt;linux/netfilter/nfnetlink_conntrack.h&gt;): struct nfgenmsg and
-/// attributes. Two of them are tuples: the original packets, and the answers as they arrive, before they are
-/// translated back.
+/// attributes. Two of them are tuples: of the original packets, and of the answers as they arrive, before
+/// they are translated back.
 /// </summary>
 internal readonly ref struct ConntrackMessage
 {
@@ -37,14 +37,16 @@ internal readonly ref struct ConntrackMessage
         _zone = zone;
     }
 
+    /// <summary>The tuple of the original packets, before address translation.</summary>
     public Tuple Original { get; }
 
+    /// <summary>The tuple of the answers as they arrive, before they are translated back.</summary>
     public Tuple Reply { get; }
 
     /// <summary>True if packets were seen in both directions.</summary>
     public bool IsAnswered { get; }
 
-    /// <summary>The request for all entries of both families.</summary>
+    /// <summary>Returns the request for all entries of both families.</summary>
     public static byte[] Dump()
     {
         NetlinkWriter writer = new(stackalloc byte[NetlinkReader.HeaderSize + HeaderSize]);
@@ -98,7 +100,8 @@ internal readonly ref struct ConntrackMessage
     }
 
     /// <summary>
-    /// The request that deletes the entry. It contains the entry's id, so that it never deletes a successor.
+    /// Returns the request that deletes the entry. It contains the entry's id, so that it never deletes a
+    /// successor.
     /// </summary>
     public byte[] DeleteRequest()
     {

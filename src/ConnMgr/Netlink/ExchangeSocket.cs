@@ -4,11 +4,13 @@ using ConnMgr.Native;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>Receives a message of the kernel and the index of the request that it answers.</summary>
+/// <summary>
+/// Handles a message of the kernel; <paramref name="request"/> is the index of the request that it answers.
+/// </summary>
 internal delegate void AnswerHandler(int request, in NetlinkMessage message);
 
 /// <summary>
-/// Sends a list of requests to the kernel and hands out the answers: rows and NLMSG_DONE for a dump,
+/// Sends a list of requests to the kernel and passes on the answers: rows and NLMSG_DONE for a dump,
 /// NLMSG_ERROR (0 is success) for any other request, which must set NLM_F_ACK. It limits the requests in
 /// flight, so that the answers fit the socket's buffer.
 /// </summary>
@@ -33,9 +35,8 @@ internal sealed class ExchangeSocket : IDisposable
     /// <param name="protocol">
     /// NETLINK_* (&lt;linux/netlink.h&gt;). The constructor throws if the kernel lacks it.
     /// </param>
-    /// <param name="window">
-    /// The most requests in flight; 1 for dumps, since the kernel runs one at a time.
-    /// </param>
+    /// <param name="window">The largest number of requests in flight; 1 for dumps, because the kernel runs
+    /// one at a time.</param>
     public ExchangeSocket(Loop loop, int protocol, int window)
     {
         _loop = loop;
@@ -52,7 +53,10 @@ internal sealed class ExchangeSocket : IDisposable
         }
     }
 
-    /// <summary>As the constructor; null and the kernel's error if there is no such socket to be had (EMFILE, no such protocol).</summary>
+    /// <summary>
+    /// Like the constructor, but returns null and the kernel's error if the socket cannot be opened (EMFILE,
+    /// no such protocol).
+    /// </summary>
     public static ExchangeSocket? Open(Loop loop, int protocol, int window, out KernelError error)
     {
         try
@@ -170,7 +174,7 @@ internal sealed class ExchangeSocket : IDisposable
     }
 
     /// <summary>
-    /// Hands out the answers that have arrived already, since the kernel has carried out those requests.
+    /// Passes on the answers that have already arrived, because the kernel has carried out those requests.
     /// </summary>
     public void Dispose()
     {

@@ -1,7 +1,7 @@
 namespace ConnMgr.Netlink;
 
-// The kernel's numbers, with the names of its headers, one class for each group of headers. A test lets the C
-// compiler judge every public constant on each machine.
+// The kernel's constants, with the names of its headers, one class for each group of headers. A test has the
+// C compiler check every public constant for each machine.
 
 /// <summary>&lt;linux/netlink.h&gt;: protocols, message types, flags.</summary>
 internal static class NetlinkHeader

@@ -4,7 +4,7 @@ namespace ConnMgr.Netlink;
 
 /// <summary>One attribute of a route, as the kernel reported it.</summary>
 /// <param name="Type">RTA_* with its flags (NLA_F_NESTED), &lt;linux/rtnetlink.h&gt;.</param>
-/// <param name="Value">The bytes behind the attribute's header.</param>
+/// <param name="Value">The bytes after the attribute's header.</param>
 internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
 {
     private const ushort TypeMask = 0x3fff; // NLA_TYPE_MASK
@@ -14,12 +14,12 @@ internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
 }
 
 /// <summary>
-/// One default route of the kernel's main table, with every byte that the kernel reported, so that it can be copied to
-/// another metric whole: attributes that have no name here are copied, too. Immutable and pure.
+/// One default route of the kernel's main table, with every byte that the kernel reported, so that a copy at
+/// another metric is complete: attributes without a name here are copied too. Immutable and pure.
 /// </summary>
 internal sealed class KernelRoute
 {
-    /// <summary>rtm_protocol of the routes that connmgr derives from routes which stay where they are.</summary>
+    /// <summary>rtm_protocol of the copies that connmgr derives from routes that keep their metric.</summary>
     public const byte OwnProtocol = 175;
 
     private const byte FamilyIpv4 = 2; // AF_INET
@@ -32,8 +32,8 @@ internal sealed class KernelRoute
     private const uint Cloned = 0x200; // RTM_F_CLONED
 
     /// <summary>
-    /// RTNH_F_PERVASIVE and RTNH_F_ONLINK. The kernel reports other flags (dead, linkdown, offloaded), and refuses a
-    /// route that has them.
+    /// RTNH_F_PERVASIVE and RTNH_F_ONLINK. The kernel also reports other flags (dead, linkdown, offloaded),
+    /// but refuses a route that has them.
     /// </summary>
     private const byte AcceptedFlags = 0x2 | OnLink;
 
@@ -45,7 +45,8 @@ internal sealed class KernelRoute
     private KernelRoute(byte[] header, RouteAttribute[] attributes, uint metric, uint? expires)
     {
         _header = header;
-        // The kernel reports them in different orders: those of a nexthop inside or outside a multipath route.
+        // The kernel reports attributes in different orders: those of a nexthop inside or outside a multipath
+        // route.
         _attributes = [.. attributes.OrderBy(attribute => attribute.Number)];
         Metric = metric;
         Expires = expires;
@@ -78,35 +79,42 @@ internal sealed class KernelRoute
     public bool IsIpv6 => _header[0] == FamilyIpv6;
 
     /// <summary>
-    /// The length of the source prefix, 0 to 128: above 0 it is a default for packets of these sources only (IPv6).
+    /// The length of the source prefix, 0 to 128. Above 0, the route is a default only for packets of these
+    /// sources (IPv6).
     /// </summary>
     public byte SourceLength => _header[2];
 
-    /// <summary>RTPROT_*: who made the route.</summary>
+    /// <summary>RTPROT_*: which program created the route.</summary>
     public byte Protocol => _header[5];
 
     /// <summary>RT_SCOPE_*.</summary>
     public byte Scope => _header[6];
 
-    /// <summary>RTN_*: what the route does with a packet.</summary>
+    /// <summary>RTN_*: how the route handles a packet.</summary>
     public byte Type => _header[7];
 
-    /// <summary>True if the route sends packets on; false for blackhole, unreachable, prohibit and throw.</summary>
+    /// <summary>
+    /// True if the route forwards packets; false for blackhole, unreachable, prohibit and throw.
+    /// </summary>
     public bool IsUnicast => Type == TypeUnicast;
 
-    /// <summary>RTA_PRIORITY; 0 is the best. In IPv6 at least 1.</summary>
+    /// <summary>RTA_PRIORITY; the lowest is preferred. In IPv6 at least 1.</summary>
     public uint Metric { get; }
 
-    /// <summary>Seconds until the kernel deletes the route, 0 if it may already do so; null: it stays.</summary>
+    /// <summary>
+    /// Seconds until the kernel deletes the route, 0 if that may already be due; null if it stays.
+    /// </summary>
     public uint? Expires { get; }
 
-    /// <summary>The device; 0 if there is none or several.</summary>
+    /// <summary>The interface index; 0 if there is no device, or several.</summary>
     public int Ifindex { get; }
 
-    /// <summary>The router's address: 4 or 16 bytes, or struct rtvia; null for a route by the device alone.</summary>
+    /// <summary>
+    /// The gateway's address: 4 or 16 bytes, or struct rtvia; null for a route without a gateway.
+    /// </summary>
     public byte[]? Gateway { get; }
 
-    /// <summary>The nexthop object; 0 if the route names none.</summary>
+    /// <summary>The id of the nexthop object; 0 if the route names none.</summary>
     public uint NexthopId { get; }
 
     /// <summary>ICMPV6_ROUTER_PREF_*: 0 medium, 1 high, 3 low (RFC 4191).</summary>
@@ -115,29 +123,31 @@ internal sealed class KernelRoute
     /// <summary>The nexthops of a multipath route, or of a group of nexthop objects; else empty.</summary>
     public IReadOnlyList<RouteAttribute[]> Hops { get; } = [];
 
-    /// <summary>The route itself; of a multipath route, the part over each nexthop.</summary>
+    /// <summary>The route itself; for a multipath route, the part over each nexthop.</summary>
     public IEnumerable<KernelRoute> Legs => Hops.Count == 0 ? [this] : Hops.Select(Leg);
 
-    /// <summary>The router; null for a route by the device alone.</summary>
+    /// <summary>The gateway; null for a route without one.</summary>
     public IPAddress? Router => Gateway?.Length switch
     {
         4 or 16 => new IPAddress(Gateway),
-        6 or 18 => new IPAddress(Gateway.AsSpan(2)), // struct rtvia: the family, the address
+        6 or 18 => new IPAddress(Gateway.AsSpan(2)), // struct rtvia: the family, then the address
         _ => null,
     };
 
-    /// <summary>True if the kernel made it from a router's advertisements: it renews the route in this place only.</summary>
+    /// <summary>
+    /// True if the kernel created it from router advertisements, and renews it only in this place.
+    /// </summary>
     public bool IsAdvertised => IsIpv6 && Protocol == ProtocolRa && Expires is not null;
 
-    /// <summary>True if connmgr derived it from a route that stays where it is.</summary>
+    /// <summary>True if connmgr derived it from a route that keeps its metric.</summary>
     public bool IsDerived => Protocol == OwnProtocol;
 
     /// <summary>True if the kernel no longer uses the route, and will delete it soon.</summary>
     public bool HasRunOut => Expires == 0;
 
     /// <summary>
-    /// Reads the payload of RTM_NEWROUTE. False if it is malformed, or no default route of the main table, or one for a
-    /// type of service, or a cached one.
+    /// Parses the payload of RTM_NEWROUTE. False if it is malformed, not a default route of the main table,
+    /// for a type of service, or cached.
     /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> payload, out KernelRoute route)
     {
@@ -190,25 +200,28 @@ internal sealed class KernelRoute
         return true;
     }
 
-    /// <summary>The same route at another metric. It keeps its lifetime.</summary>
+    /// <summary>Returns the same route at another metric, with the same lifetime.</summary>
     public KernelRoute At(uint metric) => new(_header, _attributes, metric, Expires);
 
-    /// <summary>The part of a multipath route that leads over one nexthop, as a route of its own.</summary>
+    /// <summary>Returns the part of a multipath route over one nexthop, as a separate route.</summary>
     public KernelRoute Leg(RouteAttribute[] hop)
     {
         byte[] header = (byte[])_header.Clone();
         header[8] = hop[0].Value[2]; // rtnh_flags
         IEnumerable<RouteAttribute> common = _attributes.Where(attribute =>
-            (RouteAttributeType)attribute.Number is not (RouteAttributeType.Multipath or RouteAttributeType.NexthopId));
+            (RouteAttributeType)attribute.Number
+                is not (RouteAttributeType.Multipath or RouteAttributeType.NexthopId));
         byte[] device = hop[0].Value[4..8];
         return new KernelRoute(
-            header, [.. common, new RouteAttribute((ushort)RouteAttributeType.OutputInterface, device), .. hop[1..]], Metric,
+            header,
+            [.. common, new RouteAttribute((ushort)RouteAttributeType.OutputInterface, device), .. hop[1..]],
+            Metric,
             Expires);
     }
 
     /// <summary>
-    /// A plain default over the same device and gateway, for all sources, without a nexthop object and a lifetime, marked
-    /// as derived. The original stays where it is; the copy is to follow it.
+    /// Returns a plain default over the same device and gateway, for all sources, without a nexthop object or
+    /// lifetime, marked as derived. The original keeps its metric; the plan updates the copy when it changes.
     /// </summary>
     public KernelRoute Derive(uint metric)
     {
@@ -216,11 +229,12 @@ internal sealed class KernelRoute
         header[2] = 0;
         header[5] = OwnProtocol;
         IEnumerable<RouteAttribute> kept = _attributes.Where(
-            attribute => (RouteAttributeType)attribute.Number is not (RouteAttributeType.Source or RouteAttributeType.NexthopId));
+            attribute => (RouteAttributeType)attribute.Number
+                is not (RouteAttributeType.Source or RouteAttributeType.NexthopId));
         return new KernelRoute(header, [.. kept], metric, expires: null);
     }
 
-    /// <summary>True if both are the same route but for the metric and the lifetime.</summary>
+    /// <summary>True if both routes are equal except for the metric and the lifetime.</summary>
     public bool IsCopyOf(KernelRoute other)
     {
         if (!_header.AsSpan().SequenceEqual(other._header) || _attributes.Length != other._attributes.Length)
@@ -238,15 +252,19 @@ internal sealed class KernelRoute
         return true;
     }
 
-    /// <summary>True if both lead over the same device to the same router.</summary>
+    /// <summary>True if both use the same device and gateway.</summary>
     public bool HasSameHop(KernelRoute other) =>
         Ifindex == other.Ifindex && Gateway.AsSpan().SequenceEqual(other.Gateway.AsSpan());
 
     /// <summary>True if both are for packets of the same sources.</summary>
     public bool HasSameSource(KernelRoute other) => SourceLength == other.SourceLength
-        && Find(RouteAttributeType.Source).AsSpan().SequenceEqual(other.Find(RouteAttributeType.Source).AsSpan());
+        && Find(RouteAttributeType.Source).AsSpan()
+            .SequenceEqual(other.Find(RouteAttributeType.Source).AsSpan());
 
-    /// <summary>True if the other has the same preferred source and metrics as this one names; one that names none has any.</summary>
+    /// <summary>
+    /// True if the other route has the preferred source and metrics that this one names. A missing attribute
+    /// matches any.
+    /// </summary>
     public bool HasAttributesIn(KernelRoute other)
     {
         foreach (RouteAttributeType type in (ReadOnlySpan<RouteAttributeType>)
@@ -260,7 +278,7 @@ internal sealed class KernelRoute
         return true;
     }
 
-    /// <summary>All that the kernel reported, as a number for comparisons.</summary>
+    /// <summary>Returns everything that the kernel reported, as a text for comparisons.</summary>
     public string Fingerprint() => Convert.ToHexString(ToMessage(RouteMessage.DelRoute, 0));
 
     private byte[]? Find(RouteAttributeType type)
@@ -275,12 +293,13 @@ internal sealed class KernelRoute
         return null;
     }
 
-    /// <summary>The message that adds or deletes this route; its sequence number and port are zero.</summary>
+    /// <summary>
+    /// Returns the message that adds or deletes this route, with sequence number and port id 0.
+    /// </summary>
     /// <param name="type">RTM_NEWROUTE or RTM_DELROUTE.</param>
-    /// <param name="flags">NLM_F_* beside NLM_F_REQUEST.</param>
-    /// <param name="isPart">
-    /// To delete one nexthop of an IPv6 multipath route: the kernel reports the protocol of the first only.
-    /// </param>
+    /// <param name="flags">NLM_F_* besides NLM_F_REQUEST.</param>
+    /// <param name="isPart">True to delete one nexthop of an IPv6 multipath route, of which the kernel
+    /// reports the protocol of the first only.</param>
     public byte[] ToMessage(ushort type, ushort flags, bool isPart = false)
     {
         bool byId = NexthopId != 0;
@@ -295,7 +314,7 @@ internal sealed class KernelRoute
         writer.Append(header);
         foreach (RouteAttribute attribute in _attributes)
         {
-            // The kernel reports what a nexthop object leads to, but takes either the object or that.
+            // The kernel reports both the nexthop object and its target, but accepts only one of the two.
             if (!byId || !IsOfNexthop(attribute.Number))
             {
                 writer.Attribute(attribute.Type, attribute.Value);
@@ -315,11 +334,21 @@ internal sealed class KernelRoute
         return writer.Finish(type, flags);
     }
 
-    /// <summary>The route in words, as `ip route` says it, without the metric: `default via 198.18.1.1 dev eth0`.</summary>
-    /// <param name="nameOf">The name of a device.</param>
+    /// <summary>
+    /// Describes the route like `ip route`, without the metric: `default via 198.18.1.1 dev eth0`.
+    /// </summary>
+    /// <param name="nameOf">Returns the name of a device.</param>
     public string Words(Func<int, string> nameOf)
     {
-        string type = Type switch { 1 => "", 6 => "blackhole ", 7 => "unreachable ", 8 => "prohibit ", 9 => "throw ", _ => $"type {Type} " };
+        string type = Type switch
+        {
+            1 => "",
+            6 => "blackhole ",
+            7 => "unreachable ",
+            8 => "prohibit ",
+            9 => "throw ",
+            _ => $"type {Type} "
+        };
         string words = $"{type}default{(SourceLength > 0 ? $" from {SourceWords()}" : "")}";
         if (NexthopId != 0)
         {
@@ -341,20 +370,25 @@ internal sealed class KernelRoute
         + (Ifindex == 0 ? "" : $" dev {nameOf(Ifindex)}") + ((_header[8] & OnLink) != 0 ? " onlink" : "");
 
     private string SourceWords() =>
-        Find(RouteAttributeType.Source) is { Length: 4 or 16 } source ? $"{new IPAddress(source)}/{SourceLength}" : $"?/{SourceLength}";
+        Find(RouteAttributeType.Source) is { Length: 4 or 16 } source
+            ? $"{new IPAddress(source)}/{SourceLength}"
+            : $"?/{SourceLength}";
 
-    private static bool IsOfNexthop(int number) => (RouteAttributeType)number is RouteAttributeType.OutputInterface
+    private static bool IsOfNexthop(int number) =>
+        (RouteAttributeType)number is RouteAttributeType.OutputInterface
         or RouteAttributeType.Gateway or RouteAttributeType.Via or RouteAttributeType.Multipath
         or RouteAttributeType.Encapsulation or RouteAttributeType.EncapsulationType;
 
-    /// <summary>struct rta_cacheinfo: rta_expires is its third number, in hundredths of a second; 0 is never.</summary>
+    /// <summary>
+    /// struct rta_cacheinfo: rta_expires is its third number, in hundredths of a second; 0 means never.
+    /// </summary>
     private static uint? ReadExpires(ReadOnlySpan<byte> value)
     {
         int ticks = value.Length >= 12 ? (int)NetlinkWire.UInt32(value[8..]) : 0;
         return ticks == 0 ? null : ticks < 0 ? 0 : (uint)((ticks + 99) / 100);
     }
 
-    /// <summary>False if a length cannot be: a route that is not known whole must not be copied.</summary>
+    /// <summary>False if a length is invalid: an incompletely read route must not be copied.</summary>
     private static bool TryReadAttributes(ReadOnlySpan<byte> rest, out List<RouteAttribute> attributes)
     {
         attributes = [];
@@ -371,7 +405,7 @@ internal sealed class KernelRoute
         return true;
     }
 
-    /// <summary>Leaves the flags of struct rtnexthop that the kernel accepts.</summary>
+    /// <summary>Keeps only the flags of struct rtnexthop that the kernel accepts.</summary>
     private static void CleanHops(Span<byte> value)
     {
         while (value.Length >= HopSize)
@@ -383,7 +417,8 @@ internal sealed class KernelRoute
     }
 
     /// <summary>
-    /// struct rtnexthop, one behind the other. Each becomes its header as attribute 0, and its attributes.
+    /// Parses consecutive struct rtnexthop. Each becomes a list: its header as attribute 0, then its
+    /// attributes.
     /// </summary>
     private static List<RouteAttribute[]> ReadHops(ReadOnlySpan<byte> value)
     {
@@ -391,7 +426,8 @@ internal sealed class KernelRoute
         while (value.Length >= HopSize)
         {
             ushort length = NetlinkWire.UInt16(value);
-            if (length < HopSize || length > value.Length || !TryReadAttributes(value[HopSize..length], out List<RouteAttribute> own))
+            if (length < HopSize || length > value.Length
+                || !TryReadAttributes(value[HopSize..length], out List<RouteAttribute> own))
             {
                 break;
             }
@@ -402,7 +438,7 @@ internal sealed class KernelRoute
     }
 }
 
-/// <summary>RTA_*, &lt;linux/rtnetlink.h&gt;: those that a copy of a route depends on.</summary>
+/// <summary>RTA_*, &lt;linux/rtnetlink.h&gt;: the attributes that a copy of a route depends on.</summary>
 internal enum RouteAttributeType
 {
     Source = 2, // RTA_SRC

@@ -3,9 +3,10 @@ using System.Net.Sockets;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// What the kernel has: devices, their addresses, default routes. Filled by messages; knows nothing of sockets.
-/// Devices and addresses are kept by their events. Default routes are always a whole dump, since the kernel drops
-/// IPv4 routes without a word when a device or an address goes, and replaces them without naming the old one.
+/// The kernel's devices, addresses and default routes, updated from messages; it knows no sockets. Devices
+/// and addresses are updated by their events. Default routes always come from a whole dump, because the
+/// kernel removes IPv4 routes without an event when a device or an address goes, and reports a replaced route
+/// without the old one.
 /// </summary>
 internal sealed class KernelState
 {
@@ -22,32 +23,39 @@ internal sealed class KernelState
     private List<KernelRoute> _newDefaults = [];
     private readonly LostRoutes _lost = new();
 
-    // Where another program has replaced a default. The kernel does not say what stood there.
+    // Where another program has replaced a default. The kernel does not report the replaced route.
     private readonly HashSet<(bool IsIpv6, uint Metric)> _replaced = [];
     private readonly HashSet<(bool IsIpv6, uint Metric)> _replacedBeforeDump = [];
 
-    /// <summary>Grows with every change.</summary>
+    /// <summary>Increases with every change.</summary>
     public int Version { get; private set; }
 
-    /// <summary>Grows when the kernel reports a change of a device's settings: rp_filter, forwarding and others.</summary>
+    /// <summary>
+    /// Increases when the kernel reports a change of a device's settings: rp_filter, forwarding and others.
+    /// </summary>
     public int SettingsVersion { get; private set; }
 
+    /// <summary>The default routes of the main table, one per nexthop.</summary>
     public List<DefaultRoute> Routes => _routes;
 
-    /// <summary>The default routes whole, of all types, also those for some sources only.</summary>
+    /// <summary>The complete default routes, of all types, including those for some sources only.</summary>
     public List<KernelRoute> Defaults => _defaults;
 
+    /// <summary>The addresses of all devices.</summary>
     public List<DeviceAddress> Addresses => _addresses;
 
-    /// <summary>Who changes routes on purpose: what this port of netlink replaces is not noted as replaced; 0: nobody.</summary>
+    /// <summary>
+    /// The netlink port id of the socket that changes routes for the daemon: its replacements are not
+    /// recorded as foreign; 0 for none.
+    /// </summary>
     public uint OwnPort { get; set; }
 
     /// <summary>
-    /// Defaults that another program's replace has removed, while their devices kept carrier and address.
+    /// Defaults that another program's replace has removed while their devices kept carrier and address.
     /// </summary>
     public IReadOnlyCollection<KernelRoute> Lost => _lost.Routes;
 
-    /// <summary>The device of that name, or null.</summary>
+    /// <summary>Returns the device of that name, or null.</summary>
     public Device? Find(string name)
     {
         foreach (Device device in _devices.Values)
@@ -60,10 +68,13 @@ internal sealed class KernelState
         return null;
     }
 
-    /// <summary>The device of that number, or null.</summary>
+    /// <summary>Returns the device of that interface index, or null.</summary>
     public Device? Find(int ifindex) => _devices.GetValueOrDefault(ifindex);
 
-    /// <summary>The route that the kernel uses: of all defaults of the family, the one with the lowest metric; null if none.</summary>
+    /// <summary>
+    /// Returns the route that the kernel prefers: the default with the lowest metric of the family; null if
+    /// none.
+    /// </summary>
     public DefaultRoute? InFront(bool isIpv6)
     {
         DefaultRoute? front = null;
@@ -74,7 +85,7 @@ internal sealed class KernelState
         return front;
     }
 
-    /// <summary>Before the rows of a dump: what it does not name will be gone.</summary>
+    /// <summary>Call it before the rows of a dump. Entries without a row will be deleted.</summary>
     public void BeginDump()
     {
         _isDumping = true;
@@ -86,7 +97,9 @@ internal sealed class KernelState
         _replaced.Clear();
     }
 
-    /// <summary>After the rows of a dump, of the requested <paramref name="type"/> (RTM_GET*).</summary>
+    /// <summary>
+    /// Call it after the rows of a dump of the requested <paramref name="type"/> (RTM_GET*).
+    /// </summary>
     public void EndDump(ushort type)
     {
         _isDumping = false;
@@ -112,7 +125,8 @@ internal sealed class KernelState
                 (_defaults, _newDefaults) = (_newDefaults, _defaults);
                 _lost.Update(
                     _defaults, MayHaveRoute,
-                    (isIpv6, metric) => _replaced.Contains((isIpv6, metric)) || _replacedBeforeDump.Contains((isIpv6, metric)));
+                    (isIpv6, metric) => _replaced.Contains((isIpv6, metric))
+                        || _replacedBeforeDump.Contains((isIpv6, metric)));
                 _replacedBeforeDump.Clear();
                 Version += isSame ? 0 : 1;
                 break;
@@ -120,7 +134,7 @@ internal sealed class KernelState
     }
 
     /// <summary>
-    /// Takes an event or a row of a dump. True if the default routes are to be dumped anew because of it.
+    /// Processes an event or a row of a dump. True if it requires a new dump of the default routes.
     /// </summary>
     public bool Apply(in NetlinkMessage message, bool isDumpRow)
     {
@@ -131,7 +145,8 @@ internal sealed class KernelState
                 See(device);
                 if (device.HardwareAddress == 0 && before is not null)
                 {
-                    device = device with { HardwareAddress = before.HardwareAddress }; // not every event names it
+                    // Not every event contains it.
+                    device = device with { HardwareAddress = before.HardwareAddress };
                 }
                 if (device == before)
                 {
@@ -146,7 +161,8 @@ internal sealed class KernelState
                 Version += _addresses.RemoveAll(address => address.Ifindex == device.Ifindex);
                 return true;
 
-            case RouteMessage.NewAddress when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
+            case RouteMessage.NewAddress
+                when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
                 See(address);
                 int at = _addresses.FindIndex(address.IsSameAs);
                 if (at >= 0 && _addresses[at] == address)
@@ -164,7 +180,8 @@ internal sealed class KernelState
                 Version++;
                 return false;
 
-            case RouteMessage.DelAddress when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
+            case RouteMessage.DelAddress
+                when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
                 Version += _addresses.RemoveAll(address.IsSameAs);
                 return true;
 
@@ -202,7 +219,7 @@ internal sealed class KernelState
         && _addresses.Exists(address => address.Ifindex == ifindex && address.IsUsable
             && (address.Address.AddressFamily == AddressFamily.InterNetworkV6) == isIpv6);
 
-    /// <summary>A lifetime that goes by is no change.</summary>
+    /// <summary>Compares the default routes; the passing of their lifetimes is not a change.</summary>
     private bool HasSameDefaults()
     {
         if (_defaults.Count != _newDefaults.Count)
@@ -221,7 +238,9 @@ internal sealed class KernelState
         return true;
     }
 
-    /// <summary>While a dump runs, what an event names is there, whether or not a row names it, too.</summary>
+    /// <summary>
+    /// Records that an event named the entry during a dump: it exists even if no row of the dump names it.
+    /// </summary>
     private void See(Device device)
     {
         if (_isDumping)

@@ -1,24 +1,26 @@
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// Remembers the defaults of each device, and finds those that another program's replace has removed while the device
-/// kept its carrier and its address: netifd does this to every link whose network has no metric. A default that was
-/// deleted is not one of them. Pure.
+/// Remembers the defaults of each device, and finds those that another program's replace has removed while
+/// the device kept its carrier and its address: netifd does this to every link whose network has no metric. A
+/// deleted default does not count. Pure.
 /// </summary>
 internal sealed class LostRoutes
 {
     private Dictionary<(int Ifindex, bool IsIpv6), KernelRoute> _known = [];
     private readonly Dictionary<(int Ifindex, bool IsIpv6), KernelRoute> _lost = [];
 
-    /// <summary>What is missing, as it was.</summary>
+    /// <summary>The missing routes, as they were.</summary>
     public IReadOnlyCollection<KernelRoute> Routes => _lost.Values;
 
-    /// <summary>Takes the routes after a dump.</summary>
+    /// <summary>Processes the routes after a dump.</summary>
     /// <param name="routes">All defaults.</param>
-    /// <param name="mayHaveRoute">Whether a device has a carrier and an address of the family.</param>
-    /// <param name="wasReplaced">Whether another program has replaced a default at that metric since the last dump.</param>
+    /// <param name="mayHaveRoute">Tells whether a device has a carrier and an address of the family.</param>
+    /// <param name="wasReplaced">Tells whether another program has replaced a default at that metric since
+    /// the last dump.</param>
     public void Update(
-        IReadOnlyList<KernelRoute> routes, Func<int, bool, bool> mayHaveRoute, Func<bool, uint, bool> wasReplaced)
+        IReadOnlyList<KernelRoute> routes, Func<int, bool, bool> mayHaveRoute,
+        Func<bool, uint, bool> wasReplaced)
     {
         HashSet<(int, bool)> present = [];
         Dictionary<(int, bool), KernelRoute> best = [];

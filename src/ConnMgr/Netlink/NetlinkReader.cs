@@ -1,11 +1,13 @@
 namespace ConnMgr.Netlink;
 
-/// <summary>One message of a netlink datagram, struct nlmsghdr (&lt;linux/netlink.h&gt;) and what follows.</summary>
+/// <summary>
+/// One message of a netlink datagram: struct nlmsghdr (&lt;linux/netlink.h&gt;) and its payload.
+/// </summary>
 /// <param name="type">nlmsg_type.</param>
 /// <param name="flags">nlmsg_flags.</param>
 /// <param name="sequence">nlmsg_seq.</param>
-/// <param name="portId">nlmsg_pid: of an answer, who asked; of an event, who caused it.</param>
-/// <param name="payload">What follows the header.</param>
+/// <param name="portId">nlmsg_pid: the requester of an answer, or the cause of an event.</param>
+/// <param name="payload">The bytes after the header.</param>
 internal readonly ref struct NetlinkMessage(
     ushort type, ushort flags, uint sequence, uint portId, ReadOnlySpan<byte> payload)
 {
@@ -27,18 +29,23 @@ internal readonly ref struct NetlinkMessage(
 
     public ReadOnlySpan<byte> Payload { get; } = payload;
 
-    /// <summary>Of what ends an answer, the error, 0 for success; null of any other message.</summary>
+    /// <summary>
+    /// The errno of a message that ends an answer, 0 for success; null for any other message.
+    /// </summary>
     public int? ErrorNumber =>
         Type is Error or Done && Payload.Length >= 4 ? -(int)NetlinkWire.UInt32(Payload) : null;
 }
 
-/// <summary>Takes a netlink datagram apart. Never reads outside it; ends at the first length that cannot be.</summary>
+/// <summary>
+/// Splits a netlink datagram into messages. Never reads outside it; stops at the first invalid length.
+/// </summary>
 internal ref struct NetlinkReader(ReadOnlySpan<byte> datagram)
 {
     public const int HeaderSize = 16;
 
     private ReadOnlySpan<byte> _rest = datagram;
 
+    /// <summary>Reads the next message. Returns false at the end, or at an invalid length.</summary>
     public bool TryRead(out NetlinkMessage message)
     {
         message = default;
@@ -62,19 +69,21 @@ internal ref struct NetlinkReader(ReadOnlySpan<byte> datagram)
 }
 
 /// <summary>One attribute, struct rtattr or nlattr.</summary>
-/// <param name="type">Its type, without the flags NLA_F_NESTED and NLA_F_NET_BYTEORDER.</param>
-/// <param name="value">What follows the header.</param>
+/// <param name="type">The type, without the flags NLA_F_NESTED and NLA_F_NET_BYTEORDER.</param>
+/// <param name="value">The bytes after the header.</param>
 internal readonly ref struct NetlinkAttribute(ushort type, ReadOnlySpan<byte> value)
 {
     public ushort Type { get; } = type;
 
     public ReadOnlySpan<byte> Value { get; } = value;
 
-    /// <summary>The value as a number of 4 bytes in host order; 0 if it is shorter.</summary>
+    /// <summary>The value as a number of 4 bytes in host byte order; 0 if it is shorter.</summary>
     public uint AsUInt32 => Value.Length >= 4 ? NetlinkWire.UInt32(Value) : 0;
 }
 
-/// <summary>Takes a row of attributes apart. Never reads outside it; ends at the first length that cannot be.</summary>
+/// <summary>
+/// Splits a sequence of attributes. Never reads outside it; stops at the first invalid length.
+/// </summary>
 internal ref struct AttributeReader(ReadOnlySpan<byte> attributes)
 {
     private const int HeaderSize = 4;
@@ -82,6 +91,7 @@ internal ref struct AttributeReader(ReadOnlySpan<byte> attributes)
 
     private ReadOnlySpan<byte> _rest = attributes;
 
+    /// <summary>Reads the next attribute. Returns false at the end, or at an invalid length.</summary>
     public bool TryRead(out NetlinkAttribute attribute)
     {
         attribute = default;
@@ -96,18 +106,22 @@ internal ref struct AttributeReader(ReadOnlySpan<byte> attributes)
             return false;
         }
 
-        attribute = new NetlinkAttribute((ushort)(NetlinkWire.UInt16(_rest[2..]) & TypeMask), _rest[HeaderSize..length]);
+        attribute = new NetlinkAttribute((ushort)(NetlinkWire.UInt16(_rest[2..]) & TypeMask),
+            _rest[HeaderSize..length]);
         _rest = _rest[Math.Min(_rest.Length, NetlinkWire.Align(length))..];
         return true;
     }
 }
 
-/// <summary>Netlink's numbers: host byte order, lengths padded to 4 bytes.</summary>
+/// <summary>Netlink's encoding: host byte order, lengths padded to 4 bytes.</summary>
 internal static class NetlinkWire
 {
+    /// <summary>Rounds a length up to a multiple of 4.</summary>
     public static int Align(int length) => (length + 3) & ~3;
 
+    /// <summary>Reads 2 bytes in host byte order; throws if there are fewer.</summary>
     public static ushort UInt16(ReadOnlySpan<byte> bytes) => BitConverter.ToUInt16(bytes);
 
+    /// <summary>Reads 4 bytes in host byte order; throws if there are fewer.</summary>
     public static uint UInt32(ReadOnlySpan<byte> bytes) => BitConverter.ToUInt32(bytes);
 }

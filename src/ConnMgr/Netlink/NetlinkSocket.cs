@@ -69,7 +69,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
 
     public int Fd { get; }
 
-    /// <summary>The address of this socket; answers contain it.</summary>
+    /// <summary>The port id of this socket, which answers contain.</summary>
     public uint PortId { get; }
 
     /// <summary>
@@ -146,7 +146,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         return false;
     }
 
-    /// <summary>Doubles the buffer: a message that does not fit would not fit the next time either.</summary>
+    /// <summary>Doubles the buffer: otherwise the same message would not fit the next time either.</summary>
     private void Grow()
     {
         if (_buffer.Length < LargestBuffer)

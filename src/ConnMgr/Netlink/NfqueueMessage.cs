@@ -21,7 +21,7 @@ internal readonly ref struct QueuedPacket
         Reply = reply;
     }
 
-    /// <summary>The number that the verdict must contain.</summary>
+    /// <summary>The packet's number, which the verdict must contain.</summary>
     public uint Id { get; }
 
     /// <summary>NF_INET_LOCAL_IN (1) or NF_INET_FORWARD (2), &lt;linux/netfilter.h&gt;.</summary>
@@ -37,13 +37,13 @@ internal readonly ref struct QueuedPacket
     public int InputIfindex { get; }
 
     /// <summary>
-    /// Connection tracking's tuple of the original packets, before address translation; default if the kernel
-    /// does not report it.
+    /// Conntrack's tuple of the original packets, before address translation; default if the kernel does not
+    /// report it.
     /// </summary>
     public ConntrackMessage.Tuple Original { get; }
 
     /// <summary>
-    /// Its tuple of the answers as they arrive, before they are translated back; or default.
+    /// Conntrack's tuple of the answers as they arrive, before they are translated back; or default.
     /// </summary>
     public ConntrackMessage.Tuple Reply { get; }
 
@@ -121,11 +121,11 @@ internal static class Nfqueue
 {
     internal const int HeaderSize = 4; // struct nfgenmsg: family, version, queue number
 
-    /// <summary>The most bytes of a message besides the packet, with a margin.</summary>
+    /// <summary>The largest size of a message besides the packet, in bytes, with a margin.</summary>
     internal const int LargestOverhead = 2048;
 
     /// <summary>
-    /// The most bytes of a packet that the kernel copies: the length of an attribute has 16 bits.
+    /// The largest part of a packet that the kernel copies, in bytes: the length of an attribute has 16 bits.
     /// </summary>
     internal const int LargestCopy = 0xffff - 4;
 
@@ -167,15 +167,13 @@ internal static class Nfqueue
 
     /// <summary>
     /// Binds the sending socket to the queue; the kernel answers EPERM or EBUSY if another socket is bound.
-    /// Asks for whole packets, not segmented. When <paramref name="length"/> packets wait, further ones pass.
-    /// It is one request, so that no packet arrives between its parts.
+    /// Requests whole packets without segmentation. When <paramref name="length"/> packets wait, further ones
+    /// pass. It is one request, so that no packet arrives between its parts.
     /// </summary>
     /// <param name="queue">The number of the queue.</param>
     /// <param name="length">The length of the queue in packets.</param>
-    /// <param name="withConntrack">
-    /// Also asks for the tuples of connection tracking. The kernel answers EOPNOTSUPP if it lacks
-    /// NETFILTER_NETLINK_GLUE_CT, and EAGAIN if it has just loaded the module.
-    /// </param>
+    /// <param name="withConntrack">True to request conntrack's tuples too. The kernel answers EOPNOTSUPP if
+    /// it lacks NETFILTER_NETLINK_GLUE_CT, and EAGAIN if it has just loaded the module.</param>
     public static byte[] Bind(ushort queue, uint length, bool withConntrack)
     {
         uint flags = NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO | (withConntrack ? NFQA_CFG_F_CONNTRACK : 0);
@@ -196,14 +194,14 @@ internal static class Nfqueue
     }
 
     /// <summary>
-    /// Writes the verdict that accepts a packet unchanged, and returns its length. It asks for no
-    /// acknowledgement: the kernel answers only if it does not know the packet.
+    /// Writes the verdict on a packet, which stays unchanged, and returns the request's length. It requests
+    /// no acknowledgement: the kernel answers only if it does not know the packet.
     /// </summary>
     /// <param name="request">A buffer of at least 32 bytes.</param>
     /// <param name="queue">The number of the queue.</param>
     /// <param name="id">The number of the packet.</param>
     /// <param name="isAccept">True to accept the packet, false to drop it.</param>
-    /// <param name="isBatch">True to judge all earlier packets as well.</param>
+    /// <param name="isBatch">True to apply the verdict to all earlier packets too.</param>
     public static int WriteVerdict(
         Span<byte> request, ushort queue, uint id, bool isAccept = true, bool isBatch = false)
     {

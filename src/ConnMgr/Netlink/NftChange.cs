@@ -4,45 +4,47 @@ using static ConnMgr.Netlink.Nftables;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>What an event of nf_tables is to the lockdown.</summary>
+/// <summary>How an event of nf_tables concerns the lockdown.</summary>
 internal enum NftChangeKind
 {
-    /// <summary>Nothing: another table, an element that was added, or the daemon's own doing.</summary>
+    /// <summary>
+    /// No change to the lockdown: another table, an added element, or the daemon's own change.
+    /// </summary>
     None,
 
-    /// <summary>Addresses or prefixes were taken out of one of the daemon's sets.</summary>
+    /// <summary>Addresses or prefixes were deleted from one of the daemon's sets.</summary>
     ElementsDeleted,
 
     /// <summary>
-    /// A rule of a chain that is the user's: of fwcfg.sh or firewall.user. It belongs to the lockdown from
+    /// A rule was changed in a user's chain, of fwcfg.sh or firewall.user. It belongs to the lockdown from
     /// now on.
     /// </summary>
     UserRule,
 
     /// <summary>
-    /// A rule, chain, set, or the table's or a chain's flags or policy: the lockdown is not what it was.
+    /// A rule, chain or set, or the flags or policy of the table or a chain was changed: the lockdown is
+    /// damaged.
     /// </summary>
     Frame,
 
     /// <summary>
-    /// The table is gone, and the lockdown with it. No script of the lockdown deletes it in between.
+    /// The table was deleted, and the lockdown with it. No script of the lockdown deletes it temporarily.
     /// </summary>
     TableDeleted,
 
-    /// <summary>A transaction has ended; says which program's it was.</summary>
+    /// <summary>A transaction has ended; the event names the program that made it.</summary>
     End,
 }
 
 /// <summary>Reads the events of nf_tables (group NFNLGRP_NFTABLES). Pure.</summary>
 internal static class NftChange
 {
-    private const int LongestProgramName = 16; // TASK_COMM_LEN, with its zero
+    private const int LongestProgramName = 16; // TASK_COMM_LEN, with its terminating zero
 
-    /// <summary>What the event is.</summary>
-    /// <param name="message">
-    /// From the kernel. Its port is the netlink address of the program that made the change.
-    /// </param>
-    /// <param name="ownPorts">The daemon's own, whose changes are none.</param>
+    /// <summary>Classifies an event.</summary>
+    /// <param name="message">A message from the kernel. Its port id is that of the program that made the
+    /// change.</param>
+    /// <param name="ownPorts">The daemon's own port ids, whose changes are ignored.</param>
     public static NftChangeKind Of(in NetlinkMessage message, ReadOnlySpan<uint> ownPorts)
     {
         if (message.Type >> 8 != NFNL_SUBSYS_NFTABLES || ownPorts.Contains(message.PortId)
@@ -80,7 +82,9 @@ internal static class NftChange
     private static bool IsOfUser(ReadOnlySpan<byte> chain) =>
         chain.StartsWith("added_"u8) || chain.StartsWith("user_"u8);
 
-    /// <summary>Of <see cref="NftChangeKind.End"/>: the program, e.g. `nft (process 4711)`.</summary>
+    /// <summary>
+    /// Returns the program of an <see cref="NftChangeKind.End"/> event, e.g. `nft (process 4711)`.
+    /// </summary>
     public static string ProgramOf(in NetlinkMessage message)
     {
         string name = "";

@@ -2,26 +2,26 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>Reads the elements of a set of intervals as the prefixes that they stand for. Pure.</summary>
+/// <summary>Converts the elements of a set of intervals to prefixes. Pure.</summary>
 internal static class NftIntervals
 {
     /// <summary>
-    /// The prefixes in the order of their addresses, from elements in any order. False if an interval is no
-    /// prefix, which is another program's doing.
+    /// Returns the prefixes in the order of their addresses, from elements in any order. False if an interval
+    /// is not a prefix, which means that another program added it.
     /// </summary>
-    /// <param name="elements">All elements of one set; they are sorted.</param>
+    /// <param name="elements">All elements of one set; this method sorts them.</param>
     /// <param name="prefixes">Receives the prefixes.</param>
     public static bool TryRead(List<NftElement> elements, List<IpPrefix> prefixes)
     {
         elements.Sort(static (one, other) => one.Key.Value != other.Key.Value
             ? one.Key.Value.CompareTo(other.Key.Value)
-            : other.IsEnd.CompareTo(one.IsEnd)); // an end is before what begins at the same address
+            : other.IsEnd.CompareTo(one.IsEnd)); // an end sorts before a start at the same address
         bool areAll = true;
         for (int i = 0; i < elements.Count; i++)
         {
             if (elements[i].IsEnd)
             {
-                continue; // of the interval before, or what nft puts at the address 0
+                continue; // ends the previous interval, or is the element that nft adds at address 0
             }
             IpNumber first = elements[i].Key;
             UInt128 end = i + 1 < elements.Count ? elements[i + 1].Key.Value : End(first);
@@ -37,12 +37,12 @@ internal static class NftIntervals
         return areAll;
     }
 
-    /// <summary>Behind the last address of the family; 0 is 2^128.</summary>
+    /// <summary>The number after the last address of the family; 0 means 2^128.</summary>
     private static UInt128 End(IpNumber first) => first.IsIpv4 ? (UInt128)1 << 48 : 0;
 
     private static IpPrefix? PrefixOf(IpNumber first, UInt128 end)
     {
-        UInt128 size = end - first.Value; // 0 is 2^128
+        UInt128 size = end - first.Value; // 0 means 2^128
         if (size == 0 ? first.Value != 0 : !UInt128.IsPow2(size) || (first.Value & (size - 1)) != 0)
         {
             return null;

@@ -6,39 +6,40 @@ namespace ConnMgr.Netlink;
 
 /// <summary>
 /// The requests to nf_tables about the address sets of the lockdown's table: struct nfgenmsg, then
-/// attributes. They are built in a buffer of the caller. Pure.
+/// attributes. Each is built in the caller's buffer. Pure.
 /// </summary>
 /// <remarks>
-/// `afero4` and `afero6` hold single addresses, with a time-out each or none. `afero4_prefixes` and
-/// `afero6_prefixes` hold prefixes as intervals: an element where the prefix begins, and one, marked as the
-/// end, at the address behind its last.
+/// `afero4` and `afero6` hold single addresses, each with or without a time-out. `afero4_prefixes` and
+/// `afero6_prefixes` hold prefixes as intervals: an element at the first address, and one, marked as the end,
+/// after the last address.
 /// </remarks>
 internal static class NftSetMessage
 {
-    /// <summary>Room for the request about one element, or one set.</summary>
+    /// <summary>In bytes: enough for a request about one element or one set.</summary>
     public const int MaxSize = 144;
 
-    /// <summary>Room for <see cref="Begin"/> or <see cref="End"/>.</summary>
+    /// <summary>The size of <see cref="Begin"/> or <see cref="End"/> in bytes.</summary>
     public const int MarkSize = NetlinkReader.HeaderSize + HeaderSize;
 
-    /// <summary>The size of struct nfgenmsg.</summary>
+    /// <summary>The size of struct nfgenmsg in bytes.</summary>
     public const int HeaderSize = 4;
 
-    /// <summary>How many sets there are.</summary>
+    /// <summary>The number of sets.</summary>
     public const int SetCount = 4;
 
     private const int MillisecondsPerSecond = 1000;
 
-    // The program nft's numbers for ipv4_addr and ipv6_addr. The kernel only compares them.
+    // The numbers that the program nft uses for ipv4_addr and ipv6_addr. The kernel only compares them.
     private const uint KeyTypeIpv4 = 7;
     private const uint KeyTypeIpv6 = 8;
 
     /// <summary>
-    /// The lockdown's table, of the families inet and (for bridged frames) bridge, as it is in messages.
+    /// The name of the lockdown's table in messages. There is one of family inet and one of family bridge
+    /// (for bridged frames).
     /// </summary>
     public static ReadOnlySpan<byte> Table => "connmgr\0"u8;
 
-    /// <summary>The name of a set, as it is in messages.</summary>
+    /// <summary>Returns the name of a set in messages.</summary>
     /// <param name="set">0 to <see cref="SetCount"/> - 1: bit 0 for IPv6, bit 1 for prefixes.</param>
     public static ReadOnlySpan<byte> NameOf(int set) => set switch
     {
@@ -48,7 +49,7 @@ internal static class NftSetMessage
         _ => "afero6_prefixes\0"u8,
     };
 
-    /// <summary>The set of that name, as it is in messages; -1 for any other.</summary>
+    /// <summary>Returns the set of that name in messages; -1 for any other name.</summary>
     public static int SetOf(ReadOnlySpan<byte> name)
     {
         for (int set = 0; set < SetCount; set++)
@@ -61,7 +62,7 @@ internal static class NftSetMessage
         return -1;
     }
 
-    /// <summary>The set that an address or prefix belongs into.</summary>
+    /// <summary>Returns the set that holds such an address or prefix.</summary>
     public static int SetOf(IpPrefix prefix) => (prefix.First.IsIpv4 ? 0 : 1) + (prefix.IsAddress ? 0 : 2);
 
     /// <summary>
@@ -73,9 +74,9 @@ internal static class NftSetMessage
     public static int End(Span<byte> buffer, uint sequence) => Mark(buffer, NFNL_MSG_BATCH_END, sequence);
 
     /// <summary>
-    /// Makes the table, or deletes it with all that is in it. Making one that is there is success.
+    /// Creates the table, or deletes it with all its contents. Creating an existing one succeeds.
     /// </summary>
-    /// <returns>Bytes written.</returns>
+    /// <returns>The number of bytes written.</returns>
     public static int ChangeTable(Span<byte> buffer, byte family, bool isNew, uint sequence)
     {
         NetlinkWriter writer = BeginRequest(buffer, family);
@@ -85,8 +86,8 @@ internal static class NftSetMessage
             : Finish(writer, NFT_MSG_DELTABLE, 0, sequence);
     }
 
-    /// <summary>Makes a set. One that is there and alike is success.</summary>
-    /// <returns>Bytes written.</returns>
+    /// <summary>Creates a set. Creating an existing one with the same properties succeeds.</summary>
+    /// <returns>The number of bytes written.</returns>
     public static int CreateSet(Span<byte> buffer, int set, uint sequence)
     {
         bool isIpv6 = (set & 1) != 0;
@@ -97,18 +98,17 @@ internal static class NftSetMessage
         Number(ref writer, NFTA_SET_FLAGS, isInterval ? (uint)NFT_SET_INTERVAL : NFT_SET_TIMEOUT);
         Number(ref writer, NFTA_SET_KEY_TYPE, isIpv6 ? KeyTypeIpv6 : KeyTypeIpv4);
         Number(ref writer, NFTA_SET_KEY_LEN, isIpv6 ? 16u : 4u);
-        Number(ref writer, NFTA_SET_ID, (uint)set + 1); // the kernel wants one; each new set has another
+        Number(ref writer, NFTA_SET_ID, (uint)set + 1); // required by the kernel; unique per new set
         return Finish(writer, NFT_MSG_NEWSET, NLM_F_CREATE, sequence);
     }
 
-    /// <summary>Puts an address or prefix into its set.</summary>
+    /// <summary>Adds an address or prefix to its set.</summary>
     /// <param name="buffer">At least <see cref="MaxSize"/> bytes.</param>
     /// <param name="prefix">An address or prefix.</param>
-    /// <param name="timeout">
-    /// Of an address, in seconds; 0: it stays. Null: not said, so one that is there is not changed.
-    /// </param>
-    /// <param name="sequence">Comes back with the answer.</param>
-    /// <returns>Bytes written.</returns>
+    /// <param name="timeout">The time-out of an address in seconds; 0 for none. Null to leave it out, which
+    /// does not change an existing element.</param>
+    /// <param name="sequence">The sequence number that the answer repeats.</param>
+    /// <returns>The number of bytes written.</returns>
     public static int Add(Span<byte> buffer, IpPrefix prefix, int? timeout, uint sequence)
     {
         NetlinkWriter writer = BeginElements(buffer, prefix, out int elements);
@@ -120,7 +120,8 @@ internal static class NftSetMessage
             LongNumber(ref writer, NFTA_SET_ELEM_TIMEOUT, milliseconds);
             if (seconds > 0)
             {
-                // Else Linux from 6.12 begins to count anew only if the time-out is another than before.
+                // Without the expiration, Linux from 6.12 on restarts the time only if the time-out has
+                // changed.
                 LongNumber(ref writer, NFTA_SET_ELEM_EXPIRATION, milliseconds);
             }
         }
@@ -131,9 +132,9 @@ internal static class NftSetMessage
     }
 
     /// <summary>
-    /// Takes an address or prefix out of its set. One that is not there is an error: ENOENT.
+    /// Deletes an address or prefix from its set. Deleting an absent one is an error: ENOENT.
     /// </summary>
-    /// <returns>Bytes written.</returns>
+    /// <returns>The number of bytes written.</returns>
     public static int Delete(Span<byte> buffer, IpPrefix prefix, uint sequence)
     {
         NetlinkWriter writer = BeginElements(buffer, prefix, out int elements);
@@ -146,7 +147,7 @@ internal static class NftSetMessage
     }
 
     /// <summary>Empties a set.</summary>
-    /// <returns>Bytes written.</returns>
+    /// <returns>The number of bytes written.</returns>
     public static int Flush(Span<byte> buffer, int set, uint sequence)
     {
         NetlinkWriter writer = BeginRequest(buffer, NFPROTO_INET);
@@ -156,8 +157,8 @@ internal static class NftSetMessage
     }
 
     /// <summary>
-    /// Asks for the element of an address, or for the one where a prefix begins: a row, or the error ENOENT.
-    /// It needs no transaction.
+    /// Returns the request for the element of an address, or of a prefix's first address. The answer is a
+    /// row, or the error ENOENT. It needs no transaction.
     /// </summary>
     public static ReadOnlySpan<byte> Get(Span<byte> buffer, IpPrefix prefix, uint sequence)
     {
@@ -169,7 +170,7 @@ internal static class NftSetMessage
         return writer.Finish(Type(NFT_MSG_GETSETELEM), 0, sequence);
     }
 
-    /// <summary>Asks for all that is in a set: rows for <see cref="ElementsOf"/>, then NLMSG_DONE.</summary>
+    /// <summary>Lists a set: the answers are rows for <see cref="ElementsOf"/>, then NLMSG_DONE.</summary>
     public static ReadOnlySpan<byte> List(Span<byte> buffer, int set, uint sequence)
     {
         NetlinkWriter writer = BeginRequest(buffer, NFPROTO_INET);
@@ -178,7 +179,7 @@ internal static class NftSetMessage
         return writer.Finish(Type(NFT_MSG_GETSETELEM), NetlinkMessage.FlagDump, sequence);
     }
 
-    /// <summary>The elements that a row of an answer, or an event about elements, has.</summary>
+    /// <summary>Returns the elements in a row of an answer, or in an event about elements.</summary>
     public static Elements ElementsOf(in NetlinkMessage message)
     {
         AttributeReader attributes = AttributesOf(message, NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM);
@@ -192,7 +193,7 @@ internal static class NftSetMessage
         return default;
     }
 
-    /// <summary>An event is about elements of a set of prefixes.</summary>
+    /// <summary>True if an event is about elements of a set of prefixes.</summary>
     public static bool IsAboutPrefixes(in NetlinkMessage message)
     {
         AttributeReader attributes = AttributesOf(message, NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM);
@@ -207,7 +208,7 @@ internal static class NftSetMessage
     }
 
     /// <summary>
-    /// The attributes of a message of nf_tables of the one type or the other; none of any other message.
+    /// Returns the attributes of an nf_tables message of either type; none for any other message.
     /// </summary>
     public static AttributeReader AttributesOf(in NetlinkMessage message, int type, int otherType) =>
         (message.Type == Type(type) || message.Type == Type(otherType))
@@ -215,10 +216,10 @@ internal static class NftSetMessage
             ? new AttributeReader(message.Payload[HeaderSize..])
             : default;
 
-    /// <summary>The type of a message: the subsystem and a number of enum nf_tables_msg_types.</summary>
+    /// <summary>Returns a message type: the subsystem and a number of enum nf_tables_msg_types.</summary>
     public static ushort Type(int message) => (ushort)((NFNL_SUBSYS_NFTABLES << 8) | message);
 
-    /// <summary>A request of a family (NFPROTO_*), empty.</summary>
+    /// <summary>Begins an empty request of a family (NFPROTO_*).</summary>
     public static NetlinkWriter BeginRequest(Span<byte> buffer, byte family)
     {
         NetlinkWriter writer = new(buffer);
@@ -226,7 +227,7 @@ internal static class NftSetMessage
         return writer;
     }
 
-    /// <summary>Appends a number of 4 bytes: they are in network order.</summary>
+    /// <summary>Appends a number of 4 bytes in network byte order.</summary>
     public static void Number(ref NetlinkWriter writer, ushort type, uint value)
     {
         Span<byte> bytes = stackalloc byte[4];
@@ -244,7 +245,7 @@ internal static class NftSetMessage
     private static int Mark(Span<byte> buffer, ushort type, uint sequence)
     {
         NetlinkWriter writer = new(buffer);
-        writer.Append([0, 0, 0, NFNL_SUBSYS_NFTABLES]); // res_id, in network order
+        writer.Append([0, 0, 0, NFNL_SUBSYS_NFTABLES]); // res_id, in network byte order
         return writer.Finish(type, 0, sequence).Length;
     }
 
@@ -269,7 +270,9 @@ internal static class NftSetMessage
         writer.EndNest(key);
     }
 
-    /// <summary>Where a prefix ends. One that reaches to the last address of all has no end.</summary>
+    /// <summary>
+    /// Appends the end of a prefix's interval. A prefix that includes the highest address has no end.
+    /// </summary>
     private static void IntervalEnd(ref NetlinkWriter writer, IpPrefix prefix)
     {
         if (prefix.IsAddress || AfterLast(prefix) is not { } end)
@@ -290,12 +293,12 @@ internal static class NftSetMessage
         return end == 0 || (prefix.First.IsIpv4 && !number.IsIpv4) ? null : number;
     }
 
-    /// <summary>Goes over the elements of a row.</summary>
+    /// <summary>Iterates over the elements of a row.</summary>
     internal ref struct Elements(ReadOnlySpan<byte> bytes)
     {
         private AttributeReader _rest = new(bytes);
 
-        /// <summary>The next element. One that cannot be read is left out.</summary>
+        /// <summary>Reads the next element, skipping malformed ones.</summary>
         public bool TryRead(out NftElement element)
         {
             while (_rest.TryRead(out NetlinkAttribute attribute))
@@ -337,7 +340,7 @@ internal static class NftSetMessage
             return hasKey;
         }
 
-        /// <summary>Rounded up, since 0 would say that it stays.</summary>
+        /// <summary>Rounds up, because 0 would mean no time-out.</summary>
         private static uint Seconds(ulong milliseconds)
         {
             (ulong seconds, ulong rest) = Math.DivRem(milliseconds, MillisecondsPerSecond);
@@ -347,8 +350,8 @@ internal static class NftSetMessage
     }
 }
 
-/// <summary>An element as the kernel has it.</summary>
-/// <param name="Key">Its address.</param>
+/// <summary>An element as the kernel reports it.</summary>
+/// <param name="Key">The address.</param>
 /// <param name="IsEnd">An interval ends before that address.</param>
-/// <param name="Left">How long it stays, in seconds; 0: until it is taken out.</param>
+/// <param name="Left">The seconds left; 0 for no time-out.</param>
 internal readonly record struct NftElement(IpNumber Key, bool IsEnd, uint Left);

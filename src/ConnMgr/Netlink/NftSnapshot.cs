@@ -4,18 +4,18 @@ using static ConnMgr.Netlink.Nftables;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// The lockdown's tables as init_firewall.sh has left them, without the addresses: from the rows that the
-/// kernel gave, the transaction that makes them anew. So a table that another program has deleted is back in
-/// the time of one system call, and no program has to be started for it. Pure.
+/// The lockdown's tables as init_firewall.sh has left them, without the addresses. From the rows that the
+/// kernel listed, it builds the transaction that creates them again. So a table that another program has
+/// deleted is restored within one system call, without starting a program. Pure.
 /// </summary>
 /// <remarks>
-/// A row of a list has the attributes of the request that makes the object, and some of the kernel's own
-/// (handles, counts), which are left out. An anonymous set, as the rule `tcp dport { 80, 443 }` has one,
-/// keeps the name that the kernel gave it.
+/// A row of a list has the attributes of the request that creates the object, and some of the kernel's own
+/// (handles, counts), which are left out. An anonymous set, as in the rule `tcp dport { 80, 443 }`, keeps the
+/// name that the kernel gave it.
 /// </remarks>
 internal sealed class NftSnapshot
 {
-    /// <summary>More than any lockdown needs; beyond it there is no snapshot. In bytes.</summary>
+    /// <summary>In bytes. Larger than any lockdown; a larger snapshot is not taken.</summary>
     public const int LargestSize = 196608;
 
     private const int MaxSets = 4096;
@@ -25,21 +25,21 @@ internal sealed class NftSnapshot
     private int _length;
     private int _setCount;
 
-    /// <summary>The rows so far have the table of the family inet.</summary>
+    /// <summary>True if the rows so far include the table of family inet.</summary>
     public bool HasTable => _families.Contains(NFPROTO_INET);
 
     /// <summary>
-    /// The sets whose elements belong to the snapshot, by family and name: none of the daemon's own, and none
-    /// whose elements end by themselves.
+    /// The sets whose elements belong to the snapshot, by family and name: not the daemon's own, nor sets
+    /// whose elements expire.
     /// </summary>
     public List<(byte Family, byte[] Name)> Sets { get; } = [];
 
-    /// <summary>There are more rows than it may have.</summary>
+    /// <summary>True if there are more rows than a snapshot may have.</summary>
     public bool IsTooLarge => _length > LargestSize || Sets.Count > MaxSets;
 
     /// <summary>
-    /// Takes a row: of the table first, then of chains, sets, the elements of <see cref="Sets"/>, and rules.
-    /// Those of other tables are left out.
+    /// Adds a row: the tables first, then chains, sets, the elements of <see cref="Sets"/>, and rules. Rows
+    /// of other tables are ignored.
     /// </summary>
     public void Add(in NetlinkMessage message)
     {
@@ -96,10 +96,10 @@ internal sealed class NftSnapshot
     }
 
     /// <summary>
-    /// The transaction: deletes the tables, if they are there, and makes them anew. The last message asks for
-    /// an answer, and its sequence number is the transaction's first plus <see cref="Count"/>.
+    /// Builds the transaction: it deletes the tables, if they exist, and creates them again. The last message
+    /// requests an answer; its sequence number is the transaction's first plus <see cref="Count"/>.
     /// </summary>
-    /// <param name="firstSequence">Of the message that begins the transaction.</param>
+    /// <param name="firstSequence">The sequence number of the message that begins the transaction.</param>
     public byte[] Restoring(uint firstSequence)
     {
         int around = (2 * NftSetMessage.MarkSize) + (2 * _families.Count * NftSetMessage.MaxSize);
@@ -126,14 +126,14 @@ internal sealed class NftSnapshot
         return batch[..length];
     }
 
-    /// <summary>The messages of the transaction between its begin and its end.</summary>
+    /// <summary>The number of messages between the begin and the end of the transaction.</summary>
     public int Count => _rows.Count + (2 * _families.Count);
 
-    /// <summary>A rule goes behind those that are there.</summary>
+    /// <summary>A rule is appended to the existing ones.</summary>
     private static ushort FlagsOf(int type) =>
         (ushort)(NLM_F_CREATE | (type == NFT_MSG_NEWRULE ? NLM_F_APPEND : 0));
 
-    /// <summary>The attributes that the request may have.</summary>
+    /// <summary>The attributes that the request may contain.</summary>
     private static ReadOnlySpan<byte> Kept(int type) => type switch
     {
         NFT_MSG_NEWTABLE => [NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_USERDATA],

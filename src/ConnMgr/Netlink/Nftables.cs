@@ -1,7 +1,7 @@
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// The kernel's numbers for nf_tables, under the names of &lt;linux/netfilter/nfnetlink.h&gt; and
+/// The kernel's constants for nf_tables, with the names of &lt;linux/netfilter/nfnetlink.h&gt; and
 /// &lt;linux/netfilter/nf_tables.h&gt;.
 /// </summary>
 internal static class Nftables

@@ -4,20 +4,25 @@ using System.Text;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>A network device, of RTM_NEWLINK.</summary>
-/// <param name="Ifindex">Its number, above 0.</param>
-/// <param name="Name">Its name, up to 15 bytes.</param>
+/// <summary>A network device, from RTM_NEWLINK.</summary>
+/// <param name="Ifindex">The interface index, above 0.</param>
+/// <param name="Name">The name, up to 15 bytes.</param>
 /// <param name="Flags">IFF_*, &lt;linux/if.h&gt;.</param>
-/// <param name="HardwareAddress">The 6 bytes of an Ethernet address as a number; 0 for a device without one.</param>
+/// <param name="HardwareAddress">
+/// The 6 bytes of an Ethernet address as a number; 0 for a device without one.
+/// </param>
 internal sealed record Device(int Ifindex, string Name, uint Flags, ulong HardwareAddress)
 {
     private const uint Up = 0x1; // IFF_UP
     private const uint Running = 0x40; // IFF_RUNNING
 
+    /// <summary>IFF_UP: the device is administratively up.</summary>
     public bool IsAdminUp => (Flags & Up) != 0;
 
+    /// <summary>IFF_RUNNING: the device has carrier, or its driver does not report carrier.</summary>
     public bool IsRunning => (Flags & Running) != 0;
 
+    /// <summary>Returns the 6 bytes of the Ethernet address; all zero for a device without one.</summary>
     public byte[] MacAddress()
     {
         Span<byte> bytes = stackalloc byte[8];
@@ -26,10 +31,10 @@ internal sealed record Device(int Ifindex, string Name, uint Flags, ulong Hardwa
     }
 }
 
-/// <summary>An address of a device, of RTM_NEWADDR.</summary>
-/// <param name="Ifindex">The device.</param>
-/// <param name="Address">The local address; on a point-to-point link not the peer's.</param>
-/// <param name="Prefix">The prefix that is on the link: of the peer's address, if there is one.</param>
+/// <summary>An address of a device, from RTM_NEWADDR.</summary>
+/// <param name="Ifindex">The interface index.</param>
+/// <param name="Address">The local address; on a point-to-point link, not the peer's.</param>
+/// <param name="Prefix">The prefix on the link; that of the peer's address, if there is one.</param>
 /// <param name="Scope">RT_SCOPE_*, &lt;linux/rtnetlink.h&gt;.</param>
 /// <param name="Flags">IFA_F_*, &lt;linux/if_addr.h&gt;.</param>
 internal sealed record DeviceAddress(int Ifindex, IPAddress Address, IPNetwork Prefix, byte Scope, uint Flags)
@@ -39,25 +44,28 @@ internal sealed record DeviceAddress(int Ifindex, IPAddress Address, IPNetwork P
     private const uint Tentative = 0x40; // IFA_F_TENTATIVE
     private const uint Optimistic = 0x04; // IFA_F_OPTIMISTIC
 
-    /// <summary>Of more than link scope, and not on trial or refused by duplicate address detection.</summary>
+    /// <summary>
+    /// True if the scope is wider than the link, and duplicate address detection neither runs nor has failed.
+    /// </summary>
     public bool IsUsable =>
-        Scope < ScopeLink && (Flags & DadFailed) == 0 && ((Flags & Tentative) == 0 || (Flags & Optimistic) != 0);
+        Scope < ScopeLink && (Flags & DadFailed) == 0
+            && ((Flags & Tentative) == 0 || (Flags & Optimistic) != 0);
 
-    /// <summary>Addresses that differ in nothing else are the same address.</summary>
+    /// <summary>True if both are the same address of the same device; scope and flags may differ.</summary>
     public bool IsSameAs(DeviceAddress other) =>
         Ifindex == other.Ifindex && Address.Equals(other.Address) && Prefix.Equals(other.Prefix);
 }
 
 /// <summary>A default route of the main table, or one nexthop of it.</summary>
-/// <param name="IsIpv6">Its family.</param>
-/// <param name="Ifindex">The device it leads to; 0 if it sends nothing on (a blackhole and the like).</param>
-/// <param name="Metric">RTA_PRIORITY; 0 is the best.</param>
-/// <param name="Gateway">The router; null on a point-to-point link.</param>
+/// <param name="IsIpv6">True for IPv6.</param>
+/// <param name="Ifindex">The output device; 0 if it forwards nothing (a blackhole, for example).</param>
+/// <param name="Metric">RTA_PRIORITY; the lowest is preferred.</param>
+/// <param name="Gateway">The gateway; null on a point-to-point link.</param>
 internal sealed record DefaultRoute(bool IsIpv6, int Ifindex, uint Metric, IPAddress? Gateway);
 
 /// <summary>
-/// Decodes the rtnetlink messages that matter here (rtnetlink(7), &lt;linux/rtnetlink.h&gt;). Anything malformed or
-/// of no interest is false.
+/// Parses the rtnetlink messages that matter here (rtnetlink(7), &lt;linux/rtnetlink.h&gt;). Returns false
+/// for malformed or irrelevant ones.
 /// </summary>
 internal static class RouteMessage
 {
@@ -76,11 +84,12 @@ internal static class RouteMessage
     private const byte FamilyIpv6 = 10; // AF_INET6
     private const byte FamilyBridge = 7; // AF_BRIDGE
 
-    /// <summary>struct ifinfomsg and its attributes.</summary>
+    /// <summary>Parses struct ifinfomsg and its attributes.</summary>
     public static bool TryReadLink(ReadOnlySpan<byte> payload, out Device device)
     {
         device = null!;
-        // A bridge port is announced a second time, as the bridge sees it; that is not about the device.
+        // The kernel announces a bridge port a second time, for the bridge; that message is not about the
+        // device.
         if (payload.Length < 16 || payload[0] == FamilyBridge)
         {
             return false;
@@ -112,7 +121,7 @@ internal static class RouteMessage
         return true;
     }
 
-    /// <summary>struct ifaddrmsg and its attributes.</summary>
+    /// <summary>Parses struct ifaddrmsg and its attributes.</summary>
     public static bool TryReadAddress(ReadOnlySpan<byte> payload, out DeviceAddress address)
     {
         address = null!;
@@ -138,7 +147,7 @@ internal static class RouteMessage
                 case 2: // IFA_LOCAL
                     local = ToAddress(family, attribute.Value);
                     break;
-                case 8: // IFA_FLAGS: more of them than fit the header
+                case 8: // IFA_FLAGS: 32 bits, more than the header holds
                     flags = attribute.AsUInt32;
                     break;
             }
@@ -154,8 +163,8 @@ internal static class RouteMessage
     }
 
     /// <summary>
-    /// struct rtmsg and its attributes; adds one route for each nexthop. False if the message is not about a default
-    /// route of the main table.
+    /// Parses struct rtmsg and its attributes; adds one route for each nexthop. False if the message is not
+    /// about a default route of the main table.
     /// </summary>
     public static bool TryReadDefaultRoute(ReadOnlySpan<byte> payload, List<DefaultRoute> found)
     {
@@ -168,7 +177,7 @@ internal static class RouteMessage
         uint table = payload[4];
         byte type = payload[7];
         bool isCached = (NetlinkWire.UInt32(payload[8..]) & 0x200) != 0; // RTM_F_CLONED
-        // A default for some sources or some types of service only is a rule beside the default, not a way out.
+        // A default for some sources or types of service only does not count as a default.
         bool isForSome = payload[2] != 0 /* rtm_src_len */ || payload[3] != 0 /* rtm_tos */;
         if (family is not (FamilyIpv4 or FamilyIpv6) || destinationLength != 0 || isCached || isForSome
             || type is not (1 or 6 or 7 or 8 or 9) /* RTN_UNICAST, RTN_BLACKHOLE to RTN_THROW */)
@@ -210,7 +219,7 @@ internal static class RouteMessage
         bool isIpv6 = family == FamilyIpv6;
         if (type != 1)
         {
-            found.Add(new DefaultRoute(isIpv6, 0, metric, null)); // in IPv6 it names the loopback
+            found.Add(new DefaultRoute(isIpv6, 0, metric, null)); // IPv6 names the loopback device
             return true;
         }
         if (ifindex > 0)
@@ -221,8 +230,9 @@ internal static class RouteMessage
         return true;
     }
 
-    /// <summary>struct rtnexthop, one behind the other, each with attributes of its own.</summary>
-    private static void ReadNexthops(byte family, uint metric, ReadOnlySpan<byte> rest, List<DefaultRoute> found)
+    /// <summary>Parses consecutive struct rtnexthop, each with its own attributes.</summary>
+    private static void ReadNexthops(
+        byte family, uint metric, ReadOnlySpan<byte> rest, List<DefaultRoute> found)
     {
         while (rest.Length >= 8)
         {
@@ -250,7 +260,9 @@ internal static class RouteMessage
     }
 
     private static IPAddress? ToAddress(byte family, ReadOnlySpan<byte> value) =>
-        value.Length == (family == FamilyIpv6 ? 16 : 4) && family is FamilyIpv4 or FamilyIpv6 ? new IPAddress(value) : null;
+        value.Length == (family == FamilyIpv6 ? 16 : 4) && family is FamilyIpv4 or FamilyIpv6
+            ? new IPAddress(value)
+            : null;
 
     private static IPNetwork Network(IPAddress address, byte prefixLength)
     {

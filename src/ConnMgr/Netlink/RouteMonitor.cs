@@ -3,12 +3,12 @@ using ConnMgr.EventLoop;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// rtnetlink: subscribes, dumps, then follows, all into one <see cref="KernelState"/>. Whatever is lost leads to a new
-/// dump.
+/// rtnetlink: subscribes, dumps, then follows the events, all into one <see cref="KernelState"/>. Any loss of
+/// messages triggers a new dump.
 /// </summary>
 /// <remarks>
-/// If changes never end (two programs that fight over a route), it reads and dumps 20 times a second, and what the last dump
-/// has shown counts meanwhile: else there would be no moment in which it may be judged.
+/// If changes never stop (two programs that fight over a route), it reads and dumps 20 times a second, and
+/// the last dump counts meanwhile: otherwise there would be no moment in which the routes may be judged.
 /// </remarks>
 internal sealed class RouteMonitor : IDisposable
 {
@@ -24,7 +24,8 @@ internal sealed class RouteMonitor : IDisposable
     private const int GroupIpv4Settings = 24; // RTNLGRP_IPV4_NETCONF
     private const int GroupIpv6Settings = 25; // RTNLGRP_IPV6_NETCONF
 
-    private static readonly ushort[] DumpOrder = [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRoute];
+    private static readonly ushort[] DumpOrder =
+        [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRoute];
 
     private readonly Loop _loop;
     private readonly Deadline _nextDump;
@@ -32,16 +33,17 @@ internal sealed class RouteMonitor : IDisposable
     private readonly NetlinkSocket _socket;
     private readonly KernelState _table;
     private readonly HashSet<ushort> _wanted = [.. DumpOrder];
-    private readonly HashSet<ushort> _next = []; // of the picture that is being taken: these follow without a pause
+    // The rest of the current snapshot, which follows without a pause.
+    private readonly HashSet<ushort> _next = [];
     private ulong _token;
     private bool _isUrgent;
     private uint _sequence;
-    private ushort _dumping; // the RTM_GET* under way, or 0
+    private ushort _dumping; // the RTM_GET* in progress, or 0
     private bool _wasInterrupted;
-    private bool _isFull; // messages were lost, and those before them are not all read yet
+    private bool _isFull; // messages were lost, and the buffered ones before them are not all read yet
 
-    /// <param name="loop">Where messages are noticed.</param>
-    /// <param name="table">What is kept up to date.</param>
+    /// <param name="loop">The event loop.</param>
+    /// <param name="table">The state to keep up to date.</param>
     public RouteMonitor(Loop loop, KernelState table)
     {
         _loop = loop;
@@ -56,27 +58,32 @@ internal sealed class RouteMonitor : IDisposable
     }
 
     /// <summary>
-    /// True while no dump is under way or wanted: the table is what the kernel has. Or a moment ago had, if changes never end.
+    /// True while no dump runs or is wanted, so the table matches the kernel's. If changes never stop, also
+    /// true during the pause before the next dump.
     /// </summary>
-    public bool IsSettled => _dumping == 0 && _next.Count == 0 && (_wanted.Count == 0 || _nextDump.IsSet);
+    public bool IsSettled =>
+        _dumping == 0 && _next.Count == 0 && (_wanted.Count == 0 || _nextDump.IsSet);
 
-    /// <summary>The number of the last dump, whatever of. The routes are newer than this moment once <see cref="RoutesAsOf"/> is greater.</summary>
+    /// <summary>
+    /// The number of the last dump, of any type. The routes are newer than now once <see cref="RoutesAsOf"/>
+    /// is greater.
+    /// </summary>
     public uint LastDump => _sequence;
 
-    /// <summary>The number of the dump that the routes are from.</summary>
+    /// <summary>The number of the dump that the routes come from.</summary>
     public uint RoutesAsOf { get; private set; }
 
-    /// <summary>How often messages were lost.</summary>
+    /// <summary>The number of times messages were lost.</summary>
     public int Losses { get; private set; }
 
-    /// <summary>Dumps everything anew.</summary>
+    /// <summary>Dumps everything again.</summary>
     public void Resync()
     {
         _wanted.UnionWith(DumpOrder);
         DumpNext();
     }
 
-    /// <summary>Dumps the default routes anew, without a pause.</summary>
+    /// <summary>Dumps the default routes again, without a pause.</summary>
     public void ResyncRoutes()
     {
         _wanted.Add(RouteMessage.GetRoute);
@@ -87,7 +94,8 @@ internal sealed class RouteMonitor : IDisposable
     private void Read()
     {
         Received received = Received.Nothing;
-        for (int i = 0; i < ReadsPerWakeUp || received == Received.Lost; i++) // a loss does not wake the loop again
+        // A loss does not wake the loop again.
+        for (int i = 0; i < ReadsPerWakeUp || received == Received.Lost; i++)
         {
             received = _socket.Receive(out ReadOnlySpan<byte> datagram);
             switch (received)
@@ -99,7 +107,7 @@ internal sealed class RouteMonitor : IDisposable
                 case Received.Lost:
                     Losses++;
                     _isFull = true;
-                    _dumping = 0; // its end may be among what was lost
+                    _dumping = 0; // the lost messages may include the end of the dump
                     _wanted.UnionWith(DumpOrder);
                     break;
                 case Received.Datagram:
@@ -115,13 +123,15 @@ internal sealed class RouteMonitor : IDisposable
         NetlinkReader reader = new(datagram);
         while (reader.TryRead(out NetlinkMessage message))
         {
-            bool isDumpRow = _dumping != 0 && message.Sequence == _sequence && message.PortId == _socket.PortId;
+            bool isDumpRow = _dumping != 0 && message.Sequence == _sequence
+                && message.PortId == _socket.PortId;
             _wasInterrupted |= isDumpRow && (message.Flags & NetlinkMessage.FlagDumpInterrupted) != 0;
             if (message.Type is NetlinkMessage.Done or NetlinkMessage.Error)
             {
                 if (isDumpRow)
                 {
-                    EndDump(message.Type == NetlinkMessage.Done && !_wasInterrupted && !IsNegative(message.Payload));
+                    EndDump(message.Type == NetlinkMessage.Done && !_wasInterrupted
+                        && !IsNegative(message.Payload));
                 }
             }
             else if (_table.Apply(message, isDumpRow))
@@ -131,8 +141,9 @@ internal sealed class RouteMonitor : IDisposable
         }
     }
 
-    /// <summary>NLMSG_DONE carries an error, if there was one.</summary>
-    private static bool IsNegative(ReadOnlySpan<byte> error) => error.Length >= 4 && BitConverter.ToInt32(error) < 0;
+    /// <summary>True if NLMSG_DONE contains an error.</summary>
+    private static bool IsNegative(ReadOnlySpan<byte> error) =>
+        error.Length >= 4 && BitConverter.ToInt32(error) < 0;
 
     private void EndDump(bool isComplete)
     {
@@ -149,12 +160,13 @@ internal sealed class RouteMonitor : IDisposable
     }
 
     /// <summary>
-    /// Starts the next dump that is wanted, if none is under way: the kernel does one at a time for a socket. To be
-    /// called each tick, since the kernel may have had no room for the request.
+    /// Starts the next wanted dump unless one runs, because the kernel runs one at a time per socket. Call it
+    /// each tick, since the kernel may have had no room for the request.
     /// </summary>
     /// <remarks>
-    /// Not before all is read of a buffer that was full: until then the kernel drops what it has to say, the end of a dump or
-    /// its refusal included, and does not say so again (net/netlink/af_netlink.c, NETLINK_S_CONGESTED).
+    /// After an overflow, wait until the buffer has been read empty: until then the kernel drops all
+    /// messages, including the end or the refusal of a dump, and does not repeat them
+    /// (net/netlink/af_netlink.c, NETLINK_S_CONGESTED).
     /// </remarks>
     public void DumpNext()
     {
@@ -172,7 +184,10 @@ internal sealed class RouteMonitor : IDisposable
         }
     }
 
-    /// <summary>Everything that is wanted is dumped together. False if nothing is, or if there has to be a pause first.</summary>
+    /// <summary>
+    /// Begins a snapshot of everything that is wanted. False if nothing is wanted, or a pause must come
+    /// first.
+    /// </summary>
     private bool BeginPicture()
     {
         if (_wanted.Count == 0 || (_nextDump.IsSet && !_isUrgent))
@@ -181,7 +196,7 @@ internal sealed class RouteMonitor : IDisposable
         }
         if (!_pace.TryTake(_loop.Now) && !_isUrgent)
         {
-            // What comes meanwhile is not even read: it says nothing that the next dump would not, except that there is more.
+            // Do not even read events during the pause: they only tell that there is more to dump.
             _loop.Remove(_socket.Fd, _token);
             _nextDump.Set(_pace.NextAt);
             return false;
@@ -205,12 +220,14 @@ internal sealed class RouteMonitor : IDisposable
 
     private void Dump(ushort type)
     {
-        const int Size = NetlinkReader.HeaderSize + 16; // struct ifinfomsg, the longest of the three; all zero is AF_UNSPEC
+        // struct ifinfomsg, the longest of the three; all zero is AF_UNSPEC
+        const int Size = NetlinkReader.HeaderSize + 16;
         Span<byte> request = stackalloc byte[Size];
         request.Clear();
         BitConverter.TryWriteBytes(request, Size);
         BitConverter.TryWriteBytes(request[4..], type);
-        BitConverter.TryWriteBytes(request[6..], (ushort)(NetlinkMessage.FlagRequest | NetlinkMessage.FlagDump));
+        BitConverter.TryWriteBytes(request[6..],
+            (ushort)(NetlinkMessage.FlagRequest | NetlinkMessage.FlagDump));
         BitConverter.TryWriteBytes(request[8..], ++_sequence);
         if (_socket.Send(request))
         {

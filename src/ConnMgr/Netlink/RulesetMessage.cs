@@ -3,13 +3,13 @@ namespace ConnMgr.Netlink;
 /// <summary>The kind of a change of the ruleset.</summary>
 internal enum RulesetChange
 {
-    /// <summary>Nothing in a table `filter`.</summary>
+    /// <summary>No change in a table `filter`.</summary>
     None,
 
-    /// <summary>A rule in a chain of the whitelist, which fwcfg.sh changes.</summary>
+    /// <summary>A rule changed in a chain of the whitelist, which fwcfg.sh changes.</summary>
     Address,
 
-    /// <summary>Anything else in a table `filter`.</summary>
+    /// <summary>Anything else changed in a table `filter`.</summary>
     Frame,
 }
 
@@ -33,8 +33,8 @@ internal static class NftEvent
     private const int HeaderSize = 4; // struct nfgenmsg
 
     /// <summary>
-    /// The kind of change if the event is about a table `filter` of IPv4 or IPv6, its chains or rules.
-    /// Elements of sets are ignored: they change all the time in tables of other programs.
+    /// Classifies an event about a table `filter` of IPv4 or IPv6, its chains or rules. Events about set
+    /// elements are ignored, because other programs change them all the time in their tables.
     /// </summary>
     public static RulesetChange ChangeOf(in NetlinkMessage message)
     {
@@ -91,7 +91,7 @@ internal static class LegacyTable
     }
 
     /// <summary>
-    /// As <see cref="Fingerprint"/>, but without the rules in the whitelist's chains. These rules move the
+    /// Like <see cref="Fingerprint"/>, but without the rules in the whitelist's chains. These rules move the
     /// offsets of later chains, so a jump is hashed by the number of its target chain.
     /// </summary>
     public static ulong FrameFingerprint(ReadOnlySpan<byte> entries, bool isIpv6)
@@ -168,7 +168,7 @@ internal static class LegacyTable
             entry.Verdict = BitConverter.ToInt32(entries[data..]);
             entry.AfterVerdict = length - data;
         }
-        else if (name.StartsWith("ERROR\0"u8)) // XT_ERROR_TARGET: the name of the chain that begins
+        else if (name.StartsWith("ERROR\0"u8)) // XT_ERROR_TARGET: the name of the chain that starts here
         {
             entry.Chain = entries[data..length];
         }
@@ -180,9 +180,9 @@ internal static class LegacyTable
         public int Length;
         public ReadOnlySpan<byte> Match;
         public ReadOnlySpan<byte> Rest; // matches and target
-        public ReadOnlySpan<byte> Chain; // of its head
+        public ReadOnlySpan<byte> Chain; // the name, if the entry starts a chain
         public int Verdict; // below 0: no jump
-        public int AfterVerdict; // the length of Rest from there
+        public int AfterVerdict; // the length of Rest after the verdict
     }
 
     private static ulong Add(ulong hash, ReadOnlySpan<byte> bytes)

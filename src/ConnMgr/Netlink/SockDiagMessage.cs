@@ -43,6 +43,7 @@ internal readonly ref struct SockDiagMessage
     /// <summary>IPPROTO_*, which only the request contains.</summary>
     public byte Protocol { get; }
 
+    /// <summary>AF_INET or AF_INET6.</summary>
     public byte Family { get; }
 
     /// <summary>TCP_*, 1 to 13.</summary>
@@ -52,6 +53,7 @@ internal readonly ref struct SockDiagMessage
 
     public IpNumber Peer { get; }
 
+    /// <summary>The socket's SO_MARK (INET_DIAG_MARK); 0 if the kernel does not report it.</summary>
     public uint Mark { get; }
 
     /// <summary>True if a process still has the socket open.</summary>
@@ -65,14 +67,14 @@ internal readonly ref struct SockDiagMessage
     public int Ifindex => (int)NetlinkWire.UInt32(_id[36..]);
 
     /// <summary>
-    /// True for a conversation with one peer. False for the remains of a closed connection: a FIN_WAIT2
+    /// True for a socket connected to one peer. False for the remains of a closed connection: a FIN_WAIT2
     /// without owner is a struct inet_timewait_sock of the kernel.
     /// </summary>
     public bool IsConnected => Protocol == Tcp
         ? TcpStates.Contains(State) && (State != TCP_FIN_WAIT2 || HasOwner)
         : State == TCP_ESTABLISHED && PeerPort != 0;
 
-    /// <summary>The requests that dump all sockets: TCP and UDP, IPv4 and IPv6.</summary>
+    /// <summary>Returns the requests that dump all sockets: TCP and UDP, IPv4 and IPv6.</summary>
     public static (byte Protocol, byte[] Request)[] Dumps()
     {
         uint tcp = 0;
@@ -112,15 +114,15 @@ internal readonly ref struct SockDiagMessage
     }
 
     /// <summary>
-    /// The request that ends the socket: blocked calls fail with ECONNABORTED, and a TCP peer receives a
-    /// reset.
+    /// Returns the request that ends the socket: blocked calls fail with ECONNABORTED, and a TCP peer
+    /// receives a reset.
     /// </summary>
     public byte[] DestroyRequest() =>
         Request(SOCK_DESTROY, NetlinkMessage.FlagAcknowledge, Family, Protocol, 0, _id);
 
     /// <summary>
-    /// struct inet_diag_req_v2. The id contains a cookie, so that it never matches a new socket with the same
-    /// addresses.
+    /// Builds a request with struct inet_diag_req_v2. The id contains a cookie, so that it never matches a
+    /// new socket with the same addresses.
     /// </summary>
     private static byte[] Request(
         ushort type, ushort flags, byte family, byte protocol, uint states, ReadOnlySpan<byte> id)

@@ -1,12 +1,12 @@
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// CoAP over UDP, RFC 7252 section 4.3: an empty confirmable message is answered by a reset with the same message id. A
-/// datagram with any other content is ignored: anybody can send one.
+/// CoAP over UDP, RFC 7252 section 4.3: the service answers an empty confirmable message with a reset that
+/// has the same message id. Any other datagram is ignored, since anyone can send one.
 /// </summary>
 internal sealed class CoapConversation(ReadOnlySpan<byte> entropy) : IConversation
 {
-    // Version 1 in the upper two bits, the type in the next two, a token of no bytes (section 3).
+    // Version 1 in the upper two bits, the type in the next two, then a token length of 0 (section 3).
     private const byte Confirmable = 0x40;
     private const byte Reset = 0x70;
     private const byte Empty = 0x00; // code 0.00
@@ -27,7 +27,8 @@ internal sealed class CoapConversation(ReadOnlySpan<byte> entropy) : IConversati
     }
 
     public Verdict Read(ReadOnlySpan<byte> bytes) =>
-        bytes.Length == HeaderSize && bytes[0] == Reset && bytes[1] == Empty && bytes[2] == _idHigh && bytes[3] == _idLow
+        bytes.Length == HeaderSize && bytes[0] == Reset && bytes[1] == Empty
+            && bytes[2] == _idHigh && bytes[3] == _idLow
             ? Verdict.Protocol
             : Verdict.NotYet;
 

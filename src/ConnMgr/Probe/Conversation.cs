@@ -1,12 +1,12 @@
 namespace ConnMgr.Probe;
 
-/// <summary>Begins conversations.</summary>
+/// <summary>Creates conversations.</summary>
 internal static class Conversation
 {
-    /// <summary>How many random bytes a conversation needs at most.</summary>
+    /// <summary>The largest number of random bytes that a conversation needs.</summary>
     public const int EntropySize = TlsConversation.EntropySize;
 
-    /// <summary>The conversation for a service.</summary>
+    /// <summary>Creates the conversation for a service.</summary>
     /// <param name="url">The service.</param>
     /// <param name="entropy">At least <see cref="EntropySize"/> unpredictable bytes, fresh for each
     /// conversation.</param>

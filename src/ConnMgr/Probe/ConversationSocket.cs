@@ -6,8 +6,8 @@ using Tmds.Linux;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Carries one conversation with a service over one link, by TCP or UDP. Calls back once, from the loop, with its verdict;
-/// not if it is disposed of before.
+/// Runs one conversation with a service over one link, by TCP or UDP. Calls back once, from the loop, with
+/// its verdict; never after it is disposed.
 /// </summary>
 internal sealed unsafe class ConversationSocket : IDisposable
 {
@@ -22,7 +22,7 @@ internal sealed unsafe class ConversationSocket : IDisposable
     private readonly bool _isStream;
     private int _fd;
     private bool _isSent;
-    private long _payload; // bytes sent and, of datagrams, received
+    private long _payload; // bytes sent; of datagrams, also those received
 
     private ConversationSocket(
         Loop loop, int fd, bool isStream, ProbeTarget target, IConversation conversation, TimeSpan now,
@@ -38,26 +38,27 @@ internal sealed unsafe class ConversationSocket : IDisposable
         _token = loop.Add(fd, Proceed, Loop.Writable);
     }
 
-    /// <summary>With whom.</summary>
+    /// <summary>The service and address.</summary>
     public ProbeTarget Target { get; }
 
-    /// <summary>When it began to connect.</summary>
+    /// <summary>When it started to connect, in the loop's time.</summary>
     public TimeSpan StartedAt { get; }
 
-    /// <summary>What it cost, in bytes of IP, both ways; known once it is closed.</summary>
+    /// <summary>The cost in bytes of IP, both directions; known once it is closed.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>The verdict in words, or what the kernel said of a failure.</summary>
+    /// <summary>The verdict as a phrase, or the kernel's error.</summary>
     public string Detail { get; private set; } = "";
 
-    /// <summary>Begins to connect.</summary>
-    /// <param name="loop">Where events arrive.</param>
+    /// <summary>Starts to connect.</summary>
+    /// <param name="loop">The event loop.</param>
     /// <param name="device">The link's interface name.</param>
-    /// <param name="target">Whom to ask.</param>
-    /// <param name="conversation">A fresh one.</param>
-    /// <param name="now">The time.</param>
-    /// <param name="ended">Gets the verdict; <see cref="Verdict.NotYet"/> if it ends without an answer.</param>
-    /// <param name="failure">What the kernel says, if the result is null.</param>
+    /// <param name="target">The service and address.</param>
+    /// <param name="conversation">A new conversation.</param>
+    /// <param name="now">The loop's time.</param>
+    /// <param name="ended">Receives the verdict; <see cref="Verdict.NotYet"/> if the conversation ended
+    /// without an answer.</param>
+    /// <param name="failure">The kernel's error, if the result is null.</param>
     public static ConversationSocket? Open(
         Loop loop, string device, ProbeTarget target, IConversation conversation, TimeSpan now,
         Action<ConversationSocket, Verdict> ended, out string failure)
@@ -85,7 +86,7 @@ internal sealed unsafe class ConversationSocket : IDisposable
         return new ConversationSocket(loop, fd, isStream, target, conversation, now, ended);
     }
 
-    /// <summary>The verdict if nothing more comes; <see cref="Detail"/> says it in words.</summary>
+    /// <summary>Returns the verdict if no more bytes arrive; <see cref="Detail"/> describes it.</summary>
     public Verdict Conclude()
     {
         Verdict verdict = _isSent ? _conversation.Conclude(isClosed: false) : Verdict.NotYet;
@@ -94,9 +95,9 @@ internal sealed unsafe class ConversationSocket : IDisposable
     }
 
     /// <summary>
-    /// Closing sends one reset instead of lingering, so that nothing of the probe is left to be retransmitted. A small
-    /// window keeps a server from sending a megabyte before its first bytes have been judged; the kernel lets it grow unless
-    /// the buffer has a size of its own.
+    /// Sets SO_LINGER so that closing sends one reset, and no segment of the probe is left to be
+    /// retransmitted. Keeps the receive window small, so that a server cannot send a megabyte before its
+    /// first bytes are judged: the kernel lets the window grow unless the buffer size is set.
     /// </summary>
     private static void PrepareStream(int fd)
     {
@@ -138,7 +139,7 @@ internal sealed unsafe class ConversationSocket : IDisposable
             End(_conversation.Conclude(isClosed: false), _conversation.Detail);
             return;
         }
-        // The send buffer of a fresh socket has room for the request.
+        // The send buffer of a new socket has room for the request.
         if ((nint)LibC.send(_fd, buffer, size, LibC.MSG_NOSIGNAL) != size)
         {
             End(Verdict.NotYet, Errno.Text(Errno.Last));
@@ -199,14 +200,14 @@ internal sealed unsafe class ConversationSocket : IDisposable
         }
     }
 
-    /// <summary>Of IP and UDP.</summary>
+    /// <summary>The bytes of the IP and UDP headers.</summary>
     private int Headers => IpHeader + 8;
 
     private int IpHeader => Target.Peer.AddressFamily == AddressFamily.InterNetworkV6 ? 40 : 20;
 
     /// <summary>
-    /// The kernel counts segments and received bytes (struct tcp_info, &lt;linux/tcp.h&gt;). Each segment has an IP header,
-    /// and one of TCP with time stamps; closing may send one more.
+    /// The kernel counts segments and received bytes (struct tcp_info, &lt;linux/tcp.h&gt;). Each segment has
+    /// an IP header and a TCP header with time stamps; closing may send one more segment.
     /// </summary>
     private long StreamCost()
     {

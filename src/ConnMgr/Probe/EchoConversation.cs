@@ -1,7 +1,7 @@
 namespace ConnMgr.Probe;
 
-/// <summary>RFC 862: exactly the byte that was sent comes back.</summary>
-/// <param name="probeByte">Unpredictable.</param>
+/// <summary>RFC 862: the service returns exactly the byte that was sent.</summary>
+/// <param name="probeByte">An unpredictable byte.</param>
 internal sealed class EchoConversation(byte probeByte) : IConversation
 {
     private readonly Excerpt _answer = new(capacity: 40);

@@ -4,8 +4,8 @@ using System.Text;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// The first bytes of a foreign answer, to be shown to the user. Keeps them without allocating; nothing of
-/// them reaches a terminal or a log unescaped.
+/// The first bytes of a foreign answer, to show to the user. Stores them without allocating, and escapes them
+/// before they reach a terminal or a log.
 /// </summary>
 internal sealed class Excerpt
 {
@@ -13,7 +13,7 @@ internal sealed class Excerpt
     private int _size;
     private bool _isCut;
 
-    /// <param name="capacity">How many bytes are kept.</param>
+    /// <param name="capacity">The number of bytes to keep.</param>
     public Excerpt(int capacity) => _bytes = new byte[capacity];
 
     public ReadOnlySpan<byte> Bytes => _bytes.AsSpan(0, _size);
@@ -24,7 +24,7 @@ internal sealed class Excerpt
         _isCut = false;
     }
 
-    /// <summary>Appends what still fits.</summary>
+    /// <summary>Appends the bytes that still fit.</summary>
     public void Add(ReadOnlySpan<byte> bytes)
     {
         int count = Math.Min(bytes.Length, _bytes.Length - _size);
@@ -33,7 +33,9 @@ internal sealed class Excerpt
         _isCut |= count < bytes.Length;
     }
 
-    /// <summary>In double quotes; what is not printable ASCII as `\r`, `\n` or `\xNN`.</summary>
+    /// <summary>
+    /// Returns the bytes in double quotes; bytes that are not printable ASCII become `\r`, `\n` or `\xNN`.
+    /// </summary>
     public override string ToString()
     {
         StringBuilder text = new("\"");

@@ -5,22 +5,24 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Probe;
 
-/// <summary>Reads HOST[:PORT], the part of a probe's URL that says where its service is.</summary>
+/// <summary>Parses HOST[:PORT], the part of a probe's URL that locates its service.</summary>
 internal static class HostPort
 {
-    /// <summary>The longest scheme, `://`, a name of 253 letters and a port are far below this.</summary>
+    /// <summary>
+    /// In characters. The longest scheme, `://`, a name of 253 letters and a port are far shorter.
+    /// </summary>
     private const int MaxLength = 300;
 
     /// <summary>
-    /// Reads `name`, `name:port`, `192.0.2.1`, `192.0.2.1:port`, `[2001:db8::1]` or `[2001:db8::1]:port`.
+    /// Parses `name`, `name:port`, `192.0.2.1`, `192.0.2.1:port`, `[2001:db8::1]` or `[2001:db8::1]:port`.
     /// </summary>
-    /// <param name="text">What the user wrote.</param>
-    /// <param name="defaultPort">The port of a text without one; 0 if it must have one.</param>
-    /// <param name="needsBrackets">False: `2001:db8::1` is accepted too.</param>
+    /// <param name="text">The user's text.</param>
+    /// <param name="defaultPort">The port of a text without one; 0 if a port is required.</param>
+    /// <param name="needsBrackets">False to accept `2001:db8::1` too.</param>
     /// <param name="host">A name in lower case without a final dot, or an IP address without
     /// brackets.</param>
     /// <param name="port">1 to 65535.</param>
-    /// <param name="error">What the user has to write instead; empty if there is no error.</param>
+    /// <param name="error">What the user must write instead; empty if there is no error.</param>
     public static bool TryParse(
         ReadOnlySpan<char> text, int defaultPort, bool needsBrackets, out string host, out int port,
         out string error)
@@ -60,14 +62,14 @@ internal static class HostPort
         return true;
     }
 
-    /// <summary>Writes what <see cref="TryParse"/> reads.</summary>
+    /// <summary>Formats what <see cref="TryParse"/> parses.</summary>
     public static string Format(string host, int port)
     {
         string number = port.ToString(CultureInfo.InvariantCulture);
         return host.Contains(':', StringComparison.Ordinal) ? $"[{host}]:{number}" : $"{host}:{number}";
     }
 
-    /// <summary>Splits off the port with its colon; it is empty if there is none.</summary>
+    /// <summary>Splits off the port with its colon; empty if there is no port.</summary>
     private static bool TrySplit(
         ReadOnlySpan<char> text, out ReadOnlySpan<char> host, out ReadOnlySpan<char> end,
         out bool isBracketed)

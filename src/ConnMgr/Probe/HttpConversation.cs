@@ -5,17 +5,18 @@ using System.Text;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// HTTP/1.1 (RFC 9112): a GET is answered by status 204, or by status 200 and a body that begins with a given text, as
-/// the public check services of NetworkManager, Android and Apple do. A redirect or another body comes from a portal.
+/// HTTP/1.1 (RFC 9112): the correct answer to a GET is status 204, or status 200 and a body that begins with
+/// a given text, as with the public check services of NetworkManager, Android and Apple. A redirect or
+/// another body comes from a portal.
 /// </summary>
 /// <remarks>
-/// Statuses by which a server says that it cannot answer now (5xx, 408, 429) accuse the service, not the link; 511 is
-/// made for portals (RFC 6585, section 6).
+/// Statuses by which a server says that it cannot answer now (5xx, 408, 429) blame the service, not the link;
+/// 511 is reserved for portals (RFC 6585, section 6).
 /// </remarks>
 internal sealed class HttpConversation : IConversation
 {
     private const int MaxHeaderSize = 16384; // bytes, all header fields together
-    private const int MaxLineSize = 160; // what is kept of a line; the rest is skipped
+    private const int MaxLineSize = 160; // bytes kept of a line; the rest is skipped
     private const int MaxChunkDigits = 7;
 
     private readonly ProbeUrl _url;
@@ -28,8 +29,8 @@ internal sealed class HttpConversation : IConversation
     private int _headerSize;
     private int _status;
     private bool _isChunked;
-    private int _chunkLeft; // bytes of the chunk that are still to come
-    private int _matched; // bytes of the text that have come
+    private int _chunkLeft; // bytes of the chunk still to come
+    private int _matched; // bytes of the expected text received
 
     public HttpConversation(ProbeUrl url)
     {
@@ -37,7 +38,7 @@ internal sealed class HttpConversation : IConversation
         _text = Encoding.UTF8.GetBytes(url.Text ?? "");
     }
 
-    /// <summary>Where the next byte belongs.</summary>
+    /// <summary>The part of the answer that the next byte belongs to.</summary>
     private enum Part
     {
         StatusLine,
@@ -81,7 +82,7 @@ internal sealed class HttpConversation : IConversation
         {
             host = host[..host.LastIndexOf(':')];
         }
-        // A cache on the way must not answer for a service that cannot be reached.
+        // A cache on the path must not answer for a service that cannot be reached.
         return Encoding.ASCII.GetBytes(
             $"GET {_url.Path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: connmgr\r\nCache-Control: no-cache\r\n"
             + "Connection: close\r\n\r\n",
@@ -108,7 +109,7 @@ internal sealed class HttpConversation : IConversation
     {
         if (_verdict == Verdict.NotYet && _fault == Fault.Redirect)
         {
-            _verdict = Verdict.Wrong; // the location did not come, but the status says enough
+            _verdict = Verdict.Wrong; // the location did not arrive, but the status suffices
         }
         else if (_verdict == Verdict.NotYet && isClosed && _part >= Part.Body)
         {
@@ -117,7 +118,7 @@ internal sealed class HttpConversation : IConversation
         return _verdict;
     }
 
-    /// <summary>Takes the first byte of <paramref name="rest"/>, a part of a line.</summary>
+    /// <summary>Processes the first byte of <paramref name="rest"/>, which is part of a line.</summary>
     private void ReadLine(ReadOnlySpan<byte> rest)
     {
         if (_part != Part.ChunkEnd && ++_headerSize > MaxHeaderSize)
@@ -159,7 +160,7 @@ internal sealed class HttpConversation : IConversation
         _line.Clear();
     }
 
-    /// <summary>`HTTP/1.d ddd`, and then a space or nothing.</summary>
+    /// <summary>True if the line so far matches `HTTP/1.d ddd`, followed by a space or nothing.</summary>
     private static bool IsStatusLineSoFar(ReadOnlySpan<byte> line)
     {
         ReadOnlySpan<byte> form = "HTTP/1.d ddd "u8;
@@ -178,7 +179,8 @@ internal sealed class HttpConversation : IConversation
     private void EndStatusLine(ReadOnlySpan<byte> line)
     {
         const int BeforeStatus = 9; // `HTTP/1.d `
-        if (line.Length < BeforeStatus + 3 || !Utf8Parser.TryParse(line.Slice(BeforeStatus, 3), out _status, out _))
+        if (line.Length < BeforeStatus + 3
+            || !Utf8Parser.TryParse(line.Slice(BeforeStatus, 3), out _status, out _))
         {
             _shown.Add(line);
             End(Fault.NotHttp);
@@ -187,7 +189,7 @@ internal sealed class HttpConversation : IConversation
         _part = Part.Fields;
         switch (_status)
         {
-            case >= 100 and < 200: // an interim answer: the real one follows
+            case >= 100 and < 200: // an interim answer: the final one follows
                 break;
             case 204 when _text.Length == 0:
                 _verdict = Verdict.Content;
@@ -242,10 +244,13 @@ internal sealed class HttpConversation : IConversation
         _part = _isChunked ? Part.ChunkSize : Part.Body;
     }
 
-    /// <summary>RFC 9112, section 7.1: hexadecimal digits, perhaps an extension behind `;`.</summary>
+    /// <summary>
+    /// RFC 9112, section 7.1: hexadecimal digits, optionally followed by `;` and an extension.
+    /// </summary>
     private void EndChunkSize(ReadOnlySpan<byte> line)
     {
-        if (!Utf8Parser.TryParse(line, out _chunkLeft, out int digits, 'x') || digits > MaxChunkDigits || _chunkLeft < 0)
+        if (!Utf8Parser.TryParse(line, out _chunkLeft, out int digits, 'x')
+            || digits > MaxChunkDigits || _chunkLeft < 0)
         {
             _shown.Add(line);
             End(Fault.Body);
@@ -259,7 +264,7 @@ internal sealed class HttpConversation : IConversation
         _part = Part.Body;
     }
 
-    /// <summary>Takes the first byte of <paramref name="rest"/>, a part of the body.</summary>
+    /// <summary>Processes the first byte of <paramref name="rest"/>, which is part of the body.</summary>
     private void ReadBody(ReadOnlySpan<byte> rest)
     {
         if (rest[0] != _text[_matched])

@@ -1,53 +1,59 @@
 namespace ConnMgr.Probe;
 
-/// <summary>What the bytes of a peer prove, so far.</summary>
+/// <summary>What the bytes of the peer prove so far.</summary>
 internal enum Verdict
 {
-    /// <summary>Not enough has come.</summary>
+    /// <summary>More bytes are needed.</summary>
     NotYet,
 
-    /// <summary>The right answer, by its content.</summary>
+    /// <summary>The answer is correct, by its content.</summary>
     Content,
 
-    /// <summary>A peer that speaks the protocol, no more.</summary>
+    /// <summary>The peer speaks the protocol; no more is proved.</summary>
     Protocol,
 
-    /// <summary>A peer that accepts connections, no more.</summary>
+    /// <summary>The peer accepts connections; no more is proved.</summary>
     Connection,
 
-    /// <summary>An answer that the service would not give: a portal, or another service.</summary>
+    /// <summary>
+    /// An answer that the service would not give: it comes from a portal or another service.
+    /// </summary>
     Wrong,
 
-    /// <summary>The service itself says that it has failed: it proves nothing, nor does it accuse the link.</summary>
+    /// <summary>
+    /// The service itself reports a failure: this proves nothing, and does not blame the link.
+    /// </summary>
     Failed,
 }
 
 /// <summary>
-/// One conversation with a service: bytes in, a verdict out. An implementation does no I/O, keeps a bounded number of
-/// bytes, allocates nothing while it reads, and accepts any bytes in pieces of any size.
+/// One conversation with a service: bytes in, a verdict out. An implementation does no I/O, stores a bounded
+/// number of bytes, does not allocate while reading, and accepts any bytes in pieces of any size.
 /// </summary>
 internal interface IConversation
 {
     /// <summary>The largest request, in bytes.</summary>
     const int MaxRequestSize = 1024;
 
-    /// <summary>Writes what is sent once the connection exists.</summary>
+    /// <summary>Writes the request to send once the connection exists.</summary>
     /// <param name="buffer">At least <see cref="MaxRequestSize"/> bytes.</param>
-    /// <returns>Its size in bytes; 0 if the connection itself is the answer.</returns>
+    /// <returns>The size of the request in bytes; 0 if the connection itself is the answer.</returns>
     int WriteRequest(Span<byte> buffer);
 
     /// <summary>
-    /// Takes the next bytes of a stream, or one whole datagram. A verdict other than <see cref="Verdict.NotYet"/> is
-    /// final.
+    /// Processes the next bytes of a stream, or one whole datagram. A verdict other than <see
+    /// cref="Verdict.NotYet"/> is final.
     /// </summary>
     Verdict Read(ReadOnlySpan<byte> bytes);
 
-    /// <summary>The verdict if nothing more comes.</summary>
-    /// <param name="isClosed">The peer has ended its stream; false if it was reset or the time is up.</param>
+    /// <summary>Returns the verdict if no more bytes arrive.</summary>
+    /// <param name="isClosed">True if the peer has ended its stream; false if it was reset or the time is
+    /// up.</param>
     Verdict Conclude(bool isClosed);
 
     /// <summary>
-    /// The verdict in words that fit behind the peer's name or behind `answered by PEER`; empty if the verdict says all.
+    /// The verdict as a phrase that follows the peer's name or `answered by PEER`; empty if the verdict needs
+    /// no detail.
     /// </summary>
     string Detail { get; }
 }

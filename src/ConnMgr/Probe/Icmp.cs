@@ -3,12 +3,12 @@ using System.Buffers.Binary;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// ICMP and ICMPv6 echo (RFC 792, RFC 4443 section 4): writes requests, and judges what a raw socket
-/// delivers. Any bytes may come; what is no exact answer is no answer.
+/// ICMP and ICMPv6 echo (RFC 792, RFC 4443 section 4): writes requests, and checks what a raw socket
+/// delivers. Any bytes may arrive; only an exact answer counts.
 /// </summary>
 internal static class Icmp
 {
-    /// <summary>Type, code, checksum, id, sequence number; in bytes.</summary>
+    /// <summary>Bytes of type, code, checksum, id and sequence number.</summary>
     public const int HeaderSize = 8;
 
     private const byte EchoRequest = 8;
@@ -19,13 +19,14 @@ internal static class Icmp
     private const int MinIpHeaderSize = 20;
 
     /// <summary>
-    /// Writes an echo request. The checksum of ICMPv6 is left to the kernel, which knows the addresses.
+    /// Writes an echo request. The kernel fills in the checksum of ICMPv6, since it knows the addresses.
     /// </summary>
-    /// <param name="packet">Exactly <see cref="HeaderSize"/> and the payload.</param>
-    /// <param name="isIpv6">Which of the two protocols.</param>
-    /// <param name="id">Tells this sender's requests from others'.</param>
-    /// <param name="sequence">Tells the requests of one sender apart.</param>
-    /// <param name="payload">Unpredictable, so that nobody can answer what he has not seen.</param>
+    /// <param name="packet">A buffer of exactly <see cref="HeaderSize"/> plus the payload's size.</param>
+    /// <param name="isIpv6">True for ICMPv6.</param>
+    /// <param name="id">Distinguishes this sender's requests from those of others.</param>
+    /// <param name="sequence">Distinguishes the requests of one sender.</param>
+    /// <param name="payload">Unpredictable bytes, so that a sender who has not seen the request cannot answer
+    /// it.</param>
     public static void WriteEchoRequest(
         Span<byte> packet, bool isIpv6, ushort id, ushort sequence, ReadOnlySpan<byte> payload)
     {
@@ -41,10 +42,10 @@ internal static class Icmp
     }
 
     /// <summary>
-    /// True for an echo reply with this id and this payload, and an IPv4 one with a right checksum: a raw
-    /// IPv4 socket gets packets before the kernel has checked it, with the IP header; a raw ICMPv6 socket
-    /// after that and without. Who sent it, and whether the sequence number was in use, is for the caller to
-    /// check.
+    /// True for an echo reply with this id and payload. An IPv4 reply must also have a correct checksum: a
+    /// raw IPv4 socket delivers packets with the IP header and before the kernel has checked them; a raw
+    /// ICMPv6 socket delivers them checked and without the header. The caller checks the sender, and whether
+    /// the sequence number was used.
     /// </summary>
     public static bool TryReadEchoReply(
         ReadOnlySpan<byte> packet, bool isIpv6, ushort id, ReadOnlySpan<byte> payload, out ushort sequence)
@@ -81,7 +82,9 @@ internal static class Icmp
         return true;
     }
 
-    /// <summary>RFC 1071. Over a packet that contains its right checksum it is 0.</summary>
+    /// <summary>
+    /// Computes the checksum of RFC 1071; it is 0 for a packet that contains its correct checksum.
+    /// </summary>
     private static ushort Checksum(ReadOnlySpan<byte> packet)
     {
         ulong sum = 0;

@@ -4,13 +4,18 @@ using Tmds.Linux;
 
 namespace ConnMgr.Probe;
 
-/// <summary>Opens the sockets of probes: non-blocking, bound to one device, marked as the daemon's own.</summary>
+/// <summary>
+/// Opens the sockets of probes: non-blocking, bound to one device, marked as the daemon's own.
+/// </summary>
 internal static unsafe class LinkSocket
 {
-    /// <summary>SO_MARK of all that the daemon itself sends: the firewall admits it, and it is no ground for suspicion.</summary>
+    /// <summary>
+    /// SO_MARK of all packets that the daemon sends: the firewall admits them, and they do not arouse
+    /// suspicion.
+    /// </summary>
     public const uint Mark = 0xAFE0;
 
-    /// <summary>The descriptor, or -errno (ENODEV if the device is gone).</summary>
+    /// <summary>Opens a socket. Returns the descriptor, or -errno (ENODEV if the device is gone).</summary>
     public static int Open(int family, int type, int protocol, string device)
     {
         int fd = LibC.socket(family, type | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, protocol);
@@ -35,7 +40,7 @@ internal static unsafe class LinkSocket
         return -errno;
     }
 
-    /// <summary>connect(2). Returns 0, or the error; EINPROGRESS is the usual one for TCP.</summary>
+    /// <summary>Calls connect(2). Returns 0 or the errno; EINPROGRESS is usual for TCP.</summary>
     public static int Connect(int fd, System.Net.IPAddress address, int port)
     {
         Span<byte> bytes = stackalloc byte[SockAddr.MaxSize];

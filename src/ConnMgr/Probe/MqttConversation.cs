@@ -3,22 +3,22 @@ using System.Globalization;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// MQTT 3.1.1, sections 3.1 and 3.2: CONNECT without credentials is answered by CONNACK. A CONNACK that refuses the
-/// connection counts too: it takes an MQTT server to refuse.
+/// MQTT 3.1.1, sections 3.1 and 3.2: the service answers CONNECT without credentials by CONNACK. A CONNACK
+/// that refuses the connection counts too, because only an MQTT server sends it.
 /// </summary>
 internal sealed class MqttConversation : IConversation
 {
     private const byte Connack = 0x20;
     private const byte MaxReturnCode = 5; // not authorized
     private const int ConnackSize = 4;
-    private const int IdSize = 8; // random bytes; twice as many letters
+    private const int IdSize = 8; // random bytes, written as twice as many letters
 
     private readonly byte[] _id = new byte[IdSize];
     private readonly Excerpt _answer = new(capacity: 40);
     private bool _isConnack;
 
-    /// <param name="entropy">At least 8 unpredictable bytes: a client identifier that another client has would end that
-    /// client's session.</param>
+    /// <param name="entropy">At least 8 unpredictable bytes: a server ends the session of another client with
+    /// the same client identifier.</param>
     public MqttConversation(ReadOnlySpan<byte> entropy) => entropy[..IdSize].CopyTo(_id);
 
     public string Detail
@@ -43,7 +43,7 @@ internal sealed class MqttConversation : IConversation
             0, 2 * IdSize, // the size of the client identifier
         ];
         start.CopyTo(buffer);
-        // 0-9 and A-Z, up to 23 letters: what every server must allow (section 3.1.3.1).
+        // 0-9 and A-Z, up to 23 letters: every server must accept them (section 3.1.3.1).
         for (int i = 0; i < IdSize; i++)
         {
             buffer[start.Length + (2 * i)] = "0123456789ABCDEF"u8[_id[i] >> 4];
@@ -77,7 +77,7 @@ internal sealed class MqttConversation : IConversation
     {
         0 => value == Connack,
         1 => value == ConnackSize - 2, // the remaining length
-        2 => value == 0, // a clean session is never a present one
+        2 => value == 0, // a clean session is never present
         _ => value <= MaxReturnCode,
     };
 }

@@ -8,15 +8,15 @@ using Tmds.Linux;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Resolves the name of one service over one link: asks one server after the other, until one has addresses or all
-/// have said that there are none. Silence is no answer: they are asked again, unless a server has said that there are none;
-/// then each of the others is asked once.
+/// Resolves the name of one service over one link: asks one server after the other until one returns
+/// addresses, or all have said that there are none. Silent servers are asked again, unless a server has said
+/// that there are no addresses; then each remaining server is asked once.
 /// </summary>
 internal sealed unsafe class NameQuery : IDisposable
 {
     private const int MaxServers = 6;
     private const int MaxAddresses = 8;
-    private const int MaxSteps = 8; // of a chain of CNAMEs that are kept
+    private const int MaxSteps = 8; // of a CNAME chain that are kept
     private const int DnsPort = 53;
     private const int LargestAnswer = 4096;
 
@@ -26,22 +26,24 @@ internal sealed unsafe class NameQuery : IDisposable
     private readonly string _device;
     private readonly DnsQuestion _question;
     private readonly IPAddress[] _servers;
-    private readonly bool[] _hasRefused; // it has said, or the kernel for it, that there is no answer to be had
+    private readonly bool[] _hasRefused; // the server, or the kernel, has refused to answer
     private readonly bool[] _wasAsked;
     private readonly List<Asked> _asked = [];
     private readonly Action<NameQuery> _ended;
     private readonly Deadline _nextServer;
     private int _next;
-    private bool _isAnswered; // a server has said that there is no such name, or no such address
+    private bool _isAnswered; // a server has said that the name or the address does not exist
 
-    /// <param name="loop">Where answers arrive.</param>
+    /// <param name="loop">The event loop.</param>
     /// <param name="device">The link's interface name.</param>
     /// <param name="host">The host name.</param>
     /// <param name="isIpv6">Ask for AAAA records instead of A.</param>
-    /// <param name="servers">Whom to ask, in this order; the first 6 count.</param>
-    /// <param name="ended">Called once, perhaps from <see cref="Begin"/>; not if it is disposed of before.</param>
+    /// <param name="servers">The servers, in the order of asking; only the first 6 are used.</param>
+    /// <param name="ended">Called once, perhaps from within <see cref="Begin"/>; never after it is
+    /// disposed.</param>
     public NameQuery(
-        Loop loop, string device, string host, bool isIpv6, IReadOnlyList<IPAddress> servers, Action<NameQuery> ended)
+        Loop loop, string device, string host, bool isIpv6,
+        IReadOnlyList<IPAddress> servers, Action<NameQuery> ended)
     {
         _loop = loop;
         _device = device;
@@ -54,30 +56,30 @@ internal sealed unsafe class NameQuery : IDisposable
         _nextServer = loop.AddTimer(AskNext);
     }
 
-    /// <summary>What was found, in the order of the answer.</summary>
+    /// <summary>The addresses found, in the order of the answer.</summary>
     public List<IPAddress> Addresses { get; } = [];
 
-    /// <summary>The steps from the name to the one that has the addresses.</summary>
+    /// <summary>The CNAME steps from the name to the one that has the addresses.</summary>
     public List<DnsAlias> Aliases { get; } = [];
 
-    /// <summary>How long they hold, in seconds: the least of their times.</summary>
+    /// <summary>The lifetime of the answer in seconds: the smallest TTL of its records.</summary>
     public uint Ttl { get; private set; } = uint.MaxValue;
 
-    /// <summary>What the last server said, in words.</summary>
+    /// <summary>What the last server said, as a phrase.</summary>
     public string Failure { get; private set; } = "there is no name server";
 
     public bool HasEnded { get; private set; }
 
-    /// <summary>What it has cost, in bytes of IP, both ways.</summary>
+    /// <summary>The cost in bytes of IP, both directions.</summary>
     public long Bytes { get; private set; }
 
     /// <summary>Asks the first server.</summary>
     public void Begin() => AskNext();
 
     /// <summary>
-    /// Asks the next server that has not refused; the first again after the last, unless one has answered. Each time from a new socket: one that
-    /// was connected in the moment in which the link got its address may have the source address of another. The old
-    /// ones still listen: an answer may be slow.
+    /// Asks the next server that has not refused, starting over after the last unless one has answered. Each
+    /// question uses a new socket, because a socket that was connected just as the link received its address
+    /// may have the source address of another link. The old sockets stay open for slow answers.
     /// </summary>
     private void AskNext()
     {
@@ -95,8 +97,14 @@ internal sealed unsafe class NameQuery : IDisposable
 
     private bool Ask(int at)
     {
-        int family = _servers[at].AddressFamily == AddressFamily.InterNetworkV6 ? LibC.AF_INET6 : LibC.AF_INET;
-        Asked asked = new() { Id = Entropy.UInt16(), Fd = LinkSocket.Open(family, LibC.SOCK_DGRAM, 0, _device) };
+        int family = _servers[at].AddressFamily == AddressFamily.InterNetworkV6
+            ? LibC.AF_INET6
+            : LibC.AF_INET;
+        Asked asked = new()
+        {
+            Id = Entropy.UInt16(),
+            Fd = LinkSocket.Open(family, LibC.SOCK_DGRAM, 0, _device)
+        };
         int errno = asked.Fd < 0 ? -asked.Fd : LinkSocket.Connect(asked.Fd, _servers[at], DnsPort);
         if (errno != 0)
         {
@@ -109,7 +117,7 @@ internal sealed unsafe class NameQuery : IDisposable
 
         byte* query = stackalloc byte[DnsQuestion.MaxQuerySize];
         int size = _question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
-        // An error of sending shows when the answer is awaited.
+        // A send error is reported when the answer is read.
         nint sent = (nint)LibC.send(asked.Fd, query, size, LibC.MSG_NOSIGNAL);
         Bytes += sent > 0 ? sent + Headers(at) : 0;
         return true;
@@ -159,7 +167,7 @@ internal sealed unsafe class NameQuery : IDisposable
         End();
     }
 
-    /// <summary>Of IP and UDP.</summary>
+    /// <summary>The bytes of the IP and UDP headers.</summary>
     private int Headers(int at) => (_servers[at].AddressFamily == AddressFamily.InterNetworkV6 ? 40 : 20) + 8;
 
     private void Refuse(Asked asked, int at, string failure)

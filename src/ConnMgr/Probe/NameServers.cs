@@ -5,16 +5,15 @@ using ConnMgr.Net;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Knows the name servers of each link, in the order in which they are to be asked. It is the only reader of
-/// the resolv.conf files, and reads one again only if the file has changed. On OpenWrt, netifd's networks
-/// count as well.
+/// Knows the name servers of each link, in the order of asking. It is the only reader of the resolv.conf
+/// files, and rereads a file only if it has changed. On OpenWrt it also uses netifd's networks.
 /// </summary>
-/// <param name="configured">`--resolver`: asked before all others.</param>
+/// <param name="configured">The servers of `--resolver`, asked before all others.</param>
 internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
 {
     private const int Limit = 65536; // bytes of a file
 
-    // netifd writes this one.
+    // netifd writes this file.
     private readonly CachedFile _perInterface =
         new("/tmp/resolv.conf.d/resolv.conf.auto", Limit, onlyRoots: true);
 
@@ -23,14 +22,14 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
         new("/run/systemd/resolve/resolv.conf", Limit);
 
     private List<NetifdNetwork> _networks = [];
-    private int _answers; // of netifd that differed from the one before
+    private int _answers; // answers of netifd that differed from the previous one
 
     /// <summary>
-    /// Grows whenever <see cref="Refresh"/> has found one of the files changed, or netifd's networks have.
+    /// Increases whenever <see cref="Refresh"/> finds a changed file, or netifd's networks change.
     /// </summary>
     public int Version { get; private set; }
 
-    /// <summary>Takes the networks of netifd that are up. Call it only if they have changed.</summary>
+    /// <summary>Stores the networks of netifd that are up. Call it only if they have changed.</summary>
     public void SetNetworks(List<NetifdNetwork> networks)
     {
         _networks = networks;
@@ -39,8 +38,8 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
     }
 
     /// <summary>
-    /// Looks whether the files have changed: one system call for each. Call it every tick, and when routes
-    /// change.
+    /// Checks whether the files have changed, by one system call per file. Call it every tick, and when
+    /// routes change.
     /// </summary>
     public void Refresh()
     {
@@ -48,12 +47,11 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
         Version = _perInterface.Version + _system.Version + _behindStub.Version + _answers;
     }
 
-    /// <summary>The servers of a link, without duplicates.</summary>
-    /// <param name="kind">Of the link.</param>
-    /// <param name="device">Its interface name.</param>
-    /// <param name="gateways">
-    /// Its routers, since a router may be a name server although nothing says so.
-    /// </param>
+    /// <summary>Returns the servers of a link, without duplicates.</summary>
+    /// <param name="kind">The link's kind.</param>
+    /// <param name="device">The link's interface name.</param>
+    /// <param name="gateways">The link's gateways, because a router may be a name server although nothing
+    /// says so.</param>
     public List<IPAddress> Of(LinkKind kind, string device, IEnumerable<IPAddress> gateways)
     {
         List<IPAddress> fromNetifd = [];
@@ -64,7 +62,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
                 fromNetifd.AddRange(network.NameServers);
             }
         }
-        List<IPAddress> unknown = []; // of networks that may be on any link
+        List<IPAddress> unknown = []; // servers of networks that may be on any link
         List<IPAddress> named = ResolvConf.OfInterface(_perInterface.Text, kind, device, DeviceOf, unknown);
         return
         [
@@ -78,7 +76,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
         ];
     }
 
-    /// <summary>The device of a network of netifd; null if netifd has not named it.</summary>
+    /// <summary>Returns the device of a netifd network; null if netifd has not named it.</summary>
     private string? DeviceOf(string network)
     {
         foreach (NetifdNetwork each in _networks)

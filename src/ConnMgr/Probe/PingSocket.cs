@@ -7,8 +7,8 @@ using Tmds.Linux;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Sends ICMP echo requests (RFC 792, RFC 4443 section 4) to one address over one link, and calls back once, from the
-/// loop, when one of them is answered rightly.
+/// Sends ICMP echo requests (RFC 792, RFC 4443 section 4) to one address over one link, and calls back once,
+/// from the loop, when one of them is answered correctly.
 /// </summary>
 internal sealed unsafe class PingSocket : IDisposable
 {
@@ -39,8 +39,12 @@ internal sealed unsafe class PingSocket : IDisposable
         _token = loop.Add(fd, Receive);
     }
 
-    /// <summary>Opens the socket; nothing is sent yet. Null if the kernel refuses; <paramref name="failure"/> says why.</summary>
-    public static PingSocket? Open(Loop loop, string device, IPAddress target, Action answered, out string failure)
+    /// <summary>
+    /// Opens the socket without sending. Returns null if the kernel refuses; <paramref name="failure"/> gives
+    /// its error.
+    /// </summary>
+    public static PingSocket? Open(
+        Loop loop, string device, IPAddress target, Action answered, out string failure)
     {
         bool isIpv6 = target.AddressFamily == AddressFamily.InterNetworkV6;
         int fd = isIpv6
@@ -55,10 +59,12 @@ internal sealed unsafe class PingSocket : IDisposable
         return new PingSocket(loop, fd, target, answered);
     }
 
-    /// <summary>What it has cost, in bytes of IP, both ways.</summary>
+    /// <summary>The cost in bytes of IP, both directions.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>Sends the next request. What the kernel says of it does not matter: only an answer counts.</summary>
+    /// <summary>
+    /// Sends the next request. Ignores errors of the kernel, because only an answer counts.
+    /// </summary>
     public void Send()
     {
         byte* packet = stackalloc byte[Icmp.HeaderSize + PayloadSize];
@@ -88,8 +94,9 @@ internal sealed unsafe class PingSocket : IDisposable
                 return;
             }
             ReadOnlySpan<byte> source = SockAddr.AddressBytes(new ReadOnlySpan<byte>(from, SockAddr.MaxSize));
-            Bytes += count + (_isIpv6 ? 40 : 0); // a raw socket of IPv4 hands out the header, too
-            if (source.SequenceEqual(target[..targetSize]) && IsAnswer(new ReadOnlySpan<byte>(buffer, (int)count)))
+            Bytes += count + (_isIpv6 ? 40 : 0); // a raw IPv4 socket includes the IP header
+            if (source.SequenceEqual(target[..targetSize])
+                && IsAnswer(new ReadOnlySpan<byte>(buffer, (int)count)))
             {
                 _answered();
                 return;
@@ -98,9 +105,12 @@ internal sealed unsafe class PingSocket : IDisposable
     }
 
     private bool IsAnswer(ReadOnlySpan<byte> packet) =>
-        Icmp.TryReadEchoReply(packet, _isIpv6, _id, _payload, out ushort sequence) && sequence >= 1 && sequence <= _sent;
+        Icmp.TryReadEchoReply(packet, _isIpv6, _id, _payload, out ushort sequence)
+            && sequence >= 1 && sequence <= _sent;
 
-    /// <summary>icmp(7): ICMP_FILTER has a bit set for each type that is kept back; struct icmp6_filter likewise.</summary>
+    /// <summary>
+    /// Sets the ICMP filter. In ICMP_FILTER (icmp(7)) and struct icmp6_filter, a set bit blocks the type.
+    /// </summary>
     private static void PassOnlyEchoReplies(int fd, bool isIpv6)
     {
         const int EchoReply = 0;
@@ -109,7 +119,7 @@ internal sealed unsafe class PingSocket : IDisposable
         new Span<uint>(blocked, 8).Fill(uint.MaxValue);
         int type = isIpv6 ? EchoReply6 : EchoReply;
         blocked[type / 32] &= ~(1u << (type % 32));
-        // Only spares wake-ups: what comes through is judged anyway.
+        // The filter only saves wake-ups: packets that pass are checked anyway.
         _ = isIpv6
             ? LibC.setsockopt(fd, IPPROTO_ICMPV6, LibcExtra.ICMP6_FILTER, blocked, 32)
             : LibC.setsockopt(fd, SOL_RAW, LibcExtra.ICMP_FILTER, blocked, 4);

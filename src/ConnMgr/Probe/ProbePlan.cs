@@ -5,13 +5,15 @@ using ConnMgr.Logging;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// The plan of one probe: whom to ask, in which order, when, until when, and what the answers prove. Pure: it takes what
-/// has happened with the time, and hands out the steps that are due. The runner carries them out.
+/// The plan of one probe: which services to ask, in which order, when, until when, and what the answers
+/// prove. Pure: it receives events with their time, and returns the steps that are due. The runner carries
+/// them out.
 /// </summary>
 /// <remarks>
-/// Each further address of a service is tried 250 ms after the one before it, and each again by a fresh conversation
-/// every 750 ms: a lost packet is no dead link. Pings start after 1 s, or as soon as every service has failed; those of
-/// an early probe at once. A probe ends within 3 s, an early one within 2 s.
+/// Each further address of a service is tried 250 ms after the previous one, and each again by a new
+/// conversation every 750 ms, because one lost packet does not mean a dead link. Pings start after 1 s, or as
+/// soon as every service has failed; those of an early probe start at once. A probe ends within 3 s, an early
+/// one within 2 s.
 /// </remarks>
 internal sealed class ProbePlan
 {
@@ -25,15 +27,16 @@ internal sealed class ProbePlan
     private static readonly TimeSpan BetweenPings = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BeforeMemory = TimeSpan.FromSeconds(1);
 
-    private readonly List<ProbeUrl> _names = []; // without an answer yet; the first were asked for
+    // Names without an answer; the first _asked of them have been asked.
+    private readonly List<ProbeUrl> _names = [];
     private readonly List<Planned> _targets = [];
     private readonly IReadOnlyList<ProbeTarget> _remembered;
     private readonly IReadOnlySet<string> _proven;
     private readonly AddressFamily _family;
-    private readonly string _wanted; // the noun for what a right answer is
+    private readonly string _wanted; // the noun for a correct answer
     private readonly TimeSpan _startedAt;
     private readonly TimeSpan _endsAt;
-    private int _asked; // how many of the names
+    private int _asked; // the number of names asked
     private TimeSpan _memoryAt;
     private TimeSpan _nextPing;
     private bool _hasPinged;
@@ -41,16 +44,17 @@ internal sealed class ProbePlan
     private TimeSpan? _reachedAt;
     private string _reached = "";
     private string _failure = "timed out";
-    private string? _suspect; // the URL of a service whose wrong answer does not count
+    private string? _suspect; // URL of a service whose wrong answer does not count
 
-    /// <param name="services">Any right answer counts.</param>
-    /// <param name="remembered">Addresses that once answered rightly, for the case that no name server answers.</param>
-    /// <param name="proven">The URLs of the services that have answered rightly over any link. A wrong answer of another one accuses
-    /// the service, not the link.</param>
+    /// <param name="services">The services; a correct answer of any one suffices.</param>
+    /// <param name="remembered">Addresses that once answered correctly, used if no name server
+    /// answers.</param>
+    /// <param name="proven">The URLs of the services that have answered correctly over any link. A wrong
+    /// answer of any other blames the service, not the link.</param>
     /// <param name="isIpv6">The family that the link is judged by.</param>
     /// <param name="pings">There is an address of that family to ping.</param>
-    /// <param name="isEarly">It ends sooner, and pings from the start.</param>
-    /// <param name="now">The start.</param>
+    /// <param name="isEarly">The probe has a shorter deadline and pings from the start.</param>
+    /// <param name="now">The start, in the loop's time.</param>
     public ProbePlan(
         IReadOnlyList<ProbeUrl> services, IReadOnlyList<ProbeTarget> remembered, IReadOnlySet<string> proven,
         bool isIpv6, bool pings, bool isEarly, TimeSpan now)
@@ -77,13 +81,13 @@ internal sealed class ProbePlan
         PingIfFailed(now); // no service has an address of this family
     }
 
-    /// <summary>When it ends at the latest.</summary>
+    /// <summary>The latest time at which the probe ends.</summary>
     public TimeSpan EndsAt => _endsAt;
 
-    /// <summary>How the probe ended; null while it runs.</summary>
+    /// <summary>The result; null while the probe runs.</summary>
     public ProbeResult? Result { get; private set; }
 
-    /// <summary>When <see cref="TryNext"/> is to be called again.</summary>
+    /// <summary>When to call <see cref="TryNext"/> again.</summary>
     public TimeSpan NextAt
     {
         get
@@ -98,11 +102,13 @@ internal sealed class ProbePlan
         }
     }
 
-    /// <summary>Every name has been refused an answer, every address a conversation. The attempts go on all the same,
-    /// until a ping has decided.</summary>
+    /// <summary>
+    /// True if no name can be resolved and every conversation has failed. The attempts continue until a ping
+    /// decides.
+    /// </summary>
     private bool HasFailed => _names.Count == 0 && _targets.TrueForAll(target => target.HasFailed);
 
-    /// <summary>Hands out the next step that is due. To be called until there is none.</summary>
+    /// <summary>Returns the next step that is due. Call it until it returns false.</summary>
     public bool TryNext(TimeSpan now, out ProbeStep step)
     {
         step = default;
@@ -147,12 +153,13 @@ internal sealed class ProbePlan
         return false;
     }
 
-    /// <summary>Takes what the name servers say of a service's name.</summary>
+    /// <summary>Handles the name servers' answer for a service's name.</summary>
     /// <param name="service">The service.</param>
-    /// <param name="addresses">Its addresses; none if it cannot be resolved.</param>
-    /// <param name="failure">Why, in that case.</param>
-    /// <param name="now">The time.</param>
-    public void TakeAddresses(ProbeUrl service, IReadOnlyList<IPAddress> addresses, string failure, TimeSpan now)
+    /// <param name="addresses">Its addresses; empty if the name cannot be resolved.</param>
+    /// <param name="failure">Why the name cannot be resolved.</param>
+    /// <param name="now">The loop's time.</param>
+    public void TakeAddresses(
+        ProbeUrl service, IReadOnlyList<IPAddress> addresses, string failure, TimeSpan now)
     {
         if (_names.Remove(service))
         {
@@ -170,13 +177,15 @@ internal sealed class ProbePlan
         PingIfFailed(now);
     }
 
-    /// <summary>Takes how a conversation ended.</summary>
-    /// <param name="target">With whom.</param>
-    /// <param name="verdict">What it proved; <see cref="Verdict.NotYet"/> if it ended without an answer.</param>
-    /// <param name="detail">Of the conversation, or what the kernel said.</param>
-    /// <param name="roundTrip">How long it took.</param>
-    /// <param name="now">The time.</param>
-    public void TakeVerdict(ProbeTarget target, Verdict verdict, string detail, TimeSpan roundTrip, TimeSpan now)
+    /// <summary>Handles the end of a conversation.</summary>
+    /// <param name="target">The service and address.</param>
+    /// <param name="verdict">What the conversation proved; <see cref="Verdict.NotYet"/> if it ended without
+    /// an answer.</param>
+    /// <param name="detail">The conversation's detail, or the kernel's error.</param>
+    /// <param name="roundTrip">The duration from the start of the connection.</param>
+    /// <param name="now">The loop's time.</param>
+    public void TakeVerdict(
+        ProbeTarget target, Verdict verdict, string detail, TimeSpan roundTrip, TimeSpan now)
     {
         if (Result is not null)
         {
@@ -187,7 +196,9 @@ internal sealed class ProbePlan
         switch (verdict)
         {
             case Verdict.Content or Verdict.Protocol:
-                ProbeStrength strength = verdict == Verdict.Content ? ProbeStrength.Content : ProbeStrength.Protocol;
+                ProbeStrength strength = verdict == Verdict.Content
+                    ? ProbeStrength.Content
+                    : ProbeStrength.Protocol;
                 Result = new ProbeResult(
                     ProbeOutcome.EchoAnswered,
                     $"{scheme} answered by {target.Peer} in {Duration.Milliseconds(roundTrip)}"
@@ -197,7 +208,7 @@ internal sealed class ProbePlan
             case Verdict.Connection:
                 _reachedAt ??= now;
                 _reached = $"{target.Peer} accepted a connection";
-                planned?.GiveUp(); // it cannot prove more
+                planned?.GiveUp(); // another conversation cannot prove more
                 break;
             case Verdict.Wrong when _proven.Contains(target.Service.ToString()):
                 Result = new ProbeResult(
@@ -216,7 +227,7 @@ internal sealed class ProbePlan
         PingIfFailed(now);
     }
 
-    /// <summary>Takes the answer to a ping.</summary>
+    /// <summary>Handles the answer to a ping.</summary>
     public void TakePing(TimeSpan now)
     {
         if (_reachedAt is null)
@@ -227,7 +238,7 @@ internal sealed class ProbePlan
         _nextPing = TimeSpan.MaxValue;
     }
 
-    /// <summary>The kernel refuses to open a socket for pings.</summary>
+    /// <summary>Handles the kernel's refusal to open a ping socket.</summary>
     public void LosePing() => (_nextPing, _hasPinged) = (TimeSpan.MaxValue, false);
 
     private void PingIfFailed(TimeSpan now)
@@ -246,7 +257,9 @@ internal sealed class ProbePlan
         return isFirst;
     }
 
-    /// <summary>No name server answers for the service: the addresses at which it once answered are tried.</summary>
+    /// <summary>
+    /// Tries the addresses at which the service once answered, since no name server answers.
+    /// </summary>
     private void UseMemory(ProbeUrl service, TimeSpan now)
     {
         foreach (ProbeTarget known in _remembered)
@@ -268,7 +281,9 @@ internal sealed class ProbePlan
         }
     }
 
-    /// <summary>An answer of 0.0.0.0, as some DNS blockers give, would connect to the device itself.</summary>
+    /// <summary>
+    /// False for an address of this device: 0.0.0.0, which some DNS blockers return, would connect to it.
+    /// </summary>
     private static bool IsBeyondDevice(IPAddress address)
     {
         Span<byte> bytes = stackalloc byte[16];
@@ -277,7 +292,9 @@ internal sealed class ProbePlan
             && (size == 4 ? bytes[0] is > 0 and < 224 : bytes.ContainsAnyExcept((byte)0));
     }
 
-    /// <summary>The time is up, or every service has failed and a ping has been answered.</summary>
+    /// <summary>
+    /// Returns the result: the time is up, or every service has failed and a ping has been answered.
+    /// </summary>
     private ProbeResult Judge(TimeSpan now)
     {
         if (_targets.Count == 0 && _names.Count > 0)
@@ -293,23 +310,24 @@ internal sealed class ProbePlan
         }
         string ping = _hasPinged ? ", no ping answered" : "";
         return new ProbeResult(
-            ProbeOutcome.NoAnswer, $"no {_wanted} within {Duration.Milliseconds(now - _startedAt)} ({_failure}){ping}",
+            ProbeOutcome.NoAnswer,
+            $"no {_wanted} within {Duration.Milliseconds(now - _startedAt)} ({_failure}){ping}",
             Suspect: _suspect);
     }
 
-    /// <summary>A target, and when it is tried next.</summary>
+    /// <summary>A target, and the time of its next try.</summary>
     private sealed class Planned(ProbeTarget target, TimeSpan nextTry)
     {
         public ProbeTarget Target { get; } = target;
 
         public TimeSpan NextTry { get; set; } = nextTry;
 
-        /// <summary>A conversation with it has been refused, has been cut off, or has proved nothing.</summary>
+        /// <summary>True once a conversation with it was refused, was cut off, or proved nothing.</summary>
         public bool HasFailed { get; private set; }
 
         public void Fail() => HasFailed = true;
 
-        /// <summary>Another conversation would end the same way.</summary>
+        /// <summary>Stops trying, because another conversation would end the same way.</summary>
         public void GiveUp() => (HasFailed, NextTry) = (true, TimeSpan.MaxValue);
     }
 }

@@ -7,8 +7,8 @@ using ConnMgr.Native;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Carries out the probes of one link, one at a time: does what the <see cref="ProbePlan"/> says, tells it what came of
-/// it, and hands over its result.
+/// Runs the probes of one link, one at a time: carries out the steps of the <see cref="ProbePlan"/>, passes
+/// it the results, and reports the outcome.
 /// </summary>
 internal sealed class ProbeRunner
 {
@@ -28,13 +28,15 @@ internal sealed class ProbeRunner
     private PingSocket? _ping;
     private bool _isIpv6;
 
-    /// <param name="loop">Where answers arrive.</param>
+    /// <param name="loop">The event loop.</param>
     /// <param name="device">The link's interface name.</param>
     /// <param name="settings">What to ask.</param>
-    /// <param name="ended">Gets the result; not called for a probe that was cancelled.</param>
-    /// <param name="watch">Gets each step in words when it is done; null if nobody wants to know.</param>
+    /// <param name="ended">Receives the result; not called for a cancelled probe.</param>
+    /// <param name="watch">Receives a description of each step when it is done; null if it is not
+    /// needed.</param>
     public ProbeRunner(
-        Loop loop, string device, ProbeSettings settings, Action<ProbeResult> ended, Action<string>? watch = null)
+        Loop loop, string device, ProbeSettings settings, Action<ProbeResult> ended,
+        Action<string>? watch = null)
     {
         _loop = loop;
         _device = device;
@@ -44,14 +46,14 @@ internal sealed class ProbeRunner
         _nextStep = loop.AddTimer(() => Step(_loop.Now));
     }
 
-    /// <summary>What the probes that have ended have cost, in bytes of IP, both ways.</summary>
+    /// <summary>The cost of the probes that have ended, in bytes of IP, both directions.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>Starts a probe, which ends within 3 s. One that runs is cancelled.</summary>
+    /// <summary>Starts a probe, which ends within 3 s. Cancels a running one.</summary>
     /// <param name="isIpv6">The family that the link is judged by.</param>
-    /// <param name="nameServers">Whom to ask, in order.</param>
-    /// <param name="isEarly">It ends within 2 s, and pings from the start.</param>
-    /// <param name="now">The time.</param>
+    /// <param name="nameServers">The name servers, in the order of asking.</param>
+    /// <param name="isEarly">The probe ends within 2 s, and pings from the start.</param>
+    /// <param name="now">The loop's time.</param>
     public void Start(bool isIpv6, IReadOnlyList<IPAddress> nameServers, bool isEarly, TimeSpan now)
     {
         Cancel();
@@ -84,7 +86,7 @@ internal sealed class ProbeRunner
         _ping = null;
     }
 
-    /// <summary>The first of the family; null if there is none.</summary>
+    /// <summary>The first ping target of the family; null if there is none.</summary>
     private IPAddress? PingTarget
     {
         get
@@ -94,14 +96,14 @@ internal sealed class ProbeRunner
         }
     }
 
-    /// <summary>Carries out what is due, and sets the timer for what comes next.</summary>
+    /// <summary>Carries out the steps that are due, and sets the timer for the next.</summary>
     private void Step(TimeSpan now)
     {
         if (_plan is { } running && now >= running.EndsAt)
         {
             Conclude(running, now);
         }
-        // A step may bring the next facts at once, or the end: hence the field, each time.
+        // A step may report at once, or end the probe: read the field again each time.
         while (_plan is { } plan && plan.TryNext(now, out ProbeStep step))
         {
             switch (step.Kind)
@@ -151,7 +153,8 @@ internal sealed class ProbeRunner
         Entropy.Fill(entropy);
         _watch?.Invoke($"{NameOf(target)}: connect");
         ConversationSocket? attempt = ConversationSocket.Open(
-            _loop, _device, target, Conversation.With(target.Service, entropy), now, EndAttempt, out string failure);
+            _loop, _device, target, Conversation.With(target.Service, entropy), now, EndAttempt,
+            out string failure);
         if (attempt is not null)
         {
             _attempts.Add(attempt);
@@ -190,7 +193,9 @@ internal sealed class ProbeRunner
         _plan?.TakeVerdict(attempt.Target, verdict, attempt.Detail, took, now);
     }
 
-    /// <summary>The time is up: what has come of an answer may say enough.</summary>
+    /// <summary>
+    /// Ends the conversations because the time is up; bytes that have arrived may suffice for a verdict.
+    /// </summary>
     private void Conclude(ProbePlan plan, TimeSpan now)
     {
         foreach (ConversationSocket attempt in _attempts)

@@ -22,23 +22,23 @@ internal enum ProbeScheme
     Tcp,
 }
 
-/// <summary>What a right answer proves. A later value proves more.</summary>
+/// <summary>What a correct answer proves. A higher value proves more.</summary>
 internal enum ProbeStrength
 {
-    /// <summary>Something accepts TCP connections. A portal does that too, so it counts like a ping.</summary>
+    /// <summary>A peer accepts TCP connections. A portal does that too, so it counts like a ping.</summary>
     Connection,
 
-    /// <summary>Something speaks the protocol. Only a portal made for this protocol can do that.</summary>
+    /// <summary>A peer speaks the protocol. Only a portal made for this protocol can do that.</summary>
     Protocol,
 
     /// <summary>The answer has content that only the service, or a relay of it, can know.</summary>
     Content,
 }
 
-/// <summary>What is known of each scheme.</summary>
+/// <summary>The properties of each scheme.</summary>
 internal static class ProbeSchemes
 {
-    /// <summary>As the user writes it, in front of `://`.</summary>
+    /// <summary>The name as the user writes it before `://`.</summary>
     public static string Name(this ProbeScheme scheme) => scheme switch
     {
         ProbeScheme.Echo => "echo",
@@ -49,7 +49,7 @@ internal static class ProbeSchemes
         _ => "tcp",
     };
 
-    /// <summary>The scheme with this name, in any case; null if there is none.</summary>
+    /// <summary>Parses a scheme name, ignoring case; null if there is no such scheme.</summary>
     public static ProbeScheme? Parse(ReadOnlySpan<char> name)
     {
         for (ProbeScheme scheme = ProbeScheme.Echo; scheme <= ProbeScheme.Tcp; scheme++)
@@ -62,7 +62,7 @@ internal static class ProbeSchemes
         return null;
     }
 
-    /// <summary>The port of a URL without one; 0 if the user must write it.</summary>
+    /// <summary>The port of a URL without one; 0 if the user must write one.</summary>
     public static int DefaultPort(this ProbeScheme scheme) => scheme switch
     {
         ProbeScheme.Echo => 7,
@@ -82,8 +82,9 @@ internal static class ProbeSchemes
     };
 
     /// <summary>
-    /// About how many bytes of IP one right answer costs, both ways, without the resolution of its name: measured over IPv4
-    /// with the servers that docs/probes.md names. IPv6 costs 20 bytes a packet more.
+    /// The approximate cost of one correct answer in bytes of IP, both directions, without resolving its
+    /// name: measured over IPv4 with the servers that docs/probes.md names. IPv6 costs 20 bytes more per
+    /// packet.
     /// </summary>
     public static int Cost(this ProbeScheme scheme) => scheme switch
     {
@@ -95,7 +96,7 @@ internal static class ProbeSchemes
         _ => 210,
     };
 
-    /// <summary>As status and documentation write it.</summary>
+    /// <summary>The name in status and documentation.</summary>
     public static string Name(this ProbeStrength strength) => strength switch
     {
         ProbeStrength.Content => "content",

@@ -8,7 +8,7 @@ internal enum ProbeStepKind
     /// <summary>Ask the name servers for the addresses of a service.</summary>
     Resolve,
 
-    /// <summary>Begin a fresh conversation with a service at one of its addresses.</summary>
+    /// <summary>Start a new conversation with a service at one of its addresses.</summary>
     Try,
 
     /// <summary>Send an ICMP echo request.</summary>
@@ -25,11 +25,12 @@ internal sealed record ProbeTarget(ProbeUrl Service, IPEndPoint Peer);
 
 /// <summary>One step of a plan.</summary>
 /// <param name="Kind">What to do.</param>
-/// <param name="Service">With <see cref="ProbeStepKind.Resolve"/>: whose name.</param>
-/// <param name="Target">With <see cref="ProbeStepKind.Try"/>: whom to ask.</param>
-internal readonly record struct ProbeStep(ProbeStepKind Kind, ProbeUrl? Service = null, ProbeTarget? Target = null)
+/// <param name="Service">With <see cref="ProbeStepKind.Resolve"/>: the service whose name to resolve.</param>
+/// <param name="Target">With <see cref="ProbeStepKind.Try"/>: the service and address to ask.</param>
+internal readonly record struct ProbeStep(
+    ProbeStepKind Kind, ProbeUrl? Service = null, ProbeTarget? Target = null)
 {
-    /// <summary>For tests and for `connmgr probe`.</summary>
+    /// <summary>The text in tests and in `connmgr probe`.</summary>
     public override string ToString() => Kind switch
     {
         ProbeStepKind.Resolve => $"resolve {Service!.Host}",

@@ -5,29 +5,30 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Probe;
 
-/// <summary>A service that a probe asks, and which answer of it is right: the URL of `--probe`.</summary>
+/// <summary>A service that a probe asks, and its correct answer: the URL of `--probe`.</summary>
 /// <param name="Scheme">The protocol.</param>
 /// <param name="Host">A host name in lower case without a final dot, or an IP address without
 /// brackets.</param>
 /// <param name="Port">TCP or UDP port, 1 to 65535.</param>
-/// <param name="Path">HTTP alone: path and query, starting with `/`, printable ASCII without spaces.</param>
-/// <param name="Text">HTTP alone: how the body of the right answer begins; null if the right answer is
+/// <param name="Path">HTTP only: path and query, starting with `/`, printable ASCII without spaces.</param>
+/// <param name="Text">HTTP only: the start of the body of the correct answer; null if the correct answer is
 /// status 204.</param>
-internal sealed record ProbeUrl(ProbeScheme Scheme, string Host, int Port, string Path = "", string? Text = null)
+internal sealed record ProbeUrl(
+    ProbeScheme Scheme, string Host, int Port, string Path = "", string? Text = null)
 {
-    /// <summary>The longest path, in characters: a request has to fit into one segment.</summary>
+    /// <summary>The longest path, in characters: a request must fit into one segment.</summary>
     public const int MaxPathLength = 512;
 
-    /// <summary>The longest text that a body can be asked to begin with, in bytes of UTF-8.</summary>
+    /// <summary>The longest text that a body may be required to begin with, in bytes of UTF-8.</summary>
     public const int MaxTextSize = 256;
 
     private const int OldEchoPort = 80;
     private const string Schemes = "echo, http, tls, mqtt, coap or tcp";
 
-    /// <summary>The host, if it is an address and needs no resolution.</summary>
+    /// <summary>The host as an address, if it needs no resolution; else null.</summary>
     public IPAddress? Address => LiteralAddress.TryParse(Host, out IPAddress address) ? address : null;
 
-    /// <summary>The URL in its canonical form; the default port is left out.</summary>
+    /// <summary>Returns the URL in its canonical form, without the default port.</summary>
     public override string ToString()
     {
         string authority = HostPort.Format(Host, Port);
@@ -41,11 +42,11 @@ internal sealed record ProbeUrl(ProbeScheme Scheme, string Host, int Port, strin
         return $"{Scheme.Name()}://{authority}{Path}{answer}";
     }
 
-    /// <summary>Reads the URL of `--probe`.</summary>
-    /// <param name="text">What the user wrote.</param>
+    /// <summary>Parses the URL of `--probe`.</summary>
+    /// <param name="text">The user's text.</param>
     /// <param name="url">The service; null if there is an error.</param>
     /// <param name="error">A sentence that says what to write instead; empty if there is no error. It does
-    /// not repeat the text, which may be anything.</param>
+    /// not repeat the text, which may contain anything.</param>
     public static bool TryParse(string text, out ProbeUrl url, out string error)
     {
         url = null!;
@@ -89,8 +90,8 @@ internal sealed record ProbeUrl(ProbeScheme Scheme, string Host, int Port, strin
     }
 
     /// <summary>
-    /// Reads HOST[:PORT] of `--echo`, the spelling before there were URLs. Its default port is 80, and an
-    /// IPv6 address without a port needs no brackets.
+    /// Parses HOST[:PORT] of `--echo`, the syntax before there were URLs. Its default port is 80, and an IPv6
+    /// address without a port needs no brackets.
     /// </summary>
     /// <inheritdoc cref="TryParse"/>
     public static bool TryParseEcho(string text, out ProbeUrl url, out string error)
@@ -128,7 +129,8 @@ internal sealed record ProbeUrl(ProbeScheme Scheme, string Host, int Port, strin
                 return false;
             }
             text = Decode(answer[1..]);
-            if (Encoding.UTF8.GetByteCount(text) > MaxTextSize || text.AsSpan().ContainsAnyInRange('\0', '\x1f'))
+            if (Encoding.UTF8.GetByteCount(text) > MaxTextSize
+                || text.AsSpan().ContainsAnyInRange('\0', '\x1f'))
             {
                 error = $"write at most {MaxTextSize} bytes behind #=, without control characters";
                 return false;
@@ -140,8 +142,8 @@ internal sealed record ProbeUrl(ProbeScheme Scheme, string Host, int Port, strin
     }
 
     /// <summary>
-    /// `%XX` is the ASCII character of that number, for configuration files that split a line at spaces. Other `%` stand for
-    /// themselves.
+    /// Decodes `%XX`, the ASCII character of that number, for configuration files that split a line at
+    /// spaces. Any other `%` stands for itself.
     /// </summary>
     private static string Decode(ReadOnlySpan<char> text)
     {
@@ -149,7 +151,8 @@ internal sealed record ProbeUrl(ProbeScheme Scheme, string Host, int Port, strin
         for (int i = 0; i < text.Length; i++)
         {
             if (text[i] == '%' && i + 2 < text.Length && byte.TryParse(
-                text.Slice(i + 1, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value) && value < 0x80)
+                text.Slice(i + 1, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+                out byte value) && value < 0x80)
             {
                 decoded.Append((char)value);
                 i += 2;

@@ -4,8 +4,8 @@ using ConnMgr.Net;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Finds the name servers in the text of resolv.conf files. Only the first 64 KiB of a text count and the
-/// first 8 servers; lines that mean nothing are skipped, loopback servers too: a probe asks over its link.
+/// Finds the name servers in resolv.conf texts. Only the first 64 KiB of a text and the first 8 servers
+/// count. Unknown lines are skipped, and so are loopback servers, because a probe asks over its link.
 /// </summary>
 internal static class ResolvConf
 {
@@ -14,18 +14,18 @@ internal static class ResolvConf
     private const string SectionStart = "# Interface ";
 
     /// <summary>
-    /// The servers of one link in resolv.conf.auto, where netifd writes a line `# Interface NAME` before
-    /// those of each network. NAME is the network's, not the device's (netifd, interface-ip.c). netifd knows
-    /// which network is on which device. A section of a network that it has not named counts if it has the
-    /// device's name or the conventional one of its kind (ethnet, stanet, modemnet), also as the companions
-    /// that protocols of modems and DHCPv6 add: NAME_4, NAME_6, NAME6. Any other section is unknown: it may
-    /// belong to any link, so its servers are the last to ask.
+    /// Returns the servers of one link in resolv.conf.auto, where netifd writes a line `# Interface NAME`
+    /// before those of each network. NAME is the network's name, not the device's (netifd, interface-ip.c).
+    /// netifd knows which network is on which device. A section of a network without a known device counts if
+    /// it has the device's name or the conventional name of its kind (ethnet, stanet, modemnet), also with
+    /// the suffix that modem and DHCPv6 protocols add: NAME_4, NAME_6, NAME6. Any other section is unknown:
+    /// it may belong to any link, so its servers are asked last.
     /// </summary>
-    /// <param name="text">The file.</param>
-    /// <param name="kind">Of the link.</param>
-    /// <param name="device">Its device.</param>
-    /// <param name="deviceOf">Gives the device of a network, null if that is not known.</param>
-    /// <param name="unknown">Gets the servers of unknown sections.</param>
+    /// <param name="text">The file's text.</param>
+    /// <param name="kind">The link's kind.</param>
+    /// <param name="device">The link's device.</param>
+    /// <param name="deviceOf">Returns the device of a network; null if it is not known.</param>
+    /// <param name="unknown">Receives the servers of unknown sections.</param>
     public static List<IPAddress> OfInterface(
         string text, LinkKind kind, string device, Func<string, string?> deviceOf, List<IPAddress> unknown)
     {
@@ -62,11 +62,11 @@ internal static class ResolvConf
         || IsOrExtends(name, ConventionalName(LinkKind.Wan));
 
     /// <summary>
-    /// The servers of resolv.conf that are not on this host, and, if one is (a stub such as
-    /// systemd-resolved's 127.0.0.53), those that it asks.
+    /// Returns the servers of resolv.conf that are not on this host, and, if one is (a stub such as
+    /// systemd-resolved's 127.0.0.53), those that the stub asks.
     /// </summary>
-    /// <param name="text">The file.</param>
-    /// <param name="behindStub">Gives the text of the stub's own file; called only if there is a
+    /// <param name="text">The file's text.</param>
+    /// <param name="behindStub">Returns the text of the stub's own file; called only if there is a
     /// stub.</param>
     /// <param name="device">Servers whose scope is another device are skipped.</param>
     public static List<IPAddress> Remote(string text, Func<string> behindStub, string device)
@@ -79,7 +79,7 @@ internal static class ResolvConf
         return servers;
     }
 
-    /// <summary>Adds the servers of a text. True if there is one on this host.</summary>
+    /// <summary>Adds the servers of a text. True if one of them is on this host.</summary>
     private static bool AddAll(List<IPAddress> servers, string text, string device)
     {
         bool hasStub = false;
@@ -102,14 +102,16 @@ internal static class ResolvConf
         }
     }
 
-    /// <summary>Loopback; the unspecified address means this host, too (resolv.conf(5)).</summary>
+    /// <summary>
+    /// True for loopback, and for the unspecified address, which means this host too (resolv.conf(5)).
+    /// </summary>
     private static bool IsLocal(IPAddress server)
     {
         IPAddress plain = server.IsIPv4MappedToIPv6 ? server.MapToIPv4() : server;
         return IPAddress.IsLoopback(plain) || plain.Equals(IPAddress.Any) || plain.Equals(IPAddress.IPv6Any);
     }
 
-    /// <summary>Up to the last whole line that is within the bound.</summary>
+    /// <summary>Cuts the text after the last whole line within the limit.</summary>
     private static ReadOnlySpan<char> Bounded(string text)
     {
         ReadOnlySpan<char> start = text.AsSpan(0, Math.Min(text.Length, MaxLength));
@@ -120,7 +122,7 @@ internal static class ResolvConf
         name.StartsWith(network, StringComparison.Ordinal)
         && name[network.Length..] is "" or "_4" or "_6" or "6";
 
-    /// <summary>Reads `nameserver ADDRESS[%DEVICE]`. What follows the address is a comment.</summary>
+    /// <summary>Parses `nameserver ADDRESS[%DEVICE]`. Text after the address is a comment.</summary>
     private static bool TryReadServer(ReadOnlySpan<char> line, string device, out IPAddress server)
     {
         const string Keyword = "nameserver";

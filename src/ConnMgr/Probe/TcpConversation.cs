@@ -1,6 +1,6 @@
 namespace ConnMgr.Probe;
 
-/// <summary>Nothing is said: that the connection exists is the answer.</summary>
+/// <summary>TCP: sends nothing, because the connection itself is the answer.</summary>
 internal sealed class TcpConversation : IConversation
 {
     public string Detail => "";

@@ -5,13 +5,13 @@ using System.Text;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// TLS, RFC 8446: a ClientHello with a random legacy_session_id. A ServerHello of TLS 1.3 repeats it (section 4.1.3), and
-/// so does a HelloRetryRequest: a right answer needs no secret, and no key is ever computed. A ServerHello of TLS 1.2, or
-/// an alert, proves only that something speaks TLS.
+/// TLS, RFC 8446: sends a ClientHello with a random legacy_session_id. A ServerHello of TLS 1.3 repeats it
+/// (section 4.1.3), and so does a HelloRetryRequest, so a correct answer needs no secret, and no key is ever
+/// computed. A ServerHello of TLS 1.2, or an alert, proves only that the peer speaks TLS.
 /// </summary>
 /// <remarks>
-/// The certificate is not checked: in TLS 1.3 it is encrypted, and checking it would need a certificate store and a right
-/// clock. A portal that answers TLS 1.3 itself is taken for the service.
+/// The certificate is not checked: TLS 1.3 encrypts it, and checking it would need a certificate store and a
+/// correct clock. A portal that answers TLS 1.3 itself is mistaken for the service.
 /// </remarks>
 internal sealed class TlsConversation : IConversation
 {
@@ -35,13 +35,13 @@ internal sealed class TlsConversation : IConversation
     private readonly byte[] _message = new byte[SessionAt + FieldSize];
     private readonly Excerpt _answer = new(capacity: 40);
     private int _recordHeaderSize;
-    private int _recordLeft; // bytes of the record that are still to come
-    private int _size; // of the message, so far
+    private int _recordLeft; // bytes of the record still to come
+    private int _size; // bytes of the message received
     private bool _isAlert;
     private Verdict _verdict;
 
-    /// <param name="name">The host name for the server_name extension (RFC 6066, section 3); null if the URL has an
-    /// address, which must not stand there.</param>
+    /// <param name="name">The host name for the server_name extension (RFC 6066, section 3); null if the URL
+    /// has an address, which the extension must not contain.</param>
     /// <param name="entropy">At least <see cref="EntropySize"/> unpredictable bytes.</param>
     public TlsConversation(string? name, ReadOnlySpan<byte> entropy)
     {
@@ -64,8 +64,10 @@ internal sealed class TlsConversation : IConversation
 
     public string Detail => _verdict switch
     {
-        Verdict.Content when _message.AsSpan(RandomAt, FieldSize).SequenceEqual(RetryRandom) => "HelloRetryRequest",
-        Verdict.Protocol when _isAlert => string.Create(CultureInfo.InvariantCulture, $"TLS alert {_message[1]}"),
+        Verdict.Content when _message.AsSpan(RandomAt, FieldSize).SequenceEqual(RetryRandom)
+            => "HelloRetryRequest",
+        Verdict.Protocol when _isAlert => string.Create(
+            CultureInfo.InvariantCulture, $"TLS alert {_message[1]}"),
         Verdict.Protocol => "a ServerHello of TLS 1.2 or older",
         Verdict.Wrong => $"does not speak TLS (a portal?): {_answer}",
         _ => "",
@@ -74,7 +76,7 @@ internal sealed class TlsConversation : IConversation
     public int WriteRequest(Span<byte> buffer)
     {
         int size = 0;
-        Put(buffer, ref size, [HandshakeRecord, 3, 1, 0, 0]); // the lengths are written at the end
+        Put(buffer, ref size, [HandshakeRecord, 3, 1, 0, 0]); // the lengths are filled in at the end
         Put(buffer, ref size, [1, 0, 0, 0, 3, 3]); // ClientHello; legacy_version
         Put(buffer, ref size, Random);
         Put(buffer, ref size, [FieldSize]);
@@ -96,14 +98,15 @@ internal sealed class TlsConversation : IConversation
             PutUInt16(buffer, ref size, length);
             size += Encoding.ASCII.GetBytes(_name, buffer[size..]);
         }
-        Put(buffer, ref size, [0, 10, 0, 8, 0, 6, 0, 29, 0, 23, 0, 24]); // supported_groups: x25519, P-256, P-384
+        // supported_groups: x25519, P-256, P-384
+        Put(buffer, ref size, [0, 10, 0, 8, 0, 6, 0, 29, 0, 23, 0, 24]);
         Put(buffer, ref size, [0, 11, 0, 2, 1, 0]); // ec_point_formats: uncompressed
         Put(buffer, ref size, [0, 13, 0, 18, 0, 16, // signature_algorithms
             4, 3, 5, 3, 6, 3, 8, 7, // ECDSA with P-256, P-384, P-521; Ed25519
             8, 4, 8, 5, 8, 6, 4, 1]); // RSA-PSS with SHA-256, -384, -512; RSA PKCS #1 with SHA-256
         Put(buffer, ref size, [0, 43, 0, 5, 4, 3, 4, 3, 3]); // supported_versions: 1.3, 1.2
         Put(buffer, ref size, [0, 51, 0, 38, 0, 36, 0, 29, 0, FieldSize]); // key_share: x25519
-        // Every value of 32 bytes is a public key of x25519 (RFC 7748, section 5).
+        // Any 32 bytes are a valid x25519 public key (RFC 7748, section 5).
         Put(buffer, ref size, KeyShare);
 
         BinaryPrimitives.WriteUInt16BigEndian(buffer[extensions..], (ushort)(size - extensions - 2));
@@ -128,14 +131,15 @@ internal sealed class TlsConversation : IConversation
 
     public Verdict Conclude(bool isClosed) => _verdict;
 
-    /// <summary>False if this is no TLS.</summary>
+    /// <summary>Processes one byte of a record header. False if this is not TLS.</summary>
     private bool TakeRecordHeader(byte value)
     {
         _record[_recordHeaderSize++] = value;
         switch (_recordHeaderSize)
         {
             case 1:
-                // Before its ServerHello a server sends nothing else, and a message is not cut by an alert.
+                // A server sends nothing else before its ServerHello, and an alert does not interrupt a
+                // message.
                 _isAlert = value == AlertRecord;
                 return value == HandshakeRecord || (value == AlertRecord && _size == 0);
             case 2:
@@ -151,7 +155,7 @@ internal sealed class TlsConversation : IConversation
         }
     }
 
-    /// <summary>False if this is no TLS.</summary>
+    /// <summary>Processes one byte of a message. False if this is not TLS.</summary>
     private bool TakeMessage(byte value)
     {
         _recordLeft--;
@@ -166,16 +170,18 @@ internal sealed class TlsConversation : IConversation
             case 1:
                 return value == ServerHelloMessage;
             case 4:
-                // Version, random, session id, cipher suite and compression.
+                // Version, random, session id, cipher suite and compression method.
                 int length = (_message[1] << 16) | (_message[2] << 8) | _message[3];
                 return length is >= SessionAt - 4 + 3 and <= MaxRecordSize;
             case 5:
                 return value == 3;
             case SessionAt when value != FieldSize:
-                _verdict = Verdict.Protocol; // TLS 1.2 has session ids of its own, or none
+                _verdict = Verdict.Protocol; // TLS 1.2 has its own session ids, or none
                 return value < FieldSize;
             case SessionAt + FieldSize:
-                _verdict = _message.AsSpan(SessionAt).SequenceEqual(SessionId) ? Verdict.Content : Verdict.Protocol;
+                _verdict = _message.AsSpan(SessionAt).SequenceEqual(SessionId)
+                    ? Verdict.Content
+                    : Verdict.Protocol;
                 return true;
             default:
                 return true;

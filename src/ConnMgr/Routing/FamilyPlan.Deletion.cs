@@ -3,31 +3,40 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// RTM_DELROUTE describes a route, and the kernel deletes the first one that fits the description, which may be another:
-/// nothing is deleted unless the description fits the right one first.
+/// RTM_DELROUTE describes a route, and the kernel deletes the first route that matches the description, which
+/// may be another one. The plan therefore deletes a route only if the description matches it first.
 /// </summary>
 internal sealed partial class FamilyPlan
 {
     private bool MayDelete(TableRoute entry) =>
-        _table.Find(other => Fits(entry, other.Route)) == entry && (IsStale(entry.Route) || !IsLastBeforeBlackhole(entry));
+        _table.Find(other => Fits(entry, other.Route)) == entry
+            && (IsStale(entry.Route) || !IsLastBeforeBlackhole(entry));
 
-    /// <summary>True if without the entry the best metric would have no route that sends packets on.</summary>
+    /// <summary>
+    /// True if, without the entry, no route that forwards packets would have the best metric.
+    /// </summary>
     private bool IsLastBeforeBlackhole(TableRoute entry)
     {
         TableRoute? next = _table.Find(other => other != entry);
         return entry.Route.IsUnicast && next is not null && next.Metric >= entry.Metric && !_table.Exists(
-            other => other != entry && other.Route.IsUnicast && (_isIpv6 ? other.Metric == next.Metric : other == next));
+            other => other != entry && other.Route.IsUnicast
+                && (_isIpv6 ? other.Metric == next.Metric : other == next));
     }
 
     private bool Fits(TableRoute entry, KernelRoute other)
     {
         KernelRoute named = entry.Route;
         return _isIpv6
-            ? named.Metric == other.Metric && (entry.IsPart || named.Protocol == other.Protocol) && FitsIpv6(named, other)
-            : (named.Metric == 0 || named.Metric == other.Metric) && named.Protocol == other.Protocol && FitsIpv4(named, other);
+            ? named.Metric == other.Metric && (entry.IsPart || named.Protocol == other.Protocol)
+                && FitsIpv6(named, other)
+            : (named.Metric == 0 || named.Metric == other.Metric)
+                && named.Protocol == other.Protocol && FitsIpv4(named, other);
     }
 
-    /// <summary>ip6_route_del in net/ipv6/route.c: a nexthop object's route fits, whatever nexthop is named.</summary>
+    /// <summary>
+    /// Matches like ip6_route_del in net/ipv6/route.c: a route of a nexthop object matches whatever nexthop
+    /// is named.
+    /// </summary>
     private static bool FitsIpv6(KernelRoute named, KernelRoute other)
     {
         if (named.NexthopId != 0 || other.NexthopId != 0)
@@ -39,8 +48,8 @@ internal sealed partial class FamilyPlan
     }
 
     /// <summary>
-    /// fib_table_delete and fib_nh_match in net/ipv4: of a multipath route the first nexthop is compared with a single
-    /// one, and as many as it has with several.
+    /// Matches like fib_table_delete and fib_nh_match in net/ipv4: of a multipath route, the kernel compares
+    /// the first nexthop with a single one, or all of its nexthops with several.
     /// </summary>
     private static bool FitsIpv4(KernelRoute named, KernelRoute other)
     {
@@ -65,7 +74,9 @@ internal sealed partial class FamilyPlan
         int count = Math.Max(1, other.Hops.Count);
         for (int i = 0; i < count; i++)
         {
-            if (i == named.Hops.Count || !named.Leg(named.Hops[i]).HasSameHop(other.Hops.Count > 0 ? other.Leg(other.Hops[i]) : other))
+            if (i == named.Hops.Count
+                || !named.Leg(named.Hops[i])
+                    .HasSameHop(other.Hops.Count > 0 ? other.Leg(other.Hops[i]) : other))
             {
                 return false;
             }
@@ -74,8 +85,8 @@ internal sealed partial class FamilyPlan
     }
 
     /// <summary>
-    /// Deletes those of the entries that can be deleted, in an order in which each description fits its own route first.
-    /// What sends packets on goes last.
+    /// Deletes those of the entries that can be deleted, in an order in which each description matches its
+    /// own route first. Routes that forward packets go last.
     /// </summary>
     private void DeleteFromFront(IEnumerable<TableRoute> entries, Dictionary<TableRoute, RouteStep?> copies)
     {
@@ -87,7 +98,10 @@ internal sealed partial class FamilyPlan
         }
     }
 
-    /// <summary>True if all entries but <paramref name="left"/> can be deleted while that and the rest of the table stay.</summary>
+    /// <summary>
+    /// True if all entries but <paramref name="left"/> can be deleted while that one and the rest of the
+    /// table stay.
+    /// </summary>
     private bool CanDelete(IEnumerable<TableRoute> entries, TableRoute? left)
     {
         List<TableRoute> table = [.. _table];

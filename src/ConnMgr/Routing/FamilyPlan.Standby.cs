@@ -3,23 +3,25 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// The order of the routes behind the one in front: when that loses its carrier, the kernel itself goes on to the next
-/// metric, which has to be the link that the daemon would choose.
+/// Sorts the routes behind the preferred one. When the link of that one loses its carrier, the kernel itself
+/// proceeds to the next metric, which must belong to the link that the daemon would choose.
 /// </summary>
 internal sealed partial class FamilyPlan
 {
     private void OrderStandby()
     {
         HashSet<TableRoute> needed = [];
-        uint limit = uint.MaxValue; // what is better than the worse ones
-        foreach (RoutedLink link in _input.Links.Where(link => link.Rank is not null).OrderByDescending(link => link.Rank))
+        uint limit = uint.MaxValue; // the best metric of the links handled so far
+        foreach (RoutedLink link in _input.Links.Where(link => link.Rank is not null)
+            .OrderByDescending(link => link.Rank))
         {
             if (link == _input.Chosen)
             {
                 continue;
             }
             TableRoute? entry = _table.Find(
-                entry => entry.Metric > _top && IsOf(entry.Route, link) && !entry.Route.IsDerived && !Stays(entry.Route));
+                entry => entry.Metric > _top && IsOf(entry.Route, link)
+                    && !entry.Route.IsDerived && !Stays(entry.Route));
             KernelRoute? origin = BestOrigin(link.Ifindex);
             if (entry is not null && !(StandsForLink(origin) && origin!.Metric < entry.Metric))
             {
@@ -33,7 +35,10 @@ internal sealed partial class FamilyPlan
         DeleteUnneededCopies(needed);
     }
 
-    /// <summary>Moves the link's route in front of <paramref name="limit"/>, or back to its own metric if that will do.</summary>
+    /// <summary>
+    /// Moves the link's route to a metric better than <paramref name="limit"/>, or back to its own metric if
+    /// that suffices.
+    /// </summary>
     private uint MoveStandby(RoutedLink link, TableRoute entry, uint limit)
     {
         OwnMetric known = _own.GetValueOrDefault(link.Name);
@@ -54,15 +59,16 @@ internal sealed partial class FamilyPlan
         Remember(link, new OwnMetric(own, metric), needs: null);
         if (atOwn is null || metric != own)
         {
-            copy = Add(entry.Route.At(metric), $"moved, metric {entry.Metric} -> {metric}: {Words(entry.Route)}");
+            copy = Add(entry.Route.At(metric),
+                $"moved, metric {entry.Metric} -> {metric}: {Words(entry.Route)}");
         }
         Delete(entry, copy, $"removed from metric {entry.Metric}: {Words(entry.Route)}");
         return metric;
     }
 
     /// <summary>
-    /// A route that has to stay where it is gets a copy in front of <paramref name="limit"/>, if it is not in front of it
-    /// already; one for some sources only gets one in any case.
+    /// Copies a route that must keep its metric to a metric better than <paramref name="limit"/>, unless its
+    /// own is. A route for some sources only is always copied.
     /// </summary>
     private uint CopyStandby(RoutedLink link, KernelRoute origin, uint limit, HashSet<TableRoute> needed)
     {
@@ -70,7 +76,9 @@ internal sealed partial class FamilyPlan
         {
             return origin.Metric;
         }
-        TableRoute? copy = _table.Find(entry => entry.Metric > _top && entry.Metric < limit && entry.Route.IsDerived
+        TableRoute? copy = _table.Find(entry => entry.Metric > _top
+            && entry.Metric < limit
+            && entry.Route.IsDerived
             && IsOf(entry.Route, link) && entry.Route.HasSameHop(origin));
         uint metric = copy?.Metric ?? FirstFreeFrom(Math.Max(origin.Metric, _top + 1));
         if (metric >= limit)
@@ -96,7 +104,9 @@ internal sealed partial class FamilyPlan
         return metric;
     }
 
-    /// <summary>Deletes copies behind the front whose original has gone, or which the order does not need.</summary>
+    /// <summary>
+    /// Deletes copies behind the preferred route whose original is gone, or which the order does not need.
+    /// </summary>
     private void DeleteUnneededCopies(HashSet<TableRoute> needed)
     {
         foreach (TableRoute entry in (TableRoute[])[.. _table])
@@ -122,7 +132,10 @@ internal sealed partial class FamilyPlan
         return metric;
     }
 
-    /// <summary>The last free metric before <paramref name="limit"/> and behind the front; 0 if there is none.</summary>
+    /// <summary>
+    /// The last free metric before <paramref name="limit"/> and behind the preferred route; 0 if there is
+    /// none.
+    /// </summary>
     private uint LastFreeBefore(uint limit)
     {
         uint metric = limit - 1;

@@ -3,19 +3,21 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// The part of a <see cref="RoutePlan"/> that is about one address family. It keeps the table as it will be after the
-/// steps so far.
+/// The part of a <see cref="RoutePlan"/> for one address family. It maintains the table as it will be after
+/// the steps so far.
 /// </summary>
 internal sealed partial class FamilyPlan
 {
-    /// <summary>Routes that belong to no link (a VPN's, a blackhole) stand behind all links.</summary>
+    /// <summary>
+    /// The metric for routes that belong to no link (of a VPN, a blackhole): behind all links.
+    /// </summary>
     private const uint NobodysMetric = 100;
 
     private readonly RouteInput _input;
     private readonly bool _isIpv6;
-    private readonly uint _top; // the metric in front; in IPv6, 0 means 1024
+    private readonly uint _top; // the preferred metric; in IPv6, the kernel turns 0 into 1024
     private readonly List<RouteStep> _steps;
-    private readonly List<TableRoute> _table = []; // by metric
+    private readonly List<TableRoute> _table = []; // sorted by metric
     private readonly List<KernelRoute> _forSources = [];
     private readonly HashSet<uint> _used = []; // metrics
     private readonly Dictionary<int, RoutedLink> _links = [];
@@ -23,7 +25,7 @@ internal sealed partial class FamilyPlan
     private readonly bool _hasAddress;
     private readonly bool _hasRoute;
 
-    /// <summary>A route of the table; <see cref="IsPart"/>: one nexthop of an IPv6 multipath route.</summary>
+    /// <summary>A route of the table. <see cref="IsPart"/>: one nexthop of an IPv6 multipath route.</summary>
     private sealed class TableRoute(KernelRoute route, bool isPart)
     {
         public KernelRoute Route { get; } = route;
@@ -52,19 +54,21 @@ internal sealed partial class FamilyPlan
         _hasRoute = OriginalOf(input.Chosen).Route is not null || InFrontOf(input.Chosen) is not null;
     }
 
-    /// <summary>The chosen link has an address and a default.</summary>
+    /// <summary>True if the chosen link has an address and a default route.</summary>
     public bool HasWayOut => _hasAddress && _hasRoute;
 
-    /// <summary>What it has not.</summary>
+    /// <summary>What the chosen link lacks, as a phrase.</summary>
     public string Lacks => _hasRoute ? "no address" : "no default route";
 
-    /// <summary>Nothing had to change in front.</summary>
+    /// <summary>True if the preferred routes did not have to change.</summary>
     public bool IsInPlace { get; private set; } = true;
 
-    /// <summary>What other programs have removed is there, and the standby routes are in order.</summary>
+    /// <summary>
+    /// True if all routes that other programs removed are restored, and the standby routes are sorted.
+    /// </summary>
     public bool IsOrdered { get; private set; } = true;
 
-    /// <summary>Adds the steps.</summary>
+    /// <summary>Appends the steps to the plan.</summary>
     public void Make()
     {
         int before = _steps.Count;
@@ -106,7 +110,7 @@ internal sealed partial class FamilyPlan
             }
             if (_isIpv6 && route.Hops.Count > 0 && route.NexthopId == 0)
             {
-                // To IPv6 these are routes of their own that share a metric.
+                // In IPv6, the nexthops are separate routes that share a metric.
                 foreach (RouteAttribute[] hop in route.Hops)
                 {
                     _table.Add(new TableRoute(route.Leg(hop), isPart: true));
@@ -120,17 +124,18 @@ internal sealed partial class FamilyPlan
         _table.AddRange(sorted);
     }
 
-    /// <summary>The link that the route leads over; null for a route over none or several.</summary>
+    /// <summary>Returns the link of the route; null for a route that uses no link, or several.</summary>
     private RoutedLink? OwnerOf(KernelRoute route) =>
         route.IsUnicast && route.Hops.Count == 0 ? _links.GetValueOrDefault(route.Ifindex) : null;
 
     private static bool IsOf(KernelRoute route, RoutedLink link) =>
         route.IsUnicast && route.Hops.Count == 0 && route.Ifindex == link.Ifindex;
 
-    // -- what the link has ----------------------------------------------------------------------------------------
+    // -- what the link has ----------------------------------------------------------------------------------
 
     /// <summary>
-    /// Its route that stands in front already and may stay there; one that was derived only while its original stands.
+    /// Returns the link's route that is already preferred and may stay so; a copy counts only while its
+    /// original exists.
     /// </summary>
     private TableRoute? InFrontOf(RoutedLink link)
     {
@@ -157,11 +162,14 @@ internal sealed partial class FamilyPlan
         return derived;
     }
 
-    /// <summary>The route that <paramref name="derived"/> was made of; null if it has gone.</summary>
+    /// <summary>Returns the route that <paramref name="derived"/> is a copy of; null if it is gone.</summary>
     private KernelRoute? OriginOf(KernelRoute derived) =>
         Origins(derived.Ifindex).FirstOrDefault(origin => origin.HasSameHop(derived));
 
-    /// <summary>The best of the routes that stay where they are while a copy gets in front; null if there is none.</summary>
+    /// <summary>
+    /// Returns the best of the routes that keep their metric while a copy is preferred; null if there is
+    /// none.
+    /// </summary>
     private KernelRoute? BestOrigin(int ifindex)
     {
         KernelRoute? best = null;
@@ -175,14 +183,18 @@ internal sealed partial class FamilyPlan
         return best;
     }
 
-    /// <summary>Plain defaults before those for some sources, better metrics, then RFC 4191's preference.</summary>
+    /// <summary>
+    /// Ranks plain defaults before those for some sources, then by metric, then by the preference of RFC
+    /// 4191.
+    /// </summary>
     private static (bool, uint, int) OriginRank(KernelRoute route) => (
         route.SourceLength > 0, route.Metric, route.Preference switch { 1 => 0, 3 => 2, _ => 1 });
 
     /// <summary>
-    /// Over a device: advertised routes, which the kernel renews in their place only; nexthops of routes over several
-    /// devices; defaults for some sources; and routes of nexthop objects: while one is in front, the kernel finds no
-    /// other for a socket that is bound to another device (fib_table_lookup, net/ipv4/fib_trie.c), so that probes fail.
+    /// Returns the device's routes that must keep their metric: advertised routes, which the kernel renews
+    /// only in place; nexthops of routes over several devices; defaults for some sources; and routes of
+    /// nexthop objects. While such a route is preferred, the kernel finds no other route for a socket
+    /// that is bound to another device (fib_table_lookup, net/ipv4/fib_trie.c), so probes fail.
     /// </summary>
     private IEnumerable<KernelRoute> Origins(int ifindex)
     {
@@ -193,7 +205,9 @@ internal sealed partial class FamilyPlan
             {
                 continue;
             }
-            if ((route.NexthopId != 0 || (route.IsAdvertised && entry.Metric > _top)) && route.Ifindex == ifindex && route.Hops.Count == 0)
+            if ((route.NexthopId != 0 || (route.IsAdvertised && entry.Metric > _top))
+                && route.Ifindex == ifindex
+                && route.Hops.Count == 0)
             {
                 yield return route;
             }
@@ -215,12 +229,13 @@ internal sealed partial class FamilyPlan
         }
     }
 
-    /// <summary>True if the route stays in its place while a copy gets in front.</summary>
-    private bool Stays(KernelRoute route) => route.NexthopId != 0 || (route.IsAdvertised && route.Metric > _top);
+    /// <summary>True if the route keeps its metric while a copy of it is preferred.</summary>
+    private bool Stays(KernelRoute route) =>
+        route.NexthopId != 0 || (route.IsAdvertised && route.Metric > _top);
 
     /// <summary>
-    /// What to make the link's route in front of; null if the link has no default. <c>Stays</c>: it stays in its place,
-    /// and a copy of it gets in front.
+    /// Returns the route to make the link's preferred route from; null if the link has no default.
+    /// <c>Stays</c> is true if it keeps its metric, and a copy of it is preferred.
     /// </summary>
     private (KernelRoute? Route, bool Stays) OriginalOf(RoutedLink link)
     {
@@ -238,22 +253,27 @@ internal sealed partial class FamilyPlan
         return (origin, true);
     }
 
-    /// <summary>True if the kernel itself uses the route as the default of its link: one device, all sources.</summary>
+    /// <summary>
+    /// True if the kernel itself uses the route as the default of its link: one device, all sources.
+    /// </summary>
     private static bool StandsForLink(KernelRoute? origin) =>
         origin is { SourceLength: 0 } && (origin.IsAdvertised || origin.NexthopId != 0);
 
     private KernelRoute? LostOf(RoutedLink link) =>
-        _input.Lost.FirstOrDefault(route => route.IsIpv6 == _isIpv6 && route.SourceLength == 0 && IsOf(route, link));
+        _input.Lost.FirstOrDefault(
+            route => route.IsIpv6 == _isIpv6 && route.SourceLength == 0
+                && IsOf(route, link));
 
     private bool HasDefault(RoutedLink link) =>
         _table.Exists(entry => IsOf(entry.Route, link) && !IsStale(entry.Route));
 
-    // -- the front ------------------------------------------------------------------------------------------------
+    // -- the front ------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// The route that has to be in front. One that stands there stays, unless the link's router has changed: a DHCP
-    /// client that has got another one says so at the metric that the link's route had (IPv4; in IPv6 several routers
-    /// may stand side by side); and of advertised routes the preferred one, as it is advertised now, counts.
+    /// Returns the route that must be preferred. An existing one stays unless the link's router has changed.
+    /// In IPv4, a DHCP client that received another router adds its route at the metric that the link's route
+    /// had; in IPv6 several routers may coexist. Of advertised routes, the one with the best preference
+    /// counts, with its current attributes.
     /// </summary>
     private KernelRoute Wanted()
     {
@@ -273,7 +293,9 @@ internal sealed partial class FamilyPlan
         }
         if (!_isIpv6 && _own.TryGetValue(link.Name, out OwnMetric own) && own.Own > _top)
         {
-            TableRoute[] there = [.. _table.Where(entry => entry.Metric == own.Own && IsOf(entry.Route, link) && !entry.Route.IsDerived)];
+            TableRoute[] there = [.. _table.Where(
+                entry => entry.Metric == own.Own && IsOf(entry.Route, link)
+                    && !entry.Route.IsDerived)];
             if (there.Length == 1 && !there[0].Route.IsCopyOf(front))
             {
                 return there[0].Route.At(_top);
@@ -290,7 +312,7 @@ internal sealed partial class FamilyPlan
         List<TableRoute> others = [.. Front().Where(entry => IsInTheWay(entry, kept))];
         if (kept is not null && !CanDelete(others, left: null))
         {
-            others.Insert(0, kept); // it would be deleted instead of another; so it has to come last
+            others.Insert(0, kept); // the kernel would delete it instead of another, so it must come last
             kept = null;
         }
         Dictionary<TableRoute, RouteStep?> copies = PutAside(others, except: kept is null && others.Count > 0
@@ -299,7 +321,7 @@ internal sealed partial class FamilyPlan
         if (kept is null)
         {
             IsInPlace = false;
-            // Until then it is the way out.
+            // It carries the traffic until the replace.
             TableRoute? left = others.OrderBy(entry => (!entry.Route.IsUnicast, IsStale(entry.Route)))
                 .ThenBy(entry => !CanDelete(others, entry)).FirstOrDefault();
             DeleteFromFront(others.Where(entry => entry != left), copies);
@@ -317,18 +339,21 @@ internal sealed partial class FamilyPlan
     private string FromWords(KernelRoute wanted)
     {
         (KernelRoute? original, bool stays) = OriginalOf(_input.Chosen);
-        return original is null || !original.HasSameHop(wanted) || original.Metric <= _top ? $" at metric {_top}"
+        return original is null || !original.HasSameHop(wanted) || original.Metric <= _top
+            ? $" at metric {_top}"
             : stays ? $" at metric {_top}, as at {original.Metric}"
             : $", metric {original.Metric} -> {_top}";
     }
 
-    /// <summary>In front only the link's own routes may stand; and of derived ones only the current one.</summary>
+    /// <summary>
+    /// True for a route in front that must go: not the chosen link's own, derived, or any if none is kept.
+    /// </summary>
     private bool IsInTheWay(TableRoute entry, TableRoute? kept) =>
         entry != kept && (!IsOf(entry.Route, _input.Chosen) || entry.Route.IsDerived || kept is null);
 
     /// <summary>
-    /// The chosen link lacks the family: nobody else stays in front in it. Unless a route that sends nothing on would be
-    /// the best then.
+    /// Removes other links' routes from the front, because the chosen link lacks this family; unless a route
+    /// that does not forward packets would then be the best.
     /// </summary>
     private void ClearFront()
     {
@@ -341,15 +366,15 @@ internal sealed partial class FamilyPlan
         DeleteFromFront(others, PutAside(others, except: null));
     }
 
-    /// <summary>A copy whose original has gone.</summary>
+    /// <summary>True for a copy whose original is gone.</summary>
     private bool IsStale(KernelRoute route) => route.IsDerived && OriginOf(route) is null;
 
-    /// <summary>Copies routes from the front to metrics of their own, but for a stale one.</summary>
+    /// <summary>Copies routes from the front to their own metrics, except a stale one.</summary>
     private Dictionary<TableRoute, RouteStep?> PutAside(List<TableRoute> entries, KernelRoute? except)
     {
         IsInPlace &= entries.Count == 0;
         Dictionary<TableRoute, RouteStep?> copies = [];
-        // What sends nothing on must not get in front of what does.
+        // A route that does not forward packets must not come before one that does.
         foreach (TableRoute entry in entries.OrderBy(entry => !entry.Route.IsUnicast))
         {
             copies[entry] = entry.Route == except ? null : PutAside(entry.Route);
@@ -357,7 +382,9 @@ internal sealed partial class FamilyPlan
         return copies;
     }
 
-    /// <summary>Copies a route from the front to its own metric. Null if its link has it there already.</summary>
+    /// <summary>
+    /// Copies a route from the front to its own metric. Null if its link has a route there already.
+    /// </summary>
     private RouteStep? PutAside(KernelRoute route)
     {
         if (route.IsDerived)
@@ -372,13 +399,14 @@ internal sealed partial class FamilyPlan
     }
 
     /// <summary>
-    /// An advertised route stands behind its copy; a default for some sources, or over several devices, does not stand in
-    /// for it, so that the copy stays a standby route.
+    /// Keeps a copy as a standby route. An advertised route replaces its copy there; a default for some
+    /// sources, or over several devices, does not.
     /// </summary>
     private RouteStep? PutDerivedAside(KernelRoute copy)
     {
         if (OriginOf(copy) is not { } origin || StandsForLink(origin)
-            || _table.Exists(entry => entry.Metric > _top && entry.Route.IsDerived && entry.Route.HasSameHop(copy)))
+            || _table.Exists(entry => entry.Metric > _top && entry.Route.IsDerived
+                && entry.Route.HasSameHop(copy)))
         {
             return null;
         }
@@ -386,7 +414,7 @@ internal sealed partial class FamilyPlan
         return metric <= _top ? null : Add(copy.At(metric), $"put back at metric {metric}: {Words(copy)}");
     }
 
-    /// <summary>Adds a route at the first free metric from its link's own on.</summary>
+    /// <summary>Adds a route at the first free metric, starting from its link's own.</summary>
     private RouteStep Place(RoutedLink? link, KernelRoute route, string verb)
     {
         OwnMetric known = link is null ? default : _own.GetValueOrDefault(link.Name);
@@ -400,24 +428,28 @@ internal sealed partial class FamilyPlan
     }
 
     /// <summary>
-    /// Its former place, and what a client has put there again: one default a link. An advertised route is the kernel's,
-    /// and stays.
+    /// Deletes the route's former entry, and what a client has added again, so that a link has one default.
+    /// An advertised route belongs to the kernel, and stays.
     /// </summary>
     private void DeleteDuplicates(KernelRoute wanted, RouteStep? needs)
     {
         bool isNoted = false;
         foreach (TableRoute entry in (TableRoute[])[.. _table])
         {
-            if (entry.Metric <= _top || Stays(entry.Route) || !entry.Route.IsCopyOf(wanted) || !MayDelete(entry))
+            if (entry.Metric <= _top || Stays(entry.Route)
+                || !entry.Route.IsCopyOf(wanted)
+                || !MayDelete(entry))
             {
                 continue;
             }
             OwnMetric known = _own.GetValueOrDefault(_input.Chosen.Name);
             if (!isNoted && !entry.Route.IsDerived && known.Placed != entry.Metric)
             {
-                // Where another route of the link stands beside it, that one must not be taken for its new router.
+                // If another route of the link has the same metric, do not mistake that one for its new
+                // router.
                 bool isShared = _table.Exists(
-                    other => other != entry && other.Metric == entry.Metric && IsOf(other.Route, _input.Chosen));
+                    other => other != entry && other.Metric == entry.Metric
+                        && IsOf(other.Route, _input.Chosen));
                 uint own = isShared ? FirstFreeFrom(entry.Metric) : entry.Metric;
                 Remember(_input.Chosen, new OwnMetric(own, own), needs);
             }
@@ -426,7 +458,10 @@ internal sealed partial class FamilyPlan
         }
     }
 
-    /// <summary>What another program's replace removed gets a place behind again; the chosen link's gets in front.</summary>
+    /// <summary>
+    /// Restores routes that another program's replace removed, behind the preferred one. The chosen link's
+    /// becomes preferred.
+    /// </summary>
     private void RestoreLost()
     {
         foreach (RoutedLink link in _input.Links)
@@ -446,7 +481,7 @@ internal sealed partial class FamilyPlan
         }
     }
 
-    // -- steps ----------------------------------------------------------------------------------------------------
+    // -- steps ----------------------------------------------------------------------------------------------
 
     private RouteStep Add(KernelRoute route, string words)
     {
@@ -458,7 +493,10 @@ internal sealed partial class FamilyPlan
 
     private void Delete(TableRoute entry, RouteStep? needs, string words)
     {
-        _steps.Add(new RouteStep(RouteVerb.Delete, _isIpv6, entry.Route, words, needs) { IsPart = entry.IsPart });
+        _steps.Add(new RouteStep(RouteVerb.Delete, _isIpv6, entry.Route, words, needs)
+        {
+            IsPart = entry.IsPart
+        });
         _table.Remove(entry);
         if (!_table.Exists(other => other.Metric == entry.Metric))
         {
@@ -476,9 +514,15 @@ internal sealed partial class FamilyPlan
     private void Remember(RoutedLink link, OwnMetric metric, RouteStep? needs)
     {
         _own[link.Name] = metric;
-        _steps.Add(new RouteStep(RouteVerb.Remember, _isIpv6, null, "", needs) { Link = link.Name, Metric = metric });
+        _steps.Add(new RouteStep(RouteVerb.Remember, _isIpv6, null, "", needs)
+        {
+            Link = link.Name,
+            Metric = metric
+        });
     }
 
     private string Words(KernelRoute route) =>
-        route.Words(ifindex => _links.TryGetValue(ifindex, out RoutedLink? link) ? link.Name : $"device {ifindex}");
+        route.Words(ifindex => _links.TryGetValue(ifindex, out RoutedLink? link)
+            ? link.Name
+            : $"device {ifindex}");
 }

@@ -7,9 +7,9 @@ using ConnMgr.Scripts;
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// Asks OpenWrt's netifd which networks are up, with `ubus call network.interface dump`: netifd alone knows
-/// the device and the name servers of a network. Without ubus it does nothing. It never blocks, and asks at
-/// most once a second.
+/// Asks OpenWrt's netifd which networks are up, by `ubus call network.interface dump`, because only netifd
+/// knows the device and the name servers of a network. Without ubus it does nothing. It never blocks, and
+/// asks at most once a second.
 /// </summary>
 internal sealed class NetifdRunner : IDisposable
 {
@@ -26,9 +26,9 @@ internal sealed class NetifdRunner : IDisposable
     private bool _saidUnreadable;
 
     /// <param name="loop">Where answers arrive.</param>
-    /// <param name="log">Gets what has changed.</param>
-    /// <param name="environment">Of the program; it is looked for in PATH.</param>
-    /// <param name="changed">Gets the networks that are up whenever they have changed.</param>
+    /// <param name="log">Receives the changes.</param>
+    /// <param name="environment">The program's environment; the program is searched in its PATH.</param>
+    /// <param name="changed">Receives the networks that are up, whenever they have changed.</param>
     public NetifdRunner(Loop loop, Log log, IReadOnlyList<string> environment,
         Action<List<NetifdNetwork>> changed)
     {
@@ -40,7 +40,7 @@ internal sealed class NetifdRunner : IDisposable
         _due = loop.AddTimer(Run);
     }
 
-    /// <summary>Asks soon: something has changed.</summary>
+    /// <summary>Schedules a question, because something has changed.</summary>
     public void Ask()
     {
         if (_program is not null && !_due.IsSet)
@@ -77,7 +77,8 @@ internal sealed class NetifdRunner : IDisposable
     {
         if (exit.Failure is { } failure)
         {
-            // At boot netifd is not there yet. When it comes, it sets addresses, and is asked again.
+            // At boot netifd may not run yet. When it starts, it sets addresses, which triggers another
+            // question.
             _log.Debug($"netifd: {failure}, saying {ForeignText.Quote(exit.Output.TrimEnd())}");
             return;
         }

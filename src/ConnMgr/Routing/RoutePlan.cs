@@ -1,13 +1,13 @@
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// The steps that lead from the default routes which the kernel has to those which the choice of a link demands. Pure:
-/// the steps are data. Whatever part of them is carried out, no link has lost its default, the device has the way out
-/// that it had, and a new plan made from the kernel's table completes the work.
+/// The steps from the kernel's present default routes to those that the choice of a link requires. Pure: the
+/// steps are data. Whatever part of them is carried out, no link has lost its default, the device keeps its
+/// connectivity, and a new plan made from the kernel's table completes the work.
 /// </summary>
 /// <remarks>
-/// The order of the steps of a family: copy the defaults of other links that stand in front to metrics of their own;
-/// delete all but one of those in front; replace that one; delete what is doubled; put the standby routes in order.
+/// The order of the steps of a family: copy the preferred defaults of other links to their own metrics;
+/// delete all but one of the preferred routes; replace that one; delete duplicates; sort the standby routes.
 /// </remarks>
 internal sealed class RoutePlan
 {
@@ -22,7 +22,7 @@ internal sealed class RoutePlan
             Lacks = $"IPv4: {ipv4.Lacks}; IPv6: {ipv6.Lacks}";
             return;
         }
-        // The family that has a way out goes first.
+        // The family in which the link has a default goes first.
         foreach (FamilyPlan family in HasIpv4 ? (FamilyPlan[])[ipv4, ipv6] : [ipv6, ipv4])
         {
             family.Make();
@@ -31,25 +31,27 @@ internal sealed class RoutePlan
         IsOrdered = ipv4.IsOrdered && ipv6.IsOrdered;
     }
 
-    /// <summary>What is to be done, in this order; empty if the table is right.</summary>
+    /// <summary>The steps, in order; empty if the table is correct.</summary>
     public List<RouteStep> Steps { get; } = [];
 
     /// <summary>
-    /// The link is in front in each family in which it has a way out, and nothing else is. (There may be steps all the
-    /// same: duplicates, the order of the standby routes.)
+    /// True if the link's route is preferred in each family in which it has a default, and no other route is.
+    /// There may still be steps, for duplicates or the order of the standby routes.
     /// </summary>
     public bool IsInPlace { get; }
 
-    /// <summary>No link lacks a default that another program has removed, and the standby routes are in order.</summary>
+    /// <summary>
+    /// True if no link lacks a default that another program has removed, and the standby routes are sorted.
+    /// </summary>
     public bool IsOrdered { get; } = true;
 
-    /// <summary>The link has a way out by IPv4.</summary>
+    /// <summary>True if the link has an IPv4 address and default.</summary>
     public bool HasIpv4 { get; }
 
-    /// <summary>The link has a way out by IPv6.</summary>
+    /// <summary>True if the link has an IPv6 address and default.</summary>
     public bool HasIpv6 { get; }
 
-    /// <summary>Why there is no plan, by family; empty if the link has a way out.</summary>
+    /// <summary>Why there is no plan, by family; empty if the link has a default.</summary>
     public string Lacks { get; } = "";
 
     /// <summary>Makes the plan.</summary>

@@ -7,8 +7,8 @@ using Tmds.Linux;
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// Reads and changes the kernel's default routes over a NETLINK_ROUTE socket of its own. It never waits: rtnetlink
-/// works in the caller's time, so that the answer is in the socket's buffer when send returns.
+/// Reads and changes the kernel's default routes over its own NETLINK_ROUTE socket. It never waits: the
+/// kernel handles a request while it is sent, so the answer is in the socket's buffer when send returns.
 /// </summary>
 internal sealed unsafe class RouteTableSocket : IDisposable
 {
@@ -27,11 +27,12 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     private readonly NetlinkSocket _socket;
     private uint _sequence;
 
-    /// <summary>Opens it; throws if the kernel refuses a netlink socket.</summary>
+    /// <summary>Opens the socket; throws if the kernel refuses it.</summary>
     public RouteTableSocket()
     {
         _socket = new NetlinkSocket(NETLINK_ROUTE, checkCredentials: false);
-        // Kernels before 4.12 and 4.20 lack some of these; then there are no words, and more rows.
+        // Kernels before 4.12 and 4.20 lack some of these options; then there are no error texts, and more
+        // rows.
         foreach (int option in (ReadOnlySpan<int>)[NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK])
         {
             int on = 1;
@@ -39,12 +40,12 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         }
     }
 
-    /// <summary>Its address: the kernel's messages about what it has changed carry it.</summary>
+    /// <summary>The netlink port id, which the kernel's notifications about our changes carry.</summary>
     public uint PortId => _socket.PortId;
 
     /// <summary>
-    /// Reads the default routes of the main table. False if the kernel could not give a consistent list, or not all of
-    /// it; to be tried again.
+    /// Reads the default routes of the main table. False if the kernel did not return a consistent and
+    /// complete list; try again.
     /// </summary>
     public bool TryDump(List<KernelRoute> routes)
     {
@@ -59,12 +60,14 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         return false;
     }
 
-    /// <summary>Carries out one step. 0 for success, else an error number; in <paramref name="words"/> the kernel's own words.</summary>
+    /// <summary>
+    /// Carries out one step. Returns 0 or the errno; <paramref name="words"/> is the kernel's own error text.
+    /// </summary>
     public int Send(RouteStep step, out string words)
     {
         byte[] request = step.ToMessage();
         int error = Send(request, out words);
-        // What is to be deleted and is absent has been deleted by somebody else.
+        // Another program has already deleted the route.
         return step.Verb == RouteVerb.Delete && error == Errno.ESRCH ? 0 : error;
     }
 
@@ -83,7 +86,8 @@ internal sealed unsafe class RouteTableSocket : IDisposable
             NetlinkReader reader = new(datagram);
             while (reader.TryRead(out NetlinkMessage message))
             {
-                if (message.Sequence == _sequence && message.Type == NetlinkMessage.Error && message.ErrorNumber is { } error)
+                if (message.Sequence == _sequence && message.Type == NetlinkMessage.Error
+                    && message.ErrorNumber is { } error)
                 {
                     words = error == 0 ? "" : WordsOf(message) ?? Errno.Text(error);
                     return error;
@@ -94,7 +98,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         return Errno.EAGAIN;
     }
 
-    /// <summary>Reads devices and addresses. False if there was no consistent list, or not all of it.</summary>
+    /// <summary>Reads devices and addresses. False if there was no consistent and complete list.</summary>
     public bool TryRead(KernelState state)
     {
         foreach (ushort type in (ReadOnlySpan<ushort>)[RouteMessage.GetLink, RouteMessage.GetAddress])
@@ -103,7 +107,8 @@ internal sealed unsafe class RouteTableSocket : IDisposable
             for (int attempt = 0; attempt < Attempts && !isComplete; attempt++)
             {
                 state.BeginDump();
-                isComplete = TryDump(type, 0, (in NetlinkMessage message) => state.Apply(message, isDumpRow: true));
+                isComplete = TryDump(type, 0,
+                    (in NetlinkMessage message) => state.Apply(message, isDumpRow: true));
             }
             if (!isComplete)
             {
@@ -114,9 +119,11 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         return true;
     }
 
-    private bool TryDump(byte family, List<KernelRoute> routes) => TryDump(RouteMessage.GetRoute, family, (in NetlinkMessage message) =>
+    private bool TryDump(byte family, List<KernelRoute> routes) =>
+        TryDump(RouteMessage.GetRoute, family, (in NetlinkMessage message) =>
     {
-        if (message.Type == RouteMessage.NewRoute && KernelRoute.TryRead(message.Payload, out KernelRoute route))
+        if (message.Type == RouteMessage.NewRoute
+            && KernelRoute.TryRead(message.Payload, out KernelRoute route))
         {
             routes.Add(route);
         }
@@ -126,13 +133,15 @@ internal sealed unsafe class RouteTableSocket : IDisposable
 
     private bool TryDump(ushort type, byte family, RowHandler handler)
     {
-        // struct ifinfomsg, ifaddrmsg, rtmsg: a strict kernel wants each in its length.
-        int size = NetlinkReader.HeaderSize + type switch { RouteMessage.GetLink => 16, RouteMessage.GetAddress => 8, _ => 12 };
+        // struct ifinfomsg, ifaddrmsg, rtmsg: a strict kernel requires the exact length.
+        int size = NetlinkReader.HeaderSize
+            + type switch { RouteMessage.GetLink => 16, RouteMessage.GetAddress => 8, _ => 12 };
         Span<byte> request = stackalloc byte[size];
         request.Clear();
         BitConverter.TryWriteBytes(request, size);
         BitConverter.TryWriteBytes(request[4..], type);
-        BitConverter.TryWriteBytes(request[6..], (ushort)(NetlinkMessage.FlagRequest | NetlinkMessage.FlagDump));
+        BitConverter.TryWriteBytes(request[6..],
+            (ushort)(NetlinkMessage.FlagRequest | NetlinkMessage.FlagDump));
         BitConverter.TryWriteBytes(request[8..], ++_sequence);
         request[NetlinkReader.HeaderSize] = family;
         if (type == RouteMessage.GetRoute)
@@ -156,7 +165,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
                 isComplete &= (message.Flags & NetlinkMessage.FlagDumpInterrupted) == 0;
                 if (message.ErrorNumber is { } error)
                 {
-                    // No main table, or no such family, is an empty one.
+                    // A missing main table or family counts as empty.
                     return isComplete && error is 0 or Errno.ENOENT or Errno.EOPNOTSUPP;
                 }
                 handler(message);
@@ -178,7 +187,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         }
     }
 
-    /// <summary>The text of the extended acknowledgement; null if there is none.</summary>
+    /// <summary>Returns the text of the extended acknowledgement; null if there is none.</summary>
     private static string? WordsOf(in NetlinkMessage message)
     {
         const int Fixed = 4 + NetlinkReader.HeaderSize; // the error, and the header of the request

@@ -4,8 +4,8 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// Carries out a <see cref="RoutePlan"/>, and keeps in the run directory where the links' defaults belong: one file
-/// `metric.4.eth0` or `metric.6.eth0` for each link that stands somewhere else.
+/// Carries out a <see cref="RoutePlan"/>, and records the own metrics of the links' defaults in the run
+/// directory: one file `metric.4.eth0` or `metric.6.eth0` for each route that is at another metric.
 /// </summary>
 internal sealed class RouteWriteRunner : IDisposable
 {
@@ -16,10 +16,11 @@ internal sealed class RouteWriteRunner : IDisposable
     private readonly HashSet<string> _known = [];
     private readonly Dictionary<(bool IsIpv6, string Link), OwnMetric> _ownMetrics = [];
 
-    /// <param name="directory">The run directory. Without it, or with a full disk, the usual metrics count after a restart.</param>
+    /// <param name="directory">The run directory. Without it, or with a full disk, the usual metrics apply
+    /// after a restart.</param>
     public RouteWriteRunner(string directory) => _directory = directory;
 
-    /// <summary>Reads what is remembered of these links, unless that has been done.</summary>
+    /// <summary>Loads what is recorded about these links, unless that has been done.</summary>
     public void Know(IEnumerable<string> links)
     {
         foreach (string link in links.Where(_known.Add))
@@ -35,20 +36,23 @@ internal sealed class RouteWriteRunner : IDisposable
         }
     }
 
-    /// <summary>The socket's address: the kernel's messages about what it has changed carry it.</summary>
+    /// <summary>The netlink port id, which the kernel's notifications about our changes carry.</summary>
     public uint PortId => _socket.PortId;
 
-    /// <summary>What a plan has to know of earlier ones.</summary>
+    /// <summary>The metrics that earlier plans recorded.</summary>
     public IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> OwnMetrics => _ownMetrics;
 
-    /// <summary>Reads the kernel's devices, addresses and default routes. False if they changed too often meanwhile.</summary>
-    public bool TryRead(KernelState state, List<KernelRoute> routes) => _socket.TryRead(state) && _socket.TryDump(routes);
+    /// <summary>
+    /// Reads the kernel's devices, addresses and default routes. False if they changed too often meanwhile.
+    /// </summary>
+    public bool TryRead(KernelState state, List<KernelRoute> routes) =>
+        _socket.TryRead(state) && _socket.TryDump(routes);
 
-    /// <summary>Carries out the steps. A step that needs one which failed is left out.</summary>
+    /// <summary>Carries out the steps. Skips a step whose required step failed.</summary>
     /// <param name="steps">The steps of a plan.</param>
-    /// <param name="done">Told of each step that the kernel has carried out.</param>
-    /// <param name="failed">Told of each step that failed, with the reason.</param>
-    /// <returns>True if none has failed.</returns>
+    /// <param name="done">Called for each step that the kernel has carried out.</param>
+    /// <param name="failed">Called for each step that failed, with the reason.</param>
+    /// <returns>True if no step failed.</returns>
     public bool Run(IReadOnlyList<RouteStep> steps, Action<RouteStep> done, Action<RouteStep, string> failed)
     {
         HashSet<RouteStep> undone = new(ReferenceEqualityComparer.Instance);
@@ -68,7 +72,7 @@ internal sealed class RouteWriteRunner : IDisposable
                 failed(step, words);
                 if (step.Verb == RouteVerb.Add && !IsRefusal(error))
                 {
-                    return false; // what could not be copied now must not be replaced
+                    return false; // a route that could not be copied now must not be replaced
                 }
             }
             else
@@ -80,8 +84,8 @@ internal sealed class RouteWriteRunner : IDisposable
     }
 
     /// <summary>
-    /// The kernel no longer accepts the route, because its link is down or its gateway is out of reach. Then a link that
-    /// works must not wait for it; other errors pass.
+    /// True if the kernel refuses the route because its link is down or its gateway is unreachable: a working
+    /// link must not wait for it. Other errors are temporary.
     /// </summary>
     private static bool IsRefusal(int error) =>
         error is Errno.ENODEV or Errno.EINVAL or Errno.ENETDOWN or Errno.ENETUNREACH or Errno.EHOSTUNREACH;
@@ -89,10 +93,12 @@ internal sealed class RouteWriteRunner : IDisposable
     private void Remember(RouteStep step)
     {
         _ownMetrics[(step.IsIpv6, step.Link)] = step.Metric;
-        _ = SmallFile.Replace(PathOf(step.IsIpv6, step.Link), System.Text.Encoding.ASCII.GetBytes($"{step.Metric}\n"));
+        _ = SmallFile.Replace(PathOf(step.IsIpv6, step.Link),
+            System.Text.Encoding.ASCII.GetBytes($"{step.Metric}\n"));
     }
 
-    private string PathOf(bool isIpv6, string link) => Path.Combine(_directory, $"metric.{(isIpv6 ? 6 : 4)}.{link}");
+    private string PathOf(bool isIpv6, string link) =>
+        Path.Combine(_directory, $"metric.{(isIpv6 ? 6 : 4)}.{link}");
 
     /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();

@@ -7,11 +7,11 @@ namespace ConnMgr.Scripts;
 
 /// <summary>The result of a child process.</summary>
 /// <param name="Code">The exit status, 0 to 255, or -1 if the process did not exit by itself.</param>
-/// <param name="Failure">The failure in words; null for exit status 0.</param>
+/// <param name="Failure">The failure as a phrase; null for exit status 0.</param>
 /// <param name="Output">The start of its output, stdout and stderr together.</param>
 internal readonly record struct ChildExit(int Code, string? Failure, string Output);
 
-/// <summary>Takes the next part of the output of a child process.</summary>
+/// <summary>Handles the next part of the output of a child process.</summary>
 internal delegate void ChildOutput(ReadOnlySpan<byte> bytes);
 
 /// <summary>
@@ -59,7 +59,8 @@ internal sealed class Child : IDisposable
     /// Starts <paramref name="argv"/>, whose first word is a path, with exactly <paramref
     /// name="environment"/> and in its own process group. Kills the whole group after <paramref
     /// name="limit"/>. Calls <paramref name="exited"/> once, from the loop. If the start fails, returns null
-    /// and sets <paramref name="failure"/>. <paramref name="listener"/>, if not null, gets all of the output.
+    /// and sets <paramref name="failure"/>. <paramref name="listener"/>, if not null, receives all of the
+    /// output.
     /// </summary>
     public static unsafe Child? Start(
         Loop loop, TimeSpan limit, string[] argv, IReadOnlyList<string> environment,
@@ -97,7 +98,8 @@ internal sealed class Child : IDisposable
             _ = LibcExtra.posix_spawn_file_actions_addopen(&actions, 0, devNull, LibC.O_RDONLY, 0);
             _ = LibcExtra.posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
             _ = LibcExtra.posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-            // The descriptors of the daemon are close-on-exec; this closes those that it inherited.
+            // The daemon's own descriptors are close-on-exec; this also closes those that the daemon
+            // inherited.
             _ = LibcExtra.posix_spawn_file_actions_addclosefrom_np(&actions, 3);
             _ = LibcExtra.posix_spawnattr_setflags(
                 &attributes,
@@ -121,8 +123,8 @@ internal sealed class Child : IDisposable
             _ = LibC.close(ends[0]);
             if (error == 0)
             {
-                // It would run unwatched, so kill it. A child that is killed at its start ends at once: this
-                // does not block.
+                // Without a pidfd it would run unwatched, so kill it. It ends at once, so this does not
+                // block.
                 LibcExtra.siginfo info;
                 _ = LibC.kill(-pid, LibcExtra.SIGKILL);
                 _ = LibcExtra.waitid(LibcExtra.P_PID, (uint)pid, &info, LibcExtra.WEXITED);

@@ -5,8 +5,8 @@ using ConnMgr.Native;
 namespace ConnMgr.Scripts;
 
 /// <summary>
-/// Runs the programs of the hook directory after each switch, one at a time, each for at most 10 s. Nothing
-/// waits for them; a newer switch replaces hooks that have not started.
+/// Runs the programs of the hook directory after each switch, one at a time, each for at most 10 s. The
+/// daemon does not wait for them; a newer switch replaces hooks that have not started.
 /// </summary>
 internal sealed class HookRunner(Loop loop, Log log, string directory) : IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
     private readonly Queue<string> _left = [];
-    private Dictionary<string, string> _told = []; // by hook: the link in use that it was told last
+    private Dictionary<string, string> _told = []; // by hook: the link in use that it was last told
     private (string Ifname, string Old, string Reason) _switch;
     private bool _isNew;
     private Child? _running;
@@ -23,7 +23,7 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
     /// <summary>Runs all hooks for a switch, now or after the running one.</summary>
     /// <param name="ifname">The link in use now.</param>
     /// <param name="old">The link before; empty if there was none.</param>
-    /// <param name="reason">The reason in words.</param>
+    /// <param name="reason">The reason as a phrase.</param>
     public void Run(string ifname, string old, string reason)
     {
         _switch = (ifname, old, reason);
@@ -33,9 +33,9 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
     }
 
     /// <summary>
-    /// True for the names that run-parts of Debian and BusyBox runs: letters, digits, `_` and `-`. This skips
-    /// the files that editors and packages leave behind (`x~`, `.x.swp`, `x.opkg-new`). A suffix `.sh` is
-    /// accepted, since no such file has it.
+    /// True for the names that run-parts of Debian and BusyBox accepts: letters, digits, `_` and `-`. This
+    /// skips the files that editors and packages leave behind (`x~`, `.x.swp`, `x.opkg-new`). A suffix `.sh`
+    /// is accepted too, since no such file has it.
     /// </summary>
     public static bool IsHookName(string name)
     {

@@ -5,10 +5,11 @@ namespace ConnMgr.Scripts;
 /// <summary>
 /// Runs scripts one at a time. While one runs, one more may wait; a newer request replaces the waiting one.
 /// </summary>
-/// <param name="loop">Where the end of a script is noticed.</param>
+/// <param name="loop">Reports the end of a script.</param>
 /// <param name="environment">The environment of the scripts, as `NAME=value`.</param>
-/// <param name="limit">When a script is killed; after 10 s if null.</param>
-internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, TimeSpan? limit = null) : IDisposable
+/// <param name="limit">The time after which a script is killed; 10 s if null.</param>
+internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, TimeSpan? limit = null)
+    : IDisposable
 {
     private readonly TimeSpan _limit = limit ?? TimeSpan.FromSeconds(10);
 
@@ -19,9 +20,9 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, T
     public bool IsBusy => _running is not null || _waiting is not null;
 
     /// <summary>
-    /// Runs <paramref name="argv"/> now, or as soon as the running script has ended. <paramref
-    /// name="exited"/> is called when it has ended or could not be started; not if a newer request replaces
-    /// it before it starts. <paramref name="listener"/>, if not null, gets all of its output.
+    /// Runs <paramref name="argv"/> now, or as soon as the running script has ended. Calls <paramref
+    /// name="exited"/> when it has ended or could not be started, but not if a newer request replaces it
+    /// before it starts. <paramref name="listener"/>, if not null, receives all of its output.
     /// </summary>
     public void Run(string[] argv, Action<ChildExit> exited, ChildOutput? listener = null)
     {

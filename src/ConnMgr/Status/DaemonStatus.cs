@@ -7,23 +7,25 @@ namespace ConnMgr.Status;
 /// </summary>
 internal sealed class DaemonStatus
 {
-    /// <summary>The version, with the commit that it was built from.</summary>
+    /// <summary>The version, with the commit of the build.</summary>
     public required string Version { get; init; }
 
     /// <summary>Wall time, UTC.</summary>
     public DateTime Time { get; init; }
 
+    /// <summary>The time since the start of the daemon.</summary>
     public TimeSpan Uptime { get; init; }
 
     /// <summary>Resident set, in bytes.</summary>
     public long MemoryBytes { get; init; }
 
-    /// <summary>How often the event loop has woken up.</summary>
+    /// <summary>The number of wake-ups of the event loop.</summary>
     public long WakeUps { get; init; }
 
-    /// <summary>The link over which the kernel's routes lead; null if there is none.</summary>
+    /// <summary>The link that the kernel's routes use; null if there is none.</summary>
     public string? InUse { get; init; }
 
+    /// <summary>The time since <see cref="InUse"/> last changed.</summary>
     public TimeSpan InUseFor { get; init; }
 
     /// <summary>The link over which IPv4 leaves; null if there is none.</summary>
@@ -35,7 +37,7 @@ internal sealed class DaemonStatus
     /// <summary>The chosen link; null before the first decision.</summary>
     public string? Choice { get; init; }
 
-    /// <summary>The reason for the choice, in words.</summary>
+    /// <summary>The reason for the choice, as a phrase.</summary>
     public string Reason { get; init; } = "";
 
     /// <summary>The time since the decision.</summary>
@@ -43,7 +45,7 @@ internal sealed class DaemonStatus
 
     public SwitchState Switch { get; init; }
 
-    /// <summary>The failure of the last switch in words; empty unless it failed.</summary>
+    /// <summary>The failure of the last switch as a phrase; empty unless it failed.</summary>
     public string SwitchFailure { get; init; } = "";
 
     public SwitchCounts Switches { get; init; }
@@ -56,36 +58,39 @@ internal sealed class DaemonStatus
     /// </summary>
     public TimeSpan? LastRepairAge { get; init; }
 
-    /// <summary>The state of the connection to attrd in words; null if connmgr runs without attrd.</summary>
+    /// <summary>
+    /// The state of the connection to attrd as a phrase; null if connmgr runs without attrd.
+    /// </summary>
     public string? Attrd { get; init; }
 
     public bool IsAttrdConnected { get; init; }
 
-    /// <summary>What probes ask.</summary>
+    /// <summary>The services that probes ask.</summary>
     public IReadOnlyList<ServiceStatus> Services { get; init; } = [];
 
     public required IReadOnlyList<LinkStatus> Links { get; init; }
 
-    /// <summary>Null in firewall-disabled mode.</summary>
+    /// <summary>The status of the lockdown; null in firewall-disabled mode.</summary>
     public FirewallStatus? Firewall { get; init; }
 
-    /// <summary>At least one link is proved.</summary>
+    /// <summary>True if at least one link is confirmed.</summary>
     public bool IsAnyConfirmed => Links.Any(link => link.IsConfirmed);
 
-    /// <summary>At least one metered link is assumed good, not probed.</summary>
+    /// <summary>True if at least one metered link is assumed good without a probe.</summary>
     public bool IsAnyAssumed => Links.Any(link => link.IsAssumed);
 }
 
 /// <summary>One service that probes ask.</summary>
-/// <param name="Url">As `--probe` has it.</param>
+/// <param name="Url">The URL as in `--probe`.</param>
 /// <param name="Strength">The most that it can prove: `content`, `protocol` or `connection`.</param>
-/// <param name="Cost">About how many bytes of IP one right answer costs, both ways.</param>
-/// <param name="IsProven">It has answered rightly over a link since the start.</param>
-/// <param name="SuspectedBy">It has not, and its last answer over this link was wrong; null if there is none.</param>
+/// <param name="Cost">The approximate cost of one correct answer in bytes of IP, both directions.</param>
+/// <param name="IsProven">True if it has answered correctly over a link since the start.</param>
+/// <param name="SuspectedBy">The link over which its last answer was wrong, while it is not proven; null if
+/// there is none.</param>
 internal readonly record struct ServiceStatus(
     string Url, string Strength, int Cost, bool IsProven, string? SuspectedBy);
 
-/// <summary>Numbers of switches since the start.</summary>
+/// <summary>The numbers of switches since the start.</summary>
 internal readonly record struct SwitchCounts(int Succeeded, int Failed, int Repairs);
 
 /// <summary>The status of one link.</summary>
@@ -102,7 +107,7 @@ internal sealed class LinkStatus
     /// <summary>The name of the state, e.g. `ITFUP_SS`.</summary>
     public required string State { get; init; }
 
-    /// <summary>The state in words that follow the name, e.g. `lost carrier`.</summary>
+    /// <summary>The state as a phrase that follows the name, e.g. `lost carrier`.</summary>
     public required string Words { get; init; }
 
     /// <summary>The time since the link entered the state.</summary>
@@ -115,10 +120,10 @@ internal sealed class LinkStatus
 
     public bool IsMetered { get; init; }
 
-    /// <summary>Proved by a probe.</summary>
+    /// <summary>True if a probe has confirmed the link.</summary>
     public bool IsConfirmed { get; init; }
 
-    /// <summary>Metered, up, and taken for good, though no probe has proved it.</summary>
+    /// <summary>True if the link is metered, up, and assumed good without a probe.</summary>
     public bool IsAssumed { get; init; }
 
     public AddressStatus Ipv4 { get; init; }
@@ -128,18 +133,19 @@ internal sealed class LinkStatus
     /// <summary>A description of the last evidence; null if there was none.</summary>
     public string? Evidence { get; init; }
 
+    /// <summary>The time since the last evidence.</summary>
     public TimeSpan EvidenceAge { get; init; }
 
     /// <summary>The result of the last probe, e.g. `echo`; null if none has ended.</summary>
     public string? Probe { get; init; }
 
-    /// <summary>The result of the last probe in words.</summary>
+    /// <summary>The result of the last probe as a phrase.</summary>
     public string ProbeWords { get; init; } = "";
 
-    /// <summary>The URL of the service that gave the right or the wrong answer; null if none did.</summary>
+    /// <summary>The URL of the service that gave the correct or the wrong answer; null if none did.</summary>
     public string? ProbeService { get; init; }
 
-    /// <summary>What the right answer proves: `content` or `protocol`; null if there was none.</summary>
+    /// <summary>What the correct answer proves: `content` or `protocol`; null if there was none.</summary>
     public string? ProbeStrength { get; init; }
 
     /// <summary>The time since the last probe ended.</summary>
@@ -161,7 +167,7 @@ internal sealed class LinkStatus
     /// <summary>How long the link must still stay good before it replaces the link in use.</summary>
     public TimeSpan HoldLeft { get; init; }
 
-    /// <summary>From the kernel's counters.</summary>
+    /// <summary>From the kernel's counters, in bytes.</summary>
     public ulong BytesReceived { get; init; }
 
     /// <inheritdoc cref="BytesReceived"/>

@@ -9,7 +9,9 @@ internal sealed class FirewallStatus
     /// <summary>How addresses are opened in the kernel: `nft`, `sets` or `rules`.</summary>
     public required string Backend { get; init; }
 
-    /// <summary>Why a better backend is not in force; empty for nft, and for one that the user asked for.</summary>
+    /// <summary>
+    /// Why a better backend is not in use; empty for nft, and for one that the user selected.
+    /// </summary>
     public string BackendReason { get; init; } = "";
 
     /// <summary>How DNS replies are handled: `hold` or `sniff`.</summary>
@@ -18,7 +20,7 @@ internal sealed class FirewallStatus
     /// <summary>Why replies are not held; empty if they are.</summary>
     public string DnsReason { get; init; } = "";
 
-    /// <summary>How often the rules were restored after another program changed them.</summary>
+    /// <summary>The number of times the rules were restored after another program changed them.</summary>
     public int Repairs { get; init; }
 
     /// <summary>The number of whitelist entries, and how many of them are addresses or prefixes.</summary>
@@ -39,7 +41,9 @@ internal sealed class FirewallStatus
     /// <inheritdoc cref="UnlistedEntries"/>
     public int UnlistedHoles { get; init; }
 
-    /// <summary>Aliases of whitelisted names, whose targets are wanted, too; those that hold longest.</summary>
+    /// <summary>
+    /// Aliases of whitelisted names, whose targets are wanted too; those that are valid longest.
+    /// </summary>
     public IReadOnlyList<AliasStatus> Aliases { get; init; } = [];
 
     public long Questions { get; init; }
@@ -52,10 +56,12 @@ internal sealed class FirewallStatus
     /// <inheritdoc cref="Held"/>
     public long Late { get; init; }
 
-    /// <summary>Packets that claimed to answer an open question, and did not: they were dropped (hold).</summary>
+    /// <summary>
+    /// The number of dropped packets, which claimed to answer an open question but did not (hold only).
+    /// </summary>
     public long Dropped { get; init; }
 
-    /// <summary>How often the queue was full and replies passed unread.</summary>
+    /// <summary>The number of times the queue was full and replies passed unread.</summary>
     public long Overruns { get; init; }
 
     /// <summary>The number of addresses of whitelisted names that may never be opened.</summary>
@@ -84,8 +90,8 @@ internal sealed record EntryStatus(string Text, bool IsLiteral)
 internal readonly record struct HoleStatus(
     string Address, string Name, TimeSpan Age, TimeSpan Left, bool IsConnected);
 
-/// <summary>A step from a whitelisted name towards the name that has its addresses.</summary>
+/// <summary>An alias: a step from a whitelisted name towards the name that has its addresses.</summary>
 /// <param name="Name">The name, or the target of another step.</param>
-/// <param name="Target">The name that is wanted for it.</param>
-/// <param name="Left">For how long, unless it is renewed.</param>
+/// <param name="Target">The name whose addresses are wanted for it.</param>
+/// <param name="Left">The time until the alias ends, unless it is renewed.</param>
 internal readonly record struct AliasStatus(string Name, string Target, TimeSpan Left);

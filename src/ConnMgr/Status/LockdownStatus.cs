@@ -7,7 +7,9 @@ namespace ConnMgr.Status;
 /// <summary>Builds the status of the lockdown.</summary>
 internal static class LockdownStatus
 {
-    /// <summary>The most listed entries and holes, so that the reply fits the control socket.</summary>
+    /// <summary>
+    /// The largest number of entries and holes listed, so that the reply fits the control socket.
+    /// </summary>
     private const int MaxListed = 256;
 
     private const int MaxAliases = 64;
@@ -63,7 +65,8 @@ internal static class LockdownStatus
             Aliases =
             [
                 .. lockdown.Store.Aliases.List(now, MaxAliases).Select(
-                    alias => new AliasStatus(alias.Owner.ToString(), alias.Target.ToString(), alias.Until - now)),
+                    alias => new AliasStatus(alias.Owner.ToString(), alias.Target.ToString(),
+                        alias.Until - now)),
             ],
             Questions = lockdown.Watch.QuestionCount,
             Held = lockdown.Gate.HeldCount,
@@ -75,7 +78,7 @@ internal static class LockdownStatus
         };
     }
 
-    /// <summary>The result of a reply in words.</summary>
+    /// <summary>Returns the result of a reply as text.</summary>
     public static string NameOf(DnsVerdict verdict) => verdict switch
     {
         DnsVerdict.Answer => "answer",

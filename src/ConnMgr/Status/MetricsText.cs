@@ -28,7 +28,8 @@ internal static class MetricsText
             : "connmgr_link_confirmed 0\n"u8);
         if (status.Services.Count > 0)
         {
-            Head(text, "service_proven", Gauge, "1 if the service has answered a probe rightly since the start.");
+            Head(
+                text, "service_proven", Gauge, "1 if the service has answered a probe rightly since the start.");
         }
         foreach (ServiceStatus service in status.Services)
         {

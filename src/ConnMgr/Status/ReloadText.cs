@@ -12,7 +12,7 @@ internal sealed class ReloadText
     public const int MaxLines = 100;
 
     /// <summary>
-    /// The most lines that are logged as events, so that a reload does not displace older events.
+    /// The largest number of lines logged as events, so that a reload does not displace older events.
     /// </summary>
     public const int MaxEvents = 20;
 

@@ -4,7 +4,7 @@ using ConnMgr.Logging;
 
 namespace ConnMgr.Status;
 
-/// <summary>Formats the status as JSON by scripts/status.schema.json. Pure.</summary>
+/// <summary>Formats the status as JSON according to scripts/status.schema.json. Pure.</summary>
 internal static class StatusJson
 {
     /// <summary>Increases when a member is removed or changes its meaning, not when one is added.</summary>
@@ -120,7 +120,8 @@ internal static class StatusJson
             .Name("mends").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
             .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
             .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)
-            .Name("late").Value(firewall.Late).Name("dropped").Value(firewall.Dropped).Name("overruns").Value(firewall.Overruns)
+            .Name("late").Value(firewall.Late)
+            .Name("dropped").Value(firewall.Dropped).Name("overruns").Value(firewall.Overruns)
             .Name("bad_addresses").Value(firewall.BadAddresses);
 
         json.Name("replies").Open('[');

@@ -15,7 +15,7 @@ using ConnMgr.Probe;
 
 namespace ConnMgr.Status;
 
-/// <summary>Puts together what is told of the daemon when somebody asks.</summary>
+/// <summary>Builds the answers to `status` and `metrics`.</summary>
 internal sealed class StatusReport(
     Loop loop, Log log, KernelState state, LinkDriver links, AttributeReport? attributes, Lockdown? lockdown,
     IReadOnlyList<ProbeUrl> services, TimeSpan startedAt)
@@ -24,7 +24,7 @@ internal sealed class StatusReport(
 
     private readonly long[] _refused = new long[(int)DnsVerdict.LostStream + 1];
 
-    /// <summary>Every tick: says which replies were refused since the last.</summary>
+    /// <summary>Call it every tick: logs which replies were refused since the last one.</summary>
     public void Tick()
     {
         if (lockdown is null)
@@ -48,8 +48,8 @@ internal sealed class StatusReport(
     }
 
     /// <summary>
-    /// Answers `status` and `metrics`. Exit status 0: a link is confirmed, 2: none is, but a metered one is assumed to
-    /// work, 1: neither.
+    /// Answers `status` and `metrics`. Exit status 0: a link is confirmed; 2: no link is, but a metered one
+    /// is assumed good; 1: neither.
     /// </summary>
     public int Answer(in ControlRequest request, Utf8Text reply, TimeSpan now)
     {
@@ -133,7 +133,9 @@ internal sealed class StatusReport(
             },
             StateValue = (int)link.State,
             State = link.State.Name(),
-            Words = link.State == LinkState.Failed && link.LastProbe is { } failed ? failed.Detail : link.Words,
+            Words = link.State == LinkState.Failed && link.LastProbe is { } failed
+                ? failed.Detail
+                : link.Words,
             StateFor = now - (link.Since == default ? startedAt : link.Since),
             UpFor = now - link.UpSince,
             IsInUse = link == links.View.InUse,
@@ -154,7 +156,9 @@ internal sealed class StatusReport(
             },
             ProbeWords = link.LastProbe?.Detail ?? "",
             ProbeService = link.LastProbe?.Service,
-            ProbeStrength = link.LastProbe is { Outcome: ProbeOutcome.EchoAnswered } right ? right.Strength : null,
+            ProbeStrength = link.LastProbe is { Outcome: ProbeOutcome.EchoAnswered } right
+                ? right.Strength
+                : null,
             ProbeAge = link.LastProbe is null ? TimeSpan.Zero : now - link.ProbeEndedAt,
             RoundTrip = link.LastProbe?.RoundTrip,
             IsProbing = link.IsProbing,
@@ -169,7 +173,7 @@ internal sealed class StatusReport(
         };
     }
 
-    /// <summary>The first usable address of a family, and the first gateway.</summary>
+    /// <summary>Returns the first usable address of a family, and the first gateway.</summary>
     private AddressStatus AddressOf(int ifindex, bool isIpv6)
     {
         AddressFamily family = isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
@@ -192,13 +196,16 @@ internal sealed class StatusReport(
         return new AddressStatus(first?.ToString(), gateway?.ToString());
     }
 
-    /// <summary>proc_pid_statm(5): the second number, in pages.</summary>
+    /// <summary>
+    /// Reads the second number of /proc/self/statm (proc_pid_statm(5)), which counts pages, as bytes.
+    /// </summary>
     private static long ResidentBytes()
     {
         ReadOnlySpan<char> text = SmallFile.Read("/proc/self/statm", ProcFileLimit, out _, out _);
         text = text[(text.IndexOf(' ') + 1)..];
         int end = text.IndexOf(' ');
-        return end > 0 && long.TryParse(text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out long pages)
+        return end > 0 && long.TryParse(text[..end], NumberStyles.None, CultureInfo.InvariantCulture,
+            out long pages)
             ? pages * Environment.SystemPageSize
             : 0;
     }
