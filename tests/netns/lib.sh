@@ -165,7 +165,8 @@ status_has() { ask status | grep -E -- "$1"; }
 events_have() { ask events | grep -E -- "$1"; }
 metrics_have() { ask metrics | grep -E -- "$1"; }
 
-# status --json, whatever the links are like, agrees with the schema, which knows each member; it is left in status.json.
+# True if status --json agrees with the schema, which knows each member, in every state of the links. Leaves
+# it in status.json.
 status_is_valid() { { ask status --json >"$LAB/status.json" || [ $? -le 2 ]; } && status_json_is_valid; }
 status_json_is_valid() {
     /usr/bin/python3 -c '

@@ -26,9 +26,11 @@ internal static class Nft
     /// <summary>Loads a ruleset, as `nft -f` does.</summary>
     public static void Load(string ruleset)
     {
-        using Process nft =
-            Process.Start(new ProcessStartInfo(
-                "nft", "-f -") { RedirectStandardInput = true, RedirectStandardError = true })!;
+        using Process nft = Process.Start(new ProcessStartInfo("nft", "-f -")
+        {
+            RedirectStandardInput = true,
+            RedirectStandardError = true
+        })!;
         nft.StandardInput.Write(ruleset);
         nft.StandardInput.Close();
         string error = nft.StandardError.ReadToEnd();

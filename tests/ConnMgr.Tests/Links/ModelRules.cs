@@ -234,16 +234,17 @@ internal sealed class ModelRules(ModelWorld world)
         bool isEchoUp = world.Echo == EchoService.Up;
         bool isWatched = link.Link is { State: LinkState.Confirmed, LastOutcome: ProbeOutcome.EchoAnswered }
             && record.Failures.Exists(at => Now - at < TimeSpan.FromMinutes(10));
-        double? limit = !link.IsConnected || link.Loss > 0 || link.Link.IsMetered ? null
+        double? limit = !link.IsConnected || link.Loss > 0 || link.Link.IsMetered
+            ? null
             : link.Upstream switch
-        {
-            Upstream.Good when isEchoUp => state == LinkState.Confirmed ? null : 36,
-            Upstream.Good or Upstream.EchoBlocked when world.IsPingUp =>
-                state == LinkState.Failed ? 36 : null,
-            Upstream.Dead => state == LinkState.Failed ? null : isWatched ? 10 : 25,
-            Upstream.Portal => state == LinkState.Failed ? null : isWatched ? 10 : 66,
-            _ => null,
-        };
+            {
+                Upstream.Good when isEchoUp => state == LinkState.Confirmed ? null : 36,
+                Upstream.Good or Upstream.EchoBlocked when world.IsPingUp =>
+                    state == LinkState.Failed ? 36 : null,
+                Upstream.Dead => state == LinkState.Failed ? null : isWatched ? 10 : 25,
+                Upstream.Portal => state == LinkState.Failed ? null : isWatched ? 10 : 66,
+                _ => null,
+            };
         if (link.Link.IsMetered && link.IsConnected && link.Upstream == Upstream.Good && isEchoUp
             && link.Loss == 0)
         {

@@ -58,8 +58,7 @@ public class ModelScenarioTests(ITestOutputHelper output)
         }
         gaps.Sort();
         output.WriteLine(FormattableString.Invariant(
-            $"{switches.Average():0.0} switches an hour, {switches.Max()} at most; later gaps {gaps[95]:0.0} "
-                + $"s (95 of 100), {gaps.Max():0.0} s at most"));
+            $"{switches.Average():0.0} switches an hour, {switches.Max()} at most; later gaps {gaps[95]:0.0} s (95 of 100), {gaps.Max():0.0} s at most"));
         Assert.InRange(switches.Average(), 1, 5);
         Assert.InRange(switches.Max(), 1, 25);
         Assert.InRange(gaps[95], 0, 8);
