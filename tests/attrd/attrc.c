@@ -152,7 +152,7 @@ static unsigned parse_ranges(char **texts, int count, uint32_t *ranges)
 int main(int argc, char **argv)
 {
     const char *path = "/var/run/IPC.ATTRD";
-    char own_name[32], *name = own_name; /* unique, because attrd closes the first of two clients with the same name */
+    char own_name[32], *name = own_name; /* unique: attrd closes the first of two with one name */
     uint32_t ranges[20];
     unsigned range_count = 0;
     long seconds = -1;

@@ -52,7 +52,7 @@ int control_open(const char *path)
         perror(path);
         return -1;
     }
-    return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* also for writing, so that reading never returns end of file */
+    return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* also for writing, so it never ends */
 }
 
 void control_read(int fd)

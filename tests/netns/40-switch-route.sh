@@ -4,7 +4,7 @@
 # takes 20 s
 #
 #            box                                          far
-#   eth0   198.18.1.2/24  2001:db8:1::2/64 ──veth──  eth0-far   no addresses: nobody has to answer
+#   eth0   198.18.1.2/24  2001:db8:1::2/64 ──veth──  eth0-far   no addresses: no answer is needed
 #   wlan0  198.18.2.2/24  2001:db8:2::2/64 ──veth──  wlan0-far
 #   wwan0  198.18.3.2/32  2001:db8:3::2/64 ──veth──  wwan0-far  routes by the device alone
 #
