@@ -1,13 +1,15 @@
 #!/bin/sh
-# boot_lockdown.sh [OPTIONS]: what init runs before the network comes up, with the options that the daemon gets. It runs
-# init_firewall.sh; if that is missing or fails, it shuts the device itself: better no service than an open device that claims
-# to be locked. With -d or --disable-firewall among the options it does nothing.
+# boot_lockdown.sh [OPTIONS]: init runs it before the network comes up, with the daemon's options. It runs
+# init_firewall.sh. If that is missing or fails, it closes the device itself: no service is better than an
+# open device that claims to be locked. With -d or --disable-firewall among the options it does nothing.
 #
-# It needs nothing but this file then. With nft, a table connmgr_closed drops all but loopback and DHCP; else the policies of
-# iptables become DROP, in every variant that is installed, and $run_dir/policies keeps what they were. The next init_firewall.sh
-# that succeeds, and 'fwcfg.sh unlock', open both again. A lockdown of before that is still in force stays as it is.
+# To close the device it needs no other file. With nft, a table connmgr_closed drops everything except
+# loopback and DHCP. Without nft, the policies of every installed variant of iptables become DROP, and
+# $run_dir/policies records the old ones. The next successful init_firewall.sh, and 'fwcfg.sh unlock', undo
+# both. An earlier lockdown that is still in force stays as it is.
 #
-# Status 0: locked, as init_firewall.sh does it. 1: shut, or still locked as before. 71: shut only in part, stderr says what is open.
+# Status 0: init_firewall.sh has locked the device. 1: closed, or still locked as before. 71: closed only in
+# part; stderr says what is open.
 set -uf
 
 script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto previous=''
@@ -28,7 +30,7 @@ for word; do
     previous=$word
 done
 export CONNMGR_CONFIG_DIR="$config_dir" CONNMGR_RUN_DIR="$run_dir"
-# The daemon refuses any other value, and ends; the device is locked all the same.
+# The daemon refuses any other value and exits. Lock the device all the same.
 case $firewall in auto | nft | iptables) ;; *) firewall=auto ;; esac
 export CONNMGR_FIREWALL="$firewall"
 mkdir -p "$run_dir" || :
@@ -47,7 +49,8 @@ if has nft && nft list chain inet connmgr AFERO_FORWARD_WHITELIST >/dev/null 2>&
     exit 1
 fi
 
-# shut_by_nft: neighbours and routers are what DHCPv6 needs. Before every other chain, that of the lockdown, too.
+# shut_by_nft: DHCPv6 needs neighbour and router discovery, so they pass. The chains come before all others,
+# even those of the lockdown.
 shut_by_nft() {
     nft -f - <<'END'
 add table inet connmgr_closed
@@ -72,10 +75,10 @@ table inet connmgr_closed {
 END
 }
 
-# is_locked PROGRAM: our chains are in its table.
+# is_locked PROGRAM: true if the program's table has our chains.
 is_locked() { "$1" -w 5 -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1 || "$1" -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1; }
 
-# note PROGRAM: what its policies were, for the scripts that open them again: "nft4 INPUT ACCEPT".
+# note PROGRAM: records its policies, as in "nft4 INPUT ACCEPT", for the scripts that restore them.
 note() {
     case $("$1" -V 2>/dev/null) in *nf_tables*) key=nft ;; *) key=legacy ;; esac
     case $1 in ip6*) key=${key}6 ;; *) key=${key}4 ;; esac
@@ -86,7 +89,7 @@ note() {
     done >>"$run_dir/policies"
 }
 
-# in_force iptables|ip6tables: in one of the variants.
+# in_force iptables|ip6tables: true if the lockdown is in force in one of its variants.
 in_force() {
     for tables in "$1" "$1-nft" "$1-legacy"; do
         if has "$tables" && is_locked "$tables"; then return 0; fi
@@ -117,7 +120,7 @@ for name in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6
         status=71
         continue
     fi
-    # What is locked as before stays so, and the variant beside it open: a packet has to get through both.
+    # Leave a table that is still locked, and the other variant open: a packet has to pass both.
     if in_force "${name%%-*}"; then
         is_locked "$name" || continue
     fi
@@ -125,7 +128,7 @@ for name in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6
     note "$tables" || :
     for hook in INPUT OUTPUT FORWARD; do
         "$tables" -w 5 -P "$hook" DROP 2>/dev/null || "$tables" -P "$hook" DROP || case $tables in
-            *-*) ;; # the platform's own, above, is the one that counts
+            *-*) ;; # the plain name already stands for the platform's variant
             *) say "$tables -P $hook DROP failed"; status=71 ;;
         esac
     done

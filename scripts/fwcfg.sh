@@ -1,14 +1,14 @@
 #!/bin/sh
-# fwcfg.sh: admits an address to the lockdown that init_firewall.sh has made, by a rule of its own; or takes it out. An address
-# that is there already is not added again; to delete one that is not there succeeds. It works on the lockdown that is in force,
-# of nft or of iptables, and on both while both are.
+# fwcfg.sh: adds an address to the lockdown that init_firewall.sh has made, as a rule, or deletes it. Adding
+# an address twice adds it once; deleting an absent one succeeds. It changes the lockdown that is in force,
+# nft or iptables, or both if both are.
 #
-# unlock takes the lockdown away: our rules, chains, sets and tables, for every backend and variant, and what a failed lockdown
-# has shut. Policies become what they were before the lockdown, or ACCEPT where that is not known. Nothing else is touched. The
-# daemon locks again when it starts, and while it runs: stop it first.
+# unlock removes the lockdown: our rules, chains, sets and tables, of every backend and variant, and what a
+# failed lockdown has closed. Policies return to their values before the lockdown, or to ACCEPT if those are
+# not known. Nothing else is touched. A running daemon, or the next start, locks again: stop the daemon first.
 #
-# Where the kernel has address sets the daemon fills those instead. What is added here is kept by init_firewall.sh.
-# Status 0: done. 64: bad argument. 78: bad netif_names. 1: stderr says what did not work.
+# If the kernel has address sets, the daemon fills those and does not call this script. init_firewall.sh keeps
+# what is added here. Status 0: done. 64: bad argument. 78: bad netif_names. 1: stderr says what did not work.
 set -euf
 case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
 # shellcheck source=firewall_functions
@@ -47,7 +47,7 @@ is_number() {
     [ "$1" -le "$2" ]
 }
 
-# is_ipv4 ADDR: four numbers. is_ipv6 ADDR: eight groups, or fewer around one "::".
+# is_ipv4 ADDR: true for four numbers. is_ipv6 ADDR: true for eight groups, or fewer with one "::".
 is_ipv4() {
     case $1 in *[!0-9.]* | *.) return 1 ;; esac
     IFS=.
@@ -74,7 +74,7 @@ is_ipv6() {
     [ "$count" -ge "$least" ] && [ "$count" -le "$most" ]
 }
 
-# read_address ADDR: sets $family and $address. No service has a prefix that short.
+# read_address ADDR: sets $family and $address. Refuses very short prefixes: no service has one.
 read_address() {
     address=${1%%/*} length=
     case $1 in */*) length=${1#*/} ;; esac
@@ -95,7 +95,8 @@ read_address() {
     address=$address/$length
 }
 
-# key_of ADDR[/LENGTH]: sets $key to the same text for each way to write the address: its bits in numbers, and the length.
+# key_of ADDR[/LENGTH]: sets $key to a text that is the same for each spelling of the address: its groups as
+# numbers, and the length.
 key_of() {
     key_address=${1%/*} key=''
     case $1 in *:*) key_left=128 ;; *) key_left=32 ;; esac
@@ -143,7 +144,7 @@ key_of() {
     key="$key/$key_length"
 }
 
-# Up to what the kernel keeps; and nothing that has a meaning to a shell that reads the rules.
+# At most as long as the kernel stores, without characters that are special to a shell that reads the rules.
 read_comment() {
     case $1 in
         '' | -* | *[!A-Za-z0-9\ ._:/@*+=,\(\)-]*) misused "a comment consists of letters, digits, spaces and ._:/@*+=,()-" ;;
@@ -172,7 +173,7 @@ change() {
             "iptables_$1"
         elif [ "$1" = remove ]; then
             changed=yes
-            "iptables_$1" # some variant may have it
+            "iptables_$1" # one of the variants may have it
         fi
     fi
     [ "$changed" = yes ] || [ "$1" = remove ] || not_locked
@@ -182,7 +183,8 @@ not_locked() {
     fail "IPv$family is not locked: run init_firewall.sh first"
 }
 
-# sync COMMENT ADDR...: in one step for each family, and nothing at all where nothing differs.
+# sync COMMENT ADDR...: makes the rules with this comment match the addresses, in one step per family. Changes
+# nothing if they do.
 sync() {
     read_comment "$1"
     case $comment in *' '*) misused "for sync the comment is one word" ;; esac
@@ -208,10 +210,10 @@ sync() {
     [ "$changed" != no ] || not_locked
 }
 
-# restart: locks, unless a daemon runs that was told not to.
+# restart: locks, unless a daemon runs with the option not to.
 restart() {
     if daemon=$(running_daemon); then
-        # An option's value may contain a "d": those that have one begin with two dashes.
+        # Look for -d only in options with one dash: the value of another option may contain a "d".
         for word in $(tr '\000' '\n' <"/proc/$daemon/cmdline"); do
             case $word in
                 -d | -[!-]*d* | --disable-firewall | --disable-firewall=true)
@@ -221,7 +223,7 @@ restart() {
     fi
     exec "$here/init_firewall.sh"
 }
-# running_daemon: prints its pid. The file stays when a daemon has ended, and another program may have the number by now.
+# running_daemon: prints its pid. The file stays after a daemon has ended, so check that the process is ours.
 running_daemon() {
     read -r pid 2>/dev/null <"$run/connmgr.pid" || return
     case $pid in '' | *[!0-9]*) return 1 ;; esac
@@ -256,7 +258,7 @@ esac
 whom=device
 case $verb in *_forwarding) whom=forwarding ;; esac
 case $verb in
-    # The original takes an address alone, too.
+    # The original also accepts an address without a command.
     add*) change add "$2" "${3-added by hand}" "${4-0}" ;;
     del*) change remove "$2" "${3-added by hand}" "${4-0}" ;;
     sync) shift; sync "$@" ;;

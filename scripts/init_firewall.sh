@@ -1,27 +1,31 @@
 #!/bin/sh
-# init_firewall.sh: locks the device down, or mends the lockdown. What is open afterwards is in firewall_policy, and in
-# docs/lockdown.md as a table: loopback, the services that a device needs, the daemon's own probes, and the addresses that are
-# whitelisted; for the hosts behind the bridge the same, and DHCP and DNS of the device itself. Nobody is let in.
+# init_firewall.sh: locks the device down, or repairs the lockdown. firewall_policy defines what is open
+# afterwards; docs/lockdown.md shows it as a table: loopback, the services that a device needs, the daemon's
+# own probes, and the whitelisted addresses; for hosts behind the bridge the same, and DHCP and DNS of the
+# device itself. No connection is admitted inwards.
 #
-# It may be run, or sourced (fw3 and fw4 source their includes): the caller's options, variables and traps stay as they are, and
-# it never exits the caller. Sourced, it takes the other scripts from $CONNMGR_SCRIPT_DIR (/usr/lib/af-conn).
+# Run it or source it (fw3 and fw4 source their includes). It never changes the caller's options, variables or
+# traps, and never exits the caller. When sourced, it takes the other scripts from $CONNMGR_SCRIPT_DIR
+# (/usr/lib/af-conn).
 #
-# The change is one step for nft, one for each family and variant with iptables: there is no moment in which the device is
-# open, and none without the addresses that were admitted before. NAT and the rules of other programs are not touched. If the
-# backend changes, the old lockdown is removed when the new one is in force; so is what a failed lockdown has shut.
+# The change is one transaction with nft, and one per family and variant with iptables. At no moment is the
+# device open, or without the addresses that were admitted before. NAT and other programs' rules are not
+# touched. If the backend changes, the old lockdown is removed once the new one is in force. What a failed
+# lockdown has closed is then opened, too.
 #
-# At last it runs $CONNMGR_CONFIG_DIR/firewall.user (/etc/af-conn) with sh, if there is one, with CONNMGR_BACKEND=nft|iptables in
-# its environment. If that fails (or does not parse, or takes more than 8 s), the lockdown stays in force without it: closed to
-# others, the cloud reachable, so that an update can repair it.
+# Finally it runs $CONNMGR_CONFIG_DIR/firewall.user (/etc/af-conn) with sh, if the file exists, with
+# CONNMGR_BACKEND=nft|iptables in its environment. If that fails, does not parse, or takes longer than 8 s,
+# the lockdown stays in force without it: closed to others, but the cloud is reachable, so that an update can
+# repair it.
 #
-# The environment; what is not set is as it is in force, or else found out:
+# The environment. A variable that is not set keeps the setting in force; without one, the script finds out:
 #   CONNMGR_FIREWALL=auto|nft|iptables   the backend. auto: nft where it works, else iptables. Not set: the one in force, else
 #                        iptables where it is installed, else nft. (A daemon that does not set it cannot fill sets of nft: it is
 #                        told "sets: no", and then calls fwcfg.sh for each address, whatever the backend.)
 #   CONNMGR_SETS=yes|no  iptables: whether the sets afero4 and afero6 hold the addresses, or a rule each (fwcfg.sh)
 #   CONNMGR_QUEUE=N      DNS replies go through NFQUEUE N; empty: they do not
 #
-# It says (stdout), a line each:
+# The report on stdout, a line each:
 #   backend: nft|iptables    and "backend-reason: TEXT" if CONNMGR_FIREWALL=auto would have liked nft better
 #   sets: yes|no             whether sets hold the addresses
 #   queue: N|none
@@ -43,7 +47,7 @@ init_firewall() {
     # shellcheck source=firewall_iptables
     . "$here/firewall_iptables"
 
-    # Half a lockdown helps nobody: it is finished, whatever happens to the caller.
+    # Finish the lockdown even if the caller ends: half a lockdown is of no use.
     trap '' HUP INT PIPE TERM
 
     [ $# = 0 ] || { echo "usage: $self" >&2; exit 64; }
@@ -51,11 +55,11 @@ init_firewall() {
     read_names
     imported=no why='' reasons='' lacks='' tables4='' tables6='' failure=1
     lock || { complain "$reasons"; exit "$failure"; }
-    other_backend || : # the lockdown is in force; stderr says what stays of the other
+    other_backend || : # the lockdown is in force; stderr says what is left of the other one
     [ -z "$lacks" ] || fail "$lacks: IPv4 alone is locked; $to_unlock"
     ended=0
     [ "$first" = no ] || end_connections
-    # If that cannot be written, the next run ends what is dead already.
+    # If the file cannot be written, the next run ends connections that are already dead.
     { mkdir -p "$run" && : >"$run/locked"; } 2>/dev/null || :
     report
     firewall_user
@@ -80,7 +84,7 @@ read_environment() {
     esac
 }
 
-# lock: by the first backend that works. $reasons says why those before it do not.
+# lock: locks with the first backend that works. $reasons says why the earlier ones do not.
 lock() {
     for candidate in $candidates; do
         asked_queue=$queue asked_sets=$sets
@@ -95,7 +99,7 @@ lock() {
     return 1
 }
 
-# other_backend: takes away what is left of the other backend, and of a lockdown that failed.
+# other_backend: removes what is left of the other backend and of a failed lockdown.
 other_backend() {
     # shellcheck disable=SC2034  # open_others and the others set them
     undone='' failed=no
@@ -105,10 +109,10 @@ other_backend() {
 }
 
 report() {
-    # A daemon that does not say which backend it wants cannot fill the sets of nft.
+    # An old daemon that sets no backend cannot fill the sets of nft.
     said_sets=$sets
     [ "$backend" = iptables ] || [ -n "${CONNMGR_FIREWALL-}" ] || said_sets=no
-    # Nobody has to listen.
+    # Continue even if the report cannot be written.
     {
         printf '%s\n' "sets: $said_sets" "queue: $queue" "probes: $probes" "ended: $ended" "backend: $backend"
         [ -z "$reasons" ] || printf '%s\n' "backend-reason: $reasons"
@@ -116,8 +120,8 @@ report() {
     } 2>/dev/null || :
 }
 
-# end_connections: those of before the lockdown, unless the peer is on the whitelist. They are dead anyway, no packet of
-# theirs gets through; but once conntrack has forgotten them, our side gets a reset at once.
+# end_connections: deletes the conntrack entries of connections from before the lockdown, unless the peer is
+# whitelisted. None of their packets passes anyway, but without an entry our side gets a reset at once.
 end_connections() {
     ended=unknown
     has conntrack || return 0
@@ -132,19 +136,19 @@ end_connections() {
             IFS=" $tab$nl"
             # shellcheck disable=SC2086  # words
             end $entry
-            # The more there are, the longer it takes, and the daemon waits for the lockdown.
+            # Limit the number: each one takes time, and the daemon waits for the lockdown.
             [ "$ended" -lt 200 ] || return 0
         done
         IFS=" $tab$nl"
     done
 }
 
-# end PROTOCOL WORDS...: one, of TCP or UDP, as conntrack shows it.
+# end PROTOCOL WORDS...: ends one connection of TCP or UDP, in the form that conntrack prints.
 end() {
     protocol=$1 from='' to='' sport='' dport=''
     case $protocol in tcp | udp) ;; *) return 0 ;; esac
     for word; do
-        # The first of each: the other direction follows.
+        # Take the first of each word; the second belongs to the other direction.
         case $word in
             src=*) from=${from:-${word#*=}} ;;
             dst=*) to=${to:-${word#*=}} ;;
@@ -164,21 +168,22 @@ firewall_user() {
     user=${CONNMGR_CONFIG_DIR:-/etc/af-conn}/firewall.user
     [ -e "$user" ] || return 0
     user_status=0
-    # What it prints is none of our report.
+    # Keep its output out of our report.
     sh -n "$user" >&2 || user_status=$?
     [ "$user_status" != 0 ] || run_user || user_status=$?
     case $user_status in
         0) echo "firewall.user: ok" 2>/dev/null || : ;;
         *)
             complain "$user failed with status $user_status: the device is locked without it; $to_unlock"
-            # Without what it has done by half: our chains anew, in front, and the policies.
+            # Remove what it did by half: make our chains anew, in front, and the policies.
             first=no
             "${backend}_lock" || fail "$why"
             echo "firewall.user: failed, $user_status" 2>/dev/null || : ;;
     esac
 }
 
-# run_user: at most 8 s; the daemon waits 10 for all of it. Whoever starts us may have blocked SIGTERM: nothing here relies on it.
+# run_user: runs it for at most 8 s; the daemon waits 10 s for the whole script. The caller may have blocked
+# SIGTERM, so nothing here relies on it.
 run_user() {
     (
         trap - HUP INT PIPE TERM
@@ -192,7 +197,7 @@ run_user() {
     ) </dev/null >/dev/null 2>&1 &
     watch_pid=$!
     wait "$user_pid" && run_status=0 || run_status=$?
-    # Its sleep goes on by itself for these seconds, and does nothing any more.
+    # The timer's sleep may continue for these seconds; it has no effect any more.
     kill -KILL "$watch_pid" 2>/dev/null || :
     wait "$watch_pid" 2>/dev/null || :
     return "$run_status"

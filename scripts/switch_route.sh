@@ -1,16 +1,17 @@
 #!/bin/sh
 # This is connmgr's own switch_route.sh.
 #
-# switch_route.sh IFNAME: makes IFNAME, one of the three links of netif_names, the way out. `connmgr route` does the
-# work, and the daemon does the same without this script, unless it finds another one in its place: with `--switch auto`
-# it looks for the line above.
+# switch_route.sh IFNAME: moves the default route to IFNAME, one of the three links of netif_names. `connmgr
+# route` does the work. The daemon does the same without this script, unless it finds a script of another
+# origin in its place: with `--switch auto` it looks for the line above.
 #
-# Status 0: the link is the way out. 64: bad argument. 78: bad netif_names. 1: stderr says what did not work.
+# Status 0: the default route leads over the link. 64: bad argument. 78: bad netif_names. 1: stderr says what
+# did not work.
 set -eu
 
 [ $# = 1 ] || { echo "usage: ${0##*/} IFNAME" >&2; exit 64; }
 
-# This takes milliseconds, and is finished, whoever goes away.
+# Finish even if the caller ends; this takes milliseconds.
 trap '' HUP INT PIPE TERM
 
 for connmgr in "${CONNMGR_EXECUTABLE:-}" "$(command -v connmgr || :)" /usr/sbin/connmgr /usr/bin/connmgr; do

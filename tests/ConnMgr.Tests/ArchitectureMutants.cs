@@ -1,6 +1,5 @@
 // Types that break a rule of the architecture on purpose: ArchitectureTests must report each of them. They
-// are in the product's namespaces, and use what they may not by qualified name, since no using directive
-// gives that away.
+// are in the product's namespaces and use forbidden types by qualified name, without a using directive.
 namespace ConnMgr.Links
 {
     internal static class MutantThatLogs

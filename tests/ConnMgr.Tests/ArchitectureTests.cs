@@ -13,7 +13,7 @@ namespace ConnMgr.Tests;
 public partial class ArchitectureTests
 {
     /// <summary>
-    /// The rooms, the lowest first. A room may use the rooms of the lines above its own, and itself.
+    /// The rooms (folders), the lowest first. A room may use itself and the rooms on the lines above its own.
     /// </summary>
     private static readonly string[][] Layers =
     [
@@ -31,16 +31,16 @@ public partial class ArchitectureTests
     ];
 
     /// <summary>
-    /// Dependencies that still point upwards, as `room -> room`. The list may only shrink: an entry that is
-    /// not needed any more fails the test.
+    /// Dependencies that still point upwards, as `room -> room`. The list may only shrink: an unused entry
+    /// fails the test.
     /// </summary>
     private static readonly string[] Debts =
     [
     ];
 
     /// <summary>
-    /// What the pure part of Links may use beyond its own room: values only, nothing that formats, parses or
-    /// logs.
+    /// What the pure part of Links may use outside its own room: plain values, nothing that formats, parses
+    /// or logs.
     /// </summary>
     private static readonly string[] UsableByPureLinks =
     [
@@ -96,22 +96,22 @@ public partial class ArchitectureTests
         Assert.Equal("", string.Join('\n', Concurrency(Product)));
 
     /// <summary>
-    /// Trimming.xml removes these from the executable. The unit tests would still find them.
+    /// Trimming.xml removes these from the executable. Unit tests run untrimmed and would not notice a use.
     /// </summary>
     [Fact]
     public void Nothing_uses_what_the_executable_lacks()
     {
         Assert.Equal("", string.Join('\n', Uses(Product, use => Trimmed().IsMatch(use))));
         Assert.Matches(Trimmed(), "System.DateTime::get_Now");
-        // A virtual call names the base class, so only the source shows this one.
+        // The compiled call names the base class, so search the source instead.
         Assert.All(
             Directory.EnumerateFiles(Repository.Source, "*.cs", SearchOption.AllDirectories),
             path => Assert.DoesNotMatch(PacketText(), File.ReadAllText(path)));
     }
 
     /// <summary>
-    /// Trimming.xml removes the names of enumerations, and what writes fractions and times. A record's own
-    /// ToString would need them.
+    /// Trimming.xml removes the names of enum members and the formatting of fractions and times. A generated
+    /// ToString of a record would need them.
     /// </summary>
     [Fact]
     public void Nothing_formats_what_the_executable_cannot() =>
@@ -124,8 +124,8 @@ public partial class ArchitectureTests
         Assert.NotEmpty(Uses(Mutant(mutant), IsUnprintable));
 
     /// <summary>
-    /// Trimming.xml removes the Equals and GetHashCode that a struct without its own inherits. Records and
-    /// tables compare.
+    /// Trimming.xml removes the Equals and GetHashCode that structs inherit. So each struct that a record or
+    /// a table compares must have its own.
     /// </summary>
     [Fact]
     public void Every_struct_that_is_compared_has_an_Equals_of_its_own() => Assert.Empty(
@@ -198,7 +198,9 @@ public partial class ArchitectureTests
                 && (type.IsEnum
                     || type.GetMethod("ToString", [])!.IsDefined(typeof(CompilerGeneratedAttribute)))));
 
-    /// <summary>What an object of the type compares: the fields of a record, the keys of a table.</summary>
+    /// <summary>
+    /// The types whose equality the type uses: the fields of a record, the keys of a table.
+    /// </summary>
     private static Type[] Compared(Type type, Type field) =>
         type.GetMethod("PrintMembers", BindingFlags.Instance | BindingFlags.NonPublic) is not null
             ? [Nullable.GetUnderlyingType(field) ?? field]
@@ -211,11 +213,11 @@ public partial class ArchitectureTests
 
     private static int LayerOf(string room) => Array.FindIndex(Layers, layer => layer.Contains(room));
 
-    /// <summary>`Links` of `ConnMgr.Links.Selector`; empty outside the rooms.</summary>
+    /// <summary>Returns `Links` for `ConnMgr.Links.Selector`; an empty string outside the rooms.</summary>
     private static string RoomOf(string type) =>
         type.Split('.') is ["ConnMgr", string room, _, ..] && LayerOf(room) >= 0 ? room : "";
 
-    /// <summary>By its room or its name.</summary>
+    /// <summary>Matches a type by its room or by its name.</summary>
     private static bool MayHaveEffects(string type)
     {
         string name = type.Split('.')[^1];

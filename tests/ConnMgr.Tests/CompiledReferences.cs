@@ -9,8 +9,8 @@ namespace ConnMgr.Tests;
 
 /// <summary>
 /// Reads from an assembly, without loading it, which types and members each of its types uses: in base types,
-/// fields, signatures, local variables and instructions. A qualified name, an alias or <c>var</c> hides
-/// nothing from it; a constant leaves no trace, since the compiler copies its value.
+/// fields, signatures, local variables and instructions. Qualified names, aliases and <c>var</c> make no
+/// difference. A use of a constant is not seen: the compiler copies its value.
 /// </summary>
 internal sealed class CompiledReferences : ISignatureTypeProvider<string, object?>
 {

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace ConnMgr.Tests;
 
-/// <summary>Where the sources are.</summary>
+/// <summary>The paths of the sources.</summary>
 internal static class Repository
 {
     public static string Root { get; } = Find();

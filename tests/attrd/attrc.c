@@ -44,7 +44,7 @@ static void transmit(message m)
         exit(EXIT_NO_ATTRD);
 }
 
-/* The next message; it stays until the next call. */
+/* Returns the next message, valid until the next call. */
 static const uint8_t *next_message(int at_deadline)
 {
     for (;;) {
@@ -152,7 +152,7 @@ static unsigned parse_ranges(char **texts, int count, uint32_t *ranges)
 int main(int argc, char **argv)
 {
     const char *path = "/var/run/IPC.ATTRD";
-    char own_name[32], *name = own_name; /* of its own, since attrd closes the first of two of a name */
+    char own_name[32], *name = own_name; /* unique: attrd closes the first of two with one name */
     uint32_t ranges[20];
     unsigned range_count = 0;
     long seconds = -1;

@@ -11,13 +11,13 @@ out=${1:-$here/../../artifacts/attrd}
 cc=${CC:-gcc}
 mkdir -p "$out"
 
-# What was built with other flags is of no use.
+# Discard objects that were built with other flags.
 flags=$*
 [ "$(cat "$out/flags" 2>/dev/null)" = "$cc $flags" ] || rm -f "$out"/*.o
 echo "$cc $flags" >"$out/flags"
 
-# compile DIRECTORIES OBJECT SOURCE FLAG...: unless the object is newer than all the sources and headers
-# there.
+# compile DIRECTORIES OBJECT SOURCE FLAG...: compiles, unless the object is newer than all sources and headers
+# in the directories.
 compile() {
     directories=$1 object=$2 source=$3
     shift 3

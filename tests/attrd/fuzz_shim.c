@@ -25,17 +25,17 @@ static uint64_t now;
 static uint64_t tokens[8];
 static unsigned token_count;
 
-/* What was published last, and what attrd has heard last on this connection. */
+/* The last published values, and the last ones that attrd has received on this connection. */
 static struct {
     bool published, heard;
     uint8_t size, heard_size;
     uint8_t value[ATTRD_MAX_PUBLISHED_SIZE], heard_value[ATTRD_MAX_PUBLISHED_SIZE];
 } table[ATTRIBUTES];
 
-/* The stream from the shim, as far as it was looked at. */
+/* The stream from the shim, as far as it was checked. */
 static uint32_t connects, looked_at, request, operation;
 static bool set_under_way;
-static bool confused; /* attrd may have said anything, even the end of a set */
+static bool confused; /* attrd may have sent anything, even the end of a set */
 
 #define REQUIRE(condition) ((condition) ? (void)0 : fail(#condition, __LINE__))
 static void fail(const char *condition, int line)
@@ -58,7 +58,7 @@ static unsigned take_two(void)
     return high << 8 | take();
 }
 
-/* Every message of the shim is well formed; of its requests, at most one is under way. */
+/* Every message of the shim is well-formed, and at most one of its requests is open. */
 static void look_at_what_was_sent(void)
 {
     if (connects != seam.connects) {
@@ -131,7 +131,7 @@ static void process(void)
         on_event(&event);
         look_at_what_was_sent();
     }
-    REQUIRE(look().deadline_ns > now); /* all that was due is done */
+    REQUIRE(look().deadline_ns > now); /* everything that was due is done */
 }
 
 static void give(message m)
@@ -154,7 +154,7 @@ static void give_raw(void)
     give(m);
 }
 
-/* What attrd would say, mostly. */
+/* Mostly the messages that attrd would send. */
 static void give_answer(void)
 {
     unsigned status = take() % 8 == 7 ? take() : OK;
@@ -241,13 +241,13 @@ static void step(void)
     look();
 }
 
-/* attrd is as it should be from now on. */
+/* From now on attrd works correctly. */
 static void recover(void)
 {
     seam.connect_error = seam.failure = 0;
     seam.lingers = false;
     seam.recv_most = seam.send_most = seam.send_room = UINT32_MAX;
-    seam.ended = seam.fd >= 0; /* whatever half message is on its way */
+    seam.ended = seam.fd >= 0; /* even with half a message on its way */
     for (unsigned i = 0; i < 1000 && seam.ended && seam.fd >= 0; i++)
         process();
     for (unsigned i = 0; i < 30 && seam.fd < 0; i++) {

@@ -34,14 +34,14 @@ start_owner() {
     own "value 65008 00" "value 65022 05" "value 51620 ${revision}00" "set 51616 0" "value 51616 00"
 }
 
-# listen RANGE...: what a listener hears is in listener.log.
+# listen RANGE...: starts a listener, which writes to listener.log.
 start_listener() {
     "$asan/attrc" -s "$socket" listen "$@" >>"$lab/listener.log" 2>&1 &
     listener_pid=$!
     poll 5 grep -q ' listening$' "$lab/listener.log"
 }
 
-# stop PID: true if it was still there, and ended as it was told to.
+# stop PID: true if it was still running, and ended when told to.
 stop() {
     kill "$1" 2>/dev/null || return 1
     wait "$1" 2>/dev/null && stopped=0 || stopped=$?
@@ -55,7 +55,7 @@ stop_all() {
     exec 8>&-
 }
 
-# tell COMMAND...: each one line to the stand-in; over when it has heard the last.
+# tell COMMAND...: sends each as a line to the stand-in; returns when it has read the last.
 tell() {
     heard=$(grep -c ' told ' "$lab/attrd.log" || :)
     heard=$((heard + $#))
@@ -65,7 +65,7 @@ tell() {
 
 has_heard() { [ "$(grep -c ' told ' "$lab/attrd.log")" -ge "$heard" ]; }
 
-# own COMMAND...: each one line to the owner; over when it has done them all.
+# own COMMAND...: sends each as a line to the owner; returns when it has done them all.
 own() {
     printf '%s\n' "$@" >&8
     commands=$((commands + $#))
@@ -76,7 +76,7 @@ attrc() { "$asan/attrc" -s "$socket" "$@"; }
 
 # -- what is to be seen ----------------------------------------------------------------------------
 
-# A fresh log of each, so that what is looked for is new.
+# Empty each log, so that only new lines match.
 forget() { : >"$lab/attrd.log"; : >"$lab/owner.log"; [ ! -e "$lab/listener.log" ] || : >"$lab/listener.log"; }
 
 attrd_says() { grep -qE "^[0-9]+ $1" "$lab/attrd.log"; }
@@ -84,7 +84,7 @@ owner_says() { grep -qE "^[0-9]+ $1" "$lab/owner.log"; }
 attrd_saw() { poll "$1" attrd_says "$2"; }
 owner_saw() { poll "$1" owner_says "$2"; }
 
-# gives ID VALUE: a get does.
+# gives ID VALUE: true if a get returns the value.
 gives() { attrc get "$1" | grep -q " get $1 0 $2\$"; }
 
 # status N CMD...
@@ -95,21 +95,21 @@ status() {
     [ "$got" = "$wanted" ]
 }
 
-# hears ID VALUE...: the listener has heard exactly these of ID, in this order.
+# hears ID VALUE...: true if the listener has received exactly these values of ID, in this order.
 hears() {
     awk -v id="$1" '$2 == "notify" && $3 == id { printf " %s", $4 }' "$lab/listener.log" >"$lab/heard"
     shift
     [ "$(cat "$lab/heard")" = "$(printf ' %s' "$@")" ]
 }
 
-# Nobody had anything to complain of: no message that was cut, unasked or not understood, no answer refused.
+# True if no program reported a problem: no truncated, unexpected or unknown message, no refused answer.
 all_is_well() {
     kill -0 "$attrd_pid" && kill -0 "$owner_pid" || return 1
     ! grep -hE ' (nonsense|unasked|cut|unanswered|not understood|failed answer)|ERROR|runtime error' \
         "$lab/attrd.log" "$lab/owner.log" "$lab/listener.log"
 }
 
-# recovers SECONDS: connected (again), a get is answered. 65008 is 00.
+# recovers SECONDS: true once it is connected again and a get is answered. 65008 is 00.
 recovers() { poll "$1" gives 65008 00 2>"$lab/recovers"; }
 
 # -- tests -----------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ restart() {
     attrd_saw 5 'set IPC.CONNMGR 65008 00' || return 1
     forget
     tell leave
-    owner_saw 5 'closed 0 4' && owner_saw 5 'closed 2 1' || return 1 # it closed; no such file, after 1 s
+    owner_saw 5 'closed 0 4' && owner_saw 5 'closed 2 1' || return 1 # attrd closed; no such file, after 1 s
     tell return
     owner_saw 5 'open' && attrd_saw 5 'set IPC.CONNMGR 65008 00' && ! attrd_says 'set IPC.CONNMGR 65008 01'
 }
@@ -158,7 +158,7 @@ survives_nonsense() {
             length-*) owner_saw 5 'closed [0-9]+ 6 ' || return 1 ;;
             *) ! owner_says closed || return 1 ;;
         esac
-        # What it answered was well formed, only asked for by nobody the stand-in knows.
+        # Its answer was well-formed, but the stand-in knows no client that asked.
         grep -vE ' unasked IPC.CONNMGR: an answer to 7$' "$lab/attrd.log" >"$lab/rest"
         ! grep -E '^[0-9]+ (nonsense|unasked|cut) IPC' "$lab/rest" || return 1
     done
@@ -214,7 +214,7 @@ hangs() {
     forget
     tell hang
     own 'publish 65059 33'
-    owner_saw 10 'closed 65059 7' && owner_saw 10 'closed 0 2' || return 1 # silent; then its open is
+    owner_saw 10 'closed 65059 7' && owner_saw 10 'closed 0 2' || return 1 # silent; then the open is not answered
     tell resume
     recovers 10 && attrd_saw 5 'set IPC.CONNMGR 65059 33'
 }
@@ -274,7 +274,7 @@ as_listener() {
 
 resident() { awk '/^VmRSS/ { print $2 }' "/proc/$owner_pid/status"; }
 
-# RATE a second for MS, not a page more memory, and the messages of a slow attrd not cut.
+# RATE gets a second for MS: memory does not grow by a page, and a slow attrd gets no truncated message.
 storm() {
     forget
     tell "storm 65008 1000 200"
@@ -295,7 +295,7 @@ live_tests() {
     : >"$lab/listener.log"
     mkfifo "$lab/control2"
 
-    # attrd comes after its client.
+    # attrd starts after its client.
     start_owner
     check "live: no attrd at the start" owner_saw 5 'closed 2 1'
     start_attrd
@@ -325,7 +325,7 @@ live_tests() {
     check "live: the owner ends when told to" stop "$owner_pid"
     stop_all
 
-    # As in a product, without sanitizers.
+    # Without sanitizers, as in a product.
     owner=$out/owner attrd=$out/standin
     forget
     start_attrd

@@ -35,7 +35,7 @@
 
 misbehaviour mis = { .bytes_left = -1, .piece = PIECE_MAX };
 
-/* Gets that are on their way. */
+/* Gets that are not answered yet. */
 static struct {
     bool runs;
     uint32_t attribute;
@@ -52,7 +52,7 @@ int control_open(const char *path)
         perror(path);
         return -1;
     }
-    return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* for writing too, so that it never ends */
+    return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* also for writing, so it never ends */
 }
 
 void control_read(int fd)

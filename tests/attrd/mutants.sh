@@ -1,5 +1,5 @@
 #!/bin/sh
-# mutants.sh [PATTERN]: do the tests notice? Changes the shim in one place at a time, as a mistake would, and
+# mutants.sh [PATTERN]: checks that the tests notice errors. Changes the shim in one place at a time, and
 # expects a unit test or a kept input of the fuzzer to fail. Takes some minutes. Ends with `N passed, N
 # failed`.
 set -eu
@@ -10,7 +10,7 @@ trap 'exit 1' INT TERM HUP
 flags='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
 passed=0 failed=0
 
-# Does anything fail?
+# Returns true if a test fails.
 is_noticed() {
     for program in "$work"/build/test_*; do
         case $program in *.o) continue ;; esac
@@ -21,7 +21,7 @@ is_noticed() {
     ! NATIVE=$work/native OUT=$work/fuzz timeout 60 "$here/fuzz.sh" kept >"$work/output" 2>&1
 }
 
-# mutant FILE OLD NEW: OLD occurs exactly once.
+# mutant FILE OLD NEW: replaces OLD, which must occur exactly once.
 mutant() {
     change="$1: \`$(echo "$2" | tr -s '\n ' ' ')\` -> \`$(echo "$3" | tr -s '\n ' ' ')\`"
     case "$1 $2 $3" in *"$pattern"*) ;; *) return 0 ;; esac

@@ -22,7 +22,7 @@
 
 typedef struct {
     uint32_t id;
-    int32_t size; /* of the value, -1: none */
+    int32_t size; /* size of the value, -1: none */
     uint8_t value[ATTRD_MAX_SENT];
     int set_status;
     int late;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The bytes after the colon, up to what is none; bars only separate parameters. */
+/* Reads the bytes after the colon, up to the first other text; bars only separate parameters. */
 static size_t read_bytes(const char *line, uint8_t *bytes, size_t room)
 {
     size_t count = 0;

@@ -7,15 +7,16 @@
 #define RECORDING_MOST 128
 
 typedef struct {
-    bool sent;      /* by the client that was recorded; else received */
-    unsigned chunk; /* messages that went over in one call have the same */
+    bool sent;      /* sent by the recorded client, otherwise received by it */
+    unsigned chunk; /* messages of one call have the same number */
     message message;
 } recorded;
 
-/* How many messages there are; exits if the file is not as it should be. */
+/* Returns the number of messages; exits if the file is malformed. */
 unsigned recording_read(const char *directory, const char *name, recorded *messages);
 
-/* The same message but for its sequence number, and the transaction in the answer to a piece. */
+/* True if the messages are equal except for the sequence number, and the transaction in the answer to a
+   piece. */
 bool recording_same_answer(const uint8_t *a, const uint8_t *b);
 
 #endif

@@ -13,7 +13,7 @@
 
 static recorded messages[RECORDING_MOST];
 
-/* True if the next message from there is this one. */
+/* True if the next message from attrd is this one. */
 static bool hears(int fd, const message *expected)
 {
     static uint8_t bytes[2 * MESSAGE_MAX];

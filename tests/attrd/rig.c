@@ -67,7 +67,7 @@ void rig_run(void)
 {
     for (int rounds = 0; is_ready(); rounds++) {
         if (rounds == 100000)
-            abort(); /* it spins */
+            abort(); /* the shim spins */
         attrd_process(r.shim, r.now);
         take_events();
     }
@@ -102,7 +102,7 @@ bool rig_saw(int32_t type, uint32_t attribute, int32_t status)
     return saw;
 }
 
-/* Each connection's bytes begin anew. */
+/* Start counting bytes anew for each connection. */
 static void follow_connection(void)
 {
     if (r.connects != seam.connects)

@@ -1,4 +1,4 @@
-/* What the stand-in does with messages: opens, gets and sets, and what the owner says to them. */
+/* How the stand-in handles messages: opens, gets and sets, and the owner's answers. */
 #include <stdio.h>
 #include <string.h>
 
@@ -147,7 +147,7 @@ static void send_piece(client *owner, pending *s, unsigned operation, unsigned t
     s->sent += size;
 }
 
-/* A set by somebody else goes to the owner. */
+/* Passes another client's set to the owner. */
 static bool begin_set(client *owner, int kind, client *c, unsigned operation, uint32_t attribute,
                       const uint8_t *value, size_t size)
 {
@@ -262,7 +262,7 @@ static void on_answer(client *c, unsigned id, const uint8_t *bytes)
 {
     parameter p[8];
     if (c != find_owner())
-        return; /* of a notification */
+        return; /* it belongs to a notification */
     if (gets[id].kind != FREE) {
         if (message_is(bytes, "12b", p) && p[0].number == OK && p[1].number == 0)
             end_get(&gets[id], OK, &p[2]);
@@ -323,7 +323,7 @@ void on_message(client *c, const uint8_t *bytes)
 
 /* ---- time ---- */
 
-/* Ends what the owner has not answered in time; and answers a set that was to be delayed. */
+/* Ends requests that the owner has not answered in time, and answers delayed sets. */
 int64_t requests_tick(int64_t now)
 {
     static int64_t looked;

@@ -50,7 +50,7 @@ check() {
     fi
 }
 
-# unit PROGRAM [RUNNER...]: a program that says `ok - ` itself, and must come to its end.
+# unit PROGRAM [RUNNER...]: runs a program that prints `ok - ` itself and must run to its end.
 unit() {
     program=$1
     shift
@@ -72,7 +72,7 @@ all_units() {
 
 # -- the code as such ------------------------------------------------------------------------------
 
-# Each compiler that is here, for each processor that we build for, also without optimisation.
+# Each installed compiler, for each processor that we build for, also without optimisation.
 compiles() {
     for source in "$native"/attrd_*.c; do
         for level in -O0 -O2 -Os; do
@@ -95,7 +95,7 @@ for compiler in gcc clang aarch64-linux-gnu-gcc arm-linux-gnueabihf-gcc \
     fi
 done
 
-# No clock, no allocation but the one of create, no output: nothing but these.
+# The shim may call only these: no clock, no output, and no allocation except in create.
 calls_little() {
     nm -u "$out"/attrd_*.o | awk '/ U / { print $2 }' | grep -v '^attrd_' | sort -u >"$lab/calls"
     sockets='socket|connect|setsockopt|eventfd|sendmsg|recv|shutdown|close'

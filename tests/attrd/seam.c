@@ -75,7 +75,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Every message, or what is left of it, comes by itself and with a descriptor, which ends attrd's read. */
+/* Every message, or the rest of it, comes separately and with a descriptor, which ends attrd's read. */
 static size_t check_message(const struct msghdr *message, int *sent)
 {
     const struct cmsghdr *control = CMSG_FIRSTHDR(message);
@@ -91,7 +91,7 @@ static size_t check_message(const struct msghdr *message, int *sent)
 
 ssize_t seam_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    /* An unsolicited set reply, OK, of operation 0: no attrd has made such a set. */
+    /* An unsolicited set reply, OK, of operation 0, which no attrd ever uses. */
     static const uint8_t goodbye[] = { 0, 0, 0, 0, 20, 0, 0, 0,
                                        0, 12, 0x90, 0, 4, 0x90, 0, 0, 0xa0, 0, 0, 0 };
     int descriptor;

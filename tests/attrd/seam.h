@@ -19,8 +19,8 @@ typedef struct {
     int connect_error;      /* errno for connect; 0: attrd is there */
     uint32_t connects;      /* attempts */
     int fd;                 /* of the connection, or -1 */
-    bool has_barrier;       /* the descriptor that goes with every message is there */
-    bool ended;             /* attrd has closed: recv ends after what is there */
+    bool has_barrier;       /* the descriptor that goes with every message exists */
+    bool ended;             /* attrd has closed: recv ends after the remaining bytes */
     bool is_connected;      /* since connect; the shim may not close before it has left or attrd has ended */
     bool said_goodbye;      /* the message that carries the shim's own end was sent */
     bool left;              /* and the shim has shut its side down */
@@ -41,7 +41,7 @@ typedef struct {
 
 extern seam_state seam;
 
-/* attrd is there, everything goes through, nothing is open. */
+/* Resets: attrd is running, everything passes, nothing is open. */
 void seam_reset(void);
 
 void seam_give(const void *bytes, uint32_t size);

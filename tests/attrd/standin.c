@@ -98,7 +98,7 @@ static void write_out(client *c)
 void give(client *c, const void *bytes, size_t size)
 {
     if (c->fd < 0)
-        return; /* it was dropped by what came before */
+        return; /* the previous message made us drop it */
     if (c->out_size + size > OUT_ROOM) {
         drop(c, "it does not read");
         return;
@@ -209,7 +209,7 @@ static void wait_and_serve(int control)
 int main(int argc, char **argv)
 {
     int control = -1;
-    signal(SIGPIPE, SIG_DFL); /* whatever our parent does */
+    signal(SIGPIPE, SIG_DFL); /* even if our parent ignores it */
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (client *c = clients; c < clients + CLIENTS; c++)
         c->fd = -1;

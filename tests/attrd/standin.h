@@ -1,4 +1,4 @@
-/* A stand-in for attrd: see standin.c for what it does and misbehave.c for what it can be told. */
+/* A stand-in for attrd. standin.c describes it, misbehave.c lists its commands. */
 #ifndef STANDIN_H
 #define STANDIN_H
 
@@ -15,11 +15,11 @@ typedef struct {
     unsigned range_count;
     uint32_t ranges[2 * RANGES];
     unsigned last_request;
-    uint8_t *out; /* what is still to be written */
+    uint8_t *out; /* bytes still to be written */
     size_t out_size;
 } client;
 
-/* What the stand-in does otherwise than attrd would. */
+/* How the stand-in deviates from attrd. */
 typedef struct {
     bool open_silent;
     unsigned open_status;
@@ -38,7 +38,7 @@ extern misbehaviour mis;
 extern client clients[CLIENTS];
 extern const char *owner_name;
 
-/* A line with the time. */
+/* Prints a line with the time. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 bool start_listening(void);
@@ -49,27 +49,27 @@ client *find_named(const char *name);
 client *find_owner(void);
 void drop(client *c, const char *why);
 
-/* Bytes or a message to a client; it is dropped if it has not read a megabyte. */
+/* Sends bytes or a message to a client; drops it if it has left a megabyte unread. */
 void give(client *c, const void *bytes, size_t size);
 void give_message(client *c, message m);
 
 /* ---- routing.c ---- */
 
-/* A whole message; it may drop clients. */
+/* Handles a whole message; may drop clients. */
 void on_message(client *c, const uint8_t *bytes);
 
-/* Ends what the owner has not answered within 5 s. Gives the time of the next look. */
+/* Ends requests that the owner has not answered within 5 s. Returns when to call again. */
 int64_t requests_tick(int64_t now);
 void forget_requests(void);
 
-/* Asks the owner on behalf of nobody. False: there is none. */
+/* Asks the owner on behalf of the stand-in itself. False if there is no owner. */
 bool ask_owner(uint32_t attribute);
 bool set_owner(uint32_t attribute, const uint8_t *value, size_t size);
 
-/* How many of our own gets were answered, and with a value. */
+/* How many of our own gets were answered, and how many with a value. */
 extern unsigned own_answers, own_values;
 
-/* Tells everybody who listens. */
+/* Notifies all listeners. */
 void notify(uint32_t attribute, const uint8_t *value, size_t size);
 
 /* ---- misbehave.c ---- */
@@ -79,7 +79,7 @@ int control_open(const char *path);
 void control_read(int fd);
 void control_command(char *line);
 
-/* What it does by time; gives the time when it wants to be called again, or INT64_MAX. */
+/* Does what is due by time; returns when to call again, or INT64_MAX. */
 int64_t control_tick(int64_t now);
 
 #endif

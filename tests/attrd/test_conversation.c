@@ -1,4 +1,4 @@
-/* What attrd asks, and how the shim and its caller answer. */
+/* attrd's requests, and the answers of the shim and its caller. */
 #include <errno.h>
 #include <string.h>
 
@@ -155,7 +155,7 @@ static void failing_calls_are_told(void)
     CHECK(rig_saw(ATTRD_EVENT_CLOSED, ECONNRESET, ATTRD_CLOSED_FAILED));
     rig_stop();
 
-    /* While sending: at once for a signal, told at the next look for the rest. */
+    /* While sending: at once for a signal, at the next look for all others. */
     rig_open();
     rig_give(get(1, 65008, 1));
     rig_run();

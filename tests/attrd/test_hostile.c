@@ -1,4 +1,4 @@
-/* What a client must survive: messages that are wrong, unknown or cut. */
+/* Messages that a client must survive: wrong, unknown or truncated ones. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,8 +14,8 @@ static message get(unsigned id, uint32_t attribute, unsigned operation)
 static void survives(const char *what, message bad, int status)
 {
     int before = failed_checks;
-    bad.bytes[6] = 0xff; /* padding means nothing */
-    bad.bytes[3] = 0xab; /* a client id neither */
+    bad.bytes[6] = 0xff; /* padding is ignored */
+    bad.bytes[3] = 0xab; /* so is a client id */
     rig_give(bad);
     rig_give(get(9, 65008, 1));
     rig_run();

@@ -1,4 +1,4 @@
-/* The shim on real sockets, and what it relies on the kernel for. */
+/* The shim on real sockets, and the properties of the kernel that it relies on. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -73,8 +73,8 @@ static attrd_watch watch(void)
     return w;
 }
 
-/* What attrd does: it reads 4,096 bytes, and what is cut at their end is lost. Nothing must be, in whatever
- * order it reads and we send, and however much there is. */
+/* attrd reads 4,096 bytes, and loses a message that is cut at their end. No message may be lost, in whatever
+ * order attrd reads and we send, and however many there are. */
 static void a_read_never_cuts_a_message(void)
 {
     static const int32_t sizes[] = { 0, 1, 41, 500, 1366, 2038, 2039, 4000 - 19 - 13, ATTRD_MAX_SENT };
@@ -99,7 +99,7 @@ static void a_read_never_cuts_a_message(void)
             }
         }
         CHECK(heard == 250 && gets == 250);
-        CHECK(open_descriptors() == before); /* none is left with attrd */
+        CHECK(open_descriptors() == before); /* attrd has none left */
         stop();
     }
 }
@@ -113,7 +113,7 @@ static void a_full_socket_is_waited_for(void)
         give(make(REQUEST | id, "142", OP_GET, 65008u, id));
     for (int i = 0; i < 10; i++)
         on_events(1000);
-    CHECK(gets < 30 && (watch().events & ATTRD_WRITABLE) != 0); /* it is not the kernel that holds them */
+    CHECK(gets < 30 && (watch().events & ATTRD_WRITABLE) != 0); /* they wait in the shim, not in the kernel */
     struct pollfd p = { .fd = watch().fd, .events = POLLOUT };
     CHECK(poll(&p, 1, 0) == 0);
     while (recv(attrd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
@@ -139,7 +139,7 @@ static void descriptors_come_and_go_with_the_connection(void)
     attrd_destroy(shim);
 }
 
-/* What attrd does once it goes on: reads a message, answers it, and so on to the end. */
+/* What attrd does when it continues: reads a message, answers it, and so on to the end. */
 static unsigned answers_to_the_end(int fd)
 {
     uint8_t bytes[MESSAGE_MAX];
@@ -148,7 +148,7 @@ static unsigned answers_to_the_end(int fd)
     while ((count = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
         if ((message_sequence(bytes) & REQUEST) != 0) {
             message m = make(message_sequence(bytes) & ~REQUEST, "12", OK, 1u);
-            for (int i = 0; i < 3; i++) /* the set reply too, and whatever else */
+            for (int i = 0; i < 3; i++) /* the set reply, too, and anything else */
                 CHECK(send(fd, m.bytes, m.size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)m.size);
             answered++;
         }
@@ -170,7 +170,7 @@ static void attrd_can_answer_what_it_had_not_read_when_we_ended(void)
     CHECK(send(attrd, get.bytes, get.size, MSG_DONTWAIT | MSG_NOSIGNAL) == -1); /* now it is closed */
     close(attrd);
 
-    /* With the socket full, too. */
+    /* Also with a full socket. */
     shim = attrd_create(path, "IPC.CONNMGR", NULL, 0, SECOND);
     on_events(0);
     attrd = accept(listening, NULL, NULL);

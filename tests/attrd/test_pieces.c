@@ -1,4 +1,4 @@
-/* Values that arrive in pieces: put together, bounded in size, in number and in time. */
+/* Values that arrive in pieces: assembled, and bounded in size, number and time. */
 #include <string.h>
 
 #include "rig.h"
@@ -12,7 +12,7 @@ static message piece(unsigned id, unsigned transaction, unsigned size, unsigned 
                 (size_t)length);
 }
 
-/* Gives a message and expects that answer. */
+/* Sends a message and expects the answer. */
 static bool answered(message m, unsigned status, unsigned transaction)
 {
     rig_give(m);
@@ -50,7 +50,7 @@ static void two_values_at_a_time(void)
     CHECK(answered(piece(1, 0, 10, 0, 5), OK, 1));
     CHECK(answered(make(REQUEST | 2, "122422b", OP_NOTIFY, 0u, 0u, 65008u, 4u, 0u, "no", (size_t)2), OK, 2));
     CHECK(answered(piece(3, 0, 10, 0, 5), TOO_MANY, 0));
-    CHECK(answered(piece(4, 0, 5, 0, 5), OK, 4)); /* one that is whole needs no place */
+    CHECK(answered(piece(4, 0, 5, 0, 5), OK, 4)); /* a whole value needs no buffer */
     CHECK(rig_saw(ATTRD_EVENT_SET, 51616, 0));
     CHECK(answered(make(REQUEST | 5, "122422b", OP_NOTIFY, 2u, 0u, 65008u, 4u, 2u, "te", (size_t)2), OK, 2));
     CHECK(r.seen_count == 1 && r.seen[0].event.length == 4 && memcmp(r.seen[0].value, "note", 4) == 0);
@@ -79,7 +79,7 @@ static void a_piece_that_does_not_fit_ends_the_transfer(void)
         piece(2, 1, 10, 4, 5),  /* overlaps */
         piece(2, 1, 10, 6, 4),  /* leaves a hole */
         piece(2, 1, 10, 5, 6),  /* goes over the end */
-        piece(2, 1, 10, 5, 0),  /* brings nothing */
+        piece(2, 1, 10, 5, 0),  /* is empty */
         piece(2, 1, 11, 5, 5),  /* another size */
         make(REQUEST | 2, "122422b", OP_SET, 1u, 88u, 51617u, 10u, 5u, value, (size_t)5),
         make(REQUEST | 2, "122422b", OP_SET, 1u, 89u, 51616u, 10u, 5u, value, (size_t)5),

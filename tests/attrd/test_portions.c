@@ -1,4 +1,4 @@
-/* Bytes that come and go in any portions, and an attrd that asks faster than it reads. */
+/* Bytes that arrive and leave in any portions, and an attrd that asks faster than it reads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ static void answer_at_once(const attrd_event *event)
     }
 }
 
-/* A conversation with all that there is, and as long a set as one message holds; gives what the shim sent. */
+/* A conversation with all kinds of messages and a set of the maximum size. Returns what the shim sent. */
 static uint32_t converse(uint32_t recv_most, uint32_t send_most, uint32_t room, uint8_t *sent)
 {
     static uint8_t bytes[PIECE_MAX];
@@ -86,7 +86,8 @@ static void any_portions_make_the_same_conversation(void)
             }
 }
 
-/* Takes the answers that the shim has sent, which must be the expected ones; what is cut stays for later. */
+/* Takes the answers that the shim has sent, which must be the expected ones. An incomplete one stays for
+   later. */
 static uint32_t take_answers(uint32_t expected)
 {
     parameter p[8];
@@ -165,7 +166,8 @@ static void an_answer_given_late_may_have_to_wait(void)
     rig_run();
     CHECK(r.seen_count == 4 && (r.watch.events & ATTRD_WRITABLE) != 0);
 
-    /* This answer takes all the others with it, so nothing is left to wait for: the get is due at once. */
+    /* This answer is sent together with all the others, so nothing is left to wait for: the get is due at
+       once. */
     seam.send_room = UINT32_MAX;
     CHECK(attrd_answer(r.shim, r.seen[3].event.token, 0, value, 1) == ATTRD_OK);
     attrd_get_watch(r.shim, &r.watch);
@@ -183,7 +185,7 @@ static void publish_and_answer(const attrd_event *event)
     answer_at_once(event);
 }
 
-/* However little is free: the next answer has room, even if a value is published before. */
+/* However little room is free, the next answer fits, even if a value is published before it. */
 static void publishing_leaves_room_for_answers(void)
 {
     for (int32_t waiting = 0; waiting <= ATTRD_MAX_SENT; waiting++) {
@@ -207,7 +209,7 @@ static void publishing_leaves_room_for_answers(void)
     }
 }
 
-/* A value that is published when next to nothing is free waits, and so does nobody else. */
+/* A value that is published while almost no room is free waits; nothing else does. */
 static void publishing_waits_for_room(void)
 {
     for (int32_t late = ATTRD_MAX_SENT - 200; late <= ATTRD_MAX_SENT; late++) {

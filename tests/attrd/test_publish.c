@@ -1,4 +1,4 @@
-/* What listeners see of what is published. attrd_publish in attrd_shim.h promises it. */
+/* What listeners see of published values, as attrd_publish in attrd_shim.h promises. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ static void one_value_is_under_way_at_a_time(void)
     CHECK(rig_sent_set(TYPE, "\x01", 1, &sequence, &operation));
     CHECK(sequence == (REQUEST | 2) && operation == 1);
     CHECK(rig_is_silent());
-    rig_give(make(2, "12", OK, 55u)); /* the answer alone does not end it */
+    rig_give(make(2, "12", OK, 55u)); /* the answer alone does not end the set */
     rig_run();
     CHECK(rig_is_silent());
     rig_give(make(0, "112", OP_SET_REPLY, OK, 2u)); /* nor does another's reply */
@@ -26,7 +26,7 @@ static void one_value_is_under_way_at_a_time(void)
     rig_run();
     CHECK(rig_sent_set(WIFI, "\x02", 1, &sequence, &operation));
     CHECK(sequence == (REQUEST | 3) && operation == 2);
-    rig_give(make(0, "112", OP_SET_REPLY, OK, 2u)); /* before its answer: as good */
+    rig_give(make(0, "112", OP_SET_REPLY, OK, 2u)); /* a reply before the answer is valid, too */
     rig_give(make(3, "12", OK, 56u));
     rig_run();
     CHECK(rig_is_silent() && r.seen_count == 0 && r.watch.deadline_ns == ATTRD_NO_DEADLINE);
@@ -44,7 +44,7 @@ static void every_change_is_sent_in_order_while_attrd_is_quick(void)
             rig_publish(WIFI, i % 2);
         }
         for (unsigned i = 1; i <= ATTRD_MAX_PENDING / 2; i++) {
-            r.now += 50 * MS; /* that is quick, still */
+            r.now += 50 * MS; /* that still counts as quick */
             CHECK(rig_confirm(TYPE, i % 3));
             r.now += 50 * MS;
             CHECK(rig_confirm(WIFI, i % 2));
@@ -123,7 +123,7 @@ static void every_connection_begins_with_the_latest_values(void)
         CHECK(rig_confirm(TYPE, connection == 0 ? 2 : 8));
         CHECK(rig_is_silent());
 
-        /* What is under way, and what waits, when the connection ends: the next has but the latest. */
+        /* Open and waiting values when the connection ends: the next connection gets only the latest. */
         rig_publish(TYPE, 5);
         rig_publish(WIFI, 6);
         rig_publish(WIFI, 7);
@@ -185,7 +185,7 @@ static void too_many_changes_end_with_the_latest(void)
         rig_publish(ETHERNET, i % 5);
     }
     CHECK(rig_confirm(TYPE, 200));
-    CHECK(rig_confirm(WIFI, 1)); /* first, though it never changed again */
+    CHECK(rig_confirm(WIFI, 1)); /* comes first, although it never changed again */
     unsigned sent = 0, type = 0, ethernet = 0;
     for (const uint8_t *m; (m = rig_sent()) != NULL; sent++) {
         parameter p[8];
@@ -216,7 +216,7 @@ static void a_refused_value_is_told_and_holds_up_nothing(void)
         }
         rig_run();
         CHECK(rig_saw(ATTRD_EVENT_REFUSED, TYPE, TOO_MANY));
-        rig_give(make(0, "112", OP_SET_REPLY, FORBIDDEN, operation)); /* too late to mean anything */
+        rig_give(make(0, "112", OP_SET_REPLY, FORBIDDEN, operation)); /* too late to have an effect */
         rig_run();
         CHECK(r.seen_count == 0);
         CHECK(rig_confirm(WIFI, (unsigned)in_answer));
@@ -226,7 +226,8 @@ static void a_refused_value_is_told_and_holds_up_nothing(void)
         CHECK(rig_confirm(TYPE, 0));
     }
 
-    /* Nobody has heard of a refused value, so it is sent even if the changes in between were left out. */
+    /* No listener has received a refused value, so it is sent again even if the changes in between were left
+       out. */
     rig_publish(TYPE, 1);
     rig_publish(TYPE, 2);
     rig_publish(TYPE, 1);
@@ -258,7 +259,7 @@ static void numbers_go_round_without_0(void)
     rig_stop();
 }
 
-/* Any course of events, against what the header promises. */
+/* Random sequences of events, checked against the promises of the header. */
 static void any_course_of_changes_and_answers(void)
 {
     enum { ATTRIBUTES = 4, MOST = 4096 };
@@ -296,7 +297,7 @@ static void any_course_of_changes_and_answers(void)
                 rig_give(make(0, "112", OP_SET_REPLY, OK, p[2].number));
                 rig_run();
             }
-            /* A set that nobody answered in this step counts as slow from the next. */
+            /* A set that is not answered in this step counts as slow from the next step on. */
             was_slow |= seed % 2 != 0 || !rig_is_silent();
         }
         for (unsigned attribute = 0; attribute < ATTRIBUTES; attribute++) {
@@ -304,7 +305,7 @@ static void any_course_of_changes_and_answers(void)
             for (unsigned i = 0; i < heard_count; i++) {
                 if (heard[i][0] != attribute)
                     continue;
-                CHECK(heard[i][1] != last); /* never the same twice running */
+                CHECK(heard[i][1] != last); /* never the same value twice in a row */
                 last = heard[i][1];
                 while (at < published_count && memcmp(published[at], heard[i], 2) != 0)
                     at++;

@@ -30,9 +30,9 @@ static bool is_request(const recorded *m)
     return (m->message.sequence & REQUEST) != 0;
 }
 
-/* Gives all that was received, as it came or in other portions. All that the client sent must be there, byte
- * for byte but for transactions: its open and its answers. `skipped` of its own requests are left to another
- * test. */
+/* Feeds everything that was received, in the same or other portions. The shim must send everything that the
+ * client sent (its open and its answers), byte for byte except for transactions. Another test covers the
+ * `skipped` own requests. */
 static void replay(uint32_t recv_most, bool at_once, unsigned skipped)
 {
     unsigned answers = 0, requests = 0, first_received = 0;
@@ -101,7 +101,7 @@ static void the_listener_answers_as_recorded(void)
     }
 }
 
-/* Gives a recorded answer or set reply with the numbers that ours has. */
+/* Feeds a recorded answer or set reply with the numbers of our request. */
 static void give_with(message m, uint32_t id, uint32_t operation)
 {
     parameter p[8];
@@ -116,8 +116,8 @@ static void give_with(message m, uint32_t id, uint32_t operation)
     rig_give(m);
 }
 
-/* Each value that the owner set is set by us in the same bytes, but for its numbers; and what attrd said to
- * the owner ends it for us too. */
+/* We set each value that the owner set in the same bytes, except for the numbers. attrd's recorded answers
+ * end our set, too. */
 static void values_are_published_as_recorded(void)
 {
     unsigned sets = 0;
@@ -153,7 +153,7 @@ static void values_are_published_as_recorded(void)
                 give_with(*received, id, operation);
         }
         rig_run();
-        CHECK(r.watch.deadline_ns == ATTRD_NO_DEADLINE); /* nothing is awaited any more */
+        CHECK(r.watch.deadline_ns == ATTRD_NO_DEADLINE); /* the shim waits for nothing more */
         sets++;
     }
     CHECK(sets == 11);

@@ -6,13 +6,13 @@
 
 enum { TYPE = 65008 };
 
-/* Passes time and expects exactly one attempt to connect, exactly then. */
+/* Lets time pass and expects exactly one attempt to connect, at exactly that time. */
 static void attempt_after(uint64_t wait, int32_t reason, uint32_t detail)
 {
     uint32_t before = seam.connects;
     CHECK(r.watch.deadline_ns == r.now + wait);
     rig_pass(wait - 1);
-    attrd_process(r.shim, r.now); /* too early, for whatever reason */
+    attrd_process(r.shim, r.now); /* an early call must have no effect */
     CHECK(seam.connects == before && r.seen_count == 0);
     rig_pass(1);
     CHECK(seam.connects == before + 1);
@@ -74,7 +74,8 @@ static void an_open_has_1_second(void)
     rig_stop();
 }
 
-/* attrd hangs: it closes neither an old connection nor answers a new one. There is one at a time. */
+/* attrd hangs: it does not close the old connection and does not answer a new one. There is only one at a
+   time. */
 static void attrd_has_10_seconds_to_close_what_we_have_ended(void)
 {
     static const uint64_t closes_after[] = { 0, 500 * MS, 1500 * MS, 10 * SECOND };
@@ -87,7 +88,7 @@ static void attrd_has_10_seconds_to_close_what_we_have_ended(void)
         CHECK(r.watch.state == ATTRD_STATE_LEAVING && seam.left && r.watch.generation == 1);
         CHECK(r.watch.events == ATTRD_READABLE && r.watch.deadline_ns == r.now + 10 * SECOND);
 
-        /* What comes now, whatever it is, is read and forgotten. */
+        /* Everything that arrives now is read and ignored. */
         uint8_t noise[9000];
         memset(noise, 0xff, sizeof noise);
         seam_give(noise, sizeof noise);
@@ -109,7 +110,7 @@ static void attrd_has_10_seconds_to_close_what_we_have_ended(void)
         }
         rig_run();
         seam.lingers = false;
-        rig_pass(wait < SECOND ? SECOND - wait : 0); /* the usual wait has gone by meanwhile, or not */
+        rig_pass(wait < SECOND ? SECOND - wait : 0); /* with and without the usual wait being over */
         CHECK(r.watch.state == ATTRD_STATE_OPENING && seam.connects == 2 && r.seen_count == 0);
         r.read = seam.from_shim_size, r.connects = seam.connects;
         rig_give(make(1, "1", OK));
@@ -151,7 +152,8 @@ static void a_refused_open_counts_as_failed(void)
     rig_stop();
 }
 
-/* attrd accepts the open and confirms no value, or only the first of two, or closes: it has to be left in peace. */
+/* attrd accepts the open and confirms no value, or only the first of two, or closes: the shim must not
+   reconnect too often. */
 static void an_attrd_that_never_confirms_is_asked_less_and_less(void)
 {
     static const uint64_t waits[] = { SECOND, 2 * SECOND, 4 * SECOND, 10 * SECOND, 10 * SECOND };

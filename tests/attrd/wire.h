@@ -24,7 +24,7 @@ typedef struct {
     uint8_t bytes[MESSAGE_MAX];
 } message;
 
-/* message_end fills in the lengths; sequence as it goes over the wire. */
+/* message_end fills in the lengths. The sequence is in wire format. */
 void message_begin(message *m, uint32_t sequence);
 void message_u8(message *m, unsigned value);
 void message_u16(message *m, unsigned value);
@@ -45,7 +45,8 @@ typedef struct {
     const uint8_t *blob;
 } parameter;
 
-/* The message at the start of the bytes: its size, 0 if it is not complete, -1 if there can be none. */
+/* Reads the message at the start of the bytes. Returns its size, 0 if it is incomplete, -1 if it is invalid.
+   */
 int message_size(const uint8_t *bytes, size_t available);
 
 uint32_t message_sequence(const uint8_t *bytes);
@@ -53,13 +54,13 @@ uint32_t message_sequence(const uint8_t *bytes);
 /* True if the message has these parameters (see make), "?" for any. Up to 8 are given. */
 bool message_is(const uint8_t *bytes, const char *types, parameter *parameters);
 
-/* Hexadecimal digits to bytes: how many, or -1. */
+/* Converts hexadecimal digits to bytes. Returns their number, or -1. */
 int from_hex(const char *text, uint8_t *bytes, size_t room);
 void print_hex(const uint8_t *bytes, size_t size);
 
 int64_t now_us(void);
 
-/* The socket, or -1 and errno. */
+/* Returns the socket, or -1 with errno set. */
 int connect_to(const char *path);
 
 #endif

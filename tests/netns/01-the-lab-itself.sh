@@ -1,5 +1,5 @@
 #!/bin/sh
-# The lab itself: what the other tests take for granted about its links, its cloud and its faults.
+# The lab itself: what the other tests assume about its links, its cloud and its faults.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 lab_up
@@ -86,7 +86,7 @@ wait_for 2 "events: link down" grep -q 'link eth0 down' "$LAB/events"
 configure eth0 0
 wait_for 2 "events: route" grep -q 'default4 eth0 metric 0 new' "$LAB/events"
 
-# Far less than it does on a machine of its own.
+# Far below what an idle machine does.
 fast() { awk '{ print; exit !($1 > 10000 && $1 < 110000) }' "$LAB/flood"; }
 on cloud "$LABTOOL" flood 198.18.1.2 9 100000 3 >"$LAB/flood"
 check "flood: up to 100,000 packets a second" fast

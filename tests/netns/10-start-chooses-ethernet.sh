@@ -1,5 +1,5 @@
 #!/bin/sh
-# Start with all three links up: Ethernet is chosen, Wi-Fi is confirmed beside it, and LTE carries not one byte.
+# Start with all three links up: Ethernet is chosen, Wi-Fi is confirmed too, and LTE carries no byte.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 

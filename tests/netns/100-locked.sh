@@ -1,6 +1,7 @@
 #!/bin/sh
-# Locked: the device and the host behind its bridge reach what is on the whitelist and nothing else, and nobody reaches
-# them: not by TCP, UDP or ICMP, not as a name server or a clock that nobody asked, not as a friend.
+# Locked: the device and the host behind its bridge reach whitelisted addresses and nothing else. No other
+# host reaches them: not by TCP, UDP or ICMP, not with unsolicited DNS or NTP answers, not even from a
+# whitelisted address.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 ── r-eth ── cloud 198.18.100.8 (a stranger), .10 (a friend)
 # takes 40 s
@@ -9,7 +10,7 @@
 
 lab_up
 host_behind
-# So that knocks find the host.
+# Add routes to the host, so that knocks could reach it.
 ip -n r-eth route add 198.18.50.0/24 via 198.18.1.2
 ip -n r-eth route add 2001:db8:50::/64 via 2001:db8:1::2
 ip -n cloud route add 198.18.50.0/24 via 198.18.11.1

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Locked, with an empty whitelist, the device and the host behind it ask name servers and clocks and ping; the device's own
-# probes, known by their mark, reach all. The device is a name server and a DHCP server to the bridge, nothing else.
+# Locked with an empty whitelist: the device and the host behind it can use DNS, NTP and ping. connmgr's own
+# probes, recognised by their mark, reach everything. For the bridge the device is a name server and a DHCP
+# server, nothing else.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 ── r-eth ── cloud 198.18.100.8 a clock, .53 a name server
 # takes 25 s
@@ -24,7 +25,7 @@ resolves() {
     printf 'nameserver %s\noptions timeout:1 attempts:1%s\n' "$2" "${3:+ use-vc}" >"$LAB/resolv.conf"
     on "$1" getent ahostsv4 echo.example | grep -q '^198.18.100.10 '
 }
-# told HOST TARGET: whoever is there says the same.
+# told HOST TARGET: true if the host gets an answer from the target.
 told() { [ "$(echo time | on "$1" socat -t 0.5 - "$2" 2>/dev/null)" = time ]; }
 pings() { on "$1" ping -c 1 -W 1 "$2"; }
 marked() { [ "$(on device "$LABTOOL" ask "$1" "$2" 80 0xafe0)" = echo ]; }
@@ -47,7 +48,7 @@ services() {
         check "$WITH$who: NTP is no TCP" not told "$who" TCP4:198.18.100.8:123,connect-timeout=0.5
         wait_for 3 "$WITH$who: traces a route" traces "$who"
     done
-    # Other links than the one in use.
+    # The links that are not in use.
     for link in eth0 wlan0 wwan0; do
         wait_for 3 "$WITH$link: a marked socket reaches all" marked "$link" 198.18.100.8
         wait_for 3 "$WITH$link: a marked socket reaches all, IPv6" marked "$link" 2001:db8:100::8

@@ -1,6 +1,7 @@
 #!/bin/sh
-# What was connected before the first lockdown: with strangers it is dead in both directions, and so is what others began,
-# even friends; what we began with a friend goes on. With the conntrack tool, without it, and where conntrack knew nothing.
+# Connections from before the first lockdown: those with unlisted peers are dead in both directions, and so
+# are those that the peer began, even a whitelisted one. Those that we began with a whitelisted peer continue.
+# With the conntrack tool, without it, and where conntrack had no entry.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -8,20 +9,20 @@
 lab_up
 host_behind
 on device "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/listener.log" 2>&1 &
-# A stream that goes on whether or not anybody answers; each packet would keep its conntrack entry alive.
+# A stream that continues without answers: each packet would keep its conntrack entry alive.
 echo "while sleep 0.05 && echo '1 answer'; do :; done" >"$LAB/stream"
 for listen in UDP4-LISTEN:9000 TCP4-LISTEN:9000 UDP6-LISTEN:9000; do
     case $listen in *4*) bind=198.18.100.8 ;; *) bind='[2001:db8:100::8]' ;; esac
     on cloud socat "$listen,bind=$bind,fork,reuseaddr" EXEC:"sh $LAB/stream" 2>/dev/null &
 done
 
-# talks NAME HOST PROTOCOL ADDRESS PORT: goes on until killed; a line for each answer.
+# talks NAME HOST PROTOCOL ADDRESS PORT: sends until it is killed; writes a line for each answer.
 talks() {
     nsenter --net="/run/netns/$2" "$LABTOOL" talk "$3" "$4" "$5" 50 >"$LAB/talk.$1" 2>&1 &
     echo $! >>"$LAB/pids"
     started="$started $1"
 }
-# listens NAME TARGET: asks once, and then only listens.
+# listens NAME TARGET: sends one request, then only listens.
 listens() {
     { echo go; exec sleep 60; } | nsenter --net=/run/netns/device socat - "$2" >"$LAB/talk.$1" 2>&1 &
     echo $! >>"$LAB/pids"
@@ -37,7 +38,7 @@ begin_talks() {
             talks "host-$protocol$name" host "$protocol" "$address" 80
         done
     done
-    # labtool binds to nobody: the routes say which source the cloud has for the device.
+    # labtool does not bind a source address: the cloud's routes choose it.
     ip -n cloud route replace 198.18.1.0/24 via 198.18.11.1 src 198.18.100.10
     talks caller-friend cloud tcp 198.18.1.2 7001
     talks caller-friend-udp cloud udp 198.18.1.2 7001
@@ -54,7 +55,7 @@ end_talks() {
     while read -r pid; do kill "$pid" 2>/dev/null || :; done <"$LAB/pids"
 }
 
-# Who has heard anything since the marks were made.
+# Lists the talks that have received anything since the marks were made.
 mark_all() { for name in $started; do wc -l <"$LAB/talk.$name" >"$LAB/mark.$name"; done; }
 alive() {
     for name in $started; do
@@ -71,7 +72,7 @@ uninterrupted() {
 }
 told() { grep -h lost "$LAB/talk.$1"; }
 
-# make_sets: as the daemon does, before it locks.
+# make_sets: makes the sets as the daemon does before it locks.
 make_sets() {
     case $VARIANT in
         bare)
@@ -97,7 +98,7 @@ old_connections() {
             TOOLS=
             [ "$VARIANT" != bare ] || ln -sf "$(command -v conntrack)" "$LAB/bare/" ;;
         *)
-            # Everything but the tool that ends connections.
+            # Everything except the conntrack tool.
             rm -f "$LAB/bare/conntrack"
             mkdir -p "$LAB/tools.$VARIANT"
             for tool in sh cat grep sed ipset dash busybox env; do ln -sf "$(command -v "$tool")" "$LAB/tools.$VARIANT/"; done
@@ -108,7 +109,7 @@ old_connections() {
     [ "$1" != forgotten ] || on device conntrack -F 2>/dev/null
     mark_all
     wait_for 3 "${WITH}$1: what we began with friends goes on" all_friends
-    # More than one question of each talk has been asked meanwhile; UDP asks on and on.
+    # By now each talk has asked more than once; UDP asks without a pause.
     mark_all
     wait_for 3 "${WITH}$1: and goes on" all_friends
     stays 1 "${WITH}$1: the rest is dead" only_friends

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Locked, the device gets its addresses: DHCPv4 (request, unicast renewal, broadcast rebind to another server), DHCPv6 and
-# router advertisements, with real clients and servers. Nobody else gets in through that door.
+# Locked, the device gets its addresses: DHCPv4 (request, unicast renewal, broadcast rebind to another
+# server), DHCPv6 and router advertisements, with real clients and servers. No other host gets in through
+# these rules.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -46,7 +47,7 @@ dhcp4() {
     wait_for 5 "${WITH}DHCPv4: renewed by unicast" client_says '^renew 198.18.1.50 from 198.18.1.1'
     ended "$CLIENT"
 
-    # That client would take two minutes.
+    # Skip it: that client would take two minutes.
     dhcpcd -4 -A -L
     wait_for 5 "${WITH}DHCPv4, another client: an address" grep -q 'leased 198.18.1.50' "$LAB/dhcpcd.out"
     ended "$SERVER"
@@ -69,7 +70,7 @@ dhcpcd() {
 }
 ended() {
     kill "$@" 2>/dev/null || :
-    # dhcpcd loses signals also when it is to end.
+    # Repeat the signal: dhcpcd may lose it.
     for pid; do poll 10 has_ended "$pid" || kill -KILL "$pid"; done
     wait "$@" 2>/dev/null || :
 }
@@ -90,7 +91,7 @@ dhcp6() {
     wait_for 5 "${WITH}a router was solicited, and advertised itself" has_router6
     kill -USR1 "$CLIENT"
     wait_for 5 "${WITH}DHCPv6: renewed" grep ' RENEW6$' "$LAB/dhcpcd.out"
-    # While it runs its hook it loses signals.
+    # dhcpcd loses signals while it runs its hook.
     told_to_rebind || told_to_rebind || told_to_rebind
     wait_for 10 "${WITH}DHCPv6: told to rebind, it hears a server" heard_again
     check "${WITH}DHCPv6: the address is still there" has_address6
@@ -102,15 +103,15 @@ told_to_rebind() {
     kill -HUP "$CLIENT"
     poll 2 grep -q 'received SIGHUP' "$LAB/dhcpcd.out"
 }
-# This client is in two minds: it asks to rebind, to confirm, or anew, and may have forgotten what when the answer comes.
+# This client may rebind, confirm or solicit, and may have given up when the answer comes: try again.
 heard_again() { sed '1,/SIGHUP/d' "$LAB/dhcpcd.out" | grep -E '(REPLY6 received|ADV .*|wrong xid .*) from fe80::'; }
 has_router6() { ip -n device -6 route show default dev eth0 | grep -q 'via fe80::'; }
 
-# The same doors, tried by somebody who is no server.
+# The same ports, tried by a host that is not a DHCP server.
 narrow() {
     unlock
     lock
-    # A client that was killed may have left children: port 546 is 0x222.
+    # A killed client may have left children that hold port 546 (0x222).
     poll 10 not on device grep -q ':0222 ' /proc/net/udp6
     nsenter --net=/run/netns/device socat -u UDP4-RECV:68 "OPEN:$LAB/door4.$VARIANT,creat,append" &
     doors=$!
@@ -122,7 +123,7 @@ narrow() {
     says 67-69 UDP4:198.18.1.2:69,sourceport=67
     says 67-68 UDP4:198.18.1.2:68,sourceport=67
     says broadcast UDP4-DATAGRAM:255.255.255.255:68,broadcast,bind=0.0.0.0:67,so-bindtodevice=lan
-    # DHCPv6: nobody asked, so only what comes from the link is heard.
+    # DHCPv6 without a question: only packets from the link pass.
     says global "UDP6:[2001:db8:1::2]:546,sourceport=547,bind=[2001:db8:1::1]"
     says global-to-link-local "UDP6:[fe80::2%lan]:546,sourceport=547,bind=[2001:db8:1::1]"
     says 547-545 "UDP6:[fe80::2%lan]:545,sourceport=547"
@@ -131,7 +132,7 @@ narrow() {
     says 547-546 "UDP6:[fe80::2%lan]:546,sourceport=547"
     wait_for 2 "${WITH}DHCPv4: a server is heard" grep -q broadcast "$LAB/door4.$VARIANT"
     wait_for 2 "${WITH}DHCPv6: a server is heard" grep -q 547-546 "$LAB/door6.$VARIANT"
-    # A client asks everybody: what answers from wherever, to the address that asked, is heard.
+    # A client asks a multicast address: answers from any address to the one that asked pass.
     asks6 'UDP6-DATAGRAM:[ff02::1:2%eth0]:547,bind=[fe80::2%eth0]:546,reuseaddr'
     says answer "UDP6:[fe80::2%lan]:546,sourceport=547,bind=[2001:db8:1::1]"
     says answer-of-relay "UDP6:[fe80::2%lan]:546,sourceport=5000,bind=[2001:db8:1::1]"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Locked, path MTU discovery works: a router with a narrow way behind it tells the device and the host so, IPv4 and IPv6; and
-# the device itself tells the host, where its own link is the narrow one.
+# Locked, path MTU discovery works for IPv4 and IPv6: a router before a link with a small MTU informs the
+# device and the host. Where the device's own link is the small one, the device informs the host.
 #
 #   host ── device ──1500── r-eth ──1300── cloud
 # takes 5 s
@@ -38,7 +38,7 @@ narrow() {
     ip -n r-eth link set lan mtu 1500
 }
 
-# Also what is known of the ways from before.
+# Also flush the path MTUs that are cached.
 forget() {
     for who in device host; do
         ip -n "$who" route flush cache
@@ -46,12 +46,12 @@ forget() {
     done
 }
 
-# told HOST FAMILY ADDRESS MTU: the first packet is too big, and then the kernel knows how big it may be.
+# told HOST FAMILY ADDRESS MTU: the first packet is too big; after it the kernel knows the path MTU.
 told() {
     on "$1" ping "$2" -M "do" -c 1 -W 1 -s 1400 "$3" || :
     ip -n "$1" "$2" route get "$3" | grep -w "mtu $4"
 }
-# uploads HOST TARGET: all of it comes back from the echo service.
+# uploads HOST TARGET: true if everything comes back from the echo service.
 uploads() { [ "$(on "$1" timeout 5 socat -t 1 - "$2" <"$LAB/big" | wc -c)" = 100000 ]; }
 
 backends narrow

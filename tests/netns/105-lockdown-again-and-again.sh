@@ -1,6 +1,7 @@
 #!/bin/sh
-# init_firewall.sh once more: the same rules, never open meanwhile, nobody cut off. What others have flushed is mended, what
-# others have added stays, behind ours; nat and mangle are as they were; firewall.user comes last.
+# Repeated runs of init_firewall.sh: the rules are the same, the device is never open, no connection is cut
+# off. What other programs flushed is repaired. What they added stays, after our rules. nat and mangle do not
+# change. firewall.user runs last.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -44,7 +45,7 @@ same_again() {
     ENVIRONMENT=CONNMGR_QUEUE= lock "without the queue"
     same "${WITH}the first rules" rules <"$LAB/first"
 }
-# can_queue: nf_tables of this kernel knows queues.
+# can_queue: true if this kernel's nf_tables has queues.
 can_queue() {
     [ "$VARIANT" != bare ] ||
         printf 'add table inet try\nadd chain inet try try\nadd rule inet try try queue num 5353 bypass\n' | on device nft -c -f - 2>/dev/null
@@ -77,7 +78,7 @@ queued() {
     done
 }
 
-# flush_all: every rule of ours; remove_all: the chains, too, and the device is open.
+# flush_all: deletes all our rules. remove_all: deletes the chains as well and opens the device.
 flush_all() {
     if [ "$VARIANT" = bare ]; then
         on device nft flush table inet connmgr
@@ -87,7 +88,7 @@ flush_all() {
 }
 remove_all() {
     if [ "$VARIANT" = bare ]; then
-        # Not the whole ruleset: the lab's own NAT is in it.
+        # Do not flush the whole ruleset: it contains the lab's NAT.
         on device nft delete table inet connmgr
         on device nft delete table bridge connmgr
     else
@@ -95,12 +96,13 @@ remove_all() {
     fi
 }
 
-# A hundred clients, and who wants in, while it is run again and again, and flushed in between.
+# A hundred clients, and intruders, while the script runs again and again and the rules are flushed in
+# between.
 # shellcheck disable=SC2086  # lists
 never_open_never_cut() {
     unlock
     pids=
-    # A stranger, to the device and from it: one packet that gets through is one too many.
+    # An unlisted host, to the device and from it: no packet may pass.
     nsenter --net=/run/netns/device socat -u UDP6-RECV:7003,ipv6only=0 "OPEN:$LAB/heard.device.$VARIANT,creat,append" &
     pids="$pids $!"
     nsenter --net=/run/netns/cloud socat -u UDP6-RECV:7003,ipv6only=0 "OPEN:$LAB/heard.cloud.$VARIANT,creat,append" &
@@ -134,7 +136,7 @@ never_open_never_cut() {
     nothing "${WITH}not one packet of a stranger got in or out" cat "$LAB/heard.device.$VARIANT" "$LAB/heard.cloud.$VARIANT"
     wait_for 20 "${WITH}all clients are answered still" all_answered
     check "${WITH}nobody was cut off" no_loss
-    # Some have ended by themselves.
+    # Some of the background jobs may have ended already.
     kill $pids 2>/dev/null || :
 }
 talk_on() {
@@ -145,7 +147,7 @@ all_answered() {
     tail -q -n 1 "$LAB"/talk.* >"$LAB/tails"
     [ "$(grep -c ' answer$' "$LAB/tails")" = 100 ]
 }
-# A question by UDP may be lost; a connection must not.
+# A UDP question may be lost, a connection must not.
 no_loss() { ! grep -E ' (lost|failed)' "$LAB"/talk.*; }
 
 rules_of_others() {
@@ -162,7 +164,7 @@ rules_of_others() {
     lock
     check "${WITH}ours come first" first_are_ours
     check "${WITH}what others accept is accepted" on cloud socat -u OPEN:/dev/null TCP4:198.18.1.2:7001,connect-timeout=1
-    # Somebody puts himself in front, and ours twice.
+    # Another program inserts a rule in front, and duplicates our jump.
     for t in iptables ip6tables; do
         on device "$LAB/$VARIANT/$t" -w -I INPUT -i lo -j ACCEPT
         on device "$LAB/$VARIANT/$t" -w -A INPUT -j AFERO_ALLOW_SERVICE_INPUT
@@ -219,7 +221,7 @@ END
     same "${WITH}the same rules" rules <"$LAB/first"
     check "${WITH}says that it worked" grep -qx 'firewall.user: ok' "$LAB/said"
 
-    # It fails, it is no shell script, it hangs; and before that it has opened the device.
+    # firewall.user fails, is not a shell script, or hangs, after it has opened the device.
     open="iptables -P INPUT ACCEPT; iptables -I INPUT -j ACCEPT; ip6tables -I INPUT -j ACCEPT"
     [ "$VARIANT" != bare ] || open="nft add rule inet connmgr user_input accept"
     for fault in 'echo "no such thing" >&2; exit 3' 'if true; then' "$open; false" "$open; sleep 1000"; do

@@ -1,6 +1,7 @@
 #!/bin/sh
-# init_firewall.sh on a kernel or an iptables that lacks something does with less and says so; where a step fails it says
-# which one and fails, and what was locked stays locked. Two at once, a lock that is held, both variants at once.
+# init_firewall.sh does without what the kernel or iptables lacks, and reports it. If a step fails, the script
+# names it and fails, and what was locked stays locked. Also: two runs at once, a held lock, both variants at
+# once.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -8,7 +9,8 @@
 lab_up
 friends='198.18.100.10 2001:db8:100::10'
 
-# faulty: tools that run $LAB/fault first, with $tool and, of a restore, its $input. The rest is as it is.
+# faulty: replaces the tools with wrappers that run $LAB/fault first, with $tool and, for a restore, its
+# $input.
 faulty() {
     TOOLS=$LAB/faulty.$VARIANT:$LAB/$VARIANT:$PATH
     mkdir -p "$LAB/faulty.$VARIANT"
@@ -171,13 +173,13 @@ at_once() {
     printf '%s\n' 0 0 0 0 | same "${WITH}four at once: all succeed" cat "$LAB/status.1" "$LAB/status.2" "$LAB/status.3" "$LAB/status.4"
     same "${WITH}four at once: as by one" rules <"$LAB/one"
     [ "$VARIANT" = legacy ] || return 0
-    # Only this variant has a lock.
+    # Only the legacy variant has a lock.
     flock /run/xtables.lock sh -c "echo held >'$LAB/held'; sleep 1" &
     poll 10 test -e "$LAB/held"
     lock "it waits for the lock"
 }
 
-# nft_lacks: nft that refuses what a kernel or an old nft does not have, on the way in.
+# nft_lacks: an nft that refuses input which some kernel or old nft does not support.
 nft_lacks() {
     TOOLS=$LAB/lacking:$LAB/bare
     mkdir -p "$LAB/lacking"
@@ -226,7 +228,7 @@ variants does_with_less fails_and_says_so missing_tools
 backends bad_arguments at_once
 VARIANTS=bare variants nft_does_with_less
 
-# Locked in one variant, then the platform changes to the other: the holes have to be in both.
+# Locked in one variant, then the platform changes to the other: open addresses must be in both.
 # shellcheck disable=SC2086  # lists
 both_variants() {
     for pair in legacy:nft nft:legacy; do

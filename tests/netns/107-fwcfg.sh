@@ -1,7 +1,7 @@
 #!/bin/sh
-# fwcfg.sh admits addresses by rules of their own, where the kernel has no sets or an administrator wants it: for the device,
-# and for the bridge; they outlive init_firewall.sh. It takes addresses and comments, executes nothing of them, and says what
-# is wrong with others.
+# fwcfg.sh admits addresses with rules, for the device and for the bridge, where the kernel has no sets or an
+# administrator asks for it. The rules survive init_firewall.sh. It executes nothing of its arguments, and
+# explains what is wrong with bad ones.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 ── r-eth ── cloud 198.18.100.8 (a stranger), .10 (a friend)
 # takes 30 s
@@ -90,7 +90,7 @@ holes() {
     does 0 add 198.18.100.8/30 prefix
     does 0 add 2001:db8::/32 prefix
     both $strangers $friends | same "${WITH}prefixes" reached device eth0 $strangers $friends
-    # With nft, what was added by hand stays.
+    # With nft, manually added rules stay.
     [ "$VARIANT" != bare ] || return 0
     ENVIRONMENT=CONNMGR_SETS=yes lock "the sets take over"
     nothing "${WITH}which are empty" reached device eth0 $friends
@@ -161,7 +161,7 @@ b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j
     does 64 flush
     does 64 'add;reboot' 198.18.100.10 x
     same "${WITH}nothing has changed" rules <"$LAB/first"
-    # As the original takes them.
+    # The original's forms of the arguments.
     does 0 ADD 198.18.100.10 x
     does 0 Del 198.18.100.10 x
     does 0 add 198.18.100.10

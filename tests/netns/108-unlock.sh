@@ -1,6 +1,6 @@
 #!/bin/sh
-# fwcfg.sh unlock takes every lockdown away, of each backend and variant, and what a failed lockdown has shut; nothing else. A
-# lockdown that succeeds after one that failed leaves nothing shut.
+# fwcfg.sh unlock removes every lockdown, of each backend and variant, and what a failed lockdown has closed,
+# and nothing else. A successful lockdown after a failed one leaves nothing closed.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -8,7 +8,7 @@
 lab_up
 friends='198.18.100.10 2001:db8:100::10'
 strangers='198.18.100.8 2001:db8:100::8'
-# everything: what the kernel has, whichever program made it.
+# everything: prints all rules in the kernel, whichever program made them.
 everything() {
     for table in iptables-legacy ip6tables-legacy; do
         ! on device grep -qsx filter "/proc/net/${table%%tables*}_tables_names" || on device $table-save -t filter
@@ -22,7 +22,7 @@ noted() { cat "$LAB/run/policies"; }
 # shellcheck disable=SC2086  # lists
 unlocks() {
     unlock
-    # Rules and policies of others.
+    # Rules and policies of other programs.
     case $VARIANT in
         bare) on device nft add table inet others '{ chain input { type filter hook input priority 0; tcp dport 7; }; }' ;;
         *)
@@ -91,7 +91,7 @@ shut_and_repaired() {
 }
 backends unlocks shut_and_repaired
 
-# Without nft, boot_lockdown.sh shuts both variants of iptables.
+# Without nft, boot_lockdown.sh closes both variants of iptables.
 # shellcheck disable=SC2086  # lists
 both_shut() {
     unlock
@@ -113,7 +113,7 @@ both_shut() {
     lock "without nft: repaired"
     admit $friends
     both $friends | same "${WITH}without nft: friends are reached" reached device eth0 $friends $strangers
-    # What the daemon does where the script is missing; it notes nothing.
+    # The state that the daemon leaves if the script is missing; it does not record the policies.
     rm -f "$LAB/run/policies"
     script fwcfg.sh unlock
     for table in iptables ip6tables; do
@@ -138,7 +138,7 @@ check "and says what is missing, IPv4" grep -q 'there is no nft and there is no 
 check "and says what is missing, IPv6" grep -q 'there is no nft and there is no ip6tables: IPv6 is open' "$LAB/complained"
 TOOLS=
 
-# Both variants at once, and nft: all goes.
+# Both variants and nft at once: all of it is removed.
 VARIANT=legacy WITH='all at once: ' SHELL_CMD='busybox ash'
 unlock
 everything >"$LAB/before"

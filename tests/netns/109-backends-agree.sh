@@ -1,9 +1,10 @@
 #!/bin/sh
-# The same packets through the lockdown of each backend, and through a plain predicate: what the policy says, written down a
-# second time, packet by packet. Every protocol and direction that the policy names, and the neighbours of each.
+# Sends the same packets through the lockdown of each backend, and compares the verdicts with a plain
+# predicate: a second description of the policy, packet by packet. It covers every protocol and direction of
+# the policy, and their neighbours.
 #
-# A packet is sent by a raw socket in a namespace beside the device, or by the device itself, and is let through if it is heard
-# where it goes: on the device by a chain of ours that counts behind the lockdown, beyond it by the wire.
+# A raw socket sends each packet, in a namespace beside the device or on the device. The packet has passed if
+# it arrives: on the device a chain after the lockdown counts it, beyond the device it is seen on the wire.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -36,8 +37,8 @@ verdicts() {
         check "${WITH}extenders, $packet: $verdict" grep -qE "^[0-9]+ $packet: $verdict\$" "$LAB/got.verdicts"
     done <"$LAB/extenders"
 }
-# What the original's three scripts admit for hosts behind the bridge, in the order of the table in docs/lockdown.md; and what
-# they admit beyond that.
+# What the original's three scripts admit for hosts behind the bridge, in the order of the table in
+# docs/lockdown.md, and what only they admit.
 cat >"$LAB/extenders" <<'END'
 passes up 4 stranger udp 4[0-9]*-53
 passes up 4 stranger udp 4[0-9]*-53, its answer

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The daemon in its default mode, and what a whitelist names: exactly, by wildcard, through aliases, with several addresses,
-# with so many that the answer comes by TCP, as an address, as a prefix. Each is reached, at the first connection, from the
-# device and from a host behind its bridge; nothing else is.
+# The daemon in its default mode, with each kind of whitelist entry: exact name, wildcard, alias, several
+# addresses, so many addresses that the answer comes by TCP, literal address, prefix. The first connection to
+# each succeeds, from the device and from a host behind its bridge. Nothing else is reached.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 ── r-eth ── cloud 198.18.102.0/24 2001:db8:102::/64 the services
 # takes 35 s
@@ -33,17 +33,17 @@ big.example
 2001:db8:103::/65
 END
 
-# first HOST NAME: the first connection to the first address that it gets, IPv4, and IPv6.
+# first HOST NAME: makes the first connection to the first address of the name, for IPv4 and IPv6.
 first() {
     for family in ahostsv4 ahostsv6; do
-        # Not what IPv6 makes of IPv4.
+        # Skip IPv4-mapped addresses.
         address=$(on "$1" getent "$family" "$2" | grep -v '::ffff:' | sed -n '1s/ .*//p')
         case $2,$family in a.b.wild.example,*6 | big.example,*6) continue ;; esac
         echo "$family: ${address:-no address}"
         [ -n "$address" ] && connects "$1" "$address" || return
     done
 }
-# A lost first packet costs a second.
+# A lost first packet would take a second.
 connects() {
     case $2 in *:*) target="TCP6:[$2]" ;; *) target=TCP4:$2 ;; esac
     on "$1" socat -u OPEN:/dev/null "$target:80,connect-timeout=0.9"

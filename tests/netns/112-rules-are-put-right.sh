@@ -1,6 +1,7 @@
 #!/bin/sh
-# Rules instead of sets, and fwcfg.sh that fails, a daemon that is killed before it could write down what it had opened, entries
-# that go while none runs, somebody who flushes while rules are being changed: it all comes right in the end, with both variants.
+# Rules instead of sets. fwcfg.sh fails; the daemon is killed before it could save what it had opened; entries
+# are removed while no daemon runs; another program flushes while rules are being changed. In the end the
+# rules are right, with both variants.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -9,7 +10,7 @@
 lab_up
 names_up
 system_path=$PATH
-# fwcfg.sh that fails, or takes its time when it has done its work, where a file says so.
+# A fwcfg.sh that fails, or is slow after its work, if a file says so.
 cp -r "$REPO/scripts" "$LAB/scripts"
 mv "$LAB/scripts/fwcfg.sh" "$LAB/scripts/fwcfg"
 cat >"$LAB/scripts/fwcfg.sh" <<END
@@ -27,7 +28,7 @@ whole() { rm -f "$LAB"/broken.*; }
 
 list() { printf '%s\n' '*.fresh.example' "$@" >"$LAB/etc/whitelist"; }
 rules_for() { on device iptables -S | grep -c -- " $1 .*--comment \"*${2:-connmgr}" || :; }
-# rules_are ADDRESS COUNT [COMMENT]: six are all: INPUT, OUTPUT, and four in FORWARD.
+# rules_are ADDRESS COUNT [COMMENT]: an address has six rules: INPUT, OUTPUT, and four in FORWARD.
 rules_are() { rules_for "$1" "${3-}"; [ "$(rules_for "$1" "${3-}")" = "$2" ]; }
 tried() { grep -c "^$1" "$LAB/calls"; [ "$(grep -c "^$1" "$LAB/calls")" -ge "$2" ]; }
 locked() {
@@ -75,7 +76,7 @@ variant() {
     wait_for 10 "$1: IPv6, too: shut" not reaches '[2001:db8:100::10]'
     check "$1: the log warns of it once" test "$(grep -c '^<4>.*out of order' "$LAB/connmgr.log")" = 1
 
-    mkdir "$LAB/run/holes.new" # so that it cannot write
+    mkdir "$LAB/run/holes.new" # makes writing fail
     lost=$(resolve "n$(($2 + 1)).fresh.example")
     wait_for 10 "$1: another name is open" reaches "$lost"
     kill -KILL "$CONNMGR_PID"

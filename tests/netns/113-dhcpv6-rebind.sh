@@ -1,6 +1,6 @@
 #!/bin/sh
-# Locked, a real DHCPv6 client whose server has died asks everybody (Rebind, RFC 8415 section 18.2.5), and another server, with a DUID of
-# its own, prolongs the lease. Two minutes are the shortest lease that dnsmasq gives.
+# Locked, a real DHCPv6 client whose server has died sends a Rebind to all servers (RFC 8415 section 18.2.5),
+# and another server with its own DUID extends the lease. The shortest lease of dnsmasq is two minutes.
 # takes 120 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The lockdown moves from iptables to nf_tables and back, as an upgrade does it: the old one goes when the new one is in force, no
-# packet of a stranger gets through meanwhile, and what is open stays open, also by rules of fwcfg.sh.
+# The lockdown moves from iptables to nf_tables and back, as in an upgrade: the old one is removed when the
+# new one is in force, no packet of an unlisted host passes meanwhile, and open addresses stay open, also
+# those of fwcfg.sh.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -9,7 +10,7 @@ lab_up
 host_behind
 friends='198.18.100.10 2001:db8:100::10'
 backend_is() { grep -qx "backend: $1" "$LAB/said"; }
-# in_force BACKEND: it alone.
+# in_force BACKEND: true if this backend alone is in force.
 in_force() {
     on device nft list tables 2>/dev/null >"$LAB/tables"
     on device "$LAB/$VARIANT/iptables-save" -t filter >"$LAB/filter" 2>/dev/null
@@ -18,7 +19,7 @@ in_force() {
         iptables) ! grep ' connmgr$' "$LAB/tables" && grep -q '^-A INPUT -j AFERO_ALLOW_SERVICE_INPUT' "$LAB/filter" ;;
     esac
 }
-# moves FROM TO: with strangers' packets and friends' connections all the time.
+# moves FROM TO: with packets of unlisted hosts and connections to whitelisted ones all the time.
 moves() {
     for who in device host; do
         nsenter --net="/run/netns/$who" "$LABTOOL" talk tcp 198.18.100.10 80 50 >"$LAB/talk.$who" 2>&1 &
@@ -72,7 +73,7 @@ there_and_back() {
     ENVIRONMENT=CONNMGR_FIREWALL=auto lock "auto"
     check "${WITH}auto: nft" backend_is nft
     unlock
-    # nft that does not work: a kernel without the family inet.
+    # An nft that does not work, as on a kernel without the family inet.
     mkdir -p "$LAB/no-inet"
     printf '#!/bin/sh\necho "Error: Could not process rule: Operation not supported" >&2\nexit 1\n' >"$LAB/no-inet/nft"
     chmod +x "$LAB/no-inet/nft"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# br_netfilter shows bridged frames to the firewall. Those that are only bridged pass, whatever they are; those that the device
-# routes are judged, also from a host of the bridge to another.
+# br_netfilter shows bridged frames to the firewall. Frames that are only bridged pass, whatever they contain.
+# Frames that the device routes are judged, also those between two hosts of the bridge.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 ──veth── other 198.18.50.3
 # takes 15 s

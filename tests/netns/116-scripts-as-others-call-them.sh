@@ -1,6 +1,6 @@
 #!/bin/sh
-# init_firewall.sh is sourced, as fw3 and fw4 do with their includes: it locks, and the caller goes on as it was. fwcfg.sh restart
-# locks nothing while a daemon runs that was told not to.
+# init_firewall.sh is sourced, as fw3 and fw4 do with their includes: it locks, and the caller's shell does
+# not change. fwcfg.sh restart locks nothing while a daemon with -d runs.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -33,7 +33,7 @@ END
         check "${WITH}sourced ($lines): locked" locked
         printf '%s\n' 'status 0' unchanged 'mine mine mine mine' | same "${WITH}sourced ($lines): the caller is as it was" tail -n 3 "$LAB/said"
     done
-    # It fails: the caller learns it, and goes on.
+    # It fails: the caller gets the status and continues.
     unlock
     echo "ETH_INTERFACE_0='/'" >"$LAB/etc/netif_names"
     printf '. "%s/scripts/init_firewall.sh"\necho "status $?"\n' "$REPO" >"$LAB/caller"
@@ -67,7 +67,7 @@ restart() {
         check "${WITH}beside connmgr $option: unlock warns" grep -q 'runs, and may lock again' "$LAB/complained"
         end_daemon
     done
-    # Its pid is another program's by now; there is none.
+    # Another program has the pid now; then no process has it.
     echo $$ >"$LAB/run/connmgr.pid"
     script fwcfg.sh restart
     check "${WITH}beside no daemon: locked" status_is 0

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Forged replies of every kind, 10,000 of them, by somebody who knows id, port and question, while the device is used as ever:
-# not one hole, and nobody is disturbed.
+# 10,000 forged replies of every kind, from an attacker who knows id, port and question, while applications
+# use the device: no address is opened, and no application is disturbed.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/names.sh"
@@ -15,7 +15,7 @@ honest() {
     HONEST=$!
 }
 honest_have() { wait "$HONEST" && cat "$LAB/honest" && grep -qE "$1" "$LAB/honest"; }
-# No address is open but those of the names that were resolved.
+# Only addresses of names that were resolved are open.
 opened() { open_addresses | wc -l && [ "$(open_addresses | wc -l)" = "$1" ]; }
 
 lockdown --dns hold

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Names with shell syntax, quotes, spaces, NUL, of full length: nothing is executed, nothing is opened that no wildcard covers,
-# upper case and a final dot make no difference. Answers by TCP, as large as can be, and in fragments.
+# Names with shell syntax, quotes, spaces, NUL, of maximum length: nothing is executed, nothing is opened that
+# no wildcard covers, upper case and a final dot make no difference. Also answers by TCP, of the maximum size,
+# and in fragments.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -9,7 +10,7 @@
 lab_up
 names_up
 opened() { open_addresses | wc -l && [ "$(open_addresses | wc -l)" = "$1" ]; }
-# The first label begins with n and a number, whatever comes behind it.
+# The first label begins with n and a number, then anything.
 odd() { resolve "n$1$2.fresh.example" >"$LAB/last" || :; }
 no_file() { [ ! -e /run/executed ]; }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# An application that connects as soon as it knows the address: of a fresh name each time, directly, through a dnsmasq and an
-# unbound on the device, and behind the bridge: not one first packet is lost, while a foreign address stays shut.
+# An application connects as soon as it knows the address, to a new name each time: directly, through dnsmasq
+# and unbound on the device, and from behind the bridge. No first packet is lost, and unlisted addresses stay
+# closed.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -9,7 +10,7 @@
 lab_up
 names_up
 host_behind
-# All along somebody tries to get to a foreign address.
+# All the time a client tries to reach an unlisted address.
 tries() {
     : >"$LAB/tried"
     while :; do

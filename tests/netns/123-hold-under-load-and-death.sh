@@ -1,7 +1,7 @@
 #!/bin/sh
-# Thousands of questions a second while replies are held: none is lost. A daemon that is killed is bypassed at once, one that is
-# stopped is killed by the kernel within 12 s, whether many questions wait or one; what comes after it holds again. With both
-# variants of iptables.
+# Thousands of questions a second while replies are held: none is lost. If the daemon is killed, the kernel
+# bypasses it at once. If it is stopped, the kernel kills it within 12 s, whether one reply waits or many. The
+# next daemon holds replies again. With both variants of iptables.
 # takes 65 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -17,7 +17,7 @@ quick_again() { on device timeout 5 "$LABTOOL" resolve 198.18.100.55 "n$1.foreig
 lockdown --dns hold
 rate 5000 2 1 >"$LAB/last"
 check "5,000 questions a second: no reply is lost" grep ' asked, 0 lost,' "$LAB/rate"
-# The tests side by side take the processors from each other: that none takes longer at all is for bench.sh to show.
+# Parallel tests compete for the processors. bench.sh shows that no reply takes longer.
 # shellcheck disable=SC2016  # awk's
 check "nor are they late by seconds" awk '{ for (i = 1; i < NF; i++) if ($i == "p99") exit !($(i + 1) < 4000) }' "$LAB/rate"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# `connmgr check` names file and line of every mistake in both configuration files, and ends with 0 or 78; it needs
-# neither a daemon nor a capability.
+# `connmgr check` reports file and line of every error in both configuration files, and exits with 0 or 78. It
+# needs neither a daemon nor a capability.
 . "$(dirname "$0")/lib.sh"
 
 mkdir -p "$LAB/etc"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# How long an address stays open, what renews it, and who need not ask: exact names are resolved at the start.
-# The same, as far as rules go, without address sets, too.
+# How long an address stays open, and what renews it. Exact names are resolved at the start, without a
+# question of an application. The same without address sets, as far as rules can do it.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"

@@ -1,6 +1,7 @@
 #!/bin/sh
-# A daemon that is stopped, or killed at any moment, and started again: what was open stays open without a gap, what was
-# shut stays shut, and the new one knows what it has to close one day. With both variants of iptables, with sets and without.
+# The daemon is stopped, or killed at any moment, and started again: open addresses stay open without a gap,
+# closed ones stay closed, and the new daemon knows what it must close later. With both variants of iptables,
+# with sets and without.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -21,7 +22,7 @@ killed() {
     wait_for 10 "${WITH}an address is learned" reaches 198.18.101.1
     wait_for 10 "${WITH}and written down" grep -q '^198.18.101.1 .* x.wild.example$' "$LAB/run/holes"
 
-    # A new connection after the other, to the one and to a stranger, all the time.
+    # All the time, one new connection after another to an open address and to an unlisted one.
     while [ ! -e "$LAB/over" ]; do
         reaches 198.18.101.1 0.9 || echo "cut off at $(now)"
     done >"$LAB/friend" 2>&1 &

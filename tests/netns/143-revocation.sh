@@ -1,6 +1,6 @@
 #!/bin/sh
-# A name or a prefix that is taken from the whitelist is shut by a reload, and its connections end; all others go on. A
-# whitelist with a bad line is refused, and nothing changes.
+# After a reload without a name or prefix its addresses are closed and their connections end; all others
+# continue. A whitelist with a bad line is refused, and nothing changes.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/holes.sh"
@@ -20,7 +20,7 @@ done
 talks() { tail -n 1 "$LAB/talk.$1" | grep -q answer; }
 is_over() { grep -qE 'lost|failed' "$LAB/talk.$1"; }
 for n in 1 3 4 129; do wait_for 3 "a connection to 198.18.101.$n is open" talks $n; done
-# Somebody who only listens, and would not hear of it for hours.
+# A client that only listens, and would not notice for hours.
 listen() { { on device socat -u "TCP:198.18.101.$1:80" OPEN:/dev/null 2>/dev/null || :; echo over >"$LAB/listener.$1"; } & }
 for n in 1 129; do listen $n; done
 listens() { [ "$(on device ss -Htn state established dst "198.18.101.$1" | wc -l)" = 2 ]; }

@@ -1,7 +1,8 @@
 #!/bin/sh
-# A hundred clients with open connections, and strangers who try all the time, while the daemon reloads a whitelist that
-# changes, and is killed: never open, never cut off. Then the firewall is flushed: not open either, and all go on once it is
-# mended. With both variants of iptables, with sets and without.
+# A hundred clients with open connections, and unlisted hosts that try all the time, while the daemon reloads
+# changing whitelists and is killed: the device is never open, no client is cut off. Then the firewall is
+# flushed: the device is not open either, and all clients continue after the repair. With both variants of
+# iptables, with sets and without.
 # takes 65 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -14,7 +15,7 @@ answer one.example 198.18.101.1
 answer x.wild.example 198.18.101.3
 list() { printf 'echo.example\none.example\n*.wild.example\n%s\n' "$@" >"$LAB/etc/whitelist"; }
 all_answered() { for file in "$LAB"/talk.*; do tail -n 1 "$file" | grep -q ' answer$' || return; done; }
-# answers: how many each has. all_answer: each has more than that.
+# answers: prints how many answers each client has. all_answer: true if each has more than that.
 answers() { for file in "$LAB"/talk.*; do grep -c ' answer$' "$file"; done; }
 all_answer() { answers | paste - "$LAB/answers" | awk '$1 <= $2 { exit 1 }'; }
 mended() {
@@ -43,7 +44,7 @@ hundred() {
         done
     done
     wait_for 20 "${WITH}99 clients are answered" all_answered
-    # New connections, too; and a stranger, to the device and from it: one packet that gets through is one too many.
+    # New connections, too; and an unlisted host, to the device and from it: no packet may pass.
     while [ -e "$LAB/trying" ]; do reaches 198.18.101.3 0.9 || echo "cut off at $(now)"; done >"$LAB/hundredth" 2>&1 &
     hundredth=$!
     for host in cloud device; do

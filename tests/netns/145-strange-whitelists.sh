@@ -1,6 +1,6 @@
 #!/bin/sh
-# Whitelists of strange form, end to end: what can be read of them is open, the rest is said and shut, nothing is executed.
-# Ten thousand entries cost neither time nor memory to speak of.
+# Malformed whitelists, end to end: valid entries are open, the rest is reported and closed, nothing is
+# executed. Ten thousand entries cost little time and memory.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/holes.sh"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A long whitelist of exact names that all exist: connmgr resolves them by itself, and meanwhile does all else (make soak: 10,000).
+# A long whitelist of exact names that all exist: connmgr resolves them by itself and does its other work
+# meanwhile (make soak: 10,000).
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/names.sh"
 . "$NETNS_DIR/application.sh"
@@ -22,7 +23,7 @@ wait_for 5 "meanwhile: status answers" status_has '^in use +wlan0'
 plug eth0
 wait_for 300 "all $count names are open" all_open
 echo "# $count names in $((($(now) - began) / 100)) s, $(awk '/VmRSS/ { print $2 }' "/proc/$CONNMGR_PID/status") kB resident${meanwhile:+, the link was lost meanwhile}"
-# Asked elsewhere: an answer that the device gets would open it.
+# Ask in another namespace: an answer to the device would open the address.
 address=$(HOST=r-eth resolve "n$count.fresh.example" | tail -n 1)
 check "the last one is reached" reaches "$address"
 check "an address that no name has is shut" not reaches 198.19.255.254

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Behind the Ethernet's router nothing answers any more, while the carrier stays: Wi-Fi takes over, and stays. The
-# original moved to LTE although Wi-Fi was healthy, and spent half of the following minute on the dead link.
+# Nothing behind Ethernet's router answers any more, but the carrier stays: Wi-Fi takes over, and stays. The
+# original moved to LTE although Wi-Fi worked, and spent half of the next minute on the dead link.
 # takes 100 s
 . "$(dirname "$0")/lib.sh"
 

@@ -23,7 +23,7 @@ check "it stops with 0" test "${status:-0}" = 0
 check "the lockdown stays" test "$(policies)" = 3
 check "and what was open" reaches 198.18.100.10
 
-# What is taken from the whitelist while no daemon runs is shut when one starts.
+# Entries that are removed while no daemon runs are closed when it starts.
 printf '198.18.100.8\n198.18.102.0/24\n' >"$LAB/etc/whitelist"
 start_connmgr --dns sniff
 wait_for 3 "another whitelist: locked" log_has 'locked in'

@@ -1,6 +1,7 @@
 #!/bin/sh
-# A reply waits until its addresses are open: no first connection to a fresh address is lost, not even by an application
-# that connects at once. A daemon that is killed is bypassed by the kernel; one that is stopped lets go what waits.
+# A reply waits until its addresses are open: no first connection to a new address is lost, even if an
+# application connects at once. If the daemon is killed, the kernel bypasses it; if it is stopped, it releases
+# the waiting replies.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/fresh.sh"
@@ -9,7 +10,7 @@ FIREWALL=
 lab_up
 fresh_names
 reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=0.9"; }
-# first FROM TO: who connects to fresh names one after the other; prints those that did not get there.
+# first FROM TO: connects to new names one after the other; prints those whose connection failed.
 first() {
     seq "$1" "$2" | while read -r n; do
         reaches "h-198-18-101-$n.fresh.example" 2>/dev/null || echo "$n"

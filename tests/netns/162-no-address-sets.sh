@@ -1,5 +1,5 @@
 #!/bin/sh
-# A kernel without address sets: each address gets rules of its own, by fwcfg.sh, for the device and for extenders.
+# A kernel without address sets: fwcfg.sh makes rules for each address, for the device and for extenders.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/fresh.sh"
@@ -12,7 +12,7 @@ reaches() { on "$1" socat -u OPEN:/dev/null "TCP:$2:80,connect-timeout=${3:-0.9}
 rules_for() { on device iptables -S | grep -c -- " $1/32 " || :; }
 rules_are() { [ "$(rules_for "$1")" = "$2" ]; }
 
-# What matches sets is refused, as by a kernel that lacks xt_set.
+# Refuse rules that match sets, as a kernel without xt_set does.
 mkdir "$LAB/tools"
 for tool in iptables-restore ip6tables-restore; do
     real=$(command -v $tool)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# init_firewall.sh is missing, fails or hangs: the daemon closes the firewall of both families itself. It ends with 78 where a
-# second start would change nothing, else with 71. A firewall.user that fails is no such failure.
+# init_firewall.sh is missing, fails or hangs: the daemon closes the firewall of both families itself. It ends
+# with 78 if another start would not help, else with 71. A failing firewall.user does not count as such a
+# failure.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Somebody else flushes the firewall, opens its policies, gets in front of it, or empties the sets: noticed and mended, with
-# both variants of iptables. With nf_tables at once, with the legacy tables at the next look, every 10 s. Who goes on is not fought without end.
+# Another program flushes the firewall, opens its policies, inserts rules in front, or empties the sets: the
+# daemon notices and repairs it, with both variants of iptables. With nf_tables at once, with the legacy
+# tables at the next look, every 10 s. If the program goes on, the repairs are limited.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 
@@ -30,7 +31,7 @@ variant() {
     PATH="$LAB/$VARIANT:$system_path"
     start_connmgr
     wait_for 8 "$VARIANT: locked, and open what is whitelisted" settled_down
-    # The second run is over: what it did itself is not taken for others' doing.
+    # The second run is over: the script's own changes do not count as another program's.
     stays 6 "$VARIANT: it leaves its own changes alone" undisturbed
 
     on device iptables -F
@@ -50,7 +51,7 @@ variant() {
 
 echo echo.example >"$LAB/etc/whitelist"
 variant nft 3
-# A fight: another manager that flushes at once whenever it is mended.
+# A fight: another manager flushes after each repair.
 (while :; do on device iptables -F 2>/dev/null; sleep 0.2; done) &
 fighter=$!
 wait_for 25 "a fight: it says so" log_has 'another program changes the firewall again and again, restoring it at most every 8 s'

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Where replies cannot be held, a copy of them is read, and it is said why: the rule cannot be had, or the queue is somebody
-# else's.
+# If replies cannot be held, the daemon reads a copy of them and reports why: the kernel refuses the rule, or
+# another program uses the queue.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/fresh.sh"
@@ -38,7 +38,7 @@ start_connmgr --dns auto --queue-num 7
 wait_for 3 "with the rule, it holds replies" log_has 'DNS: hold'
 check "by that number" test "$(queue_rules)" -gt 0
 first=$CONNMGR_PID
-# Another one, with files of its own, in the same network: a product that uses the queue already.
+# A second connmgr with its own files in the same network plays a product that uses the queue already.
 cp -r "$LAB/etc" "$LAB/etc2"
 nsenter --net=/run/netns/device "$(connmgr_path)" --no-attrd --config-dir "$LAB/etc2" --script-dir "$REPO/scripts" \
     --run-dir "$LAB/run2" --queue-num 7 --echo echo.example:80 --no-ping --resolver 198.18.100.53 --log stderr -v \

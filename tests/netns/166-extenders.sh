@@ -1,6 +1,6 @@
 #!/bin/sh
-# An extender behind the bridge: no first connection to a fresh address is lost, neither when it asks the device's name server,
-# nor when the device redirects its questions there, nor when it asks a forwarder on the device.
+# An extender behind the bridge: no first connection to a new address is lost, whether it asks the cloud's
+# name server, the device redirects its questions, or it asks a forwarder on the device.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/fresh.sh"
@@ -10,7 +10,7 @@ lab_up
 host_behind
 fresh_names
 reaches() { on "$1" socat -u OPEN:/dev/null "TCP:$2:80,connect-timeout=0.9"; }
-# first HOST FROM TO: prints the fresh names that a first connection to was lost, one after the other.
+# first HOST FROM TO: connects to new names one after the other; prints those whose first connection was lost.
 first() {
     seq "$2" "$3" | while read -r n; do
         reaches "$1" "h-198-18-101-$n.fresh.example" 2>/dev/null || echo "$n"
@@ -27,8 +27,8 @@ check "the device's name server: none is lost" no_output first host 1 20
 check "a foreign name is resolved for the host" on host getent ahostsv4 other.example
 check "and shut" not reaches host other.example
 
-# That what was asked is found where the kernel does not tell connection tracking's tuples (DnsWatch.Redirected) is not shown here, but
-# by unit tests: without it, this passes as well.
+# Unit tests cover DnsWatch.Redirected, which finds the question if the kernel does not report conntrack
+# tuples. This test passes without it.
 nameserver 198.18.100.99
 on device iptables -w -t nat -A PREROUTING -i br-apnet -p udp --dport 53 -j DNAT --to 198.18.100.54
 check "redirected: none is lost" no_output first host 21 40

@@ -1,7 +1,8 @@
 #!/bin/sh
-# The daemon's lockdown in nf_tables, where the system has nft, BusyBox without awk, ip, and nothing else: it locks, opens what
-# the whitelist names, undoes what another program does at once, and knows after a restart what was open. Where there is
-# neither nft nor iptables it says so and ends, or manages the links of the open device.
+# The daemon's lockdown in nf_tables, where the system has nft, BusyBox without awk, ip, and nothing else: it
+# locks, opens what the whitelist names, undoes another program's changes at once, and knows after a restart
+# what was open. If neither nft nor iptables is installed, it reports that and ends, or manages the links of
+# the open device.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/fresh.sh"
@@ -49,8 +50,9 @@ else
     check "a fresh name is open" reaches_soon 198.18.101.1
 fi
 
-# How long another program has the device open: a packet each millisecond to a stranger, who counts. That is told, not judged:
-# it is the time until the daemon gets a processor, and until the kernel has made two changes.
+# How long another program keeps the device open: send a packet each millisecond to an unlisted host, which
+# counts them. The test prints the time and does not judge it: it depends on when the daemon gets a processor
+# and the kernel has made two changes.
 on cloud nft -f - <<'END'
 table inet count {
     chain input { type filter hook input priority 0; ip daddr 198.18.100.8 icmp type echo-request counter; }

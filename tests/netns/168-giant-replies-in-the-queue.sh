@@ -1,6 +1,6 @@
 #!/bin/sh
-# Replies of 65,507 bytes, more than the queue holds, to a daemon that does not read them: the memory that they take in the kernel is
-# bounded, what has no room passes unseen, and the daemon is none the larger for it.
+# Replies of 65,507 bytes, more than the queue holds, to a daemon that does not read them: their memory in the
+# kernel is bounded, replies without room pass unseen, and the daemon does not grow.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/names.sh"
@@ -9,7 +9,8 @@ lab_up
 names_up
 use_variant nft
 resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$CONNMGR_PID/status"; }
-# queued: packets in the queue; buffered: bytes of the daemon's netlink socket, as the kernel counts them.
+# queued: prints the packets in the queue. buffered: prints the bytes in the daemon's netlink socket, as the
+# kernel counts them.
 # shellcheck disable=SC2016 # awk's
 queued() { on device awk '{ print $3 }' /proc/net/netfilter/nfnetlink_queue; }
 buffered() { on device ss -f netlink -anm | sed -n 's/.*skmem:(r\([0-9]*\),.*/\1/p' | sort -n | tail -n 1; }

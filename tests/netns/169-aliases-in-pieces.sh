@@ -1,7 +1,8 @@
 #!/bin/sh
-# A whitelisted name is an alias of a name that is not whitelisted, and its server says nothing about that one: a recursive
-# resolver asks for it in a question of its own, and the address is open. Real resolvers on the device, one and two steps,
-# and an extender that resolves by itself. Other names of the same zone stay shut.
+# A whitelisted name is an alias of an unlisted name, and its server does not resolve the target. A recursive
+# resolver asks for the target in a second question, and the address is opened. With real resolvers on the
+# device, one and two steps, and an extender that resolves by itself. Other names of the same zone stay
+# closed.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -32,7 +33,7 @@ END
     on device unbound -c "$LAB/unbound.conf" >"$LAB/unbound.log" 2>&1 &
 }
 named_at() {
-    on device ip address add "$1/32" dev lo # it listens to addresses that interfaces have
+    on device ip address add "$1/32" dev lo # unbound listens only on addresses of interfaces
     mkdir -p "$LAB/named"
     cat >"$LAB/named.conf" <<END
 options {
@@ -54,7 +55,7 @@ recursor_at() {
         --disable-packetcache >"$LAB/recursor.log" 2>&1 &
 }
 
-# asks NAME: its first IPv4 address, behind aliases or not. False if there is none.
+# asks NAME: prints its first IPv4 address, with or without aliases. False if there is none.
 asks() {
     on "${HOST:-device}" busybox nslookup -type=a "$1" "$SERVER" >"$LAB/asked" 2>&1 || :
     sed -n '/^Server:/,/^$/d; s/^Address: *\([0-9.]*\)$/\1/p' "$LAB/asked" | sed -n 1p | grep .
@@ -86,14 +87,14 @@ for mode in hold sniff; do
     check "$mode: of two steps, too" shows "c$((base + 103)).cdn.example -> n$((base + 103)).cdn.example"
     resolves_in_pieces named named "$at.2" "$((base + 200))"
     resolves_in_pieces recursor pdns_recursor "$at.3" "$((base + 300))"
-    # An extender without a resolver of the device's: it asks for the alias, and then for its target.
+    # An extender that does not use the device's resolver asks for the alias, then for its target.
     HOST=host SERVER=198.18.100.55
     asks "c$((base + 400)).fresh.example" >"$LAB/last" || :
     wait_for 5 "$mode: an extender that asks in pieces" opens "n$((base + 400)).cdn.example"
     check "$mode: an extender, another name" other_is_shut "n$((base + 401)).cdn.example"
     HOST=device
     if [ "$mode" = hold ]; then
-        # What the alias of a name had opened ends with the name.
+        # What a name's alias has opened is closed with the name.
         SERVER=198.18.100.55
         asks "c1500.fresh.example" >"$LAB/last" || :
         wait_for 5 "the device itself asks in pieces" opens n1500.cdn.example

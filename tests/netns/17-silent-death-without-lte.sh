@@ -1,6 +1,6 @@
 #!/bin/sh
-# A silent death on a device without LTE: the original never switched then. The router itself goes on talking to the device,
-# and that proves nothing.
+# A silent death on a device without LTE: the original never switched then. The router itself continues to
+# send to the device, which proves nothing.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Two minutes after the cable was pulled, nobody has gone back to it. The original did, after 29 to 40 s, and stayed there,
-# because a connect that timed out counted as success.
+# Two minutes after the cable was pulled, the device has not gone back to Ethernet. The original did after 29
+# to 40 s, and stayed there, because it took a connect that timed out for a success.
 # takes 125 s
 . "$(dirname "$0")/lib.sh"
 

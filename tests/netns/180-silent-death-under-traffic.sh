@@ -1,14 +1,15 @@
 #!/bin/sh
-# An upstream dies silently while an application talks, over TCP or by questions to a name server: what stays unanswered makes
-# the daemon probe at once, and the traffic moves long before silence alone would have told. Two links that die together are
-# both found out. What stays unanswered for other reasons moves nothing. How fast: make bench.
+# An upstream dies silently while an application talks, over TCP or by questions to a name server: unanswered
+# packets make the daemon probe at once, and the traffic moves long before the idle limit. Two links that die
+# together are both detected. Packets that are unanswered for other reasons cause no switch. For the times see
+# make bench.
 # takes 75 s
 . "$(dirname "$0")/lib.sh"
 
 begin
 on cloud socat UDP4-RECVFROM:53,bind=198.18.100.11,fork PIPE >/dev/null 2>&1 &
 
-# dies DESC TYPE PORT LIMIT LINK FROM...: the upstreams of FROM die; LINK is in use within LIMIT.
+# dies DESC TYPE PORT LIMIT LINK FROM...: the upstreams of FROM die; LINK must be in use within LIMIT.
 dies() {
     dies_desc=$1 dies_type=$2 dies_port=$3 dies_limit=$4 dies_link=$5
     shift 5
@@ -31,7 +32,8 @@ dies "TCP" tcp 80 9 wlan0 eth0
 dies "DNS" udp 53 9 wlan0 eth0
 dies "both links at once" tcp 80 11 wwan0 eth0 wlan0
 
-# Somebody calls a host that does not exist: the link is probed early, proves itself, and each time is believed for longer.
+# An application calls a host that does not exist: the link is probed early, succeeds, and the pause before
+# the next early probe doubles each time.
 ip -n cloud route add blackhole 198.18.101.0/24
 early() { grep -c 'probe of eth0: started: sent something' "$LAB/connmgr.log" || :; }
 on device "$LABTOOL" talk udp 198.18.101.1 53 50 >"$LAB/nobody" &

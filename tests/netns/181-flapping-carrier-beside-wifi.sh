@@ -1,5 +1,6 @@
 #!/bin/sh
-# eth0's carrier goes and comes every 3 s, Wi-Fi is good: at most 3 switches, and the application never waits a second.
+# eth0's carrier goes and comes every 3 s, Wi-Fi works: at most 3 switches, and the application never waits
+# for a second.
 # takes 50 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/application.sh"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# One packet in five is lost, both ways, while an application talks over the link: nobody moves.
+# One packet in five is lost, both ways, while an application talks over the link: no switch.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/application.sh"

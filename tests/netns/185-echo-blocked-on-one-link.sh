@@ -1,6 +1,6 @@
 #!/bin/sh
-# The echo service is blocked on eth0 alone, in silence or with a refusal, and ping passes there: the fault is eth0's, and
-# Wi-Fi is in use within 60 s. If the service is blocked everywhere, nobody moves.
+# The echo service is blocked on eth0 alone, silently or with a refusal, and ping passes there: the fault is
+# eth0's, and Wi-Fi is in use within 60 s. If the service is blocked on all links, there is no switch.
 # takes 75 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A captive portal on Wi-Fi accepts every connection and answers HTTP, and lets ICMP pass: never confirmed, nobody goes
-# there while LTE is left.
+# A captive portal on Wi-Fi accepts every connection and answers HTTP, and lets ICMP pass: Wi-Fi is never
+# confirmed, and not used while LTE works.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 

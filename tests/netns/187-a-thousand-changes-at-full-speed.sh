@@ -1,6 +1,7 @@
 #!/bin/sh
-# Interfaces are added, removed and renamed, carriers, addresses and routes come and go, 1,000 times in random order as fast
-# as the kernel takes it: afterwards states, routes and attributes are what the kernel says. SEED=N does the same again.
+# Interfaces are added, removed and renamed, carriers, addresses and routes come and go, 1,000 times in random
+# order as fast as the kernel takes it: afterwards states, routes and attributes are what the kernel says.
+# SEED=N repeats a run.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/application.sh"
@@ -10,8 +11,9 @@ needs_option --attrd-socket
 soak 4 60
 seed=${SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
 
-# changes SEED: commands for the device; those for the routers, whose ends of the links come and go with them, have "# " in
-# front. Some are impossible at their turn, and change nothing: hence there are more than a thousand.
+# changes SEED: prints commands for the device. Commands for the routers, whose ends of the links come and go
+# with the device's, begin with "# ". Some fail at their turn and change nothing, so there are more than a
+# thousand.
 changes() {
     awk -v seed="$1" '
         function any(n) { return int(rand() * n) }
@@ -51,7 +53,7 @@ changes() {
         }'
 }
 
-# storm SEED: all of them, those of the routers at the same time as those of the device.
+# storm SEED: runs all of them, those of the routers in parallel with those of the device.
 storm() {
     changes "$1" >"$LAB/changes"
     for router in r-eth r-wlan; do
@@ -64,7 +66,7 @@ storm() {
     changed=$(($(wc -l <"$LAB/changes") - $(cat "$LAB"/storm.* | grep -c '^Command failed')))
 }
 
-# truth LINK: its state by what the kernel says: DOWN, NOWAYOUT or UP.
+# truth LINK: prints its state according to the kernel: DOWN, NOWAYOUT or UP.
 truth() {
     case $(ip -n device -o link show "$1" 2>/dev/null) in
         '' | *NO-CARRIER*) echo DOWN; return ;;
@@ -73,12 +75,12 @@ truth() {
     esac
     if leads_out 4 "$1" || leads_out 6 "$1"; then echo UP; else echo NOWAYOUT; fi
 }
-# leads_out FAMILY LINK: it has an address and a default.
+# leads_out FAMILY LINK: true if it has an address and a default route.
 leads_out() {
     [ -n "$(ip -n device "-$1" -o address show dev "$2" scope global)" ] &&
         [ -n "$(ip -n device "-$1" route show default dev "$2")" ]
 }
-# claimed LINK: its state by what connmgr says; all of it from one answer. (Of a flood, the log drops lines.)
+# claimed LINK: prints its state according to connmgr, all from one answer. (In a flood the log drops lines.)
 claimed() { sed -nE "s/^$1 ITF([A-Z_]+)/\1/p" "$LAB/claims"; }
 claims() {
     ask status --json >"$LAB/status" || [ $? = 1 ]
@@ -92,7 +94,7 @@ print("choice", status["choice"])' <"$LAB/status" >"$LAB/claims"
 kind() { case $1 in UP_*) echo UP ;; DOWN_SX) echo NOWAYOUT ;; *) echo DOWN ;; esac; }
 is() { [ "$(value "$1")" = "$2" ] || { echo "attribute $1: $(value "$1"), not $2"; return 1; }; }
 
-# front FAMILY: device and metric of the default route in front.
+# front FAMILY: prints device and metric of the preferred default route.
 front() {
     ip -n device "-$1" route show default | awk '
         { m = 0; for (i = 1; i < NF; i++) { if ($i == "metric") m = $(i + 1); if ($i == "dev") d = $(i + 1) }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The upstream dies in silence while an application talks over it, by TCP or by DNS questions: the first segment or
-# question that stays unanswered is noticed, and Wi-Fi is in use within 7.5 s, the median within 6 s.
+# The upstream dies silently while an application talks over it, with TCP or DNS questions. The daemon notices
+# the first unanswered segment or question, and Wi-Fi is in use within 7.5 s; the median is within 6 s.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/application.sh"

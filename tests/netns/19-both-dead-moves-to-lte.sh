@@ -1,5 +1,6 @@
 #!/bin/sh
-# Ethernet and Wi-Fi die silently, at once: LTE. When Ethernet's upstream lives again, LTE is left at once.
+# Ethernet and Wi-Fi die silently at the same time: LTE takes over. When Ethernet's upstream works again, LTE
+# is left at once.
 # takes 45 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Routers advertise themselves, and the kernel installs their IPv6 defaults: the choice stands in front (metric 1), whatever
-# advertisements come, also if they put another link's default beside it; restored within 100 ms.
+# Routers advertise themselves, and the kernel installs their IPv6 defaults: the chosen link's default stays
+# in front (metric 1), whatever advertisements come, also if one adds another link's default beside it. It is
+# restored within 100 ms.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/guard.sh"
 
-# advertises ROUTER NET: from now on, and once at once.
+# advertises ROUTER NET: sends an advertisement now, and regularly from now on.
 advertises() {
     falls_silent "$1"
     nsenter --net="/run/netns/$1" dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --port=0 --no-resolv \
@@ -17,7 +18,7 @@ falls_silent() {
     [ ! -e "$LAB/ra.$1" ] || { kill -KILL "$(cat "$LAB/ra.$1")"; wait "$(cat "$LAB/ra.$1")" 2>"$LAB/last" || :; }
     rm -f "$LAB/ra.$1"
 }
-# advertised ROUTER NET EVENT: the same, and the kernel has said that.
+# advertised ROUTER NET EVENT: the same, then waits for the kernel's event.
 advertised() {
     before=$(grep -c "$3" "$LAB/events" || :)
     advertises "$1" "$2"
@@ -49,7 +50,7 @@ wait_for 20 "the same of wlan0" kernels wlan0
 check "eth0 is in front" in_use6 eth0
 check "nothing had to be restored" not log_has 'restoring the route'
 
-# It does not fall back behind another link if the kernel begins anew.
+# The default must not fall behind another link if the kernel makes its own anew.
 for round in 1 2 3; do
     falls_silent r-eth # or an advertisement comes before its time
     ip -n device -6 route flush dev eth0 exact default
@@ -57,7 +58,7 @@ for round in 1 2 3; do
     disturbed 6 "all its defaults deleted, and advertised again, round $round" advertised r-eth 1 "default6 eth0 metric 1024 new"
 done
 
-# Since Linux 5.12 an administrator may say which metric advertised defaults have.
+# Since Linux 5.12 an administrator can set the metric of advertised defaults.
 if [ -e /proc/sys/net/ipv6/conf/all/ra_defrtr_metric ]; then
     on device sh -c 'echo 1 >/proc/sys/net/ipv6/conf/wlan0/ra_defrtr_metric'
     for round in 1 2 3 4; do

@@ -1,13 +1,14 @@
 #!/bin/sh
-# OpenWrt's netifd renews, restarts and stops links, message by message as its system-linux.c sends them (itself, it runs on
-# OpenWrt alone): "proto static", its own metric or none, NLM_F_REPLACE, and it never looks where its route has gone.
+# OpenWrt's netifd renews, restarts and stops links, message by message as its system-linux.c sends them
+# (netifd itself runs only on OpenWrt): "proto static", its own metric or none, NLM_F_REPLACE. It never checks
+# where its route has gone.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/guard.sh"
 
-# What the kernel refuses is no matter to it.
+# netifd ignores errors of the kernel.
 netifd() { on device "$LABTOOL" netifd "$@" 2>"$LAB/netifd" || [ $? = 2 ]; }
-# routes add|del LINK [METRIC]: both defaults of the link.
+# routes add|del LINK [METRIC]: adds or deletes both defaults of the link.
 routes() {
     netifd "$1" "$2" route "$(subnet_of "$2").1" "${3:-$(metric_of "$2")}" "$(subnet_of "$2").2"
     netifd "$1" "$2" route "$(subnet6_of "$2")::1" "${3:-$(metric_of "$2")}"
@@ -49,7 +50,7 @@ check "the same, IPv6" in_use6 eth0
 deleted_and_added wlan0
 stays 1 "the same of wlan0" in_use eth0
 
-# Without "option metric" it means any metric when it deletes, and 1024 when it adds to IPv6.
+# Without "option metric" a deletion means any metric, and an IPv6 route gets 1024.
 for round in 1 2 3 4 5; do disturbed 6 "no metric, round $round" deleted_and_added eth0 0; done
 check "IPv4 is in front, too" in_use eth0
 restored_in_time "IPv6"
@@ -76,7 +77,7 @@ wait_for 3 "ifdown eth0: wlan0 is in use" in_use wlan0
 ifup eth0
 wait_for 20 "ifup eth0: it is back after its hold" settled
 
-# netifd without a metric replaces whatever stands at metric 0, and the kernel keeps no trace of that.
+# netifd without a metric replaces the route at metric 0, and the kernel does not report the old one.
 netifd add wlan0 route 198.18.2.1 0 198.18.2.2
 wait_for 5 "wlan0 without a metric replaces the default of eth0: it is restored" settled
 wlan0_behind() { ip -n device -4 route show default dev wlan0 | grep -q 'metric 20'; }

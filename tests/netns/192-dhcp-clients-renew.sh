@@ -1,6 +1,7 @@
 #!/bin/sh
-# Real DHCP clients with the scripts that Debian gives them (BusyBox udhcpc, ISC dhclient, dhcpcd) renew the lease of the link in
-# use, at a real server: nobody moves, and the default is in front. Then the server names another router: the default follows.
+# Real DHCP clients with the scripts that Debian gives them (BusyBox udhcpc, ISC dhclient, dhcpcd) renew the
+# lease of the link in use, at a real server: there is no switch, and the default stays in front. Then the
+# server names another router: the default follows.
 # takes 50 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/guard.sh"
@@ -27,7 +28,7 @@ ended() {
     wait "$1" 2>"$LAB/last" || :
 }
 acks() { grep -c DHCPACK "$LAB/dhcp.log" || :; }
-# udhcpc asks at half of its lease, whatever the server says.
+# udhcpc renews at half of its lease, whatever the server says.
 renewal() {
     before=$(acks)
     [ "$NAME" != udhcpc ] || kill -USR1 "$CLIENT"
@@ -52,10 +53,10 @@ client() {
     check "$NAME: nobody has moved" not log_has '^<[0-7]> ?using wlan0'
     check "$NAME: $(grep -c 'restoring the route' "$LAB/connmgr.log" || :) repairs" \
         test "$(grep -c 'restoring the route' "$LAB/connmgr.log" || :)" -le 4
-    # The other two leave a route alone that is as they want it; dhcpcd puts its own back when it has gone from its metric.
+    # The other two leave a correct route alone; dhcpcd restores its route if it is missing at its metric.
     [ "$NAME" != dhcpcd ] || restored_in_time "$NAME"
 
-    # Debian's script of dhclient looks at the router only if the address has changed, too.
+    # Debian's script of dhclient uses a new router only if the address has changed, too.
     if [ "$NAME" != dhclient ]; then
         serve 198.18.1.254
         renewal

@@ -1,20 +1,21 @@
 #!/bin/sh
-# Somebody changes the default route without a pause, as fast as the kernel takes it: at most one repair a second, the daemon
-# stays awake and answers, the log is not filled, status says it; and when it ends, all is as it should be.
+# Another program changes the default route without a pause, as fast as the kernel can: at most one repair a
+# second, the daemon still answers, the log does not fill up, status reports it. When the program ends,
+# everything is right.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 
 count() { grep -c "$1" "$LAB/connmgr.log" || :; }
 processor() { awk '{ print $14 + $15 }' "/proc/$CONNMGR_PID/stat"; }
 
-# storm SECONDS DESC LINES: these, for ip, again and again.
+# storm SECONDS DESC LINES: gives the lines to ip again and again.
 storm() {
     lines=$(wc -l <"$LAB/connmgr.log") repairs=$(count ' \?restoring the route') said=$(grep -vc '^<7>' "$LAB/connmgr.log" || :)
     used=$(processor) begin=$(now)
     : >"$LAB/storm"
     (while [ -e "$LAB/storm" ]; do printf '%s\n' "$3"; done | ip -n device -force -batch - >/dev/null 2>"$LAB/storm.errors") &
     storm=$!
-    # What this is about is time, and what is asked of the daemon in it.
+    # Ask the daemon for its status during the whole time.
     asked=0
     while [ "$(now)" -lt $((begin + $1 * 100)) ]; do
         timeout 10 "$(connmgr_path)" status --run-dir "$LAB/run" >"$LAB/answer" || [ $? = 1 ] || { not_ok "$2: no answer in 10 s"; break; }
@@ -37,7 +38,8 @@ storm() {
 }
 # Rule 7: a link to which switching has failed twice in a row is out of the choice for up to a minute.
 ends() {
-    # It may have ended between two steps. (And "metric 0" is any metric to the kernel that deletes an IPv4 route.)
+    # The storm may have ended between two steps. (For the kernel "metric 0" in an IPv4 deletion means any
+    # metric.)
     ip -n device route replace default via 198.18.1.1 dev eth0 metric 10
     ip -n device route replace default via 198.18.2.1 dev wlan0 metric 20
     wait_for 70 "$1: it has ended, and eth0 is in front" settled

@@ -1,12 +1,13 @@
 #!/bin/sh
-# The daemon moves the routes itself, over rtnetlink: the link that is left gets its own metric first, then it is replaced in
-# front. An implementer's own switch_route.sh is used instead, and --switch script uses any.
+# The daemon moves the routes itself, over rtnetlink: first the old link's route is copied to its own metric,
+# then the route in front is replaced. An implementer's own switch_route.sh is used instead, and --switch
+# script uses any.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 
 SCRIPTS=$LAB/scripts
 cp -r "$REPO/scripts" "$SCRIPTS"
-# It counts its runs, and is still connmgr's own by the line that says so.
+# This script counts its runs. It still counts as connmgr's own, because it has the line that says so.
 sed "2a echo run >>$LAB/script-runs" "$REPO/scripts/switch_route.sh" >"$SCRIPTS/switch_route.sh"
 
 watch() {
@@ -19,7 +20,7 @@ unwatch() {
     wait "$WATCH_PID" 2>"$LAB/last" || :
 }
 
-# steps FAMILY: the changes of its defaults, in their order.
+# steps FAMILY: prints the changes of its default routes in order.
 steps() { awk -v family="default$1" '$2 == family { $1 = ""; print substr($0, 2) }' "$LAB/events"; }
 
 begin
@@ -47,7 +48,7 @@ wait_for 3 "wlan0 set down: wwan0 is in use" in_use wwan0
 check "the script has not run" [ ! -e "$LAB/script-runs" ]
 stop_connmgr || :
 
-# A script without the line is an implementer's.
+# A script without that line belongs to an implementer.
 ip -n device link set wlan0 up
 configure wlan0
 plug eth0

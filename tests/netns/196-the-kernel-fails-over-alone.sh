@@ -1,6 +1,6 @@
 #!/bin/sh
-# The daemon is stopped in the moment in which the cable is pulled: the kernel itself goes on to the next link, by both
-# families. The settings are put right when another program changes them.
+# The daemon is stopped at the moment when the cable is pulled: the kernel itself uses the next link, for both
+# families. The daemon restores the settings if another program changes them.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 
@@ -23,7 +23,7 @@ start_connmgr
 wait_for 3 "the next daemon does" in_use wlan0
 wait_for 3 "by IPv6, too" in_use6 wlan0
 
-# As sysctl --system would do later.
+# A later sysctl --system would do the same.
 on device sh -c 'echo 0 >/proc/sys/net/ipv4/conf/wlan0/ignore_routes_with_linkdown
     echo 0 >/proc/sys/net/ipv6/conf/wwan0/ignore_routes_with_linkdown
     echo 1 >/proc/sys/net/ipv4/conf/wlan0/rp_filter'

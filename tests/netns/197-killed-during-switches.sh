@@ -1,6 +1,6 @@
 #!/bin/sh
-# SIGKILL at random moments of switches: no link loses its default, and whoever comes next completes or undoes the work.
-# SOAK=1: 200 moments; else 40.
+# SIGKILL at random moments of switches: no link loses its default, and the next run completes or undoes the
+# work. SOAK=1: 200 moments; else 40.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 
@@ -24,7 +24,7 @@ nothing_lost() {
         done
     done
 }
-# The same as if nothing had ever been interrupted.
+# The result is the same as without an interruption.
 as_it_should_be() {
     defaults >"$LAB/found"
     diff - "$LAB/found" <<'END2'

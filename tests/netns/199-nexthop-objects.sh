@@ -1,7 +1,7 @@
 #!/bin/sh
-# Defaults by nexthop object: they stay where they are, and a plain copy gets in front. (With an object in front the kernel
-# finds no other default for a socket that is bound to another device: no probe would get out.) A group that other links
-# share is never deleted.
+# Defaults with nexthop objects stay where they are, and a plain copy goes in front. (With an object in front
+# the kernel finds no other default for a socket that is bound to another device: no probe would leave.) A
+# group that other links share is never deleted.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 
@@ -23,7 +23,7 @@ wait_for 5 "a copy of eth0's is in front" shows 'default via 198.18.1.1 dev eth0
 check "and the one by its object is where it was" shows 'default nhid 11 via 198.18.1.1 dev eth0 metric 10'
 unplug eth0
 wait_for 5 "a copy of wlan0's takes over" shows 'default via 198.18.2.1 dev wlan0 proto 175'
-# With the carrier the kernel takes the objects of the link, and their routes.
+# On carrier loss the kernel deletes the link's objects and their routes.
 plug eth0
 ip -n device nexthop replace id 11 via 198.18.1.1 dev eth0
 ip -n device route replace default nhid 11 metric 10
@@ -31,7 +31,7 @@ wait_for 30 "and back" in_use eth0
 wait_for 5 "wlan0's has only that by its object" shows 'default nhid 12 via 198.18.2.1 dev wlan0 metric 20'
 stop_connmgr || :
 
-# A group in front, over eth0 and wlan0, and no default of their own.
+# A group in front, over eth0 and wlan0, which have no default of their own.
 no_defaults 4
 ip -n device -batch - <<'END2'
 nexthop add id 19 group 11/12
@@ -46,7 +46,7 @@ unplug eth0
 wait_for 5 "eth0 pulled: wlan0 takes over, out of the group" in_use wlan0
 stop_connmgr || :
 
-# IPv6: the kernel takes an object's route for any other at the same metric.
+# IPv6: for a deletion the kernel takes an object's route for any other at the same metric.
 plug eth0
 configure eth0
 no_defaults 6

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Cable and radio are lost one after the other, and come back in the other order. The original stayed on LTE when Ethernet
-# returned.
+# Cable and radio are lost one after the other, and return in reverse order. The original stayed on LTE when
+# Ethernet returned.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A cable is pulled and put back, then an upstream dies in silence: status and events say so, in these words.
+# A cable is pulled and plugged in again, then an upstream dies silently: status and events report it in
+# exactly these words.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 

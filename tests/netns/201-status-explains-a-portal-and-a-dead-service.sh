@@ -1,5 +1,6 @@
 #!/bin/sh
-# A portal behind one link, then an echo service that is down: status and events say so, in these words.
+# A portal behind one link, then an echo service that is down: status and events report it in exactly these
+# words.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Somebody else changes the routes; then switch_route.sh fails: status and events say so, in these words.
+# Another program changes the routes; then switch_route.sh fails: status and events report it in exactly these
+# words.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 

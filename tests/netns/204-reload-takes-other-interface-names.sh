@@ -1,5 +1,5 @@
 #!/bin/sh
-# netif_names is changed and read again: all of it takes effect, or nothing; other links are left alone.
+# netif_names is changed and reloaded: all of it takes effect, or nothing; unchanged links are left alone.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 
@@ -60,7 +60,7 @@ END
 wait_for 5 "a device appears under the new name: it is in use" in_use eth9
 wait_for 5 "it is confirmed" confirmed eth9
 
-# What an init script has learned from the platform counts after netif_names, for the daemon and for scripts.
+# The names that an init script got from the platform override netif_names, for the daemon and for scripts.
 echo "ETH_INTERFACE_0='wlan9'" >"$LAB/run/netif_names"
 check "names in the run directory count: 0" reload 0 '^ETH_INTERFACE_0: eth9 -> wlan9$'
 echo "ETH_INTERFACE_0='eth0'" >"$LAB/run/netif_names"

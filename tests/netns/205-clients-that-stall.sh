@@ -1,6 +1,6 @@
 #!/bin/sh
-# 100 clients that connect and say nothing, clients that never read, that say too much, that say nonsense: the daemon
-# answers others, stays small, and drops them.
+# 100 clients connect and send nothing; others never read, send too much, or send nonsense: the daemon answers
+# everyone else, does not grow, and drops them.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 
@@ -10,10 +10,10 @@ descriptors() { find "/proc/$CONNMGR_PID/fd" -type l | wc -l; }
 at_most() { [ "$(descriptors)" -le "$1" ]; }
 rss() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$CONNMGR_PID/status"; }
 had=$(descriptors)
-for verb in status events metrics reload; do ask "$verb" >/dev/null; done # what it takes into use only once
+for verb in status events metrics reload; do ask "$verb" >/dev/null; done # memory that is allocated only once
 memory=$(rss)
 
-# python3, since it can hold a hundred sockets in one process.
+# python3 can hold a hundred sockets in one process.
 stall() { # COUNT SECONDS REQUEST: connects, asks, does not read
     exec /usr/bin/python3 -c '
 import socket, sys, time
@@ -50,7 +50,7 @@ begin_stalling 1 60 "$(head -c 5000 /dev/zero | tr '\0' x)"
 wait_for 3 "who says too much is dropped at once" at_most "$((had + 1))"
 kill "$STALLING_PID"
 
-# Never read: what does not fit into the socket has to wait.
+# Never read: the part of the reply that does not fit into the socket has to wait.
 begin_stalling 30 60 "events follow
 "
 wait_for 5 "30 that follow events and do not read: at most 8 are let" at_most $((had + 8))

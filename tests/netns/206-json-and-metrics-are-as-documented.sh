@@ -1,5 +1,5 @@
 #!/bin/sh
-# What status --json says agrees with scripts/status.schema.json in each state; metrics are as Prometheus wants them.
+# status --json agrees with scripts/status.schema.json in each state; metrics are valid for Prometheus.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 
@@ -13,7 +13,7 @@ damaged 's/"uptime_seconds"/"uptime"/'
 check "the validator finds another name" not status_json_is_valid
 
 cat >"$LAB/metrics.py" <<'END'
-# A reader of Prometheus' text format that is as strict as promtool's lint, as far as it goes.
+# A reader of Prometheus' text format; its checks are as strict as those of promtool's lint.
 import re, sys
 types, helped, seen = {}, set(), set()
 name = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -40,7 +40,7 @@ metrics_are_valid() { ask metrics >"$LAB/metrics.prom" && /usr/bin/python3 "$LAB
 check "metrics: valid" metrics_are_valid
 check "metrics: the link in use" metrics_have '^connmgr_link_in_use\{link="eth0",kind="ethernet"\} 1$'
 check "metrics: states by their numbers" metrics_have '^connmgr_link_state\{link="eth0",kind="ethernet"\} 5$'
-same() { # as the kernel's counter, whose next packet may come in between: hence awaited
+same() { # equals the kernel's counter; retried, because another packet may come in between
     # shellcheck disable=SC2016  # awk's
     lab_received=$(on device awk '$1 == "wlan0:" { print $2 }' /proc/net/dev)
     [ "$lab_received" -gt 0 ] &&

@@ -1,5 +1,6 @@
 #!/bin/sh
-# status on a terminal of 80 columns: three links in three states, with colours; and without, where it is no terminal.
+# status on a terminal of 80 columns: three links in three states, with colours; without colours if it is not
+# a terminal.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 

@@ -3,7 +3,7 @@
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 
-# /dev/log is the machine's: here it is ours, in a /dev of our own.
+# Mount a private /dev, because /dev/log belongs to the machine.
 mkdir -p "$LAB/dev"
 mount --rbind /dev "$LAB/dev"
 mount -t tmpfs tmpfs /dev
@@ -49,14 +49,14 @@ ask reload >/dev/null
 wait_for 2 "severity warning" said first '^<28>.*: reload: .*/netif_names: no such file'
 
 kill "$SYSLOGD_PID"
-wait "$SYSLOGD_PID" 2>"$LAB/last" || : # not while its socket is still open
+wait "$SYSLOGD_PID" 2>"$LAB/last" || : # its socket must be closed first
 ask reload >/dev/null
 syslogd "$LAB/second"
 ask reload >/dev/null
 wait_for 5 "syslogd is back: lines arrive" said second 'reload: nothing has changed'
 wait_for 5 "it says how many were lost" said second '^<28>.*: [0-9]+ lines of the log were dropped'
 
-# One that hangs, with a full queue: what others say fills it.
+# A syslogd that hangs with a full queue, filled by other programs.
 fill() {
     /usr/bin/python3 -c '
 import socket
@@ -89,7 +89,7 @@ wait_for 5 "what was lost is counted" counted
 in_order() { sed -nE 's/.*: using (wlan0|wwan0): .*/\1/p' "$LAB/second" | paste -sd, | grep -qx wlan0,wwan0; }
 check "in the order in which they were said" in_order
 
-# One that hangs and never comes back, but another takes its place, and its path.
+# A syslogd that hangs for good; another one takes over its path.
 kill -STOP "$SYSLOGD_PID"
 fill
 hanging=$SYSLOGD_PID

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Hooks are run on every switch, in order, with IFNAME, OLD and REASON; those that hang, fail or cannot be trusted are said,
-# and hold up nothing.
+# Hooks run on every switch, in order, with IFNAME, OLD and REASON. Hooks that hang, fail or cannot be trusted
+# are reported and delay nothing.
 # takes 35 s
 . "$(dirname "$0")/lib.sh"
 
@@ -66,7 +66,7 @@ check "from the link that the hook knew of" test "$(grep '^first' "$told" | sed 
 check "those behind the one that hung are not told what is true no more" not grep -q "second wlan0" "$told"
 check "but what is, from the link that they knew of" grep -qx "second wwan0 from=eth0" "$told"
 
-# Names are sorted before they are counted: nine of those above, then these.
+# Names are sorted before they are counted: nine of the hooks above, then these.
 for i in $(seq 10 79); do hook "90-$i" "echo many $i >>$told"; done
 moved() { [ "$(switches)" -gt "$before" ]; }
 before=$(switches)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# LTE is in use because there is nothing else; Ethernet comes: LTE is left at once.
+# LTE is in use because no other link is up. Ethernet comes up: LTE is left at once.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 plugin=$REPO/scripts/openwrt/connmgr.rpcd
-# A stand-in for rpcd: its environment, its pipes, its time limit of 30 s; what it does with the output.
+# Plays rpcd: its environment, pipes, time limit of 30 s, and treatment of the output.
 rpcd() {
     timeout 30 env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin CONNMGR="$(connmgr_path)" CONNMGR_RUN_DIR="$LAB/run" \
         /usr/bin/python3 -c '

@@ -1,5 +1,5 @@
 #!/bin/sh
-# events --follow shows each event at once; one that reads slowly is told how many it missed.
+# events --follow shows each event at once; a slow reader is told how many it missed.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 
@@ -24,7 +24,7 @@ import json, sys
 numbers = [json.loads(line)["number"] for line in open(sys.argv[1])]
 assert numbers == sorted(numbers) and len(numbers) == 3' "$LAB/lines.json"
 
-# One that stops reading: the socket takes some, the rest it misses.
+# A reader that stops: the socket takes some events, the reader misses the rest.
 timeout 60 /usr/bin/python3 -c '
 import socket, sys, time, os
 client = socket.socket(socket.AF_UNIX)
@@ -42,7 +42,7 @@ with open(sys.argv[3], "wb") as out:
         out.write(data)
         out.flush()' "$LAB/run/connmgr.sock" "$LAB/go" "$LAB/slow" >"$LAB/asked" &
 poll 10 grep -q asked "$LAB/asked"
-# Remarks of 300 characters, each another: the ring and the socket are full soon.
+# Different remarks of 300 characters: they soon fill the ring and the socket.
 i=0
 while [ "$i" -lt 60 ]; do
     awk -v n="$i" 'BEGIN { for (i = 0; i < 20; i++) printf "UNKNOWN_%s_%03d_%0230d=x\n", n, i, 0 }' >"$LAB/etc/netif_names"
@@ -73,6 +73,6 @@ wait_for 5 "the daemon is killed: who follows ends" test -s "$LAB/killed.ended"
 check "with 69" test "$(cat "$LAB/killed.ended")" = 69
 check "and says why" grep -qx 'connmgr: the daemon has closed the connection' "$LAB/killed"
 wait "$FOLLOWER_PID" || :
-wait "$CONNMGR_PID" || : # else its lock may be still there
+wait "$CONNMGR_PID" || : # otherwise its lock may still be held
 start_connmgr
 check "after a restart it begins anew" test "$(lines)" -lt 30

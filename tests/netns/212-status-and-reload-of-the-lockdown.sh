@@ -1,6 +1,6 @@
 #!/bin/sh
-# The lockdown in status and events: what is in force, what is open and why, which replies were refused. A reload with one bad
-# file of two changes nothing.
+# The lockdown in status and events: what is in force, what is open and why, which replies were refused. A
+# reload with one bad file changes nothing.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 
@@ -47,7 +47,7 @@ check "the same again: nothing has changed" reload 0 '^nothing has changed$'
 wait_for 3 "status: the new whitelist" status_has '^whitelist +2 entries, 0 addresses open$'
 check "what is not on it any more is shut" not on device socat -u OPEN:/dev/null TCP:198.18.100.10:80,connect-timeout=1
 
-# A reply that nobody asked for.
+# A reply without a question.
 restart_connmgr --dns sniff
 wait_for 5 "eth0 is in use" in_use eth0
 unasked() {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A reload is refused since netif_names is bad: what is in force goes on, for the scripts too, which would read the same file.
-# A bad whitelist beside other names, which are good: neither is taken.
+# A reload is refused because netif_names is bad: the old names stay in force, also for the scripts, which
+# read the same file. A bad whitelist and valid new names: neither is used.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# attrd takes values and does not confirm them, then does not answer at all, then refuses: status and events say so, in these
-# words; JSON is valid in each of these states.
+# attrd takes values and does not confirm them, then does not answer at all, then refuses: status and events
+# report it in exactly these words; JSON is valid in each of these states.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"

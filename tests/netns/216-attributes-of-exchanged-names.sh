@@ -1,5 +1,5 @@
 #!/bin/sh
-# A reload exchanges the names of Ethernet and Wi-Fi: the attributes of each then tell of the other device.
+# A reload exchanges the names of Ethernet and Wi-Fi: each link's attributes then report the other device.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# stderr is a terminal, a pipe, a socket that nobody reads: connmgr goes on, and tells when it is read again.
+# stderr is a terminal, pipe or socket without a reader: connmgr continues, and writes the queued lines when
+# it is read again.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 
@@ -26,7 +27,7 @@ with open(lab + "/said", "wb", buffering=0) as out:
     while True:
         try:
             data = os.read(ours, 65536)
-        except OSError: # a terminal that nobody has open any more
+        except OSError: # no process has the terminal open any more
             break
         if not data:
             break

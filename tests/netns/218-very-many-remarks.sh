@@ -1,6 +1,6 @@
 #!/bin/sh
-# Files with thousands of bad lines, a whitelist with thousands of entries: reload, status and events say the first of them, how
-# many more there are, and always the result.
+# Files with thousands of bad lines, a whitelist with thousands of entries: reload, status and events report
+# the first ones, how many more there are, and always the result.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 
@@ -38,7 +38,7 @@ assert said["done"] is False and len(said["said"]) == 102, said
 assert said["said"][-1] == "refused: the old configuration stays in force", said' "$LAB/said"
 check "what was in force is in force" status_has '^ 198\.18\.200\.0/24$'
 
-# Odd, but not wrong: the exit status is 0.
+# Warnings only: the exit status is 0.
 { seq 1 60 | sed 's/.*/UNKNOWN_&=x/'; } >"$LAB/etc/netif_names"
 { echo 198.18.200.0/24; seq 1 2000 | sed 's/.*/*.twice.example/'; } >"$LAB/etc/whitelist"
 check "2060 odd lines: 0" reload 0
@@ -46,7 +46,7 @@ check "how many more, again" grep -qxE 'and [0-9]+ more' "$LAB/said"
 check "the result, again" grep -qE '^whitelist: .* entries instead of 1' "$LAB/said"
 check "it is taken" status_has '^ \*\.twice\.example'
 
-# Wildcards, so that nobody asks for them.
+# Wildcards, so that connmgr does not resolve them.
 seq 10000 16000 | sed 's/.*/*.&-with-a-name-that-is-rather-long-for-a-label.and-another-rather-long-one.example/' >"$LAB/etc/whitelist"
 check "6001 entries: 0" reload 0
 check "status: how many there are" status_has '^whitelist +6001 entries, 0 addresses open$'

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The kernel has no descriptor for a script that has just been started: it is said, no child is left, the daemon goes on.
+# The kernel refuses a pidfd for a script that has just been started: the daemon reports it, leaves no child,
+# and continues.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 

@@ -7,7 +7,7 @@ lab_up
 unplug eth0
 unplug wlan0
 start_connmgr
-sleep 4 # that long Ethernet takes
+sleep 4 # Ethernet takes this long
 plug eth0
 wait_for 3 "eth0 is in use" in_use eth0
 stays 5 "eth0 stays in use" in_use eth0

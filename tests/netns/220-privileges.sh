@@ -1,23 +1,23 @@
 #!/bin/sh
-# Of root's power the daemon keeps CAP_NET_ADMIN and CAP_NET_RAW, in every thread and for its scripts, and all works: switches,
-# sysctls, the firewall. With these two it needs no root at all.
+# Started as root, the daemon keeps only CAP_NET_ADMIN and CAP_NET_RAW, in every thread and for its scripts,
+# and everything works: switches, sysctls, the firewall. With these two it does not need root at all.
 # takes 14 s
 . "${0%/*}/lib.sh"
 
-# What each thread holds, one line for all if they agree.
+# Prints the capabilities of each thread, one line if all agree.
 held() { cat "/proc/$CONNMGR_PID/task/"*/status | awk -v key="$1:" '$1 == key { print $2 }' | sort -u; }
 holds() { [ "$(held "$1")" = "$2" ]; }
 both=0000000000003000
 
 lab_up
-# firewall.user tells what a script holds.
+# firewall.user reports the capabilities of a script.
 # shellcheck disable=SC2016 # expanded by that script
 echo 'cat /proc/self/status >"$CONNMGR_RUN_DIR/script.status"' >"$LAB/etc/firewall.user"
 chmod 711 "${LAB%/*}" "$LAB"
 echo '198.18.100.11' >"$LAB/etc/whitelist"
 on device sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/rp_filter'
 
-# The project may be where that user cannot go, so it gets copies.
+# Make copies: the user may not be able to reach the project's directory.
 as_ordinary_user() {
     cp "$(CONNMGR='' connmgr_path)" "$LAB/executable"
     cp -R "$REPO/scripts" "$LAB/scripts"

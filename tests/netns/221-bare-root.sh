@@ -1,5 +1,6 @@
 #!/bin/sh
-# In a root directory of BusyBox and iptables, with the firewall: the whole story. A cable pulled, an upstream dead, LTE and back.
+# In a root directory of BusyBox and iptables, with the firewall: the complete scenario of a pulled cable, a
+# dead upstream, LTE and back.
 # takes 35 s
 . "${0%/*}/lib.sh"
 . "$NETNS_DIR/bareroot.sh"

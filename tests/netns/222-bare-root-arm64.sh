@@ -1,8 +1,8 @@
 #!/bin/sh
-# The arm64 executable, emulated, in a root directory of BusyBox and iptables. The emulator (qemu 7.2) has no SO_MARK, so probes cannot
-# run and every link counts as failed; no nfnetlink and no sock_diag, so sets, the queue and the end of old flows are not seen.
-# An arm64 kernel, in a virtual machine, has all of these: make test-arm64-vm.
-# BusyBox and iptables are this machine's, since its kernel starts the scripts.
+# The arm64 executable, emulated, in a root directory of BusyBox and iptables. The emulator (qemu 7.2) has no
+# SO_MARK, so probes cannot run and every link counts as failed; no nfnetlink and no sock_diag, so sets, the
+# queue and the end of old flows are not tested. make test-arm64-vm tests all of these with an arm64 kernel in
+# a virtual machine. BusyBox and iptables are this machine's: its kernel starts the scripts.
 # takes 12 s
 . "${0%/*}/lib.sh"
 . "$NETNS_DIR/bareroot.sh"

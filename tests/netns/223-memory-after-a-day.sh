@@ -1,6 +1,7 @@
 #!/bin/sh
-# After a day's worth of work the daemon is as small as before: all features on, with 20 and with 10,000 entries in the whitelist. With
-# 25,000 holes, or with the longest whitelist, read again and again, it is larger, does not grow, and does not end.
+# After the work of a day the daemon is as small as before, with all features on, and 20 or 10,000 whitelist
+# entries. With 25,000 holes, or repeated reloads of the longest whitelist, it is larger, but does not grow
+# further and does not end.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/names.sh"
@@ -10,7 +11,7 @@
 
 soak 2 10
 
-# whole_day ENTRIES LIMIT: $HOW_MUCH tenths of it; the limit in kB.
+# whole_day ENTRIES LIMIT: $HOW_MUCH tenths of a day; the limit is in kB.
 whole_day() {
     for tenth in $(seq "$HOW_MUCH"); do
         tenth_of_a_day

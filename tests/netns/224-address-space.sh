@@ -1,5 +1,5 @@
 #!/bin/sh
-# The daemon starts and works where address space is limited (ulimit -v): the runtime reserves little that it does not use.
+# The daemon works with limited address space (ulimit -v): the runtime reserves little that it does not use.
 # takes 6 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/day.sh"

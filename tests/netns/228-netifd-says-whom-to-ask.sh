@@ -28,7 +28,7 @@ STUB
 chmod +x "$LAB/bin/ubus"
 : >"$LAB/asked"
 
-# At boot: first there is no netifd, and no name server.
+# At boot there is no netifd and no name server yet.
 path=$PATH
 PATH=$LAB/bin:$path
 start_connmgr --no-ping
@@ -46,15 +46,15 @@ done
 wait_for 5 "it is asked again after changes" asked $((count + 1))
 check "but not after each" test "$(grep -c . "$LAB/asked")" -le $((count + 4))
 
-# What is no answer changes nothing.
+# An invalid answer changes nothing.
 head -c 1000 "$LAB/dump" >"$LAB/dump.new" && mv "$LAB/dump.new" "$LAB/dump"
 ip -n device address add 198.18.1.110/32 dev eth0
 wait_for 5 "half an answer is ignored, and said" log_has 'netifd: its answer is no list of networks, ignoring'
 check "the links stay confirmed" confirmed
 stop_connmgr
 
-# Without ubus: the servers of networks that may be on any link are asked last. At boot the file comes late.
-# The links answer ping: without a name server they would be probed again after 16 s.
+# Without ubus, servers of networks that may be on any link are asked last. At boot the file appears late. The
+# links answer ping: without a name server they would be probed again after 16 s.
 rm -f "$LAB/bin/ubus" "$auto"
 start_connmgr
 unconfirmed() {

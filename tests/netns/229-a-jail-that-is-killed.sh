@@ -1,6 +1,6 @@
 #!/bin/sh
-# OpenWrt's ujail is killed. Before procd of August 2026 the process in it went on; the daemon ends by itself
-# then, so that the next one gets the lock. The daemon outlives any other parent.
+# OpenWrt's ujail is killed. Before procd of August 2026 the process in it survived. The daemon ends by itself
+# then, so that the next one gets the lock. If any other parent ends, the daemon continues.
 # takes 5 s
 . "$(dirname "$0")/lib.sh"
 

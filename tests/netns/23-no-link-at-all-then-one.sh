@@ -1,5 +1,5 @@
 #!/bin/sh
-# Start without any link. Then one comes, then none is left, then another comes.
+# Start without any link. Then one comes up, then none is left, then another comes up.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 

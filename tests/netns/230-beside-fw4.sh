@@ -1,6 +1,7 @@
 #!/bin/sh
-# OpenWrt's fw4 stands beside us: a table of nft of its own, with iptables-nft for ours. Its accepts open nothing of ours, its
-# drops count as much as ours, its reload leaves ours alone, and what it masquerades works for a host behind the bridge.
+# OpenWrt's fw4 beside connmgr: fw4 has its own nft table; ours are made with iptables-nft. Its accepts open
+# nothing in ours, its drops count, its reload leaves ours alone, and its masquerading works for a host behind
+# the bridge.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -14,7 +15,7 @@ for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6
     ln -sf "$(command -v "${tool%%-*}-nft${tool#ip*tables}")" "$LAB/nft/$tool"
 done
 
-# fw4 INPUT-POLICY EXTRA: its table, as `fw4 reload` replaces it, in one step.
+# fw4 INPUT-POLICY EXTRA: replaces its table in one step, as `fw4 reload` does.
 fw4() {
     on device nft -f - <<END
 table inet fw4 {}

@@ -1,5 +1,6 @@
 #!/bin/sh
-# connmgr probe against a right, a wrong and a hostile server of each kind, by IPv4 and IPv6: the verdict, and its words.
+# connmgr probe with a right, a wrong and a hostile server of each kind, over IPv4 and IPv6: the verdict and
+# its words.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 
@@ -8,7 +9,7 @@ serve() { # NAME ADDRESS PORT MODE
     on cloud /usr/bin/python3 "$NETNS_DIR/probed.py" "$2" "$3" "$4" >"$LAB/$1.log" 2>&1 &
     poll 10 grep -q listening "$LAB/$1.log"
 }
-# probe STATUS REGEX URL [ARGS...]: one probe of eth0 ends with that status, and its last line is like that.
+# probe STATUS REGEX URL [ARGS...]: one probe of eth0 ends with the status, and its last line matches.
 probe() {
     lab_wanted=$1 lab_line=$2 lab_status=0
     shift 2
@@ -53,7 +54,7 @@ check "http: the right body" probe 0 ' confirmed by http: ' "$http:1003/#=Networ
 check "http: a byte a second" probe 1 ' not confirmed: ping answered .*timed out' "$http:1004/#204"
 check "http: a megabyte" probe 0 ' confirmed by http: ' "$http:1005/#=NetworkManager is online"
 sent() { sed -n 's/^sent //p' "$LAB/megabyte.log" | grep .; }
-# What the server's own socket buffers is not on the line: hence the kernel's counter, which the probe shows.
+# Use the kernel's counter, which the probe prints: data in the server's socket buffer is not on the wire.
 check "http: a megabyte costs no more than the first bytes" step ', [0-9]{1,4} bytes\)$'
 wait_for 5 "http: the server could not send its megabyte" sent
 check "http: the service is broken, the ping decides" probe 1 ' not confirmed: ping answered .*status 503' "$http:1006/#204"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# --echo names an SSH server, which speaks first: no link is condemned for that, a warning says so, and ping decides. As soon
-# as a service has once been right, a wrong answer is a portal's.
+# --echo names an SSH server, which speaks first: no link fails because of that, the log has a warning, and
+# ping decides. Once a service has answered rightly, a wrong answer means a portal.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 

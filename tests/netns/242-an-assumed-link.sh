@@ -1,6 +1,6 @@
 #!/bin/sh
-# A metered link that is up and was never probed is assumed to work: its own word, exit status and metric. Proved, it is
-# confirmed.
+# A metered link that is up and was never probed is assumed to work, with its own word, exit status and
+# metric. After a successful probe it is confirmed.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,13 +1,13 @@
 #!/bin/sh
-# DHCP brings the address first and the route some time later, other clients the other way round. Whatever the order and
-# the gap, the kernel's default route and what the daemon says of it lead over Ethernet in the end. The original reported
-# Ethernet while the route was on Wi-Fi, if the gap was 20 ms or more.
+# DHCP clients set the address first and the route some time later, other clients the other way round.
+# Whatever the order and the gap, in the end the kernel's default route leads over Ethernet, and the daemon
+# says so. The original reported Ethernet while the route was on Wi-Fi, if the gap was 20 ms or more.
 # takes 50 s
 . "$(dirname "$0")/lib.sh"
 
 lab_up
 address() { ip -n device address add 198.18.1.2/24 dev eth0; }
-# onlink: the kernel cannot know the gateway's network yet.
+# onlink: the kernel does not know the gateway's network yet.
 route() { ip -n device route add default via 198.18.1.1 dev eth0 metric 10 onlink; }
 says_in_use() { [ "$(sed -nE 's/^<[0-7]> ?in use: //p' "$LAB/connmgr.log" | tail -n 1)" = "$1" ]; }
 

@@ -1,11 +1,11 @@
 #!/bin/sh
-# A DHCP renewal takes address and routes away and gives them back within a second: nobody moves.
+# A DHCP renewal removes address and routes and restores them within a second: no switch.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 
 begin
-# Few processes that go first on a busy machine. If they take longer over it than a renewal may, then it is no renewal, and
-# done once more.
+# Few processes with high priority, because the machine may be busy. If they take longer than a renewal may,
+# repeat the renewal.
 cat >"$LAB/away" <<'END'
 address del 198.18.1.2/24 dev eth0
 address del 2001:db8:1::2/64 dev eth0

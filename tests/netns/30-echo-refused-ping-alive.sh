@@ -1,5 +1,5 @@
 #!/bin/sh
-# The echo service refuses connections, while ping is answered: the upstream works, so nobody moves.
+# The echo service refuses connections, while ping is answered: the upstream works, so there is no switch.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The echo service accepts connections and says nothing, while ping is answered: the upstream works, so nobody moves.
+# The echo service accepts connections and sends nothing, while ping is answered: the upstream works, so there
+# is no switch.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# No name server answers: a running daemon goes on with the addresses that it knows, and one that starts leaves the links
-# unconfirmed, since ping is answered. Nobody moves.
+# No name server answers: a running daemon continues with the addresses that it knows. A daemon that starts
+# leaves the links unconfirmed, because ping is answered. No switch.
 # takes 50 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A captive portal answers the echo with a page, in three ways, while ping is let through: not confirmed, Wi-Fi is used.
+# A captive portal answers the echo with a page, in three ways, while ping passes: the link is not confirmed,
+# Wi-Fi is used.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A captive portal that lets some traffic through is found within the minute, whatever that traffic says.
+# A captive portal that passes some traffic is detected within a minute, whatever that traffic is.
 # takes 75 s
 . "$(dirname "$0")/lib.sh"
 

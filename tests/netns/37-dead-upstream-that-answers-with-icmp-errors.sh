@@ -1,11 +1,11 @@
 #!/bin/sh
-# A dead upstream that answers everything with ICMP errors, from the link's router or from somebody behind it: that proves
-# nothing, the link has failed all the same.
+# A dead upstream that answers everything with ICMP errors, from the link's router or from a host behind it:
+# they prove nothing, so the link fails.
 # takes 45 s
 . "$(dirname "$0")/lib.sh"
 
 lab_up
-# Applications that go on asking bring a stream of such answers.
+# Applications that keep asking cause a stream of such answers.
 on device "$LABTOOL" talk tcp 198.18.100.11 80 >"$LAB/talk.tcp" &
 on device "$LABTOOL" talk udp 198.18.100.11 80 >"$LAB/talk.udp" &
 for mode in unreachable beyond; do
@@ -17,7 +17,7 @@ for mode in unreachable beyond; do
     check "$mode: status: why wlan0 is in use" \
         status_has '^why +[0-9]+ m?s ago: eth0 failed, wlan0 confirmed by echo$'
     check "$mode: status: what the probe found" status_has '^eth0 +ITFUP_SF for [0-9]+ m?s: no echo within [0-9.]+ ms \('
-    # The router sends few errors a second: whether the probe gets one of them is chance.
+    # The router limits its errors per second, so the probe may or may not get one.
     check "$mode: events: that neither echo nor ping was answered" events_have \
         ' link +eth0: .* -> ITFUP_SF: no echo within .* \((timed out|[^ ]+:80: No route to host)\), no ping answered$'
     stop_connmgr

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The gateway itself is gone, while a switch keeps the carrier: the device's own kernel says "host unreachable" to its own
-# probes, and that is no answer.
+# The gateway itself is gone, while a switch keeps the carrier: the device's own kernel answers its probes
+# with "host unreachable", which does not count as an answer.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 

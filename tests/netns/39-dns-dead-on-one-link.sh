@@ -1,5 +1,5 @@
 #!/bin/sh
-# The name server is out of reach over one link: neither that link nor another is condemned for it.
+# The name server is out of reach over one link: neither that link nor another one fails because of that.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 
@@ -13,7 +13,7 @@ unplug eth0
 wait_for 5 "eth0 pulled: wlan0 takes over" in_use wlan0
 stays 15 "wlan0 stays in use" in_use wlan0
 why="\\('echo\\.example' cannot be resolved: no name server answers\\)"
-# The words as one line, however they are wrapped.
+# Joins the words into one line, however they are wrapped.
 probe_has() { ask status | tr -s '\n ' ' ' | grep -E -- "$1"; }
 check "status: wlan0 is not confirmed" status_has '^wlan0 +ITFUP_SU for [0-9]+ s: in use, is up, not yet confirmed$'
 wait_for 5 "status: its ping is answered, but no name server" probe_has \

@@ -1,20 +1,21 @@
 #!/bin/sh
-# switch_route.sh moves the default routes: who gets in front, where the others go, what of a route is kept, in which steps.
+# switch_route.sh moves the default routes: which one goes in front, where the others go, which attributes are
+# kept, in which steps.
 # takes 20 s
 #
 #            box                                          far
-#   eth0   198.18.1.2/24  2001:db8:1::2/64 ──veth──  eth0-far   no addresses: nobody has to answer
+#   eth0   198.18.1.2/24  2001:db8:1::2/64 ──veth──  eth0-far   no addresses: no answer is needed
 #   wlan0  198.18.2.2/24  2001:db8:2::2/64 ──veth──  wlan0-far
 #   wwan0  198.18.3.2/32  2001:db8:3::2/64 ──veth──  wwan0-far  routes by the device alone
 #
-# Every check is made with dash and with BusyBox ash; `connmgr route` does the work. The other tests of switch_route.sh
-# source this file for the functions of its first part.
+# Every check runs with dash and with BusyBox ash; `connmgr route` does the work. The other tests of
+# switch_route.sh source this file for the functions of its first part.
 . "$(dirname "$0")/lib.sh"
 
 RUN=$LAB/run-dir ETC=$LAB/etc
 mkdir -p "$ETC"
 
-# variants FUNCTION...: calls them all in each variant.
+# variants FUNCTION...: calls all functions in each variant.
 variants() {
     command -v busybox >/dev/null || { skip "no busybox here"; return; }
     for SHELL_CMD in dash 'busybox ash'; do
@@ -24,7 +25,7 @@ variants() {
     done
 }
 
-# new_box: everything from the start, without any default route.
+# new_box: makes everything anew, without any default route.
 new_box() {
     if [ -n "${WATCH_PID:-}" ]; then
         kill "$WATCH_PID"
@@ -68,7 +69,7 @@ END
     events >/dev/null
 }
 
-# given: route commands for ip -batch, e.g. "-6 route add default ...": what there is before.
+# given: makes the initial routes from commands for ip -batch, e.g. "-6 route add default ...".
 given() {
     while read -r given_line; do
         # shellcheck disable=SC2086  # words
@@ -76,7 +77,7 @@ given() {
     done
 }
 
-# The usual case: what DHCP has left.
+# The usual case: the routes that DHCP clients made.
 given_all() {
     given <<'END'
 -4 route add default via 198.18.1.1 dev eth0 metric 10
@@ -88,7 +89,8 @@ given_all() {
 END
 }
 
-# run_switch ARGS...: runs the script as a daemon would. STATUS is how it ended, $LAB/said what it said.
+# run_switch ARGS...: runs the script as a daemon would. Sets STATUS to its exit status; $LAB/said has its
+# output.
 run_switch() {
     events >/dev/null
     STATUS=0
@@ -99,7 +101,7 @@ run_switch() {
         >"$LAB/said" 2>&1 || STATUS=$?
 }
 
-# events: the changes to default routes since the last call. A link event marks the place.
+# events: prints the changes of default routes since the last call. A link event marks the place.
 events() {
     MARKS=$((MARKS + 1))
     ip -n box link set lo alias "mark $MARKS"
@@ -114,7 +116,7 @@ tables() {
         sed 's/expires [0-9]*sec/expires Nsec/; s/ linkdown//; s/ pref medium//; s/ *$//'
 }
 
-# same DESC CMD...: what CMD prints is what stands on stdin; "-" is nothing.
+# same DESC CMD...: the output of CMD must equal stdin; "-" means no output.
 same() {
     same_desc="$VARIANT: $1"
     shift
@@ -123,7 +125,7 @@ same() {
     check "$same_desc" diff -U 20 "$LAB/expected" "$LAB/got"
 }
 
-# switched LINK, refused STATUS LINK: runs it, and that is how it ends.
+# switched LINK, refused STATUS LINK: runs the script and checks its exit status.
 switched() {
     run_switch "$1"
     check "$VARIANT: ${2:-switch to $1}" status_is 0

@@ -1,5 +1,6 @@
 #!/bin/sh
-# get_netif_names reads netif_names as a shell would that sources it, executes nothing of it, and says what is wrong where.
+# get_netif_names reads netif_names like a shell that sources it, executes nothing of it, and reports errors
+# with their line.
 # takes 5 s
 . "$(dirname "$0")/lib.sh"
 
@@ -9,7 +10,7 @@ mkdir -p "$ETC"
 SCRIPTS=${SCRIPTS:-$REPO/scripts}
 clean_env="$(command -v env) -i PATH=$PATH LC_ALL=C.UTF-8 CONNMGR_CONFIG_DIR=$ETC"
 
-# written: the file, from stdin; a backslash r stands for a carriage return.
+# written: writes the file from stdin; "\r" stands for a carriage return.
 written() { sed "s/\\\\r/$(printf '\r')/" >"$NAMES"; }
 
 # shellcheck disable=SC2086  # words
@@ -41,7 +42,7 @@ same() {
     check "$same_desc" diff -U 20 "$LAB/expected" "$LAB/got"
 }
 
-# good DESC: it and a shell get the same.
+# good DESC: the script and a shell must read the same names.
 good() {
     written
     source_the_file >"$LAB/by-shell" 2>&1
@@ -49,7 +50,8 @@ good() {
     same "$1: as a shell reads it, when sourced" source_it <"$LAB/by-shell"
 }
 
-# bad LINE WORDS: refused both ways with the file, that line and these words; the file is on stdin.
+# bad LINE WORDS: the file on stdin must be refused, run and sourced, with the file's name, the line and the
+# words.
 bad() {
     written
     check "$SHELL_CMD: $2: refused when run" refused_at "$1" "$2" run_it

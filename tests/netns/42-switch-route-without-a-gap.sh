@@ -1,10 +1,10 @@
 #!/bin/sh
-# While switch_route.sh runs to and fro, every lookup finds a way out, in both families.
+# While switch_route.sh switches back and forth, every lookup finds a default route, in both families.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 
-# One process asks all the time; a shell that starts a process for each question would look away most of the time.
+# One process asks all the time. A shell that starts a process per question would miss most of the time.
 ask_all_the_time() {
     # shellcheck disable=SC2016
     on box sh -c 'while [ ! -e "$1" ]; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# switch_route.sh takes the name of a link and nothing else, executes nothing of it, and confuses no name with another.
+# switch_route.sh accepts the name of a link and nothing else, executes nothing of it, and confuses no names.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
@@ -29,7 +29,7 @@ END
     same "bad netif_names: nothing has changed" tables <"$LAB/before"
 }
 
-# Names that are words of ip's language; and one that begins with another.
+# Names that are keywords of ip, and a name that is the beginning of another.
 odd_names() {
     new_box "dev via metric"
     ip -batch - <<'END'
@@ -68,7 +68,7 @@ END
     refused 64 eth0
 }
 
-# The default names are links only as long as the file says nothing else.
+# The default names count only if the file sets no others.
 a_name_within_a_name() {
     new_box "eth0 eth0.1 eth"
     cat >"$ETC/netif_names" <<'END'
@@ -89,7 +89,7 @@ default dev eth scope link metric 50
 END
 }
 
-# The names of files where it runs, to a shell that is careless.
+# Patterns that a careless shell would expand to file names.
 names_that_match_files() {
     new_box "4* [4]* ?0-*"
     cat >"$ETC/netif_names" <<'END'
@@ -112,7 +112,7 @@ given_names() {
 }
 tables_unmarked() { tables | tr '[]' '()'; }
 
-# Where it finds get_netif_names.
+# Where the script finds get_netif_names.
 started_from_anywhere() {
     new_box
     given_all

@@ -1,11 +1,12 @@
 #!/bin/sh
-# switch_route.sh where more stands in the table than one default a link: it puts all that is in its way behind it, deletes
-# nothing for good, and leaves alone what is not in its way.
+# switch_route.sh with more than one default per link in the table: it moves every route that is in the way
+# behind the new one, loses none, and leaves the others alone.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 
-# As BusyBox's udhcpc leaves it. The kernel refuses to replace one that stands behind another of the same metric.
+# The state that BusyBox's udhcpc leaves. The kernel refuses to replace a route behind another of the same
+# metric.
 all_at_metric_0() {
     new_box
     given <<'END'
@@ -105,7 +106,7 @@ default via 198.18.2.1 dev wlan0 metric 21
 END
 }
 
-# A DHCP client, or the kernel on a router's advertisement, does not find its route and makes it again.
+# A DHCP client, or the kernel after a router's advertisement, does not find its route and makes it again.
 made_again() {
     new_box
     given_all
@@ -180,7 +181,8 @@ unreachable default dev lo metric 100
 END
 }
 
-# IPv6 would join routes of one metric into a multipath route, and so would a link be lost in another.
+# IPv6 would join routes of the same metric into a multipath route, and one link's route would vanish in
+# another's.
 the_same_metric() {
     new_box
     given <<'END'
@@ -205,7 +207,7 @@ default via fe80::1 dev eth0 metric 101
 END
     switched eth0
     switched wwan0
-    # eth0 goes back to where it stood; wlan0 had no place of its own, and 100 and 101 are taken when it is copied.
+    # eth0 goes back to its old metric. wlan0 had none, and 100 and 101 are taken when it is copied.
     same "the next free one again" tables <<'END'
 default dev wwan0 scope link
 default via 198.18.1.1 dev eth0 metric 101

@@ -1,5 +1,6 @@
 #!/bin/sh
-# switch_route.sh and links that have IPv4 only, IPv6 only, no address, no way out, no carrier, or are down.
+# switch_route.sh with links that have only IPv4, only IPv6, no address, no default route, no carrier, or are
+# down.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
@@ -91,8 +92,8 @@ END
     same "with one in another table: nothing changes" tables <"$LAB/before"
 }
 
-# The router has been silent for too long; the kernel sweeps such routes away only every half minute, so it has to be there
-# for a while.
+# The router's lifetime has run out. The kernel removes expired routes only every half minute, so this one
+# stays for a while.
 run_out() {
     new_box
     given <<'END'

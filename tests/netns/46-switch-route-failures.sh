@@ -1,15 +1,16 @@
 #!/bin/sh
-# connmgr route when something fails in the middle of it, or when it is killed: it loses no route, says what did not work, and
-# its next run completes it.
+# connmgr route when a step fails, or when it is killed: it loses no route, reports what did not work, and the
+# next run completes the switch.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 command -v strace >/dev/null || { skip "no strace here"; exit 0; }
 
-# The kernel is asked four times: devices, addresses, routes of both families. Then each step is a message.
+# The kernel is asked four times: devices, addresses, routes of both families. After that each step is one
+# message.
 FIRST_STEP=5
 
-# injected INJECTION LINK: a run of which strace disturbs the sending of messages.
+# injected INJECTION LINK: a run in which strace makes the sending of messages fail.
 injected() {
     events >/dev/null
     STATUS=0
@@ -30,7 +31,7 @@ default dev wwan0 metric 50
 END2
 }
 
-# nothing_lost: each link has a default in each family.
+# nothing_lost: true if each link has a default in each family.
 nothing_lost() {
     tables
     for family in 4 6; do
@@ -40,7 +41,8 @@ nothing_lost() {
 
 VARIANT=strace SHELL_CMD=dash
 mkdir -p "$LAB/path"
-# As its caller does after the deadline, or the kernel without memory: before each of the six messages, and after the last.
+# Kill it before each of the six messages and after the last, as its caller does after the deadline, or the
+# kernel when memory is short.
 killed() {
     for step in 0 1 2 3 4 5 6; do
         new_box
@@ -52,7 +54,7 @@ killed() {
     done
 }
 
-# Killed between two steps; and then it is the other link that is wanted.
+# Kill it between two steps; then switch to the other link.
 killed_and_turned_round() {
     for step in 1 2; do
         new_box
@@ -71,7 +73,7 @@ END2
     done
 }
 
-# A message that fails once is sent again; if all fail, nothing changes, and it says so.
+# A message that fails once is sent again. If all fail, nothing changes, and stderr says so.
 refused_by_the_kernel() {
     for step in 0 1 2 3 4 5; do
         new_box
@@ -91,7 +93,7 @@ refused_by_the_kernel() {
     same "nothing can be asked: nothing has changed" tables <"$LAB/before"
 }
 
-# The caller has died: nobody reads what it says, and its session hangs up.
+# The caller has died: its output has no reader, and its session hangs up.
 nobody_listens() {
     new_box
     given_all

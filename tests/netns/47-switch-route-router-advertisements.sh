@@ -1,6 +1,6 @@
 #!/bin/sh
-# connmgr route and an IPv6 default that the kernel has from a router's advertisements: the kernel's route stays where it is, and
-# renews itself there; a copy gets in front and goes, and does not outlive the kernel's route.
+# connmgr route with an IPv6 default from router advertisements: the kernel's route stays where it is and is
+# renewed there. A copy goes in front and is removed again; it does not outlive the kernel's route.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
@@ -16,7 +16,7 @@ router_off() {
     wait "$ROUTER_PID" 2>/dev/null || :
 }
 
-# The router's address is another one in every box.
+# The router's address differs in every box.
 ipv6() { tables | grep : | sed 's/via fe80::[0-9a-f]*:[0-9a-f:]*/via ROUTER/'; }
 advertised() { ipv6 | grep -q 'dev eth0 proto ra metric 1024 expires'; }
 
@@ -55,7 +55,7 @@ default via ROUTER dev eth0 proto 175 metric 1 hoplimit 64
 default via fe80::2 dev wlan0 metric 20
 default via ROUTER dev eth0 proto ra metric 1024 expires Nsec hoplimit 64
 END
-    ip -n box -6 route flush proto ra # as when the router says that it is none any more
+    ip -n box -6 route flush proto ra # as if the router announced that it is not a router any more
     switched eth0 "its router gone"
     same "the copy does not outlive the kernel's route" ipv6 <<'END'
 default via fe80::2 dev wlan0 metric 20

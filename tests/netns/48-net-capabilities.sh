@@ -1,5 +1,5 @@
 #!/bin/sh
-# net_capabilities: its exit status says which kinds of network the platform has.
+# net_capabilities: its exit status tells the kinds of network of the platform.
 # takes 3 s
 . "$(dirname "$0")/lib.sh"
 
@@ -7,7 +7,7 @@ ETC=$LAB/etc
 mkdir -p "$ETC"
 ip netns add box
 
-# There may be radios and modems in the machine that runs this.
+# Hide the machine's own radios and modems.
 mount -t tmpfs tmpfs /sys
 
 # capable STATUS

@@ -1,11 +1,11 @@
 #!/bin/sh
-# How long switch_route.sh takes: the median of 20 runs, from the moment before it is started, by the kernel's events.
-# It is measured, not judged: how fast this machine is at the moment is nobody's fault.
+# How long switch_route.sh takes: the median of 20 runs, from just before the start, by the kernel's events.
+# The test prints the time and does not judge it, because it depends on the machine's load.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 
-# medians: of four columns.
+# medians: prints the medians of four columns.
 medians() {
     for column in 1 2 3 4; do
         sort -n -k "$column,$column" "$LAB/times" | awk -v c="$column" '{ t[NR] = $c } END { printf "%.1f ", t[int((NR + 1) / 2)] / 1000 }'
@@ -32,7 +32,7 @@ measure() {
             ip link set lo promisc off
         done' sh "${SCRIPTS:-$REPO/scripts}/switch_route.sh" "$(command -v ${SHELL_CMD%% *})" ${SHELL_CMD#dash} >"$LAB/said"
     events >"$LAB/got"
-    # Runs lie between two events of lo. Columns: IPv4 in front, IPv6 in front, the last step, the end.
+    # Each run lies between two events of lo. Columns: IPv4 in front, IPv6 in front, the last step, the end.
     awk '/ link lo / && began == "" && seen { began = $1; four = 0; next }
         / link lo / { if (four) print four - began, six - began, last - began, $1 - began; began = ""; seen = 1 }
         /default4 .* metric 0 new/ { four = $1 } /default6 .* metric 1 new/ { six = $1 } /default/ { last = $1 }' \

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A DHCP client that knows no metrics: all defaults stand at 0. Each gets a metric of its own, and none is lost.
+# A DHCP client that does not know metrics: all defaults have metric 0. Each gets its own metric, and none is
+# lost.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 

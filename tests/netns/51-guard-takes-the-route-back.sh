@@ -1,6 +1,6 @@
 #!/bin/sh
-# The chosen default route disappears, or another gets in front of it: the switch is made again, within 100 ms of the
-# kernel's word, at most once a second, and the log says what was found.
+# The chosen default route disappears, or another one gets in front: the switch is repeated within 100 ms of
+# the kernel's event, at most once a second, and the log says what was found.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 
@@ -15,7 +15,7 @@ ip -n device -6 route add default via 2001:db8:1::1 dev eth0 metric 10
 wait_for 3 "the same, IPv6" in_use6 eth0
 stays 3 "eth0 stays in front" in_use eth0
 
-# Ten disturbances, each answered by one repair.
+# Ten disturbances, each followed by one repair.
 nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" &
 wait_for 2 "somebody watches the kernel" grep -q watching "$LAB/events"
 repairs() { grep -cE '^<[0-7]> ?restored the route over eth0' "$LAB/connmgr.log" || :; }
@@ -27,15 +27,15 @@ for round in 1 2 3 4 5 6 7 8 9 10; do
     poll 10 repaired
     in_use eth0 || not_ok "round $round: eth0 is not in front"
     at_rest() { tail -n 1 "$LAB/events" | awk -v now="$(now)" '{ exit !(now * 10000 - $1 > 1100000) }'; }
-    poll 3 at_rest # the next one is not to be put off
+    poll 3 at_rest # so that the next repair is not delayed
 done
 times=$(awk '/default4 eth0 metric 0 gone/ { gone = $1 } /default4 eth0 metric 0 new/ && gone { print int(($1 - gone) / 1000); gone = 0 }' \
     "$LAB/events" | sort -n | tr '\n' ' ')
-# Alone on a machine it is at most 100.
+# On an idle machine it is at most 100.
 check "restored after $times ms: ten times, at most 1000" test "$(echo "$times" | wc -w)" = 10 -a "$(echo "$times" | awk '{ print $NF }')" -le 1000
 check "the log says what was found" log_has 'restoring the route over eth0: found IPv4 default via 198.18.1.1 dev eth0 metric 10'
 
-# Somebody who does it again as soon as it is repaired is answered once a second.
+# If a program changes the route after each repair, there is one repair a second.
 first=$(repairs) end=$(($(now) + 500))
 while [ "$(now)" -lt "$end" ]; do
     before=$(repairs)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# After a switch, applications find their connections ended, and make new ones over the new link at once.
+# After a switch the connections of applications are ended, and they make new ones over the new link at once.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 

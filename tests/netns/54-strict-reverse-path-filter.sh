@@ -1,6 +1,6 @@
 #!/bin/sh
-# Strict reverse-path filtering would drop the answers on the links that are not in use: the daemon loosens it, also for
-# links that appear later, and says so.
+# Strict reverse-path filtering would drop the answers on the links that are not in use: the daemon sets it to
+# loose, also for links that appear later, and logs it.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# switch_route.sh fails: the daemon says why, goes on, tries again, and succeeds as soon as the script does.
+# switch_route.sh fails: the daemon logs why, continues, tries again, and succeeds as soon as the script does.
 # takes 75 s
 . "$(dirname "$0")/lib.sh"
 

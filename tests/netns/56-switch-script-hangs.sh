@@ -1,5 +1,5 @@
 #!/bin/sh
-# switch_route.sh hangs and does not listen to SIGTERM: the daemon goes on, and kills it after 10 s.
+# switch_route.sh hangs and ignores SIGTERM: the daemon continues, and kills it after 10 s.
 # takes 45 s
 . "$(dirname "$0")/lib.sh"
 
@@ -23,7 +23,7 @@ cp "$REPO/scripts/switch_route.sh" "$SCRIPTS/switch_route.sh.new"
 mv "$SCRIPTS/switch_route.sh.new" "$SCRIPTS/switch_route.sh"
 script=$(cat "$LAB/script.pid")
 wait_for 12 "the script is killed" not kill -0 "$script"
-# Status says so for a fifth of a second, until the next try.
+# status shows it for a fifth of a second, until the next try.
 check "events: why the switch failed, and what comes next" events_have \
     ' switch +switching to eth0 failed: switch_route\.sh: killed: it took longer than 10 s, retrying$'
 wait_for 5 "it says that the switch failed" log_has '^<[0-7]> ?switching to eth0 failed: '

@@ -1,5 +1,5 @@
 #!/bin/sh
-# switch_route.sh prints 64 MB and then does its work: the daemon does not keep that.
+# switch_route.sh prints 64 MB and then does its work: the daemon does not store that.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# There is no switch_route.sh: the daemon says so and goes on. When it appears, it is used.
+# switch_route.sh is missing: the daemon logs that and continues. When the script appears, it is used.
 # takes 75 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The DHCP client of the link in use gets another router: the default in front follows it, and the old one is gone.
-# A default for some sources only is left alone, and keeps nobody from being chosen.
+# The DHCP client of the link in use gets another router: the default in front follows it, and the old route
+# is gone. A default for some sources only is left alone, and does not keep a link from being chosen.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 

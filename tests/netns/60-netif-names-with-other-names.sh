@@ -1,5 +1,5 @@
 #!/bin/sh
-# Links with names of their own, from netif_names.
+# Links with other names, set in netif_names.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,11 +1,11 @@
 #!/bin/sh
-# A second connmgr is refused with a message, and the first goes on.
+# A second connmgr is refused with a message, and the first continues.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 
 begin
 first=$CONNMGR_PID
-mv "$LAB/connmgr.log" "$LAB/first.log" # the first goes on writing to it
+mv "$LAB/connmgr.log" "$LAB/first.log" # the first one still writes to it
 spawn_connmgr
 poll 10 not connmgr_runs || kill -KILL "$CONNMGR_PID"
 status=0

@@ -1,5 +1,5 @@
 #!/bin/sh
-# SIGKILL at any moment: a new start finds its way from whatever was left.
+# SIGKILL at any moment: a new start works from whatever state was left.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 

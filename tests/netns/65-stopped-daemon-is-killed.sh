@@ -1,5 +1,5 @@
 #!/bin/sh
-# A daemon that hangs (SIGSTOP) is killed by the kernel within 12 s; one that works is not.
+# A daemon that hangs (SIGSTOP) is killed by the kernel within 12 s; one that works is not killed.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# There is no attribute daemon: the connection is managed all the same. The original exited.
+# Without an attribute daemon connections are still managed. The original exited.
 # takes 5 s
 . "$(dirname "$0")/lib.sh"
 

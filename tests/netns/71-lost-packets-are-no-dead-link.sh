@@ -1,5 +1,5 @@
 #!/bin/sh
-# One packet in five is lost, both ways: the link goes on being used and confirmed.
+# One packet in five is lost, both ways: the link stays in use and confirmed.
 # takes 65 s
 . "$(dirname "$0")/lib.sh"
 

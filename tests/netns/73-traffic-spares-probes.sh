@@ -9,4 +9,4 @@ wait_for 5 "an application gets its answers" grep -q answer "$LAB/talk"
 eth=$(probes eth0) wlan=$(probes wlan0)
 probed() { [ "$(probes wlan0)" -ge $((wlan + 3)) ]; }
 wait_for 40 "wlan0, idle, is probed three times" probed
-check "eth0, busy, is not" test "$(probes eth0)" -le "$((eth + 1))" # one may have been under way
+check "eth0, busy, is not" test "$(probes eth0)" -le "$((eth + 1))" # one may have been running

@@ -1,11 +1,11 @@
 #!/bin/sh
-# LTE is in use and idle: not a byte. With --wan-probe always it is probed like the others. When its upstream dies under an
-# application's traffic, it is probed by suspicion, unless --wan-probe never; and as any other, once it has failed and
-# nothing else is left.
+# LTE is in use and idle: connmgr sends no byte. With --wan-probe always it is probed like the others. When
+# its upstream dies under an application's traffic, suspicion causes a probe, unless --wan-probe never. Once
+# it has failed and no other link is left, it is probed like any other.
 # takes 90 s
 . "$(dirname "$0")/lib.sh"
 
-# Bytes over wwan0.
+# Prints the bytes over wwan0.
 # shellcheck disable=SC2016  # for awk
 both_ways() { on device awk '$1 == "wwan0:" { print $2 + $10 }' /proc/net/dev; }
 
@@ -23,7 +23,7 @@ wait_for 15 "--wan-probe always: confirmed by a probe" state wwan0 ITFUP_SS
 check "--wan-probe always: it was probed" not test "$(both_ways)" = "$LAB_LTE"
 probed_thrice() { [ "$(probes wwan0)" -ge 3 ]; }
 wait_for 20 "--wan-probe always: and again" probed_thrice
-# A tun device counts bytes of IP, and nothing but probes is on it.
+# A tun device counts bytes of IP, and carries only probes here.
 counted() {
     counted=$(ask status --json | sed 's/.*"name":"wwan0"//; s/.*"probe_bytes":\([0-9]*\).*/\1/')
     kernel=$(($(both_ways) - LAB_LTE))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# More netlink messages than the daemon's buffer holds: what was lost among them is seen all the same.
+# More netlink messages than the daemon's buffer holds: the lost changes are noticed all the same.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 

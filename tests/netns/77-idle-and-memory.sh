@@ -7,7 +7,7 @@
 begin
 woken() { awk '$1 == "voluntary_ctxt_switches:" { n += $2 } END { print n }' "/proc/$CONNMGR_PID"/task/*/status; }
 resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$CONNMGR_PID/status"; }
-# Processes made in this sandbox are numbered in sequence, so few must be between two of ours that a minute separates.
+# The sandbox numbers processes in sequence, so two of our own a minute apart must have close numbers.
 poll 10 log_has '^<[0-7]> ?switched to eth0'
 before=$(woken)
 sh -c : & first=$!

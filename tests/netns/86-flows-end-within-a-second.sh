@@ -1,6 +1,6 @@
 #!/bin/sh
-# An application with one long connection finds it ended when the cable is pulled, and has its answers again over the
-# other link within a second: TCP and connected UDP, IPv4, IPv6, and IPv4 from an IPv6 socket.
+# When the cable is pulled, an application's long connection is ended, and it gets answers over the other link
+# within a second: TCP and connected UDP, IPv4, IPv6, and IPv4 from an IPv6 socket.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 
@@ -23,13 +23,13 @@ done
 # In milliseconds, from one answer to the next.
 longest_gap() { awk '/ answer/ { if (last && $1 - last > gap) gap = $1 - last; last = $1 } END { print int(gap / 1000) }' "$1"; }
 for talk in $talks; do
-    # Alone on a machine it is a tenth of a second.
+    # On an idle machine it is a tenth of a second.
     check "$talk: $(longest_gap "$(file "$talk")") ms without an answer, at most 3000" \
         test "$(longest_gap "$(file "$talk")")" -le 3000
 done
 check "the log says what was ended" log_has 'ended 3 TCP and 3 UDP flows and 0 conntrack entries over eth0'
 
-# Now there is nobody to go to: what wlan0 carries is left alone.
+# No link is left to switch to: connections over wlan0 are left alone.
 wait_for 5 "wlan0 is in use" in_use wlan0
 ip -n device link set wwan0 down
 lines=$(wc -l <"$LAB/connmgr.log")

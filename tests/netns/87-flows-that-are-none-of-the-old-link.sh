@@ -1,7 +1,7 @@
 #!/bin/sh
-# What a switch must not touch, while the old link lives on: listeners, neighbours on its subnet, sockets bound to its
-# device or marked as the daemon's own, peers that a static route or a rule still sends over it; of the device, and of a
-# host behind it.
+# What a switch must not touch while the old link still works: listeners, neighbours on its subnet, sockets
+# that are bound to its device or marked as the daemon's own, peers that a static route or a rule still sends
+# over it; for the device and for a host behind it.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── wlan0 (old), eth0 (new)
 # takes 15 s
@@ -62,7 +62,7 @@ wait_for 5 "eth0 takes over" in_use eth0
 wait_for 2 "one connection is ended" grep -q lost "$LAB/talk.ends"
 wait_for 2 "it was the only one" log_has 'ended 1 TCP and 0 UDP flows and [0-9]+ conntrack entries over wlan0'
 
-# Not the marked one: its route has moved, and it is left to its owner.
+# Except the marked one: its route has moved, and its owner handles that.
 for name in $kept; do
     check "$name: not ended" test ! -s "$LAB/talk.$name.error" -a -z "$(grep lost "$LAB/talk.$name" || :)"
     lines=$(wc -l <"$LAB/talk.$name")

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Flows of a host behind the device, masqueraded or translated to the old link's address, and flows that the cloud began:
-# their conntrack entries go with the switch, so that the host's next packet gets out with the new address.
+# Flows of a host behind the device, masqueraded or translated to the old link's address, and flows that the
+# cloud began: the switch deletes their conntrack entries, so that the host's next packet leaves with the new
+# address.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 (old), wlan0 (new)
 # takes 10 s
@@ -9,7 +10,7 @@
 needs_option --keep-flows
 lab_up
 host_behind
-# Unlike MASQUERADE, which notices by itself that a flow has moved to another device, this one never would.
+# MASQUERADE notices by itself that a flow has moved to another device; SNAT never does.
 on device iptables -w -t nat -I POSTROUTING -o eth0 -p udp -j SNAT --to-source 198.18.1.2
 on device iptables -w -t nat -I POSTROUTING -o wlan0 -p udp -j SNAT --to-source 198.18.2.2
 on device "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/listener.log" 2>&1 &
@@ -25,7 +26,7 @@ on cloud "$LABTOOL" talk tcp 198.18.1.2 7001 50 >"$LAB/talk.caller" &
 for talk in tcp udp tcp6 udp6 own caller; do
     wait_for 3 "$talk: gets its answers" grep -q ' answer' "$LAB/talk.$talk"
 done
-# entries FAMILY: those that would still lead to the old link.
+# entries FAMILY: prints the entries that still lead to the old link.
 entries() {
     on device conntrack -L -f ipv4 2>/dev/null | grep -E 'dport=(80|7001) ' | grep -F 198.18.1.2
     on device conntrack -L -f ipv6 2>/dev/null | grep -E 'dport=80 ' | grep -F 2001:db8:1::2
@@ -33,7 +34,7 @@ entries() {
 check "conntrack has all of them" test "$(entries | wc -l)" -ge 6
 
 unplug eth0
-# Every answer from here on has come over another link.
+# From here on every answer comes over another link.
 for talk in udp udp6; do wc -l <"$LAB/talk.$talk" >"$LAB/lines.$talk"; done
 wait_for 3 "wlan0 takes over" in_use wlan0
 answered_since() { tail -n +"$(($(cat "$LAB/lines.$1") + 1))" "$LAB/talk.$1" | grep -q ' answer'; }

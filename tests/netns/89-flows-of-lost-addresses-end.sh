@@ -12,10 +12,10 @@ done
 for talk in $talks; do
     wait_for 3 "$talk: gets its answers" grep -q ' answer' "$LAB/talk.${talk%/*}.${talk#*/}"
 done
-# lost_times FILE N: it was lost N times or more, and has its answers again.
+# lost_times FILE N: true if the connection was lost at least N times, and gets answers again.
 lost_times() { awk -v n="$2" '/lost/ { lost++; again = 0 } / answer/ { again = 1 } END { exit !(lost >= n && again) }' "$1"; }
 
-# A renewal by DHCP, which takes address and route and gives them back. (A busy machine may take too long over it.)
+# A DHCP renewal, which removes and restores address and route. (A busy machine may take too long for it.)
 began=$(now)
 ip -n device -4 address flush dev eth0
 sleep 0.3
@@ -37,7 +37,7 @@ wait_for 2 "the log says so" log_has 'ended 2 TCP and [01] UDP flows and 0 connt
 
 # (A UDP socket may have noticed by itself: sending without an address fails.)
 ip -n device link delete wlan0
-# LTE may wait until 10 s after the start for what is not up yet.
+# For 10 s after the start LTE waits for links that are not up yet.
 wait_for 12 "wlan0 is gone: wwan0 takes over" in_use wwan0
 for talk in $talks; do
     wait_for 2 "$talk: answered over wwan0" lost_times "$LAB/talk.${talk%/*}.${talk#*/}" 2

@@ -22,7 +22,7 @@ mac() { ip -n device -o link show "$1" | sed -n 's/.*link\/ether \([0-9a-f:]*\) 
 wait_for 5 "MAC address of Wi-Fi" is 65029 "$(mac wlan0)"
 wait_for 5 "MAC address of Ethernet" is 65064 "$(mac eth0)"
 
-# number ID: a little-endian number of 4 bytes.
+# number ID: prints a little-endian number of 4 bytes.
 number() { value "$1" | sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4\3\2\1/'; }
 up_time_is_right() { [ "$(($(number 65061)))" -le $((($(now) - began) / 100 + 1)) ] && [ "$(($(number 65061)))" -ge 1 ]; }
 wait_for 5 "up time of Ethernet, in seconds" up_time_is_right

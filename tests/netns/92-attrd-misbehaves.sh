@@ -1,6 +1,6 @@
 #!/bin/sh
-# attrd comes late, speaks nonsense, hangs, closes and restarts: the connection is managed all the same, and whenever
-# attrd is there again it learns how things are.
+# attrd starts late, sends nonsense, hangs, closes and restarts: connections are managed all the same, and
+# whenever attrd is back it gets the current values.
 # takes 45 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"

@@ -14,7 +14,7 @@ storm() {
     poll $(($1 / 1000 + 60)) storm_is_over
 }
 storm_is_over() { [ "$(grep -c ' answers ' "$LAB/attrd.log")" -gt "$answered" ]; }
-storm 5000 # until the first collections are over, memory is being taken into use
+storm 5000 # the process still grows until the first garbage collections
 before=$(rss)
 storm 5000
 check "50,000 questions are answered" grep -qE ' answers 50000 of 50000 values 50000 ' "$LAB/attrd.log"

@@ -1,6 +1,7 @@
 #!/bin/sh
-# attrd dies when it writes to a connection that its peer has closed. It survives whatever way we end ours: after 5 s
-# without an answer, before our open is answered, and when the daemon ends. The stand-in dies as attrd does.
+# attrd dies when it writes to a connection that its peer has closed. It survives, however we end ours: after
+# 5 s without an answer, before our open is answered, and when the daemon ends. The stand-in dies as attrd
+# does.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"
@@ -14,7 +15,7 @@ attrd_runs() { read -r _ _ lab_status _ 2>/dev/null <"/proc/$ATTRD_PID/stat" && 
 attrd_saw() { grep -qE -- "$1" "$LAB/attrd.log"; }
 is() { [ "$(value "$1")" = "$2" ]; }
 seen=0
-# attrd goes on, and has read all that was meant for it up to its end.
+# attrd continues, and has read all our messages to the end.
 closed() { [ "$(grep -cE 'closed IPC.CONNMGR: (it closed|Connection reset)' "$LAB/attrd.log")" -gt "$seen" ]; }
 goes_on() {
     seen=$(grep -cE 'closed IPC.CONNMGR: (it closed|Connection reset)' "$LAB/attrd.log" || :)

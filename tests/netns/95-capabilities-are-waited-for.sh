@@ -1,6 +1,6 @@
 #!/bin/sh
-# 65022 is announced, and a get of it answered, only when net_capabilities has answered: 0 would mean that the device has
-# no network at all. After a failure of the script, a get runs it again.
+# 65022 is announced, and a get of it answered, only when net_capabilities has answered: 0 would mean that the
+# device has no network at all. After the script has failed, a get runs it again.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"
@@ -37,14 +37,14 @@ unplug eth0
 ip -n device link delete eth0
 wait_for 10 "a device goes: the script is asked again" heard_is "65022 05, 65022 03"
 
-# A get that waits for 5 s could end attrd, by its client's time-out: it is answered before.
+# Answer a get within 5 s: the client's time-out could end attrd.
 rm "$LAB/go"
 restart_connmgr
 wait_for 12 "attrd is connected again" log_has 'attrd: connected'
 attrc get 65022 >"$LAB/late" || :
 check "the script does not end: the get fails, by an answer of ours" grep -q ' get 65022 1 *$' "$LAB/late"
 
-# A script that fails at first.
+# A script that fails the first time.
 echo 78 >"$LAB/go"
 restart_connmgr
 wait_for 12 "attrd is connected again" log_has 'attrd: connected'

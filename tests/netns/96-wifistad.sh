@@ -1,7 +1,8 @@
 #!/bin/sh
-# wifistad beside us: it is told of 65008, and of -1 above all, on which it tests the network itself. What it says and hears
-# was recorded from the real one (tests/attrd/recordings/wifistad.txt). With an access point wlan0-1 in the bridge and
-# without a bridge, with a station of that name, and with Wi-Fi as the access point itself. 65024 is the station's state.
+# wifistad beside connmgr: it must be told of 65008, above all of -1, on which it tests the network itself.
+# Its messages were recorded from the real one (tests/attrd/recordings/wifistad.txt). With an access point
+# wlan0-1 in the bridge and without a bridge, with a station of that name, and with Wi-Fi as the access point
+# itself. 65024 is the station's state.
 # takes 120 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"
@@ -9,7 +10,7 @@
 needs_option --attrd-socket
 is() { [ "$(value "$1")" = "$2" ]; }
 
-# play DESC STATION: all links go, one after the other; Ethernet comes back, then the others.
+# play DESC STATION: all links are lost, one after the other; Ethernet returns, then the others.
 play() {
     wait_for 20 "$1: Ethernet is in use, Wi-Fi confirmed" all_up "$2"
     check "$1: 65008 is 0" is 65008 00
@@ -53,7 +54,7 @@ ip -n device link set wlan0-1 up
 ip -n device address add 198.18.50.1/24 dev wlan0-1
 play "access point without a bridge" wlan0
 
-# Wi-Fi is the access point: up, with the address of its own network, no way to the cloud.
+# Wi-Fi is the access point: up, with the address of its own network, without a route to the cloud.
 ip -n device -6 address flush dev wlan0 scope global
 ip -n device -4 address flush dev wlan0
 ip -n device address add 198.18.51.1/24 dev wlan0

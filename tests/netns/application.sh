@@ -1,10 +1,11 @@
 # shellcheck shell=sh
-# An application on the device, and how long it and the routes took. Sourced after lib.sh.
+# An application on the device, and measurements of its gaps and of the routes. Source it after lib.sh.
 
-# soak SHORT LONG: how much of it this run is to have: LONG by `make soak`, else SHORT.
+# soak SHORT LONG: sets how much this run does: LONG in `make soak`, else SHORT.
 soak() { if [ -n "${SOAK:-}" ]; then HOW_MUCH=$2; else HOW_MUCH=$1; fi; }
 
-# application tcp|dns [PORT]: asks the echo service over one connection, or the name server, ten times a second from now on.
+# application tcp|dns [PORT]: from now on asks the echo service over one connection, or the name server, ten
+# times a second.
 application() {
     : >"$LAB/talk"
     : >"$LAB/events"
@@ -24,12 +25,13 @@ application_ends() {
     wait "$TALK_PID" "$WATCH_PID" 2>"$LAB/last" || :
 }
 
-# longest_gap: milliseconds, from one answer to the next.
+# longest_gap: prints the longest time from one answer to the next, in milliseconds.
 longest_gap() {
     awk '/ answer/ { if (last && $1 - last > gap) gap = $1 - last; last = $1 } END { print int(gap / 1000) }' "$LAB/talk"
 }
 
-# unanswered_for LINK: milliseconds from the first question that stayed unanswered to the default route over LINK.
+# unanswered_for LINK: prints the milliseconds from the first unanswered question to the default route over
+# LINK.
 unanswered_for() {
     awk -v event="default4 $1 metric 0 new" '
         NR == FNR { if (!ended && index($0, event)) ended = $1; next }
@@ -37,8 +39,8 @@ unanswered_for() {
         END { if (!ended) exit 1; print int((ended - last) / 1000) - 100 }' "$LAB/events" "$LAB/talk"
 }
 
-# moves: how often another link came into use since the start.
+# moves: prints how often the link in use has changed since the start.
 moves() { grep -cE '^<[0-7]> ?in use: [a-z]+[0-9]' "$LAB/connmgr.log" || :; }
 
-# at_random SECONDS: a moment within that time from now: what ticks every two seconds is to be met in any phase.
+# at_random SECONDS: waits for a random time of at most that long, to meet the two-second tick in any phase.
 at_random() { sleep "$(awk -v seed="$(od -An -N3 -tu4 /dev/urandom)" -v s="$1" 'BEGIN { srand(seed); print rand() * s }')"; }

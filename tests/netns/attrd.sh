@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# The stand-in attrd beside the daemon, for the tests that need one. Sourced after lib.sh.
+# The stand-in attrd, for tests that need one. Source it after lib.sh.
 
 ATTRD_SOCKET=$LAB/attrd
 ATTRD="--attrd-socket $ATTRD_SOCKET"
 ATTRD_TOOLS=$REPO/artifacts/attrd
 
-# Once for all: tests run side by side.
+# Build it once: tests run in parallel.
 build_attrd() {
     flock 9
     [ -x "$ATTRD_TOOLS/attrc" ] &&
@@ -27,15 +27,15 @@ tell_attrd() { printf '%s\n' "$@" >"$LAB/attrd.control"; }
 
 attrc() { "$ATTRD_TOOLS/attrc" -s "$ATTRD_SOCKET" "$@"; }
 
-# listen RANGE...: what the listener hears is in heard.log.
+# listen RANGE...: starts a listener, which writes to heard.log.
 listen() {
     "$ATTRD_TOOLS/attrc" -s "$ATTRD_SOCKET" listen "$@" >"$LAB/heard.log" 2>&1 &
     poll 10 grep -q ' listening$' "$LAB/heard.log"
 }
 
-# heard: all notifications so far, as `ID VALUE` joined by `, `.
+# heard: prints all notifications so far, as `ID VALUE` joined by `, `.
 heard() { sed -n 's/^[0-9]* notify //p' "$LAB/heard.log" | paste -s -d, - | sed 's/,/, /g'; }
 heard_is() { [ "$(heard)" = "$1" ]; }
 
-# value ID: what a get answers, in hexadecimal.
+# value ID: prints the answer to a get, in hexadecimal.
 value() { attrc get "$1" | sed -n "s/^[0-9]* get $1 0 //p"; }

@@ -1,8 +1,9 @@
 # shellcheck shell=sh
-# A root directory as bare as a device's: connmgr as `make install` puts it there, BusyBox, iptables with its libraries, nothing else.
-# Tests source this after lib.sh, and call it before start_connmgr.
+# A root directory as bare as a device's: connmgr as `make install` installs it, BusyBox, iptables with its
+# libraries, nothing else. Tests source this after lib.sh, and call it before start_connmgr.
 
-# bare_root EXECUTABLE [EMULATOR]: sets ROOT, CONNMGR and SCRIPTS, so that the daemon and all that it starts live there.
+# bare_root EXECUTABLE [EMULATOR]: sets ROOT, CONNMGR and SCRIPTS, so that the daemon and its children run
+# there.
 bare_root() {
     ROOT=$LAB/root
     "$REPO/install.sh" "$1" "$ROOT" dev none
@@ -10,7 +11,7 @@ bare_root() {
     mknod "$ROOT/dev/null" c 1 3
     for lab_tool in "$(command -v busybox)" "$(readlink -f "$(command -v iptables-nft)")"; do
         cp "$lab_tool" "$ROOT/bin/"
-        # Dynamic ones need these, at the same place.
+        # Dynamically linked programs need their libraries at the same path.
         for lab_library in $(ldd "$lab_tool" 2>/dev/null | grep -o '/[^ ]*'); do
             mkdir -p "$ROOT${lab_library%/*}"
             cp -L "$lab_library" "$ROOT$lab_library"
@@ -37,7 +38,7 @@ bare_root() {
     CONNMGR=$LAB/connmgr SCRIPTS=/usr/lib/af-conn
 }
 
-# The shell there is BusyBox's, and so is everything else that is no iptables.
+# The shell and everything else except iptables is BusyBox.
 is_bare() {
     # shellcheck disable=SC2016 # expanded there
     [ "$(chroot "$ROOT" /bin/sh -c 'readlink /bin/sh; readlink "$(command -v ip)"' | sed 's,.*/,,' | sort -u)" = busybox ] &&

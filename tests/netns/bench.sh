@@ -27,7 +27,7 @@ measure_switch() {
         nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" & # not "on": $! must be the watcher
         watch=$!
         poll 2 grep -q watching "$LAB/events"
-        # What the start has set going ends before; and whoever polls takes the processor from what is measured.
+        # Wait until the start has settled. Do not poll: polling takes the processor from what is measured.
         sleep 0.3
         "$@"
         sleep 0.2
@@ -46,20 +46,20 @@ measure_switch() {
 measure_silent_death() {
     start_connmgr
     poll 5 settled
-    sleep "$1" # deaths at different times after the last probe
+    sleep "$1" # so that deaths come at different times after the last probe
     upstream_dead eth0
     began=$(now)
     poll 40 in_use wlan0
     echo "$(now) $began" | awk '{ printf "%.1f\n", ($1 - $2) / 100 }'
 }
 
-# measure_death_under_traffic TYPE PORT DELAY: seconds from the first segment or question that nobody answers.
+# measure_death_under_traffic TYPE PORT DELAY: seconds from the first unanswered segment or question.
 measure_death_under_traffic() {
     start_connmgr
     poll 5 settled
     on cloud socat UDP4-RECVFROM:53,bind=198.18.100.11,fork PIPE >/dev/null 2>&1 &
     on device "$LABTOOL" talk "$1" 198.18.100.11 "$2" 20 >/dev/null &
-    sleep "$3" # deaths at different times of the tick
+    sleep "$3" # so that deaths meet different phases of the tick
     upstream_dead eth0
     began=$(now)
     poll 40 in_use wlan0
@@ -90,7 +90,7 @@ resident() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$CONNMGR_PID/status"; }
 # shellcheck disable=SC2317  # measure_cost calls it
 flood() {
     on cloud "$LABTOOL" flood 198.18.1.2 9 100000 "$1" >"$LAB/flood"
-    awk '{ exit !($1 > 95000) }' "$LAB/flood" # else this machine is too slow or too busy to say anything
+    awk '{ exit !($1 > 95000) }' "$LAB/flood" # otherwise this machine is too slow or too busy for a result
 }
 
 # measure_cost WARM_UP SECONDS CMD...: wake-ups a second, per cent of a core, kB at the end and growth, threads, while CMD
@@ -107,9 +107,9 @@ measure_cost() {
     find "/proc/$CONNMGR_PID/task" -mindepth 1 -maxdepth 1 | wc -l
 }
 
-# measure_dns hold|sniff|script|open HOW COUNT: what becomes of so many first connections to fresh names, and what questions
-# cost: the share of those over 100 ms, in per cent, median and 99th percentile of resolve plus connect, median of a question, in ms.
-# HOW they are resolved: direct, dnsmasq, unbound, or behind the bridge.
+# measure_dns hold|sniff|script|open HOW COUNT: makes COUNT first connections to new names. Prints the share
+# that takes over 100 ms, in per cent; median and 99th percentile of resolve plus connect, and median of a
+# question, in ms. HOW they are resolved: direct, dnsmasq, unbound, or behind the bridge.
 measure_dns() {
     . "$NETNS_DIR/names.sh"
     names_up
@@ -129,7 +129,8 @@ measure_dns() {
         "$LAB/first" | awk '{ printf "%.2f\n%s\n%s\n%s\n", ($2 + $3) * 100 / $1, $5, $6, $4 }'
 }
 
-# measure_dns_rate PER_SECOND SECONDS: how many replies are lost, how many took over 100 ms, the median and the longest, in ms.
+# measure_dns_rate PER_SECOND SECONDS: prints how many replies are lost, how many take over 100 ms, the median
+# and the longest, in ms.
 measure_dns_rate() {
     . "$NETNS_DIR/names.sh"
     names_up
@@ -138,13 +139,14 @@ measure_dns_rate() {
         sed -E 's/^[0-9]+ asked, ([0-9]+) lost, ([0-9]+) over 100 ms, median ([0-9.]+) .* most ([0-9.]+) ms/\1\n\2\n\3\n\4/'
 }
 
-# measure_memory TENTHS: RSS, PSS, private and dirty, threads at rest; RSS and the most of it after so many tenths of a day.
+# measure_memory TENTHS: RSS, PSS, private and dirty, threads at rest; RSS and its maximum after that many
+# tenths of a day.
 measure_memory() {
     . "$NETNS_DIR/names.sh"
     . "$NETNS_DIR/attrd.sh"
     . "$NETNS_DIR/day.sh"
     day_up 20
-    sleep 5 # what the start has left goes back with a tick
+    sleep 5 # a tick returns the memory of the start
     for key in Rss Pss Private_Dirty Threads; do memory "$key"; done
     for _ in $(seq "$1"); do tenth_of_a_day; done
     sleep 5 # as above
@@ -236,7 +238,7 @@ spread_row "admin down -> route over the next" 6 median ms admin-down "$runs"
 spread_row "start -> monitoring" 100 maximum ms start-live "$starts"
 spread_row "start -> monitoring, dead upstream" 100 maximum ms start-dead "$starts"
 
-# These mostly wait, and may do so side by side.
+# These mostly wait, so run them in parallel.
 for delay in $deaths; do
     measure silent-death "$delay" >"$work/silent-death.$delay" &
 done
@@ -250,7 +252,7 @@ else
     row "silent death of an idle link -> switched" 21.5 "$3" s "$1 / $2 / $3"
 fi
 
-# As many as processors can talk at the same time without waiting for each other.
+# As many as there are processors, so that they do not wait for each other.
 for traffic in 'tcp 80' 'udp 53'; do
     for delays in '3.0 3.2' '3.4 3.6' '3.8 4.0' '4.2 4.4' '4.6 4.8'; do
         for delay in $delays; do
@@ -271,7 +273,7 @@ for traffic in 'tcp 80' 'udp 53'; do
     fi
 done
 
-# cost NAME: leaves $wakeups (a second), $cpu (per cent of a core), $resident, $growth (kB) and $threads.
+# cost NAME: sets $wakeups (a second), $cpu (per cent of a core), $resident, $growth (kB) and $threads.
 cost() {
     read -r wakeups && read -r cpu && read -r resident && read -r growth && read -r threads
 } <"$work/$1"
@@ -290,7 +292,7 @@ else
 fi
 if cost idle; then
     row "idle: wake-ups a second, with the probes" 1.2 "$wakeups" ""
-    # It takes a minute or so until each allocation has been seen once by the collector.
+    # It takes about a minute until the collector has seen each allocation once.
     if [ "$warm_up" -lt 90 ]; then limit=''; else limit=0; fi
     row "idle: growth of memory" "$limit" "$growth" kB
     row "resident memory" 7168 "$resident" kB
@@ -303,7 +305,7 @@ if cost idle-without-probes; then
 else
     no_row idle-without-probes
 fi
-# dns MODE HOW COUNT: leaves $lost, $median, $p99 and $question.
+# dns MODE HOW COUNT: sets $lost, $median, $p99 and $question.
 dns() {
     measure "dns.$1.$2" "$@" >"$work/dns.$1.$2" &&
         { read -r lost && read -r median && read -r p99 && read -r question; } <"$work/dns.$1.$2"

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
-# A day's worth of work for the daemon, in tenths of a few seconds. Tests source this after lib.sh, names.sh and attrd.sh.
+# The work of a day for the daemon, in tenths that take a few seconds each. Source it after lib.sh, names.sh
+# and attrd.sh.
 
-# day_up ENTRIES: after lab_up, the daemon with so many entries in its whitelist, all features on.
+# day_up ENTRIES: after lab_up, starts the daemon with that many whitelist entries and all features on.
 day_up() {
     names_up
     start_attrd
@@ -10,8 +11,9 @@ day_up() {
     lockdown --dns hold
 }
 
-# tenth_of_a_day: 4,320 questions, one every 2 s, each other of which opens something; 10,000 gets of attrd; a status and a page of
-# metrics every minute; reloads every 4 hours; 3 cables pulled and plugged in, with the switches and probes that follow.
+# tenth_of_a_day: 4,320 questions (one every 2 s), of which every second one opens an address; 10,000 gets of
+# attrd; a status and a page of metrics every minute; reloads every 4 hours; 3 cables pulled and plugged in,
+# with the switches and probes that follow.
 tenth_of_a_day() {
     on device "$LABTOOL" rate 198.18.100.55 n#.fresh.example n#.foreign.example 2160 2 1 >"$LAB/last"
     day_answered=$(grep -c ' answers ' "$LAB/attrd.log" || :)
@@ -36,9 +38,9 @@ for i in range(144):
 }
 day_is_answered() { [ "$(grep -c ' answers ' "$LAB/attrd.log")" -gt "$day_answered" ]; }
 
-# memory KEY: of /proc/PID/smaps_rollup or status, in kB: Rss, Pss, Private_Dirty; VmHWM.
+# memory KEY: prints Rss, Pss, Private_Dirty or VmHWM from /proc/PID/smaps_rollup or status, in kB.
 memory() { cat "/proc/$CONNMGR_PID/smaps_rollup" "/proc/$CONNMGR_PID/status" | awk -v key="$1:" '$1 == key { print $2; exit }'; }
-# memory_at_most KB: what is left behind goes back with the next tick, 2 s later at most.
+# memory_at_most KB: waits, because the next tick (at most 2 s later) returns unused memory.
 memory_at_most() {
     echo "RSS $(memory Rss) kB"
     [ "$(memory Rss)" -le "$1" ]

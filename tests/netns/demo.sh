@@ -1,6 +1,6 @@
 #!/bin/sh
-# demo.sh: raises the lab, runs connmgr in it, pulls the plugs one after the other and tells the story as it happens.
-# Exit status 0 if everything went as told. Needs root; touches nothing outside its sandbox.
+# demo.sh: sets up the lab, runs connmgr in it, pulls the plugs one after the other and explains what happens.
+# Exit status 0 if everything worked. Needs root; touches nothing outside its sandbox.
 set -eu
 
 NETNS_DIR=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +17,7 @@ chapter=0
 seen=0
 
 routes() {
-    # The metric first, since the lowest one wins; none means 0.
+    # Print the metric first, because the lowest one wins; no metric means 0.
     ip -n device -4 route show default | awk -v label="$1" '
         { metric = 0; gateway = "directly"; for (i = 1; i < NF; i++) {
             if ($i == "metric") metric = $(i + 1); if ($i == "dev") dev = $(i + 1); if ($i == "via") gateway = "via " $(i + 1) }
@@ -25,7 +25,7 @@ routes() {
         END { if (NR == 0) printf "      %-8s none\n", label }'
 }
 
-# What the daemon has said since last time, with the seconds since the chapter began.
+# Prints the new log lines, with the seconds since the chapter began.
 daemon_says() {
     tail -n "+$((seen + 1))" "$LAB/connmgr.log" >"$LAB/new"
     seen=$((seen + $(wc -l <"$LAB/new")))
@@ -40,7 +40,8 @@ daemon_says() {
         done
 }
 
-# The kernel's time from the first event of this chapter that matches CAUSE to the metric-0 default over LINK, in ms.
+# Prints the kernel's time from the chapter's first event that matches CAUSE to the metric-0 default over
+# LINK, in ms.
 switch_time() {
     sed "1,${events}d" "$LAB/events" | awk -v cause="$1" -v effect="default4 $2 metric 0 new" '
         !began && cause != "" && index($0, cause) { began = $1 }
@@ -50,7 +51,7 @@ switch_time() {
 
 says_switched() { tail -n "+$((lines + 1))" "$LAB/connmgr.log" | grep -q "switched to $link"; }
 
-# The longest time in this chapter for which the application had no answer.
+# Prints the longest time in this chapter without an answer to the application.
 gap() {
     tail -n "+$answers" "$LAB/talk" | awk '
         $2 == "answer" { if (last && $1 - last > longest) longest = $1 - last; last = $1 }
@@ -67,8 +68,8 @@ verdict() {
     fi
 }
 
-# chapter LINK SECONDS CAUSE TITLE CMD...: does CMD; LINK has to be in use within SECONDS. CAUSE is the kernel's event
-# from which the switch is timed; where there is none, the clock on the wall is good enough.
+# chapter LINK SECONDS CAUSE TITLE CMD...: runs CMD; LINK must be in use within SECONDS. CAUSE is the kernel's
+# event from which the switch is timed; without one, the wall clock is used.
 chapter() {
     link=$1 seconds=$2 cause=$3 title=$4
     shift 4
@@ -143,9 +144,10 @@ if lte_untouched; then verdict ok "LTE has not carried a byte since it was left"
 
 if stop_connmgr; then verdict ok "asked to stop, it stopped with status 0"; else verdict bad "it stopped with status $?"; fi
 
-# From here on without -d, as it is meant to be run.
+# From here on without -d, the normal mode.
 reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=0.9" 2>"$LAB/last"; }
-# Resolves and connects to fresh names, one after the other; the slowest of them, in ms, with the time that socat needs to start.
+# Resolves and connects to new names, one after the other. Prints the slowest, in ms, including the start of
+# socat.
 first_connections() {
     slowest=0
     for number in $(seq 1 "$1"); do

@@ -1,5 +1,5 @@
-// Names, fresh ones: a DNS server that has an address of its own for each name, well- or ill-behaved, and clients that
-// connect as soon as they know it.
+// A DNS server with a separate address for each name, well-behaved or hostile, and clients that connect as
+// soon as they know the address.
 #define _GNU_SOURCE
 #include "labtool.h"
 
@@ -19,7 +19,7 @@ enum { HEADER = 12, MOST = 65535, A = 1, CNAME = 5, TXT = 16, AAAA = 28 };
 
 struct message {
     size_t size;
-    unsigned char bytes[2 + MOST + 512]; // room for TCP's length before it
+    unsigned char bytes[2 + MOST + 512]; // room for TCP's length in front
 };
 
 static void put16(struct message *m, unsigned value)
@@ -45,7 +45,7 @@ static void record(struct message *m, unsigned type, const void *data, unsigned 
     put(m, data, size);
 }
 
-// The end of the name that begins at a place, or 0.
+// Returns the end of the name that begins at a place, or 0.
 static size_t name_end(const unsigned char *bytes, size_t size, size_t at)
 {
     while (at < size && bytes[at] != 0) {
@@ -84,7 +84,7 @@ static int socket_of(int type, const char *text, int port)
 
 // -- the server -----------------------------------------------------------------------------------------------------
 
-// What the first letter of a name says of its answer; the number behind it is that of its address.
+// The first letter of a name selects its answer; the number after it selects its address.
 //   n  the address          t  truncated in UDP      g  as large as can be, truncated in UDP
 //   f  in several fragments x  forgeries of every kind before the true answer
 //   l  loopback, private and multicast addresses alone
@@ -126,10 +126,11 @@ struct peer {
 
 static void send_to(int fd, const struct message *m, size_t size, const struct sockaddr_in6 *to)
 {
-    sendto(fd, m->bytes, size, 0, (const struct sockaddr *)to, sizeof *to); // one that cannot be delivered is no matter
+    sendto(fd, m->bytes, size, 0, (const struct sockaddr *)to, sizeof *to); // ignore errors: the client may be gone
 }
 
-// Every kind of forgery that somebody may send who knows everything, the question's id and port included, but for one thing.
+// Every kind of forgery from an attacker who knows everything, including the question's id and port, except
+// for one detail.
 static int forge(const struct peer *peer, const unsigned char *query, size_t end)
 {
     static struct message good, m;
@@ -173,7 +174,7 @@ static int forge(const struct peer *peer, const unsigned char *query, size_t end
     return sent - before;
 }
 
-// An answer of the server, to be sent over UDP or TCP.
+// Builds an answer of the server for UDP or TCP.
 static void answer(struct message *reply, const unsigned char *query, size_t end, int is_tcp)
 {
     unsigned type = (unsigned)query[end - 4] << 8 | query[end - 3];
@@ -318,7 +319,8 @@ static size_t write_query(unsigned char *query, unsigned id, const char *name, u
     return (size_t)(at - query);
 }
 
-// The first address of a reply that answers the query; 0 if it does not, has none or is not well-formed; -1 if it is truncated.
+// Finds the first address of a reply to the query. Returns 0 if it does not answer the query, has none or is
+// malformed; -1 if it is truncated.
 static int read_reply(const unsigned char *query, size_t query_size, const unsigned char *reply, size_t size, unsigned char *address)
 {
     unsigned type = query[query_size - 3];
@@ -378,12 +380,13 @@ static int ask_by_tcp(const char *server, unsigned char *query, size_t size, uns
     return length;
 }
 
-// Asks, once a second for five seconds; by TCP where the answer is truncated. The size of the address, or 0.
+// Asks once a second for five seconds, over TCP if the answer is truncated. Returns the size of the address,
+// or 0.
 static int resolve_name(const char *server, const char *name, unsigned type, unsigned id, unsigned char *address)
 {
     unsigned char query[512], reply[4096];
     size_t size = write_query(query, id, name, type);
-    int fd = udp_to(server), length = 0; // a port of its own for each question, as resolvers have it
+    int fd = udp_to(server), length = 0; // a new port for each question, as in resolvers
     for (int try = 0; try < 5 && length == 0; try++) {
         send(fd, query, size, 0);
         struct pollfd wait = { .fd = fd, .events = POLLIN };
@@ -408,9 +411,9 @@ static struct sockaddr_in6 peer_of(const unsigned char *address, int size, int p
     return to;
 }
 
-// How long a connection takes to be there, in microseconds; -1: not within three seconds. Its SYN was lost if the kernel had to
-// send it again, after a second: a busy machine alone may take as long, and, when its clock has stood still for a while, send
-// again too early.
+// Returns how long a connection takes, in microseconds; -1: more than three seconds. Its SYN was lost if the
+// kernel had to send it again after a second. Check both: a busy machine may take as long without a loss, and
+// after a pause of its clock it may send again too early.
 static int64_t connect_time(const struct sockaddr_in6 *to, int *is_lost)
 {
     struct tcp_info info = { 0 };
@@ -456,7 +459,7 @@ int resolve(int argc, char **argv)
     return size > 0 ? 0 : 1;
 }
 
-// Resolves fresh names and connects at once, one after the other.
+// Resolves new names and connects at once, one after the other.
 int first(int argc, char **argv)
 {
     const char *server = argv[0], *format = argv[1];
@@ -492,7 +495,8 @@ int first(int argc, char **argv)
     return 0;
 }
 
-// So many questions a second from many ports, every other name of the second kind; each is awaited to the end.
+// Sends that many questions a second from many ports, every other name of the second kind, and waits for
+// each.
 int rate(int argc, char **argv)
 {
     enum { PORTS = 64 };
@@ -523,7 +527,7 @@ int rate(int argc, char **argv)
         for (int i = 0; i < PORTS; i++) {
             unsigned char reply[4096];
             while (sockets[i].revents && recv(sockets[i].fd, reply, sizeof reply, MSG_DONTWAIT) > HEADER) {
-                // The id counts the questions of this port, modulo 65,536: more are never under way.
+                // The id counts the questions of this port, modulo 65,536: there are never more open ones.
                 int which = ((reply[0] << 8 | reply[1]) * PORTS) + i;
                 if (which < next && took[which] == 0) {
                     took[which] = now_us() - sent[which];

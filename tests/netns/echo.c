@@ -1,5 +1,6 @@
-// The echo service of the cloud, TCP and UDP, IPv4 and IPv6, and everything that may stand in its place. What is done
-// to a connection is the mode that the file names when it is accepted, so the lab changes it without a gap.
+// The echo service of the cloud, TCP and UDP, IPv4 and IPv6, and everything that may answer in its place. A
+// file names the mode; each connection gets the mode at its acceptance, so the lab can change it without a
+// gap.
 #define _GNU_SOURCE
 #include "labtool.h"
 
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 enum mode {
-    ECHO,         // what comes is sent back
+    ECHO,         // every byte is sent back
     WRONG,        // another byte is sent back
     SILENT,       // accepted, never answered
     CLOSE,        // accepted, closed at once
@@ -61,7 +62,7 @@ static struct pollfd listen_on(int type, int port)
 static void send_all(int fd, const void *bytes, size_t size)
 {
     if (send(fd, bytes, size, 0) != (ssize_t)size)
-        perror("send"); // a client that does not read is its own misfortune
+        perror("send"); // ignore clients that do not read
 }
 
 static void accept_one(const char *mode_file)
@@ -80,7 +81,7 @@ static void accept_one(const char *mode_file)
     sockets[count++] = (struct pollfd) { .fd = fd, .events = POLLIN };
 }
 
-// False when the connection is over.
+// Returns false when the connection has ended.
 static int serve(int fd, enum mode mode)
 {
     char bytes[4096 + sizeof page];
@@ -108,7 +109,7 @@ static int serve(int fd, enum mode mode)
     }
 }
 
-// From the address that was asked: a connected socket hears nobody else.
+// Answer from the address that was asked: a connected socket receives from no other.
 static void answer_datagrams(void)
 {
     char bytes[2048], control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
@@ -123,7 +124,7 @@ static void answer_datagrams(void)
             return;
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
         if (header)
-            ((struct in6_pktinfo *)CMSG_DATA(header))->ipi6_ifindex = 0; // over whatever the routes say
+            ((struct in6_pktinfo *)CMSG_DATA(header))->ipi6_ifindex = 0; // let the routes choose the device
         part.iov_len = (size_t)size;
         message.msg_flags = 0;
         sendmsg(sockets[UDP].fd, &message, 0);
@@ -147,7 +148,7 @@ int echo(int argc, char **argv)
             accept_one(argv[1]);
         if (sockets[UDP].revents)
             answer_datagrams();
-        // Downwards: the last one takes the place of one that has ended.
+        // Downwards, because the last one replaces one that has ended.
         for (nfds_t i = before; i-- > FIRST_CONNECTION;)
             if (sockets[i].revents && !serve(sockets[i].fd, modes[i])) {
                 close(sockets[i].fd);

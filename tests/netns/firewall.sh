@@ -1,9 +1,10 @@
 # shellcheck shell=sh
-# What the tests of the lockdown share: they source it after lib.sh. The scripts run in the lab's device, by the kernel's
-# sets and rules; no daemon is needed.
+# Functions for tests of the lockdown; source it after lib.sh. The scripts run on the lab's device with the
+# kernel's real sets and rules; no daemon is needed.
 
-# variants FUNCTION...: calls them all with iptables' two variants; backends FUNCTION...: with nf_tables alone as well ("bare": the
-# scripts find nothing but nft and BusyBox, without awk). BusyBox ash and dash take turns.
+# variants FUNCTION...: calls all functions with both variants of iptables. backends FUNCTION...: also with
+# nf_tables alone ("bare": the scripts find only nft and BusyBox without awk). BusyBox ash and dash take
+# turns.
 backends() { each_variant "${VARIANTS:-legacy nft bare}" "$@"; }
 variants() { each_variant "${VARIANTS:-legacy nft}" "$@"; }
 each_variant() {
@@ -35,7 +36,7 @@ use_tools() {
     esac
 }
 
-# same DESC CMD...: what it prints is on stdin.
+# same DESC CMD...: the output of CMD must equal stdin.
 same() {
     same_desc=$1
     shift
@@ -45,8 +46,8 @@ same() {
 }
 nothing() { same "$@" </dev/null; }
 
-# script NAME ARGS...: runs it in the device as a daemon would, with the assignments in $ENVIRONMENT. STATUS is how it
-# ended, $LAB/said and $LAB/complained what it said.
+# script NAME ARGS...: runs it in the device as a daemon would, with the assignments in $ENVIRONMENT. Sets
+# STATUS to its exit status; $LAB/said and $LAB/complained have its output.
 script() {
     script_name=$1
     shift
@@ -69,7 +70,7 @@ lock() {
     check "${WITH}${1:-locked}" status_is 0
 }
 
-# unlock: as if nobody had ever locked.
+# unlock: restores the state before any lockdown.
 unlock() {
     for unlock_table in iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft; do
         case $unlock_table in
@@ -92,7 +93,7 @@ END
     rm -f "$LAB/run/locked" "$LAB/run/policies"
 }
 
-# rules [TABLE]: both families'; policies and rules, without counters.
+# rules [TABLE]: prints policies and rules of both families, without counters.
 rules() {
     if [ "$VARIANT" = bare ]; then
         for rules_table in inet bridge; do on device nft -t list table $rules_table connmgr 2>/dev/null || :; done
@@ -104,7 +105,7 @@ rules() {
     done
 }
 
-# admit ADDRESS...: and banish them. The kernel's way.
+# admit, banish ADDRESS...: open and close addresses directly in the kernel.
 admit() { for address; do in_set add "$address"; done; }
 banish() { for address; do in_set delete "$address"; done; }
 in_set() {
@@ -119,7 +120,7 @@ in_set() {
 
 # -- who gets out, and who gets in ------------------------------------------------------------------------------------
 
-# reached HOST LINK ADDRESS...: which of them answer, by TCP and by UDP, port 80.
+# reached HOST LINK ADDRESS...: prints which of them answer on port 80 over TCP and UDP.
 reached() {
     reached_host=$1 reached_link=$2
     shift 2
@@ -137,10 +138,10 @@ reached() {
     )
     ls "$LAB/reached"
 }
-# both ADDRESS...: what reached prints if all of them answer.
+# both ADDRESS...: prints what `reached` prints if all of them answer.
 both() { for address; do printf '%s\n' "tcp $address" "udp $address"; done | sort; }
 
-# ears HOST: what comes in there is heard from now on: TCP 7001, UDP 7002, ICMP.
+# ears HOST: from now on records what arrives there: TCP 7001, UDP 7002, ICMP.
 ears() {
     on "$1" "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/ears.tcp.$1" 2>&1 &
     on "$1" socat -u UDP6-RECV:7002,ipv6only=0 "OPEN:$LAB/ears.udp.$1,creat,append" &
@@ -150,8 +151,8 @@ ears() {
     poll 10 test -e "$LAB/ears.udp.$1"
 }
 
-# knocks HOST ADDRESS4 ADDRESS6: the cloud knocks there in every way; what was heard is printed. 198.18.100.8 and ::8 are
-# those that nobody has admitted, .10 and ::10 are admitted.
+# knocks HOST ADDRESS4 ADDRESS6: the cloud sends packets of every kind there; prints what arrived.
+# 198.18.100.8 and ::8 are not admitted, .10 and ::10 are.
 knocks() {
     : >"$LAB/knocked"
     : >"$LAB/ears.udp.$1"
@@ -165,16 +166,17 @@ knocks() {
                 udp_knock "UDP6:[$3]" "[2001:db8:100::$from]" "$port"
             done
         done
-        # Echo request and reply, timestamp, address mask, redirect, errors about packets that nobody has sent.
+        # Echo request and reply, timestamp, address mask, redirect, errors about packets that were never
+        # sent.
         for type in 0 3 5 8 11 12 13 17; do on cloud "$LABTOOL" knock "$2" "$type" 0 64 KNOCK; done
-        # The same, node information, and neighbour discovery from far away.
+        # The same for IPv6, node information, and neighbour discovery from off the link.
         for type in 1 2 3 4 128 129 130 133 134 135 136 137 139; do on cloud "$LABTOOL" knock "$3" "$type" 0 64 KNOCK; done
         wait
     )
-    # What was sent last has come before what is sent now.
+    # Packets arrive in order: when this one has arrived, the earlier ones have, too.
     on cloud ping -c 1 -W 0.2 "$2" >"$LAB/last" || :
     on cloud ping -c 1 -W 0.2 "$3" >"$LAB/last" || :
-    # And those who listen have heard it when they have heard what is said to them here.
+    # The listeners have read everything when they have read this.
     echo OVER | on "$1" socat -u - UDP4:127.0.0.1:7002
     on "$1" "$LABTOOL" knock 127.0.0.1 8 0 64 OVER
     on "$1" "$LABTOOL" knock ::1 128 0 64 OVER

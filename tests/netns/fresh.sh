@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# Fresh names: h-A-B-C-D.fresh.example has the address A.B.C.D, of 198.18.101.0/24, whose owner is the cloud;
-# other.example is 198.18.102.1. Tests source it after lib.sh.
+# New names: h-A-B-C-D.fresh.example has the address A.B.C.D of 198.18.101.0/24, which the cloud owns;
+# other.example is 198.18.102.1. Source it after lib.sh.
 
-# fresh_names: the device's name server knows them, beside echo.example.
+# fresh_names: adds them to the device's name server, beside echo.example.
 fresh_names() {
     on cloud ip route add local 198.18.101.0/24 dev lo
     on cloud ip route add local 198.18.102.0/24 dev lo

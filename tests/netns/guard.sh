@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# What happens to the default route of eth0, and how long it takes until it is in front again. Sourced after lib.sh.
+# Disturbs the default route of eth0, and measures the time until it is in front again. Source it after
+# lib.sh.
 
 watch_routes() {
     nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" &
@@ -8,13 +9,13 @@ watch_routes() {
     : >"$LAB/times"
 }
 
-# The kernel has said nothing for so long that the next repair is not put off.
+# True if the last kernel event is old enough that the next repair is not delayed.
 at_rest() { tail -n 1 "$LAB/events" | awk -v now="$(now)" '{ exit !(now * 10000 - $1 > 1100000) }'; }
 calm() { poll 10 at_rest || not_ok "the routes do not come to rest"; }
 
-# disturbed 4|6 DESC CMD...: CMD, which returns when it is done or about to be, takes the route away or gets another in front;
-# it is restored. How many milliseconds that took, from the kernel's first word to its last about metric 0 (IPv6: 1), is in
-# $LAB/times.
+# disturbed 4|6 DESC CMD...: CMD removes the route or puts another in front, and returns when that is done or
+# about to happen. The route must be restored. Writes to $LAB/times the milliseconds from the kernel's first
+# event about metric 0 (IPv6: 1) to the last.
 disturbed() {
     family=$1 what=$2 front=in_use
     [ "$family" = 4 ] || front=in_use6
@@ -30,7 +31,7 @@ disturbed() {
         END { print int((last - first + 999) / 1000) }' >>"$LAB/times"
 }
 
-# restored_in_time DESC: half of them within the 100 ms by make soak; within a second on a machine that does much else besides.
+# restored_in_time DESC: in make soak half of the repairs take at most 100 ms; on a busy machine a second.
 restored_in_time() {
     guard_limit=1000
     [ -z "${SOAK:-}" ] || guard_limit=100

@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# What the tests of holes share; they source it after lib.sh. one.example and two.example are names whose addresses the
-# test changes: answer NAME ADDRESS...; alias.example is a CNAME of two.example. by wants firewall.sh and names.sh, sourced before.
+# Functions for tests of holes; source it after lib.sh. The test changes the addresses of one.example and
+# two.example: answer NAME ADDRESS...; alias.example is a CNAME of two.example. `by` needs firewall.sh and
+# names.sh, sourced before.
 
 FIREWALL=
 answer() {
@@ -18,7 +19,7 @@ answer() {
     poll 5 grep -q started "$LAB/names.log"
 }
 
-# names_up: the device's name server has them. The cloud owns 198.18.101.0/24.
+# names_up: adds them to the device's name server. The cloud owns 198.18.101.0/24.
 names_up() {
     on cloud ip route add local 198.18.101.0/24 dev lo
     on cloud ip address add 198.18.100.54/32 dev lo
@@ -27,8 +28,8 @@ names_up() {
     echo nameserver 198.18.100.54 >"$LAB/resolv.conf"
 }
 
-# by legacy|nft sets|rules: which iptables the daemon's scripts find from now on, and how addresses get into the kernel. Nothing is
-# locked or remembered then.
+# by legacy|nft sets|rules: sets which iptables the daemon's scripts find, and how addresses get into the
+# kernel. Afterwards nothing is locked or remembered.
 by() {
     PATH=${system_path:=$PATH}
     unlock
@@ -37,7 +38,7 @@ by() {
     [ "$2" = sets ] || no_sets
     BY="addresses by $2" WITH="iptables-$1, $2: "
 }
-# start_by: connmgr, and that is how.
+# start_by: starts connmgr in that way.
 start_by() {
     start_connmgr --resolver 198.18.100.54
     wait_for 10 "${WITH}locked" log_has "locked in .*$BY"
@@ -46,7 +47,7 @@ start_by() {
 reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=${2:-0.9}"; }
 resolves() { on device getent ahostsv4 "$1"; }
 
-# left ADDRESS: how many seconds the kernel keeps it open; nothing if it is shut.
+# left ADDRESS: prints how many seconds the kernel keeps it open; nothing if it is closed.
 left() { on device ipset list "$(case $1 in *:*) echo afero6 ;; *) echo afero4 ;; esac)" | sed -n "s/^$1 timeout //p"; }
 # left_between ADDRESS LEAST MOST
 left_between() {

@@ -1,4 +1,4 @@
-// Knocking where nobody is expected: ICMP messages of any kind, and who heard them.
+// Sends ICMP messages of any kind, and reports those that arrive.
 #define _GNU_SOURCE
 #include "labtool.h"
 
@@ -20,8 +20,8 @@ static uint16_t checksum(const unsigned char *bytes, size_t size)
     return (uint16_t)~sum;
 }
 
-// knock ADDRESS TYPE CODE HOPS TEXT: one ICMP message, IPv4 or IPv6, with the text behind its header. An address may have a
-// %LINK. An error message should hold a packet; this one's text is none that anybody sent.
+// knock ADDRESS TYPE CODE HOPS TEXT: sends one ICMP message, IPv4 or IPv6, with the text after its header. An
+// address may have a %LINK. A real error message quotes a packet; this text quotes none that was ever sent.
 int knock(int argc, char **argv)
 {
     (void)argc;
@@ -47,7 +47,7 @@ int knock(int argc, char **argv)
     return 0;
 }
 
-// heard: prints type and text of each ICMP message that got as far as a process, until it is killed.
+// heard: prints type and text of each ICMP message that reaches a process, until it is killed.
 int heard(int argc, char **argv)
 {
     (void)argc, (void)argv;

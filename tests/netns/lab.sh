@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The lab: hosts and links, and what can happen to them. Part of lib.sh.
+# The lab: hosts, links and their faults. Part of lib.sh.
 #
 #                    device                                   routers                         cloud
 #   eth0   198.18.1.2/24  2001:db8:1::2/64 ──veth── lan  .1/::1   r-eth   wan ─veth── eth    198.18.100.8   ::8   ping
@@ -19,7 +19,8 @@ on() {
 lab_up() {
     printf 'netns add %s\n' device r-eth r-wlan r-wwan cloud | ip -batch -
     for lab_host in device r-eth r-wlan r-wwan cloud; do
-        # Before the links exist: an address that waits for duplicates to answer is no address for the first second.
+        # Set it before the links exist: an address is unusable for a second during duplicate address
+        # detection.
         # shellcheck disable=SC2016  # the inner shell's business
         on "$lab_host" sh -c '
             cd /proc/sys/net
@@ -79,10 +80,10 @@ END
     LAB_LTE=$(bytes wwan0)
 }
 
-# Nothing was sent over the link that costs money.
+# True if nothing was sent over the metered link.
 lte_untouched() { [ "$(bytes wwan0)" = "$LAB_LTE" ]; }
 
-# By the first letters, so that a test can give links other names.
+# Compare the first letters, so that a test can give links other names.
 number_of() {
     case $1 in eth*) echo 1 ;; wlan*) echo 2 ;; wwan*) echo 3 ;; *) return 1 ;; esac
 }
@@ -98,7 +99,7 @@ subnet6_of() { echo "2001:db8:$(number_of "$1")"; }
 # new_link LINK: the device gets this interface, as when a USB adapter is plugged in, and the router its end of it.
 new_link() {
     lab_n=$(number_of "$1")
-    # A veth whose peer has the same index gets its carrier events up to a second late: hence the numbers.
+    # Set the indexes: a veth whose peer has the same index gets carrier events up to a second late.
     ip link add "$1" index "1$lab_n" netns device type veth peer name lan index "2$lab_n" netns "$(router_of "$1")"
     ip -n "$(router_of "$1")" -batch - <<END
 link set lan up
@@ -108,7 +109,8 @@ END
     configure "$1"
 }
 
-# configure LINK [METRIC]: what DHCP and router advertisements would do: the link is up, has addresses and defaults.
+# configure LINK [METRIC]: plays DHCP and router advertisements: brings the link up, adds addresses and
+# defaults.
 configure() {
     lab_metric=${2:-$(metric_of "$1")}
     lab_via="via $(subnet_of "$1").1" lab_via6="via $(subnet6_of "$1")::1" lab_address="$(subnet_of "$1").2/24"
@@ -122,13 +124,13 @@ route replace ::/0 $lab_via6 dev $1 metric $lab_metric
 END
 }
 
-# unconfigure LINK: the addresses go, and with them the routes; the link stays up.
+# unconfigure LINK: deletes the addresses, and with them the routes; the link stays up.
 unconfigure() {
     ip -n device address flush dev "$1" scope global
     ip -n device -6 route flush dev "$1" exact default
 }
 
-# The modem comes to life, or falls off its bus and takes the device away.
+# The modem appears, or disappears from its bus with its device.
 modem_on() {
     "$LABTOOL" tunnel device wwan0 r-wwan lan >"$LAB/tunnel.log" 2>&1 &
     MODEM_PID=$!
@@ -138,7 +140,7 @@ link set lan up
 address add 198.18.3.1 peer 198.18.3.2 dev lan
 address add 2001:db8:3::1/64 dev lan
 END
-    # A link that is paid for by the byte carries nothing of its own accord.
+    # Keep the kernel from sending anything by itself over the metered link.
     ip -n device link set wwan0 multicast off addrgenmode none
     configure wwan0
 }
@@ -147,7 +149,8 @@ modem_off() {
     wait "$MODEM_PID" 2>"$LAB/last" || :
 }
 
-# plug LINK, unplug LINK: the cable, or the radio: the carrier goes, nothing else. A tun device's takes up to a second.
+# plug LINK, unplug LINK: changes the carrier of the cable or radio, nothing else. A tun device takes up to a
+# second.
 plug() {
     case $1 in
         wwan0) ip -n device link set wwan0 carrier on ;;
@@ -163,7 +166,7 @@ unplug() {
 }
 no_carrier() { ip -n device link show "$1" | grep -q NO-CARRIER; }
 
-# host_behind: a host behind the device's bridge, which forwards and masquerades for it.
+# host_behind: makes a host behind the device's bridge. The device forwards and masquerades for it.
 host_behind() {
     ip netns add host
     on device sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
@@ -188,7 +191,7 @@ END
     on device ip6tables -w -t nat -A POSTROUTING -s 2001:db8:50::/64 -j MASQUERADE
 }
 
-# rule LINK ARGS...: iptables of both families in the link's router.
+# rule LINK ARGS...: runs iptables of both families in the link's router.
 rule() {
     lab_router=$(router_of "$1")
     shift
@@ -196,14 +199,15 @@ rule() {
     on "$lab_router" ip6tables -w "$@"
 }
 
-# upstream_dead LINK [drop|reset|unreachable|beyond]: nothing behind the link's router is reached any more; the carrier
-# stays. The router says nothing, answers TCP with resets, or everything with ICMP errors; or somebody behind it does.
+# upstream_dead LINK [drop|reset|unreachable|beyond]: nothing behind the link's router can be reached; the
+# carrier stays. The router is silent, answers TCP with resets, or answers everything with ICMP errors; or a
+# host behind it does.
 upstream_dead() {
     upstream_alive "$1"
     case ${2:-drop} in
         beyond)
             lab_side=${1%0}
-            # Nor does anything else come from there, such as what TCP sends once more for want of an answer.
+            # Also drop packets from there, such as TCP retransmissions.
             on cloud iptables-restore -w --noflush <<END
 *filter
 -A INPUT -i $lab_side -j REJECT --reject-with icmp-host-unreachable
@@ -231,13 +235,13 @@ upstream_alive() {
     on cloud ip6tables -w -F
 }
 
-# dns_dead LINK: ended by upstream_alive, too.
+# dns_dead LINK: blocks DNS; upstream_alive ends that, too.
 dns_dead() {
     rule "$1" -A FORWARD -p udp --dport 53 -j DROP
     rule "$1" -A FORWARD -p tcp --dport 53 -j DROP
 }
 
-# echo_mode MODE: what the echo service does: echo, refuse, or a mode of "labtool echo".
+# echo_mode MODE: sets what the echo service does: echo, refuse, or a mode of "labtool echo".
 echo_mode() {
     if [ "$1" = refuse ]; then
         kill "$ECHO_PID"
@@ -254,8 +258,8 @@ echo_mode() {
     poll 10 grep -q listening "$LAB/echo.log"
 }
 
-# portal LINK MODE: a captive portal in the link's router takes every connection to port 80 (see "labtool echo" for the
-# modes). portal LINK off: it lets go again.
+# portal LINK MODE: starts a captive portal in the link's router that takes every connection to port 80 (see
+# "labtool echo" for the modes). portal LINK off: ends it.
 portal() {
     rule "$1" -t nat -F PREROUTING
     [ "$2" != off ] || return 0
@@ -267,14 +271,14 @@ portal() {
     rule "$1" -t nat -A PREROUTING -i lan -p tcp --dport 80 -j REDIRECT --to-ports 8080
 }
 
-# asked LINK ADDRESS RESULT: the device asks the echo service over that link, and that is what becomes of it.
+# asked LINK ADDRESS RESULT: true if the device asks the echo service over the link with that result.
 asked() {
     lab_answer=$(on device "$LABTOOL" ask "$1" "$2" 80) || :
     echo "$lab_answer"
     [ "$lab_answer" = "$3" ]
 }
 
-# bytes LINK: sent by the device.
+# bytes LINK: prints the bytes that the device has sent.
 # shellcheck disable=SC2016  # awk's
 bytes() {
     on device awk -v link="$1:" '$1 == link { print $10 }' /proc/net/dev

@@ -1,4 +1,4 @@
-// labtool: what the lab needs and no package has.
+// labtool: programs that the lab needs and no package has.
 #define _GNU_SOURCE
 #include "labtool.h"
 

@@ -1,4 +1,5 @@
-// What the parts of labtool share. Every part is one subcommand: it gets its own arguments and returns an exit status.
+// Declarations that the parts of labtool share. Every part is one subcommand: it gets its arguments and
+// returns an exit status.
 #ifndef LABTOOL_H
 #define LABTOOL_H
 
@@ -23,7 +24,7 @@ int netifd(int argc, char **argv);
 // CLOCK_MONOTONIC, in microseconds.
 int64_t now_us(void);
 
-// Says what failed and why, and ends the process.
+// Prints what failed and why, and ends the process.
 _Noreturn void die(const char *what);
 
 #endif

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# What the tests are made of. A test sources this file; run.sh runs it in a sandbox (a test started alone sees to that).
+# The functions of the lab tests. A test sources this file; run.sh runs it in a sandbox (a test that is
+# started alone calls run.sh).
 
 NETNS_DIR=${NETNS_DIR:-$(cd "$(dirname "$0")" && pwd)}
 REPO=${NETNS_DIR%/tests/netns}
@@ -26,7 +27,7 @@ not_ok() {
     diagnose "$(where)" 2>&1 | sed 's/^/# /'
 }
 
-# What somebody who reads a failure wants to see; the second one of a test mostly follows from the first.
+# Print details for the first failure only: the later ones mostly follow from it.
 diagnose() {
     [ -z "$1$lab_command" ] || printf '%s%s\n' "$1" "$lab_command"
     if [ -s "$LAB/last" ]; then echo "last output:"; tail -n 5 "$LAB/last" | cut -c 1-300; fi
@@ -39,7 +40,7 @@ diagnose() {
 finish() {
     status=$?
     if [ "$status" != 0 ]; then
-        # Of a command substitution that failed, what failed inside it comes before the line that it is in.
+        # For a failed command substitution, print the failure inside it before its line.
         [ ! -s "$LAB/died" ] || lab_command="$(tail -n 3 "$LAB/died" | cut -c 1-300)"
         not_ok "the test itself ended with status $status"
     fi
@@ -51,7 +52,7 @@ trap finish EXIT
 
 not() { ! "$@"; }
 
-# check DESC CMD...: what connmgr says comes when it comes, and is waited for; the rest is looked at once.
+# check DESC CMD...: waits for checks of connmgr's own output; evaluates all others once.
 check() {
     lab_desc=$1
     shift
@@ -59,7 +60,7 @@ check() {
     if "$@" >"$LAB/last" 2>&1; then ok "$lab_desc"; else lab_command="status $?: $*" && not_ok "$lab_desc"; fi
 }
 
-# Hundredths of a second since the machine started: needs no process, and no clock that jumps.
+# Prints hundredths of a second since the machine started; needs no process and no clock that can jump.
 now() {
     read -r lab_uptime _ </proc/uptime
     echo "${lab_uptime%.*}${lab_uptime#*.}"
@@ -72,8 +73,8 @@ hundredths() {
     esac
 }
 
-# poll SECONDS CMD...: true as soon as CMD is. Fast at first, for a switch that is awaited; then ever slower, since each CMD
-# is several processes, and the other tests need the processors too.
+# poll SECONDS CMD...: true as soon as CMD is. Polls fast at first, then ever more slowly: each CMD is several
+# processes, and other tests need the processors, too.
 poll() {
     lab_begin=$(now)
     lab_end=$((lab_begin + $(hundredths "$1")))
@@ -93,15 +94,14 @@ poll() {
     done
 }
 
-# patience: how many seconds more than it should something may take here and now: 5, and 1 for every other process that
-# wants to run.
+# patience: prints the extra seconds that things may take now: 5, and 1 for every other runnable process.
 patience() {
     read -r lab_load _ </proc/loadavg
     echo $((5 + ${lab_load%.*} / 2))
 }
 
-# wait_for SECONDS DESC CMD...: with patience: how long connmgr itself takes is for bench.sh to show, or for what has been
-# timed by connmgr or the kernel.
+# wait_for SECONDS DESC CMD...: waits with patience. bench.sh, or times taken by connmgr or the kernel, show
+# how long connmgr itself takes.
 wait_for() {
     lab_seconds=$1 lab_desc=$2
     shift 2
@@ -112,7 +112,7 @@ wait_for() {
     fi
 }
 
-# stays SECONDS DESC CMD...: CMD must hold the whole time.
+# stays SECONDS DESC CMD...: CMD must be true the whole time.
 stays() {
     lab_seconds=$1 lab_desc=$2
     shift 2
@@ -127,17 +127,18 @@ stays() {
 
 # -- the daemon ---------------------------------------------------------------------------------------------------
 
-# start_connmgr [ARGS...]: returns when it monitors. $CONNMGR is the program, $SCRIPTS where its scripts are.
+# start_connmgr [ARGS...]: returns when it monitors. $CONNMGR is the program, $SCRIPTS the directory of its
+# scripts.
 start_connmgr() {
     spawn_connmgr "$@"
     if ! poll 30 log_has '^<6> ?monitoring '; then not_ok "connmgr does not start"; exit 1; fi
 }
 spawn_connmgr() {
-    # Here, not only by the redirection below: nobody must take the old log for the new one.
+    # Empty the log here, before the redirection below: the old log must not be taken for the new one.
     cat "$LAB/connmgr.log" >>"$LAB/connmgr.log.old" 2>/dev/null || :
     : >"$LAB/connmgr.log"
-    # Not "on": $! must be the daemon.
-    # $PROBES, $ATTRD, $FIREWALL and $RESOLVER are options, perhaps with a value, or none.
+    # Not "on": $! must be the daemon. $PROBES, $ATTRD, $FIREWALL and $RESOLVER are options, with or without a
+    # value, or empty.
     # shellcheck disable=SC2086
     nsenter --net=/run/netns/device "$(connmgr_path)" ${FIREWALL:-${FIREWALL--d}${FIREWALL+--firewall ${BACKEND:-iptables}}} \
         ${ATTRD:---no-attrd} \
@@ -148,7 +149,7 @@ spawn_connmgr() {
     CONNMGR_PID=$!
 }
 
-# needs_option OPTION: what belongs to an option that this connmgr does not have cannot be tested.
+# needs_option OPTION: skips the test if this connmgr does not have the option.
 needs_option() {
     "$(connmgr_path)" --help | grep -qe "$1" && return
     skip "connmgr has no $1"
@@ -157,13 +158,15 @@ needs_option() {
 
 connmgr_path() { echo "${CONNMGR:-$REPO/artifacts/linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/connmgr}"; }
 
-# ask VERB...: what the daemon answers. status_has, events_have, metrics_have REGEX: one line of it.
+# ask VERB...: prints the daemon's answer. status_has, events_have, metrics_have REGEX: true if a line of it
+# matches.
 ask() { "$(connmgr_path)" "$@" --run-dir "$LAB/run"; }
 status_has() { ask status | grep -E -- "$1"; }
 events_have() { ask events | grep -E -- "$1"; }
 metrics_have() { ask metrics | grep -E -- "$1"; }
 
-# status --json, whatever the links are like, agrees with the schema, which knows each member; it is left in status.json.
+# True if status --json agrees with the schema, which knows each member, in every state of the links. Leaves
+# it in status.json.
 status_is_valid() { { ask status --json >"$LAB/status.json" || [ $? -le 2 ]; } && status_json_is_valid; }
 status_json_is_valid() {
     /usr/bin/python3 -c '
@@ -183,12 +186,12 @@ restart_connmgr() {
     start_connmgr "$@"
 }
 
-# What has ended stays a zombie until this shell waits for it.
+# An ended process is a zombie until this shell waits for it.
 connmgr_runs() {
     read -r _ _ lab_status _ 2>/dev/null <"/proc/$CONNMGR_PID/stat" && [ "$lab_status" != Z ]
 }
 
-# begin [ARGS...]: what most tests begin with.
+# begin [ARGS...]: the first steps of most tests.
 begin() {
     lab_up
     start_connmgr "$@"
@@ -196,11 +199,11 @@ begin() {
 }
 settled() { in_use eth0 && in_use6 eth0 && state eth0 ITFUP_SS && state wlan0 ITFUP_SS; }
 
-# in_use LINK, in_use6 LINK: the kernel's default route leads over it. IPv6 has no metric 0.
+# in_use LINK, in_use6 LINK: true if the kernel's default route leads over it. IPv6 has no metric 0.
 in_use() { default_is "$1" 0 "$(ip -n device -4 route show default)"; }
 in_use6() { default_is "$1" 1 "$(ip -n device -6 route show default)"; }
 
-# default_is LINK METRIC ROUTES: the route with the lowest metric is that one.
+# default_is LINK METRIC ROUTES: true if the route with the lowest metric has this link and metric.
 default_is() {
     lab_best='' lab_least='' lab_dev=''
     while read -r lab_route; do
@@ -220,14 +223,14 @@ END
 
 log_has() { grep -qE -- "$1" "$LAB/connmgr.log"; }
 
-# state LINK STATE: the link's last transition led there.
+# state LINK STATE: true if the link's last transition led to the state.
 state() {
     lab_last=$(sed -nE "/^<[0-7]> ?$1: ITF[A-Z_]+ -> ITF[A-Z_]+/h; \${ x; s/^<[0-7]> ?$1: ITF[A-Z_]+ -> (ITF[A-Z_]+).*/\1/p; }" "$LAB/connmgr.log")
     [ "$lab_last" = "$2" ]
 }
 
-# probes LINK: how many have ended.
+# probes LINK: prints how many have ended.
 probes() { grep -E "^<[0-7]> ?probe of $1: " "$LAB/connmgr.log" | grep -cvE ': (started|cancelled)' || :; }
 
-# How often it has decided.
+# Prints how often the daemon has decided.
 switches() { grep -cE '^<[0-7]> ?using ' "$LAB/connmgr.log" || :; }

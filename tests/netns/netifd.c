@@ -1,6 +1,6 @@
-// What OpenWrt's netifd says to rtnetlink about a default route or an address, message by message: the same flags, scopes,
-// protocol and attributes as system_rt and system_addr in its system-linux.c, of 2024. It knows nothing of connmgr, and
-// never looks whether its route is still where it has put it.
+// Sends the rtnetlink messages that OpenWrt's netifd sends for a default route or an address, with the same
+// flags, scopes, protocol and attributes as system_rt and system_addr in its system-linux.c of 2024. Like
+// netifd it never checks whether its route is still in place.
 #define _GNU_SOURCE
 #include "labtool.h"
 
@@ -31,7 +31,7 @@ static void add(unsigned short type, const void *value, size_t size)
     request.header.nlmsg_len = NLMSG_ALIGN(request.header.nlmsg_len) + a->rta_len;
 }
 
-// Status 0 if the kernel has done it, 2 if it has refused: netifd goes on all the same.
+// Status 0 if the kernel accepted it, 2 if it refused. netifd ignores errors.
 static int call(void)
 {
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -48,8 +48,8 @@ static int call(void)
     return 2;
 }
 
-// netifd add|del LINK route GATEWAY|- METRIC [SOURCE], or netifd add|del LINK address ADDRESS PREFIX: "-" is no gateway, metric
-// 0 is none stated, SOURCE is what a DHCP client of IPv4 names.
+// netifd add|del LINK route GATEWAY|- METRIC [SOURCE], or netifd add|del LINK address ADDRESS PREFIX: "-"
+// means no gateway, metric 0 means none; SOURCE is the address that an IPv4 DHCP client sets.
 int netifd(int argc, char **argv)
 {
     int is_new = strcmp(argv[0], "add") == 0, is_route = strcmp(argv[2], "route") == 0;

@@ -6,7 +6,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 limit=${LAB_LIMIT:-600} # seconds for one test
 
-# Runs one test and prints its lines at once when it has ended, so that tests side by side do not mix.
+# Runs one test and prints all its lines when it has ended, so that parallel tests do not mix.
 one() {
     name=${1%.sh}
     export LAB="$OUT/$name"
@@ -44,13 +44,13 @@ if [ "${1:-}" = -j ]; then
 fi
 case ${1:-} in -*) sed -n 's/^# //p' "$0" | sed 2q; exit 64 ;; esac
 
-# Says now, once, if there can be no sandbox here; also builds labtool before many want to.
+# Report once, now, if a sandbox cannot be made here. Also build labtool before many tests need it.
 "$here/sandbox.sh" true
 
 OUT=$(mktemp -d /tmp/connmgr-netns.XXXXXX)
 export OUT
 
-# A test says "# takes N s"; the longest go first, so that none of them is left to run alone at the end.
+# A test says "# takes N s"; start the longest first, so that none of them runs alone at the end.
 for test in "$here"/[0-9]*-*.sh; do
     name=${test##*/}
     wanted=${1:+no}
@@ -61,22 +61,22 @@ for test in "$here"/[0-9]*-*.sh; do
 done | sort -rn -k 1,1 | cut -d ' ' -f 2 >"$OUT/tests"
 [ -s "$OUT/tests" ] || { echo "run.sh: no test has such a name" >&2; rm -rf "$OUT"; exit 64; }
 
-# Nothing of this outlives run.sh, whatever it dies of.
+# Everything ends with run.sh, however it ends.
 setpriv --pdeathsig KILL xargs -P "$jobs" -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/tests" || :
 
 passed=$(cat "$OUT"/*.lines | grep -c '^ok' || :)
 failed=$(cat "$OUT"/*.lines | grep -c '^not ok' || :)
 skipped=$(cat "$OUT"/*.lines | grep -c '^skip' || :)
-# Once more, since of a long output often only the end is seen; the tests beside which they failed are above.
+# Repeat the failures: of a long output often only the end is seen. The tests that ran beside them are above.
 if [ "$failed" != 0 ]; then
     echo "== what failed:"
     for report in "$OUT"/*/report; do
         [ -e "$report" ] || continue
-        # What comes right before a failure may be what a command of the test itself said on standard error.
+        # Lines right before a failure may be the standard error of a command in the test.
         { sed 1q "$report"; sed 1d "$report" | grep -B 2 -A 28 '^    not ok - '; } | cut -c 1-220 | sed -n 1,48p
     done
 fi
-# A test of which nothing at all is known must not be taken for one that passed.
+# A test without any output must not count as passed.
 while read -r test; do
     [ -e "$OUT/${test%.sh}.lines" ] || { echo "$test: gave no result"; failed=$((failed + 1)); }
 done <"$OUT/tests"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# sandbox.sh COMMAND...: runs COMMAND as root in namespaces of its own, in which it may do to the network, to /run and to
-# the resolver files what it likes. Nothing has to be cleaned up: when the command ends, the kernel takes it all back.
-# $LAB names the directory for the command's files; without it, there is one that vanishes, too.
+# sandbox.sh COMMAND...: runs COMMAND as root in new namespaces, in which it may change the network, /run and
+# the resolver files freely. No cleanup is needed: when the command ends, the kernel removes everything. $LAB
+# is the directory for the command's files; if it is not set, a temporary one is made.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,23 +16,23 @@ if [ -z "${LAB_SANDBOX:-}" ]; then
         if [ ! -e "$labtool" ] || [ -n "$(find "$@" -newer "$labtool")" ]; then
             mkdir -p "${labtool%/*}"
             shift
-            # Another run may be using the old one: replaced by name, never written over.
+            # Another run may be using the old one: replace it by renaming, never overwrite it.
             cc -std=c11 -O2 -Wall -Wextra -Werror -o "$labtool.$$" "$@"
             mv "$labtool.$$" "$labtool"
         fi
     )
 
-    # In a chroot "/" is no mount point, and cannot be made private.
+    # In a chroot "/" is not a mount point and cannot be made private.
     propagation=private
     mountpoint -q / || propagation=unchanged
     export LAB_SANDBOX=inside
-    # Whoever wanted the sandbox takes it along when he dies, whatever he dies of.
+    # When the caller dies, for whatever reason, the sandbox dies with it.
     exec setpriv --pdeathsig KILL \
         unshare --net --mount --propagation "$propagation" --pid --fork --kill-child sh "$0" "$@"
 fi
 
 if ! mountpoint -q /; then
-    # ip(8) wants to make "/" a slave, so give it one that is a mount point: the same tree once more.
+    # ip(8) makes "/" a slave mount, which needs a mount point: bind the same tree again.
     mount --rbind / /mnt
     exec chroot /mnt sh "$0" "$@"
 fi
@@ -45,7 +45,7 @@ mount -t tmpfs tmpfs /tmp/resolv.conf.d
 export LAB="${LAB:-/run/lab}"
 mkdir -p "$LAB"
 
-# /etc/resolv.conf may be a link to somewhere below /run, which has just become empty.
+# /etc/resolv.conf may be a link into /run, which is empty now.
 resolv=$(readlink -f /etc/resolv.conf)
 mkdir -p "${resolv%/*}"
 [ -e "$resolv" ] || : >"$resolv"
@@ -54,6 +54,6 @@ mount --bind "$LAB/resolv.conf" "$resolv"
 
 ip link set lo up
 
-# Not exec: this shell is the first process of the namespace, and reaps what others leave.
+# Do not exec: this shell is process 1 of the namespace and reaps orphans.
 "$@" && status=0 || status=$?
 exit "$status"

@@ -1,4 +1,4 @@
-// Traffic: one question, a flood, and an application that keeps talking.
+// Traffic: a single question, a flood, and an application that talks all the time.
 #define _GNU_SOURCE
 #include "labtool.h"
 
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int mark; // the firewall's, 0 for none
+static int mark; // the firewall mark, 0 for none
 
 static int connect_to(int type, const char *host, const char *port, const char *link)
 {
@@ -42,7 +42,7 @@ static void pause_us(int64_t us)
         usleep((useconds_t)us);
 }
 
-// Asks the echo service over one link and prints what became of it, in one word if it can.
+// Asks the echo service over one link and prints the result, in one word if possible.
 int ask(int argc, char **argv)
 {
     if (argc > 3)
@@ -71,7 +71,7 @@ int flood(int argc, char **argv)
     (void)argc;
     enum { BATCH = 64 };
     double rate = atof(argv[2]), seconds = atof(argv[3]);
-    setpriority(PRIO_PROCESS, 0, -20); // a flood does not wait for its turn
+    setpriority(PRIO_PROCESS, 0, -20); // the flood must not wait for the processor
     int fd = connect_to(SOCK_DGRAM, argv[0], argv[1], NULL);
     if (fd < 0)
         die("connect");
@@ -85,7 +85,7 @@ int flood(int argc, char **argv)
 
     int64_t began = now_us(), sent = 0;
     while ((double)(now_us() - began) < seconds * 1e6) {
-        // An ICMP error for an earlier packet fails a call once, and is no reason to stop.
+        // Continue: an ICMP error for an earlier packet makes one call fail.
         int n = sendmmsg(fd, batch, BATCH, 0);
         sent += n > 0 ? n : 0;
         pause_us(began + (int64_t)((double)sent * 1e6 / rate) - now_us());
@@ -94,11 +94,12 @@ int flood(int argc, char **argv)
     return 0;
 }
 
-// RFC 1035: what is the IPv4 address of echo.example? Its id is to be filled in.
+// RFC 1035: a question for the IPv4 address of echo.example. The id is filled in later.
 static const char dns_question[] = "\0\0\1\0\0\1\0\0\0\0\0\0\4echo\7example\0\0\1\0\1";
 
-// An application as it should be: a question every so often, and a new connection as soon as the old one is lost. A
-// line for each event, with the time, so that a test sees how long the application was without its service.
+// A well-behaved application: asks at regular intervals, and reconnects as soon as its connection is lost.
+// Prints a line with the time for each event, so that a test sees how long the application was without its
+// service.
 int talk(int argc, char **argv)
 {
     bool is_dns = strcmp(argv[0], "dns") == 0;

@@ -1,5 +1,6 @@
-// A point-to-point link of bare IP, as an LTE modem makes it: two tun devices in two namespaces, and the packets that
-// the kernel sends into one come out of the other. The devices vanish with the process, like a modem that falls off USB.
+// A point-to-point link of bare IP, as an LTE modem makes it: two tun devices in two namespaces. Packets that
+// the kernel sends into one come out of the other. The devices vanish with the process, like a modem that
+// drops off USB.
 #define _GNU_SOURCE
 #include "labtool.h"
 
@@ -46,7 +47,7 @@ int tunnel(int argc, char **argv)
             ssize_t size;
             while ((size = read(ends[i].fd, packet, sizeof packet)) > 0)
                 if (write(ends[1 - i].fd, packet, (size_t)size) < 0)
-                    continue; // that end is down: a lost packet
+                    continue; // that end is down: the packet is lost
         }
     }
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# udhcpc.sh EVENT: what BusyBox's DHCP client calls when something has come of its questions. Says so, and does it.
+# udhcpc.sh EVENT: BusyBox's DHCP client calls it for each event. It logs the event and applies it.
 # shellcheck disable=SC2154  # set by udhcpc
 case $1 in
     bound | renew)

@@ -1,5 +1,5 @@
-// What rtnetlink says, one line for each event with its time. It is read at real-time priority: what is measured is
-// when the kernel said it, not when this process got its turn.
+// Prints one line for each rtnetlink event with its time. It runs at real-time priority, to measure when the
+// kernel sent the event, not when this process got the processor.
 #define _GNU_SOURCE
 #include "labtool.h"
 

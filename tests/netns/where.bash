@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# What only bash can do, for lib.sh, when bash runs it, as run.sh has it do: it says where a test is, and waits without a process.
+# Functions for lib.sh that only bash can do; run.sh uses bash. They print where a test is, and wait without a
+# process.
 
-# where: the line in the test and those in what it calls, innermost first.
+# where: prints the line in the test and those in the functions that it calls, innermost first.
 where() {
     local i
     for ((i = 1; i < ${#FUNCNAME[@]}; i++)); do
@@ -10,7 +11,8 @@ where() {
     done
 }
 
-# died STATUS COMMAND: that command failed where nobody expected it. Of a command substitution both ends are kept.
+# died STATUS COMMAND: reports a command that failed unexpectedly. For a command substitution it keeps both
+# places.
 died() {
     echo "$(where)status $1: ${2//$'\n'/ }" >>"$LAB/died"
 }
@@ -18,7 +20,8 @@ died() {
 set -E
 trap 'died $? "$BASH_COMMAND"' ERR
 
-# pause SECONDS: without a process of its own, of which a test would need thousands. Nothing is ever written into the pipe.
+# pause SECONDS: waits without a process, because a test would need thousands of them. It reads a pipe into
+# which nothing is written.
 pause() {
     [ -p "$LAB/pause" ] || mkfifo "$LAB/pause"
     read -r -t "$1" _ <>"$LAB/pause" || :

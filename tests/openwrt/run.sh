@@ -19,7 +19,7 @@ mkdir -p "$root/etc/config" "$root/etc/capabilities" "$root/usr/sbin" "$root/usr
 : >"$root/sbin/ujail"; chmod +x "$root/sbin/ujail"
 cp "$scripts/openwrt/connmgr.capabilities" "$root/etc/capabilities/connmgr.json"
 
-# What the init script starts, as a record of its arguments.
+# Stubs for programs that the init script starts; they record their arguments.
 stub() {
     cat >"$root/$1" <<STUB
 #!/bin/sh
@@ -32,7 +32,7 @@ stub usr/sbin/connmgr connmgr 'echo reloaded'
 cp "$scripts/get_netif_names" "$root/usr/lib/af-conn/"
 stub usr/lib/af-conn/boot_lockdown.sh lockdown 'echo "sets: yes"'
 
-# What OpenWrt's programs answer: ubus, from $root/ubus/OBJECT.json, or as if the object was missing.
+# The stub for ubus answers from $root/ubus/OBJECT.json, or as if the object was missing.
 mkdir -p "$root/tools" "$root/ubus"
 ln -s "$here/jsonfilter" "$root/tools/jsonfilter"
 cat >"$root/tools/ubus" <<STUB
@@ -44,7 +44,8 @@ esac
 STUB
 chmod +x "$root/tools/ubus"
 PATH=$root/tools:$PATH
-# supervised PID [WORD...]: procd has an instance that runs with that command line; without arguments: it has none.
+# supervised PID [WORD...]: makes procd report a running instance with that command line; without arguments,
+# none.
 supervised() {
     [ $# != 0 ] || { echo '{}' >"$root/ubus/service.json"; return; }
     words="\"$root/usr/sbin/connmgr\"" pid=$1
@@ -54,13 +55,13 @@ supervised() {
 }
 
 uci() { printf '%s\n' "config connmgr 'main'" "$@" >"$root/etc/config/connmgr"; }
-# run SHELL ACTION: its errors are in $root/errors.
+# run SHELL ACTION: runs the init script; its errors are in $root/errors.
 run() {
     : >"$RECORD"
     # shellcheck disable=SC2086 # `busybox ash`
     $1 "$here/rc.common" "$scripts/openwrt/connmgr.init" "$2" 2>"$root/errors"
 }
-# The daemon's command line, as procd was told.
+# Prints the daemon's command line as sent to procd.
 command_line() { sed -n 's/^\[procd_\(set\|append\)_param\]\[command\]//p' "$RECORD" | tr -d '\n' | sed 's/^\[[^]]*\]//'; }
 has() { grep -qxF -- "$1" "$RECORD"; }
 lacks() { ! grep -qF -- "$1" "$RECORD"; }
@@ -71,7 +72,8 @@ before() { [ "$(grep -nF -- "$1" "$RECORD" | sed 's/:.*//;q')" -lt "$(grep -nF -
 # The init script is read into the shell that runs OpenWrt's library: see shell-functions.txt.
 # functions_in FILE: the names of the functions that a script defines.
 functions_in() { sed -n 's/^ *\([A-Za-z_][A-Za-z0-9_]*\) *().*/\1/p' "$1" | sort -u; }
-# library_functions: those that a script of ours must not define. What rc.common lets a script define is in its first section.
+# library_functions: prints the names that our script must not define. The first section lists those that
+# rc.common lets a script define.
 library_functions() { sed '/^#/d; /^\[rc.common\]/,/^\[functions.sh\]/d; /^\[/d' "$here/shell-functions.txt" | tr -s ' ' '\n' | sort -u; }
 check "OpenWrt: the list of library functions is there" test "$(library_functions | grep -cx 'append\|list\|config_load\|procd_set_param')" = 4
 check "OpenWrt: the init script replaces no function of OpenWrt's library" test "$(
@@ -110,7 +112,7 @@ for shell in 'busybox ash' dash; do
             grep -qE "^ *connmgr_(flag|number|choice|path|list|link) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
         done)" = ''
 
-    # Every example, taken literally, is a value that is accepted.
+    # Every example in the configuration file must be an accepted value.
     sed 's/^#\t/\t/' "$scripts/openwrt/connmgr.config" >"$root/etc/config/connmgr"
     run "$shell" start
     check "$shell: the examples arrive in order" gets '[--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--probe][http://www.example.com/check.txt#=all%20is%20well][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][any][--idle][16][--wan-probe][suspect][--switch][auto][--dns][auto][--queue-num][5353][--attrd-socket][/var/run/IPC.ATTRD][--log][auto]'
@@ -170,7 +172,7 @@ for shell in 'busybox ash' dash; do
     run "$shell" start
     check "$shell: start, procd does not answer: it is locked" grep -q '^\[lockdown\]' "$RECORD"
 
-    # Where ujail is killed, the daemon in it may live on, with the lock.
+    # If ujail is killed, the daemon in it may survive with the lock.
     mkdir -p "$root/var/run/connmgr"
     cp "$(command -v sleep)" "$root/connmgr"
     lock_file=$root/var/run/connmgr/connmgr.pid
@@ -307,7 +309,7 @@ unset TABLES_STATUS
 rm "$root/bin/iptables"
 check "lockdown: a device without iptables is said to be open" ended 71 lock --script-dir "$root/nowhere"
 
-# The drop-in: what a device lacks, the same bytes each time. It needs what ./build.sh has made.
+# The drop-in: the files that a device needs, with the same bytes each time. Run ./build.sh before.
 executable=$(find "$here/../../artifacts" -path '*/linux-*/connmgr' -type f -print -quit 2>/dev/null)
 if [ -n "$executable" ]; then
     arch=${executable%/connmgr} arch=${arch##*linux-}
@@ -391,7 +393,7 @@ check "OpenWrt: and its maintainer" grep -q '^PKG_MAINTAINER:=.' "$scripts/openw
 sed -n '/^define .*postinst/,/^endef/p' "$scripts/openwrt/Makefile" | sed '1d;$d;s/\$\$/$/g' >"$root/postinst"
 check "OpenWrt: after installation rpcd reads the plugin" grep -q '/etc/init.d/rpcd reload' "$root/postinst"
 check "OpenWrt: not while an image is built" env IPKG_INSTROOT=/image sh -eu "$root/postinst"
-# The access list: what the plugin has, and no more.
+# The access list must name exactly the plugin's methods.
 methods() { sh "$scripts/openwrt/connmgr.rpcd" list | /usr/bin/python3 -c 'import json, sys; print(*sorted(json.load(sys.stdin)))'; }
 granted() {
     /usr/bin/python3 -c '
@@ -402,7 +404,8 @@ print(*sorted(method for kind in sys.argv[1:] for method in group[kind]["ubus"][
 check "rpcd: each method is in the access list" test "$(granted read write)" = "$(methods)"
 check "rpcd: who may only read, changes nothing" test "$(granted read)" = 'events status'
 
-# The package keeps what is anybody's to change: all that an image has below /etc but the init script and its capabilities.
+# The package keeps files that users may change: everything below /etc except the init script and its
+# capabilities.
 conffiles() { sed -n '/^define .*conffiles/,/^endef/ { /^\//p }' "$scripts/openwrt/Makefile" | sed 's,/$,,' | sort; }
 check "OpenWrt: each configuration file is a conffile" test "$(
     "$here/../../install.sh" "$scripts/net_capabilities" "$root/package" prod openwrt
@@ -438,7 +441,8 @@ rm "$root/sbin/hotplug-call"
 check "systemd: it starts before the network" grep -qE '^Before=.*\bnetwork-pre\.target\b' "$scripts/systemd/connmgr.service"
 check "systemd: the lockdown comes first" grep -q '^ExecStartPre=-/usr/lib/af-conn/boot_lockdown.sh ' "$scripts/systemd/connmgr.service"
 
-# What init lets the daemon hold, in every set: the two that 220-privileges.sh shows to be enough for it and its scripts.
+# The capabilities that init leaves to the daemon, in every set: the two that suffice for it and its scripts
+# (220-privileges.sh).
 two='CAP_NET_ADMIN CAP_NET_RAW'
 check "procd: its capabilities are these two" test "$(/usr/bin/python3 -c '
 import json, sys
@@ -448,11 +452,11 @@ for name in "bounding", "effective", "ambient", "permitted", "inheritable":
 print(*sets)' <"$scripts/openwrt/connmgr.capabilities" | sort -u | paste -sd,)" = ",$two"
 check "systemd: its capabilities are these two" grep -qx "CapabilityBoundingSet=$two" "$scripts/systemd/connmgr.service"
 
-# systemd judges its own unit, if it is here.
+# systemd checks its unit, if it is installed.
 if command -v systemd-analyze >/dev/null; then
     sed "s,/usr/sbin/connmgr,/bin/true,; s,/usr/lib/af-conn/boot_lockdown.sh,/bin/true,; /^Documentation/d" \
         "$scripts/systemd/connmgr.service" >"$root/connmgr.service"
-    # Before version 254 it does not know the growing pause, and ignores it.
+    # Before version 254 it does not know the settings of the growing pause, and ignores them.
     check "systemd: the unit has no mistake" test "$(systemd-analyze verify "$root/connmgr.service" 2>&1 |
         grep -vE "Unknown key (name )?'Restart(Steps|MaxDelaySec)'")" = ''
     level=$(systemd-analyze security --offline=true --no-pager "$root/connmgr.service" 2>/dev/null | sed -n 's/.*level for.*: \([0-9]*\)\.\([0-9]*\) .*/\1\2/p')

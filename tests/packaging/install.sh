@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154 # sourced by run.sh
-# install.sh and uninstall.sh: what is ours is replaced, what is somebody else's is kept, and it is said.
+# install.sh and uninstall.sh replace our files, keep those of others, and report that.
 
 image=$work/image program=$work/program
 printf '#!/bin/sh\necho program\n' >"$program"
@@ -15,7 +15,7 @@ check "install: every file is in the manifest, with its sum" sh -c "cd '$image' 
     [ \"\$(find . -type f ! -name manifest.sha256 | wc -l)\" = \"\$(wc -l <usr/share/connmgr/manifest.sha256)\" ]"
 check "install: the license comes with it" in_image /usr/share/doc/connmgr/LICENSE 'MIT License'
 
-# An implementer's own: one of another origin, and a copy of ours with a line of his own.
+# An implementer's files: one of another origin, and a copy of ours with an extra line.
 echo 'exit 2' >"$image/usr/lib/af-conn/net_capabilities"
 echo '# mine' >>"$image/usr/lib/af-conn/switch_route.sh"
 echo '# mine' >>"$image/usr/lib/af-conn/init_firewall.sh"
@@ -33,7 +33,8 @@ cp "$repo/scripts/net_capabilities" "$image/usr/lib/af-conn/net_capabilities"
 check "install: when he takes ours" install_image
 check "install: there is no second one" absent /usr/lib/af-conn/net_capabilities.connmgr
 
-# An update: what is unchanged since the last installation, or is a version from before there were manifests.
+# An update of files that are unchanged since the last installation, or that come from a version without
+# manifests.
 echo '# of version 0.3' >"$image/usr/lib/af-conn/fwcfg.sh"
 echo '# of version 0.3' >"$image/etc/af-conn/whitelist"
 for file in usr/lib/af-conn/fwcfg.sh etc/af-conn/whitelist; do
@@ -56,7 +57,7 @@ if [ -n "$old" ]; then
     check "install: that is replaced" script_is_ours fwcfg.sh
 fi
 
-# Deployment dev asks the development cloud.
+# Deployment dev uses the development cloud.
 for init in systemd:/etc/default/connmgr sysvinit:/etc/default/connmgr openwrt:/etc/config/connmgr; do
     rm -rf "$image"
     check "install: dev, ${init%:*}" install_image dev "${init%:*}"

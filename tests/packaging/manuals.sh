@@ -1,5 +1,6 @@
 # shellcheck shell=sh disable=SC2154 # sourced by run.sh
-# Manual pages and completions, made from a --help: that of the executable, if it is built; and one of our own, with all that can be in it.
+# Manual pages and completions, made from a --help: that of the executable, if it is built, and one written
+# for the test, with every possible element.
 
 # made PROGRAM
 made() { "$repo/packaging/manuals.py" "$1" "$work" 1.2.3 2026-01-31; }
@@ -40,7 +41,7 @@ if command -v man >/dev/null && command -v groff >/dev/null; then
     done
 fi
 
-# What bash completes, for a command line.
+# Prints bash's completions for a command line.
 bash_completes() {
     bash -c '. "$1"; shift; COMP_WORDS=(connmgr "$@"); COMP_CWORD=$#; _connmgr; echo "${COMPREPLY[*]}"' _ "$work/completions/connmgr.bash" "$@"
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154 # sourced by run.sh
-# propose_netif_names: in a made-up /sys/class/net.
+# propose_netif_names in a simulated /sys/class/net.
 
 sys=$work/net routes=$work/routes
 # interface NAME [TYPE]: with a device behind it, unless TYPE is given.

@@ -1,12 +1,12 @@
 # shellcheck shell=sh disable=SC2154 # sourced by run.sh
-# The OpenWrt package's scripts keep an implementer's own: the package manager, played by hand, around them.
+# The OpenWrt package's scripts keep an implementer's files. The test plays the package manager.
 
-# control SCRIPT: what `define Package/connmgr/SCRIPT` of the Makefile comes to.
+# control SCRIPT: prints the expansion of `define Package/connmgr/SCRIPT` in the Makefile.
 control() {
     sed -n "/^define Package\/connmgr\/$1\$/,/^endef/p" "$repo/scripts/openwrt/Makefile" | sed '1d;$d;s/\$\$/$/g' >"$work/$1"
     CONNMGR_ROOT=$device $shell "$work/$1" >"$work/said" 2>&1
 }
-# unpack, delete: what the package manager does itself.
+# unpack, delete: the package manager's own steps.
 unpack() { cp -a "$work/files/." "$device/"; }
 delete() { (cd "$work/files" && find . -type f) | (cd "$device" && xargs rm -f); }
 in_device() { grep -qx -- "$2" "$device/usr/lib/af-conn/$1"; }
@@ -30,7 +30,7 @@ for shell in dash 'busybox ash'; do
     check "ipk: $shell: what is not ours at all is left alone" in_device wancontrol theirs
     check "ipk: $shell: nothing is left over" test "$(leftovers)" = ''
 
-    # An upgrade: a script of the version before, which is in its manifest.
+    # An upgrade with a script of the previous version, which is in its manifest.
     echo '# before' >"$device/usr/lib/af-conn/fwcfg.sh"
     echo "$(sha256sum <"$device/usr/lib/af-conn/fwcfg.sh" | cut -d' ' -f1)  usr/lib/af-conn/fwcfg.sh" >>"$device/usr/share/connmgr/manifest.sha256"
     check "ipk: $shell: upgrade: preinst" control preinst

@@ -12,7 +12,7 @@ check() {
 }
 not() { ! "$@"; }
 says() { grep -qF -- "$1" "$work/said"; }
-# wait_for SECONDS WHAT COMMAND...: a check that may take its time.
+# wait_for SECONDS WHAT COMMAND...: a check that may take up to that long.
 wait_for() {
     tries=$(($1 * 20)) what=$2; shift 2
     until "$@" >/dev/null 2>&1 || [ "$tries" = 0 ]; do sleep 0.05; tries=$((tries - 1)); done

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154 # sourced by run.sh
-# The sysvinit script, with a stub for the daemon: it locks first, starts it again, and stops it.
+# The sysvinit script, with a stub for the daemon: it locks first, restarts the daemon, and stops it.
 
 export CONNMGR_ROOT="$work/sysvinit"
 init=$repo/scripts/sysvinit/connmgr
@@ -10,7 +10,7 @@ cat >"$CONNMGR_ROOT/usr/lib/af-conn/boot_lockdown.sh" <<'END'
 #!/bin/sh
 echo "lockdown $*" >>"$events"
 END
-# Ends with what is in the file "end", else stays until SIGTERM, and then takes a moment.
+# Exits with the status in the file "end", else runs until SIGTERM, and then takes a moment to end.
 cat >"$CONNMGR_ROOT/usr/sbin/connmgr" <<'END'
 #!/bin/sh
 echo "daemon $*" >>"$events"

@@ -4,7 +4,8 @@ using ConnMgr.Dns;
 namespace ConnMgr.Benchmarks.Dns;
 
 /// <summary>
-/// Wanted: over 1,000,000 typical replies a second, that is below 1 µs each, and 0 bytes allocated.
+/// Reading a reply. Goal: more than 1,000,000 typical replies a second (less than 1 µs each), no bytes
+/// allocated.
 /// </summary>
 [MemoryDiagnoser]
 public class DnsReplyBenchmark

@@ -7,8 +7,8 @@ using ConnMgr.Net;
 namespace ConnMgr.Benchmarks.Dns;
 
 /// <summary>
-/// The whole way of a reply: its packet taken apart, its question found, its name looked up in the whitelist, its addresses
-/// read. Wanted: over 1,000,000 a second, that is below 1 µs each, and 0 bytes allocated.
+/// The whole path of a reply: parse the packet, find the question, look up the name in the whitelist, read
+/// the addresses. Goal: more than 1,000,000 a second (less than 1 µs each), no bytes allocated.
 /// </summary>
 [MemoryDiagnoser]
 public class DnsWatchBenchmark
@@ -20,20 +20,22 @@ public class DnsWatchBenchmark
             + "c02b000100010000003c0004c6336401c02b000100010000003c0004c6336402"));
 
     private static readonly byte[] Question = Udp(
-        "c6120102", "c6126435", 40000, 53, Convert.FromHexString("1a2b01000001000000000000046563686f05616665726f02696f0000010001"));
+        "c6120102", "c6126435", 40000, 53,
+        Convert.FromHexString("1a2b01000001000000000000046563686f05616665726f02696f0000010001"));
 
     private DnsWatch _watch = null!;
     private Whitelist _whitelist = null!;
     private int _addresses;
 
-    /// <summary>Entries of the whitelist; the one that is wanted is a wildcard.</summary>
+    /// <summary>Number of whitelist entries. The one that matches is a wildcard.</summary>
     [Params(10, 10_000)]
     public int Entries { get; set; }
 
     [GlobalSetup]
     public void Setup()
     {
-        string names = string.Concat(Enumerable.Range(0, Entries - 1).Select(i => $"service{i}.example.net\n"));
+        string names = string.Concat(
+            Enumerable.Range(0, Entries - 1).Select(i => $"service{i}.example.net\n"));
         _whitelist = WhitelistReader.Read(Encoding.UTF8.GetBytes(names + "*.afero.io\n"), [], []);
         _watch = new DnsWatch(new NameHash(1, 2));
         if (Asked() != DnsVerdict.Answer || _addresses != 2)
@@ -48,7 +50,8 @@ public class DnsWatchBenchmark
 
     private static byte[] Udp(string from, string to, int fromPort, int toPort, byte[] payload) =>
     [
-        0x45, 0, .. Short(28 + payload.Length), 0, 0, 0x40, 0, 64, 17, 0, 0, .. Convert.FromHexString(from), .. Convert.FromHexString(to),
+        0x45, 0, .. Short(28 + payload.Length), 0, 0, 0x40, 0, 64, 17, 0, 0, .. Convert.FromHexString(from),
+        .. Convert.FromHexString(to),
         .. Short(fromPort), .. Short(toPort), .. Short(8 + payload.Length), 0, 0, .. payload,
     ];
 

@@ -7,8 +7,8 @@ using ConnMgr.Net;
 namespace ConnMgr.Benchmarks.Firewall;
 
 /// <summary>
-/// The worst answer: as many new addresses as one can have, when there is no room. Wanted: a few milliseconds, since the loop, and
-/// all replies that are held, wait for it.
+/// The worst answer: the maximum number of new addresses while the table is full. Goal: a few milliseconds,
+/// because the loop and all held replies wait for it.
 /// </summary>
 [MemoryDiagnoser]
 public class HolesBenchmark
@@ -37,7 +37,7 @@ public class HolesBenchmark
         }
     }
 
-    /// <summary>A minute and more later, when what was learned before may go.</summary>
+    /// <summary>More than a minute later, when earlier addresses may be replaced.</summary>
     [IterationSetup]
     public void Begin()
     {

@@ -6,7 +6,7 @@ using Attribute = ConnMgr.Attributes.Attribute;
 
 namespace ConnMgr.Tests.Attributes;
 
-/// <summary>The client on the real loop, against an attrd of a few lines. The lab has one of more.</summary>
+/// <summary>The client on the real loop, against a minimal attrd. The lab tests use a complete one.</summary>
 public sealed class AttributeClientTests : IDisposable
 {
     private readonly string _path = Path.Combine(Path.GetTempPath(), $"connmgr-{Guid.NewGuid():N}");
@@ -49,7 +49,8 @@ public sealed class AttributeClientTests : IDisposable
         sbyte? value = null;
         int wanted = 0;
         AttributeTable table = new(
-            new Gateway(), [Attribute.Int8(70000, "own", () => value, isNotify: true, wanted: () => wanted++)]);
+            new Gateway(),
+            [Attribute.Int8(70000, "own", () => value, isNotify: true, wanted: () => wanted++)]);
         Task<string> attrd = Task.Run(Attrd, TestContext.Current.CancellationToken);
         SpinWait.SpinUntil(() => File.Exists(_path));
         using AttributeClient client = Client(table);
@@ -76,13 +77,16 @@ public sealed class AttributeClientTests : IDisposable
         end.Set(Now() + TimeSpan.FromSeconds(1.5));
         _loop.Run(() => { });
         Event said = Assert.Single(_log.Events.Events);
-        Assert.Equal(("attrd: not there (No such file or directory), trying again", 1), (said.Text, said.Times));
+        Assert.Equal(
+            ("attrd: not there (No such file or directory), trying again", 1), (said.Text, said.Times));
         Assert.False(client.IsOpen);
     }
 
     private AttributeClient Client(AttributeTable table) => new(_loop, _log, _path, table);
 
-    /// <summary>Accepts, answers the open, asks for attribute 70000, and tells what it got.</summary>
+    /// <summary>
+    /// Plays attrd: accepts, answers the open message, gets attribute 70000, returns what it received.
+    /// </summary>
     private string Attrd()
     {
         using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -90,7 +94,8 @@ public sealed class AttributeClientTests : IDisposable
         listener.Listen();
         using Socket owner = listener.Accept();
         byte[] open = Receive(owner);
-        owner.Send([open[0], (byte)(open[1] & 0x7f), 5, 0, 13, 0, 0, 0, 0, 5, 0x90, 0, 0]); // the same id, status 0
+        // The answer to the open message: the same id, status 0.
+        owner.Send([open[0], (byte)(open[1] & 0x7f), 5, 0, 13, 0, 0, 0, 0, 5, 0x90, 0, 0]);
         // A get: u8 3, u32 70000, u16 1, request 9.
         owner.Send([9, 0x80, 5, 0, 23, 0, 0, 0, 0, 15, 0x90, 0, 3, 0xb0, 0, 0, 1, 0x11, 0x70, 0xa0, 0, 0, 1]);
         byte[] answer = Receive(owner);

@@ -14,7 +14,8 @@ public class AttributeTableTests
         Fill(gateway.Ethernet, 0);
         AttributeTable table = new(gateway);
         uint[] ids = [51616, 51620, .. Enumerable.Range(65000, 100).Select(id => (uint)id)];
-        string all = string.Join('\n', ids.Where(id => table.Find(id) is not null).Select(id => Describe(table.Find(id)!)));
+        string all = string.Join(
+            '\n', ids.Where(id => table.Find(id) is not null).Select(id => Describe(table.Find(id)!)));
         Assert.Equal(
             """
             51616 03 get set
@@ -69,7 +70,7 @@ public class AttributeTableTests
         Assert.Equal(1, capabilities.Read(new byte[1]));
     }
 
-    /// <summary>The example of the README.</summary>
+    /// <summary>The example in the README.</summary>
     [Fact]
     public void An_implementer_adds_an_attribute_by_one_entry()
     {
@@ -104,7 +105,8 @@ public class AttributeTableTests
     [InlineData("eth0: 1 2")]
     [InlineData("eth0: x y z a b c d e f")]
     [InlineData("eth0: 99999999999999999999999 0 0 0 0 0 0 0 -1")]
-    public void Counters_of_nonsense_are_zero(string text) => Assert.Equal(0UL, InterfaceCounters.Find(text, "eth0").Sent);
+    public void Counters_of_nonsense_are_zero(string text) =>
+        Assert.Equal(0UL, InterfaceCounters.Find(text, "eth0").Sent);
 
     private static void Fill(NetworkInterface told, byte number)
     {

@@ -9,7 +9,7 @@ namespace ConnMgr.Tests.Capture;
 
 public sealed class BpfAssemblerTests
 {
-    /// <summary>What `tcpdump -y RAW -dd` prints in this form.</summary>
+    /// <summary>Formats a program as `tcpdump -y RAW -dd` does.</summary>
     [Fact]
     public void Instructions_are_encoded_as_the_kernel_expects_them()
     {

@@ -3,10 +3,13 @@ using static ConnMgr.Capture.Bpf;
 
 namespace ConnMgr.Tests.Capture;
 
-/// <summary>What the BPF program for DNS is compared with, in plain words.</summary>
+/// <summary>
+/// The rules of the BPF program for DNS in plain C#. The tests compare the program with it.
+/// </summary>
 internal static class DnsPredicate
 {
-    public static bool IsDns(ReadOnlySpan<byte> packet, bool isBridge, bool withReplies, uint type, ushort protocol)
+    public static bool IsDns(
+        ReadOnlySpan<byte> packet, bool isBridge, bool withReplies, uint type, ushort protocol)
     {
         bool isOut = type == PACKET_OUTGOING;
         if (!isOut && type != PACKET_HOST)
@@ -50,7 +53,8 @@ internal static class DnsPredicate
         int at = 40;
         for (int i = 0; i < 4 && header is 0 or 43 or 44 or 60; i++)
         {
-            if (at + (header == 44 ? 4 : 2) > packet.Length || (header == 44 && (packet[at + 2] | (packet[at + 3] & 0xf8)) != 0))
+            if (at + (header == 44 ? 4 : 2) > packet.Length
+                || (header == 44 && (packet[at + 2] | (packet[at + 3] & 0xf8)) != 0))
             {
                 return false;
             }
@@ -61,10 +65,12 @@ internal static class DnsPredicate
         return IsTransport(packet, at, total, header, isQuestion);
     }
 
-    private static bool IsTransport(ReadOnlySpan<byte> packet, int at, int total, int protocol, bool isQuestion)
+    private static bool IsTransport(
+        ReadOnlySpan<byte> packet, int at, int total, int protocol, bool isQuestion)
     {
         int port = at + (isQuestion ? 2 : 0);
-        if (protocol is not 6 and not 17 || port + 2 > packet.Length || BinaryPrimitives.ReadUInt16BigEndian(packet[port..]) != 53)
+        if (protocol is not 6 and not 17 || port + 2 > packet.Length
+            || BinaryPrimitives.ReadUInt16BigEndian(packet[port..]) != 53)
         {
             return false;
         }

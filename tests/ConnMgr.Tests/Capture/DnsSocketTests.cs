@@ -9,22 +9,25 @@ using static ConnMgr.Tests.Capture.NetworkNamespace;
 
 namespace ConnMgr.Tests.Capture;
 
-/// <summary>The socket on real devices: which way a packet goes, and what is lost.</summary>
+/// <summary>The socket on real devices: the direction of packets, and lost packets.</summary>
 public sealed unsafe class DnsSocketTests
 {
     private static readonly byte[] Host = [0x02, 0, 0, 0, 0, 0x01];
     private static readonly byte[] Peer = [0x02, 0, 0, 0, 0, 0x02];
     private static readonly byte[] SomebodyElse = [0x02, 0, 0, 0, 0, 0x99];
-    private static readonly byte[] Question = PacketBuilder.Udp("198.18.1.2 40000", "198.18.100.53 53", [1, 2, 3]);
+    private static readonly byte[] Question =
+        PacketBuilder.Udp("198.18.1.2 40000", "198.18.100.53 53", [1, 2, 3]);
     private static readonly byte[] Reply = PacketBuilder.Udp("198.18.100.53 53", "198.18.1.2 40000", [4, 5]);
-    private static readonly byte[] Reply6 = PacketBuilder.Tcp("2001:db8:100::53 53", "2001:db8:1::2 40000", 1, [6]);
+    private static readonly byte[] Reply6 =
+        PacketBuilder.Tcp("2001:db8:100::53 53", "2001:db8:1::2 40000", 1, [6]);
 
     [Theory]
     [InlineData(false, true, "out:question in:reply in:reply")]
     [InlineData(false, false, "out:question")]
     [InlineData(true, true, "in:question out:reply out:reply")]
     [InlineData(true, false, "in:question")]
-    public void Questions_and_replies_are_told_by_their_direction(bool isBridge, bool withReplies, string expected) => Run(() =>
+    public void Questions_and_replies_are_told_by_their_direction(
+        bool isBridge, bool withReplies, string expected) => Run(() =>
     {
         AddVeth();
         using Loop loop = new();
@@ -44,17 +47,20 @@ public sealed unsafe class DnsSocketTests
             Send(sender, [.. Host, .. SomebodyElse, 8, 0, .. Reply]);
             Send(sender, [.. Host, .. SomebodyElse, 0x86, 0xdd, .. Reply6]);
             Send(sender, [.. SomebodyElse, .. Host, 0x81, 0, 0, 5, 8, 0, .. Question]); // VLAN 5
-            Send(sender, [.. Host, .. SomebodyElse, 8, 0, .. PacketBuilder.Udp("198.18.1.2 40000", "198.18.1.1 54", [1])]);
+            Send(sender, [.. Host, .. SomebodyElse, 8, 0,
+                .. PacketBuilder.Udp("198.18.1.2 40000", "198.18.1.1 54", [1])]);
             RunBriefly(loop);
         }
-        // Sent to itself, a frame of "in" is for another host at the other end: only what is for us comes in.
+        // A frame of "in" to another host's address does not count as incoming. Only frames to our own
+        // address do.
         Assert.Equal(expected.Split(' ').Order(), heard.Order());
         _ = LibC.close(peer);
         _ = LibC.close(own);
     });
 
     /// <summary>
-    /// What the kernel gives to a socket of the device, and nothing else, is the device's DNS: it is asked with the same frames.
+    /// The socket must see exactly the packets that the kernel delivers to the device's own sockets. The test
+    /// sends the same frames to both.
     /// </summary>
     [Theory]
     [InlineData("", true)]
@@ -81,10 +87,12 @@ public sealed unsafe class DnsSocketTests
         sum = 0xffff - (sum % 0xffff); // RFC 1071: without it the kernel drops the packet
         (packet[10], packet[11]) = ((byte)(sum >> 8), (byte)sum);
         byte[] frame =
-            [.. Host, .. SomebodyElse, .. Convert.FromHexString(tag.Replace(" ", "", StringComparison.Ordinal)), 8, 0, .. packet];
+            [.. Host, .. SomebodyElse,
+                .. Convert.FromHexString(tag.Replace(" ", "", StringComparison.Ordinal)), 8, 0, .. packet];
         using Loop loop = new();
         int heard = 0;
-        using DnsSocket socket = Open(loop, "dut", isBridge: true, withReplies: false, (bytes, _) => heard += bytes.SequenceEqual(packet) ? 1 : 100);
+        using DnsSocket socket = Open(loop, "dut", isBridge: true, withReplies: false, (bytes, _) =>
+            heard += bytes.SequenceEqual(packet) ? 1 : 100);
         using Socket server = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         server.Bind(IPEndPoint.Parse("198.18.100.53:53"));
         int peer = PacketSocket("peer");
@@ -132,7 +140,7 @@ public sealed unsafe class DnsSocketTests
         _ = LibC.close(peer);
     });
 
-    /// <summary>As receive offload delivers TCP: put together to more than any frame.</summary>
+    /// <summary>Receive offload merges TCP segments into packets larger than any frame.</summary>
     [Fact]
     public void The_largest_packet_is_heard_whole() => Run(() =>
     {
@@ -144,7 +152,8 @@ public sealed unsafe class DnsSocketTests
         packet[^1] = 77;
         bool isWhole = false;
         using DnsSocket socket = Open(
-            loop, "dut", isBridge: true, withReplies: false, (heard, _) => isWhole = heard.SequenceEqual(packet));
+            loop, "dut", isBridge: true, withReplies: false, (heard, _) =>
+                isWhole = heard.SequenceEqual(packet));
         int peer = PacketSocket("peer");
         Send(peer, [.. Host, .. SomebodyElse, 8, 0, .. packet]);
         RunBriefly(loop);
@@ -166,7 +175,8 @@ public sealed unsafe class DnsSocketTests
         int peer = PacketSocket("peer");
         for (int i = 0; i < 200 && count == 0; i++)
         {
-            Send(peer, [.. Host, .. SomebodyElse, 8, 0, .. Question]); // the carrier may take a second
+            // Retried: the carrier may take a second.
+            Send(peer, [.. Host, .. SomebodyElse, 8, 0, .. Question]);
             RunBriefly(loop);
         }
         Assert.NotEqual(0, count);
@@ -178,10 +188,11 @@ public sealed unsafe class DnsSocketTests
 
     private static void AddVeth()
     {
-        RunIp("link add dut index 101 address 02:00:00:00:00:01 type veth peer name peer index 202 address 02:00:00:00:00:02");
+        RunIp("link add dut index 101 address 02:00:00:00:00:01 type veth peer name peer index 202 address "
+            + "02:00:00:00:00:02");
         RunIp("link set dut up");
         RunIp("link set peer up");
-        // The kernel takes up to a second to let a veth send.
+        // The kernel may take a second before a new veth can send.
         WaitFor("dut", "peer");
         WaitFor("peer", "dut");
     }

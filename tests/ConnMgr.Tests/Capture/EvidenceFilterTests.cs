@@ -9,7 +9,7 @@ namespace ConnMgr.Tests.Capture;
 
 public sealed class EvidenceFilterTests
 {
-    /// <summary>The addresses of links, as the generator of packets knows them.</summary>
+    /// <summary>The links' addresses that the packet generator uses.</summary>
     private static readonly string[][] Links =
     [
         [],
@@ -68,7 +68,8 @@ public sealed class EvidenceFilterTests
         Subnet[] own = [.. Enumerable.Range(100, 2 * EvidenceFilter.MaxSubnets)
             .Select(i => Subnet.Parse(string.Format(CultureInfo.InvariantCulture, format, i)))];
 
-        using KernelFilter filter = new(EvidenceFilter.Build(own.AsSpan(0, EvidenceFilter.MaxSubnets), ETH_P_IP));
+        using KernelFilter filter = new(
+            EvidenceFilter.Build(own.AsSpan(0, EvidenceFilter.MaxSubnets), ETH_P_IP));
         Assert.True(filter.Judge(Golden.UdpDns) > 0);
         Assert.Equal(EvidenceFilter.MaxSubnets, EvidenceFilter.Networks(own).Length);
     }
@@ -112,7 +113,9 @@ public sealed class EvidenceFilterTests
             EvidenceFilter.Networks(own));
     }
 
-    /// <summary>The kernel refuses a mutant, or it judges one of the packets wrongly.</summary>
+    /// <summary>
+    /// True if the kernel refuses the mutant, or the mutant judges at least one packet wrongly.
+    /// </summary>
     [Fact]
     public void No_instruction_of_the_program_can_be_changed_unnoticed()
     {
@@ -134,7 +137,8 @@ public sealed class EvidenceFilterTests
         Assert.True(survivors.Count == 0, string.Join("\n", survivors));
     }
 
-    private static bool IsNoticed(Subnet[] own, ushort protocol, int at, BpfInstruction mutant, byte[][] packets)
+    private static bool IsNoticed(
+        Subnet[] own, ushort protocol, int at, BpfInstruction mutant, byte[][] packets)
     {
         BpfInstruction[] program = EvidenceFilter.Build(own, protocol);
         program[at] = mutant;
@@ -151,8 +155,7 @@ public sealed class EvidenceFilterTests
     }
 
     /// <summary>
-    /// Changes that make a difference to some packet: not those that only exchange one equivalent for
-    /// another.
+    /// Changes of the program that make a difference for some packet; equivalent programs are left out.
     /// </summary>
     internal static IEnumerable<BpfInstruction> Mutants(BpfInstruction instruction)
     {

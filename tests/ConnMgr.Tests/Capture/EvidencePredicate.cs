@@ -4,9 +4,7 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Capture;
 
-/// <summary>
-/// Section 5 of the contract over again, in plain words: what the BPF program is compared with.
-/// </summary>
+/// <summary>Section 5 of the contract in plain C#. The tests compare the BPF program with it.</summary>
 internal static class EvidencePredicate
 {
     public static bool IsEvidence(ReadOnlySpan<byte> packet, Subnet[] own, ushort protocol) => protocol switch
@@ -37,14 +35,16 @@ internal static class EvidencePredicate
         IPAddress destination = new(packet[16..20]);
         foreach (Subnet subnet in own.Where(subnet => !subnet.IsIPv6))
         {
-            if (Contains(subnet, source) || (subnet.PrefixLength < 31 && destination.Equals(Broadcast(subnet))))
+            if (Contains(subnet, source)
+                || (subnet.PrefixLength < 31 && destination.Equals(Broadcast(subnet))))
             {
                 return false;
             }
         }
         return IsGlobalIPv4(packet[12]) && IsGlobalIPv4(packet[16])
             && !(packet[12] == 169 && packet[13] == 254) && !(packet[16] == 169 && packet[17] == 254)
-            && IsTransportEvidence(packet[9], packet[headerLength..totalLength], isFirstOfMany: (fragment & 0x2000) != 0);
+            && IsTransportEvidence(
+                packet[9], packet[headerLength..totalLength], isFirstOfMany: (fragment & 0x2000) != 0);
     }
 
     private static bool IsIPv6Evidence(ReadOnlySpan<byte> packet, Subnet[] own)
@@ -74,7 +74,8 @@ internal static class EvidencePredicate
     private static bool IsGlobalIPv4(byte first) => first is not 0 and not 127 and < 224;
 
     private static bool IsGlobalIPv6(IPAddress address) =>
-        !address.IsIPv6LinkLocal && !address.IsIPv6Multicast && address.GetAddressBytes().Take(4).Any(b => b != 0);
+        !address.IsIPv6LinkLocal && !address.IsIPv6Multicast
+        && address.GetAddressBytes().Take(4).Any(b => b != 0);
 
     private static bool IsTransportEvidence(byte protocol, ReadOnlySpan<byte> payload, bool isFirstOfMany)
     {
@@ -104,7 +105,8 @@ internal static class EvidencePredicate
     {
         byte[] a = subnet.Address.GetAddressBytes();
         byte[] b = address.GetAddressBytes();
-        return Enumerable.Range(0, subnet.PrefixLength).All(i => (((a[i / 8] ^ b[i / 8]) >> (7 - (i % 8))) & 1) == 0);
+        return Enumerable.Range(0, subnet.PrefixLength).All(
+            i => (((a[i / 8] ^ b[i / 8]) >> (7 - (i % 8))) & 1) == 0);
     }
 
     private static IPAddress Broadcast(Subnet subnet)

@@ -9,7 +9,7 @@ using static ConnMgr.Tests.Capture.NetworkNamespace;
 namespace ConnMgr.Tests.Capture;
 
 /// <summary>
-/// The socket on real devices: what a packet is beside its bytes, and how often it wakes the loop.
+/// The socket on real devices: packet types, VLANs and directions, and how often packets wake the loop.
 /// </summary>
 public sealed unsafe class EvidenceSocketTests
 {
@@ -55,14 +55,19 @@ public sealed unsafe class EvidenceSocketTests
         Assert.False(IsEvidence(Broadcast, [.. Type(Ip), .. Golden.TcpSynAck]), "broadcast");
         Assert.False(IsEvidence(Multicast, [.. Type(Ip), .. Golden.TcpSynAck]), "multicast");
         Assert.False(IsEvidence(Ours, [.. Type(Vlan), 0, 5, .. Type(Ip), .. Golden.TcpSynAck]), "VLAN 5");
-        Assert.False(IsEvidence(Ours, [.. Type(Vlan), 0xe0, 5, .. Type(Ip), .. Golden.TcpSynAck]), "VLAN 5, priority 7");
-        Assert.False(IsEvidence(Ours, [.. Type(Vlan), 0x08, 0, .. Type(Ip), .. Golden.TcpSynAck]), "VLAN 2048");
-        Assert.True(IsEvidence(Ours, [.. Type(Vlan), 0xe0, 0, .. Type(Ip), .. Golden.TcpSynAck]), "priority 7 without a VLAN");
-        Assert.False(IsEvidence(Ours, [.. Type(0x88a8), 0, 5, .. Type(Ip), .. Golden.TcpSynAck]), "service VLAN 5");
+        Assert.False(IsEvidence(Ours, [.. Type(Vlan), 0xe0, 5, .. Type(Ip), .. Golden.TcpSynAck]),
+            "VLAN 5, priority 7");
+        Assert.False(
+            IsEvidence(Ours, [.. Type(Vlan), 0x08, 0, .. Type(Ip), .. Golden.TcpSynAck]), "VLAN 2048");
+        Assert.True(IsEvidence(Ours, [.. Type(Vlan), 0xe0, 0, .. Type(Ip), .. Golden.TcpSynAck]),
+            "priority 7 without a VLAN");
+        Assert.False(
+            IsEvidence(Ours, [.. Type(0x88a8), 0, 5, .. Type(Ip), .. Golden.TcpSynAck]), "service VLAN 5");
         Assert.False(IsEvidence(Ours, [.. Type(0x0806), .. Golden.TcpSynAck]), "ARP");
         Assert.False(IsEvidence(Ours, [.. Type(IpV6), .. Golden.TcpSynAck]), "IPv4 called IPv6");
         Assert.False(IsEvidence(Ours, [.. Type(Ip), .. Golden.IPv6TcpAck]), "IPv6 called IPv4");
-        Assert.False(IsEvidence(SomebodyElse, [.. Type(Ip), .. Golden.TcpSynAck], PacketSocket("dut")), "outgoing");
+        Assert.False(
+            IsEvidence(SomebodyElse, [.. Type(Ip), .. Golden.TcpSynAck], PacketSocket("dut")), "outgoing");
         Assert.True(IsEvidence(Ours, [.. Type(Ip), .. Golden.TcpSynAck]), "still listening");
     });
 
@@ -115,7 +120,7 @@ public sealed unsafe class EvidenceSocketTests
         Assert.Equal(0, Next(Golden.UdpDns));
         socket.Rearm();
         Write(tun, Golden.UdpDns);
-        socket.Mute(); // with one in the queue
+        socket.Mute(); // while a packet is queued
         Assert.Equal(0, Next(Golden.UdpDns));
         socket.Rearm();
         Write(tun, Golden.UdpDns);
@@ -167,7 +172,7 @@ public sealed unsafe class EvidenceSocketTests
         Ask(mark: 0, port: 53);
         RunBriefly(loop);
         Assert.Equal((1, 1), (outgoing, evidence));
-        // Both at once: there is an answer already.
+        // A question and its answer at once: the answer counts, so nothing is suspicious.
         Assert.Equal(
             (0, 1),
             Tick(true, () =>
@@ -217,7 +222,8 @@ public sealed unsafe class EvidenceSocketTests
         Assert.False(socket.IsGone);
         RunIp("link set dut up");
         RunIp("link set dut name renamed");
-        for (int i = 0; i < 250 && count == 0; i++) // the kernel takes up to a second to let a veth send again
+        // The kernel may take a second before a veth can send again.
+        for (int i = 0; i < 250 && count == 0; i++)
         {
             Send(peer, [.. Ours, .. SomebodyElse, .. Type(Ip), .. Golden.TcpSynAck]);
             RunBriefly(loop);
@@ -279,7 +285,7 @@ public sealed unsafe class EvidenceSocketTests
 
         TestContext.Current.TestOutputHelper?.WriteLine(
             $"{sent} packets, {Ticks} ticks, {count} evidence, {loop.WakeUps} wake-ups, {allocated} bytes");
-        Assert.InRange(count, 3, Ticks); // on a busy machine the flood pauses for whole ticks
+        Assert.InRange(count, 3, Ticks); // on a busy machine the flood may pause for whole ticks
         Assert.InRange(loop.WakeUps, 1, 3 * Ticks); // twice by the socket, once by the timer
         Assert.Equal(0, allocated);
     });
@@ -287,7 +293,8 @@ public sealed unsafe class EvidenceSocketTests
     private static EvidenceSocket Open(Loop loop, string device, Action received, Action? left = null)
     {
         EvidenceSocket? socket = EvidenceSocket.Open(
-            loop, Index(device), Own, OwnMark, received, left ?? (() => Assert.Fail("something left")), out int errno);
+            loop, Index(device), Own, OwnMark, received, left
+            ?? (() => Assert.Fail("something left")), out int errno);
         Assert.Equal(0, errno);
         return socket!;
     }
@@ -302,7 +309,8 @@ public sealed unsafe class EvidenceSocketTests
     }
 
     /// <summary>
-    /// A tun device; with a header, 4 bytes before each packet say the protocol (&lt;linux/if_tun.h&gt;).
+    /// Makes a tun device. With a header, 4 bytes before each packet name the protocol
+    /// (&lt;linux/if_tun.h&gt;).
     /// </summary>
     private static int AddTun(bool withHeader)
     {
@@ -352,7 +360,7 @@ public sealed unsafe class EvidenceSocketTests
     }
 
     /// <summary>
-    /// Handles what there is, for 20 ms. A loop stops for good, so an exception gets us out of it.
+    /// Runs the loop for 20 ms. A stopped loop cannot run again, so an exception leaves it instead.
     /// </summary>
     private static void RunBriefly(Loop loop)
     {

@@ -86,6 +86,7 @@ public sealed class FrameTests
         bool isDescribed = Frame.TryDescribe(packet, out string? description, out IPAddress? source);
         Assert.Equal(isDescribed, description is not null);
         Assert.Equal(isDescribed, source is not null);
-        Assert.True(description is null || (description.Length < 150 && description.All(c => c is >= ' ' and <= '~')));
+        Assert.True(description is null
+            || (description.Length < 150 && description.All(c => c is >= ' ' and <= '~')));
     }
 }

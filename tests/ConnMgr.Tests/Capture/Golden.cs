@@ -1,7 +1,7 @@
 namespace ConnMgr.Tests.Capture;
 
 /// <summary>
-/// Packets written down by hand from the RFCs, from their network header on, checksums left zero.
+/// Packets written by hand from the RFCs. They begin with the network header; checksums are 0.
 /// </summary>
 internal static class Golden
 {
@@ -9,10 +9,12 @@ internal static class Golden
     private const string IPv4Tcp = "4500002c 00004000 3d060000 c612640a c6120102";
 
     /// <summary>SYN and ACK from port 443 to 50122, with an MSS option.</summary>
-    public static readonly byte[] TcpSynAck = Hex($"{IPv4Tcp} 01bbc3ca 00000001 00000002 6012ffff 00000000 020405b4");
+    public static readonly byte[] TcpSynAck =
+        Hex($"{IPv4Tcp} 01bbc3ca 00000001 00000002 6012ffff 00000000 020405b4");
 
-    /// <summary>The same, with RST and ACK.</summary>
-    public static readonly byte[] TcpReset = Hex($"{IPv4Tcp} 01bbc3ca 00000001 00000002 6014ffff 00000000 020405b4");
+    /// <summary>Like TcpSynAck, but with RST and ACK.</summary>
+    public static readonly byte[] TcpReset =
+        Hex($"{IPv4Tcp} 01bbc3ca 00000001 00000002 6014ffff 00000000 020405b4");
 
     /// <summary>8.8.8.8:53 -> 198.18.1.2:40000, a DNS header alone.</summary>
     public static readonly byte[] UdpDns = Hex(
@@ -34,9 +36,10 @@ internal static class Golden
 
     /// <summary>2001:db8:100::10 -> 2001:db8:1::2, echo reply, id 1, sequence 2.</summary>
     public static readonly byte[] IPv6EchoReply = Hex(
-        "60000000 00083a3d 20010db8010000000000000000000010 20010db8000100000000000000000002 81000000 00010002");
+        "60000000 00083a3d 20010db8010000000000000000000010 20010db8000100000000000000000002 81000000 "
+            + "00010002");
 
-    /// <summary>The same, behind a hop-by-hop header with padding.</summary>
+    /// <summary>Like IPv6EchoReply, behind a hop-by-hop header with padding.</summary>
     public static readonly byte[] IPv6HopByHop = Hex(
         "60000000 0010003d 20010db8010000000000000000000010 20010db8000100000000000000000002"
         + "3a000104 00000000 81000000 00010002");
@@ -46,8 +49,10 @@ internal static class Golden
 
     public static readonly byte[][] All =
     [
-        TcpSynAck, TcpReset, UdpDns, IcmpEchoReply, IcmpUnreachable, IPv6TcpAck, IPv6EchoReply, IPv6HopByHop, Esp,
+        TcpSynAck, TcpReset, UdpDns, IcmpEchoReply, IcmpUnreachable, IPv6TcpAck, IPv6EchoReply,
+        IPv6HopByHop, Esp,
     ];
 
-    private static byte[] Hex(string text) => Convert.FromHexString(text.Replace(" ", "", StringComparison.Ordinal));
+    private static byte[] Hex(string text) =>
+        Convert.FromHexString(text.Replace(" ", "", StringComparison.Ordinal));
 }

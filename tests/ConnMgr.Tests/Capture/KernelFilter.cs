@@ -6,9 +6,9 @@ using Tmds.Linux;
 namespace ConnMgr.Tests.Capture;
 
 /// <summary>
-/// Runs a BPF program in the kernel without root: attached to one end of an AF_UNIX datagram socketpair, it
-/// judges what the other end sends, from offset 0 on. There is no packet type, VLAN tag or protocol there
-/// (ancillary loads give 0).
+/// Runs a BPF program in the kernel without root. Attached to one end of an AF_UNIX datagram socketpair, it
+/// judges each datagram of the other end. Packet type, VLAN tag and protocol do not exist there: ancillary
+/// loads give 0.
 /// </summary>
 internal sealed unsafe class KernelFilter : IDisposable
 {
@@ -26,7 +26,8 @@ internal sealed unsafe class KernelFilter : IDisposable
 
     public static void Attach(int fd, BpfInstruction[] program)
     {
-        fixed (LibcExtra.sock_filter* filter = MemoryMarshal.Cast<BpfInstruction, LibcExtra.sock_filter>(program))
+        fixed (LibcExtra.sock_filter* filter = MemoryMarshal.Cast<BpfInstruction,
+            LibcExtra.sock_filter>(program))
         {
             LibcExtra.sock_fprog fprog = new() { len = (ushort)program.Length, filter = filter };
             int size = sizeof(LibcExtra.sock_fprog);
@@ -34,7 +35,7 @@ internal sealed unsafe class KernelFilter : IDisposable
         }
     }
 
-    /// <summary>How many bytes of the packet the program lets through; -1 if it drops it.</summary>
+    /// <summary>Returns how many bytes of the packet pass; -1 if the program drops it.</summary>
     public int Judge(ReadOnlySpan<byte> packet)
     {
         byte* buffer = stackalloc byte[2048];

@@ -6,7 +6,9 @@ using Tmds.Linux;
 
 namespace ConnMgr.Tests.Capture;
 
-/// <summary>Runs code on a thread with a network namespace of its own, which ends with the thread.</summary>
+/// <summary>
+/// Runs code on a thread in a new network namespace, which the kernel deletes when the thread ends.
+/// </summary>
 internal static partial class NetworkNamespace
 {
     public static void Run(Action action)
@@ -41,7 +43,9 @@ internal static partial class NetworkNamespace
         Assert.True(ip.ExitCode == 0, $"ip {arguments}");
     }
 
-    /// <summary>A device's index; /sys would tell of the namespace that it was mounted in.</summary>
+    /// <summary>
+    /// Returns a device's index. /sys cannot be used: it shows the namespace in which it was mounted.
+    /// </summary>
     public static int Index(string device) => Errno.Check((int)if_nametoindex(device) - 1) + 1;
 
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]

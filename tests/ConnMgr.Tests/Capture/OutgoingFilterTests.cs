@@ -27,7 +27,8 @@ public sealed class OutgoingFilterTests
                select (own, protocol, new KernelFilter(OutgoingFilter.Build(own, protocol))),
         ];
         int[] verdicts = [0, 0];
-        Gen.Select(PacketGen.Packet, Gen.Bool, Gen.Bool).Select((packet, isDns, isTurned) => Turn(packet, isDns, isTurned)).Sample(
+        Gen.Select(PacketGen.Packet, Gen.Bool, Gen.Bool)
+            .Select((packet, isDns, isTurned) => Turn(packet, isDns, isTurned)).Sample(
             packet =>
             {
                 foreach ((Subnet[] own, ushort protocol, KernelFilter filter) in filters)
@@ -67,11 +68,12 @@ public sealed class OutgoingFilterTests
         Assert.True(waits == filter.Judge(packet) >= 0, what);
     }
 
-    /// <summary>The generator's packets arrive; turned round, they leave.</summary>
+    /// <summary>Swaps source and destination: the generator's packets arrive, these leave.</summary>
     private static byte[] Turn(byte[] packet, bool isDns, bool isTurned)
     {
         byte[] turned = [.. packet];
-        (int address, int size, int transport) = packet[0] >> 4 == 4 ? (12, 4, (packet[0] & 15) * 4) : (8, 16, 40);
+        (int address, int size, int transport) = packet[0] >> 4 == 4 ? (12, 4, (packet[0] & 15) * 4)
+            : (8, 16, 40);
         if (isTurned && packet.Length >= address + (2 * size))
         {
             packet.AsSpan(address, size).CopyTo(turned.AsSpan(address + size));
@@ -89,7 +91,8 @@ public sealed class OutgoingFilterTests
     {
         bool isIPv6 = protocol == ETH_P_IPV6;
         int header = isIPv6 ? 40 : 20;
-        if (protocol is not (ETH_P_IP or ETH_P_IPV6) || packet.Length < header || packet[0] >> 4 != (isIPv6 ? 6 : 4))
+        if (protocol is not (ETH_P_IP or ETH_P_IPV6) || packet.Length < header
+            || packet[0] >> 4 != (isIPv6 ? 6 : 4))
         {
             return false;
         }
@@ -103,7 +106,8 @@ public sealed class OutgoingFilterTests
             bool isGlobal = !destination.IsIPv6LinkLocal && !destination.IsIPv6Multicast
                 && destination.GetAddressBytes().Take(4).Any(b => b != 0);
             if (!isGlobal || own.Any(subnet => subnet.IsIPv6
-                && new IPNetwork(Base(subnet.Address, Math.Min(64, subnet.PrefixLength)), Math.Min(64, subnet.PrefixLength)).Contains(destination)))
+                && new IPNetwork(Base(subnet.Address, Math.Min(64, subnet.PrefixLength)),
+                    Math.Min(64, subnet.PrefixLength)).Contains(destination)))
             {
                 return false;
             }
@@ -118,7 +122,8 @@ public sealed class OutgoingFilterTests
             bool isGlobal = to[0] is not 0 and not 127 and < 224 && !(to[0] == 169 && to[1] == 254);
             bool isLater = (BinaryPrimitives.ReadUInt16BigEndian(packet.AsSpan(6)) & 0x1fff) != 0;
             if (header < 20 || payload < 0 || isLater || !isGlobal || own.Any(subnet => !subnet.IsIPv6
-                && new IPNetwork(Base(subnet.Address, subnet.PrefixLength), subnet.PrefixLength).Contains(destination)))
+                && new IPNetwork(Base(subnet.Address, subnet.PrefixLength), subnet.PrefixLength).Contains(
+                    destination)))
             {
                 return false;
             }

@@ -4,7 +4,7 @@ using CsCheck;
 
 namespace ConnMgr.Tests.Capture;
 
-/// <summary>Packets that are mostly valid, each interesting field bent now and then.</summary>
+/// <summary>Generates packets that are mostly valid. Now and then it changes an interesting field.</summary>
 internal static class PacketGen
 {
     private static readonly byte[] Protocols =
@@ -18,30 +18,37 @@ internal static class PacketGen
         (2, Gen.Int[130, 139].Select(i => (byte)i)), (1, Gen.Byte));
 
     private static readonly string[] ForeignIPv4 =
-        ["198.18.100.10", "8.8.8.8", "1.0.0.0", "126.255.255.255", "128.0.0.1", "169.253.255.255", "169.255.0.0",
+        ["198.18.100.10", "8.8.8.8", "1.0.0.0", "126.255.255.255", "128.0.0.1", "169.253.255.255",
+            "169.255.0.0",
          "223.255.255.255"];
 
     private static readonly string[] OddIPv4 =
-        ["0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "169.254.0.1", "169.254.255.255", "224.0.0.1",
+        ["0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "169.254.0.1",
+            "169.254.255.255", "224.0.0.1",
          "239.255.255.250", "240.0.0.1", "255.255.255.255"];
 
     private static readonly string[] OwnIPv4 =
-        ["198.18.1.0", "198.18.1.1", "198.18.1.255", "198.18.0.255", "198.18.2.0", "10.0.0.1", "10.255.255.255", "11.0.0.0",
+        ["198.18.1.0", "198.18.1.1", "198.18.1.255", "198.18.0.255", "198.18.2.0", "10.0.0.1",
+            "10.255.255.255", "11.0.0.0",
          "9.255.255.255", "192.0.2.5", "192.0.2.4", "192.0.2.6", "172.16.15.255", "172.16.16.0"];
 
     private static readonly string[] ForeignIPv6 =
-        ["2001:db8:100::10", "2606:4700::1111", "fe7f::1", "fec0::1", "feff::1", "64:ff9b::808:808", "1::", "fd00::9", "0:1::5",
+        ["2001:db8:100::10", "2606:4700::1111", "fe7f::1", "fec0::1", "feff::1", "64:ff9b::808:808", "1::",
+            "fd00::9", "0:1::5",
          "2001:db9:1::1", "2001:db9:3::1"];
 
     private static readonly string[] OddIPv6 =
-        ["::", "::1", "::ffff:8.8.8.8", "0:0:1::", "fe80::1", "febf:ffff::1", "ff02::1", "ff00::", "ff05:1::1", "ffff::1"];
+        ["::", "::1", "::ffff:8.8.8.8", "0:0:1::", "fe80::1", "febf:ffff::1", "ff02::1", "ff00::",
+            "ff05:1::1", "ffff::1"];
 
     private static readonly string[] OwnIPv6 =
-        ["2001:db8:1::1", "2001:db8:1:0:ffff::1", "2001:db8:1:1::1", "2001:db8:0:ffff::1", "2001:db8:2:3::9", "2001:db8:2:4::9",
+        ["2001:db8:1::1", "2001:db8:1:0:ffff::1", "2001:db8:1:1::1", "2001:db8:0:ffff::1", "2001:db8:2:3::9",
+            "2001:db8:2:4::9",
          "2001:db8:3:ff00::1", "2001:db8:3:1::1", "2001:db8:4::1", "fd00:1::1", "fd00:2::1"];
 
-    /// <summary>Small deviations of a length, mostly none.</summary>
-    private static readonly Gen<int> Off = Gen.Frequency((12, Gen.Const(0)), (1, Gen.Int[-24, 24]), (1, Gen.Int[-1, 1]));
+    /// <summary>Small errors in a length, mostly 0.</summary>
+    private static readonly Gen<int> Off =
+        Gen.Frequency((12, Gen.Const(0)), (1, Gen.Int[-24, 24]), (1, Gen.Int[-1, 1]));
 
     private static readonly Gen<byte[]> Transport =
         from length in Gen.Frequency((6, Gen.Int[20, 80]), (1, Gen.Int[0, 24]), (1, Gen.OneOf(7, 8, 20)))
@@ -74,7 +81,7 @@ internal static class PacketGen
         select IPv6Packet(transport, protocol, source, destination, off);
 
     /// <summary>
-    /// A packet: one of both families, with padding, cut off, or with a byte changed now and then.
+    /// A packet of either family; now and then with padding, cut off, or with one byte changed.
     /// </summary>
     public static readonly Gen<byte[]> Packet =
         from packet in Gen.OneOf(IPv4, IPv6)
@@ -82,14 +89,16 @@ internal static class PacketGen
         from cut in Gen.Frequency((12, Gen.Const(0)), (1, Gen.Int[1, 80]))
         from at in Gen.Int[0, 1000]
         from flip in Gen.Frequency((8, Gen.Const((byte)0)), (1, Gen.Byte))
-        from version in Gen.Frequency((20, Gen.Const((byte)0)), (1, Gen.OneOf<byte>(0x15, 0x20, 0x75)), (1, Gen.Byte))
+        from version in Gen.Frequency(
+            (20, Gen.Const((byte)0)), (1, Gen.OneOf<byte>(0x15, 0x20, 0x75)), (1, Gen.Byte))
         select Bend(packet, padding, cut, at, flip, version);
 
     private static Gen<byte[]> Address(string[] good, string[] own, string[] odd) =>
         Gen.Frequency((6, Gen.OneOf(good)), (2, Gen.OneOf(own)), (1, Gen.OneOf(odd)))
             .Select(text => IPAddress.Parse(text).GetAddressBytes());
 
-    private static byte[] Shape(byte[] bytes, byte type, byte flags, int dataOffset, int udpLength, bool isTcp)
+    private static byte[] Shape(
+        byte[] bytes, byte type, byte flags, int dataOffset, int udpLength, bool isTcp)
     {
         if (bytes.Length > 13 && isTcp)
         {
@@ -122,7 +131,8 @@ internal static class PacketGen
         return packet;
     }
 
-    private static byte[] IPv6Packet(byte[] transport, byte protocol, byte[] source, byte[] destination, int off)
+    private static byte[] IPv6Packet(
+        byte[] transport, byte protocol, byte[] source, byte[] destination, int off)
     {
         byte[] packet = new byte[40 + transport.Length];
         packet[0] = 0x60;

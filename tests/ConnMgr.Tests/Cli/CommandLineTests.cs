@@ -11,11 +11,13 @@ public class CommandLineTests
     {
         Options options = Read();
         Assert.Equal(
-            "False /etc/af-conn /usr/lib/af-conn /var/run/connmgr echo://echo.afero.io:80 8.8.8.8  16 Suspect /var/run/IPC.ATTRD Auto Info",
+            "False /etc/af-conn /usr/lib/af-conn /var/run/connmgr echo://echo.afero.io:80 8.8.8.8  16 "
+                + "Suspect /var/run/IPC.ATTRD Auto Info",
             string.Join(
-                ' ', options.IsFirewallDisabled, options.ConfigDirectory, options.ScriptDirectory, options.RunDirectory,
-                string.Join(',', options.Services), string.Join<System.Net.IPAddress>(',', options.Ping),
-                string.Join<System.Net.IPAddress>(',', options.Resolvers), options.Idle.TotalSeconds, options.WanProbe,
+                ' ', options.IsFirewallDisabled, options.ConfigDirectory, options.ScriptDirectory,
+                options.RunDirectory, string.Join(',', options.Services),
+                string.Join<System.Net.IPAddress>(',', options.Ping), string.Join<System.Net.IPAddress>(',',
+                    options.Resolvers), options.Idle.TotalSeconds, options.WanProbe,
                 options.AttrdSocket, options.LogTarget, options.LogLevel));
     }
 
@@ -23,33 +25,39 @@ public class CommandLineTests
     public void Options_are_read()
     {
         Options options = Read(
-            "-d", "--echo", "198.18.0.1:7", "--echo", "[2001:db8::1]:8", "--ping", "198.18.0.2", "--ping", "2001:db8::2",
-            "--resolver=198.18.0.3", "--idle", "3600", "--wan-probe", "always", "--no-attrd", "--log", "syslog", "-v");
+            "-d", "--echo", "198.18.0.1:7", "--echo", "[2001:db8::1]:8", "--ping", "198.18.0.2", "--ping",
+            "2001:db8::2", "--resolver=198.18.0.3", "--idle", "3600", "--wan-probe", "always", "--no-attrd",
+            "--log", "syslog", "-v");
         Assert.True(options.IsFirewallDisabled);
         Assert.Equal("echo://198.18.0.1,echo://[2001:db8::1]:8", string.Join(',', options.Services));
         Assert.Equal(2, options.Ping.Count);
         Assert.Equal("198.18.0.3", options.Resolvers.Single().ToString());
         Assert.Equal(
             (3600, WanProbe.Always, null, LogTarget.Syslog, LogLevel.Debug),
-            (options.Idle.TotalSeconds, options.WanProbe, options.AttrdSocket, options.LogTarget, options.LogLevel));
+            (options.Idle.TotalSeconds, options.WanProbe, options.AttrdSocket, options.LogTarget,
+                options.LogLevel));
         Assert.Empty(Read("--no-ping").Ping);
     }
 
     [Fact]
     public void Services_are_read_in_both_spellings()
     {
-        Options options = Read("--probe", "http://a.example/x#=two words", "--echo", "b.example", "--probe=tls://c.example");
+        Options options = Read(
+            "--probe", "http://a.example/x#=two words", "--echo", "b.example", "--probe=tls://c.example");
         Assert.Equal(
-            "echo://b.example:80 http://a.example/x#=two words tls://c.example", string.Join(' ', options.Services));
+            "echo://b.example:80 http://a.example/x#=two words tls://c.example",
+            string.Join(' ', options.Services));
     }
 
     [Fact]
     public void The_verb_probe_is_read()
     {
-        Options options = Read("probe", "eth0", "--probe", "tls://c.example", "--no-ping", "--resolver", "198.18.0.3");
+        Options options = Read(
+            "probe", "eth0", "--probe", "tls://c.example", "--no-ping", "--resolver", "198.18.0.3");
         Assert.Equal(
             (Verb.Probe, "eth0", "tls://c.example", 0, 1),
-            (options.Verb, options.ProbeInterface, string.Join(' ', options.Services), options.Ping.Count, options.Resolvers.Count));
+            (options.Verb, options.ProbeInterface, string.Join(' ', options.Services), options.Ping.Count,
+                options.Resolvers.Count));
         Assert.Null(Read("probe").ProbeInterface);
     }
 
@@ -61,8 +69,10 @@ public class CommandLineTests
             (DnsMode.Auto, 5353, false), (standard.Dns, standard.QueueNumber, standard.AllowsPrivateAnswers));
         Assert.Empty(standard.DnsServers);
         Options options = Read(
-            "--dns", "hold", "--queue-num", "65535", "--allow-private-answers", "--dns-servers", "198.18.0.1,2001:db8::1");
-        Assert.Equal((DnsMode.Hold, 65535, true), (options.Dns, options.QueueNumber, options.AllowsPrivateAnswers));
+            "--dns", "hold", "--queue-num", "65535", "--allow-private-answers", "--dns-servers",
+            "198.18.0.1,2001:db8::1");
+        Assert.Equal(
+            (DnsMode.Hold, 65535, true), (options.Dns, options.QueueNumber, options.AllowsPrivateAnswers));
         Assert.Equal("198.18.0.1,2001:db8::1", string.Join<System.Net.IPAddress>(',', options.DnsServers));
         Assert.Empty(Read("--dns-servers", "any").DnsServers);
     }

@@ -28,18 +28,21 @@ public class NetifNamesTests
     [InlineData("ETH_INTERFACE_0=''", "1: ETH_INTERFACE_0: not an interface name: \"\"")]
     [InlineData("ETH_INTERFACE_0='a b'", "1: ETH_INTERFACE_0: not an interface name: \"a b\"")]
     [InlineData("#\nETH_INTERFACE_0='a/b'", "2: ETH_INTERFACE_0: not an interface name: \"a/b\"")]
-    [InlineData("ETH_INTERFACE_0='sixteen-bytes-xx'", "1: ETH_INTERFACE_0: not an interface name: \"sixteen-bytes-xx\"")]
+    [InlineData("ETH_INTERFACE_0='sixteen-bytes-xx'",
+        "1: ETH_INTERFACE_0: not an interface name: \"sixteen-bytes-xx\"")]
     [InlineData("ETH_INTERFACE_0='..'", "1: ETH_INTERFACE_0: not an interface name: \"..\"")]
     [InlineData("ETH_INTERFACE_0='eth0", "1: not of the form KEY='value': \"ETH_INTERFACE_0='eth0\"")]
     [InlineData("reboot", "1: not of the form KEY='value': \"reboot\"")]
     [InlineData("ETH_INTERFACE_0=$(reboot)", "1: not of the form KEY='value': \"ETH_INTERFACE_0=$(reboot)\"")]
-    [InlineData("ETH_INTERFACE_0='a';reboot", "1: not of the form KEY='value': \"ETH_INTERFACE_0='a';reboot\"")]
+    [InlineData(
+        "ETH_INTERFACE_0='a';reboot", "1: not of the form KEY='value': \"ETH_INTERFACE_0='a';reboot\"")]
     [InlineData("ETH_INTERFACE_0 = 'a'", "1: not of the form KEY='value': \"ETH_INTERFACE_0 = 'a'\"")]
     [InlineData("WIFISTA_INTERFACE_0='eth0'", "1: ETH_INTERFACE_0 and WIFISTA_INTERFACE_0 are both 'eth0'")]
     [InlineData(
         "WIFISTA_INTERFACE_0='wlan0-1'\nWIFIAP_INTERFACE_0='wlan0-1'",
         "2: WIFISTA_INTERFACE_0 and WIFIAP_INTERFACE_0 are both 'wlan0-1'")]
-    [InlineData("WAN_INTERFACE_0='x'\n\nETH_INTERFACE_0='x'", "3: ETH_INTERFACE_0 and WAN_INTERFACE_0 are both 'x'")]
+    [InlineData(
+        "WAN_INTERFACE_0='x'\n\nETH_INTERFACE_0='x'", "3: ETH_INTERFACE_0 and WAN_INTERFACE_0 are both 'x'")]
     public void Mistakes_are_said_with_their_line(string text, string expected)
     {
         List<Remark> errors = [];
@@ -47,7 +50,7 @@ public class NetifNamesTests
         Assert.Equal(expected, Assert.Single(errors.Select(error => $"{error.Line}: {error.Text}")));
     }
 
-    /// <summary>As for a shell that sources the file: the other key keeps its default.</summary>
+    /// <summary>The same as in a shell that sources the file: the other key keeps its default.</summary>
     [Fact]
     public void The_station_may_have_the_default_name_of_the_access_point()
     {
@@ -70,7 +73,8 @@ public class NetifNamesTests
         NetifNames first = Parse("\n\n\nETH_INTERFACE_0='lan1'");
         List<Remark> errors = [];
         Assert.False(NetifNames.TryParse("WAN_INTERFACE_0='lan1'", out _, errors, [], first));
-        Assert.Equal(new Remark(1, "ETH_INTERFACE_0 and WAN_INTERFACE_0 are both 'lan1'"), Assert.Single(errors));
+        Assert.Equal(
+            new Remark(1, "ETH_INTERFACE_0 and WAN_INTERFACE_0 are both 'lan1'"), Assert.Single(errors));
     }
 
     [Fact]
@@ -86,7 +90,8 @@ public class NetifNamesTests
     {
         List<Remark> errors = [];
         List<Remark> warnings = [];
-        string text = string.Concat(Enumerable.Range(0, 1000).Select(i => $"KEY_{i}=x\n")) + "ETH_INTERFACE_0=lan1\n";
+        string text = string.Concat(Enumerable.Range(0, 1000).Select(i => $"KEY_{i}=x\n"))
+            + "ETH_INTERFACE_0=lan1\n";
         Assert.True(NetifNames.TryParse(text, out NetifNames names, errors, warnings));
         Assert.Equal("lan1", names.Ethernet);
         Assert.Equal(new Remark(51, "more unknown keys, ignoring them too"), warnings[^1]);
@@ -100,7 +105,10 @@ public class NetifNamesTests
         Gen.String[Gen.Char["ETH_INTERFACE_0='\"\\ #\t\n\r$;a/.é"], 0, 60].Sample(
             text => { _ = NetifNames.TryParse(text, out _, [], []); }, iter: 20_000);
 
-    /// <summary>The daemon and the scripts read the same file: what one accepts, the other does, with the same names.</summary>
+    /// <summary>
+    /// The daemon and the scripts read the same file. Both must accept it or both refuse it, with the same
+    /// names.
+    /// </summary>
     [Fact]
     public void The_scripts_agree_on_what_is_valid()
     {
@@ -108,16 +116,20 @@ public class NetifNamesTests
         [
             "", "ETH_INTERFACE_0='lan1'\n", "ETH_INTERFACE_0=\"lan1\"\nWAN_INTERFACE_0=ppp0 # modem\n",
             "  ETH_INTERFACE_0='lan1'  \n", "FOO='bar'\nETH_INTERFACE_0='lan1'", "ETH_INTERFACE_0='lan1'",
-            "ETH_INTERFACE_0=''\n", "ETH_INTERFACE_0='a b'\n", "ETH_INTERFACE_0='a/b'\n", "ETH_INTERFACE_0='a:b'\n",
-            "ETH_INTERFACE_0='sixteen-bytes-xx'\n", "ETH_INTERFACE_0='fifteen-bytes-x'\n", "ETH_INTERFACE_0='..'\n",
-            "ETH_INTERFACE_0='-x'\n", "ETH_INTERFACE_0='lan1'\r\n", "ETH_INTERFACE_0='wlan0'\n", "reboot\n",
-            "ETH_INTERFACE_0='wlan0'\nWIFISTA_INTERFACE_0='eth0'\n", "ETH_INTERFACE_0=$(id)\n", "ETH_INTERFACE_0=`id`\n",
-            "ETH_INTERFACE_0='a';id\n", "ETH_INTERFACE_0 = 'a'\n", "ETH_INTERFACE_0='a'b\n", "ETH_INTERFACE_0='a'#b\n",
-            "ETH_INTERFACE_0=~\n", "ETH_INTERFACE_0='a\n", "ETH_INTERFACE_0=a'b'\n", "export ETH_INTERFACE_0='a'\n",
-            "ETH_INTERFACE_0='a' b\n", "ETH_INTERFACE_0=a\\ b\n", "ETH_INTERFACE_0=\n", "='a'\n", "0='a'\n", "#\t\n\t\n",
-            "ETH_INTERFACE_0=a=b\n", "ETH_INTERFACE_0=a^b\n", "FOO=a^b\n", "ETH_INTERFACE_0=\"a;b\"\n", "FOO=\"a; b\"\n",
-            "ETH_INTERFACE_0=\"a!b\"\n", "ETH_INTERFACE_0=\"a$b\"\n", "ETH_INTERFACE_0=\"a'b\"\n", "ETH_INTERFACE_0=a%b\n",
-            "ETH_INTERFACE_0='lan.1@x+y'\n", "ETH_INTERFACE_0='l\u00e4n'\n", "ETH_INTERFACE_0='$x'\n", "WIFIAP_INTERFACE_0='eth0'\n",
+            "ETH_INTERFACE_0=''\n", "ETH_INTERFACE_0='a b'\n", "ETH_INTERFACE_0='a/b'\n",
+            "ETH_INTERFACE_0='a:b'\n", "ETH_INTERFACE_0='sixteen-bytes-xx'\n",
+            "ETH_INTERFACE_0='fifteen-bytes-x'\n", "ETH_INTERFACE_0='..'\n", "ETH_INTERFACE_0='-x'\n",
+            "ETH_INTERFACE_0='lan1'\r\n", "ETH_INTERFACE_0='wlan0'\n", "reboot\n",
+            "ETH_INTERFACE_0='wlan0'\nWIFISTA_INTERFACE_0='eth0'\n", "ETH_INTERFACE_0=$(id)\n",
+            "ETH_INTERFACE_0=`id`\n", "ETH_INTERFACE_0='a';id\n", "ETH_INTERFACE_0 = 'a'\n",
+            "ETH_INTERFACE_0='a'b\n", "ETH_INTERFACE_0='a'#b\n", "ETH_INTERFACE_0=~\n",
+            "ETH_INTERFACE_0='a\n", "ETH_INTERFACE_0=a'b'\n", "export ETH_INTERFACE_0='a'\n",
+            "ETH_INTERFACE_0='a' b\n", "ETH_INTERFACE_0=a\\ b\n", "ETH_INTERFACE_0=\n", "='a'\n",
+            "0='a'\n", "#\t\n\t\n", "ETH_INTERFACE_0=a=b\n", "ETH_INTERFACE_0=a^b\n", "FOO=a^b\n",
+            "ETH_INTERFACE_0=\"a;b\"\n", "FOO=\"a; b\"\n", "ETH_INTERFACE_0=\"a!b\"\n",
+            "ETH_INTERFACE_0=\"a$b\"\n", "ETH_INTERFACE_0=\"a'b\"\n", "ETH_INTERFACE_0=a%b\n",
+            "ETH_INTERFACE_0='lan.1@x+y'\n", "ETH_INTERFACE_0='l\u00e4n'\n", "ETH_INTERFACE_0='$x'\n",
+            "WIFIAP_INTERFACE_0='eth0'\n",
         ];
         List<string> disagreements = [];
         foreach (string text in texts)
@@ -128,7 +140,9 @@ public class NetifNamesTests
             string? theirs = RunScript(text);
             if (ours != theirs)
             {
-                disagreements.Add($"{text.ReplaceLineEndings("\\n")}: daemon {ours ?? "refuses"}, script {theirs ?? "refuses"}");
+                disagreements.Add(
+                    $"{text.ReplaceLineEndings("\\n")}: daemon {ours ?? "refuses"}, script "
+                        + $"{theirs ?? "refuses"}");
             }
         }
         Assert.Empty(disagreements);

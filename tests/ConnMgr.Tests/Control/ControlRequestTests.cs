@@ -9,8 +9,10 @@ public class ControlRequestTests
     public void Verb_and_words_are_read()
     {
         Assert.Equal(new ControlRequest(ControlVerb.Status, false, false, false, false), Read("status"));
-        Assert.Equal(new ControlRequest(ControlVerb.Status, true, true, false, true), Read("status text color exit"));
-        Assert.Equal(new ControlRequest(ControlVerb.Events, false, false, true, false), Read("events follow"));
+        Assert.Equal(
+            new ControlRequest(ControlVerb.Status, true, true, false, true), Read("status text color exit"));
+        Assert.Equal(
+            new ControlRequest(ControlVerb.Events, false, false, true, false), Read("events follow"));
         Assert.Equal(new ControlRequest(ControlVerb.Metrics, false, false, false, false), Read("metrics"));
         Assert.Equal(new ControlRequest(ControlVerb.Reload, true, false, false, false), Read("reload text"));
     }

@@ -17,7 +17,7 @@ public class EventStreamTests
         Add(150);
         EventStream stream = Begin(new ControlRequest(ControlVerb.Events, false, false, false, false));
         Pump(stream);
-        Add(10); // too late
+        Add(10); // added after the request: not in the reply
         while (!stream.IsDone)
         {
             Pump(stream);
@@ -27,7 +27,8 @@ public class EventStreamTests
         Assert.Equal("event 1", events[0].GetProperty("text").GetString());
         Assert.Equal("event 150", events[149].GetProperty("text").GetString());
         Pump(stream);
-        Assert.Equal(150, JsonDocument.Parse(_text.Bytes.ToArray()).RootElement.GetProperty("events").GetArrayLength());
+        Assert.Equal(150, JsonDocument.Parse(_text.Bytes.ToArray()).RootElement.GetProperty("events")
+            .GetArrayLength());
     }
 
     [Fact]
@@ -92,7 +93,8 @@ public class EventStreamTests
     {
         for (int i = 0; i < count; i++)
         {
-            _ring.Add(EventKind.Link, LogLevel.Info, $"event {++_added}", TimeSpan.FromSeconds(_added), DateTime.UnixEpoch);
+            _ring.Add(EventKind.Link, LogLevel.Info, $"event {++_added}", TimeSpan.FromSeconds(_added),
+                DateTime.UnixEpoch);
         }
     }
 }

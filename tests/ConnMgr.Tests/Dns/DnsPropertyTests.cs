@@ -15,7 +15,7 @@ public class DnsPropertyTests
     [Fact]
     public void No_bytes_after_a_good_question_do_harm()
     {
-        // Small numbers, pointers and types are frequent, so that records are met, too.
+        // Make small numbers, pointers and types frequent, so that some bytes form records.
         Gen<byte> likely = Gen.OneOf<byte>(
             Gen.Byte, Gen.Byte[0, 16], Gen.OneOf<byte>(0xc0, 12, 31, 43, 1, 5, 28, 4, 16, 0, 0, 0));
         byte[] start = GoldenMessages.NoData;
@@ -63,15 +63,16 @@ public class DnsPropertyTests
     }
 
     /// <summary>
-    /// A random answer, written by the tests' own encoder, is read as a naive model understands it.
+    /// The reader and a naive model must agree about random answers that the tests' own encoder wrote.
     /// </summary>
     [Fact]
     public void What_is_written_is_read()
     {
-        string[] names = ["echo.afero.io", "ECHO.afero.io", "a.afero.io", "b.example", "c.b.example", "B.Example", "x"];
+        string[] names =
+            ["echo.afero.io", "ECHO.afero.io", "a.afero.io", "b.example", "c.b.example", "B.Example", "x"];
         Gen<(int Owner, int Target, int Kind, long Ttl, byte[] Address)> record = Gen.Select(
-            Gen.Int[0, names.Length - 1], Gen.Int[0, names.Length - 1], Gen.Int[0, 3], Gen.Long[0, 0xffffffff],
-            Gen.Byte.Array[16]);
+            Gen.Int[0, names.Length - 1], Gen.Int[0, names.Length - 1], Gen.Int[0, 3],
+            Gen.Long[0, 0xffffffff], Gen.Byte.Array[16]);
         Gen.Select(record.Array[0, 12], Gen.Bool).Sample(
             (records, isCompressing) =>
             {
@@ -91,7 +92,8 @@ public class DnsPropertyTests
     }
 
     [Fact]
-    public void What_is_asked_is_read() => Gen.Select(Gen.UShort, Gen.UShort, Gen.Byte.Array[1, 63].Array[0, 8]).Sample(
+    public void What_is_asked_is_read() =>
+        Gen.Select(Gen.UShort, Gen.UShort, Gen.Byte.Array[1, 63].Array[0, 8]).Sample(
         (id, type, labels) =>
         {
             byte[] wire = [.. labels.SelectMany(label => (byte[])[(byte)label.Length, .. label]), 0];
@@ -105,7 +107,8 @@ public class DnsPropertyTests
             DnsQuestion question = new(name, type);
             byte[] query = new byte[DnsQuestion.MaxQuerySize];
             int size = question.WriteQuery(query, id);
-            Assert.True(DnsQuestion.TryReadQuery(query.AsSpan(0, size), out ushort readId, out DnsQuestion read));
+            Assert.True(
+                DnsQuestion.TryReadQuery(query.AsSpan(0, size), out ushort readId, out DnsQuestion read));
             Assert.Equal((id, question), (readId, read));
         },
         iter: 5_000);
@@ -131,7 +134,7 @@ public class DnsPropertyTests
         byte[] message = Laborious();
         Assert.InRange(message.Length, 65500, 65535);
         string name = LongName('a');
-        TimeSpan best = TimeSpan.MaxValue; // of some: the machine may be busy
+        TimeSpan best = TimeSpan.MaxValue; // the best of several runs: the machine may be busy
         for (int i = 0; i < 5; i++)
         {
             Stopwatch watch = Stopwatch.StartNew();
@@ -174,7 +177,7 @@ public class DnsPropertyTests
     private static void ReadEveryWay(byte[] message)
     {
         DnsAddress[] addresses = new DnsAddress[4];
-        // The id that the message has, so that ids do not keep the rest from being read.
+        // Use the message's own id. Otherwise a wrong id would end the reading too early.
         ushort id = message.Length < 2 ? (ushort)0 : (ushort)((message[0] << 8) | message[1]);
         foreach (ushort type in (ushort[])[DnsType.A, DnsType.Aaaa, DnsType.Any])
         {
@@ -190,7 +193,8 @@ public class DnsPropertyTests
         }
     }
 
-    private static string Model(string[] names, (int Owner, int Target, int Kind, long Ttl, byte[] Address)[] records)
+    private static string Model(
+        string[] names, (int Owner, int Target, int Kind, long Ttl, byte[] Address)[] records)
     {
         string name = names[0];
         long least = uint.MaxValue;
@@ -220,8 +224,8 @@ public class DnsPropertyTests
     }
 
     /// <summary>
-    /// As many CNAMEs as are allowed, in the worst order, and as many records as fit; each with a name of
-    /// many labels that differs from the one looked for at the very end.
+    /// The worst case: the maximum number of CNAMEs in the worst order, and as many records as fit. Each name
+    /// has many labels and differs from the wanted one only in the last one compared.
     /// </summary>
     private static byte[] Laborious()
     {

@@ -61,10 +61,11 @@ public class DnsReaderTests
     {
         // 3 * 64 + 1 + last + 1
         byte[] label = [63, .. Enumerable.Repeat((byte)'x', 63)];
-        byte[] plain = [.. label, .. label, .. label, (byte)lastLabel, .. Enumerable.Repeat((byte)'y', lastLabel), 0];
+        byte[] plain =
+            [.. label, .. label, .. label, (byte)lastLabel, .. Enumerable.Repeat((byte)'y', lastLabel), 0];
         Assert.Equal(isRead, ReadName([.. new byte[12], .. plain], 12) is not null);
 
-        // The same, the first three labels behind a pointer.
+        // The same name, but its first three labels are reached by a pointer.
         byte[] tail = [.. label, .. label, .. label, 0];
         byte[] head = [(byte)lastLabel, .. Enumerable.Repeat((byte)'y', lastLabel), 0xc0, 12];
         Assert.Equal(isRead, ReadName([.. new byte[12], .. tail, .. head], 12 + tail.Length) is not null);

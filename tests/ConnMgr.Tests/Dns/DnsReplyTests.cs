@@ -20,10 +20,12 @@ public class DnsReplyTests
         "NoSuchName rcode 3", ReplyText.Of(GoldenMessages.NoSuchName));
 
     [Fact]
-    public void A_name_without_addresses_is_an_answer() => Assert.Equal("Answer", ReplyText.Of(GoldenMessages.NoData));
+    public void A_name_without_addresses_is_an_answer() =>
+        Assert.Equal("Answer", ReplyText.Of(GoldenMessages.NoData));
 
     [Fact]
-    public void A_refusal_is_told_apart() => Assert.Equal("Failed rcode 5", ReplyText.Of(GoldenMessages.Refused));
+    public void A_refusal_is_told_apart() =>
+        Assert.Equal("Failed rcode 5", ReplyText.Of(GoldenMessages.Refused));
 
     [Fact]
     public void A_truncated_answer_gives_what_it_has() => Assert.Equal(
@@ -71,7 +73,8 @@ public class DnsReplyTests
         Assert.Equal(WrongQuestion, ReplyText.Of(GoldenMessages.Chain, name: "echo.afero.io.net"));
         Assert.Equal(WrongQuestion, ReplyText.Of(GoldenMessages.Chain, name: "afero.io"));
         Assert.Equal(WrongQuestion, ReplyText.Of(
-            new MessageBuilder().Short(GoldenMessages.Id, 0x8180, 1, 1, 0, 0).Name("echo.afero.io").Short(1, 3)
+            new MessageBuilder().Short(GoldenMessages.Id, 0x8180, 1, 1, 0, 0)
+            .Name("echo.afero.io").Short(1, 3)
                 .Address("echo.afero.io", "198.51.100.1").ToArray())); // class CH
     }
 
@@ -93,7 +96,8 @@ public class DnsReplyTests
     public void A_question_for_any_type_has_addresses_of_both() => Assert.Equal(
         "Answer 198.51.100.1/60 2001:db8::1/60",
         ReplyText.Of(MessageBuilder.Reply(2, type: DnsType.Any)
-            .Address("echo.afero.io", "198.51.100.1").Address("echo.afero.io", "2001:db8::1").ToArray(), DnsType.Any));
+            .Address("echo.afero.io", "198.51.100.1")
+            .Address("echo.afero.io", "2001:db8::1").ToArray(), DnsType.Any));
 
     [Fact]
     public void Only_the_answer_section_counts()
@@ -180,7 +184,8 @@ public class DnsReplyTests
     public void Aliases_in_a_circle_are_no_answer(string back) => Assert.Equal(
         "NotAnAnswer: AliasCircle",
         ReplyText.Of(MessageBuilder.Reply(3)
-            .Alias("echo.afero.io", "a.example").Alias("a.example", back).Address("a.example", "203.0.113.1").ToArray()));
+            .Alias("echo.afero.io", "a.example")
+            .Alias("a.example", back).Address("a.example", "203.0.113.1").ToArray()));
 
     [Theory]
     [InlineData(3)]
@@ -190,7 +195,8 @@ public class DnsReplyTests
     public void An_address_with_a_wrong_length_spoils_the_message(int length) => Assert.Equal(
         Malformed,
         ReplyText.Of(MessageBuilder.Reply(1)
-            .Record("echo.afero.io", MessageBuilder.A, 60, [198, 51, 100, 1, 0], dataLength: length).ToArray()));
+            .Record("echo.afero.io", MessageBuilder.A, 60, [198, 51, 100, 1, 0], dataLength: length)
+            .ToArray()));
 
     [Theory]
     [InlineData(4)]
@@ -199,7 +205,8 @@ public class DnsReplyTests
     public void An_ipv6_address_with_a_wrong_length_spoils_the_message(int length) => Assert.Equal(
         Malformed,
         ReplyText.Of(MessageBuilder.Reply(1, type: DnsType.Aaaa)
-            .Record("echo.afero.io", MessageBuilder.Aaaa, 60, new byte[17], dataLength: length).ToArray(), DnsType.Aaaa));
+            .Record("echo.afero.io", MessageBuilder.Aaaa, 60, new byte[17], dataLength: length)
+            .ToArray(), DnsType.Aaaa));
 
     [Theory]
     [InlineData("01 61 00 00", 4)] // a byte after the name
@@ -224,7 +231,8 @@ public class DnsReplyTests
             "Answer 198.51.100.0/60 198.51.100.1/60 198.51.100.2/60 and 82 more",
             ReplyText.Of(message.ToArray(), room: 3));
         Assert.Equal("Answer and 85 more", ReplyText.Of(message.ToArray(), room: 0));
-        Assert.EndsWith("198.51.100.84/60", ReplyText.Of(message.ToArray(), room: 85), StringComparison.Ordinal);
+        Assert.EndsWith(
+            "198.51.100.84/60", ReplyText.Of(message.ToArray(), room: 85), StringComparison.Ordinal);
     }
 
     [Fact]

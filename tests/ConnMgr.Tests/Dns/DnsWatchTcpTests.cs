@@ -23,7 +23,7 @@ public class DnsWatchTcpTests
         Assert.Single(_rig.Answers);
     }
 
-    /// <summary>It is the segment that completes the message that has to be held.</summary>
+    /// <summary>Hold the segment that completes the message, not the ones before it.</summary>
     [Fact]
     public void Cut_anywhere_the_piece_that_completes_it_is_the_answer()
     {
@@ -62,7 +62,8 @@ public class DnsWatchTcpTests
         byte[] syn = PacketBuilder.Tcp(WatchRig.Device, WatchRig.Server, 1000, Question, PacketBuilder.Syn);
         _rig.Watch.SeeQuestion(syn, DnsSide.Device, _rig.Now);
         byte[] synAck = PacketBuilder.Tcp(
-            WatchRig.Server, WatchRig.Device, 5000, [], PacketBuilder.Syn | PacketBuilder.Ack, 1001 + (uint)Question.Length);
+            WatchRig.Server, WatchRig.Device, 5000, [], PacketBuilder.Syn | PacketBuilder.Ack, 1001
+            + (uint)Question.Length);
         Assert.Equal(DnsVerdict.Unfinished, _rig.SeeReply(synAck, DnsSide.Device, null, _rig.Now));
         byte[] answer = PacketBuilder.Tcp(WatchRig.Server, WatchRig.Device, 5001, Answer);
         Assert.Equal(DnsVerdict.Answer, _rig.SeeReply(answer, DnsSide.Device, null, _rig.Now));
@@ -84,7 +85,7 @@ public class DnsWatchTcpTests
         Assert.Empty(_rig.Answers);
     }
 
-    /// <summary>Somebody who does not see the connection cannot know what it began with.</summary>
+    /// <summary>An attacker off the path does not know the initial sequence numbers.</summary>
     [Fact]
     public void Who_does_not_acknowledge_the_syn_has_not_accepted()
     {
@@ -127,13 +128,14 @@ public class DnsWatchTcpTests
         List<TcpTalk> talks = [];
         for (int i = 0; i < DnsWatch.MaxConnections + 1; i++)
         {
-            TcpTalk talk = new(_rig, $"198.18.1.2 {40000 + i}") { Now = _rig.Now + TimeSpan.FromMilliseconds(i) };
+            TcpTalk talk =
+                new(_rig, $"198.18.1.2 {40000 + i}") { Now = _rig.Now + TimeSpan.FromMilliseconds(i) };
             talk.Open();
             talk.Ask(Question);
             Assert.Equal(DnsVerdict.Unfinished, talk.Reply(0, most));
             talks.Add(talk);
         }
-        // 65,536 bytes each: eight of them fit. One had to go altogether.
+        // Each needs 65,536 bytes and eight fit, so the oldest was dropped.
         Assert.Equal(DnsWatch.MaxConnections + 1 - 8 + 1, _rig.Watch.LostStreamCount);
         Assert.Equal(DnsVerdict.LostStream, talks[0].Reply(0, Answer)); // gone
         Assert.Equal(DnsVerdict.Unfinished, talks[2].Reply(0, Answer)); // lost
@@ -163,7 +165,10 @@ public class DnsWatchTcpTests
         Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
         Assert.Empty(_rig.Answers);
     }
-    /// <summary>The kernel forwards both; the bridge is read first, so that the second is known before the first one's copy.</summary>
+    /// <summary>
+    /// The kernel forwards both. The bridge's socket is read first, so the second question is known before
+    /// the first one's copy is read.
+    /// </summary>
     [Fact]
     public void A_second_syn_does_not_hide_the_first()
     {
@@ -180,7 +185,10 @@ public class DnsWatchTcpTests
         Assert.Empty(_rig.Answers);
     }
 
-    /// <summary>More connections than are remembered, before the first one's copy is read; what it asks, it asks much later.</summary>
+    /// <summary>
+    /// More connections than the table holds, all before the first one's copy is read. The first one asks
+    /// much later.
+    /// </summary>
     [Fact]
     public void Nor_do_many_connections()
     {
@@ -209,7 +217,7 @@ public class DnsWatchTcpTests
         Assert.Empty(_rig.Answers);
     }
 
-    /// <summary>The port had been the device's own before it was an extender's.</summary>
+    /// <summary>The device itself used the port before the extender did.</summary>
     [Fact]
     public void A_copy_is_not_taken_for_an_older_connection_of_the_device()
     {

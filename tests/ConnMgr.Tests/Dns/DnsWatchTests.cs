@@ -31,7 +31,7 @@ public class DnsWatchTests
         Assert.Equal(DnsVerdict.Unasked, _rig.Reply());
     }
 
-    /// <summary>As dnsmasq does.</summary>
+    /// <summary>dnsmasq asks like this.</summary>
     [Fact]
     public void The_same_question_to_several_servers_is_answered_by_each_of_them()
     {
@@ -63,7 +63,9 @@ public class DnsWatchTests
         Assert.Equal(DnsVerdict.Answer, _rig.Reply());
     }
 
-    /// <summary>Each leaves the question open: who sends nonsense does not keep the answer away.</summary>
+    /// <summary>
+    /// Each bad reply leaves the question open, so a sender of bad replies cannot block the real answer.
+    /// </summary>
     [Theory]
     [InlineData(0, 0x1b, DnsVerdict.Unasked)] // id
     [InlineData(2, 0x01, DnsVerdict.NotAReply)] // a query
@@ -94,7 +96,7 @@ public class DnsWatchTests
     [Fact]
     public void Case_does_not_matter_and_the_name_is_handed_over_in_lower_case()
     {
-        // As unbound asks with use-caps-for-id.
+        // unbound asks like this with use-caps-for-id.
         _rig.Ask(query: WatchRig.Query(name: "eChO.aFeRo.Io"));
         byte[] reply = GoldenMessages.Chain;
         "eChO"u8.CopyTo(reply.AsSpan(13));
@@ -145,29 +147,36 @@ public class DnsWatchTests
         Assert.Equal(DnsVerdict.Unasked, _rig.Reply(side: DnsSide.Bridge));
     }
 
-    /// <summary>The packet that comes back through a redirection has another source than the one that was asked.</summary>
+    /// <summary>
+    /// After a redirection the reply comes from another address than the one that was asked.
+    /// </summary>
     [Fact]
     public void A_redirected_question_is_found_by_its_original_flow_and_its_server_is_the_real_one()
     {
-        Flow asked = new(WatchRig.Number("198.18.50.2"), WatchRig.Number("198.18.100.66"), 40000, 53, IsTcp: false);
+        Flow asked = new(
+            WatchRig.Number("198.18.50.2"), WatchRig.Number("198.18.100.66"), 40000, 53, IsTcp: false);
         _rig.Ask(WatchRig.Extender, OtherServer, DnsSide.Bridge);
         Assert.Equal(DnsVerdict.Unasked, _rig.Reply(WatchRig.Server, WatchRig.Extender, DnsSide.Bridge));
-        Assert.Equal(DnsVerdict.Answer, _rig.Reply(WatchRig.Server, WatchRig.Extender, DnsSide.Bridge, asked: asked));
+        Assert.Equal(
+            DnsVerdict.Answer, _rig.Reply(WatchRig.Server, WatchRig.Extender, DnsSide.Bridge, asked: asked));
     }
 
     [Theory]
     [InlineData("198.18.50.2 40000", "198.18.100.66 40000")]
     [InlineData("198.18.50.2 40001", null)] // another port
     [InlineData("198.18.50.3 40000", null)] // another extender
-    public void Without_connection_tracking_a_redirected_question_is_found_by_its_port(string to, string? asked)
+    public void Without_connection_tracking_a_redirected_question_is_found_by_its_port(
+        string to, string? asked)
     {
         _rig.Ask(WatchRig.Extender, OtherServer, DnsSide.Bridge);
-        Flow? found = _rig.Watch.Redirected(PacketBuilder.Udp(WatchRig.Server, to, GoldenMessages.Chain), _rig.Now);
+        Flow? found = _rig.Watch.Redirected(
+            PacketBuilder.Udp(WatchRig.Server, to, GoldenMessages.Chain), _rig.Now);
         Assert.Equal(asked, found is { } flow ? $"{flow.Destination} {flow.SourcePort}" : null);
-        Assert.Null(_rig.Watch.Redirected(PacketBuilder.Udp(OtherServer, WatchRig.Extender, GoldenMessages.Chain), _rig.Now));
+        Assert.Null(_rig.Watch.Redirected(
+            PacketBuilder.Udp(OtherServer, WatchRig.Extender, GoldenMessages.Chain), _rig.Now));
     }
 
-    /// <summary>Masqueraded, it looks as if the device itself had asked.</summary>
+    /// <summary>A masqueraded question looks as if the device itself had asked.</summary>
     [Fact]
     public void What_an_extender_asks_a_server_of_its_own_counts_no_more_on_the_link()
     {
@@ -175,7 +184,7 @@ public class DnsWatchTests
         _rig.Ask(WatchRig.Device, OtherServer);
         Assert.Equal(DnsVerdict.UntrustedServer, _rig.Reply(from: OtherServer));
         Assert.Empty(_rig.Answers);
-        // Asked by the device once more, it is the device's.
+        // When the device asks again, the question is the device's.
         _rig.Ask(WatchRig.Device, OtherServer, query: WatchRig.Query(id: 0x1a2b));
         Assert.Equal(DnsVerdict.Answer, _rig.Reply(from: OtherServer));
     }
@@ -215,7 +224,7 @@ public class DnsWatchTests
         Assert.Equal(DnsVerdict.Answer, _rig.Reply(from: OtherServer));
     }
 
-    /// <summary>More questions than are remembered, before the link's copies are read.</summary>
+    /// <summary>More questions than the table holds, before the link's copies are read.</summary>
     [Fact]
     public void An_extender_cannot_smuggle_a_question_past_by_flooding()
     {
@@ -228,7 +237,7 @@ public class DnsWatchTests
         Assert.Equal(DnsVerdict.UntrustedServer, _rig.Reply(from: OtherServer));
     }
 
-    /// <summary>The same one from many ports, in one burst: each of its copies is one.</summary>
+    /// <summary>The same question from many ports in one burst: each copy matches one question.</summary>
     [Theory]
     [InlineData(9)]
     [InlineData(300)]
@@ -244,15 +253,21 @@ public class DnsWatchTests
             Assert.Equal(DnsVerdict.UntrustedServer, _rig.Reply(OtherServer, $"198.18.1.2 {20000 + i}"));
         }
         _rig.Ask(to: OtherServer);
-        Assert.Equal(DnsVerdict.Answer, _rig.Reply(from: OtherServer)); // the device's own
+        // The device's own question is still open.
+        Assert.Equal(DnsVerdict.Answer, _rig.Reply(from: OtherServer));
     }
 
-    /// <summary>Connection tracking puts pieces together; what leaves may be whole (IPv6: pieces have a header more).</summary>
+    /// <summary>
+    /// Connection tracking reassembles fragments, so the outgoing copy may be whole. (IPv6 fragments have one
+    /// header more.)
+    /// </summary>
     [Fact]
     public void Nor_in_pieces()
     {
-        const string Asker = "2001:db8:50::2 40000", Own = "2001:db8:1::2 40000", Other = "2001:db8:100::66 53";
-        byte[] piece = PacketBuilder.Udp(Asker, Other, WatchRig.Query(), options: [44, 17, 0, 0, 1, 0, 0, 0, 7]);
+        const string Asker = "2001:db8:50::2 40000", Own = "2001:db8:1::2 40000",
+            Other = "2001:db8:100::66 53";
+        byte[] piece = PacketBuilder.Udp(
+            Asker, Other, WatchRig.Query(), options: [44, 17, 0, 0, 1, 0, 0, 0, 7]);
         _rig.Watch.SeeQuestion(piece, DnsSide.Bridge, _rig.Now);
         _rig.Ask(Own, Other);
         Assert.Equal(DnsVerdict.UntrustedServer, _rig.Reply(Other, Own));
@@ -268,7 +283,8 @@ public class DnsWatchTests
         Assert.Equal(DnsVerdict.Fragment, _rig.SeeReply(packet, DnsSide.Device, null, _rig.Now));
         packet[6] = 0x40;
         Assert.Equal(DnsVerdict.BadPacket, _rig.Reply(from: "198.18.100.53 54"));
-        Assert.Equal(DnsVerdict.BadPacket, _rig.SeeReply(packet.AsSpan(0, 40), DnsSide.Device, null, _rig.Now));
+        Assert.Equal(
+            DnsVerdict.BadPacket, _rig.SeeReply(packet.AsSpan(0, 40), DnsSide.Device, null, _rig.Now));
         Assert.Equal(DnsVerdict.Answer, _rig.SeeReply(packet, DnsSide.Device, null, _rig.Now));
     }
 
@@ -293,7 +309,7 @@ public class DnsWatchTests
         Assert.Equal(["echo.afero.io 2001:db8::7/3600"], _rig.Answers);
     }
 
-    /// <summary>The golden reply with some bytes changed: at, value.</summary>
+    /// <summary>The golden reply with some bytes changed; pairs of offset and value.</summary>
     [Theory]
     [InlineData("", "Answer", false)]
     [InlineData("0 99", "Unasked", false)] // another id: it does not claim to be an answer
@@ -305,7 +321,8 @@ public class DnsWatchTests
     [InlineData("5 0 3 129", "WrongQuestion", false)] // FORMERR without a question, of an old server
     [InlineData("3 131", "ErrorCode", false)]
     [InlineData("7 99", "Malformed", true)]
-    public void What_claims_to_answer_an_open_question_and_does_not_is_false(string changes, string verdict, bool isFalse)
+    public void What_claims_to_answer_an_open_question_and_does_not_is_false(
+        string changes, string verdict, bool isFalse)
     {
         byte[] reply = [.. GoldenMessages.Chain];
         int[] numbers = [.. changes.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
@@ -353,9 +370,12 @@ public class DnsWatchTests
         byte[] question = PacketBuilder.Udp(WatchRig.Device, WatchRig.Server, WatchRig.Query());
         byte[] reply = PacketBuilder.Udp(WatchRig.Server, WatchRig.Device, GoldenMessages.Chain);
         byte[] syn = PacketBuilder.Tcp(WatchRig.Device, WatchRig.Server, 99, [], PacketBuilder.Syn);
-        byte[] synAck = PacketBuilder.Tcp(WatchRig.Server, WatchRig.Device, 499, [], PacketBuilder.Syn | PacketBuilder.Ack, 100);
-        byte[] framed = PacketBuilder.Tcp(WatchRig.Device, WatchRig.Server, 100, PacketBuilder.Framed(WatchRig.Query()));
-        byte[] answer = PacketBuilder.Tcp(WatchRig.Server, WatchRig.Device, 500, PacketBuilder.Framed(GoldenMessages.Chain));
+        byte[] synAck = PacketBuilder.Tcp(
+            WatchRig.Server, WatchRig.Device, 499, [], PacketBuilder.Syn | PacketBuilder.Ack, 100);
+        byte[] framed = PacketBuilder.Tcp(
+            WatchRig.Device, WatchRig.Server, 100, PacketBuilder.Framed(WatchRig.Query()));
+        byte[] answer = PacketBuilder.Tcp(
+            WatchRig.Server, WatchRig.Device, 500, PacketBuilder.Framed(GoldenMessages.Chain));
         void Read(byte[] packet, TimeSpan now)
         {
             DnsWatch.Replies replies = watch.SeeReply(packet, DnsSide.Device, null, now);
@@ -368,7 +388,7 @@ public class DnsWatchTests
         {
             watch.SeeQuestion(question, DnsSide.Device, now);
             Read(reply, now);
-            watch.SeeQuestion(open, DnsSide.Bridge, now); // stays, until it expires
+            watch.SeeQuestion(open, DnsSide.Bridge, now); // remains open until it expires
             uint sequence = (uint)now.Ticks; // another connection each time
             BinaryPrimitives.WriteUInt32BigEndian(open.AsSpan(30), sequence);
             BinaryPrimitives.WriteUInt32BigEndian(syn.AsSpan(24), sequence);
@@ -381,7 +401,7 @@ public class DnsWatchTests
         }
 
         Once(TimeSpan.Zero);
-        // The runtime itself may need something now and then, while it optimises: not in each of five rounds.
+        // The runtime may allocate while it optimises code, but not in each of five rounds.
         long least = long.MaxValue;
         for (int round = 0, i = 0; round < 5; round++)
         {
@@ -406,10 +426,13 @@ public class DnsWatchTests
         [
             PacketBuilder.Udp(WatchRig.Server, WatchRig.Device, GoldenMessages.Chain),
             PacketBuilder.Udp(WatchRig.Device, WatchRig.Server, WatchRig.Query()),
-            PacketBuilder.Udp("2001:db8:100::53 53", "2001:db8:1::2 40000", GoldenMessages.Ipv6, [0, 60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0]),
-            PacketBuilder.Tcp(WatchRig.Server, WatchRig.Device, 500, PacketBuilder.Framed(GoldenMessages.Chain), acknowledgment: 100),
+            PacketBuilder.Udp("2001:db8:100::53 53", "2001:db8:1::2 40000", GoldenMessages.Ipv6,
+                [0, 60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0]),
+            PacketBuilder.Tcp(WatchRig.Server, WatchRig.Device, 500,
+                PacketBuilder.Framed(GoldenMessages.Chain), acknowledgment: 100),
         ];
-        Flow asked = new(WatchRig.Number("198.18.1.2"), WatchRig.Number("198.18.100.53"), 40000, 53, IsTcp: false);
+        Flow asked = new(
+            WatchRig.Number("198.18.1.2"), WatchRig.Number("198.18.100.53"), 40000, 53, IsTcp: false);
         TcpTalk talk = new(_rig);
         foreach (byte[] packet in packets)
         {
@@ -431,7 +454,8 @@ public class DnsWatchTests
                 _rig.Now += TimeSpan.FromSeconds(1);
             }
         }
-        // A TTL, an address, the case of a letter, a name beyond the chain may be any: nobody can tell. Never another question's.
+        // Some changes cannot be detected: of a TTL, an address, a letter's case, a name outside the chain. A
+        // reply to another question must be.
         Assert.All(_rig.Answers, text => Assert.StartsWith("echo.afero.io", text, StringComparison.Ordinal));
     }
 }

@@ -1,9 +1,9 @@
 namespace ConnMgr.Tests.Dns;
 
-/// <summary>Messages as servers send them, byte by byte. `#` starts a comment.</summary>
+/// <summary>DNS messages as real servers send them, byte by byte. `#` starts a comment.</summary>
 internal static class GoldenMessages
 {
-    /// <summary>Of all replies here.</summary>
+    /// <summary>The id of all replies in this class.</summary>
     public const ushort Id = 0x1a2b;
 
     /// <summary>echo.afero.io A: a CNAME and two addresses, names compressed.</summary>
@@ -39,7 +39,7 @@ internal static class GoldenMessages
           02 6e73 c011 00 00000001 00000e10 00000384 00093a80 00
         """);
 
-    /// <summary>echo.afero.io A: the name exists and has no such address.</summary>
+    /// <summary>echo.afero.io A: the name exists, but has no A record.</summary>
     public static byte[] NoData => Hex("""
         1a2b 8180 0001 0000 0000 0000
         04 6563686f 05 616665726f 02 696f 00
@@ -53,7 +53,7 @@ internal static class GoldenMessages
         0001 0001
         """);
 
-    /// <summary>echo.afero.io A: TC, with the one address that was let in.</summary>
+    /// <summary>echo.afero.io A: truncated (TC), with the one address that fitted.</summary>
     public static byte[] Truncated => Hex("""
         1a2b 8380 0001 0001 0000 0000
         04 6563686f 05 616665726f 02 696f 00
@@ -74,5 +74,6 @@ internal static class GoldenMessages
     public static byte[][] All => [Chain, Ipv6, NoSuchName, NoData, Refused, Truncated, EdnsQuery];
 
     public static byte[] Hex(string text) => Convert.FromHexString(string.Concat(
-        text.Split('\n').Select(line => string.Concat(line.Split('#')[0].Where(letter => !char.IsWhiteSpace(letter))))));
+        text.Split('\n').Select(
+            line => string.Concat(line.Split('#')[0].Where(letter => !char.IsWhiteSpace(letter))))));
 }

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace ConnMgr.Tests.Dns;
 
-/// <summary>Writes DNS messages from text, right or wrong ones; shares no code with the reader.</summary>
+/// <summary>Writes valid and invalid DNS messages from text. It shares no code with the reader.</summary>
 internal sealed class MessageBuilder(bool isCompressing = false)
 {
     public const int A = 1;
@@ -17,8 +17,10 @@ internal sealed class MessageBuilder(bool isCompressing = false)
 
     /// <summary>A reply to one question with that many answers.</summary>
     public static MessageBuilder Reply(
-        int answers, string name = "echo.afero.io", int type = A, int flags = 0x8180, bool isCompressing = false) =>
-        new MessageBuilder(isCompressing).Short(GoldenMessages.Id, flags, 1, answers, 0, 0).Name(name).Short(type, 1);
+        int answers, string name = "echo.afero.io", int type = A, int flags = 0x8180,
+        bool isCompressing = false) =>
+        new MessageBuilder(isCompressing).Short(GoldenMessages.Id, flags, 1, answers, 0, 0)
+        .Name(name).Short(type, 1);
 
     public byte[] ToArray() => [.. _bytes];
 

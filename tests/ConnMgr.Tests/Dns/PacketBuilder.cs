@@ -3,7 +3,7 @@ using System.Net;
 
 namespace ConnMgr.Tests.Dns;
 
-/// <summary>Writes IP packets from text, right or wrong ones; shares no code with the reader.</summary>
+/// <summary>Writes valid and invalid IP packets from text. It shares no code with the reader.</summary>
 internal static class PacketBuilder
 {
     public const int Syn = 0x02;
@@ -13,7 +13,8 @@ internal static class PacketBuilder
         Ip(from, to, 17, [.. Ports(from, to), .. Short(8 + payload.Length), 0, 0, .. payload], options ?? []);
 
     public static byte[] Tcp(
-        string from, string to, uint sequence, byte[] payload, int flags = Ack, uint acknowledgment = 0, byte[]? options = null)
+        string from, string to, uint sequence, byte[] payload, int flags = Ack, uint acknowledgment = 0,
+        byte[]? options = null)
     {
         byte[] header = new byte[16];
         BinaryPrimitives.WriteUInt32BigEndian(header, sequence);
@@ -23,8 +24,10 @@ internal static class PacketBuilder
         return Ip(from, to, 6, [.. Ports(from, to), .. header, .. options ?? [], .. payload], []);
     }
 
-    /// <summary>From and to are `address port`. Options are those of IPv4, or the extension headers of IPv6, the first one's
-    /// number before them.</summary>
+    /// <summary>
+    /// `from` and `to` are `address port`. `options` are IPv4 options, or IPv6 extension headers after the
+    /// number of the first one.
+    /// </summary>
     public static byte[] Ip(string from, string to, byte protocol, byte[] transport, byte[] options)
     {
         byte[] source = Address(from);
@@ -38,12 +41,13 @@ internal static class PacketBuilder
         int header = 20 + options.Length;
         return
         [
-            (byte)(0x40 | (header / 4)), 0, .. Short(header + transport.Length), 0, 0, 0x40, 0, 64, protocol, 0, 0,
+            (byte)(0x40 | (header / 4)), 0, .. Short(header + transport.Length), 0, 0, 0x40, 0, 64,
+            protocol, 0, 0,
             .. source, .. destination, .. options, .. transport,
         ];
     }
 
-    /// <summary>With the length before it, as in TCP.</summary>
+    /// <summary>Puts the length in front, as DNS over TCP does.</summary>
     public static byte[] Framed(byte[] message) => [.. Short(message.Length), .. message];
 
     private static byte[] Address(string text) => IPAddress.Parse(text.Split(' ')[0]).GetAddressBytes();

@@ -12,31 +12,38 @@ public class PacketTests
     private const string To6 = "2001:db8:100::53 53";
     private static readonly byte[] Body = [1, 2, 3, 4, 5];
 
-    private static readonly Flow Expected = new(WatchRig.Number("198.18.1.2"), WatchRig.Number("198.18.100.53"), 40000, 53, false);
+    private static readonly Flow Expected =
+        new(WatchRig.Number("198.18.1.2"), WatchRig.Number("198.18.100.53"), 40000, 53, false);
 
-    /// <summary>Of all kinds, with what the reader must find in them.</summary>
+    /// <summary>Packets of all kinds, each with the flow that the reader must find.</summary>
     private static (string Name, byte[] Bytes, Flow Flow)[] Good =>
     [
         ("UDP", PacketBuilder.Udp(From, To, Body), Expected),
         ("UDP, 40 bytes of options", PacketBuilder.Udp(From, To, Body, new byte[40]), Expected),
         ("TCP", PacketBuilder.Tcp(From, To, 7, Body), Expected with { IsTcp = true }),
-        ("TCP with options", PacketBuilder.Tcp(From, To, 7, Body, options: new byte[40]), Expected with { IsTcp = true }),
+        ("TCP with options", PacketBuilder.Tcp(From, To, 7, Body, options: new byte[40]),
+            Expected with { IsTcp = true }),
         ("IPv6 UDP", PacketBuilder.Udp(From6, To6, Body), Expected6),
         ("IPv6 TCP", PacketBuilder.Tcp(From6, To6, 7, Body), Expected6 with { IsTcp = true }),
-        ("IPv6 with four extension headers", PacketBuilder.Udp(From6, To6, Body, Extensions(0, 60, 43, 60)), Expected6),
-        ("IPv6 with an atomic fragment", PacketBuilder.Udp(From6, To6, Body, [44, 17, 0, 0, 0, 9, 9, 9, 9]), Expected6),
+        ("IPv6 with four extension headers",
+            PacketBuilder.Udp(From6, To6, Body, Extensions(0, 60, 43, 60)), Expected6),
+        ("IPv6 with an atomic fragment",
+            PacketBuilder.Udp(From6, To6, Body, [44, 17, 0, 0, 0, 9, 9, 9, 9]), Expected6),
     ];
 
-    private static Flow Expected6 => new(WatchRig.Number("2001:db8:1::2"), WatchRig.Number("2001:db8:100::53"), 40000, 53, false);
+    private static Flow Expected6 =>
+        new(WatchRig.Number("2001:db8:1::2"), WatchRig.Number("2001:db8:100::53"), 40000, 53, false);
 
-    /// <summary>Extension headers of 8 and 16 bytes by turns, UDP behind them.</summary>
+    /// <summary>Extension headers of 8 and 16 bytes in turn, then UDP.</summary>
     private static byte[] Extensions(params byte[] headers)
     {
         List<byte> bytes = [headers[0]];
         for (int i = 0; i < headers.Length; i++)
         {
             int extra = i % 2;
-            bytes.AddRange([i + 1 < headers.Length ? headers[i + 1] : (byte)17, (byte)extra, .. new byte[6 + (8 * extra)]]);
+            bytes.AddRange(
+                [i + 1 < headers.Length ? headers[i + 1] : (byte)17, (byte)extra,
+                    .. new byte[6 + (8 * extra)]]);
         }
         return [.. bytes];
     }
@@ -48,7 +55,8 @@ public class PacketTests
         {
             foreach (int padding in (int[])[0, 18])
             {
-                Assert.True(Packet.Read([.. bytes, .. new byte[padding]], out Packet packet) == PacketFlaw.None, name);
+                Assert.True(Packet.Read([.. bytes, .. new byte[padding]], out Packet packet)
+                    == PacketFlaw.None, name);
                 Assert.True(packet.Payload.SequenceEqual(Body), name);
                 Assert.Equal(flow, packet.Flow);
                 Assert.Equal(flow.IsTcp ? 7u : 0, packet.Sequence);
@@ -63,7 +71,8 @@ public class PacketTests
         {
             for (int length = 0; length < bytes.Length; length++)
             {
-                Assert.True(Packet.Read(bytes.AsSpan(0, length), out _) == PacketFlaw.Malformed, $"{name} {length}");
+                Assert.True(
+                    Packet.Read(bytes.AsSpan(0, length), out _) == PacketFlaw.Malformed, $"{name} {length}");
             }
         }
     }
@@ -99,7 +108,9 @@ public class PacketTests
     [InlineData("00 11 ff 000000000000", PacketFlaw.Malformed)] // longer than the packet
     [InlineData("33 11 00 000000000000", PacketFlaw.OtherProtocol)] // AH
     [InlineData("3b", PacketFlaw.OtherProtocol)] // no next header
-    [InlineData("00 3c 00 000000000000 3c 00 000000000000 3c 00 000000000000 3c 00 000000000000 11 00 000000000000", PacketFlaw.Malformed)]
+    [InlineData(
+        "00 3c 00 000000000000 3c 00 000000000000 3c 00 000000000000 3c 00 000000000000 11 00 000000000000",
+        PacketFlaw.Malformed)]
     public void Extension_headers_make_it(string headers, object flaw)
     {
         byte[] packet = PacketBuilder.Udp(From6, To6, Body, GoldenMessages.Hex(headers));
@@ -109,8 +120,10 @@ public class PacketTests
     [Fact]
     public void IPv4_in_the_guise_of_IPv6_is_malformed()
     {
-        Assert.Equal(PacketFlaw.Malformed, Packet.Read(PacketBuilder.Udp("::ffff:198.18.1.2 1", To6, Body), out _));
-        Assert.Equal(PacketFlaw.Malformed, Packet.Read(PacketBuilder.Udp(From6, "::ffff:198.18.1.2 1", Body), out _));
+        Assert.Equal(
+            PacketFlaw.Malformed, Packet.Read(PacketBuilder.Udp("::ffff:198.18.1.2 1", To6, Body), out _));
+        Assert.Equal(
+            PacketFlaw.Malformed, Packet.Read(PacketBuilder.Udp(From6, "::ffff:198.18.1.2 1", Body), out _));
     }
 
     [Theory]

@@ -8,12 +8,16 @@ public class QuestionsTests
 {
     private const int Capacity = 8;
     private static readonly NameHash Hash = new(3, 4);
-    private static readonly DnsQuestion[] Names = [.. Enumerable.Range(0, 3).Select(i => ReplyText.Question($"n{i}.afero.io"))];
+    private static readonly DnsQuestion[] Names =
+        [.. Enumerable.Range(0, 3).Select(i => ReplyText.Question($"n{i}.afero.io"))];
 
-    /// <summary>Adds, answers and waits in any order leave what a plain list would have.</summary>
+    /// <summary>
+    /// After adds, answers and waits in any order the table holds the same as a plain list.
+    /// </summary>
     [Fact]
     public void It_is_a_list_of_the_newest() =>
-        Gen.Select(Gen.Int[0, 2], Gen.Int[0, 3], Gen.Int[0, 2], Gen.Int[0, 2], Gen.Int[0, 4000]).Array[1, 60].Sample(
+        Gen.Select(Gen.Int[0, 2], Gen.Int[0, 3], Gen.Int[0, 2], Gen.Int[0, 2], Gen.Int[0, 4000]).Array[1, 60]
+        .Sample(
             steps =>
             {
                 Questions questions = new(Capacity, Hash);
@@ -30,7 +34,8 @@ public class QuestionsTests
                     model.RemoveAll(one => now - one.At >= Questions.Lifetime);
                     int at = model.FindIndex(one => (one.Port, one.Id, one.Name) == (port, id, name));
                     Assert.Equal(at >= 0, questions.Find(flow, (ushort)id, Names[name], now) != 0);
-                    Assert.Equal(model.Exists(one => (one.Port, one.Id) == (port, id)), questions.Has(flow, (ushort)id, now));
+                    Assert.Equal(model.Exists(one => (one.Port, one.Id) == (port, id)),
+                        questions.Has(flow, (ushort)id, now));
                     if (what == 2 && at >= 0)
                     {
                         model[at] = model[at] with { Repeats = model[at].Repeats - 1 };
@@ -58,7 +63,7 @@ public class QuestionsTests
             },
             iter: 20_000);
 
-    /// <summary>The vectors of the paper's appendix, and of its reference program.</summary>
+    /// <summary>Test vectors from the appendix of the SipHash paper and from its reference program.</summary>
     [Theory]
     [InlineData(0, 0x726fdb47dd0e0e31)]
     [InlineData(8, 0x93f5f5799a932462)]

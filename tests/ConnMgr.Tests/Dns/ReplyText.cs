@@ -3,7 +3,7 @@ using ConnMgr.Dns;
 
 namespace ConnMgr.Tests.Dns;
 
-/// <summary>The whole result of reading a reply, as text.</summary>
+/// <summary>Formats the complete result of reading a reply as text.</summary>
 internal static class ReplyText
 {
     public static DnsQuestion Question(string name = "echo.afero.io", ushort type = DnsType.A)
@@ -12,7 +12,8 @@ internal static class ReplyText
         return new DnsQuestion(parsed, type);
     }
 
-    public static string Of(byte[] message, ushort type = DnsType.A, string name = "echo.afero.io", int room = 8)
+    public static string Of(
+        byte[] message, ushort type = DnsType.A, string name = "echo.afero.io", int room = 8)
     {
         DnsAddress[] addresses = new DnsAddress[room];
         DnsReply reply = DnsReply.Read(message, GoldenMessages.Id, Question(name, type), addresses);

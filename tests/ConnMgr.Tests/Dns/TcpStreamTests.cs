@@ -6,13 +6,14 @@ namespace ConnMgr.Tests.Dns;
 public class TcpStreamTests
 {
     /// <summary>
-    /// Whatever way a stream is cut, with pieces in another order, twice and overlapping, what comes out is the stream.
+    /// A stream cut in any way, with pieces reordered, repeated and overlapping, comes out unchanged.
     /// </summary>
     [Fact]
     public void Segments_in_any_order_give_the_stream()
     {
         Gen<(int Start, int Length)[]> extra = Gen.Select(Gen.Int[0, 2000], Gen.Int[0, 300]).Array[0, 4];
-        Gen.Select(Gen.Int[1, 2000], Gen.Int[1, 500], Gen.UInt, extra, Gen.Int[0, 1000], Gen.Int[1, 9]).Sample(
+        Gen.Select(Gen.Int[1, 2000], Gen.Int[1, 500], Gen.UInt, extra, Gen.Int[0, 1000], Gen.Int[1, 9])
+            .Sample(
             (size, largest, isn, repeats, seed, step) =>
             {
                 byte[] bytes = [.. Enumerable.Range(0, size).Select(i => (byte)(i * 7 + i / 251))];
@@ -23,8 +24,9 @@ public class TcpStreamTests
                 }
                 segments.AddRange(repeats.Where(one => one.Start < size)
                     .Select(one => (one.Start, Math.Min(one.Length, size - one.Start))));
-                // At most so far from their places that the number of gaps is allowed.
-                (int Start, int Length)[] order = [.. segments.Select((one, i) => (one, Key: (i + ((seed * (i + 1)) % step)) * 100 + i))
+                // Reorder only so far that the number of gaps stays within the limit.
+                (int Start, int Length)[] order =
+                    [.. segments.Select((one, i) => (one, Key: (i + ((seed * (i + 1)) % step)) * 100 + i))
                     .OrderBy(one => one.Key).Select(one => one.one)];
 
                 TcpStream stream = new();
@@ -32,10 +34,12 @@ public class TcpStreamTests
                 List<byte> read = [];
                 foreach ((int start, int length) in order)
                 {
-                    ReadOnlySpan<byte> available = stream.Accept(isn + 1 + (uint)start, bytes.AsSpan(start, length));
+                    ReadOnlySpan<byte> available = stream.Accept(
+                        isn + 1 + (uint)start, bytes.AsSpan(start, length));
                     if (!available.IsEmpty)
                     {
-                        int taken = available.Length - (available.Length % 3 == 1 ? 1 : 0); // some is left for later
+                        // Sometimes leave bytes for the next call.
+                        int taken = available.Length - (available.Length % 3 == 1 ? 1 : 0);
                         read.AddRange(available[..taken]);
                         stream.Advance(taken, available);
                     }
@@ -57,7 +61,8 @@ public class TcpStreamTests
                 byte[] bytes = new byte[3000];
                 foreach ((int at, int length, int taken) in segments)
                 {
-                    ReadOnlySpan<byte> available = stream.Accept(0xffff_0001 + (uint)at, bytes.AsSpan(0, length));
+                    ReadOnlySpan<byte> available = stream.Accept(
+                        0xffff_0001 + (uint)at, bytes.AsSpan(0, length));
                     if (!available.IsEmpty)
                     {
                         stream.Advance(Math.Min(taken, available.Length), available);

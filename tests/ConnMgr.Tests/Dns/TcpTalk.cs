@@ -19,12 +19,14 @@ internal sealed class TcpTalk(WatchRig rig, string from = WatchRig.Device, strin
         SynAck(_answered, _asked + 1);
     }
 
-    public void Syn() => rig.Watch.SeeQuestion(PacketBuilder.Tcp(from, to, _asked, [], PacketBuilder.Syn), Side, Now);
+    public void Syn() =>
+        rig.Watch.SeeQuestion(PacketBuilder.Tcp(from, to, _asked, [], PacketBuilder.Syn), Side, Now);
 
     public void SynAck(uint sequence, uint acknowledgment) => _ = rig.SeeReply(
-        PacketBuilder.Tcp(to, from, sequence, [], PacketBuilder.Syn | PacketBuilder.Ack, acknowledgment), Side, null, Now);
+        PacketBuilder.Tcp(to, from, sequence, [], PacketBuilder.Syn | PacketBuilder.Ack, acknowledgment),
+        Side, null, Now);
 
-    /// <summary>Bytes of the stream of questions, from this offset on.</summary>
+    /// <summary>Sends bytes of the question stream that begin at this offset.</summary>
     public void Ask(byte[] bytes, int at = 0) =>
         rig.Watch.SeeQuestion(PacketBuilder.Tcp(from, to, _asked + 1 + (uint)at, bytes), Side, Now);
 

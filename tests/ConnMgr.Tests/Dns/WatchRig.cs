@@ -4,7 +4,7 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Dns;
 
-/// <summary>A <see cref="DnsWatch"/> with a clock, and what it handed over, as text.</summary>
+/// <summary>A <see cref="DnsWatch"/> with a clock; formats what it hands over as text.</summary>
 internal sealed class WatchRig
 {
     public const string Device = "198.18.1.2 40000";
@@ -20,7 +20,7 @@ internal sealed class WatchRig
 
     public DnsWatch Watch { get; }
 
-    /// <summary>The last packet claimed to answer an open question, and did not.</summary>
+    /// <summary>True if the last packet claimed to answer an open question but did not.</summary>
     public bool IsFalse { get; private set; }
 
     public List<string> Answers { get; } = [];
@@ -29,14 +29,17 @@ internal sealed class WatchRig
 
     public static IpNumber Number(string address) => IpNumber.Of(IPAddress.Parse(address));
 
-    public static byte[] Query(int id = GoldenMessages.Id, string name = "echo.afero.io", int type = 1, int dnsClass = 1) =>
+    public static byte[] Query(
+        int id = GoldenMessages.Id, string name = "echo.afero.io", int type = 1, int dnsClass = 1) =>
         new MessageBuilder().Short(id, 0x0100, 1, 0, 0, 0).Name(name).Short(type, dnsClass).ToArray();
 
-    public void Ask(string from = Device, string to = Server, DnsSide side = DnsSide.Device, byte[]? query = null) =>
+    public void Ask(
+        string from = Device, string to = Server, DnsSide side = DnsSide.Device, byte[]? query = null) =>
         Watch.SeeQuestion(PacketBuilder.Udp(from, to, query ?? Query()), side, Now);
 
     public DnsVerdict Reply(
-        string from = Server, string to = Device, DnsSide side = DnsSide.Device, byte[]? reply = null, Flow? asked = null) =>
+        string from = Server, string to = Device, DnsSide side = DnsSide.Device, byte[]? reply = null,
+        Flow? asked = null) =>
         SeeReply(PacketBuilder.Udp(from, to, reply ?? GoldenMessages.Chain), side, asked, Now);
 
     public DnsVerdict SeeReply(ReadOnlySpan<byte> packet, DnsSide side, Flow? asked, TimeSpan now)

@@ -19,7 +19,7 @@ public sealed class LoopTests : IDisposable
         List<string> heard = [];
         ulong[] tokens = new ulong[2];
         int[] numbers = [first[0], second[0]];
-        // Whichever is handled first closes the other, and something else takes over its number.
+        // The handler that runs first closes the other descriptor, and a new one takes over its number.
         for (int i = 0; i < 2; i++)
         {
             int other = 1 - i;
@@ -51,7 +51,7 @@ public sealed class LoopTests : IDisposable
             expired.Add("first");
             cleared.Clear();
         });
-        // Behind the one that clears it: on a busy machine both may be due at the same time.
+        // Due after the timer that clears it: on a busy machine both may be due at once.
         cleared = _loop.AddTimer(() => expired.Add("cleared"));
         Deadline last = _loop.AddTimer(() =>
         {

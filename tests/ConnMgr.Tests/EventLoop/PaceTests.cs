@@ -17,7 +17,7 @@ public class PaceTests
         Assert.True(pace.TryTake(At(101)));
         Assert.False(pace.TryTake(At(101)));
         Assert.True(pace.TryTake(At(102)));
-        Assert.True(pace.TryTake(At(110))); // as rare as at first
+        Assert.True(pace.TryTake(At(110))); // as far apart as at first
         Assert.True(pace.TryTake(At(110)));
         Assert.True(pace.TryTake(At(110)));
         Assert.False(pace.TryTake(At(110)));

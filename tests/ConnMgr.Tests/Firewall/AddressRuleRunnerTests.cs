@@ -7,10 +7,11 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>A script stands in for fwcfg.sh: it writes down how it was called, and fails where it is told so.</summary>
+/// <summary>A script replaces fwcfg.sh: it records its arguments, and fails when the test says so.</summary>
 public sealed class AddressRuleRunnerTests : IDisposable
 {
-    private readonly SkewedTime _time = new(); // a second for each look at an idle runner: no test waits for 64 s
+    // Each look at an idle runner advances the time by a second, so no test waits for 64 s.
+    private readonly SkewedTime _time = new();
     private readonly Loop _loop;
     private readonly Deadline _step;
     private readonly string _directory = Directory.CreateTempSubdirectory("connmgr-test-").FullName;
@@ -48,9 +49,10 @@ public sealed class AddressRuleRunnerTests : IDisposable
             prefix => _ended.Add(prefix.ToString()));
     }
 
-    /// <summary>Warnings, marked by `!`, and what was said otherwise; debug events are left out.</summary>
+    /// <summary>The logged events, warnings marked by `!`, without debug events.</summary>
     private string[] Said() =>
-        [.. _log.Events.Events.Where(said => said.Level != LogLevel.Debug).Select(said => said.Level == LogLevel.Warn ? $"! {said.Text}" : said.Text)];
+        [.. _log.Events.Events.Where(said => said.Level != LogLevel.Debug).Select(
+            said => said.Level == LogLevel.Warn ? $"! {said.Text}" : said.Text)];
 
     public void Dispose()
     {
@@ -66,7 +68,9 @@ public sealed class AddressRuleRunnerTests : IDisposable
     {
         Open("198.18.1.1");
         Run(seconds: 60);
-        Assert.Equal(["add 198.18.1.1 connmgr", "add_forwarding 198.18.1.1 connmgr", "sync connmgr 198.18.1.1"], Calls());
+        Assert.Equal(
+            ["add 198.18.1.1 connmgr", "add_forwarding 198.18.1.1 connmgr", "sync connmgr 198.18.1.1"],
+            Calls());
         Assert.Equal(["198.18.1.1"], _ended);
         Assert.Empty(Said());
         Assert.InRange(_begun[1] - _begun[0], 4, 8);
@@ -81,8 +85,9 @@ public sealed class AddressRuleRunnerTests : IDisposable
         Run(seconds: 1);
         Assert.Equal(
             [
-                "add 198.18.1.0/24 connmgr", "add_forwarding 198.18.1.0/24 connmgr", "add 198.18.1.0/25 connmgr",
-                "add_forwarding 198.18.1.0/25 connmgr", "del 198.18.1.0/24 connmgr", "del_forwarding 198.18.1.0/24 connmgr",
+                "add 198.18.1.0/24 connmgr", "add_forwarding 198.18.1.0/24 connmgr",
+                "add 198.18.1.0/25 connmgr", "add_forwarding 198.18.1.0/25 connmgr",
+                "del 198.18.1.0/24 connmgr", "del_forwarding 198.18.1.0/24 connmgr",
             ],
             Calls());
     }
@@ -163,7 +168,8 @@ public sealed class AddressRuleRunnerTests : IDisposable
         Assert.Equal(
             [
                 "add 198.18.1.1 connmgr", "add_forwarding 198.18.1.1 connmgr", "add 198.18.1.4 connmgr",
-                "add_forwarding 198.18.1.4 connmgr", "sync connmgr 198.18.1.9 198.18.1.1 198.18.1.2 198.18.1.4",
+                "add_forwarding 198.18.1.4 connmgr",
+                "sync connmgr 198.18.1.9 198.18.1.1 198.18.1.2 198.18.1.4",
             ],
             Calls());
         Assert.Equal(["198.18.1.1", "198.18.1.4", "198.18.1.2"], _ended);
@@ -176,9 +182,10 @@ public sealed class AddressRuleRunnerTests : IDisposable
         Assert.True(_runner.Add(Prefix(address, 32), isUrgent));
     }
 
-    private static IpPrefix Prefix(string address, byte length) => new(IpNumber.Of(IPAddress.Parse(address)), length);
+    private static IpPrefix Prefix(string address, byte length) =>
+        new(IpNumber.Of(IPAddress.Parse(address)), length);
 
-    /// <summary>From now on, whatever has one of these words fails.</summary>
+    /// <summary>From now on each call with one of these words among its arguments fails.</summary>
     private void Fail(params string[] words)
     {
         foreach (string file in Directory.GetFiles(_directory, "fail *"))
@@ -196,7 +203,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
 
     private void Run(double seconds) => Run((seconds, () => { }));
 
-    /// <summary>Lets so many seconds pass, does something then, and so on.</summary>
+    /// <summary>Lets a number of seconds pass, then runs the action; repeats for each pair.</summary>
     private void Run(params (double Seconds, Action Then)[] steps)
     {
         _step.Set(Now());
@@ -224,7 +231,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
 
     private TimeSpan Now() => _loop.Now;
 
-    /// <summary>The system's monotonic time, put forward by a test.</summary>
+    /// <summary>The system's monotonic time plus an offset that a test sets.</summary>
     private sealed class SkewedTime : TimeProvider
     {
         public TimeSpan Skew { get; set; }

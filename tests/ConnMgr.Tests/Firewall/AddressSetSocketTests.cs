@@ -8,7 +8,9 @@ using ConnMgr.Tests.Capture;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>On the kernel's sets, in a namespace of their own; ipset is the judge.</summary>
+/// <summary>
+/// The socket on the kernel's real sets, in a namespace; the program ipset reads them back.
+/// </summary>
 public class AddressSetSocketTests
 {
     [Fact]
@@ -19,17 +21,20 @@ public class AddressSetSocketTests
         Assert.Equal(KernelError.None, sets.Add(Prefix("198.18.8.0", 24), 0));
         Assert.Equal(KernelError.None, sets.Add(Prefix("2001:db8::1", 128), 604800));
         string[] members = Members();
-        Assert.Contains(members, member => member.StartsWith("add afero4 198.18.7.1 timeout 3", StringComparison.Ordinal));
+        Assert.Contains(members, member =>
+            member.StartsWith("add afero4 198.18.7.1 timeout 3", StringComparison.Ordinal));
         Assert.Contains("add afero4 198.18.8.0/24 timeout 0", members);
-        Assert.Contains(members, member => member.StartsWith("add afero6 2001:db8::1 timeout 60", StringComparison.Ordinal));
+        Assert.Contains(members, member =>
+            member.StartsWith("add afero6 2001:db8::1 timeout 60", StringComparison.Ordinal));
 
         Assert.True(sets.Has(Prefix("198.18.7.1", 32)));
-        Assert.Equal((KernelError.None, KernelError.None), (sets.Delete(Prefix("198.18.7.1", 32)), sets.Delete(Prefix("198.18.7.1", 32))));
+        Assert.Equal((KernelError.None, KernelError.None),
+            (sets.Delete(Prefix("198.18.7.1", 32)), sets.Delete(Prefix("198.18.7.1", 32))));
         Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
         Assert.DoesNotContain(Members(), member => member.Contains("198.18.7.1", StringComparison.Ordinal));
     });
 
-    /// <summary>Whatever runs of them there are, of whatever length: as one by one.</summary>
+    /// <summary>Applying effects in runs of any length gives the same result as one by one.</summary>
     [Fact]
     public void Many_effects_are_carried_out_in_their_order() => NetworkNamespace.Run(() =>
     {
@@ -44,8 +49,10 @@ public class AddressSetSocketTests
             for (int i = random.Next(run == 7 ? 1000 : 20); i >= 0; i--)
             {
                 int number = random.Next(3000);
-                IpPrefix prefix = family == 0 ? Prefix($"198.18.{number / 200}.{number % 200}", 32) : Prefix($"2001:db8::{number}:0", 112);
-                effects.Add(new HoleEffect(isOpening ? HoleAction.Open : HoleAction.Close, prefix, isOpening ? 5000 : 0));
+                IpPrefix prefix = family == 0 ? Prefix($"198.18.{number / 200}.{number % 200}", 32)
+                    : Prefix($"2001:db8::{number}:0", 112);
+                effects.Add(new HoleEffect(
+                    isOpening ? HoleAction.Open : HoleAction.Close, prefix, isOpening ? 5000 : 0));
                 _ = isOpening ? expected.Add(prefix.ToString()!) : expected.Remove(prefix.ToString()!);
             }
         }
@@ -55,14 +62,15 @@ public class AddressSetSocketTests
         Assert.All(sets.List()!, element => Assert.InRange(element.Timeout, 4000u, 5000u));
     });
 
-    /// <summary>The kernel refuses one of many: the others are in all the same.</summary>
+    /// <summary>If the kernel refuses one of many elements, the others are still added.</summary>
     [Fact]
     public void One_that_is_refused_keeps_nobody_out() => NetworkNamespace.Run(() =>
     {
         using AddressSetSocket sets = Open();
         Ipset("destroy afero4");
         Ipset("create afero4 hash:net family inet timeout 0 maxelem 3");
-        HoleEffect[] effects = [.. Enumerable.Range(1, 5).Select(i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 5000))];
+        HoleEffect[] effects = [.. Enumerable.Range(1, 5).Select(
+            i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 5000))];
         List<string> failures = [];
         sets.Apply(effects, (prefix, error) => failures.Add($"{prefix} {error}"));
         Assert.Equal(["198.18.7.4 the set is full", "198.18.7.5 the set is full"], failures);
@@ -79,7 +87,8 @@ public class AddressSetSocketTests
         using AddressSetSocket sets = Open();
         sets.Add(Prefix("198.18.7.1", 32), 10);
         sets.Add(Prefix("198.18.7.1", 32), 5000);
-        Assert.Contains(Members(), member => member.Contains("timeout 4999") || member.Contains("timeout 5000"));
+        Assert.Contains(
+            Members(), member => member.Contains("timeout 4999") || member.Contains("timeout 5000"));
         sets.Add(Prefix("198.18.7.1", 32), 0);
         Assert.Contains("add afero4 198.18.7.1 timeout 0", Members());
     });
@@ -91,7 +100,8 @@ public class AddressSetSocketTests
         Ipset("add afero4 198.18.7.1");
         using AddressSetSocket sets = Open();
         Assert.True(sets.Has(Prefix("198.18.7.1", 32)));
-        Ipset("-exist create afero6 hash:net family inet6 timeout 0 maxelem 65536"); // ours is to ipset as its own
+        // ipset finds no difference between our set and its own.
+        Ipset("-exist create afero6 hash:net family inet6 timeout 0 maxelem 65536");
     });
 
     [Fact]
@@ -99,7 +109,8 @@ public class AddressSetSocketTests
     {
         Ipset("create afero6 hash:ip family inet6");
         Assert.Null(AddressSetSocket.Open(out KernelError error));
-        Assert.Equal("cannot make the set afero6: there is a set of that name, but of another kind", error.ToString());
+        Assert.Equal(
+            "cannot make the set afero6: there is a set of that name, but of another kind", error.ToString());
     });
 
     [Fact]
@@ -126,7 +137,8 @@ public class AddressSetSocketTests
             expected.Add($"{address} 604800");
         }
         List<string> found = sets.List()!.ConvertAll(
-            element => $"{element.Prefix} {(element.Timeout is > 604000 and <= 604800 ? 604800 : element.Timeout)}");
+            element => $"{element.Prefix} "
+                + $"{(element.Timeout is > 604000 and <= 604800 ? 604800 : element.Timeout)}");
         found.Sort(StringComparer.Ordinal);
         expected.Sort(StringComparer.Ordinal);
         Assert.Equal(expected, found);
@@ -143,7 +155,7 @@ public class AddressSetSocketTests
         {
             sets.Add(prefix, 10 + i);
         }
-        // Less than a byte for each: the runtime itself may need something once, while it optimises.
+        // Less than a byte for each. The runtime may allocate once while it optimises code.
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1_999);
     });
 
@@ -154,13 +166,15 @@ public class AddressSetSocketTests
         return sets;
     }
 
-    private static IpPrefix Prefix(string address, byte length) => new(IpNumber.Of(IPAddress.Parse(address)), length);
+    private static IpPrefix Prefix(string address, byte length) =>
+        new(IpNumber.Of(IPAddress.Parse(address)), length);
 
     private static string[] Members() => Ipset("save").Split('\n');
 
     private static string Ipset(string arguments)
     {
-        using Process ipset = Process.Start(new ProcessStartInfo("ipset", arguments) { RedirectStandardOutput = true })!;
+        using Process ipset =
+            Process.Start(new ProcessStartInfo("ipset", arguments) { RedirectStandardOutput = true })!;
         string output = ipset.StandardOutput.ReadToEnd();
         ipset.WaitForExit();
         Assert.True(ipset.ExitCode == 0, $"ipset {arguments}");

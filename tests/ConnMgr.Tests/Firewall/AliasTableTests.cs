@@ -13,7 +13,7 @@ public class AliasTableTests
     {
         Learn(0, "www.fresh.example", "edge.cdn.test", ttl: 60);
         Assert.Equal("www.fresh.example", Owners(0, "edge.cdn.test"));
-        Assert.Equal("www.fresh.example", Owners(3899, "edge.cdn.test")); // 300 s at least, and an hour
+        Assert.Equal("www.fresh.example", Owners(3899, "edge.cdn.test")); // at least 300 s, plus an hour
         Assert.Equal("", Owners(3900, "edge.cdn.test"));
         Learn(3900, "www.fresh.example", "edge.cdn.test", ttl: 86400);
         Assert.Equal("www.fresh.example", Owners(90000, "edge.cdn.test"));

@@ -5,7 +5,7 @@ using ConnMgr.Tests.Capture;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>With the connection tracking of a namespace.</summary>
+/// <summary>The killer with the kernel's real connection tracking, in a namespace.</summary>
 public sealed class ConnectionKillerTests
 {
     [Fact]
@@ -37,14 +37,15 @@ public sealed class ConnectionKillerTests
         using Rig rig = new("a.example");
         rig.Store.Learn("a.example", "198.18.5.1", "198.18.5.2");
         Rig.Connect("198.18.5.1");
-        rig.Skew = TimeSpan.FromMinutes(6); // a look every five
+        rig.Skew = TimeSpan.FromMinutes(6); // connections are looked at every five minutes
         rig.RunUntil(() => InUse().Length > 0);
         Assert.Equal(["198.18.5.1"], InUse());
 
         string[] InUse() =>
         [
             .. Enumerable.Range(0, 2).Select(i => rig.Store.Store.Holes[i])
-                .Where(hole => Holes.IsInUse(hole, rig.Loop.Now + rig.Skew)).Select(hole => hole.Address.ToString()),
+                .Where(hole => Holes.IsInUse(hole, rig.Loop.Now + rig.Skew)).Select(
+                    hole => hole.Address.ToString()),
         ];
     });
 
@@ -69,7 +70,8 @@ public sealed class ConnectionKillerTests
         {
             foreach (string peer in peers)
             {
-                Conntrack($"-I -p tcp -s 198.18.1.2 -d {peer} --sport 4000 --dport 443 -t 600 --state ESTABLISHED -u SEEN_REPLY");
+                Conntrack($"-I -p tcp -s 198.18.1.2 -d {peer} --sport 4000 --dport 443 -t 600 --state "
+                    + "ESTABLISHED -u SEEN_REPLY");
             }
         }
 

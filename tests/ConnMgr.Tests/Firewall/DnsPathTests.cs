@@ -13,8 +13,8 @@ using ConnMgr.Tests.Dns;
 namespace ConnMgr.Tests.Firewall;
 
 /// <summary>
-/// <see cref="DnsObserver"/>, <see cref="ReplyGate"/> and <see cref="NameRefresher"/> with the kernel's packet sockets and
-/// NFQUEUE, on the loopback device of a namespace, which stands for a link.
+/// <see cref="DnsObserver"/>, <see cref="ReplyGate"/> and <see cref="NameRefresher"/> with the kernel's
+/// packet sockets and NFQUEUE, on the loopback device of a namespace, which acts as a link.
 /// </summary>
 public sealed class DnsPathTests
 {
@@ -69,7 +69,8 @@ public sealed class DnsPathTests
 
         using Socket second = Rig.Ask("x.wild.example");
         rig.Answer("x.wild.example");
-        rig.Until(() => rig.Gate.LateCount == 1); // nothing opens it: after 100 ms it is let go
+        // Nothing opens the address: the reply is released after 100 ms.
+        rig.Until(() => rig.Gate.LateCount == 1);
         rig.Until(() => second.Available > 0);
     });
 
@@ -95,7 +96,7 @@ public sealed class DnsPathTests
         names.SetLink("lo", [Server]);
         Assert.True(names.NextDeadline <= rig.Loop.Now);
         names.Advance(rig.Loop.Now);
-        rig.Answer(repeats: 2); // both families; the one that is not answered ends after its second
+        rig.Answer(repeats: 2); // both families; the unanswered query ends after a second
         rig.Until(() => rig.Store.Backend.Elements.Count == 1);
         Assert.Equal(["Open 198.51.100.7"], rig.Store.Backend.Applied);
         rig.Until(() => names.NextDeadline < TimeSpan.MaxValue);
@@ -160,7 +161,7 @@ public sealed class DnsPathTests
             return client;
         }
 
-        /// <summary>Answers the questions that the server has got.</summary>
+        /// <summary>Answers the questions that the server has received.</summary>
         public void Answer(string name = "echo.afero.io", int repeats = 1)
         {
             for (int i = 0; i < repeats; i++)
@@ -169,14 +170,16 @@ public sealed class DnsPathTests
                 EndPoint from = new IPEndPoint(IPAddress.Any, 0);
                 int size = _server.ReceiveFrom(query, ref from);
                 bool isA = query[size - 3] == 1;
-                bool isOwn = repeats > 1; // of the daemon
+                bool isOwn = repeats > 1; // the daemon's own question
                 if (isA || !isOwn)
                 {
                     byte[] reply = isOwn
-                        ? new MessageBuilder().Short((query[0] << 8) | query[1], 0x8180, 1, 1, 0, 0).Name(name).Short(1, 1)
+                        ? new MessageBuilder().Short((query[0] << 8) | query[1], 0x8180, 1, 1, 0, 0)
+                        .Name(name).Short(1, 1)
                             .Address(name, "198.51.100.7").ToArray()
                         : name == "echo.afero.io" ? GoldenMessages.Chain
-                        : new MessageBuilder().Short((query[0] << 8) | query[1], 0x8180, 1, 1, 0, 0).Name(name).Short(1, 1)
+                        : new MessageBuilder().Short((query[0] << 8) | query[1], 0x8180, 1, 1, 0, 0)
+                        .Name(name).Short(1, 1)
                             .Address(name, "198.51.100.8").ToArray();
                     _server.SendTo(reply, from);
                 }

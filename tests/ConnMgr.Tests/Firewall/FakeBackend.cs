@@ -3,7 +3,7 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>A kernel as data: what was applied, in order, and what is there.</summary>
+/// <summary>A simulated kernel: the applied effects in order, and the resulting elements.</summary>
 internal sealed class FakeBackend : IAddressBackend
 {
     public List<string> Applied { get; } = [];
@@ -13,7 +13,9 @@ internal sealed class FakeBackend : IAddressBackend
     /// <summary>Prefixes that the kernel refuses.</summary>
     public HashSet<IpPrefix> Refused { get; } = [];
 
-    /// <summary>Prefixes that were applied and are not there yet; only if not immediate.</summary>
+    /// <summary>
+    /// Prefixes that were applied but are not in the kernel yet; only for a backend that is not immediate.
+    /// </summary>
     public HashSet<IpPrefix> Opening { get; } = [];
 
     public int Fills { get; private set; }
@@ -28,7 +30,8 @@ internal sealed class FakeBackend : IAddressBackend
 
     public bool IsBusy => false;
 
-    public void Apply(ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed)
+    public void Apply(
+        ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed)
     {
         foreach (HoleEffect effect in effects)
         {
@@ -59,7 +62,8 @@ internal sealed class FakeBackend : IAddressBackend
 
     public bool Has(IpPrefix prefix) => Elements.ContainsKey(prefix);
 
-    public List<(IpPrefix Prefix, uint Timeout)>? List() => [.. Elements.Select(pair => (pair.Key, pair.Value))];
+    public List<(IpPrefix Prefix, uint Timeout)>? List() =>
+        [.. Elements.Select(pair => (pair.Key, pair.Value))];
 
     public void Dispose()
     {

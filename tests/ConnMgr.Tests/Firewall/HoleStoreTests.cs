@@ -49,7 +49,8 @@ public sealed class HoleStoreTests : IDisposable
         _rig.Learn("x.wild.example", "198.18.5.2");
         _rig.Backend.Applied.Clear();
         Assert.Equal((1, 2), _rig.Store.Change(StoreRig.Read("*.wild.example\n198.18.8.0/24")));
-        Assert.Equal(["Open 198.18.8.0/24", "Revoke 198.18.5.1", "Revoke 198.18.9.0/24"], _rig.Backend.Applied);
+        Assert.Equal(
+            ["Open 198.18.8.0/24", "Revoke 198.18.5.1", "Revoke 198.18.9.0/24"], _rig.Backend.Applied);
         PrefixSet revoked = _rig.Store.Revoked.Take();
         Assert.True(revoked.Contains(StoreRig.Prefix("198.18.9.77").First));
         Assert.False(revoked.Contains(StoreRig.Prefix("198.18.5.2").First));
@@ -69,7 +70,7 @@ public sealed class HoleStoreTests : IDisposable
         Assert.Equal(1, _rig.Backend.Fills);
         _rig.Backend.Elements.Clear();
         _rig.Store.CheckElements();
-        _rig.Store.CheckElements(); // of the two, one is asked for each time
+        _rig.Store.CheckElements(); // each call asks about one of the two
         Assert.Equal(2, _rig.Backend.Fills);
         Assert.Equal(2, _rig.Backend.Elements.Count);
         Assert.Equal(["another program emptied the address sets, filling them again"], _rig.Said());
@@ -112,7 +113,10 @@ public sealed class HoleStoreTests : IDisposable
         Assert.Equal(["198.18.9.0/24", "198.18.5.1", "198.18.9.9"], open.Select(prefix => prefix.ToString()));
     }
 
-    /// <summary>A reload with the most addresses: neighbours in a list that was shifted for each took seconds.</summary>
+    /// <summary>
+    /// A reload with the maximum number of addresses. It once took seconds, because each removal shifted a
+    /// list.
+    /// </summary>
     [Fact]
     public void A_reload_that_lengthens_and_revokes_tens_of_thousands_keeps_their_order()
     {
@@ -124,6 +128,7 @@ public sealed class HoleStoreTests : IDisposable
         rig.Backend.Applied.Clear();
         Assert.Equal((1, Holes.MaxHoles / 2), rig.Store.Change(StoreRig.Read("*.a.example\n198.19.0.0/24")));
         Assert.Equal("Open 198.19.0.0/24", rig.Backend.Applied[0]);
-        Assert.All(rig.Backend.Applied.Skip(1), text => Assert.StartsWith("Revoke ", text, StringComparison.Ordinal));
+        Assert.All(rig.Backend.Applied.Skip(1), text =>
+            Assert.StartsWith("Revoke ", text, StringComparison.Ordinal));
     }
 }

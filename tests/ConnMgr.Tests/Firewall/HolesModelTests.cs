@@ -7,15 +7,18 @@ using CsCheck;
 namespace ConnMgr.Tests.Firewall;
 
 /// <summary>
-/// Random hours of answers, connections, reloads, flushes and restarts, against the plain meaning of section 10. The
-/// effects go into a pretended kernel; at every moment it has to have open exactly what was promised.
+/// Runs random hours of answers, connections, reloads, flushes and restarts against the plain meaning of
+/// section 10 of the contract. The effects go into a simulated kernel, which must have open exactly what was
+/// promised, at every moment.
 /// </summary>
 public class HolesModelTests
 {
     private static readonly string[] Names = ["a.example", "b.example", "x.wild.example", "y.wild.example"];
-    private static readonly string[] Addresses = ["198.18.5.1", "198.18.5.2", "198.18.6.1", "2001:db8::1", "2001:db8:6::1"];
+    private static readonly string[] Addresses =
+        ["198.18.5.1", "198.18.5.2", "198.18.6.1", "2001:db8::1", "2001:db8:6::1"];
     private static readonly string[] Lines =
-        ["a.example", "b.example", "*.wild.example", "y.wild.example", "198.18.6.0/24", "198.18.5.2", "2001:db8:6::/48"];
+        ["a.example", "b.example", "*.wild.example", "y.wild.example", "198.18.6.0/24", "198.18.5.2",
+            "2001:db8:6::/48"];
 
     private static readonly int[] Waits = [0, 1, 4, 7, 100, 1800, 3590, 3900, 8000];
 
@@ -37,12 +40,13 @@ public class HolesModelTests
                 (8, Gen.Const(Kind.Answer)), (2, Gen.Const(Kind.Connect)), (2, Gen.Const(Kind.Disconnect)),
                 (1, Gen.Const(Kind.Reload)), (1, Gen.Const(Kind.Flush)), (1, Gen.Const(Kind.Restart))),
             Gen.Int[0, 3], Gen.Int[0, 4], Gen.Int[0, 8].Select(i => Waits[i]), Gen.Int[1, 127]);
-        step.Array[1, 40].Sample(steps => new World().Run(steps), iter: 1000, print: steps => string.Join(' ', steps));
+        step.Array[1, 40].Sample(
+            steps => new World().Run(steps), iter: 1000, print: steps => string.Join(' ', steps));
     }
 
     private sealed class World
     {
-        private readonly Dictionary<string, int> _kernel = []; // when it ends; 0: never
+        private readonly Dictionary<string, int> _kernel = []; // when the element ends; 0: never
         private readonly Dictionary<(string Address, string Name), (int Until, int Lifetime)> _promised = [];
         private readonly HashSet<string> _connected = [];
         private readonly List<HoleEffect> _effects = [];
@@ -90,7 +94,8 @@ public class HolesModelTests
                 case Kind.Reload:
                     _lines = [.. Lines.Where((_, i) => (number & (1 << i)) != 0)];
                     _holes.Change(Read(_lines), Seconds(_now), _effects);
-                    foreach ((string Address, string Name) key in _promised.Keys.Where(key => !IsWanted(key.Name)).ToList())
+                    foreach ((string Address, string Name) key in _promised.Keys.Where(key =>
+                        !IsWanted(key.Name)).ToList())
                     {
                         _promised.Remove(key);
                     }
@@ -110,7 +115,7 @@ public class HolesModelTests
             }
         }
 
-        /// <summary>As the daemon does: looks and ticks when they are due, a look first.</summary>
+        /// <summary>Runs looks and ticks when they are due, a look first, as the daemon does.</summary>
         private void PassTime(int end)
         {
             while (true)

@@ -5,7 +5,9 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>What is done in the kernel, second by second: `at` is the time, each call returns all its effects as text.</summary>
+/// <summary>
+/// The effects on the kernel, second by second. `at` is the time; each call returns all its effects as text.
+/// </summary>
 public class HolesTests
 {
     private readonly List<HoleEffect> _effects = [];
@@ -54,7 +56,7 @@ public class HolesTests
     public void The_kernel_gets_to_the_second_what_was_promised()
     {
         Learn(0, "a.example", "198.18.5.1");
-        Learn(4, "a.example", "198.18.5.1"); // not worth a message, yet
+        Learn(4, "a.example", "198.18.5.1"); // adds less than 5 s: no message yet
         Assert.Equal("", Tick(3839));
         Assert.Equal(Seconds(3840), _holes.NextDeadline);
         Assert.Equal("open 198.18.5.1 64", Tick(3840));
@@ -75,7 +77,7 @@ public class HolesTests
         Look(3840);
         Tick(3840);
         Assert.Equal(Seconds(3900), _holes.NextLook);
-        Assert.Equal("", Tick(3900)); // not before the look
+        Assert.Equal("", Tick(3900)); // a hole is not closed before the look
         Look(3900);
         Assert.Equal("close 198.18.5.1", Tick(3900));
         Assert.Equal((0, false), (_holes.Count, _holes.IsAllowed(Address("198.18.5.1"))));
@@ -97,7 +99,8 @@ public class HolesTests
         Learn(0, "a.example", "198.18.5.1", 1000);
         Assert.Equal("open 198.18.5.1 4600", Look(4540, "198.18.5.1", "198.18.9.9"));
         Assert.Equal("", Tick(9139));
-        Assert.Equal("open 198.18.5.1 4600", Look(9140, "198.18.5.1")); // seen at the very end, when the element is gone
+        // The connection is seen at the very end, when the element is gone.
+        Assert.Equal("open 198.18.5.1 4600", Look(9140, "198.18.5.1"));
         Assert.Equal("", Tick(9141));
         Assert.True(_holes.IsAllowed(Address("198.18.5.1")));
         Look(13740);
@@ -134,7 +137,8 @@ public class HolesTests
         Learn(0, "a.example", "198.18.6.1");
         Learn(100, "a.example", "2001:db8::1");
         Assert.Equal(
-            "open 198.18.6.0/24 0, open 2001:db8:6::1 0, open 198.18.5.1 2900, open 198.18.6.1 2900, open 2001:db8::1 3000", OpenAll(1000));
+            "open 198.18.6.0/24 0, open 2001:db8:6::1 0, open 198.18.5.1 2900, open 198.18.6.1 2900, open "
+                + "2001:db8::1 3000", OpenAll(1000));
     }
 
     [Fact]
@@ -202,8 +206,10 @@ public class HolesTests
     {
         for (int i = 0; i < Holes.MaxHoles; i++)
         {
-            // The first is exact and ends first, the second is in use, the third is the one.
-            Learn(i == 3 ? 900 : 0, i == 0 ? "a.example" : "x.wild.example", $"2001:db8::{i:x}", i < 3 ? 0u : 5000);
+            // Hole 0 ends first but is exact, hole 1 is in use, so hole 2 has to go.
+            Learn(
+                i == 3 ? 900 : 0, i == 0 ? "a.example" : "x.wild.example", $"2001:db8::{i:x}",
+                i < 3 ? 0u : 5000);
         }
         Assert.Equal("", Learn(1000, "b.example", "198.18.5.1"));
         Assert.Equal((HoleOutcome.Full, 1, Seconds(1000)), (_outcome, _holes.Refused, _holes.NextLook));
@@ -225,14 +231,19 @@ public class HolesTests
         Assert.Equal((HoleOutcome.Full, Holes.MaxHoles), (_outcome, _holes.Count));
     }
 
-    /// <summary>The largest answer, when all is full: each of its addresses takes another's place, the best one's.</summary>
+    /// <summary>
+    /// The largest answer while the table is full: each of its addresses replaces the hole that can best be
+    /// spared.
+    /// </summary>
     [Fact]
     public void Room_for_thousands_of_addresses_is_found_at_once()
     {
         const int Many = 4096;
         for (int i = 0; i < Holes.MaxHoles; i++)
         {
-            Learn(0, i % 2 == 0 ? "a.example" : "x.wild.example", $"2001:db8::{i:x}", (uint)(400 + (i * 7919 % 32768)));
+            Learn(
+                0, i % 2 == 0 ? "a.example" : "x.wild.example", $"2001:db8::{i:x}",
+                (uint)(400 + (i * 7919 % 32768)));
         }
         Look(1000, "2001:db8::1");
         List<(bool, TimeSpan, string)> order = [];
@@ -241,7 +252,8 @@ public class HolesTests
             order.Add((_holes[i].IsExact, _holes[i].Until, _holes[i].Address.ToString()!));
         }
         order.Sort();
-        IEnumerable<string> expected = order.Where(hole => hole.Item3 != "2001:db8::1").Take(Many).Select(hole => hole.Item3);
+        IEnumerable<string> expected =
+            order.Where(hole => hole.Item3 != "2001:db8::1").Take(Many).Select(hole => hole.Item3);
 
         List<string> closed = [];
         for (int i = 0; i < Many; i++)
@@ -250,12 +262,12 @@ public class HolesTests
             closed.Add(effects.Split(',')[0]["close ".Length..]);
         }
         Assert.Equal(expected, closed);
-        // One look at all, and 15 steps for each.
+        // One pass over all holes, and 15 steps for each address.
         Assert.InRange(_holes.WorkForRoom, Holes.MaxHoles, (2 * Holes.MaxHoles) + (Many * 15));
         Assert.Equal((Holes.MaxHoles, Many), (_holes.Count, _holes.Evicted));
     }
 
-    /// <summary>Nor does it cost a look at all for each address that there is no room for.</summary>
+    /// <summary>Addresses that find no room do not cost a pass over all holes each.</summary>
     [Fact]
     public void That_nothing_can_go_is_found_out_once()
     {
@@ -299,7 +311,7 @@ public class HolesTests
         Assert.Equal(Seconds(40), _holes.NextSave);
     }
 
-    // -- the file ---------------------------------------------------------------------------------------------------
+    // The file.
 
     [Fact]
     public void A_restart_keeps_them_with_the_time_that_is_left()
@@ -309,12 +321,14 @@ public class HolesTests
         Learn(1000, "x.wild.example", "2001:db8::1");
         byte[] text = HoleFile.Write(_holes, "boot-1", Seconds(1100)).ToArray();
         Assert.Equal(
-            "connmgr-holes-1 boot-1 1100\n198.18.5.1 100 3800 3900 a.example\n198.18.5.1 100 9910 10000 b.example\n"
+            "connmgr-holes-1 boot-1 1100\n198.18.5.1 100 3800 3900 a.example\n198.18.5.1 100 9910 10000 "
+                + "b.example\n"
             + "2001:db8::1 100 3800 3900 x.wild.example\n",
             Encoding.ASCII.GetString(text));
 
         _holes = new Holes(_holes.Whitelist);
-        Assert.Equal("open 198.18.5.1 3700, open 198.18.5.1 9810, open 2001:db8::1 3700", Load(text, "boot-1", 1200));
+        Assert.Equal(
+            "open 198.18.5.1 3700, open 198.18.5.1 9810, open 2001:db8::1 3700", Load(text, "boot-1", 1200));
         Assert.Equal((Seconds(1000), Seconds(11010)), (_holes[0].Since, _holes[0].Until));
         Assert.Equal(text, HoleFile.Write(_holes, "boot-1", Seconds(1100)).ToArray());
     }
@@ -326,7 +340,8 @@ public class HolesTests
         byte[] text = HoleFile.Write(_holes, "boot-1", Seconds(1100)).ToArray();
         _holes = new Holes(_holes.Whitelist);
         Assert.Equal("", Load(text, "boot-2", 1200));
-        Assert.Equal("", Load(text, "boot-1", 1099)); // the clock of one boot does not go back
+        // Within one boot the clock does not go back: the file is ignored.
+        Assert.Equal("", Load(text, "boot-1", 1099));
         Assert.Equal(0, _holes.Count);
     }
 
@@ -342,7 +357,7 @@ public class HolesTests
         Assert.Equal("revoke 198.18.5.1, revoke 198.18.5.2", Load(text, "boot-1", 4900));
     }
 
-    /// <summary>An old file, of a daemon that was allowed more, or one that somebody else wrote.</summary>
+    /// <summary>A file from a daemon with a higher limit, or one that another program wrote.</summary>
     [Theory]
     [InlineData("127.0.0.9", false, "revoke 127.0.0.9")]
     [InlineData("127.0.0.9", true, "revoke 127.0.0.9")]

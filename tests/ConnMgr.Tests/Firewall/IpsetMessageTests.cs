@@ -5,7 +5,9 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>Against the messages that ipset 7.17 sends, recorded; ours speak protocol 6, and have no line numbers.</summary>
+/// <summary>
+/// Compares our messages with recorded ones of ipset 7.17. Ours use protocol 6 and have no line numbers.
+/// </summary>
 public class IpsetMessageTests
 {
     private const string Set4 = "0500010006000000" + "0b000200616665726f340000";
@@ -33,8 +35,8 @@ public class IpsetMessageTests
     [Fact]
     public void An_ipv6_address_is_added_for_ever() => Assert.Equal(
         "54000000" + "0906" + "0500" + "01000000" + "00000000" + "0a000000" + Set6
-        + "2c000780" + "18000180" + "14000240" + "20010db8000000000000000000000001" + "0500030080000000" + "0800064000000000",
-        Text(IpsetMessage.Add(_buffer, Prefix("2001:db8::1", 128), 0, 1)));
+        + "2c000780" + "18000180" + "14000240" + "20010db8000000000000000000000001" + "0500030080000000"
+        + "0800064000000000", Text(IpsetMessage.Add(_buffer, Prefix("2001:db8::1", 128), 0, 1)));
 
     [Fact]
     public void An_address_is_taken_out() => Assert.Equal(
@@ -50,16 +52,20 @@ public class IpsetMessageTests
     public void Every_request_fits()
     {
         Assert.InRange(IpsetMessage.Create(_buffer, true, 1).Length, 1, IpsetMessage.MaxSize);
-        Assert.InRange(IpsetMessage.Add(_buffer, Prefix("2001:db8::", 32), int.MaxValue, 1).Length, 1, IpsetMessage.MaxSize);
+        Assert.InRange(IpsetMessage.Add(_buffer, Prefix("2001:db8::", 32), int.MaxValue, 1).Length, 1,
+            IpsetMessage.MaxSize);
     }
 
-    // afero4 of Linux 6.18 with 198.18.7.0/24, 3899 s left.
+    // The set afero4 as Linux 6.18 lists it, with 198.18.7.0/24 and 3899 s left.
     private static readonly byte[] Row = Convert.FromHexString(
-        "54000000" + "0706" + "0200" + "05000000" + "00000000" + "02000000" + "0500010006000000" + "0b000200616665726f340000"
-        + "2c000880" + "28000780" + "0c000180" + "08000140c6120700" + "0500030018000000" + "0800064000000f3b" + "0800094000000000");
+        "54000000" + "0706" + "0200" + "05000000" + "00000000" + "02000000" + "0500010006000000"
+        + "0b000200616665726f340000"
+        + "2c000880" + "28000780" + "0c000180" + "08000140c6120700" + "0500030018000000" + "0800064000000f3b"
+        + "0800094000000000");
 
     [Fact]
-    public void Elements_of_a_list_are_read() => Assert.Equal("198.18.7.0/24 3899", string.Join(", ", Elements(Row)));
+    public void Elements_of_a_list_are_read() =>
+        Assert.Equal("198.18.7.0/24 3899", string.Join(", ", Elements(Row)));
 
     [Fact]
     public void A_list_that_is_cut_or_changed_is_survived()
@@ -98,7 +104,8 @@ public class IpsetMessageTests
     [InlineData(1, null)]
     public void Errors_in_words(int error, string? words) => Assert.Equal(words, IpsetMessage.Words(error));
 
-    private static IpPrefix Prefix(string address, byte length) => new(IpNumber.Of(IPAddress.Parse(address)), length);
+    private static IpPrefix Prefix(string address, byte length) =>
+        new(IpNumber.Of(IPAddress.Parse(address)), length);
 
     private static string Text(ReadOnlySpan<byte> request) => Convert.ToHexStringLower(request);
 }

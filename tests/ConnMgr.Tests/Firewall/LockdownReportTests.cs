@@ -10,7 +10,8 @@ public class LockdownReportTests
     [InlineData("", false, null, false)]
     [InlineData("sets: yesyes\nqueue: 65536\nended", false, null, false)]
     [InlineData("Warning: something\r\nsets: yes\r\nqueue: 0\r\nended: 0", true, 0, true)]
-    public void What_the_script_says_is_read(string output, bool hasSets, int? queue, bool knowsEnded) => Assert.Equal(
+    public void What_the_script_says_is_read(string output, bool hasSets, int? queue, bool knowsEnded) =>
+        Assert.Equal(
         new LockdownReport(hasSets, (ushort?)queue, knowsEnded), LockdownReport.Read(output));
 
     [Fact]

@@ -10,7 +10,9 @@ using ConnMgr.Tests.Capture;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>The whole lockdown in a namespace, with the kernel's sets and scripts that only say how they were called.</summary>
+/// <summary>
+/// The whole lockdown in a namespace, with the kernel's real sets. The scripts only record their arguments.
+/// </summary>
 public sealed class LockdownTests : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("connmgr-test-").FullName;
@@ -25,15 +27,20 @@ public sealed class LockdownTests : IDisposable
     [Fact]
     public void It_locks_opens_the_literals_and_follows_a_reload() => NetworkNamespace.Run(() =>
     {
-        Script("init_firewall.sh", "echo \"sets: $CONNMGR_SETS\"; echo \"queue: ${CONNMGR_QUEUE:-none}\"; echo 'ended: 0'");
+        Script("init_firewall.sh",
+            "echo \"sets: $CONNMGR_SETS\"; echo \"queue: ${CONNMGR_QUEUE:-none}\"; echo 'ended: 0'");
         using Loop loop = new();
         using Lockdown lockdown = New(loop, "a.example\n198.18.9.0/24");
         lockdown.Start();
         Until(loop, lockdown, () => lockdown.IsLocked && !lockdown.IsBusy);
-        Assert.Equal(("sets", "sniff", "--dns sniff was given"), (lockdown.Store.Backend.Name, lockdown.Gate.ModeName, lockdown.Gate.Reason));
-        Assert.Contains(Said(), text => text.EndsWith("addresses by sets; DNS: sniff, since --dns sniff was given", StringComparison.Ordinal));
+        Assert.Equal(("sets", "sniff", "--dns sniff was given"),
+            (lockdown.Store.Backend.Name, lockdown.Gate.ModeName, lockdown.Gate.Reason));
+        Assert.Contains(
+            Said(), text => text.EndsWith(
+                "addresses by sets; DNS: sniff, since --dns sniff was given", StringComparison.Ordinal));
         Assert.Contains("add afero4 198.18.9.0/24 timeout 0", Run("ipset", "save"));
-        List<string> changes = lockdown.Reload(NetifNames.Defaults, StoreRig.Read("a.example\n2001:db8:9::/48"));
+        List<string> changes = lockdown.Reload(
+            NetifNames.Defaults, StoreRig.Read("a.example\n2001:db8:9::/48"));
         Assert.Equal("whitelist: 2 entries instead of 2; 1 addresses opened, 1 closed", changes[^1]);
         Assert.Empty(lockdown.Reload(NetifNames.Defaults, StoreRig.Read("a.example\n2001:db8:9::/48")));
         Assert.DoesNotContain("198.18.9.0", Run("ipset", "save"));
@@ -55,7 +62,7 @@ public sealed class LockdownTests : IDisposable
             ("rules", "iptables has no rules that match address sets"),
             (lockdown.Store.Backend.Name, lockdown.Store.Backend.Reason));
         Assert.Equal("sync connmgr 198.18.9.0/24", File.ReadAllLines($"{_directory}/calls")[0]);
-        lockdown.Store.Learn(StoreRig.Name("b.example"), [], isUrgent: true); // not wanted
+        lockdown.Store.Learn(StoreRig.Name("b.example"), [], isUrgent: true); // not in the whitelist
         lockdown.Reload(NetifNames.Defaults, StoreRig.Read("198.18.9.0/24\n198.18.8.8"));
         Until(loop, lockdown, () => !lockdown.IsBusy);
         Assert.Contains("add 198.18.8.8 connmgr", File.ReadAllLines($"{_directory}/calls"));
@@ -76,7 +83,8 @@ public sealed class LockdownTests : IDisposable
                 "closed: the policies of INPUT, FORWARD and OUTPUT are DROP",
             ],
             Said());
-        Assert.Equal(3, Run("iptables", "-S").Split('\n').Count(line => line.EndsWith(" DROP", StringComparison.Ordinal)));
+        Assert.Equal(3, Run("iptables", "-S")
+            .Split('\n').Count(line => line.EndsWith(" DROP", StringComparison.Ordinal)));
     });
 
     private const string ByNft = """
@@ -106,7 +114,8 @@ public sealed class LockdownTests : IDisposable
         Until(loop, lockdown, () => lockdown.IsLocked && !lockdown.IsBusy);
         Assert.Equal(("nft", ""), (lockdown.Store.Backend.Name, lockdown.Store.Backend.Reason));
         Assert.Equal(["auto unset"], File.ReadAllLines($"{_directory}/calls"));
-        Assert.Equal(("198.18.7.7", "198.18.9.0/24"), (Nft.Elements("afero4"), Nft.Elements("afero4_prefixes")));
+        Assert.Equal(
+            ("198.18.7.7", "198.18.9.0/24"), (Nft.Elements("afero4"), Nft.Elements("afero4_prefixes")));
         string before = Nft.Run("list table inet connmgr", "-s");
 
         for (int i = 0; i < 6; i++)
@@ -114,7 +123,7 @@ public sealed class LockdownTests : IDisposable
             Nft.Run(i % 2 == 0 ? "insert rule inet connmgr output accept" : "flush ruleset");
             Until(loop, lockdown, () => Nft.Run("list table inet connmgr", "-s", mayFail: true) == before);
         }
-        Assert.InRange(lockdown.RepairCount, 1, 6); // the script itself may have put one right
+        Assert.InRange(lockdown.RepairCount, 1, 6); // the script itself may have repaired one of the changes
         Nft.Run("delete element inet connmgr afero4 { 198.18.7.7 }");
         Until(loop, lockdown, () => Nft.Elements("afero4").Length > 0);
         Nft.Run("flush set inet connmgr afero4_prefixes");
@@ -129,12 +138,15 @@ public sealed class LockdownTests : IDisposable
     [Fact]
     public void Where_the_script_takes_iptables_nothing_is_left_of_nft() => NetworkNamespace.Run(() =>
     {
-        Script("init_firewall.sh", $"echo \"$CONNMGR_FIREWALL ${{CONNMGR_SETS-unset}}\" >>{_directory}/calls\n"
-            + "echo 'sets: yes'; echo 'queue: none'; echo 'ended: 0'; echo 'backend: iptables'; echo 'backend-reason: nft: too old'");
+        Script("init_firewall.sh",
+            $"echo \"$CONNMGR_FIREWALL ${{CONNMGR_SETS-unset}}\" >>{_directory}/calls\n"
+            + "echo 'sets: yes'; echo 'queue: none'; echo 'ended: 0'; echo 'backend: iptables'; echo "
+            + "'backend-reason: nft: too old'");
         using Loop loop = new();
         using Lockdown lockdown = New(loop, "198.18.9.0/24", FirewallBackend.Auto);
         lockdown.Start();
-        Until(loop, lockdown, () => lockdown.IsLocked && !lockdown.IsBusy && lockdown.Store.Backend.Name != "nft");
+        Until(loop, lockdown, () =>
+            lockdown.IsLocked && !lockdown.IsBusy && lockdown.Store.Backend.Name != "nft");
         Assert.Equal(("sets", "nft: too old"), (lockdown.Store.Backend.Name, lockdown.Store.Backend.Reason));
         Assert.Equal(["auto unset", "iptables yes"], File.ReadAllLines($"{_directory}/calls"));
         Assert.Contains("add afero4 198.18.9.0/24 timeout 0", Run("ipset", "save"));
@@ -170,7 +182,8 @@ public sealed class LockdownTests : IDisposable
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
     }
 
-    private Lockdown New(Loop loop, string whitelist, FirewallBackend firewall = FirewallBackend.Iptables, bool managesLinks = false) => new(
+    private Lockdown New(Loop loop, string whitelist, FirewallBackend firewall = FirewallBackend.Iptables,
+        bool managesLinks = false) => new(
         loop, _log,
         new Options
         {
@@ -212,7 +225,8 @@ public sealed class LockdownTests : IDisposable
 
     private static string Run(string program, string arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
+        using Process process =
+            Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.True(process.ExitCode == 0, $"{program} {arguments}");

@@ -7,10 +7,11 @@ namespace ConnMgr.Tests.Firewall;
 /// <summary>The program nft, in the namespace of the calling thread.</summary>
 internal static class Nft
 {
-    /// <summary>Runs a command; what it prints.</summary>
+    /// <summary>Runs a command and returns its output.</summary>
     public static string Run(string command, string options = "", bool mayFail = false)
     {
-        using Process nft = Process.Start(new ProcessStartInfo("nft", [.. options.Split(' ', StringSplitOptions.RemoveEmptyEntries), command])
+        using Process nft = Process.Start(new ProcessStartInfo(
+            "nft", [.. options.Split(' ', StringSplitOptions.RemoveEmptyEntries), command])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -25,7 +26,11 @@ internal static class Nft
     /// <summary>Loads a ruleset, as `nft -f` does.</summary>
     public static void Load(string ruleset)
     {
-        using Process nft = Process.Start(new ProcessStartInfo("nft", "-f -") { RedirectStandardInput = true, RedirectStandardError = true })!;
+        using Process nft = Process.Start(new ProcessStartInfo("nft", "-f -")
+        {
+            RedirectStandardInput = true,
+            RedirectStandardError = true
+        })!;
         nft.StandardInput.Write(ruleset);
         nft.StandardInput.Close();
         string error = nft.StandardError.ReadToEnd();
@@ -34,8 +39,8 @@ internal static class Nft
     }
 
     /// <summary>
-    /// A set of the lockdown's table: `ADDRESS`, `ADDRESS SECONDS` of its time-out or `PREFIX/LENGTH`, in
-    /// order.
+    /// Lists a set of the lockdown's table in order: `ADDRESS`, `ADDRESS SECONDS` (its time-out) or
+    /// `PREFIX/LENGTH`.
     /// </summary>
     public static string Elements(string set)
     {
@@ -59,7 +64,8 @@ internal static class Nft
         if (element.TryGetProperty("elem", out JsonElement inner))
         {
             return inner.TryGetProperty("timeout", out JsonElement timeout)
-                ? string.Create(CultureInfo.InvariantCulture, $"{inner.GetProperty("val").GetString()} {timeout.GetInt32()}")
+                ? string.Create(CultureInfo.InvariantCulture,
+                    $"{inner.GetProperty("val").GetString()} {timeout.GetInt32()}")
                 : inner.GetProperty("val").GetString()!;
         }
         return element.GetRawText();

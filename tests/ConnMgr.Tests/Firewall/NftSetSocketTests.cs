@@ -7,8 +7,8 @@ using ConnMgr.Tests.Capture;
 namespace ConnMgr.Tests.Firewall;
 
 /// <summary>
-/// On the kernel's nf_tables, in a namespace of their own; the program nft is the judge. As this kernel does
-/// it (null), and as one before 6.12 has to be told (false).
+/// The socket on the kernel's real nf_tables, in a namespace; the program nft reads the sets back. `null`
+/// finds out how this kernel updates a time-out, `false` forces the way that kernels before 6.12 need.
 /// </summary>
 public class NftSetSocketTests
 {
@@ -37,7 +37,7 @@ public class NftSetSocketTests
         Assert.Equal("", Nft.Elements("afero4_prefixes"));
     });
 
-    /// <summary>A new time-out begins to count now, also if it is as long as the one before.</summary>
+    /// <summary>A new time-out starts now, even if it is as long as the old one.</summary>
     [Theory, InlineData(null), InlineData(false)]
     public void A_new_timeout_takes_the_place_of_the_old(bool? updatesInPlace) => NetworkNamespace.Run(() =>
     {
@@ -58,21 +58,24 @@ public class NftSetSocketTests
     });
 
     /// <summary>
-    /// The kernel of these tests is younger than 6.12, and the way of an older one has to be found by
-    /// looking.
+    /// The socket tries out what the kernel does. On a kernel of 6.12 or later the result must be "updates in
+    /// place".
     /// </summary>
     [Fact]
-    public void What_the_kernel_does_with_a_new_timeout_is_found_out_and_leaves_no_trace() => NetworkNamespace.Run(() =>
+    public void What_the_kernel_does_with_a_new_timeout_is_found_out_and_leaves_no_trace() =>
+        NetworkNamespace.Run(() =>
     {
         using NftSetSocket sets = Open(null);
-        Version kernel = new(string.Join('.', File.ReadAllText("/proc/sys/kernel/osrelease").Split('.', '-').Take(2)));
+        Version kernel = new(
+            string.Join('.', File.ReadAllText("/proc/sys/kernel/osrelease").Split('.', '-').Take(2)));
         Assert.Equal(kernel >= new Version(6, 12), sets.UpdatesInPlace);
         Assert.Empty(sets.List()!);
     });
 
-    /// <summary>Whatever they are: as one by one.</summary>
+    /// <summary>Applying effects together gives the same result as one by one.</summary>
     [Theory, InlineData(null), InlineData(false)]
-    public void Many_effects_are_carried_out_in_their_order(bool? updatesInPlace) => NetworkNamespace.Run(() =>
+    public void Many_effects_are_carried_out_in_their_order(bool? updatesInPlace) =>
+        NetworkNamespace.Run(() =>
     {
         using NftSetSocket sets = Open(updatesInPlace);
         List<HoleEffect> effects = [];
@@ -89,20 +92,23 @@ public class NftSetSocketTests
                 < 6 => Prefix($"198.19.{number / 200}.{number % 200}", 32),
                 _ => Prefix($"2001:db8::{number:x}", 128),
             };
-            effects.Add(new HoleEffect(isOpening ? HoleAction.Open : HoleAction.Close, prefix, isOpening && prefix.IsAddress ? 5000 : 0));
+            effects.Add(new HoleEffect(isOpening ? HoleAction.Open : HoleAction.Close, prefix, isOpening
+                && prefix.IsAddress ? 5000 : 0));
             _ = isOpening ? expected.Add(prefix.ToString()) : expected.Remove(prefix.ToString());
         }
         sets.Apply(CollectionsMarshal.AsSpan(effects), (prefix, error) => Assert.Fail($"{prefix} {error}"));
         List<(IpPrefix Prefix, uint Timeout)> found = sets.List()!;
         Assert.Equal(expected.Order(), found.ConvertAll(element => element.Prefix.ToString()).Order());
-        Assert.All(found, element => Assert.InRange(element.Timeout, element.Prefix.IsAddress ? 4000u : 0u, element.Prefix.IsAddress ? 5000u : 0u));
+        Assert.All(found, element => Assert.InRange(
+            element.Timeout, element.Prefix.IsAddress ? 4000u : 0u, element.Prefix.IsAddress ? 5000u : 0u));
         string[] judged = [.. AllSets
             .SelectMany(set => Nft.Elements(set).Split(", ")).Select(element => element.Split(' ')[0])];
         Assert.Equal(expected.Order(), judged.Order());
     });
 
     /// <summary>
-    /// The kernel refuses one of many, and then does none of them: the others are in all the same.
+    /// If the kernel refuses one element, it drops the whole transaction. The other elements must still be
+    /// added.
     /// </summary>
     [Theory, InlineData(null), InlineData(false)]
     public void One_that_is_refused_keeps_nobody_out(bool? updatesInPlace) => NetworkNamespace.Run(() =>
@@ -112,7 +118,8 @@ public class NftSetSocketTests
         using NftSetSocket sets = Open(updatesInPlace);
         HoleEffect[] effects =
         [
-            .. Enumerable.Range(1, 5).Select(i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 5000)),
+            .. Enumerable.Range(1, 5).Select(
+                i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 5000)),
             new HoleEffect(HoleAction.Open, Prefix("2001:db8::1", 128), 5000),
         ];
         List<string> failures = [];
@@ -128,15 +135,17 @@ public class NftSetSocketTests
         using NftSetSocket sets = Open();
         IpPrefix[] prefixes =
         [
-            Prefix("198.18.7.0", 24), Prefix("198.18.8.0", 24), Prefix("198.18.0.0", 16), Prefix("198.18.9.0", 24),
-            Prefix("198.19.0.0", 16), Prefix("255.255.255.0", 24), Prefix("2001:db8::", 32), Prefix("2001:db8:1::", 48),
-            Prefix("ffff::", 16),
+            Prefix("198.18.7.0", 24), Prefix("198.18.8.0", 24), Prefix("198.18.0.0", 16),
+            Prefix("198.18.9.0", 24), Prefix("198.19.0.0", 16), Prefix("255.255.255.0", 24),
+            Prefix("2001:db8::", 32), Prefix("2001:db8:1::", 48), Prefix("ffff::", 16),
         ];
         Assert.All(prefixes, prefix => Assert.Equal(0, sets.Add(prefix, 0)));
         Assert.Equal("198.18.0.0/16, 198.19.0.0/16, 255.255.255.0/24", Nft.Elements("afero4_prefixes"));
-        Assert.Equal(prefixes.Order(Comparer), sets.List()!.Select(element => element.Prefix).Order(Comparer));
+        Assert.Equal(
+            prefixes.Order(Comparer), sets.List()!.Select(element => element.Prefix).Order(Comparer));
         Assert.Equal(0, sets.Delete(Prefix("198.18.0.0", 16)));
-        Assert.Equal("198.18.7.0/24, 198.18.8.0/24, 198.18.9.0/24, 198.19.0.0/16, 255.255.255.0/24", Nft.Elements("afero4_prefixes"));
+        Assert.Equal("198.18.7.0/24, 198.18.8.0/24, 198.18.9.0/24, 198.19.0.0/16, 255.255.255.0/24",
+            Nft.Elements("afero4_prefixes"));
         Assert.Equal((0, 0), (sets.Add(Prefix("0.0.0.0", 0), 0), sets.Add(Prefix("::", 0), 0)));
         Assert.Equal("0.0.0.0/0", Nft.Elements("afero4_prefixes"));
         Assert.Equal("::/0", Nft.Elements("afero6_prefixes"));
@@ -145,7 +154,7 @@ public class NftSetSocketTests
     });
 
     /// <summary>
-    /// As after a restart: what the kernel has of an old whitelist overlaps what the new one wants.
+    /// The state after a restart: prefixes of an old whitelist in the kernel overlap those of the new one.
     /// </summary>
     [Fact]
     public void Sets_that_are_there_stay_with_what_is_in_them() => NetworkNamespace.Run(() =>
@@ -163,7 +172,8 @@ public class NftSetSocketTests
         Assert.Equal(0, sets.Add(Prefix("198.18.0.0", 16), 0));
         Assert.Equal((0, 0), (sets.Delete(Prefix("198.18.4.0", 24)), sets.Delete(Prefix("198.18.5.0", 24))));
         Assert.Equal("198.18.0.0/16, 198.19.0.0/17", Nft.Elements("afero4_prefixes"));
-        Nft.Run("add set inet connmgr afero6 { type ipv6_addr; flags timeout; }"); // ours is to nft as its own
+        // nft finds no difference between our set and its own.
+        Nft.Run("add set inet connmgr afero6 { type ipv6_addr; flags timeout; }");
     });
 
     [Fact]
@@ -183,7 +193,8 @@ public class NftSetSocketTests
         Nft.Run("add set inet connmgr afero6 { type inet_service; }");
         Assert.Null(NftSetSocket.Open(out string why));
         Assert.Equal(
-            "cannot make the table inet connmgr and its sets: there is a set of that name, but of another kind", why);
+            "cannot make the table inet connmgr and its sets: there is a set of that name, but of another "
+                + "kind", why);
     });
 
     [Fact]
@@ -191,11 +202,14 @@ public class NftSetSocketTests
     {
         using NftSetSocket sets = Open();
         Nft.Run("flush ruleset");
-        Assert.Equal("there is no such table or set", NftSetSocket.Text(sets.Add(Prefix("198.18.7.1", 32), 10)));
-        Assert.Equal("there is no such table or set", NftSetSocket.Text(sets.Add(Prefix("198.18.7.0", 24), 0)));
+        Assert.Equal(
+            "there is no such table or set", NftSetSocket.Text(sets.Add(Prefix("198.18.7.1", 32), 10)));
+        Assert.Equal(
+            "there is no such table or set", NftSetSocket.Text(sets.Add(Prefix("198.18.7.0", 24), 0)));
         Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
         int failed = 0;
-        HoleEffect[] effects = [.. Enumerable.Range(1, 200).Select(i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 50))];
+        HoleEffect[] effects = [.. Enumerable.Range(1, 200).Select(
+            i => new HoleEffect(HoleAction.Open, Prefix($"198.18.7.{i}", 32), 50))];
         sets.Apply(effects, (_, _) => failed++);
         Assert.Equal(200, failed);
         Nft.Run("add table inet connmgr");
@@ -211,12 +225,14 @@ public class NftSetSocketTests
         List<HoleEffect> effects = [];
         for (int i = 0; i < 30000; i++)
         {
-            effects.Add(new HoleEffect(HoleAction.Open, Prefix($"198.{18 + (i & 1)}.{i / 200}.{i % 200}", 32), 604800));
+            effects.Add(new HoleEffect(
+                HoleAction.Open, Prefix($"198.{18 + (i & 1)}.{i / 200}.{i % 200}", 32), 604800));
         }
         sets.Apply(CollectionsMarshal.AsSpan(effects), (prefix, error) => Assert.Fail($"{prefix} {error}"));
         List<(IpPrefix Prefix, uint Timeout)> found = sets.List()!;
         Assert.Equal(
-            effects.Select(effect => effect.Prefix).Order(Comparer), found.Select(element => element.Prefix).Order(Comparer));
+            effects.Select(effect => effect.Prefix)
+            .Order(Comparer), found.Select(element => element.Prefix).Order(Comparer));
         Assert.All(found, element => Assert.InRange(element.Timeout, 604000u, 604800u));
     });
 
@@ -231,16 +247,18 @@ public class NftSetSocketTests
         {
             sets.Add(prefix, 10 + i);
         }
-        // Less than a byte for each: the runtime itself may need something once, while it optimises.
+        // Less than a byte for each. The runtime may allocate once while it optimises code.
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1_999);
     });
 
     private static readonly string[] AllSets = ["afero4", "afero6", "afero4_prefixes", "afero6_prefixes"];
 
     private static Comparer<IpPrefix> Comparer { get; } =
-        Comparer<IpPrefix>.Create((one, other) => (one.First.Value, one.Length).CompareTo((other.First.Value, other.Length)));
+        Comparer<IpPrefix>.Create(
+            (one, other) => (one.First.Value, one.Length).CompareTo((other.First.Value, other.Length)));
 
-    private static uint Left(NftSetSocket sets, IpPrefix prefix) => sets.List()!.Single(element => element.Prefix == prefix).Timeout;
+    private static uint Left(NftSetSocket sets, IpPrefix prefix) =>
+        sets.List()!.Single(element => element.Prefix == prefix).Timeout;
 
     private static NftSetSocket Open(bool? updatesInPlace = null)
     {
@@ -249,5 +267,6 @@ public class NftSetSocketTests
         return sets;
     }
 
-    private static IpPrefix Prefix(string address, byte length) => new(IpNumber.Of(IPAddress.Parse(address)), length);
+    private static IpPrefix Prefix(string address, byte length) =>
+        new(IpNumber.Of(IPAddress.Parse(address)), length);
 }

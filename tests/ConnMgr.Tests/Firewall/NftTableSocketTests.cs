@@ -6,10 +6,12 @@ using ConnMgr.Tests.Capture;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>On the kernel's nf_tables, in a namespace of their own; another program is nft.</summary>
+/// <summary>
+/// The socket on the kernel's real nf_tables, in a namespace. The program nft plays the other program.
+/// </summary>
 public class NftTableSocketTests
 {
-    /// <summary>Each kind of thing that init_firewall.sh and firewall.user make, and then some.</summary>
+    /// <summary>Each kind of object that init_firewall.sh and firewall.user make, and a few more.</summary>
     private const string Lockdown = """
         table inet connmgr {
             set afero4 { type ipv4_addr; flags timeout; }
@@ -71,7 +73,8 @@ public class NftTableSocketTests
     [InlineData("add element inet connmgr names { \"eth9\" }")]
     [InlineData("add chain inet connmgr more { type nat hook prerouting priority 0; }")]
     [InlineData("flush ruleset; add table inet connmgr; flush ruleset")]
-    public void What_another_program_changes_is_at_once_as_it_was(string command) => NetworkNamespace.Run(() =>
+    public void What_another_program_changes_is_at_once_as_it_was(string command) =>
+        NetworkNamespace.Run(() =>
     {
         using Rig rig = new();
         string before = Listing();
@@ -82,8 +85,8 @@ public class NftTableSocketTests
         Assert.Equal([true], rig.Damaged);
         Assert.StartsWith("nft (process ", rig.Programs[0]);
         rig.RunAll();
-        Assert.Single(rig.Damaged); // what the daemon has done is no other program's change
-        // And as often as one likes.
+        Assert.Single(rig.Damaged); // the daemon's own change does not count
+        // Every further change is repaired, too.
         for (int i = 2; i < 12; i++)
         {
             Nft.Run(command);
@@ -92,7 +95,9 @@ public class NftTableSocketTests
         Assert.Equal(before, Listing());
     });
 
-    /// <summary>Rules of the daemon, of other tables, and elements that come are nothing.</summary>
+    /// <summary>
+    /// Rules of the daemon, rules in other tables and new elements do not count as changes.
+    /// </summary>
     [Fact]
     public void What_is_not_the_lockdowns_or_is_the_daemons_own_is_nothing() => NetworkNamespace.Run(() =>
     {
@@ -130,7 +135,7 @@ public class NftTableSocketTests
         Assert.Empty(rig.Damaged);
     });
 
-    /// <summary>More than the kernel's buffer for events holds, or one would do one by one.</summary>
+    /// <summary>More changes than the kernel's buffer for events holds.</summary>
     [Fact]
     public void A_large_set_that_another_program_empties_is_noticed() => NetworkNamespace.Run(() =>
     {
@@ -138,18 +143,18 @@ public class NftTableSocketTests
         List<HoleEffect> effects = [];
         for (int i = 0; i < 30000; i++)
         {
-            effects.Add(new HoleEffect(HoleAction.Open, Prefix($"198.{18 + (i & 1)}.{i / 200}.{i % 200}", 32), 604800));
+            effects.Add(new HoleEffect(
+                HoleAction.Open, Prefix($"198.{18 + (i & 1)}.{i / 200}.{i % 200}", 32), 604800));
         }
         rig.Sets.Apply(effects.ToArray(), (prefix, error) => Assert.Fail($"{prefix} {error}"));
         Nft.Run("flush set inet connmgr afero4");
         rig.Run(until: () => rig.Gone.Contains("all") || rig.Damaged.Count > 0);
     });
 
-    /// <summary>
-    /// A rule of fwcfg.sh or firewall.user is no damage, and is there again after a repair.
-    /// </summary>
+    /// <summary>A rule of fwcfg.sh or firewall.user is not damage. A repair puts it back.</summary>
     [Fact]
-    public void What_the_user_adds_to_a_chain_of_the_user_belongs_to_the_lockdown() => NetworkNamespace.Run(() =>
+    public void What_the_user_adds_to_a_chain_of_the_user_belongs_to_the_lockdown() =>
+        NetworkNamespace.Run(() =>
     {
         using Rig rig = new();
         Nft.Run("add rule inet connmgr added_input ip saddr 198.18.7.7 accept comment \"of the user\"");
@@ -162,7 +167,9 @@ public class NftTableSocketTests
         Assert.Equal(before, Listing());
     });
 
-    /// <summary>The script may do all but delete the table; what it leaves is what is remembered.</summary>
+    /// <summary>
+    /// While the script runs, only the deletion of the table counts. What the script leaves is remembered.
+    /// </summary>
     [Fact]
     public void What_the_script_does_is_no_other_programs_change() => NetworkNamespace.Run(() =>
     {
@@ -182,7 +189,7 @@ public class NftTableSocketTests
         rig.Run(until: () => rig.Damaged.Count > 1);
         Assert.Equal(before, Listing());
         Nft.Run("delete table inet connmgr");
-        Assert.False(rig.Table.Remember()); // what was remembered before still is
+        Assert.False(rig.Table.Remember()); // the earlier snapshot remains
         Assert.True(rig.Table.Restore());
         Assert.Equal(before, Listing());
     });
@@ -200,11 +207,13 @@ public class NftTableSocketTests
     });
 
     private static string Listing() =>
-        Nft.Run("list table inet connmgr", "-s", mayFail: true) + Nft.Run("list table bridge connmgr", "-s", mayFail: true);
+        Nft.Run("list table inet connmgr", "-s", mayFail: true) + Nft.Run(
+            "list table bridge connmgr", "-s", mayFail: true);
 
-    private static IpPrefix Prefix(string address, byte length) => new(IpNumber.Of(IPAddress.Parse(address)), length);
+    private static IpPrefix Prefix(string address, byte length) =>
+        new(IpNumber.Of(IPAddress.Parse(address)), length);
 
-    /// <summary>The lockdown in force, and who hears of it.</summary>
+    /// <summary>The lockdown in force, with a socket that hears of changes.</summary>
     private sealed class Rig : IDisposable
     {
         private readonly Loop _loop = new();
@@ -215,7 +224,8 @@ public class NftTableSocketTests
             Sets = NftSetSocket.Open(out string why)!;
             Assert.Equal("", why);
             Table = new NftTableSocket(
-                _loop, Sets.PortId, Damaged.Add, address => Gone.Add(address?.ToString() ?? "all"), Programs.Add);
+                _loop, Sets.PortId, Damaged.Add, address =>
+                    Gone.Add(address?.ToString() ?? "all"), Programs.Add);
             Assert.True(Table.Remember());
         }
 
@@ -229,13 +239,13 @@ public class NftTableSocketTests
 
         public List<string> Programs { get; } = [];
 
-        /// <summary>Runs the loop until that is so.</summary>
+        /// <summary>Runs the loop until the condition is true.</summary>
         public void Run(Func<bool> until)
         {
             Deadline deadline = _loop.AddTimer(() => Assert.Fail("nothing happens"));
             deadline.Set(_loop.Now + TimeSpan.FromSeconds(20));
             Deadline first = _loop.AddTimer(() => { });
-            first.Set(_loop.Now); // so that it is asked for at once, too
+            first.Set(_loop.Now); // so that the condition is checked at once, too
             try
             {
                 _loop.Run(() =>
@@ -254,7 +264,7 @@ public class NftTableSocketTests
         }
 
         /// <summary>
-        /// Runs the loop until it has heard of all that was done: the kernel tells while it is done.
+        /// Runs the loop until the socket has read all events. The kernel queues them while a change is made.
         /// </summary>
         public void RunAll()
         {

@@ -27,7 +27,8 @@ public class PrefixCoverTests
         Assert.Equal("+198.18.9.0/24", Add("198.18.9.0/24"));
         Assert.Equal("+198.19.0.0/16", Add("198.19.0.0/16"));
         Assert.Equal("-198.18.7.0/24 -198.18.9.0/24 +198.18.0.0/16", Add("198.18.0.0/16"));
-        Assert.Equal("+198.18.0.0/16", Add("198.18.0.0/16")); // once more, as after another program has emptied the set
+        // Again, as after another program has emptied the set.
+        Assert.Equal("+198.18.0.0/16", Add("198.18.0.0/16"));
     }
 
     [Fact]
@@ -50,7 +51,7 @@ public class PrefixCoverTests
     }
 
     /// <summary>
-    /// The kernel's set has exactly the outermost of all that are wanted, and never two that overlap.
+    /// The kernel's set contains exactly the outermost of the wanted prefixes, and never two that overlap.
     /// </summary>
     [Theory]
     [InlineData(1)]
@@ -64,7 +65,8 @@ public class PrefixCoverTests
         for (int step = 0; step < 3000; step++)
         {
             byte length = (byte)random.Next(20, 32);
-            IpNumber first = IpPrefix.Masked(IpNumber.Of(IPAddress.Parse($"198.18.{random.Next(16)}.{random.Next(256)}")), length);
+            IpNumber first = IpPrefix.Masked(
+                IpNumber.Of(IPAddress.Parse($"198.18.{random.Next(16)}.{random.Next(256)}")), length);
             IpPrefix prefix = new(first, length);
             _changes.Clear();
             bool isAdd = random.Next(3) > 0;
@@ -77,7 +79,8 @@ public class PrefixCoverTests
                     kernel.Remove(change);
                     continue;
                 }
-                Assert.DoesNotContain(kernel, other => other != change && (other.Contains(change.First) || change.Contains(other.First)));
+                Assert.DoesNotContain(kernel, other =>
+                    other != change && (other.Contains(change.First) || change.Contains(other.First)));
                 kernel.Add(change);
             }
             IEnumerable<IpPrefix> outermost = wanted.Where(

@@ -21,7 +21,8 @@ public sealed class ReplyReaderTests : IDisposable
         Assert.True(reader.Read(Reply, DnsSide.Device, null, isHeld: true, Now));
         Assert.Equal(["Open 198.51.100.1 urgent", "Open 198.51.100.2 urgent"], _rig.Backend.Applied);
         Assert.Empty(reader.Opening);
-        Assert.False(reader.Read(Reply, DnsSide.Device, null, isHeld: true, Now)); // answered already
+        // The question was answered before.
+        Assert.False(reader.Read(Reply, DnsSide.Device, null, isHeld: true, Now));
     }
 
     [Fact]

@@ -74,19 +74,22 @@ public class ResolutionsTests
     public void An_empty_whitelist_is_never_due() =>
         Assert.Equal(TimeSpan.MaxValue, new Resolutions(Whitelist.Empty, Seconds(0)).NextDeadline);
 
-    /// <summary>Against a search through all names, as it was once.</summary>
+    /// <summary>Compares the class with a plain search through all names.</summary>
     [Fact]
     public void The_earliest_name_comes_first_whatever_happened()
     {
         Random random = new(3);
         const int Names = 60;
-        Resolutions resolutions = new(Read(string.Join('\n', Enumerable.Range(0, Names).Select(i => $"n{i}.example"))), Seconds(0));
+        Resolutions resolutions = new(
+            Read(string.Join('\n', Enumerable.Range(0, Names).Select(i => $"n{i}.example"))), Seconds(0));
         Dictionary<string, int> due = Enumerable.Range(0, Names).ToDictionary(i => $"n{i}.example", _ => 0);
         HashSet<string> asked = [];
         for (int now = 0; now < 20_000; now += random.Next(20))
         {
-            int least = due.Where(pair => !asked.Contains(pair.Key)).Select(pair => pair.Value).DefaultIfEmpty(int.MaxValue).Min();
-            Assert.Equal(least == int.MaxValue ? TimeSpan.MaxValue : Seconds(least), resolutions.NextDeadline);
+            int least = due.Where(pair => !asked.Contains(pair.Key))
+                .Select(pair => pair.Value).DefaultIfEmpty(int.MaxValue).Min();
+            Assert.Equal(
+                least == int.MaxValue ? TimeSpan.MaxValue : Seconds(least), resolutions.NextDeadline);
             Assert.Equal(least <= now, resolutions.TryTake(Seconds(now), out int entry));
             if (least <= now)
             {

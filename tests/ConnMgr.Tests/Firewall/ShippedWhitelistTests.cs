@@ -7,9 +7,16 @@ namespace ConnMgr.Tests.Firewall;
 public class ShippedWhitelistTests
 {
     [Theory]
-    [InlineData("whitelist.prod", "conclave.afero.io echo.afero.io content.afero.io squirrel.usw2prod.afero.io otacdn.afero.io otacdn-2.eu.afero.io aft.afero.io new.afero.io", "conclave.afero.io.example")]
-    [InlineData("whitelist.dev", "conclave.dev.afero.io echo.afero.io echo.dev.afero.io squirrel.dev.afero.io otacdn-2.dev.afero.io aft.afero.io new.afero.io", "afero.io.example")]
-    public void It_is_faultless_and_has_the_services_of_its_deployment(string file, string wanted, string unwanted)
+    [InlineData(
+        "whitelist.prod",
+        "conclave.afero.io echo.afero.io content.afero.io squirrel.usw2prod.afero.io otacdn.afero.io "
+            + "otacdn-2.eu.afero.io aft.afero.io new.afero.io", "conclave.afero.io.example")]
+    [InlineData(
+        "whitelist.dev",
+        "conclave.dev.afero.io echo.afero.io echo.dev.afero.io squirrel.dev.afero.io otacdn-2.dev.afero.io "
+            + "aft.afero.io new.afero.io", "afero.io.example")]
+    public void It_is_faultless_and_has_the_services_of_its_deployment(
+        string file, string wanted, string unwanted)
     {
         List<Remark> remarks = [];
         Whitelist whitelist = WhitelistReader.Read(

@@ -8,12 +8,15 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>A <see cref="HoleStore"/> over a <see cref="FakeBackend"/>, with a loop, a log and a file.</summary>
+/// <summary>
+/// A <see cref="HoleStore"/> over a <see cref="FakeBackend"/>, with a loop, a log and a file.
+/// </summary>
 internal sealed class StoreRig : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("connmgr-test-").FullName;
 
-    public StoreRig(string whitelist = "a.example\n*.wild.example\n198.18.9.0/24", FakeBackend? backend = null)
+    public StoreRig(
+        string whitelist = "a.example\n*.wild.example\n198.18.9.0/24", FakeBackend? backend = null)
     {
         Backend = backend ?? new FakeBackend();
         Store = NewStore(whitelist);
@@ -29,14 +32,15 @@ internal sealed class StoreRig : IDisposable
 
     public string File => Path.Combine(_directory, "holes");
 
-    /// <summary>What was logged, debug lines left out.</summary>
+    /// <summary>The logged lines, without debug lines.</summary>
     public string[] Said() =>
         [.. Log.Events.Events.Where(said => said.Level != LogLevel.Debug).Select(said => said.Text)];
 
     public bool Learn(string name, params string[] addresses) => Store.Learn(
-        Name(name), [.. addresses.Select(text => new DnsAddress(IPAddress.Parse(text).GetAddressBytes(), 60))], isUrgent: true);
+        Name(name), [.. addresses.Select(text =>
+            new DnsAddress(IPAddress.Parse(text).GetAddressBytes(), 60))], isUrgent: true);
 
-    /// <summary>Another daemon over the same file, with this in its kernel.</summary>
+    /// <summary>A restarted daemon with the same file; the kernel holds these elements.</summary>
     public void Restart(string whitelist, FakeBackend backend)
     {
         Store.Save(Loop.Now);
@@ -56,7 +60,8 @@ internal sealed class StoreRig : IDisposable
 
     public static DnsName Name(string text) => DnsName.TryParse(text, out DnsName name) ? name : default;
 
-    private HoleStore NewStore(string whitelist) => new(Loop, Log, new Holes(Read(whitelist)), Backend, File, "boot-1");
+    private HoleStore NewStore(string whitelist) =>
+        new(Loop, Log, new Holes(Read(whitelist)), Backend, File, "boot-1");
 
     public void Dispose()
     {

@@ -5,7 +5,9 @@ using ConnMgr.Tests.Dns;
 
 namespace ConnMgr.Tests.Firewall;
 
-/// <summary>Answers that open nothing when they come, and are served from caches when they would.</summary>
+/// <summary>
+/// Answers that open nothing when they arrive. A cache may serve them later, when their name is whitelisted.
+/// </summary>
 public sealed class UnwantedAnswersTests : IDisposable
 {
     private readonly WatchRig _asked = new(isAnyServer: false);
@@ -22,7 +24,8 @@ public sealed class UnwantedAnswersTests : IDisposable
     [InlineData(60, 301, false)]
     [InlineData(3000, 2999, true)]
     [InlineData(3000, 3001, false)]
-    public void A_name_that_comes_to_be_whitelisted_opens_as_long_as_a_cache_may_serve_it(long ttl, int after, bool isOpen)
+    public void A_name_that_comes_to_be_whitelisted_opens_as_long_as_a_cache_may_serve_it(
+        long ttl, int after, bool isOpen)
     {
         Answer("late.example", message => message.Address("late.example", "198.18.5.1", ttl));
         Assert.Empty(_rig.Backend.Applied);
@@ -43,7 +46,8 @@ public sealed class UnwantedAnswersTests : IDisposable
         Answer("mid.cdn.test", message => message.Alias("mid.cdn.test", "edge.cdn.test"));
         Assert.Empty(_rig.Backend.Applied);
         Answer("www.fresh.example", message => message.Alias("www.fresh.example", "mid.cdn.test"));
-        Assert.Equal(["Open 198.18.5.1"], _rig.Backend.Applied.Select(text => text.Replace(" urgent", "", StringComparison.Ordinal)));
+        Assert.Equal(["Open 198.18.5.1"],
+            _rig.Backend.Applied.Select(text => text.Replace(" urgent", "", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -65,11 +69,14 @@ public sealed class UnwantedAnswersTests : IDisposable
     public void A_name_server_that_nobody_trusts_never_opens_anything_for_an_extender()
     {
         const string Other = "198.18.100.54 53";
-        _asked.Ask(from: WatchRig.Extender, to: Other, side: DnsSide.Bridge, query: WatchRig.Query(name: "first.example"));
+        _asked.Ask(from: WatchRig.Extender, to: Other, side: DnsSide.Bridge,
+            query: WatchRig.Query(name: "first.example"));
         byte[] packet = PacketBuilder.Udp(
-            Other, WatchRig.Extender, Reply("first.example", message => message.Address("first.example", "198.18.5.1")));
+            Other, WatchRig.Extender,
+            Reply("first.example", message => message.Address("first.example", "198.18.5.1")));
         _reader.Read(packet, DnsSide.Bridge, null, isHeld: true, _now);
-        _asked.Watch.SetServers([WatchRig.Number("198.18.100.53")], null); // now any counts for the device, not for extenders
+        // Now replies of any server count for the device, but not for extenders.
+        _asked.Watch.SetServers([WatchRig.Number("198.18.100.53")], null);
         Assert.False(_reader.JudgeAgain(_now));
         Assert.Empty(_rig.Backend.Applied);
     }
@@ -79,9 +86,11 @@ public sealed class UnwantedAnswersTests : IDisposable
     {
         for (int i = 0; i < UnwantedAnswers.MaxAnswers + 1; i++)
         {
-            Answer($"n{i}.late.example", message => message.Address($"n{i}.late.example", $"198.18.{i / 250}.{i % 250}"));
+            Answer($"n{i}.late.example", message =>
+                message.Address($"n{i}.late.example", $"198.18.{i / 250}.{i % 250}"));
         }
-        Answer("n5.late.example", message => message.Address("n5.late.example", "198.18.9.9")); // in place of the older one
+        // Replaces the older answer for the same name.
+        Answer("n5.late.example", message => message.Address("n5.late.example", "198.18.9.9"));
         _rig.Store.Change(StoreRig.Read("*.late.example"));
         Assert.True(_reader.JudgeAgain(_now));
         Assert.Equal(UnwantedAnswers.MaxAnswers, _rig.Backend.Applied.Count);
@@ -100,5 +109,6 @@ public sealed class UnwantedAnswersTests : IDisposable
     }
 
     private void Read(byte[] reply, string server) =>
-        _reader.Read(PacketBuilder.Udp(server, WatchRig.Device, reply), DnsSide.Device, null, isHeld: false, _now);
+        _reader.Read(
+            PacketBuilder.Udp(server, WatchRig.Device, reply), DnsSide.Device, null, isHeld: false, _now);
 }

@@ -48,7 +48,8 @@ public class WhitelistTests
     [InlineData("   \t \r")]
     [InlineData("# echo.example")]
     [InlineData("  #")]
-    public void A_line_without_an_entry_says_nothing(string line) => Assert.Equal(0, Read(line + "\n" + line).Count);
+    public void A_line_without_an_entry_says_nothing(string line) =>
+        Assert.Equal(0, Read(line + "\n" + line).Count);
 
     [Theory]
     [InlineData("echo.example\r\n")]
@@ -137,13 +138,16 @@ public class WhitelistTests
     [Fact]
     public void A_name_may_have_253_characters_and_a_label_63()
     {
-        string longest = string.Join('.', new string('a', 63), new string('b', 63), new string('c', 63), new string('d', 61));
+        string longest = string.Join(
+            '.', new string('a', 63), new string('b', 63), new string('c', 63), new string('d', 61));
         Assert.True(Read(longest + ".").IsWanted(Name(longest), out _));
         Assert.Equal(0, WhitelistReader.Read(Encoding.ASCII.GetBytes(longest + "d"), [], []).Count);
-        Assert.Equal(0, WhitelistReader.Read(Encoding.ASCII.GetBytes($"{new string('a', 63)}*.a.example"), [], []).Count);
+        Assert.Equal(
+            0, WhitelistReader.Read(Encoding.ASCII.GetBytes($"{new string('a', 63)}*.a.example"),
+                [], []).Count);
         string wildcard = $"{new string('a', 30)}*{new string('b', 32)}.a.example";
         Assert.True(Read(wildcard).IsWanted(Name(wildcard.Replace('*', 'x')), out _));
-        // A name as long as names can be, with 127 labels.
+        // A name of the maximum length, with 127 labels.
         string many = string.Join('.', Enumerable.Repeat("a", 127));
         Assert.True(Read("*.a.a").IsWanted(Name(many), out _));
     }
@@ -153,12 +157,15 @@ public class WhitelistTests
     {
         List<Remark> warnings = [];
         Whitelist whitelist = WhitelistReader.Read(
-            "a.example\nA.example.\n*.a.example\n*.A.example\n198.18.0.1\n198.18.0.1/32\n198.18.0.1/24\n"u8, [], warnings);
+            "a.example\nA.example.\n*.a.example\n*.A.example\n198.18.0.1\n198.18.0.1/32\n198.18.0.1/24\n"u8,
+            [], warnings);
         Assert.Equal(4, whitelist.Count);
         Assert.Equal(
             [
-                new Remark(2, "there already: \"A.example.\""), new Remark(4, "there already: \"*.A.example\""),
-                new Remark(6, "there already: \"198.18.0.1/32\""), new Remark(7, "means 198.18.0.0/24: \"198.18.0.1/24\""),
+                new Remark(2, "there already: \"A.example.\""),
+                new Remark(4, "there already: \"*.A.example\""),
+                new Remark(6, "there already: \"198.18.0.1/32\""),
+                new Remark(7, "means 198.18.0.0/24: \"198.18.0.1/24\""),
             ],
             warnings);
     }
@@ -167,9 +174,11 @@ public class WhitelistTests
     public void Remarks_have_an_end()
     {
         List<Remark> errors = [];
-        WhitelistReader.Read(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("?\n", 100_000))), errors, []);
+        WhitelistReader.Read(
+            Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("?\n", 100_000))), errors, []);
         Assert.Equal(WhitelistReader.MaxRemarks + 1, errors.Count);
-        Assert.Equal("neither a host name nor an address: \"?\"; what is wrong with later lines is not said", errors[^1].Text);
+        Assert.Equal("neither a host name nor an address: \"?\"; what is wrong with later lines is not said",
+            errors[^1].Text);
     }
 
     [Theory]
@@ -204,7 +213,8 @@ public class WhitelistTests
         Whitelist whitelist = Read("*.a.example\na.example");
         foreach (string label in new[] { "a;b", "a b", "\0", "$(id)", "*", "-a", "\"", "\u00ff" })
         {
-            byte[] wire = [(byte)label.Length, .. Encoding.Latin1.GetBytes(label), .. "\u0001a\u0007example\0"u8];
+            byte[] wire =
+                [(byte)label.Length, .. Encoding.Latin1.GetBytes(label), .. "\u0001a\u0007example\0"u8];
             DnsReader reader = new(wire);
             Assert.True(DnsName.TryRead(ref reader, out DnsName name));
             Assert.False(whitelist.IsWanted(name, out _), label);
@@ -241,7 +251,13 @@ public class WhitelistTests
             Assert.True(i % 4 == 3
                 ? whitelist.Covers(Address($"198.18.{(i >> 8) & 255}.{i & 255}"))
                 : whitelist.IsWanted(
-                    Name((i % 4) switch { 0 => $"name-{i}.example", 1 => $"cdn{i}-x.eu.example.net", _ => $"x.n{i}.example" }), out _));
+                    Name((i % 4) switch
+                    {
+                        0 => $"name-{i}.example",
+                        1 => $"cdn{i}-x.eu.example.net",
+                        _ => $"x.n{i}.example"
+                    }),
+                    out _));
         }
         Assert.False(whitelist.IsWanted(Name("name-10000.example"), out _));
         Assert.False(whitelist.Covers(Address("198.18.0.4")));
@@ -262,7 +278,9 @@ public class WhitelistTests
         Assert.Equal((1000, 0), (found, GC.GetAllocatedBytesForCurrentThread() - before));
     }
 
-    /// <summary>The plain meaning of section 10, over text: what the tables have to agree with.</summary>
+    /// <summary>
+    /// The plain meaning of section 10 of the contract, on text. The tables must agree with it.
+    /// </summary>
     private static bool IsWantedPlainly(string entry, string name)
     {
         int star = entry.IndexOf('*', StringComparison.Ordinal);
@@ -284,12 +302,14 @@ public class WhitelistTests
         Gen.Select(entry.Array[1, 12], name.Array[1, 8]).Sample(
             (entries, names) =>
             {
-                Whitelist whitelist = WhitelistReader.Read(Encoding.ASCII.GetBytes(string.Join('\n', entries)), [], []);
+                Whitelist whitelist = WhitelistReader.Read(
+                    Encoding.ASCII.GetBytes(string.Join('\n', entries)), [], []);
                 foreach (string asked in names)
                 {
                     bool expected = entries.Any(one => IsWantedPlainly(one, asked));
                     bool isWanted = whitelist.IsWanted(Name(asked), out int found);
-                    if (expected != isWanted || (isWanted && !IsWantedPlainly(whitelist.TextOf(found), asked)))
+                    if (expected != isWanted
+                        || (isWanted && !IsWantedPlainly(whitelist.TextOf(found), asked)))
                     {
                         return false;
                     }
@@ -312,7 +332,8 @@ public class WhitelistTests
                 {
                     lines += line.Split('#')[0].Trim(" \t\r\v\f".ToCharArray()).Length > 0 ? 1 : 0;
                 }
-                int masked = warnings.Count(warning => warning.Text.StartsWith("means", StringComparison.Ordinal));
+                int masked = warnings.Count(
+                    warning => warning.Text.StartsWith("means", StringComparison.Ordinal));
                 return whitelist.Count + errors.Count + warnings.Count - masked == lines;
             },
             iter: 50_000);

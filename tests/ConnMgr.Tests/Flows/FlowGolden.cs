@@ -4,7 +4,10 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Flows;
 
-/// <summary>Messages of Linux 6.18, recorded, and payloads as it builds them; written independently of the code that reads them.</summary>
+/// <summary>
+/// Recorded messages of Linux 6.18, and payloads built in the same way. Independent of the code that reads
+/// them.
+/// </summary>
 internal static class FlowGolden
 {
     /// <summary>UDP 198.18.1.2:40001 to 198.18.100.11:5683, marked 0xafe0.</summary>
@@ -14,14 +17,16 @@ internal static class FlowGolden
         + "0000000000000000000000000000000000000000764a5e000500080000000000"
         + "08000f00e0af00000c00150001000000000000000600160050000000");
 
-    /// <summary>TCP from an IPv6 socket, ::ffff:198.18.1.2 port 40002 to ::ffff:198.18.100.11 port 443, SYN_SENT.</summary>
+    /// <summary>
+    /// TCP from an IPv6 socket, ::ffff:198.18.1.2 port 40002 to ::ffff:198.18.100.11 port 443, SYN_SENT.
+    /// </summary>
     public static readonly byte[] MappedSocket = Convert.FromHexString(
         "7c0000001400020001000000e63200000a0201009c4201bb0000000000000000"
         + "0000ffffc612010200000000000000000000ffffc612640b000000008b000000"
         + "00000000b8020000000000000100000000000000774a5e000500080000000000"
         + "08000f00000000000c00150001000000000000000600160012000000");
 
-    /// <summary>The conntrack entry of the latter.</summary>
+    /// <summary>The conntrack entry of MappedSocket.</summary>
     public static readonly byte[] Entry = Convert.FromHexString(
         "d40000000001020001000000e632000002000000340001801400018008000100"
         + "c612010208000200c612640b1c0002800500010006000000060002009c420000"
@@ -42,8 +47,8 @@ internal static class FlowGolden
 
     /// <summary>struct inet_diag_msg. A state of 1 is ESTABLISHED.</summary>
     public static byte[] Socket(
-        string local, int localPort, string peer, int peerPort, byte state = 1, uint ifindex = 0, uint mark = 0,
-        uint inode = 1)
+        string local, int localPort, string peer, int peerPort, byte state = 1, uint ifindex = 0,
+        uint mark = 0, uint inode = 1)
     {
         byte[] source = IPAddress.Parse(local).GetAddressBytes();
         byte[] bytes = new byte[80];
@@ -60,7 +65,9 @@ internal static class FlowGolden
         return bytes;
     }
 
-    /// <summary>A conntrack entry; each direction as `source:port destination:port`, IPv6 in brackets.</summary>
+    /// <summary>
+    /// Builds a conntrack entry. Each direction is `source:port destination:port`, IPv6 in brackets.
+    /// </summary>
     public static byte[] Conntrack(byte protocol, string original, string reply) =>
     [
         original.StartsWith('[') ? (byte)10 : (byte)2, 0, 0, 0,
@@ -89,7 +96,8 @@ internal static class FlowGolden
             ]),
             .. Attribute(0x8002,
             [
-                .. Attribute(1, [protocol]), .. Attribute(2, Port(ends[0].Port)), .. Attribute(3, Port(ends[1].Port)),
+                .. Attribute(1, [protocol]), .. Attribute(2, Port(ends[0].Port)),
+                .. Attribute(3, Port(ends[1].Port)),
             ]),
         ];
     }
@@ -98,7 +106,8 @@ internal static class FlowGolden
 
     private static byte[] Attribute(int type, byte[] value) =>
     [
-        .. BitConverter.GetBytes((ushort)(4 + value.Length)), .. BitConverter.GetBytes((ushort)type), .. value,
+        .. BitConverter.GetBytes((ushort)(4 + value.Length)),
+        .. BitConverter.GetBytes((ushort)type), .. value,
         .. new byte[(4 - (value.Length % 4)) % 4],
     ];
 }

@@ -11,29 +11,35 @@ public class FlowMessageTests
     [Fact]
     public void A_socket_is_read()
     {
-        Assert.True(SockDiagMessage.TryRead(SockDiagMessage.Udp, Payload(FlowGolden.UdpSocket), out SockDiagMessage socket));
+        Assert.True(SockDiagMessage.TryRead(
+            SockDiagMessage.Udp, Payload(FlowGolden.UdpSocket), out SockDiagMessage socket));
         Assert.Equal(
             (FlowGolden.Ip("198.18.1.2"), FlowGolden.Ip("198.18.100.11")), (socket.Local, socket.Peer));
-        Assert.Equal((40001, 5683, 0xafe0u, 0), (socket.LocalPort, socket.PeerPort, socket.Mark, socket.Ifindex));
+        Assert.Equal(
+            (40001, 5683, 0xafe0u, 0), (socket.LocalPort, socket.PeerPort, socket.Mark, socket.Ifindex));
         Assert.True(socket.IsConnected);
     }
 
     [Fact]
     public void An_ipv6_socket_that_talks_ipv4_has_ipv4_addresses()
     {
-        Assert.True(SockDiagMessage.TryRead(SockDiagMessage.Tcp, Payload(FlowGolden.MappedSocket), out SockDiagMessage socket));
-        Assert.Equal((FlowGolden.Ip("198.18.1.2"), FlowGolden.Ip("198.18.100.11")), (socket.Local, socket.Peer));
+        Assert.True(SockDiagMessage.TryRead(
+            SockDiagMessage.Tcp, Payload(FlowGolden.MappedSocket), out SockDiagMessage socket));
+        Assert.Equal(
+            (FlowGolden.Ip("198.18.1.2"), FlowGolden.Ip("198.18.100.11")), (socket.Local, socket.Peer));
         Assert.Equal(10, socket.Family);
     }
 
     [Fact]
     public void A_socket_is_destroyed_by_all_that_names_it()
     {
-        SockDiagMessage.TryRead(SockDiagMessage.Tcp, Payload(FlowGolden.MappedSocket), out SockDiagMessage socket);
+        SockDiagMessage.TryRead(
+            SockDiagMessage.Tcp, Payload(FlowGolden.MappedSocket), out SockDiagMessage socket);
         // struct nlmsghdr: 72 bytes, SOCK_DESTROY, NLM_F_REQUEST | NLM_F_ACK; then struct inet_diag_req_v2.
         Assert.Equal(
             "48000000" + "1500" + "0500" + "00000000" + "00000000" + "0a060000" + "00000000"
-            + "9c4201bb" + "00000000000000000000ffffc6120102" + "00000000000000000000ffffc612640b" + "00000000"
+            + "9c4201bb" + "00000000000000000000ffffc6120102"
+            + "00000000000000000000ffffc612640b" + "00000000"
             + "8b00000000000000",
             Convert.ToHexStringLower(socket.DestroyRequest()));
     }
@@ -60,7 +66,8 @@ public class FlowMessageTests
         Assert.Equal(
             ["0206 00000b36", "0a06 00000b36", "0211 00000082", "0a11 00000082"],
             SockDiagMessage.Dumps().Select(dump =>
-                $"{Convert.ToHexStringLower(dump.Request[16..18])} {BitConverter.ToUInt32(dump.Request, 20):x8}"));
+                $"{Convert.ToHexStringLower(dump.Request[16..18])} "
+                    + $"{BitConverter.ToUInt32(dump.Request, 20):x8}"));
 
     [Fact]
     public void A_conntrack_entry_is_read_and_deleted_by_its_tuple_and_number()
@@ -92,9 +99,11 @@ public class FlowMessageTests
     [Fact]
     public void A_zone_is_part_of_the_entrys_name()
     {
-        byte[] payload = FlowGolden.Conntrack(17, "[2001:db8:1::2]:5 [2001:db8:100::11]:6", "[2001:db8:100::11]:6 [2001:db8:1::2]:5");
+        byte[] payload = FlowGolden.Conntrack(
+            17, "[2001:db8:1::2]:5 [2001:db8:100::11]:6", "[2001:db8:100::11]:6 [2001:db8:1::2]:5");
         Assert.True(ConntrackMessage.TryRead(payload, out ConntrackMessage entry));
-        Assert.Equal("08000c00010203040600120000050000", Convert.ToHexStringLower(entry.DeleteRequest()[^16..]));
+        Assert.Equal(
+            "08000c00010203040600120000050000", Convert.ToHexStringLower(entry.DeleteRequest()[^16..]));
     }
 
     [Fact]
@@ -171,7 +180,7 @@ public class FlowMessageTests
         }
     }
 
-    /// <summary>Reads as each kind, and makes of it what would be sent.</summary>
+    /// <summary>Reads the bytes as each kind of message, and builds the request that would follow.</summary>
     private static void Read(byte[] bytes, bool isPayload)
     {
         NetlinkMessage message = new(RouteMessage.NewRoute, 0, 1, 0, bytes);

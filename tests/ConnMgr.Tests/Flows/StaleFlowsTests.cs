@@ -13,7 +13,8 @@ public class StaleFlowsTests
     private const uint Own = 0xafe0;
 
     private readonly StaleFlows _flows = new(
-        [Old("198.18.1.2", "198.18.1.0/24"), Old("2001:db8:1::2", "2001:db8:1::/64")], new HashSet<int> { Eth, Wifi }, Own);
+        [Old("198.18.1.2", "198.18.1.0/24"), Old("2001:db8:1::2", "2001:db8:1::/64")],
+        new HashSet<int> { Eth, Wifi }, Own);
 
     private readonly Dictionary<string, int> _routes = [];
 
@@ -59,15 +60,18 @@ public class StaleFlowsTests
         Take(6, FlowGolden.Socket("198.18.1.2", 3, "198.18.100.11", 443, mark: 7));
         IpNumber peer = FlowGolden.Ip("198.18.100.11");
         IpNumber source = FlowGolden.Ip("198.18.1.2");
-        Assert.Equal([new RouteQuestion(peer, source, 0), new RouteQuestion(peer, source, 7)], _flows.Questions());
+        Assert.Equal(
+            [new RouteQuestion(peer, source, 0), new RouteQuestion(peer, source, 7)], _flows.Questions());
     }
 
     [Fact]
     public void An_address_that_is_gone_is_no_source_to_ask_with()
     {
         StaleFlows flows = new(
-            [new OldAddress("eth0", 0, FlowGolden.Ip("198.18.1.2"), IsPresent: false, [])], new HashSet<int> { Wifi }, Own);
-        SockDiagMessage.TryRead(6, FlowGolden.Socket("198.18.1.2", 1, "198.18.100.11", 443), out SockDiagMessage socket);
+            [new OldAddress("eth0", 0, FlowGolden.Ip("198.18.1.2"), IsPresent: false, [])],
+            new HashSet<int> { Wifi }, Own);
+        SockDiagMessage.TryRead(
+            6, FlowGolden.Socket("198.18.1.2", 1, "198.18.100.11", 443), out SockDiagMessage socket);
         flows.Take(socket);
         Assert.Equal(default, flows.Questions().Single().Source);
     }
@@ -91,7 +95,8 @@ public class StaleFlowsTests
         Entry(6, "198.18.50.2:2 198.18.100.8:80", "198.18.100.8:80 198.18.1.2:2");
         Entry(6, "198.18.50.2:3 198.18.100.11:80", "198.18.100.11:80 198.18.2.2:3");
         Entry(1, "198.18.1.2:0 198.18.100.11:0", "198.18.100.11:0 198.18.1.2:0");
-        Entry(6, "198.18.100.11:4 198.18.1.2:22", "198.18.1.2:22 198.18.100.11:4"); // they began, and a listener may have it
+        // The peer began the connection, so a listening socket of ours may own it.
+        Entry(6, "198.18.100.11:4 198.18.1.2:22", "198.18.1.2:22 198.18.100.11:4");
         Assert.Empty(Stale());
     }
 
@@ -101,7 +106,7 @@ public class StaleFlowsTests
         Take(6, FlowGolden.Socket("198.18.1.2", 3, "198.18.100.11", 443, ifindex: Eth));
         Take(17, FlowGolden.Socket("0.0.0.0", 4, "0.0.0.0", 0, state: 7, mark: Own));
         Take(6, FlowGolden.Socket("198.18.1.2", 5, "198.18.100.12", 443, mark: 7));
-        _flows.Questions().ForEach(question => _flows.Answer(question, Eth)); // by its mark
+        _flows.Questions().ForEach(question => _flows.Answer(question, Eth)); // recognised by its mark
         Assert.Empty(_flows.Stale());
         _flows.BeginDump();
         Entry(6, "198.18.1.2:3 198.18.100.11:443", "198.18.100.11:443 198.18.1.2:3");
@@ -123,7 +128,7 @@ public class StaleFlowsTests
     [Fact]
     public void What_has_no_room_is_found_by_the_next_dump()
     {
-        // The first 2,000 stay, by a static route to each; then 3,000 that do not.
+        // The first 2,000 stay: each has a static route. The other 3,000 do not.
         int ended = 0;
         int dumps = 0;
         HashSet<int> gone = [];
@@ -141,7 +146,8 @@ public class StaleFlowsTests
             }
             foreach (string stale in Stale())
             {
-                gone.Add(int.Parse(stale.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture) - 10000);
+                gone.Add(int.Parse(stale.Split(' ')[1],
+                    System.Globalization.CultureInfo.InvariantCulture) - 10000);
                 ended++;
             }
         }
@@ -164,18 +170,23 @@ public class StaleFlowsTests
 
     private void Entry(byte protocol, string original, string reply)
     {
-        Assert.True(ConntrackMessage.TryRead(FlowGolden.Conntrack(protocol, original, reply), out ConntrackMessage entry));
+        Assert.True(ConntrackMessage.TryRead(
+            FlowGolden.Conntrack(protocol, original, reply), out ConntrackMessage entry));
         _flows.Take(entry);
     }
 
-    /// <summary>Answers by the routes above, else over Wi-Fi; a line for each: its kind, and of a socket its local port.</summary>
+    /// <summary>
+    /// Answers route questions by the routes above, otherwise with Wi-Fi. Returns a line for each stale flow:
+    /// its kind, and a socket's local port.
+    /// </summary>
     private string[] Stale()
     {
         foreach (RouteQuestion question in _flows.Questions())
         {
             _flows.Answer(question, _routes.GetValueOrDefault(FlowGolden.Text(question.Peer), Wifi));
         }
-        return [.. _flows.Stale().Select(flow => $"{flow.Kind} {(flow.Request[24] << 8) | flow.Request[25]}")];
+        return [.. _flows.Stale().Select(
+            flow => $"{flow.Kind} {(flow.Request[24] << 8) | flow.Request[25]}")];
     }
 
     private static OldAddress Old(string address, string subnet) =>

@@ -28,7 +28,8 @@ public class UsedAddressesTests
         Routes(3, 3);
         Assert.Equal(["eth0 2 198.18.1.2 present", "eth0 2 2001:db8:1::2 present"], Old("wlan0"));
         Assert.Equal(
-            ["198.18.1.0/24", "2001:db8:1::/64"], _used.Old(_table, "wlan0")[0].Subnets.Select(subnet => subnet.ToString()));
+            ["198.18.1.0/24", "2001:db8:1::/64"],
+            _used.Old(_table, "wlan0")[0].Subnets.Select(subnet => subnet.ToString()));
     }
 
     [Fact]
@@ -98,7 +99,7 @@ public class UsedAddressesTests
         Assert.Contains("eth0 2 198.18.4.100 gone", old);
     }
 
-    /// <summary>The devices with the default routes of IPv4 and IPv6.</summary>
+    /// <summary>Sets the devices that have the default routes of IPv4 and IPv6.</summary>
     private void Routes(int? ipv4, int? ipv6)
     {
         _table.BeginDump();
@@ -117,7 +118,8 @@ public class UsedAddressesTests
     private string[] Old(string chosen) =>
     [
         .. _used.Old(_table, chosen).Select(old =>
-            $"{old.Link} {old.Ifindex} {FlowGolden.Text(old.Address)} {(old.IsPresent ? "present" : "gone")}"),
+            $"{old.Link} {old.Ifindex} {FlowGolden.Text(old.Address)} "
+                + $"{(old.IsPresent ? "present" : "gone")}"),
     ];
 
     private void Apply(byte[] bytes, bool isDumpRow = false)

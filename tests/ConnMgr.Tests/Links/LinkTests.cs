@@ -32,7 +32,8 @@ public class LinkTests
     [Fact]
     public void Is_up_only_with_address_and_way_out_in_whatever_order_they_come()
     {
-        foreach (LinkFacts[] order in new LinkFacts[][] { [NoAddress, NoRoute, Up], [NoCarrier, NoRoute, Up], [default, Up] })
+        foreach (LinkFacts[] order in new LinkFacts[][] { [NoAddress, NoRoute, Up], [NoCarrier, NoRoute, Up],
+            [default, Up] })
         {
             Link link = Ethernet();
             foreach (LinkFacts facts in order[..^1])
@@ -115,7 +116,7 @@ public class LinkTests
         link.ClearEffects();
         link.SetFacts(NoRoute, At(1.5));
         Assert.Equal("cancel", Effects(link));
-        link.EndProbe(None, At(2)); // came too late
+        link.EndProbe(None, At(2)); // the probe's result came too late
         Assert.Equal(LinkState.Unconfirmed, link.State);
         Assert.Equal(0, link.Failures.Count(At(2)));
     }
@@ -126,7 +127,7 @@ public class LinkTests
         Link link = Confirmed(Ethernet());
         Assert.Equal(At(16), TickUntilProbe(link, 2, _ => false));
         link.EndProbe(Echo, At(16.1));
-        // Evidence in the tick that ends at 30.
+        // Evidence arrives in the tick that ends at 30 s.
         Assert.Equal(At(46), TickUntilProbe(link, 18, at => at == 30));
     }
 
@@ -286,7 +287,7 @@ public class LinkTests
         LinkFacts only6 = Up with { Ipv4 = new(true, false, 1), Ipv6 = Connected with { Fingerprint = 6 } };
         Link link = Confirmed(Ethernet());
         link.SetFacts(only6, At(3));
-        link.SetFacts(only6 with { Ipv4 = Connected }, At(3.5)); // a renewal
+        link.SetFacts(only6 with { Ipv4 = Connected }, At(3.5)); // a DHCP renewal
         link.Advance(At(5));
         Assert.Equal("", Effects(link));
 
@@ -370,11 +371,11 @@ public class LinkTests
     {
         Link link = Ethernet();
         link.SeeOtherServers(At(0));
-        Assert.Equal("", Effects(link)); // it is down
+        Assert.Equal("", Effects(link)); // no probe: the link is down
         link.SetFacts(Up, At(1));
         link.ClearEffects();
         link.SeeOtherServers(At(1.5));
-        Assert.Equal("", Effects(link)); // it is being probed
+        Assert.Equal("", Effects(link)); // no second probe: one is running
         link.EndProbe(None, At(2));
         link.ClearEffects();
         link.SeeOtherServers(At(3));
@@ -387,10 +388,10 @@ public class LinkTests
         link.EndProbe(Echo, At(6));
         link.ClearEffects();
         link.SeeOtherServers(At(7));
-        Assert.Equal("", Effects(link)); // it is confirmed
+        Assert.Equal("", Effects(link)); // no probe: the link is confirmed
     }
 
-    /// <summary>The news reaches the link through the core, and the probe comes out of it.</summary>
+    /// <summary>The link gets the input through the core, and the core's effect is the probe.</summary>
     [Fact]
     public void The_core_takes_news_of_other_name_servers()
     {

@@ -4,22 +4,22 @@ using ConnMgr.Tests.Netlink;
 
 namespace ConnMgr.Tests.Links;
 
-/// <summary>What is behind a simulated link.</summary>
+/// <summary>The network behind a simulated link.</summary>
 internal enum Upstream
 {
     Good,
     Dead,
 
-    /// <summary>All but the echo service.</summary>
+    /// <summary>Everything works except the echo service.</summary>
     EchoBlocked,
 
-    /// <summary>A captive portal: answers everything, itself.</summary>
+    /// <summary>A captive portal, which answers everything itself.</summary>
     Portal,
 }
 
 /// <summary>
-/// A simulated link: its device as the kernel sees it, its upstream, its probes with the times of ProbeRunner, and
-/// what EvidenceSocket would hear.
+/// A simulated link: its device as the kernel sees it, its upstream, its probes with the timing of
+/// ProbeRunner, and what EvidenceSocket would hear.
 /// </summary>
 internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
 {
@@ -53,7 +53,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
 
     public bool HasRoute { get; set; } = true;
 
-    /// <summary>Another address, another number.</summary>
+    /// <summary>Number of the link's address. A new number is a new address.</summary>
     public int Address { get; set; } = 1;
 
     public int Metric { get; set; } = ownMetric;
@@ -70,7 +70,8 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
 
     public TimeSpan NextAt => Min(
         _evidenceAt,
-        Min(Min(_probeEndsAt, _attemptAt), Min(Min(_pingAt, _pongArrivesAt), Min(_echoArrivesAt, _refusalArrivesAt))));
+        Min(Min(_probeEndsAt, _attemptAt),
+            Min(Min(_pingAt, _pongArrivesAt), Min(_echoArrivesAt, _refusalArrivesAt))));
 
     /// <summary>RTM_NEWLINK of the device.</summary>
     public byte[] DeviceRow => Golden.Link(
@@ -84,10 +85,10 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
 
     private int Subnet => (int)link.Kind + 1;
 
-    /// <summary>A tick begins: the evidence socket hears its first packet.</summary>
+    /// <summary>A tick begins. The evidence socket hears the tick's first packet.</summary>
     public void Listen(bool isForOutgoing) => (_hearsEvidence, _hearsOutgoing) = (true, isForOutgoing);
 
-    /// <summary>A segment or a question of somebody leaves, and is answered if that is possible.</summary>
+    /// <summary>A segment or question of an application leaves; it is answered if the link works.</summary>
     public void Send(bool isAnswerable, TimeSpan now)
     {
         if (_hearsOutgoing)
@@ -141,7 +142,8 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
             _echoArrivesAt = Never;
             if (IsConnected && Upstream is Upstream.Good or Upstream.Portal)
             {
-                EndProbe(Upstream == Upstream.Good ? ProbeOutcome.EchoAnswered : ProbeOutcome.WrongContent, now);
+                EndProbe(Upstream == Upstream.Good ? ProbeOutcome.EchoAnswered
+                    : ProbeOutcome.WrongContent, now);
                 return;
             }
         }
@@ -168,7 +170,8 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         if (now >= _pingAt)
         {
             _pingAt = now + TimeSpan.FromMilliseconds(200);
-            if (IsConnected && Upstream != Upstream.Dead && world.IsPingUp && Passes(2) && _pongArrivesAt == Never)
+            if (IsConnected && Upstream != Upstream.Dead && world.IsPingUp && Passes(2)
+                && _pongArrivesAt == Never)
             {
                 _pongArrivesAt = now + RoundTrip;
             }
@@ -181,10 +184,11 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         {
             return;
         }
-        bool isServed = Upstream == Upstream.Portal || (Upstream == Upstream.Good && world.Echo == EchoService.Up);
+        bool isServed = Upstream == Upstream.Portal
+            || (Upstream == Upstream.Good && world.Echo == EchoService.Up);
         if (isServed)
         {
-            // SYN after 0, 1, 3 s; data after 0, 0.2, 0.6, 1.4 s, as Linux retransmits.
+            // Linux sends a SYN after 0, 1, 3 s, and data after 0, 0.2, 0.6, 1.4 s.
             TimeSpan took = Lasts([0, 1000, 3000]) is { } connect && Lasts([0, 200, 600, 1400]) is { } data
                 ? connect + data + (2 * RoundTrip) : TimeSpan.FromHours(1);
             _echoArrivesAt = Min(_echoArrivesAt, now + took);
@@ -195,7 +199,9 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         }
     }
 
-    /// <summary>When the first of several attempts gets through both ways; null if none does.</summary>
+    /// <summary>
+    /// When the first of several attempts gets through in both directions; null if none does.
+    /// </summary>
     private TimeSpan? Lasts(int[] attempts)
     {
         foreach (int milliseconds in attempts)

@@ -4,8 +4,8 @@ using ConnMgr.Probe;
 namespace ConnMgr.Tests.Links;
 
 /// <summary>
-/// Section 7 of the contract over again, naively, from its own record of what happened; and what must hold in every
-/// world. A breach is an exception.
+/// A naive second implementation of section 7 of the contract, from its own record of what happened, and the
+/// invariants of every world. Throws if one is violated.
 /// </summary>
 internal sealed class ModelRules(ModelWorld world)
 {
@@ -16,7 +16,7 @@ internal sealed class ModelRules(ModelWorld world)
 
     private TimeSpan Now => world.Now;
 
-    /// <summary>The choice may not change any more.</summary>
+    /// <summary>True if the choice must not change from now on.</summary>
     public bool NobodyMoves { get; set; }
 
     /// <summary>Each decision so far, in words.</summary>
@@ -69,7 +69,7 @@ internal sealed class ModelRules(ModelWorld world)
         _lteIsWrongSince = _isAstraySince = TimeSpan.MaxValue;
     }
 
-    /// <summary>The choice is what the rules say, all of them read one after the other.</summary>
+    /// <summary>The choice must be what the rules say, applied one after the other.</summary>
     public void CheckChoice(Link? before, Link? after)
     {
         Link? expected = Expected(before);
@@ -89,14 +89,20 @@ internal sealed class ModelRules(ModelWorld world)
         Decisions.Add(FormattableString.Invariant($"{Now.TotalSeconds:0.00} {Name(after)}"));
     }
 
-    /// <summary>No two switches within a hold: nobody comes back from a confirmed link to one that was left for a failure.</summary>
+    /// <summary>
+    /// No two switches within a hold: the choice does not go back from a confirmed link to one that was left
+    /// because it failed.
+    /// </summary>
     private void CheckHold(Link? before, Link after)
     {
         Record record = Of(after);
         if (before is not null && Class(before) == 'A' && Class(after) == 'A' && IsFit(before, before)
-            && record.LeftAt is { } left && record.Failures.Exists(at => at >= left - Seconds(1)) && Now - left < Hold(record))
+            && record.LeftAt is { } left && record.Failures.Exists(at => at >= left - Seconds(1))
+            && Now - left < Hold(record))
         {
-            throw Breach($"{after.Name} again after {(Now - left).TotalSeconds:0.0} s, its hold is {Hold(record).TotalSeconds:0} s");
+            throw Breach(
+                $"{after.Name} again after {(Now - left).TotalSeconds:0.0} s, its hold is "
+                    + $"{Hold(record).TotalSeconds:0} s");
         }
         if (before is not null)
         {
@@ -121,17 +127,20 @@ internal sealed class ModelRules(ModelWorld world)
             return choice;
         }
         bool isBoot = Now < TimeSpan.FromSeconds(10);
-        if (isBoot && fit[0].IsMetered && world.Links.Any(l => !l.Link.IsMetered && l.Ifindex != 0 && !Of(l.Link).HasBeenUp))
+        if (isBoot && fit[0].IsMetered && world.Links.Any(
+            l => !l.Link.IsMetered && l.Ifindex != 0 && !Of(l.Link).HasBeenUp))
         {
             return choice;
         }
-        return choice is null || !fit.Contains(choice) ? fit[0] : fit.FirstOrDefault(l => IsLeft(choice, l, isBoot)) ?? choice;
+        return choice is null || !fit.Contains(choice) ? fit[0]
+            : fit.FirstOrDefault(l => IsLeft(choice, l, isBoot)) ?? choice;
     }
 
     private bool IsFit(Link link, Link? choice)
     {
         return link.State.IsUp() && (!link.IsInterrupted || link == choice)
-            && (Of(link).FailedSwitches < 2 || Now >= Of(link).OutUntil || world.Links.Count(l => l.Link.State.IsUp()) == 1);
+            && (Of(link).FailedSwitches < 2 || Now >= Of(link).OutUntil
+                || world.Links.Count(l => l.Link.State.IsUp()) == 1);
     }
 
     private bool IsLeft(Link choice, Link link, bool isBoot)
@@ -141,7 +150,8 @@ internal sealed class ModelRules(ModelWorld world)
         return (Class(choice), Class(link)) switch
         {
             ('A', 'A') => isPreferred && Now - record.Since >= Hold(record),
-            ('B', 'A') => Of(choice).ProbeStartedAt is { } start && start >= record.Since && Now - start >= Seconds(1),
+            ('B', 'A') => Of(choice).ProbeStartedAt is { } start && start >= record.Since
+                && Now - start >= Seconds(1),
             ('B', 'B') => isPreferred && record.IsProbed && Now - record.UnfailedSince >= Hold(record),
             ('C', 'A') => Now - record.UnfailedSince >= MeteredWait(record),
             ('C', 'B') => (record.IsProbed || isBoot) && Now - record.UnfailedSince >= MeteredWait(record),
@@ -151,15 +161,18 @@ internal sealed class ModelRules(ModelWorld world)
     }
 
     private TimeSpan Hold(Record record) =>
-        record.Failures.Exists(at => Now - at < TimeSpan.FromMinutes(10)) ? Doubling(LastHour(record) - 1) : TimeSpan.Zero;
+        record.Failures.Exists(at => Now - at < TimeSpan.FromMinutes(10)) ? Doubling(LastHour(record) - 1)
+        : TimeSpan.Zero;
 
-    private TimeSpan MeteredWait(Record record) => LastHour(record) >= 2 ? Doubling(LastHour(record) - 2) : TimeSpan.Zero;
+    private TimeSpan MeteredWait(Record record) =>
+        LastHour(record) >= 2 ? Doubling(LastHour(record) - 2) : TimeSpan.Zero;
 
     private int LastHour(Record record) => record.Failures.Count(at => Now - at < TimeSpan.FromHours(1));
 
-    private static TimeSpan Doubling(int times) => Seconds(Math.Min(300, 10 * Math.Pow(2, Math.Min(times, 9))));
+    private static TimeSpan Doubling(int times) =>
+        Seconds(Math.Min(300, 10 * Math.Pow(2, Math.Min(times, 9))));
 
-    /// <summary>What must hold after every wake-up.</summary>
+    /// <summary>The invariants after every wake-up.</summary>
     public void Check()
     {
         foreach (ModelLink link in world.Links)
@@ -189,7 +202,9 @@ internal sealed class ModelRules(ModelWorld world)
         }
     }
 
-    /// <summary>Carrier and device count at once, address and way out after a second.</summary>
+    /// <summary>
+    /// Loss of carrier or device counts at once, loss of address or default route after a second.
+    /// </summary>
     private void CheckFacts(ModelLink link)
     {
         LinkState state = link.Link.State;
@@ -205,7 +220,7 @@ internal sealed class ModelRules(ModelWorld world)
         }
     }
 
-    /// <summary>A link whose upstream has been the same for long enough is in the state that it deserves.</summary>
+    /// <summary>A link whose upstream has not changed for long enough must be in the right state.</summary>
     private void CheckTruth(ModelLink link)
     {
         Record record = Of(link.Link);
@@ -219,15 +234,19 @@ internal sealed class ModelRules(ModelWorld world)
         bool isEchoUp = world.Echo == EchoService.Up;
         bool isWatched = link.Link is { State: LinkState.Confirmed, LastOutcome: ProbeOutcome.EchoAnswered }
             && record.Failures.Exists(at => Now - at < TimeSpan.FromMinutes(10));
-        double? limit = !link.IsConnected || link.Loss > 0 || link.Link.IsMetered ? null : link.Upstream switch
-        {
-            Upstream.Good when isEchoUp => state == LinkState.Confirmed ? null : 36,
-            Upstream.Good or Upstream.EchoBlocked when world.IsPingUp => state == LinkState.Failed ? 36 : null,
-            Upstream.Dead => state == LinkState.Failed ? null : isWatched ? 10 : 25,
-            Upstream.Portal => state == LinkState.Failed ? null : isWatched ? 10 : 66,
-            _ => null,
-        };
-        if (link.Link.IsMetered && link.IsConnected && link.Upstream == Upstream.Good && isEchoUp && link.Loss == 0)
+        double? limit = !link.IsConnected || link.Loss > 0 || link.Link.IsMetered
+            ? null
+            : link.Upstream switch
+            {
+                Upstream.Good when isEchoUp => state == LinkState.Confirmed ? null : 36,
+                Upstream.Good or Upstream.EchoBlocked when world.IsPingUp =>
+                    state == LinkState.Failed ? 36 : null,
+                Upstream.Dead => state == LinkState.Failed ? null : isWatched ? 10 : 25,
+                Upstream.Portal => state == LinkState.Failed ? null : isWatched ? 10 : 66,
+                _ => null,
+            };
+        if (link.Link.IsMetered && link.IsConnected && link.Upstream == Upstream.Good && isEchoUp
+            && link.Loss == 0)
         {
             limit = state == LinkState.Failed ? 304 : null;
         }
@@ -266,14 +285,16 @@ internal sealed class ModelRules(ModelWorld world)
             FormattableString.Invariant($"at {Now.TotalSeconds:0.000} s: {what} ({links})"));
     }
 
-    /// <summary>What happened to one link.</summary>
+    /// <summary>The record of one link.</summary>
     private sealed class Record
     {
         public List<TimeSpan> Failures { get; } = [];
 
         public TimeSpan Since { get; set; }
 
-        /// <summary>When another was chosen instead, because it was no longer good; null if that had other reasons.</summary>
+        /// <summary>
+        /// When another link was chosen because this one failed; null if the reason was different.
+        /// </summary>
         public TimeSpan? LeftAt { get; set; }
 
         public TimeSpan UnfailedSince { get; set; }

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace ConnMgr.Tests.Links;
 
-/// <summary>The figures of the switch-over that are simulated: one story each, hours of it.</summary>
+/// <summary>
+/// The simulated figures of the switch-over: each test runs one scenario for hours of simulated time.
+/// </summary>
 public class ModelScenarioTests(ITestOutputHelper output)
 {
     [Fact]
@@ -31,9 +33,10 @@ public class ModelScenarioTests(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Dead and good for random times, 1 to 120 s, half of them equal. Single worlds get up to 20 switches an hour: those
-    /// whose rhythm lets every probe of a hold fall into the good half (29, if the probes came every 4 s). The closer watch is
-    /// for the later gaps of an idle link, which would reach 17.8 s (95 of 100) without it.
+    /// The upstream is dead and good for random times, 1 to 120 s; in half of the worlds both are equal.
+    /// Single worlds get up to 20 switches an hour: in their rhythm every probe of a hold falls into the good
+    /// half (29 switches if the probes came every 4 s). The closer watch shortens the later gaps of an idle
+    /// link. Without it they would reach 17.8 s (95 of 100).
     /// </summary>
     [Theory]
     [InlineData(false)]
@@ -64,14 +67,16 @@ public class ModelScenarioTests(ITestOutputHelper output)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void An_upstream_that_dies_and_revives_every_7_seconds_costs_at_most_3_switches_an_hour(bool isTalking)
+    public void An_upstream_that_dies_and_revives_every_7_seconds_costs_at_most_3_switches_an_hour(
+        bool isTalking)
     {
         foreach (int seconds in (int[])[600, 3600])
         {
             ModelWorld world = new() { Traffic = isTalking ? Traffic.Talks : Traffic.None };
             world.Run(30);
             double gap = FlapUpstream(world, seconds, 7, 7).Longest;
-            output.WriteLine(FormattableString.Invariant($"{seconds} s: {world.Switches - 1} switches, gap {gap:0.0} s"));
+            output.WriteLine(
+                FormattableString.Invariant($"{seconds} s: {world.Switches - 1} switches, gap {gap:0.0} s"));
             Assert.InRange(world.Switches - 1, 1, 3);
             Assert.InRange(gap, 0, 7.05);
         }
@@ -203,10 +208,11 @@ public class ModelScenarioTests(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Ethernet's upstream is dead and good in turns: the longest time on a dead one, and the longest after it was left
-    /// for the first time.
+    /// Ethernet's upstream is dead and good in turn. Returns the longest time on a dead upstream, and the
+    /// longest one after the first switch.
     /// </summary>
-    private static (double Longest, double Later) FlapUpstream(ModelWorld world, int seconds, double dead, double good)
+    private static (double Longest, double Later) FlapUpstream(
+        ModelWorld world, int seconds, double dead, double good)
     {
         double gap = 0;
         (double longest, double later) = (0, 0);

@@ -4,7 +4,7 @@ using CsCheck;
 
 namespace ConnMgr.Tests.Links;
 
-/// <summary>What can happen to the world.</summary>
+/// <summary>The events that can happen to the world.</summary>
 internal enum Happening
 {
     DeviceGoes,
@@ -28,18 +28,18 @@ internal enum Happening
     Push,
 }
 
-/// <summary>One thing that happens, some time after the one before.</summary>
-/// <param name="After">Milliseconds after the one before.</param>
+/// <summary>One event, some time after the previous one.</summary>
+/// <param name="After">Milliseconds after the previous event.</param>
 /// <param name="What">What happens.</param>
-/// <param name="Link">To which link, 0 to 2.</param>
-/// <param name="Value">What it becomes, 0 to 3.</param>
+/// <param name="Link">The link concerned, 0 to 2.</param>
+/// <param name="Value">The new value, 0 to 3.</param>
 internal readonly record struct Event(int After, Happening What, int Link, int Value)
 {
     public override string ToString() =>
         string.Create(CultureInfo.InvariantCulture, $"new({After}, Happening.{What}, {Link}, {Value})");
 }
 
-/// <summary>Random schedules, and how a world goes through one.</summary>
+/// <summary>Makes random schedules, and runs a world through one.</summary>
 internal static class ModelSchedule
 {
     private static readonly Gen<int> After = Gen.Frequency(
@@ -51,18 +51,23 @@ internal static class ModelSchedule
     private static readonly Gen<Event> Outage =
         Of(Gen.OneOf(Happening.Echo, Happening.Ping, Happening.Traffic, Happening.Push));
 
-    public static readonly Gen<(int Seed, Event[] Events)> World = Gen.Select(Gen.Int[0, 1000], Anything.Array[1, 40]);
+    public static readonly Gen<(int Seed, Event[] Events)> World =
+        Gen.Select(Gen.Int[0, 1000], Anything.Array[1, 40]);
 
-    public static readonly Gen<(int Seed, Event[] Events)> Outages = Gen.Select(Gen.Int[0, 1000], Outage.Array[1, 40]);
+    public static readonly Gen<(int Seed, Event[] Events)> Outages =
+        Gen.Select(Gen.Int[0, 1000], Outage.Array[1, 40]);
 
-    /// <summary>The longest wait of rules 3 and 4, what it takes to be confirmed, and the switch.</summary>
+    /// <summary>The longest wait of rules 3 and 4, plus the time to be confirmed, plus the switch.</summary>
     private const double UntilHealed = 345;
 
     private static Gen<Event> Of(Gen<Happening> what) =>
-        Gen.Select(After, what, Gen.Int[0, 2], Gen.Int[0, 3], (after, w, link, value) => new Event(after, w, link, value));
+        Gen.Select(After, what, Gen.Int[0, 2], Gen.Int[0, 3], (after, w, link, value) =>
+            new Event(after, w, link, value));
 
-    /// <summary>Runs a schedule, and then heals everything: the best link is in use within the bound.</summary>
-    /// <returns>The world, and the seconds until that was so for good.</returns>
+    /// <summary>
+    /// Runs a schedule, then heals everything: the best link must be in use within the bound.
+    /// </summary>
+    /// <returns>The world, and the seconds until the best link was in use for good.</returns>
     public static (ModelWorld World, double Healed) Run(int seed, Event[] events)
     {
         ModelWorld world = new(seed, (WanProbe)(seed % 5 % 3));
@@ -85,23 +90,27 @@ internal static class ModelSchedule
         }
         return healed <= UntilHealed
             ? (world, healed)
-            : throw new InvalidOperationException($"all is well, but {world.InUse?.Link.Name} is in use after {UntilHealed} s");
+            : throw new InvalidOperationException(
+                $"all is well, but {world.InUse?.Link.Name} is in use after {UntilHealed} s");
     }
 
-    /// <summary>Only one of the two may be out of order, and nobody may move.</summary>
+    /// <summary>
+    /// Runs a schedule in which only the service or only the ping target fails: the choice must not change.
+    /// </summary>
     public static void RunOutages(int seed, Event[] events)
     {
         ModelWorld world = new(seed);
         if (seed % 3 == 0)
         {
-            world.Echo = (EchoService)(seed % 2 + 1); // the outage was there first
+            world.Echo = (EchoService)(seed % 2 + 1); // the outage comes first
         }
         world.Run(10);
         world.Rules.NobodyMoves = true;
         foreach (Event item in events)
         {
             world.Run(item.After / 1000.0);
-            bool wouldBeBoth = (item.What == Happening.Echo && !world.IsPingUp) || (item.What == Happening.Ping && world.Echo != 0);
+            bool wouldBeBoth = (item.What == Happening.Echo && !world.IsPingUp)
+                || (item.What == Happening.Ping && world.Echo != 0);
             if (!wouldBeBoth)
             {
                 Apply(world, item);

@@ -3,14 +3,15 @@ using CsCheck;
 namespace ConnMgr.Tests.Links;
 
 /// <summary>
-/// The real state machine, selection and route guard against naive rules, over random schedules in simulated time.
-/// CONNMGR_MODEL_STEPS says how many wake-ups are to be seen. CsCheck prints the shortest schedule that fails: it
-/// belongs to the kept ones below.
+/// Runs the real state machine, selection and route guard against naive rules, over random schedules in
+/// simulated time. CONNMGR_MODEL_STEPS sets the number of wake-ups. CsCheck prints the shortest schedule that
+/// fails: add it to the ones below.
 /// </summary>
 public class ModelTests(ITestOutputHelper output)
 {
     private static readonly long Wanted =
-        long.TryParse(Environment.GetEnvironmentVariable("CONNMGR_MODEL_STEPS"), out long steps) ? steps : 300_000;
+        long.TryParse(Environment.GetEnvironmentVariable("CONNMGR_MODEL_STEPS"), out long steps)
+        ? steps : 300_000;
 
     [Fact]
     public void No_schedule_breaks_a_rule()
@@ -35,14 +36,18 @@ public class ModelTests(ITestOutputHelper output)
         output.WriteLine($"{schedules} schedules, {steps} wake-ups, healed after {longest} s at most");
     }
 
-    /// <summary>Each broke a rule once, in the shortest form that CsCheck found; the comment says what was wrong.</summary>
+    /// <summary>
+    /// Each schedule once violated a rule. It has the shortest form that CsCheck found; its comment says what
+    /// was wrong.
+    /// </summary>
     [Fact]
     public void No_schedule_that_is_kept_breaks_a_rule()
     {
-        // The selection with the hold of rule 4 taken out.
+        // The selection without the hold of rule 4.
         ModelSchedule.Run(
             62,
-            [new(4779, Happening.DeviceComes, 2, 0), new(3401, Happening.CarrierLost, 0, 2), new(275, Happening.Loss, 1, 2)]);
+            [new(4779, Happening.DeviceComes, 2, 0), new(3401, Happening.CarrierLost, 0, 2),
+                new(275, Happening.Loss, 1, 2)]);
     }
 
     [Fact]

@@ -3,7 +3,9 @@ using ConnMgr.Links;
 
 namespace ConnMgr.Tests.Links;
 
-/// <summary>What LTE may cost, and when it is there nevertheless: `--wan-probe`, the boot, and the last resort.</summary>
+/// <summary>
+/// What LTE may cost, and when it is used all the same: `--wan-probe`, the boot, the last resort.
+/// </summary>
 public class ModelWanTests
 {
     [Theory]
@@ -21,7 +23,8 @@ public class ModelWanTests
     [InlineData(WanProbe.Never, 0, LinkState.Confirmed)]
     [InlineData(WanProbe.Suspect, 1, LinkState.Failed)]
     [InlineData(WanProbe.Always, 2, LinkState.Failed)]
-    public void In_use_and_dead_under_traffic_it_is_found_out_unless_that_was_forbidden(object mode, int atLeast, object state)
+    public void In_use_and_dead_under_traffic_it_is_found_out_unless_that_was_forbidden(
+        object mode, int atLeast, object state)
     {
         ModelWorld world = Alone((WanProbe)mode);
         world.Run(60);
@@ -62,7 +65,7 @@ public class ModelWanTests
             Until(world, 40, () => world.InUse == world.Eth);
             world.Eth.HasCarrier = false;
             world.Change();
-            Until(world, 1, () => world.InUse == world.Wan); // the only one up
+            Until(world, 1, () => world.InUse == world.Wan); // the only link that is up
             Until(world, 13, () => world.Wan.Link.State == LinkState.Confirmed);
         }
     }
@@ -107,7 +110,8 @@ public class ModelWanTests
                 Assert.Same(world.Eth, world.Choice);
                 world.Run(0.01);
             }
-            Until(world, 1, () => world.InUse == ((Upstream)upstream is Upstream.Dead or Upstream.Portal ? world.Wan : world.Eth));
+            Until(world, 1, () => world.InUse
+                == ((Upstream)upstream is Upstream.Dead or Upstream.Portal ? world.Wan : world.Eth));
         }
     }
 

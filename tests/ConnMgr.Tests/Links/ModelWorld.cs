@@ -16,10 +16,10 @@ internal enum Traffic
 {
     None,
 
-    /// <summary>Somebody asks, and is answered if the link works.</summary>
+    /// <summary>An application asks, and is answered if the link works.</summary>
     Talks,
 
-    /// <summary>Somebody sends to where nobody answers.</summary>
+    /// <summary>An application sends to an address that does not answer.</summary>
     Shouts,
 }
 
@@ -32,9 +32,9 @@ internal enum SwitchScript
 }
 
 /// <summary>
-/// The daemon's own <see cref="ConnectionCore"/> in a simulated world and in simulated time. The world gives it what the
-/// driver would: the news of each wake-up and the kernel's state, which is read from rtnetlink messages. It carries out the
-/// effects.
+/// The daemon's own <see cref="ConnectionCore"/> in a simulated world and in simulated time. The world plays
+/// the driver: it passes the input of each wake-up and the kernel's state, read from rtnetlink messages, and
+/// carries out the effects.
 /// </summary>
 internal sealed class ModelWorld
 {
@@ -48,7 +48,7 @@ internal sealed class ModelWorld
     private TimeSpan _trafficAt = TimeSpan.Zero;
     private (ModelLink Link, TimeSpan EndsAt, bool Succeeds)? _running;
 
-    /// <param name="seed">Of losses and of small differences in time.</param>
+    /// <param name="seed">Seed of packet losses and of small differences in time.</param>
     /// <param name="wanProbe">When LTE may be probed.</param>
     public ModelWorld(int seed = 1, WanProbe wanProbe = WanProbe.Suspect)
     {
@@ -88,15 +88,15 @@ internal sealed class ModelWorld
 
     public ModelLink? Choice => Find(_core.View.Choice);
 
-    /// <summary>What is reported as in use.</summary>
+    /// <summary>The link that is reported as in use.</summary>
     public ModelLink? InUse { get; private set; }
 
-    /// <summary>How often another link came into use.</summary>
+    /// <summary>How often the link in use changed.</summary>
     public int Switches { get; private set; }
 
     public bool IsSwitching => _core.IsSwitching;
 
-    /// <summary>The link over which the kernel's default route in front leads.</summary>
+    /// <summary>The link of the kernel's preferred default route.</summary>
     public ModelLink? Front
     {
         get
@@ -110,10 +110,10 @@ internal sealed class ModelWorld
         }
     }
 
-    /// <summary>Devices, addresses or routes have changed.</summary>
+    /// <summary>Tells the core that devices, addresses or routes have changed.</summary>
     public void Change() => _hasChanged = true;
 
-    /// <summary>Something that the driver would tell the core at the end of this wake-up.</summary>
+    /// <summary>Adds an input that the driver would pass to the core at the end of this wake-up.</summary>
     public void Tell(in News news) => _news.Add(news);
 
     /// <summary>Lets time pass.</summary>
@@ -177,7 +177,8 @@ internal sealed class ModelWorld
         News[] news = [.. _news];
         _news.Clear();
         Link? before = Find(_core.View.Choice)?.Link;
-        KernelView kernel = new(_kernel, IsSettled: true, _dumps, _dumps, OwnMetrics: null); // a script moves the routes
+        // While a script moves the routes, the view is not settled.
+        KernelView kernel = new(_kernel, IsSettled: true, _dumps, _dumps, OwnMetrics: null);
         foreach (CoreEffect effect in _core.Handle(news, kernel, Now))
         {
             Rules.Take(effect);
@@ -191,7 +192,8 @@ internal sealed class ModelWorld
             InUse = inUse;
         }
         _isWoken |= _news.Count > 0;
-        if (!_isWoken) // else another wake-up follows at this very moment: the routes after a switch are read first
+        // Otherwise another wake-up follows at this same moment: the routes after a switch are read first.
+        if (!_isWoken)
         {
             Rules.Check();
         }
@@ -202,7 +204,8 @@ internal sealed class ModelWorld
     {
         _dumps++;
         Dump(RouteMessage.GetLink, link => link.Ifindex != 0, link => link.DeviceRow);
-        Dump(RouteMessage.GetAddress, link => link is { HasAddress: true, Ifindex: not 0 }, link => link.AddressRow);
+        Dump(RouteMessage.GetAddress, link =>
+            link is { HasAddress: true, Ifindex: not 0 }, link => link.AddressRow);
         Dump(RouteMessage.GetRoute, link => link.IsInKernelsTable, link => link.RouteRow);
     }
 
@@ -259,7 +262,9 @@ internal sealed class ModelWorld
         _running = (target, Now + TimeSpan.FromMilliseconds(milliseconds), succeeds);
     }
 
-    /// <summary>switch_route.sh takes metric 0, and moves others from there to their own.</summary>
+    /// <summary>
+    /// Plays switch_route.sh: gives the link metric 0 and moves the others from there to their own metrics.
+    /// </summary>
     private void EndScript(ModelLink target, bool succeeds)
     {
         _running = null;

@@ -14,7 +14,7 @@ public class RouteGuardTests
     public void A_new_choice_is_switched_to_once()
     {
         Assert.Equal(_eth, _guard.Next(_eth, isInPlace: false, At(0)));
-        Assert.Null(_guard.Next(_eth, isInPlace: false, At(0.1))); // the script runs
+        Assert.Null(_guard.Next(_eth, isInPlace: false, At(0.1))); // the script is running
         _guard.End(_eth, succeeded: true);
         Assert.Null(_guard.Next(_eth, isInPlace: true, At(0.2)));
     }
@@ -81,7 +81,7 @@ public class RouteGuardTests
         _guard.Next(_eth, isInPlace: false, At(0));
         Assert.Equal(_wifi, _guard.Next(_wifi, isInPlace: false, At(0.1)));
         _guard.End(_eth, succeeded: false);
-        Assert.Null(_guard.Next(_wifi, isInPlace: false, At(0.2))); // it still runs
+        Assert.Null(_guard.Next(_wifi, isInPlace: false, At(0.2))); // it is still running
     }
 
     [Fact]

@@ -42,7 +42,8 @@ public class SelectorTests
         _world.Up(_world.Wan);
         _world.Decide(1);
         _world.Down(_world.Eth);
-        Assert.Equal("wwan0: eth0 lost carrier, wwan0 is up, assumed good (metered, not probed)", _world.Decide(2));
+        Assert.Equal(
+            "wwan0: eth0 lost carrier, wwan0 is up, assumed good (metered, not probed)", _world.Decide(2));
     }
 
     [Fact]
@@ -101,7 +102,8 @@ public class SelectorTests
         _world.Down(_world.Eth);
         Assert.Equal("wlan0: eth0 lost carrier, wlan0 confirmed by echo", _world.Decide(20));
         _world.Fail(_world.WiFi);
-        Assert.Equal("wwan0: wlan0 failed, wwan0 is up, assumed good (metered, not probed)", _world.Decide(21));
+        Assert.Equal(
+            "wwan0: wlan0 failed, wwan0 is up, assumed good (metered, not probed)", _world.Decide(21));
     }
 
     [Fact]
@@ -119,7 +121,7 @@ public class SelectorTests
         Assert.Equal(TimeSpan.FromSeconds(13), _world.Selector.NextDeadline);
         Assert.StartsWith("eth0:", _world.Decide(13), StringComparison.Ordinal);
 
-        // The second failure within the hour doubles it.
+        // The second failure within the hour doubles the hold.
         _world.Down(_world.Eth);
         _world.Decide(20);
         _world.At(21).Confirm(_world.Eth);
@@ -159,7 +161,7 @@ public class SelectorTests
         _world.Up(_world.Wan);
         Assert.StartsWith("wwan0:", _world.Decide(20), StringComparison.Ordinal);
         _world.Up(_world.Eth);
-        Assert.Equal("", _world.Decide(21)); // its probe runs
+        Assert.Equal("", _world.Decide(21)); // its probe is running
         _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
         Assert.StartsWith("eth0:", _world.Decide(22), StringComparison.Ordinal);
 
@@ -326,7 +328,8 @@ public class SelectorTests
         }
 
         public void Up(params Link[] links) =>
-            Array.ForEach(links, link => link.SetFacts(new LinkFacts(2, true, true, Connected, default), Now));
+            Array.ForEach(
+                links, link => link.SetFacts(new LinkFacts(2, true, true, Connected, default), Now));
 
         public void Confirm(params Link[] links)
         {

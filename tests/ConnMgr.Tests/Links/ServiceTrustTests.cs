@@ -5,7 +5,9 @@ using ConnMgr.Probe;
 
 namespace ConnMgr.Tests.Links;
 
-/// <summary>A wrong answer accuses a link only if the service has once answered rightly over any link.</summary>
+/// <summary>
+/// A wrong answer accuses a link only if the service has answered rightly over some link before.
+/// </summary>
 public class ServiceTrustTests
 {
     private const string Service = "echo://echo.example";
@@ -23,7 +25,8 @@ public class ServiceTrustTests
     {
         string? warning = Take(_eth, Suspect, 1);
         Assert.Equal(
-            "'echo://echo.example' has not answered rightly over any link since the start, and wrongly over eth0: "
+            "'echo://echo.example' has not answered rightly over any link since the start, and wrongly over "
+                + "eth0: "
             + "is that the service? ping decides until it answers rightly", warning);
         Assert.Equal(_eth, _trust.SuspectedBy(Service));
         Assert.Null(Take(_eth, Suspect, 2));

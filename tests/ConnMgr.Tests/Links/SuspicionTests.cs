@@ -69,7 +69,7 @@ public class SuspicionTests
         link.SeeOutgoing(At(11));
         link.Probe("another reason", isEarly: false, At(11.1));
         Assert.Equal(TimeSpan.MaxValue, link.NextDeadline);
-        link.SeeOutgoing(At(11.2)); // what leaves during a probe is its own
+        link.SeeOutgoing(At(11.2)); // packets during a probe are the probe's own
         Assert.Equal(TimeSpan.MaxValue, link.NextDeadline);
         Assert.False(link.IsUnderSuspicion);
     }
@@ -78,7 +78,8 @@ public class SuspicionTests
     [InlineData("never", true, false)]
     [InlineData("suspect", true, true)]
     [InlineData("suspect", false, false)]
-    public void A_metered_link_is_suspected_only_while_in_use_and_if_allowed(string wanProbe, bool isInUse, bool isProbed)
+    public void A_metered_link_is_suspected_only_while_in_use_and_if_allowed(
+        string wanProbe, bool isInUse, bool isProbed)
     {
         Link link = new(LinkKind.Wan, "wwan0", At(16), Enum.Parse<WanProbe>(wanProbe, ignoreCase: true));
         link.SetFacts(Up, At(0));
@@ -180,7 +181,9 @@ public class SuspicionTests
         return link;
     }
 
-    /// <summary>Something leaves at once, and the early probe that follows is answered: when it started.</summary>
+    /// <summary>
+    /// A packet leaves at once, and the early probe that follows succeeds. Returns when the probe started.
+    /// </summary>
     private static TimeSpan EarlyProbe(Link link, TimeSpan now)
     {
         link.SeeOutgoing(now);
@@ -191,7 +194,7 @@ public class SuspicionTests
         return at;
     }
 
-    /// <summary>What the core does with it in one wake-up.</summary>
+    /// <summary>Does with the cross-check what the core does in one wake-up.</summary>
     private static void Update(Crosscheck crosscheck, Link? choice, Link? inUse, TimeSpan now)
     {
         crosscheck.Compare(now);

@@ -63,7 +63,8 @@ public class EventRingTests
         }
         Assert.Equal("decision 0", _ring.Events[0].Text);
         Assert.Equal(490, _ring.Events.Count);
-        Assert.Equal(Enumerable.Range(4950, 50).Select(i => $"{i}"), _ring.Events.Skip(440).Select(kept => kept.Text));
+        Assert.Equal(
+            Enumerable.Range(4950, 50).Select(i => $"{i}"), _ring.Events.Skip(440).Select(kept => kept.Text));
         Assert.Equal(5000, _ring.Total(kind));
     }
 

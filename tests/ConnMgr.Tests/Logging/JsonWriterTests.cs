@@ -11,8 +11,9 @@ public class JsonWriterTests
     public void Objects_arrays_and_values_are_separated_as_JSON_wants_it()
     {
         Utf8Text text = new(1000);
-        new JsonWriter(text).Open('{').Name("a").Value(-5).Name("b").Open('[').Value(true).Value((string?)null).Open('{')
-            .Close('}').Close(']').Name("c").Value(TimeSpan.FromMilliseconds(1500.25)).Name("d").Value(default(TimeSpan?))
+        new JsonWriter(text).Open('{').Name("a").Value(-5)
+            .Name("b").Open('[').Value(true).Value((string?)null).Open('{').Close('}').Close(']')
+            .Name("c").Value(TimeSpan.FromMilliseconds(1500.25)).Name("d").Value(default(TimeSpan?))
             .Name("e").Value(new DateTime(2026, 1, 2, 3, 4, 5, 67, DateTimeKind.Utc)).Close('}');
         Assert.Equal(
             """{"a":-5,"b":[true,null,{}],"c":1.500250,"d":null,"e":"2026-01-02T03:04:05.067Z"}""",

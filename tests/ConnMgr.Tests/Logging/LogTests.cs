@@ -6,7 +6,7 @@ using ConnMgr.Logging;
 
 namespace ConnMgr.Tests.Logging;
 
-/// <summary>The log, with a socket of the kernel's for syslogd, which reads only when a test says so.</summary>
+/// <summary>The log with a real socket in place of syslogd, read only when a test says so.</summary>
 public sealed partial class LogTests : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("connmgr-test-").FullName;
@@ -105,7 +105,7 @@ public sealed partial class LogTests : IDisposable
         using Socket other = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
         other.Connect(new UnixDomainSocketEndPoint(SocketPath));
         _sockets[0].Dispose();
-        // A child of another test, between fork and exec, may hold it open for a moment.
+        // A child process of another test, between fork and exec, may hold the descriptor open for a moment.
         SpinWait.SpinUntil(() => IsRefused(other), TimeSpan.FromSeconds(30));
         File.Delete(SocketPath);
         _log.Error("meanwhile");
@@ -114,7 +114,10 @@ public sealed partial class LogTests : IDisposable
         Assert.Equal(["meanwhile"], Drain());
     }
 
-    /// <summary>A hanging syslogd whose successor has put a socket of its own into the place: the old one is never read.</summary>
+    /// <summary>
+    /// syslogd hangs, and its successor binds a new socket to the same path. The old socket is never read
+    /// again.
+    /// </summary>
     [Fact]
     public void A_new_socket_in_the_place_of_a_full_one_gets_what_was_kept()
     {
@@ -156,9 +159,10 @@ public sealed partial class LogTests : IDisposable
             ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture)
             : 0);
         Assert.Equal(Said, written + counted);
-        // 400 lines at once, then one each 50 ms.
+        // 400 lines at once, then one every 50 ms.
         Assert.InRange(
-            written, isCut ? 400 : Said, isCut ? Math.Min(Said, 402 + (Environment.TickCount64 - began) / 50) : Said);
+            written, isCut ? 400 : Said, isCut
+            ? Math.Min(Said, 402 + (Environment.TickCount64 - began) / 50) : Said);
     }
 
     [Fact]
@@ -200,14 +204,14 @@ public sealed partial class LogTests : IDisposable
         _sockets.Add(socket);
     }
 
-    /// <summary>Says what nobody misses until the socket is full.</summary>
+    /// <summary>Logs debug lines until the socket is full.</summary>
     private void Fill()
     {
         for (int i = 0; i < 2000; i++)
         {
             _log.Event(EventKind.Link, $"filling {i}", LogLevel.Debug);
         }
-        // What was kept of that is taken, and the socket filled by another client, so that nothing of ours waits.
+        // Drain the queued lines, then let another client fill the socket, so that no line of ours is queued.
         Drain();
         for (int i = 0; i < 100; i++)
         {
@@ -231,7 +235,7 @@ public sealed partial class LogTests : IDisposable
         _log.Debug("nobody misses this");
     }
 
-    /// <summary>What syslogd finds, without the headers.</summary>
+    /// <summary>Returns the lines that syslogd receives, without their headers.</summary>
     private List<string> Drain()
     {
         List<string> lines = [];

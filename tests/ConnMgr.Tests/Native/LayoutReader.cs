@@ -6,8 +6,8 @@ using System.Reflection.PortableExecutable;
 namespace ConnMgr.Tests.Native;
 
 /// <summary>
-/// Reads from an assembly, without loading it, how its structs lie in memory on a machine with pointers of 4 or 8 bytes, and
-/// what its constants are. So what another machine will have can be judged on this one.
+/// Reads from an assembly, without loading it, the memory layout of its structs on a machine with pointers of
+/// 4 or 8 bytes, and its constants. So tests on this machine can check other machines.
 /// </summary>
 internal sealed class LayoutReader : ISignatureTypeProvider<LayoutReader.Layout, object?>, IDisposable
 {
@@ -18,8 +18,10 @@ internal sealed class LayoutReader : ISignatureTypeProvider<LayoutReader.Layout,
     private readonly LayoutReader? _others;
 
     /// <param name="path">The assembly.</param>
-    /// <param name="pointerSize">In bytes. On both Arms and x86-64, integers of 8 bytes are aligned to 8.</param>
-    /// <param name="others">Where structs of other assemblies are.</param>
+    /// <param name="pointerSize">
+    /// In bytes. On 32-bit Arm, 64-bit Arm and x86-64, integers of 8 bytes are aligned to 8.
+    /// </param>
+    /// <param name="others">Readers of the assemblies that hold other structs.</param>
     public LayoutReader(string path, int pointerSize, LayoutReader? others = null)
     {
         _file = new PEReader([.. File.ReadAllBytes(path)]);
@@ -27,12 +29,12 @@ internal sealed class LayoutReader : ISignatureTypeProvider<LayoutReader.Layout,
         (_path, _pointerSize, _others) = (path, pointerSize, others);
     }
 
-    /// <summary>Bytes, and where the fields are.</summary>
+    /// <summary>The size and the field offsets, in bytes.</summary>
     internal sealed record Layout(int Size, int Alignment, IReadOnlyList<(string Name, int Offset)> Fields);
 
     public void Dispose() => _file.Dispose();
 
-    /// <summary>A struct, by its name without namespace and enclosing types.</summary>
+    /// <summary>Finds a struct by its name, without namespace and enclosing types.</summary>
     public Layout StructOf(string name)
     {
         foreach (TypeDefinitionHandle handle in _metadata.TypeDefinitions)
@@ -45,7 +47,9 @@ internal sealed class LayoutReader : ISignatureTypeProvider<LayoutReader.Layout,
         return _others?.StructOf(name) ?? throw new ArgumentException($"{_path} has no {name}");
     }
 
-    /// <summary>What a static property returns whose getter is `return CONSTANT;`, or that of another such property.</summary>
+    /// <summary>
+    /// The value of a static property whose getter returns a constant, or another such property.
+    /// </summary>
     public long ConstantOf(string type, string property)
     {
         foreach (MethodDefinitionHandle handle in _metadata.MethodDefinitions)
@@ -71,8 +75,10 @@ internal sealed class LayoutReader : ISignatureTypeProvider<LayoutReader.Layout,
             ILOpCode.Ldc_i4 => code.ReadInt32(),
             ILOpCode.Ldc_i8 => code.ReadInt64(),
             ILOpCode.Call => ConstantOf(_metadata.GetMethodDefinition(
-                (MethodDefinitionHandle)System.Reflection.Metadata.Ecma335.MetadataTokens.EntityHandle(code.ReadInt32()))),
-            _ => throw new InvalidOperationException($"{_metadata.GetString(method.Name)}: {(ILOpCode)operation}"),
+                (MethodDefinitionHandle)System.Reflection.Metadata.Ecma335.MetadataTokens.EntityHandle(
+                    code.ReadInt32()))),
+            _ => throw new InvalidOperationException(
+                $"{_metadata.GetString(method.Name)}: {(ILOpCode)operation}"),
         };
     }
 
@@ -105,7 +111,7 @@ internal sealed class LayoutReader : ISignatureTypeProvider<LayoutReader.Layout,
     {
         int size = typeCode switch
         {
-            PrimitiveTypeCode.Void => 0, // what a pointer may point to
+            PrimitiveTypeCode.Void => 0, // only as the target of a pointer
             PrimitiveTypeCode.Byte or PrimitiveTypeCode.SByte or PrimitiveTypeCode.Boolean => 1,
             PrimitiveTypeCode.Int16 or PrimitiveTypeCode.UInt16 or PrimitiveTypeCode.Char => 2,
             PrimitiveTypeCode.Int32 or PrimitiveTypeCode.UInt32 => 4,
@@ -118,7 +124,8 @@ internal sealed class LayoutReader : ISignatureTypeProvider<LayoutReader.Layout,
 
     public Layout GetPointerType(Layout elementType) => new(_pointerSize, _pointerSize, []);
 
-    public Layout GetTypeFromDefinition(MetadataReader reader, TypeDefinitionHandle handle, byte rawTypeKind) =>
+    public Layout GetTypeFromDefinition(
+        MetadataReader reader, TypeDefinitionHandle handle, byte rawTypeKind) =>
         LayoutOf(reader.GetTypeDefinition(handle));
 
     public Layout GetTypeFromReference(MetadataReader reader, TypeReferenceHandle handle, byte rawTypeKind) =>
@@ -130,18 +137,23 @@ internal sealed class LayoutReader : ISignatureTypeProvider<LayoutReader.Layout,
 
     public Layout GetByReferenceType(Layout elementType) => throw new NotSupportedException();
 
-    public Layout GetFunctionPointerType(MethodSignature<Layout> signature) => new(_pointerSize, _pointerSize, []);
+    public Layout GetFunctionPointerType(MethodSignature<Layout> signature) =>
+        new(_pointerSize, _pointerSize, []);
 
-    public Layout GetGenericInstantiation(Layout genericType, ImmutableArray<Layout> typeArguments) => throw new NotSupportedException();
+    public Layout GetGenericInstantiation(Layout genericType, ImmutableArray<Layout> typeArguments) =>
+        throw new NotSupportedException();
 
-    public Layout GetGenericMethodParameter(object? genericContext, int index) => throw new NotSupportedException();
+    public Layout GetGenericMethodParameter(object? genericContext, int index) =>
+        throw new NotSupportedException();
 
-    public Layout GetGenericTypeParameter(object? genericContext, int index) => throw new NotSupportedException();
+    public Layout GetGenericTypeParameter(object? genericContext, int index) =>
+        throw new NotSupportedException();
 
     public Layout GetPinnedType(Layout elementType) => throw new NotSupportedException();
 
     public Layout GetSZArrayType(Layout elementType) => throw new NotSupportedException();
 
-    public Layout GetTypeFromSpecification(MetadataReader reader, object? genericContext, TypeSpecificationHandle handle, byte rawTypeKind) =>
+    public Layout GetTypeFromSpecification(
+        MetadataReader reader, object? genericContext, TypeSpecificationHandle handle, byte rawTypeKind) =>
         throw new NotSupportedException();
 }

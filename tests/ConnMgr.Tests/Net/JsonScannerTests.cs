@@ -85,7 +85,9 @@ public class JsonScannerTests
         Assert.Equal("y", Encoding.ASCII.GetString(scanner.Text));
     }
 
-    /// <summary>Pieces of JSON in any order: .NET's reader is the judge of what is whole JSON.</summary>
+    /// <summary>
+    /// Random pieces of JSON in any order. .NET's reader decides whether the text is complete JSON.
+    /// </summary>
     [Fact]
     public void It_agrees_with_another_reader()
     {
@@ -122,8 +124,8 @@ public class JsonScannerTests
     }
 
     /// <summary>
-    /// All tokens of a text that arrives in pieces of a size. Ends with `error`, or `more` if it is not
-    /// whole.
+    /// Returns all tokens of a text that arrives in pieces of the given size, then `error`, or `more` if the
+    /// text is incomplete.
     /// </summary>
     private static string Tokens(byte[] text, int size)
     {

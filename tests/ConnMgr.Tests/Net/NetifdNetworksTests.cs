@@ -4,7 +4,7 @@ using CsCheck;
 
 namespace ConnMgr.Tests.Net;
 
-/// <summary>The answers of netifd, by recordings of the real one: Data/openwrt/README.md.</summary>
+/// <summary>Reads recorded answers of a real netifd; see Data/openwrt/README.md.</summary>
 public class NetifdNetworksTests
 {
     private static string Data => Path.Combine(Repository.Root, "tests", "ConnMgr.Tests", "Data", "openwrt");
@@ -110,7 +110,7 @@ public class NetifdNetworksTests
     [InlineData("{\"interface\":{\"interface\":\"wan\",\"up\":true,\"l3_device\":\"eth0\"}}", "")]
     [InlineData("{\"other\":[{\"interface\":\"wan\",\"up\":true,\"l3_device\":\"eth0\"}]}", "")]
     [InlineData("{\"interface\":[[{\"interface\":\"wan\",\"up\":true,\"l3_device\":\"eth0\"}]]}", "")]
-    // Servers that are not in force, of other members, and such as are none.
+    // Inactive servers, other members, and values that are not addresses.
     [InlineData(
         "{\"interface\":[{\"interface\":\"wan\",\"up\":true,\"l3_device\":\"eth0\","
         + "\"inactive\":{\"dns-server\":[\"198.18.0.1\"]},\"dns-search\":[\"198.18.0.2\"],"

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace ConnMgr.Tests.Netlink;
 
-/// <summary>rtnetlink messages as the kernel builds them; written independently of the code that reads them.</summary>
+/// <summary>Builds rtnetlink messages as the kernel does. Independent of the code that reads them.</summary>
 internal static class Golden
 {
     public const uint Up = 0x1;
@@ -21,12 +21,14 @@ internal static class Golden
         MultipathRoute((2, "198.18.1.1"), (3, "198.18.2.1")),
     ];
 
-    public static byte[] Link(int ifindex, string name, uint flags, ushort type = 16, byte family = 0) => Message(
-        type, 0, [family, 0, 1, 0, .. Int(ifindex), .. Int((int)flags), 0, 0, 0, 0],
-        Attribute(3, [.. Encoding.UTF8.GetBytes(name), 0]), Attribute(4, Int(1500)));
+    public static byte[] Link(int ifindex, string name, uint flags, ushort type = 16, byte family = 0) =>
+        Message(
+            type, 0, [family, 0, 1, 0, .. Int(ifindex), .. Int((int)flags), 0, 0, 0, 0],
+            Attribute(3, [.. Encoding.UTF8.GetBytes(name), 0]), Attribute(4, Int(1500)));
 
     public static byte[] Address(
-        int ifindex, string address, byte prefixLength, ushort type = 20, string? peer = null, uint flags = 0x80, byte scope = 0)
+        int ifindex, string address, byte prefixLength, ushort type = 20, string? peer = null,
+        uint flags = 0x80, byte scope = 0)
     {
         byte[] local = IPAddress.Parse(address).GetAddressBytes();
         byte[] other = IPAddress.Parse(peer ?? address).GetAddressBytes();
@@ -36,13 +38,14 @@ internal static class Golden
     }
 
     public static byte[] Route(
-        string? gateway, int ifindex, uint metric, ushort type = 24, byte destinationLength = 0, uint table = 254,
-        byte routeType = 1, bool isIpv6 = false)
+        string? gateway, int ifindex, uint metric, ushort type = 24, byte destinationLength = 0,
+        uint table = 254, byte routeType = 1, bool isIpv6 = false)
     {
         byte[] via = gateway is null ? [] : IPAddress.Parse(gateway).GetAddressBytes();
         byte family = isIpv6 || via.Length == 16 ? (byte)10 : (byte)2;
         return Message(
-            type, 0, [family, destinationLength, 0, 0, (byte)Math.Min(table, 252), 3, 0, routeType, 0, 0, 0, 0],
+            type, 0, [family, destinationLength, 0, 0, (byte)Math.Min(table, 252), 3, 0,
+                routeType, 0, 0, 0, 0],
             Attribute(15, Int((int)table)), Attribute(6, Int((int)metric)), Attribute(4, Int(ifindex)),
             via.Length == 0 ? [] : Attribute(5, via));
     }
@@ -54,13 +57,15 @@ internal static class Golden
             byte[] via = Attribute(5, IPAddress.Parse(nexthop.Gateway).GetAddressBytes());
             return (byte[])[.. Short(8 + via.Length), 0, 0, .. Int(nexthop.Ifindex), .. via];
         })];
-        return Message(24, 0, [2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0], Attribute(6, Int(7)), Attribute(9, all));
+        return Message(
+            24, 0, [2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0], Attribute(6, Int(7)), Attribute(9, all));
     }
 
     public static byte[] Message(ushort type, ushort flags, byte[] header, params byte[][] attributes)
     {
         byte[] payload = [.. header, .. attributes.SelectMany(attribute => attribute)];
-        return [.. Int(16 + payload.Length), .. Short(type), .. Short(flags), .. Int(1), .. Int(0), .. payload];
+        return [.. Int(16 + payload.Length), .. Short(type), .. Short(flags), .. Int(1),
+            .. Int(0), .. payload];
     }
 
     private static byte[] Attribute(int type, byte[] value) =>

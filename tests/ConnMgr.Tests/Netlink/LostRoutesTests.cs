@@ -3,11 +3,15 @@ using ConnMgr.Tests.Routing;
 
 namespace ConnMgr.Tests.Netlink;
 
-/// <summary>Another program's replace removes a default, and the kernel says nothing of that.</summary>
+/// <summary>
+/// Another program's `replace` removes a default route, and the kernel does not report that.
+/// </summary>
 public sealed class LostRoutesTests
 {
-    private static readonly KernelRoute Eth0 = new RouteBuilder(false) { Metric = 10 }.Via("198.18.1.1").Device(11).Build();
-    private static readonly KernelRoute Wlan0 = new RouteBuilder(false) { Metric = 10 }.Via("198.18.2.1").Device(12).Build();
+    private static readonly KernelRoute Eth0 =
+        new RouteBuilder(false) { Metric = 10 }.Via("198.18.1.1").Device(11).Build();
+    private static readonly KernelRoute Wlan0 =
+        new RouteBuilder(false) { Metric = 10 }.Via("198.18.2.1").Device(12).Build();
     private readonly LostRoutes _lost = new();
 
     [Fact]
@@ -26,7 +30,7 @@ public sealed class LostRoutesTests
     public void A_default_that_was_deleted_is_not_lost()
     {
         Update([Eth0, Wlan0.At(20)], replacedAt: null);
-        Update([Wlan0.At(20)], replacedAt: 20); // something else was replaced
+        Update([Wlan0.At(20)], replacedAt: 20); // another route was replaced
         Assert.Empty(_lost.Routes);
     }
 

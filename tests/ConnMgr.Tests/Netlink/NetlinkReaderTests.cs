@@ -8,7 +8,8 @@ public class NetlinkReaderTests
     [Fact]
     public void Any_bytes_are_read_without_an_exception_and_to_an_end()
     {
-        Gen.Byte.Array[0, 300].Sample(bytes => Read(bytes) <= bytes.Length / NetlinkReader.HeaderSize, iter: 50_000);
+        Gen.Byte.Array[0, 300].Sample(
+            bytes => Read(bytes) <= bytes.Length / NetlinkReader.HeaderSize, iter: 50_000);
     }
 
     [Fact]
@@ -33,7 +34,7 @@ public class NetlinkReaderTests
         }
     }
 
-    /// <summary>Reads to the end, all kinds; returns how many messages there were.</summary>
+    /// <summary>Reads all messages as all kinds to the end; returns the number of messages.</summary>
     private static int Read(byte[] bytes)
     {
         int count = 0;

@@ -3,23 +3,27 @@ using CsCheck;
 
 namespace ConnMgr.Tests.Netlink;
 
-/// <summary>Messages of Linux 6.18, recorded.</summary>
+/// <summary>Recorded messages of Linux 6.18.</summary>
 public class NfqueueMessageTests
 {
     // UDP 198.18.1.2:53 to 198.18.1.1:4242, `answer`, in queue 5353.
     private static readonly byte[] Packet = Convert.FromHexString(
         "66000000000300000000000000000000020014e90b000100000000010800010008000500000000011000090000060000"
-        + "000000000000000008000e000000000126000a00450000221c1c400040119087c6120102c612010100351092000e8e47616e73776572"
+        + "000000000000000008000e000000000126000a00450000221c1c400040119087c6120102c612010100351092000e8e476"
+        + "16e73776572"
         + "0000");
 
-    // A conntrack tuple as it stands in NFQA_CT: CTA_TUPLE_ORIG, TCP 198.18.1.2:40002 to 198.18.100.11:443.
+    // A conntrack tuple as in NFQA_CT: CTA_TUPLE_ORIG, TCP 198.18.1.2:40002 to 198.18.100.11:443.
     private static readonly byte[] Conntrack = Convert.FromHexString(
-        "340001801400018008000100c612010208000200c612640b1c0002800500010006000000060002009c4200000600030001bb0000");
+        "340001801400018008000100c612010208000200c612640b1c0002800500010006000000060002009c4200000600030001b"
+            + "b0000");
 
     [Fact]
     public void A_waiting_packet_is_read()
     {
-        Assert.True(TryRead(Packet, out ushort payloadLength, out string tuple, out (uint Id, byte Hook, bool IsCut, int Input) about));
+        Assert.True(
+            TryRead(Packet, out ushort payloadLength, out string tuple,
+                out (uint Id, byte Hook, bool IsCut, int Input) about));
         Assert.Equal((1u, (byte)1, false, 1), about);
         Assert.Equal(34, payloadLength);
         Assert.Equal(default(ConntrackMessage.Tuple).ToString(), tuple);
@@ -45,7 +49,8 @@ public class NfqueueMessageTests
         NetlinkReader reader = new(message);
         Assert.True(reader.TryRead(out NetlinkMessage read));
         Assert.True(QueuedPacket.TryRead(read, out QueuedPacket packet));
-        Assert.Equal(("198.18.1.2", "198.18.1.99"), (packet.Original.Source.ToString(), packet.Reply.Source.ToString()));
+        Assert.Equal(("198.18.1.2", "198.18.1.99"),
+            (packet.Original.Source.ToString(), packet.Reply.Source.ToString()));
     }
 
     [Fact]
@@ -61,8 +66,8 @@ public class NfqueueMessageTests
     public void The_listener_asks_in_one_request() =>
         Assert.Equal(
             "40000000" + "0203" + "0500" + "00000000" + "00000000" + "000014e9"
-            + "0800010001000000" + "090002000000fffb02000000" + "0800030000000040" + "0800050000000007" + "0800040000000007",
-            Convert.ToHexStringLower(Nfqueue.Bind(5353, 64, withConntrack: true)));
+            + "0800010001000000" + "090002000000fffb02000000" + "0800030000000040" + "0800050000000007"
+            + "0800040000000007", Convert.ToHexStringLower(Nfqueue.Bind(5353, 64, withConntrack: true)));
 
     [Theory]
     [InlineData(false, "0103")]
@@ -73,8 +78,8 @@ public class NfqueueMessageTests
         Array.Fill(request, (byte)0xee);
         Assert.Equal(32, Nfqueue.WriteVerdict(request, 5353, 0x01020304, isAccept: true, isBatch));
         Assert.Equal(
-            "20000000" + type + "0100" + "00000000" + "00000000" + "000014e9" + "0c000200" + "00000001" + "01020304",
-            Convert.ToHexStringLower(request));
+            "20000000" + type + "0100" + "00000000" + "00000000" + "000014e9" + "0c000200"
+            + "00000001" + "01020304", Convert.ToHexStringLower(request));
     }
 
     [Fact]
@@ -108,13 +113,15 @@ public class NfqueueMessageTests
     }
 
     private static bool TryRead(
-        byte[] datagram, out ushort payloadLength, out string tuple, out (uint Id, byte Hook, bool IsCut, int Input) about)
+        byte[] datagram, out ushort payloadLength, out string tuple,
+        out (uint Id, byte Hook, bool IsCut, int Input) about)
     {
         payloadLength = 0;
         tuple = "";
         about = default;
         NetlinkReader reader = new(datagram);
-        if (!reader.TryRead(out NetlinkMessage message) || !QueuedPacket.TryRead(message, out QueuedPacket packet))
+        if (!reader.TryRead(out NetlinkMessage message)
+            || !QueuedPacket.TryRead(message, out QueuedPacket packet))
         {
             return false;
         }

@@ -3,24 +3,32 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Netlink;
 
-/// <summary>Events of Linux 6.18, recorded while nft 1.0.6 was at work.</summary>
+/// <summary>Events of Linux 6.18, recorded while nft 1.0.6 made changes.</summary>
 public class NftChangeTests
 {
     private const string NewTable = "3c000000000a000001000000d9760000010000020c000100636f6e6e6d677200"
         + "08000300000000000c00040000000000000000010800020000000000";
     private const string DeletedTable = "34000000020a0000010000006d7800000100000c0c000100636f6e6e6d677200"
         + "08000300000000000c0004000000000000000001";
-    private const string NewChain = "70000000030a0004010000004a7800000100000b0c000100636f6e6e6d6772000a000300696e7075740000000c000200"
-        + "0000000000000006140004000800010000000001080002000000000008000500000000000b00070066696c746572000008000a00000000010800060000000000";
-    private const string NewRule = "70000000060a000c010000001d7800000100000a0c000100636f6e6e6d6772001000020061646465645f696e70757400"
-        + "0c000300000000000000000534000400300001000e000100696d6d6564696174650000001c0002000800010000000000100002000c0002000800010000000001";
-    private const string DeletedSet = "380000000b0a0000010000006d7800000100000c0c000100636f6e6e6d6772000b000200616665726f340000"
+    private const string NewChain =
+        "70000000030a0004010000004a7800000100000b0c000100636f6e6e6d6772000a000300696e7075740000000c000200"
+        + "0000000000000006140004000800010000000001080002000000000008000500000000000b00070066696c74657200000"
+        + "8000a00000000010800060000000000";
+    private const string NewRule =
+        "70000000060a000c010000001d7800000100000a0c000100636f6e6e6d6772001000020061646465645f696e70757400"
+        + "0c000300000000000000000534000400300001000e000100696d6d6564696174650000001c00020008000100000000001"
+        + "00002000c0002000800010000000001";
+    private const string DeletedSet =
+        "380000000b0a0000010000006d7800000100000c0c000100636f6e6e6d6772000b000200616665726f340000"
         + "0c0010000000000000000001";
-    private const string NewElement = "580000000c0a0004000000006177000001000006" + "0c000100636f6e6e6d6772000b000200616665726f340000"
+    private const string NewElement = "580000000c0a0004000000006177000001000006"
+        + "0c000100636f6e6e6d6772000b000200616665726f340000"
         + "2c000300280001000c00010008000100c61207010c000400000000000036ee800c000500000000000036ee80";
-    private const string DeletedElement = "580000000e0a000000000000d2770000010000080c000100636f6e6e6d6772000b000200616665726f340000"
+    private const string DeletedElement =
+        "580000000e0a000000000000d2770000010000080c000100636f6e6e6d6772000b000200616665726f340000"
         + "2c000300280001000c00010008000100c61207010c000400000000000036ee800c000500000000000036ea70";
-    private const string Generation = "2c0000000f0a0000010000006d7800000000000c080001000000000c080002000000786d080003006e667400";
+    private const string Generation =
+        "2c0000000f0a0000010000006d7800000000000c080001000000000c080002000000786d080003006e667400";
 
     [Theory]
     [InlineData(NewTable, "Frame")]
@@ -31,7 +39,8 @@ public class NftChangeTests
     [InlineData(NewElement, "None")]
     [InlineData(DeletedElement, "ElementsDeleted")]
     [InlineData(Generation, "End")]
-    public void Each_event_is_what_it_is_to_the_lockdown(string hex, string expected) => Assert.Equal(expected, Of(Convert.FromHexString(hex)));
+    public void Each_event_is_what_it_is_to_the_lockdown(string hex, string expected) =>
+        Assert.Equal(expected, Of(Convert.FromHexString(hex)));
 
     [Fact]
     public void The_daemons_own_is_nothing()
@@ -43,7 +52,8 @@ public class NftChangeTests
     [Fact]
     public void Another_family_table_or_subsystem_is_nothing()
     {
-        foreach ((int at, byte value) in new (int, byte)[] { (16, 2), (16, 10), (24, (byte)'d'), (31, (byte)'x'), (5, 6) })
+        foreach ((int at, byte value) in new (int, byte)[] { (16, 2), (16, 10), (24, (byte)'d'),
+            (31, (byte)'x'), (5, 6) })
         {
             byte[] other = Convert.FromHexString(DeletedTable);
             other[at] = value;
@@ -53,10 +63,10 @@ public class NftChangeTests
         bridge[16] = 7;
         Assert.Equal("TableDeleted", Of(bridge));
         byte[] chain = Convert.FromHexString(NewRule);
-        chain[36] = (byte)'A'; // no chain of the user's
+        chain[36] = (byte)'A'; // not one of the user's chains
         Assert.Equal("Frame", Of(chain));
         byte[] set = Convert.FromHexString(DeletedElement);
-        set[36] = (byte)'x'; // no set of the daemon's
+        set[36] = (byte)'x'; // not one of the daemon's sets
         Assert.Equal("Frame", Of(set));
     }
 

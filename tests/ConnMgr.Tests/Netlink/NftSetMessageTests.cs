@@ -5,7 +5,7 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Tests.Netlink;
 
 /// <summary>
-/// Against what nft 1.0.6 sends and what Linux 6.18 tells, recorded; ours have the key first.
+/// Compares our messages with recorded ones of nft 1.0.6 and events of Linux 6.18. Ours put the key first.
 /// </summary>
 public class NftSetMessageTests
 {
@@ -20,7 +20,8 @@ public class NftSetMessageTests
 
     private const string Prefix4 = "500000000c0a0004000000009277000001000007" + Table + Set4Prefixes
         + "1c000300180001000c00010008000100c61208000800030000000001"
-        + "480000000c0a0004000000009277000001000007" + Table + Set4Prefixes + "14000300100001000c00010008000100c6120700"
+        + "480000000c0a0004000000009277000001000007" + Table + Set4Prefixes
+        + "14000300100001000c00010008000100c6120700"
         + "500000000c0a0004000000009277000001000007" + Table + Set4Prefixes
         + "1c000300180001000c00010008000100000000000800030000000001";
 
@@ -43,7 +44,8 @@ public class NftSetMessageTests
 
     [Fact]
     public void An_address_is_added_for_ever() => Assert.Equal(
-        "0c000400" + "0000000000000000", Text(NftSetMessage.Add(_buffer, Prefix("198.18.7.1", 32), 0, 1))[^24..]);
+        "0c000400" + "0000000000000000",
+        Text(NftSetMessage.Add(_buffer, Prefix("198.18.7.1", 32), 0, 1))[^24..]);
 
     [Fact]
     public void A_prefix_is_an_interval() => Assert.Equal(
@@ -54,7 +56,8 @@ public class NftSetMessageTests
     [Theory]
     [InlineData("255.255.255.0", 24, "14000380" + "10000180" + "0c000180" + "08000100" + "ffffff00")]
     [InlineData("0.0.0.0", 0, "14000380" + "10000180" + "0c000180" + "08000100" + "00000000")]
-    public void A_prefix_up_to_the_last_address_has_no_end(string first, byte length, string elements) => Assert.Equal(
+    public void A_prefix_up_to_the_last_address_has_no_end(string first, byte length, string elements) =>
+        Assert.Equal(
         Set4Prefixes + elements, Text(NftSetMessage.Delete(_buffer, Prefix(first, length), 1))[64..]);
 
     [Theory]
@@ -78,10 +81,11 @@ public class NftSetMessageTests
     public void Elements_are_read()
     {
         Assert.Equal("198.18.7.1 3600", string.Join(", ", Elements(Convert.FromHexString(Added))));
-        Assert.Equal("198.18.8.0 end, 198.18.7.0 0, 0.0.0.0 end", string.Join(", ", Elements(Convert.FromHexString(Prefix4))));
+        Assert.Equal("198.18.8.0 end, 198.18.7.0 0, 0.0.0.0 end",
+            string.Join(", ", Elements(Convert.FromHexString(Prefix4))));
     }
 
-    /// <summary>An element that is about to end does not look like one that stays.</summary>
+    /// <summary>An element that is about to expire must not look like a permanent one.</summary>
     [Theory]
     [InlineData("0000000000000000", "198.18.7.1 1")]
     [InlineData("0000000000000001", "198.18.7.1 1")]
@@ -125,7 +129,8 @@ public class NftSetMessageTests
     public void Intervals_are_read_as_prefixes(string elements, string prefixes, bool areAll)
     {
         List<NftElement> read = [.. elements.Split(' ', StringSplitOptions.RemoveEmptyEntries)
-            .Select(element => new NftElement(IpNumber.Of(IPAddress.Parse(element[..^1])), element[^1] == '-', 0))];
+            .Select(element =>
+                new NftElement(IpNumber.Of(IPAddress.Parse(element[..^1])), element[^1] == '-', 0))];
         List<IpPrefix> found = [];
         Assert.Equal(areAll, NftIntervals.TryRead(read, found));
         Assert.Equal(prefixes, string.Join(' ', found));
@@ -146,7 +151,8 @@ public class NftSetMessageTests
         return found;
     }
 
-    private static IpPrefix Prefix(string address, byte length) => new(IpNumber.Of(IPAddress.Parse(address)), length);
+    private static IpPrefix Prefix(string address, byte length) =>
+        new(IpNumber.Of(IPAddress.Parse(address)), length);
 
     private string Text(int length) => Convert.ToHexStringLower(_buffer.AsSpan(0, length));
 }

@@ -4,17 +4,17 @@ using static ConnMgr.Tests.Capture.NetworkNamespace;
 
 namespace ConnMgr.Tests.Netlink;
 
-/// <summary>The socket against the kernel.</summary>
+/// <summary>The socket with the real kernel.</summary>
 public sealed class RouteMonitorTests
 {
     /// <summary>
-    /// The kernel goes on dropping until the buffer is empty: a new dump that is asked for before would be refused, since the
-    /// old one is not over, and nobody would hear of it.
+    /// The kernel drops messages until the buffer is empty. If a new dump were requested before that, the
+    /// kernel would refuse it because the old one is not finished, and the refusal would be dropped, too.
     /// </summary>
     [Fact]
     public void A_buffer_that_overflows_in_the_middle_of_a_dump_leaves_nothing_stale() => Run(() =>
     {
-        // More devices than one message of a dump names.
+        // More devices than fit into one message of a dump.
         Batch(Enumerable.Range(0, 100).Select(i => $"link add a{i} type veth peer name b{i}"));
         using Loop loop = new();
         KernelState table = new();

@@ -13,7 +13,8 @@ public class RulesetMessageTests
     [InlineData(8, 10, "filter", "AFERO_ALLOW_WHITELIST_INPUT", "Address")]
     [InlineData(6, 2, "filter", "AFERO_FORWARD_WHITELIST", "Address")]
     [InlineData(6, 2, "nat", "AFERO_FORWARD_WHITELIST", "None")]
-    [InlineData(5, 2, "filter", "AFERO_FORWARD_WHITELIST", "Frame")] // NFT_MSG_DELCHAIN; the second attribute is not its name
+    // NFT_MSG_DELCHAIN. Its second attribute is not the chain's name.
+    [InlineData(5, 2, "filter", "AFERO_FORWARD_WHITELIST", "Frame")]
     [InlineData(6, 2, "filter", "", "Frame")]
     [InlineData(2, 2, "filter", "", "Frame")] // NFT_MSG_DELTABLE
     [InlineData(3, 2, "filter", "", "Frame")] // NFT_MSG_NEWCHAIN: a policy
@@ -21,7 +22,8 @@ public class RulesetMessageTests
     [InlineData(6, 2, "filter2", "", "None")]
     [InlineData(6, 1, "filter", "INPUT", "None")] // inet: fw4's
     [InlineData(12, 2, "filter", "", "None")] // NFT_MSG_NEWSETELEM
-    public void Only_the_filter_tables_count(byte type, byte family, string table, string chain, string change)
+    public void Only_the_filter_tables_count(
+        byte type, byte family, string table, string chain, string change)
     {
         byte[] message = Event(type, family, table, chain);
         NetlinkReader reader = new(message);
@@ -74,7 +76,8 @@ public class RulesetMessageTests
     });
 
     /// <summary>
-    /// INPUT jumps to a whitelist's chain and to the one behind it, whose beginning depends on how many rules the first has.
+    /// INPUT jumps to the whitelist chain and to the chain after it, whose offset depends on the number of
+    /// rules in the first.
     /// </summary>
     [Theory]
     [InlineData(false)]
@@ -87,9 +90,12 @@ public class RulesetMessageTests
         Assert.Equal(frame, LegacyTable.FrameFingerprint(Table(isIpv6, addresses: 3), isIpv6));
         Assert.NotEqual(all, LegacyTable.Fingerprint(Table(isIpv6, addresses: 3), isIpv6));
         Assert.NotEqual(frame, LegacyTable.FrameFingerprint(Table(isIpv6, addresses: 1, policy: -2), isIpv6));
-        Assert.NotEqual(frame, LegacyTable.FrameFingerprint(Table(isIpv6, addresses: 1, jumpsSwapped: true), isIpv6));
+        Assert.NotEqual(
+            frame, LegacyTable.FrameFingerprint(Table(isIpv6, addresses: 1, jumpsSwapped: true), isIpv6));
         Assert.NotEqual(frame, LegacyTable.FrameFingerprint(Table(isIpv6, addresses: 1, others: 2), isIpv6));
-        Assert.NotEqual(frame, LegacyTable.FrameFingerprint(Table(isIpv6, addresses: 1, name: "AFERO_ALLOW_SERVICE_OUTPUT"), isIpv6));
+        Assert.NotEqual(
+            frame, LegacyTable.FrameFingerprint(
+                Table(isIpv6, addresses: 1, name: "AFERO_ALLOW_SERVICE_OUTPUT"), isIpv6));
     }
 
     private static byte[] Table(
@@ -104,7 +110,8 @@ public class RulesetMessageTests
         int second = first + ((addresses + 1) * size) + head;
         List<byte> table =
         [
-            .. Verdict(jumpsSwapped ? second : first), .. Verdict(jumpsSwapped ? first : second), .. Verdict(policy),
+            .. Verdict(jumpsSwapped ? second : first), .. Verdict(jumpsSwapped ? first : second),
+            .. Verdict(policy),
             .. Head(name),
         ];
         for (int i = 0; i < addresses; i++)

@@ -9,7 +9,8 @@ public class UeventTests
     public void The_kernels_message_about_a_network_device_is_read()
     {
         Assert.True(Uevent.TryParse(
-            Bytes("add@/devices/x/net/wwan0|ACTION=add|DEVPATH=/devices/x/net/wwan0|SUBSYSTEM=net|INTERFACE=wwan0|IFINDEX=7|SEQNUM=1|"),
+            Bytes("add@/devices/x/net/wwan0|ACTION=add|DEVPATH=/devices/x/net/wwan0|SUBSYSTEM=net|"
+                + "INTERFACE=wwan0|IFINDEX=7|SEQNUM=1|"),
             out Uevent uevent));
         Assert.Equal(new Uevent("add", "wwan0"), uevent);
     }

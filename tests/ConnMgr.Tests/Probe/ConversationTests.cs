@@ -5,10 +5,13 @@ using CsCheck;
 
 namespace ConnMgr.Tests.Probe;
 
-/// <summary>Each conversation with right, wrong, cut and hostile answers, in pieces of any size.</summary>
+/// <summary>
+/// Each conversation with right, wrong, truncated and hostile answers, in pieces of any size.
+/// </summary>
 public class ConversationTests
 {
-    private static readonly byte[] Entropy = [.. Enumerable.Range(1, Conversation.EntropySize).Select(i => (byte)i)];
+    private static readonly byte[] Entropy =
+        [.. Enumerable.Range(1, Conversation.EntropySize).Select(i => (byte)i)];
 
     private static byte[] SessionId => Entropy[32..64];
 
@@ -23,8 +26,10 @@ public class ConversationTests
 
     [Theory]
     [InlineData("echo://a", "01", "Content", "")]
-    [InlineData("echo://a", "02", "Wrong", "answered with something else than the echo (a portal?): \"\\x02\"")]
-    [InlineData("echo://a", "0101", "Wrong", "answered with something else than the echo (a portal?): \"\\x01\\x01\"")]
+    [InlineData(
+        "echo://a", "02", "Wrong", "answered with something else than the echo (a portal?): \"\\x02\"")]
+    [InlineData("echo://a", "0101", "Wrong",
+        "answered with something else than the echo (a portal?): \"\\x01\\x01\"")]
     [InlineData("mqtt://a", "20020000", "Protocol", "")]
     [InlineData("mqtt://a", "20020005", "Protocol", "CONNACK, return code 5")]
     [InlineData("mqtt://a", "2002", "NotYet", null)]
@@ -54,7 +59,8 @@ public class ConversationTests
         {
             Assert.Equal(detail, conversation.Detail);
         }
-        if (!url.StartsWith("coap", StringComparison.Ordinal) && !url.StartsWith("echo", StringComparison.Ordinal))
+        if (!url.StartsWith("coap", StringComparison.Ordinal)
+            && !url.StartsWith("echo", StringComparison.Ordinal))
         {
             Assert.Equal(expected, $"{ByteByByte(With(url), GoldenMessages.Hex(answer))}");
         }
@@ -67,7 +73,8 @@ public class ConversationTests
         Assert.Equal(Verdict.Content, ByteByByte(With("tls://a"), ServerHello));
         for (int size = 0; size < ServerHello.Length; size++)
         {
-            Assert.Equal(size < 76 ? Verdict.NotYet : Verdict.Content, With("tls://a").Read(ServerHello.AsSpan(0, size)));
+            Assert.Equal(size < 76 ? Verdict.NotYet
+                : Verdict.Content, With("tls://a").Read(ServerHello.AsSpan(0, size)));
         }
     }
 
@@ -101,7 +108,8 @@ public class ConversationTests
     public void A_retry_request_is_right_and_says_so()
     {
         byte[] retry = ServerHello;
-        GoldenMessages.Hex("CF21AD74E59A6111BE1D8C021E65B891C2A211167ABB8C5E079E09E2C8A8339C").CopyTo(retry, 11);
+        GoldenMessages.Hex("CF21AD74E59A6111BE1D8C021E65B891C2A211167ABB8C5E079E09E2C8A8339C")
+            .CopyTo(retry, 11);
         IConversation conversation = With("tls://a");
         Assert.Equal(Verdict.Content, conversation.Read(retry));
         Assert.Equal("HelloRetryRequest", conversation.Detail);
@@ -126,8 +134,9 @@ public class ConversationTests
         }
         Assert.Equal([0, 10, 11, 13, 43, 51], types);
         Assert.Contains("cloud.example", Encoding.ASCII.GetString(hello), StringComparison.Ordinal);
-        // RFC 6066, section 3: no addresses.
-        Assert.DoesNotContain("192.0.2.1", Encoding.ASCII.GetString(Request("tls://192.0.2.1")), StringComparison.Ordinal);
+        // RFC 6066, section 3: addresses are not allowed in server_name.
+        Assert.DoesNotContain(
+            "192.0.2.1", Encoding.ASCII.GetString(Request("tls://192.0.2.1")), StringComparison.Ordinal);
         Assert.InRange(Request("tls://" + LongName).Length, 300, IConversation.MaxRequestSize);
     }
 
@@ -138,7 +147,8 @@ public class ConversationTests
         Assert.Equal(GoldenMessages.Hex("40 00 0102"), Request("coap://a"));
         Assert.Empty(Request("tcp://a:1"));
         Assert.Equal(
-            [.. GoldenMessages.Hex("10 1c 0004 4d515454 04 02 003c 0010"), .. "0102030405060708"u8], Request("mqtt://a"));
+            [.. GoldenMessages.Hex("10 1c 0004 4d515454 04 02 003c 0010"), .. "0102030405060708"u8],
+            Request("mqtt://a"));
         Assert.Equal(
             "GET /x?y HTTP/1.1\r\nHost: a.example:8080\r\nUser-Agent: connmgr\r\nCache-Control: no-cache\r\n"
             + "Connection: close\r\n\r\n",
@@ -146,7 +156,8 @@ public class ConversationTests
         Assert.Contains("\r\nHost: [2001:db8::1]\r\n",
             Encoding.ASCII.GetString(Request("http://[2001:db8::1]#204")), StringComparison.Ordinal);
         Assert.InRange(
-            Request($"http://{LongName}:65535/{new string('p', 511)}#204").Length, 700, IConversation.MaxRequestSize);
+            Request($"http://{LongName}:65535/{new string('p', 511)}#204").Length, 700,
+            IConversation.MaxRequestSize);
     }
 
     [Theory]
@@ -157,16 +168,21 @@ public class ConversationTests
     [InlineData("#204", "HTTP/1.1 100 Continue\r\nA: b\r\n\r\nHTTP/1.1 204 No Content\r\n", "Content", "")]
     [InlineData("#204", "HTTP/1.1 200 OK\r\n", "Wrong", "answered with status 200 instead of 204")]
     [InlineData("#204", "HTTP/1.1 404 Not Found\r\n", "Wrong", "answered with status 404 instead of 204")]
-    [InlineData("#204", "HTTP/1.1 511 Network Authentication Required\r\n", "Wrong", "answered with status 511 instead of 204")]
-    [InlineData("#204", "HTTP/1.1 503 Service Unavailable\r\n", "Failed", "answered with status 503 instead of 204")]
-    [InlineData("#204", "HTTP/1.1 429 Too Many Requests\r\n", "Failed", "answered with status 429 instead of 204")]
+    [InlineData("#204", "HTTP/1.1 511 Network Authentication Required\r\n", "Wrong",
+        "answered with status 511 instead of 204")]
+    [InlineData(
+        "#204", "HTTP/1.1 503 Service Unavailable\r\n", "Failed", "answered with status 503 instead of 204")]
+    [InlineData(
+        "#204", "HTTP/1.1 429 Too Many Requests\r\n", "Failed", "answered with status 429 instead of 204")]
     [InlineData("#204", "HTTP/1.1 302 Found\r\nLocation: http://portal.example/login\r\n", "Wrong",
         "redirects to \"http://portal.example/login\" (a portal?): status 302 instead of 204")]
     [InlineData("#204", "HTTP/1.1 302 Found\r\nDate: x\r\nLOCATION:\t/\x1b[31m\"\r\n", "Wrong",
         "redirects to \"/\\x1b[31m\\\"\" (a portal?): status 302 instead of 204")]
     [InlineData("#204", "HTTP/1.1 302 Found\r\nLocation: http://por", "NotYet", null)]
-    [InlineData("#204", "HTTP/1.1 302 Found\r\n\r\n", "Wrong", "redirects (a portal?): status 302 instead of 204")]
-    [InlineData("#204", "SSH-2.0-OpenSSH_9.2\r\n", "Wrong", "does not speak HTTP: \"SSH-2.0-OpenSSH_9.2\\r\\n\"")]
+    [InlineData(
+        "#204", "HTTP/1.1 302 Found\r\n\r\n", "Wrong", "redirects (a portal?): status 302 instead of 204")]
+    [InlineData(
+        "#204", "SSH-2.0-OpenSSH_9.2\r\n", "Wrong", "does not speak HTTP: \"SSH-2.0-OpenSSH_9.2\\r\\n\"")]
     [InlineData("#204", "HTTP/1.1 20x OK\r\n", "Wrong", null)]
     [InlineData("#204", "HTTP/1.1 2044 OK\r\n", "Wrong", null)]
     [InlineData("#204", "HTTP/1.1 20\r\n", "Wrong", null)]
@@ -175,15 +191,20 @@ public class ConversationTests
     [InlineData("#=yes", "HTTP/1.1 200 OK\r\nA: b\r\n\r\nyes, of course", "Content", "")]
     [InlineData("#=yes", "HTTP/1.1 200 OK\n\nyes", "Content", "")]
     [InlineData("#=yes", "HTTP/1.1 200 OK\r\n\r\nye", "NotYet", "")]
-    [InlineData("#=yes", "HTTP/1.1 200 OK\r\n\r\nyet", "Wrong", "answered with another body (a portal?): \"yet\"")]
+    [InlineData(
+        "#=yes", "HTTP/1.1 200 OK\r\n\r\nyet", "Wrong", "answered with another body (a portal?): \"yet\"")]
     [InlineData("#=yes", "HTTP/1.1 204 No Content\r\n", "Wrong", "answered with status 204 instead of 200")]
-    [InlineData("#=yes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\ny\r\n2;x=y\r\nes\r\n0\r\n\r\n", "Content", "")]
-    [InlineData("#=yes", "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, Chunked\r\n\r\nA\r\nyes", "Content", "")]
+    [InlineData(
+        "#=yes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\ny\r\n2;x=y\r\nes\r\n0\r\n\r\n",
+        "Content", "")]
+    [InlineData(
+        "#=yes", "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, Chunked\r\n\r\nA\r\nyes", "Content", "")]
     [InlineData("#=yes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\ny\r\n0\r\n\r\n", "Wrong",
         "answered with a body that ends too early (a portal?)")]
     [InlineData("#=yes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nyes\r\n", "Wrong", null)]
     [InlineData("#=yes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", "Wrong", null)]
-    [InlineData("#=yes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n", "Wrong", null)]
+    [InlineData(
+        "#=yes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n", "Wrong", null)]
     public void An_answer_of_http_is_judged(string right, string answer, string expected, string? detail)
     {
         IConversation whole = With("http://a/" + right);
@@ -213,12 +234,15 @@ public class ConversationTests
     [Fact]
     public void A_header_that_does_not_end_is_cut_short()
     {
-        byte[] endless = Encoding.ASCII.GetBytes("HTTP/1.1 200 OK\r\n" + string.Concat(Enumerable.Repeat("A: b\r\n", 4000)));
+        byte[] endless = Encoding.ASCII.GetBytes(
+            "HTTP/1.1 200 OK\r\n" + string.Concat(Enumerable.Repeat("A: b\r\n", 4000)));
         IConversation conversation = With("http://a/#=yes");
         Assert.Equal(Verdict.Failed, conversation.Read(endless));
         Assert.Equal("answered with a header that does not end", conversation.Detail);
-        Assert.Equal(Verdict.Failed, With("http://a/#=yes").Read([.. "HTTP/1.1 200 OK\r\n"u8, .. new byte[20000]]));
-        Assert.Equal(Verdict.Wrong, With("http://a/#204").Read([.. "HTTP/1.1 302 Found\r\n"u8, .. new byte[20000]]));
+        Assert.Equal(
+            Verdict.Failed, With("http://a/#=yes").Read([.. "HTTP/1.1 200 OK\r\n"u8, .. new byte[20000]]));
+        Assert.Equal(
+            Verdict.Wrong, With("http://a/#204").Read([.. "HTTP/1.1 302 Found\r\n"u8, .. new byte[20000]]));
     }
 
     [Theory]
@@ -231,7 +255,8 @@ public class ConversationTests
     {
         byte[] answer = url[0] switch
         {
-            'h' => Encoding.ASCII.GetBytes("HTTP/1.1 200 OK\r\nLocation: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nyet"),
+            'h' => Encoding.ASCII.GetBytes(
+                "HTTP/1.1 200 OK\r\nLocation: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nyet"),
             't' => ServerHello,
             _ => [0x20, 2, 0, 6],
         };
@@ -240,7 +265,8 @@ public class ConversationTests
         long before = GC.GetAllocatedBytesForCurrentThread();
         foreach (IConversation conversation in conversations.AsSpan(1))
         {
-            for (int i = 0; i < answer.Length && conversation.Read(answer.AsSpan(i, 1)) == Verdict.NotYet; i++)
+            for (int i = 0; i < answer.Length
+                && conversation.Read(answer.AsSpan(i, 1)) == Verdict.NotYet; i++)
             {
             }
         }
@@ -249,21 +275,24 @@ public class ConversationTests
 
     [Theory]
     [InlineData("http://a/#204", "HTTP/1.1 204 No Content\r\nA: b\r\n\r\n")]
-    [InlineData("http://a/#=yes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\ny\r\n2\r\nes\r\n")]
+    [InlineData(
+        "http://a/#=yes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\ny\r\n2\r\nes\r\n")]
     [InlineData("tls://a", null)]
     [InlineData("mqtt://a", "\x20\x02\0\0")]
     public void Any_bytes_do_no_harm_and_pieces_change_nothing(string url, string? right)
     {
         byte[] seed = right is null ? ServerHello : Encoding.ASCII.GetBytes(right);
         Gen<byte[]> mutated = Gen.Select(Gen.Int[0, seed.Length - 1], Gen.Byte, Gen.Byte.Array[0, 40]).Select(
-            (at, value, more) => (byte[])[.. seed[..at], value, .. seed[Math.Min(at + 1, seed.Length)..], .. more]);
+            (at, value, more) =>
+                (byte[])[.. seed[..at], value, .. seed[Math.Min(at + 1, seed.Length)..], .. more]);
         Gen.OneOf(mutated, Gen.Byte.Array[0, 200]).Sample(answer =>
         {
             IConversation whole = With(url);
             IConversation bytes = With(url);
             Verdict verdict = whole.Read(answer);
             Assert.Equal(verdict, ByteByByte(bytes, answer));
-            Assert.True(whole.Detail.Length < 1500 && whole.Detail.All(c => c is >= ' ' and < '\x7f' or '…'), whole.Detail);
+            Assert.True(whole.Detail.Length < 1500
+                && whole.Detail.All(c => c is >= ' ' and < '\x7f' or '…'), whole.Detail);
             Assert.Equal(whole.Conclude(isClosed: true), bytes.Conclude(isClosed: true));
         });
     }

@@ -49,7 +49,7 @@ public class IcmpTests
     [Fact]
     public void No_answer_counts_with_any_byte_changed()
     {
-        // The addresses, lengths and so on of the IP header are the caller's and the kernel's.
+        // The caller and the kernel check the addresses and lengths of the IP header.
         int[] judged = [0, 9, .. Enumerable.Range(20, 16)];
         foreach (int at in judged)
         {

@@ -7,14 +7,14 @@ using ConnMgr.Tests.Dns;
 
 namespace ConnMgr.Tests.Probe;
 
-/// <summary>Over a device of a namespace, with servers that say this or that, or nothing.</summary>
+/// <summary>Queries over a device of a namespace, with servers that give various answers, or none.</summary>
 public sealed class NameQueryTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
     /// <summary>
-    /// What each server says: x: no such name, 0: no address, s: it cannot tell, a: the address, -: nothing. Then how often each is
-    /// asked until the query has ended, and what it has found.
+    /// First what each server answers: x no such name, 0 no address, s server failure, a the address, -
+    /// nothing. Then how often each server is asked until the query ends, and the result.
     /// </summary>
     [Theory]
     [InlineData("x", "1", "198.18.1.1: no such name")]
@@ -29,7 +29,7 @@ public sealed class NameQueryTests
     public void It_ends_when_one_has_answered_and_all_were_asked(string says, string asked, string found) =>
         NetworkNamespace.Run(() => Assert.Equal((asked, found), Ask(says, null)));
 
-    /// <summary>Nobody has answered, and only the caller's patience ends it.</summary>
+    /// <summary>No server has answered, so only the caller's deadline ends the query.</summary>
     [Theory]
     [InlineData("-")]
     [InlineData("s-")]
@@ -48,7 +48,8 @@ public sealed class NameQueryTests
         Socket[] servers = [.. addresses.Select(address =>
         {
             NetworkNamespace.RunIp($"address add {address}/32 dev lo");
-            Socket server = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { Blocking = false };
+            Socket server =
+                new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { Blocking = false };
             server.Bind(new IPEndPoint(address, 53));
             return server;
         })];
@@ -57,7 +58,8 @@ public sealed class NameQueryTests
         NameQuery? ended = null;
         using NameQuery query = new(
             loop, "lo", "a.example", isIpv6: false, addresses, query => ended = query);
-        ulong[] tokens = [.. servers.Select((server, i) => loop.Add((int)server.Handle, () => Answer(server, says[i], ref counts[i])))];
+        ulong[] tokens = [.. servers.Select(
+            (server, i) => loop.Add((int)server.Handle, () => Answer(server, says[i], ref counts[i])))];
         TimeSpan end = loop.Now + Limit;
         using Deadline deadline = loop.AddTimer(() => throw new TimeoutException());
         deadline.Set(end);
@@ -75,7 +77,8 @@ public sealed class NameQueryTests
             loop.Remove((int)servers[i].Handle, tokens[i]);
             servers[i].Dispose();
         }
-        string found = ended is null ? "" : ended.Addresses.Count > 0 ? string.Join(' ', ended.Addresses) : ended.Failure;
+        string found = ended is null ? "" : ended.Addresses.Count > 0 ? string.Join(' ', ended.Addresses)
+            : ended.Failure;
         return (string.Concat(counts), found);
     }
 
@@ -86,7 +89,8 @@ public sealed class NameQueryTests
         int size = server.ReceiveFrom(query, ref from);
         count++;
         MessageBuilder reply = new MessageBuilder()
-            .Short((query[0] << 8) | query[1], says switch { 'x' => 0x8183, 's' => 0x8182, _ => 0x8180 }, 1, says == 'a' ? 1 : 0, 0, 0)
+            .Short((query[0] << 8) | query[1], says switch { 'x' => 0x8183, 's' => 0x8182, _ => 0x8180 }, 1,
+                says == 'a' ? 1 : 0, 0, 0)
             .Name("a.example").Short(1, 1);
         if (says == 'a')
         {

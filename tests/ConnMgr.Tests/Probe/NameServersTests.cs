@@ -5,7 +5,8 @@ using ConnMgr.Probe;
 namespace ConnMgr.Tests.Probe;
 
 /// <summary>
-/// The servers of netifd's answer. Those of the machine's own files follow, so only the start counts.
+/// The servers of netifd's answer. Servers from the machine's own files follow, so the test compares only the
+/// beginning.
 /// </summary>
 public class NameServersTests
 {

@@ -4,7 +4,7 @@ using ConnMgr.Probe;
 
 namespace ConnMgr.Tests.Probe;
 
-/// <summary>Plans as text: what is done when, until the end, and what the answers prove.</summary>
+/// <summary>Plans as text: each step with its time until the end, and what the answers prove.</summary>
 public class ProbePlanTests
 {
     private static readonly IPAddress A = IPAddress.Parse("198.18.100.10");
@@ -90,7 +90,8 @@ public class ProbePlanTests
     {
         _remembered.Add(new ProbeTarget(Url("tcp://a.example:22"), new IPEndPoint(A, 22)));
         _remembered.Add(new ProbeTarget(Url("tcp://b.example:22"), new IPEndPoint(B, 22)));
-        _remembered.Add(new ProbeTarget(Url("tcp://a.example:22"), new IPEndPoint(IPAddress.IPv6Loopback, 22)));
+        _remembered.Add(
+            new ProbeTarget(Url("tcp://a.example:22"), new IPEndPoint(IPAddress.IPv6Loopback, 22)));
         ProbePlan plan = Plan(["tcp://a.example:22"], pings: false);
         Assert.Equal(
             """
@@ -156,8 +157,10 @@ public class ProbePlanTests
         ProbePlan plan = Plan(["echo://a.example"], pings: false);
         Next(plan);
         plan.TakeAddresses(
-            Url("echo://a.example"), [.. Enumerable.Range(1, 20).Select(i => IPAddress.Parse($"198.18.100.{i}"))], "", _now);
-        string[] asked = Rest(plan).Split('\n').Where(line => line.Contains("try")).Select(line => line.Split(' ')[^1]).Distinct().ToArray();
+            Url("echo://a.example"),
+            [.. Enumerable.Range(1, 20).Select(i => IPAddress.Parse($"198.18.100.{i}"))], "", _now);
+        string[] asked = Rest(plan).Split('\n')
+            .Where(line => line.Contains("try")).Select(line => line.Split(' ')[^1]).Distinct().ToArray();
         Assert.Equal(8, asked.Length);
     }
 
@@ -171,7 +174,8 @@ public class ProbePlanTests
         Assert.Equal("8 end\nEchoAnswered: http answered by 198.18.100.11:80 in 6.0 ms", Rest(plan));
         Assert.Equal(
             ("content", Ms(6), "http://198.18.100.11/#204", "http"),
-            (plan.Result!.Value.Strength, plan.Result.Value.RoundTrip, plan.Result.Value.Service, plan.Result.Value.Proof));
+            (plan.Result!.Value.Strength, plan.Result.Value.RoundTrip, plan.Result.Value.Service,
+                plan.Result.Value.Proof));
     }
 
     [Fact]
@@ -180,7 +184,8 @@ public class ProbePlanTests
         ProbePlan plan = Plan("tls://198.18.100.10");
         Next(plan);
         plan.TakeVerdict(Target("tls://198.18.100.10", A), Verdict.Protocol, "TLS alert 40", Ms(6), Ms(6));
-        Assert.Equal("0 end\nEchoAnswered: tls answered by 198.18.100.10:443 in 6.0 ms (TLS alert 40)", Rest(plan));
+        Assert.Equal(
+            "0 end\nEchoAnswered: tls answered by 198.18.100.10:443 in 6.0 ms (TLS alert 40)", Rest(plan));
         Assert.Equal("tls, protocol only", plan.Result!.Value.Proof);
     }
 
@@ -215,7 +220,8 @@ public class ProbePlanTests
         _proven.Add("echo://198.18.100.10");
         ProbePlan plan = Plan("echo://198.18.100.10");
         Next(plan);
-        plan.TakeVerdict(Target("echo://198.18.100.10", A), Verdict.Wrong, "answered with a page", Ms(1), Ms(1));
+        plan.TakeVerdict(
+            Target("echo://198.18.100.10", A), Verdict.Wrong, "answered with a page", Ms(1), Ms(1));
         Assert.Equal("0 end\nWrongContent: 198.18.100.10:7 answered with a page", Rest(plan));
         Assert.Null(plan.Result!.Value.Suspect);
     }
@@ -226,7 +232,8 @@ public class ProbePlanTests
         ProbePlan plan = Plan("echo://198.18.100.10");
         Next(plan);
         _now = Ms(2);
-        plan.TakeVerdict(Target("echo://198.18.100.10", A), Verdict.Wrong, "answered with a page", Ms(2), _now);
+        plan.TakeVerdict(
+            Target("echo://198.18.100.10", A), Verdict.Wrong, "answered with a page", Ms(2), _now);
         Assert.Equal("2 ping", Next(plan));
         _now = Ms(3);
         plan.TakePing(_now);
@@ -244,9 +251,12 @@ public class ProbePlanTests
         ProbePlan plan = Plan("echo://198.18.100.10");
         Next(plan);
         _now = Ms(1);
-        plan.TakeVerdict(Target("echo://198.18.100.10", A), Verdict.NotYet, "Connection refused", Ms(1), _now);
-        Assert.StartsWith("1 ping\n201 ping\n401 ping\n601 ping\n750 try echo 198.18.100.10:7\n", Rest(plan), StringComparison.Ordinal);
-        Assert.Contains("(198.18.100.10:7: Connection refused), no ping answered", plan.Result!.Value.Detail, StringComparison.Ordinal);
+        plan.TakeVerdict(
+            Target("echo://198.18.100.10", A), Verdict.NotYet, "Connection refused", Ms(1), _now);
+        Assert.StartsWith("1 ping\n201 ping\n401 ping\n601 ping\n750 try echo 198.18.100.10:7\n", Rest(plan),
+            StringComparison.Ordinal);
+        Assert.Contains("(198.18.100.10:7: Connection refused), no ping answered", plan.Result!.Value.Detail,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -277,7 +287,7 @@ public class ProbePlanTests
 
     private static TimeSpan Ms(int milliseconds) => TimeSpan.FromMilliseconds(milliseconds);
 
-    /// <summary>The next step, and when it is due.</summary>
+    /// <summary>Returns the next step, with the time when it is due.</summary>
     private string Next(ProbePlan plan)
     {
         ProbeStep step;

@@ -5,7 +5,8 @@ namespace ConnMgr.Tests.Probe;
 
 public class ProbeUrlTests
 {
-    private const string Scheme = "write SCHEME://HOST, with SCHEME one of echo, http, tls, mqtt, coap or tcp";
+    private const string Scheme =
+        "write SCHEME://HOST, with SCHEME one of echo, http, tls, mqtt, coap or tcp";
     private const string OtherScheme = "write one of echo, http, tls, mqtt, coap or tcp in front of ://";
     private const string BadPort = "write the port as a number from 1 to 65535";
     private const string BadHost = "write the host as a host name, or as an IP address without scope";
@@ -26,7 +27,8 @@ public class ProbeUrlTests
     public void A_url_is_read(string text, string scheme, string host, int port)
     {
         Assert.True(ProbeUrl.TryParse(text, out ProbeUrl url, out string error), error);
-        Assert.Equal((scheme, host, port, "", null), (url.Scheme.Name(), url.Host, url.Port, url.Path, url.Text));
+        Assert.Equal(
+            (scheme, host, port, "", null), (url.Scheme.Name(), url.Host, url.Port, url.Path, url.Text));
         AssertIsReadBack(url);
     }
 
@@ -34,13 +36,15 @@ public class ProbeUrlTests
     [InlineData("http://a.example#204", "a.example", 80, "/", null)]
     [InlineData("http://a.example:8080/generate_204#204", "a.example", 8080, "/generate_204", null)]
     [InlineData("http://[2001:db8::1]/a?b=c&d=%20#204", "2001:db8::1", 80, "/a?b=c&d=%20", null)]
-    [InlineData("http://a.example/#=NetworkManager is online", "a.example", 80, "/", "NetworkManager is online")]
+    [InlineData(
+        "http://a.example/#=NetworkManager is online", "a.example", 80, "/", "NetworkManager is online")]
     [InlineData("http://a.example/#=<HTML>#=2", "a.example", 80, "/", "<HTML>#=2")]
     [InlineData("http://a.example/#=all%20is%20well", "a.example", 80, "/", "all is well")]
     [InlineData("http://a.example/#=100%, 5%2, %25x, %80", "a.example", 80, "/", "100%, 5%2, %x, %80")]
     [InlineData("http://a.example/#=204", "a.example", 80, "/", "204")]
     [InlineData("http://a.example/#=é", "a.example", 80, "/", "é")]
-    public void A_url_of_http_says_what_is_right(string text, string host, int port, string path, string? body)
+    public void A_url_of_http_says_what_is_right(
+        string text, string host, int port, string path, string? body)
     {
         Assert.True(ProbeUrl.TryParse(text, out ProbeUrl url, out string error), error);
         Assert.Equal(new ProbeUrl(ProbeScheme.Http, host, port, path, body), url);
@@ -87,9 +91,12 @@ public class ProbeUrlTests
     [InlineData("http://a/#200", Answer)]
     [InlineData("http://a/#204 ", Answer)]
     [InlineData("http://a?b#204", "write the path, which starts with /, in front of the query")]
-    [InlineData("http://a/b c#204", "write a path of at most 512 characters, others than printable ASCII as %XX")]
-    [InlineData("http://a/é#204", "write a path of at most 512 characters, others than printable ASCII as %XX")]
-    [InlineData("http://a/\r\nX: y#204", "write a path of at most 512 characters, others than printable ASCII as %XX")]
+    [InlineData(
+        "http://a/b c#204", "write a path of at most 512 characters, others than printable ASCII as %XX")]
+    [InlineData(
+        "http://a/é#204", "write a path of at most 512 characters, others than printable ASCII as %XX")]
+    [InlineData("http://a/\r\nX: y#204",
+        "write a path of at most 512 characters, others than printable ASCII as %XX")]
     [InlineData("http://a/#=a%0ab", "write at most 256 bytes behind #=, without control characters")]
     [InlineData("http://a/#=a\nb", "write at most 256 bytes behind #=, without control characters")]
     public void Anything_else_is_refused_with_what_to_write(string text, string expected)
@@ -102,7 +109,8 @@ public class ProbeUrlTests
     [Fact]
     public void Long_paths_and_texts_are_refused()
     {
-        Assert.True(ProbeUrl.TryParse($"http://a/{new string('p', 511)}#={new string('t', 256)}", out _, out _));
+        Assert.True(
+            ProbeUrl.TryParse($"http://a/{new string('p', 511)}#={new string('t', 256)}", out _, out _));
         Assert.False(ProbeUrl.TryParse($"http://a/{new string('p', 512)}#204", out _, out _));
         Assert.False(ProbeUrl.TryParse($"http://a/#={new string('t', 257)}", out _, out _));
         Assert.False(ProbeUrl.TryParse($"http://a/#={new string('é', 129)}", out _, out _));
@@ -154,7 +162,8 @@ public class ProbeUrlTests
     }
 
     [Fact]
-    public void No_text_whatever_does_harm() => Gen.String[Gen.Char["ah1.:[]%-é\0 /#=?tp204"], 0, 24].Sample(text =>
+    public void No_text_whatever_does_harm() =>
+        Gen.String[Gen.Char["ah1.:[]%-é\0 /#=?tp204"], 0, 24].Sample(text =>
     {
         foreach (string whole in (string[])[text, "http://" + text, "tls://" + text])
         {
@@ -185,7 +194,8 @@ public class ProbeUrlTests
             coap 5683 protocol
             tcp 0 connection
             """, table);
-        Assert.All(Enum.GetValues<ProbeScheme>(), scheme => Assert.Equal(scheme, ProbeSchemes.Parse(scheme.Name())));
+        Assert.All(Enum.GetValues<ProbeScheme>(), scheme =>
+            Assert.Equal(scheme, ProbeSchemes.Parse(scheme.Name())));
     }
 
     private static void AssertIsReadBack(ProbeUrl url)

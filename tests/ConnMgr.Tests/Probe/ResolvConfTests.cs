@@ -7,7 +7,7 @@ namespace ConnMgr.Tests.Probe;
 
 public class ResolvConfTests
 {
-    /// <summary>As netifd writes it.</summary>
+    /// <summary>The file in the form that netifd writes.</summary>
     private const string Auto = """
         # Interface ethnet
         nameserver 198.18.1.1
@@ -51,13 +51,16 @@ public class ResolvConfTests
     public void No_section_gives_no_server(string text) =>
         Assert.Empty(Servers(text, LinkKind.Ethernet, "eth0"));
 
-    /// <summary>Without netifd nobody knows whose `lan` is; with it, a name means nothing.</summary>
+    /// <summary>
+    /// Without netifd the device of `lan` is unknown. With netifd the name itself does not matter.
+    /// </summary>
     [Theory]
     [InlineData("Ethernet", "eth0", "", "198.18.1.1 fe80::1", "203.0.113.1 203.0.113.2")]
     [InlineData("WiFi", "wlan0", "", "198.18.2.1", "203.0.113.1 203.0.113.2")]
     [InlineData("Ethernet", "eth0", "lan=eth0", "198.18.1.1 fe80::1 203.0.113.1", "203.0.113.2")]
     [InlineData("Ethernet", "eth0", "lan=br-lan ethnetwork=usb0", "198.18.1.1 fe80::1", "")]
-    [InlineData("Ethernet", "eth0", "ethnet=wlan0 stanet=eth0 lan=eth0", "198.18.2.1 203.0.113.1", "203.0.113.2")]
+    [InlineData(
+        "Ethernet", "eth0", "ethnet=wlan0 stanet=eth0 lan=eth0", "198.18.2.1 203.0.113.1", "203.0.113.2")]
     public void A_section_belongs_to_the_device_that_netifd_says(
         string kindName, string device, string networks, string expected, string unknown)
     {
@@ -65,21 +68,27 @@ public class ResolvConfTests
             .Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]);
         List<IPAddress> others = [];
         LinkKind kind = Enum.Parse<LinkKind>(kindName);
-        Assert.Equal(expected, Text(ResolvConf.OfInterface(Auto, kind, device, devices.GetValueOrDefault, others)));
+        Assert.Equal(
+            expected, Text(ResolvConf.OfInterface(Auto, kind, device, devices.GetValueOrDefault, others)));
         Assert.Equal(unknown, Text(others));
     }
 
     [Theory]
     [InlineData("nameserver 198.18.1.1", "198.18.1.1")]
     [InlineData("  nameserver \t 198.18.1.1 # the router", "198.18.1.1")]
-    [InlineData("nameserver 198.18.1.1\nnameserver 198.18.1.2\nnameserver 198.18.1.1", "198.18.1.1 198.18.1.2")]
+    [InlineData(
+        "nameserver 198.18.1.1\nnameserver 198.18.1.2\nnameserver 198.18.1.1", "198.18.1.1 198.18.1.2")]
     [InlineData("nameserver fe80::1%eth0\nnameserver fe80::2%wlan0\nnameserver fe80::3", "fe80::1 fe80::3")]
     [InlineData("nameserver 2001:DB8::1", "2001:db8::1")]
-    [InlineData("#nameserver 198.18.1.1\n; nameserver 198.18.1.1\nnameservers 198.18.1.1\nnameserver198.18.1.1", "")]
-    [InlineData("nameserver\nnameserver \nnameserver x\nnameserver 1\nnameserver 010.0.0.1\nnameserver 192.0.2.256", "")]
+    [InlineData(
+        "#nameserver 198.18.1.1\n; nameserver 198.18.1.1\nnameservers 198.18.1.1\nnameserver198.18.1.1", "")]
+    [InlineData(
+        "nameserver\nnameserver \nnameserver x\nnameserver 1\nnameserver 010.0.0.1\nnameserver 192.0.2.256",
+        "")]
     [InlineData("nameserver [2001:db8::1]\nnameserver [2001:db8::1]:53", "")]
     [InlineData("nameserver 192.0.2.1:53\nnameserver 192.0.2.0/24", "")]
-    [InlineData("nameserver 127.0.0.1\nnameserver 127.9.9.9\nnameserver ::1\nnameserver 0.0.0.0\nnameserver ::", "")]
+    [InlineData(
+        "nameserver 127.0.0.1\nnameserver 127.9.9.9\nnameserver ::1\nnameserver 0.0.0.0\nnameserver ::", "")]
     [InlineData("nameserver ::ffff:127.0.0.1\nnameserver ::ffff:198.18.1.1", "::ffff:198.18.1.1")]
     [InlineData("options edns0\nnameserver 198.18.1.1", "198.18.1.1")]
     public void Remote_servers_are_found(string text, string expected) =>
@@ -95,21 +104,24 @@ public class ResolvConfTests
     [Fact]
     public void Without_a_stub_its_file_is_not_read() => Assert.Equal(
         "198.18.1.1",
-        Text(ResolvConf.Remote("nameserver 198.18.1.1", () => throw new InvalidOperationException(), "eth0")));
+        Text(ResolvConf.Remote(
+            "nameserver 198.18.1.1", () => throw new InvalidOperationException(), "eth0")));
 
     [Fact]
     public void At_most_eight_servers_count() => Assert.Equal(
         Enumerable.Range(1, 8).Select(i => $"198.18.1.{i}"),
         ResolvConf.Remote(
-                string.Join('\n', Enumerable.Range(1, 200).Select(i => $"nameserver 198.18.1.{i}")), () => "", "eth0")
+                string.Join('\n', Enumerable.Range(1, 200).Select(i => $"nameserver 198.18.1.{i}")),
+                () => "", "eth0")
             .Select(server => server.ToString()));
 
     [Fact]
     public void At_most_64_kib_count()
     {
         string filler = new('#', 65535 - "nameserver 198.18.1.1".Length);
-        Assert.Equal("198.18.1.1", Text(ResolvConf.Remote($"{filler}\nnameserver 198.18.1.1", () => "", "eth0")));
-        // One character more: cut, it would be another address.
+        Assert.Equal(
+            "198.18.1.1", Text(ResolvConf.Remote($"{filler}\nnameserver 198.18.1.1", () => "", "eth0")));
+        // One character more. Truncated, it would be another address.
         Assert.Equal("", Text(ResolvConf.Remote($"{filler}\nnameserver 198.18.1.10", () => "", "eth0")));
         Assert.Equal("", Text(ResolvConf.Remote(new string('x', 1_000_000), () => "", "eth0")));
     }

@@ -5,8 +5,8 @@ namespace ConnMgr.Tests.Routing;
 
 /// <summary>
 /// A model of the kernel's main table, default routes only: what RTM_NEWROUTE and RTM_DELROUTE do to it
-/// (net/ipv4/fib_trie.c, fib_semantics.c; net/ipv6/ip6_fib.c, route.c). <see cref="RouteModelTests"/> compares it with the
-/// kernel itself. The nexthops of an IPv6 multipath route are routes of their own.
+/// (net/ipv4/fib_trie.c, fib_semantics.c; net/ipv6/ip6_fib.c, route.c). <see cref="RouteModelTests"/>
+/// compares it with the kernel itself. Each nexthop of an IPv6 multipath route is a separate route.
 /// </summary>
 internal sealed class ModelRouteTable
 {
@@ -25,13 +25,15 @@ internal sealed class ModelRouteTable
 
     public ModelRouteTable(ModelRouteTable other) => _routes.AddRange(other._routes);
 
-    /// <summary>False: routes that look advertised were added by a user, and may be part of a multipath route.</summary>
+    /// <summary>
+    /// False if routes that look advertised were added by a user; then they may be part of a multipath route.
+    /// </summary>
     public bool HasRealAdvertisements { get; init; } = true;
 
-    /// <summary>In the order in which the kernel looks at them, each family by itself.</summary>
+    /// <summary>The routes in the order in which the kernel looks them up, each family separately.</summary>
     public IReadOnlyList<KernelRoute> Routes => _routes;
 
-    /// <summary>Does what the kernel does; 0, or the error.</summary>
+    /// <summary>Applies a message as the kernel does. Returns 0 or the error number.</summary>
     public int Apply(RouteStep step) => step.Verb switch
     {
         RouteVerb.Add => Same(step.Route!).Any() ? Exists : Insert(step.Route!),
@@ -40,20 +42,28 @@ internal sealed class ModelRouteTable
         _ => 0,
     };
 
-    /// <summary>NLM_F_APPEND: behind what stands at the metric. Of nothing is there a second one.</summary>
-    public int Append(KernelRoute route) => Same(route).Any(other => IsDuplicate(route, other)) ? Exists : Insert(route);
+    /// <summary>
+    /// NLM_F_APPEND: adds the route after those of the same metric. Duplicates are refused.
+    /// </summary>
+    public int Append(KernelRoute route) =>
+        Same(route).Any(other => IsDuplicate(route, other)) ? Exists : Insert(route);
 
-    /// <summary>The table in words, each family's routes sorted: the kernel does not say in which order IPv6's siblings are.</summary>
+    /// <summary>
+    /// The table as text. Each family's routes are sorted, because the kernel does not define the order of
+    /// IPv6 siblings.
+    /// </summary>
     public string Words() => string.Join('\n', _routes.Select(Word).Order(StringComparer.Ordinal));
 
     public static string Word(KernelRoute route) =>
         $"IPv{(route.IsIpv6 ? 6 : 4)} {route.Metric:D4} proto {route.Protocol} "
-        + $"{route.Words(ifindex => $"{ifindex}")}{(route.Expires is null ? "" : " expires")} {route.Fingerprint()}";
+        + $"{route.Words(ifindex => $"{ifindex}")}{(route.Expires is null ? "" : " expires")} "
+        + $"{route.Fingerprint()}";
 
     private static IEnumerable<KernelRoute> Split(KernelRoute route) =>
         route.IsIpv6 && route.Hops.Count > 0 && route.NexthopId == 0 ? route.Hops.Select(route.Leg) : [route];
 
-    private IEnumerable<KernelRoute> Same(KernelRoute route) => _routes.Where(other => other.IsIpv6 == route.IsIpv6
+    private IEnumerable<KernelRoute> Same(KernelRoute route) =>
+        _routes.Where(other => other.IsIpv6 == route.IsIpv6
         && other.SourceLength == route.SourceLength && other.Metric == route.Metric
         && (route.SourceLength == 0 || route.HasSameSource(other)));
 
@@ -92,8 +102,10 @@ internal sealed class ModelRouteTable
 
     private int Delete(KernelRoute route, bool isPart)
     {
-        KernelRoute? found = _routes.Find(other => other.IsIpv6 == route.IsIpv6 && other.SourceLength == route.SourceLength
-            && (route.Metric == 0 || other.Metric == route.Metric) && (isPart || other.Protocol == route.Protocol)
+        KernelRoute? found = _routes.Find(
+            other => other.IsIpv6 == route.IsIpv6 && other.SourceLength == route.SourceLength
+            && (route.Metric == 0 || other.Metric == route.Metric)
+            && (isPart || other.Protocol == route.Protocol)
             && (route.IsIpv6 ? MatchesIpv6(route, other) : MatchesIpv4(route, other)));
         if (found is null)
         {
@@ -108,7 +120,7 @@ internal sealed class ModelRouteTable
         return 0;
     }
 
-    /// <summary>ip6_route_del.</summary>
+    /// <summary>Does what ip6_route_del does.</summary>
     private static bool MatchesIpv6(KernelRoute named, KernelRoute other)
     {
         if (other.NexthopId != 0)
@@ -119,7 +131,10 @@ internal sealed class ModelRouteTable
             && (named.Gateway is null || named.Gateway.AsSpan().SequenceEqual(other.Gateway.AsSpan()));
     }
 
-    /// <summary>fib_table_delete, fib_nh_match, fib_metrics_match: what is named has to be equal.</summary>
+    /// <summary>
+    /// Does what fib_table_delete, fib_nh_match and fib_metrics_match do: each attribute that is given must
+    /// be equal.
+    /// </summary>
     private static bool MatchesIpv4(KernelRoute named, KernelRoute other)
     {
         if (named.Type != other.Type || named.Scope != other.Scope || !named.HasAttributesIn(other))
@@ -129,7 +144,8 @@ internal sealed class ModelRouteTable
         if (named.NexthopId != 0 || other.NexthopId != 0)
         {
             return named.NexthopId == other.NexthopId
-                || (named.NexthopId == 0 && named.Ifindex == 0 && named.Gateway is null && named.Hops.Count == 0);
+                || (named.NexthopId == 0 && named.Ifindex == 0 && named.Gateway is null
+                    && named.Hops.Count == 0);
         }
         if (named.Hops.Count == 0)
         {
@@ -142,13 +158,15 @@ internal sealed class ModelRouteTable
         return others.Length <= wanted.Length && !others.Where((leg, i) => !leg.HasSameHop(wanted[i])).Any();
     }
 
-    private static KernelRoute[] Legs(KernelRoute route) => route.Hops.Count > 0 ? [.. route.Hops.Select(route.Leg)] : [route];
+    private static KernelRoute[] Legs(KernelRoute route) =>
+        route.Hops.Count > 0 ? [.. route.Hops.Select(route.Leg)] : [route];
 
     private static bool IsDuplicate(KernelRoute route, KernelRoute other) => route.IsIpv6
         ? route.HasSameHop(other) && route.NexthopId == other.NexthopId && route.Type == other.Type
         : route.IsCopyOf(other);
 
-    /// <summary>rt6_qualify_for_ecmp.</summary>
-    private bool IsEcmp(KernelRoute route) => route.IsUnicast && route.NexthopId == 0 && route.Gateway is not null
+    /// <summary>Does what rt6_qualify_for_ecmp does.</summary>
+    private bool IsEcmp(KernelRoute route) =>
+        route.IsUnicast && route.NexthopId == 0 && route.Gateway is not null
         && !(HasRealAdvertisements && route.IsAdvertised);
 }

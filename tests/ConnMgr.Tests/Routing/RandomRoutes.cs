@@ -3,13 +3,15 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Tests.Routing;
 
 /// <summary>
-/// Random default routes of all types, over the links eth0 (11), wlan0 (12), wwan0 (13) and a VPN tun0 (14). Nexthop
-/// objects 1 to 3 are IPv4's over the links, 9 is a group of 1 and 2; 11 to 13 and 19 are IPv6's.
+/// Makes random default routes of all types over the links eth0 (11), wlan0 (12), wwan0 (13) and a VPN tun0
+/// (14). Nexthop objects 1 to 3 are IPv4 ones over the links, 9 is a group of 1 and 2; 11 to 13 and 19 are
+/// the same for IPv6.
 /// </summary>
 /// <param name="random">The source.</param>
 /// <param name="forKernel">
-/// Only what the kernel reports as it was added: of an IPv6 multipath route it reports the common attributes of the first
-/// nexthop, and an advertised route that a user adds may become part of one.
+/// Makes only routes that the kernel reports as they were added. Of an IPv6 multipath route it reports the
+/// common attributes of the first nexthop. An advertised route that a user adds may become part of a
+/// multipath route.
 /// </param>
 internal sealed class RandomRoutes(Random random, bool forKernel)
 {
@@ -28,7 +30,8 @@ internal sealed class RandomRoutes(Random random, bool forKernel)
         switch (random.Next(12))
         {
             case 0:
-                return new RouteBuilder(false) { Metric = metric, Scope = 253, Protocol = protocol }.Device(10 + link).Build();
+                return new RouteBuilder(false) { Metric = metric, Scope = 253, Protocol = protocol }
+                    .Device(10 + link).Build();
             case 1:
                 return new RouteBuilder(false) { Metric = metric, Protocol = protocol, Flags = 4 }
                     .Via($"198.19.0.{link}").Device(10 + link).Build();
@@ -40,14 +43,18 @@ internal sealed class RandomRoutes(Random random, bool forKernel)
                     .Nexthop(9).Hops((11, "198.18.1.1"), (12, "198.18.2.1")).Build();
             case 4:
                 return new RouteBuilder(false) { Metric = metric, Protocol = protocol }
-                    .Hops((11, "198.18.1.1"), (10 + Math.Max(2, link), $"198.18.{Math.Max(2, link)}.9")).Build();
+                    .Hops((11, "198.18.1.1"), (10 + Math.Max(2, link), $"198.18.{Math.Max(2, link)}.9"))
+                    .Build();
             case 5:
-                return new RouteBuilder(false) { Metric = metric, Protocol = protocol, Type = (byte)(6 + random.Next(4)) }.Build();
+                return new RouteBuilder(false)
+                { Metric = metric, Protocol = protocol, Type = (byte)(6 + random.Next(4)) }.Build();
             case 6:
                 return new RouteBuilder(false) { Metric = metric, Scope = 253 }.Device(14).Build();
             case 7:
-                return new RouteBuilder(false) { Metric = metric, Protocol = protocol }.Attribute(7, 198, 18, (byte)link, 2)
-                    .Attribute(8, 8, 0, 2, 0, 0x78, 5, 0, 0).Via($"198.18.{link}.1").Device(10 + link).Build();
+                return new RouteBuilder(false) { Metric = metric, Protocol = protocol }
+                    .Attribute(7, 198, 18, (byte)link, 2)
+                    .Attribute(8, 8, 0, 2, 0, 0x78, 5, 0, 0)
+                    .Via($"198.18.{link}.1").Device(10 + link).Build();
             default:
                 return new RouteBuilder(false) { Metric = metric, Protocol = protocol }
                     .Via($"198.18.{link}.{(Chance(30) ? 9 : 1)}").Device(10 + link).Build();
@@ -63,15 +70,23 @@ internal sealed class RandomRoutes(Random random, bool forKernel)
             case 0:
                 return Preferred(new RouteBuilder(true) { Metric = metric }.Device(10 + link), 0);
             case 1:
-                return Preferred(new RouteBuilder(true) { Metric = metric }.Nexthop(10 + link).Via($"fe80::{link}").Device(10 + link), 0);
+                return Preferred(
+                    new RouteBuilder(true) { Metric = metric }
+                        .Nexthop(10 + link).Via($"fe80::{link}").Device(10 + link),
+                    0);
             case 2:
-                // A reject route beside a nexthop object's: the kernel cannot be told which to delete.
-                return Preferred(new RouteBuilder(true) { Metric = 10 + metric, Type = (byte)(6 + random.Next(4)) }.Device(1), 0);
+                // A reject route beside a route of a nexthop object: a deletion cannot tell the kernel which
+                // one is meant.
+                return Preferred(
+                    new RouteBuilder(true) { Metric = 10 + metric, Type = (byte)(6 + random.Next(4)) }
+                        .Device(1),
+                    0);
             case 3:
                 return Preferred(new RouteBuilder(true) { Metric = metric }.Device(14), 0);
             case 4 or 5 or 6:
                 return Preferred(
-                    new RouteBuilder(true) { Metric = 1024, Protocol = 9 }.Via($"fe80::{link}{random.Next(3)}").Device(10 + link)
+                    new RouteBuilder(true) { Metric = 1024, Protocol = 9 }
+                        .Via($"fe80::{link}{random.Next(3)}").Device(10 + link)
                         .Expires(1000 + random.Next(500)),
                     (byte)(forKernel ? 0 : random.Next(3) switch { 0 => 0, 1 => 1, _ => 3 }));
             case 7:
@@ -86,12 +101,18 @@ internal sealed class RandomRoutes(Random random, bool forKernel)
                         .Via($"fe80::{link}{(Chance(50) ? "" : "0")}").Device(10 + link),
                     0);
             case 9:
-                return Preferred(new RouteBuilder(true) { Metric = metric }.Nexthop(19).Hops((11, "fe80::1"), (12, "fe80::2")), 0);
+                return Preferred(
+                    new RouteBuilder(true) { Metric = metric }
+                        .Nexthop(19).Hops((11, "fe80::1"), (12, "fe80::2")),
+                    0);
             default:
                 return Preferred(
-                    new RouteBuilder(true) { Metric = metric }.Via($"fe80::{link}{(Chance(30) ? "9" : "")}").Device(10 + link), 0);
+                    new RouteBuilder(true) { Metric = metric }
+                        .Via($"fe80::{link}{(Chance(30) ? "9" : "")}").Device(10 + link),
+                    0);
         }
     }
 
-    private static KernelRoute Preferred(RouteBuilder route, byte preference) => route.Attribute(20, preference).Build();
+    private static KernelRoute Preferred(RouteBuilder route, byte preference) =>
+        route.Attribute(20, preference).Build();
 }

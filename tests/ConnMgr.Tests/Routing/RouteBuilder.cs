@@ -3,7 +3,7 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Routing;
 
-/// <summary>Makes routes as the kernel reports them, byte by byte.</summary>
+/// <summary>Builds routes byte by byte as the kernel reports them.</summary>
 internal sealed class RouteBuilder(bool isIpv6)
 {
     private readonly List<byte> _attributes = [];
@@ -64,7 +64,8 @@ internal sealed class RouteBuilder(bool isIpv6)
     {
         byte[] header =
         [
-            isIpv6 ? (byte)10 : (byte)2, 0, SourceLength, 0, 254, Protocol, Scope, Type, .. BitConverter.GetBytes(Flags),
+            isIpv6 ? (byte)10 : (byte)2, 0, SourceLength, 0, 254, Protocol, Scope, Type,
+            .. BitConverter.GetBytes(Flags),
         ];
         if (Metric != 0)
         {

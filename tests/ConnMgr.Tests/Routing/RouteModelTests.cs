@@ -5,8 +5,8 @@ using static ConnMgr.Tests.Capture.NetworkNamespace;
 namespace ConnMgr.Tests.Routing;
 
 /// <summary>
-/// The model of the kernel's table, and the messages, against the kernel itself, in a network namespace: the same steps
-/// lead to the same table.
+/// Compares the model of the kernel's table, and our messages, with the kernel itself in a network namespace:
+/// the same steps must lead to the same table.
 /// </summary>
 public sealed class RouteModelTests
 {
@@ -32,7 +32,7 @@ public sealed class RouteModelTests
             }
             steps += Check(socket, random, seed);
         }
-        // Most of what is generated is something that the kernel takes.
+        // The kernel must accept most of the generated routes.
         Assert.True(added > tables * 3, $"only {added} routes of {tables} tables were accepted");
         Assert.True(steps > tables, $"only {steps} steps");
     });
@@ -48,7 +48,8 @@ public sealed class RouteModelTests
             Assert.True(
                 round < 4,
                 $"seed {seed}: no end:\n{world.Table.Words()}\n-- steps:\n"
-                + string.Join('\n', plan.Steps.Select(step => $"{step.Verb} {step.Words} {step.Link} {step.Metric}")));
+                + string.Join(
+                    '\n', plan.Steps.Select(step => $"{step.Verb} {step.Words} {step.Link} {step.Metric}")));
             if (plan.Steps.Count == 0)
             {
                 return steps;
@@ -59,8 +60,10 @@ public sealed class RouteModelTests
                 int modelled = world.Apply(step);
                 string words = "";
                 int error = step.Verb == RouteVerb.Remember ? 0 : socket.Send(step.ToMessage(), out words);
-                string context = $"seed {seed}, {step.Verb} {step.Words} {step.Link} ({words})\n-- before:\n{before}";
-                Assert.True(error == modelled, $"{context}\nthe kernel's error {error}, the model's {modelled}");
+                string context =
+                    $"seed {seed}, {step.Verb} {step.Words} {step.Link} ({words})\n-- before:\n{before}";
+                Assert.True(
+                    error == modelled, $"{context}\nthe kernel's error {error}, the model's {modelled}");
                 string expected = world.Table.Words();
                 string found = new ModelRouteTable(Dump(socket)).Words();
                 Assert.True(expected == found, $"{context}\n-- expected:\n{expected}\n-- found:\n{found}");
@@ -78,11 +81,13 @@ public sealed class RouteModelTests
 
     private static void Flush(RouteTableSocket socket)
     {
-        for (int i = 0; i < 10 && Dump(socket) is { Count: > 0 } routes; i++) // one may be deleted for another
+        // Repeat: a deletion may remove another route than the one meant.
+        for (int i = 0; i < 10 && Dump(socket) is { Count: > 0 } routes; i++)
         {
             foreach (KernelRoute route in routes)
             {
-                _ = socket.Send(route.ToMessage(RouteMessage.DelRoute, NetlinkMessage.FlagAcknowledge), out _);
+                _ = socket.Send(
+                    route.ToMessage(RouteMessage.DelRoute, NetlinkMessage.FlagAcknowledge), out _);
             }
         }
         Assert.Empty(Dump(socket));

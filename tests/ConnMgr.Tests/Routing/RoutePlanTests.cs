@@ -4,14 +4,16 @@ using CsCheck;
 
 namespace ConnMgr.Tests.Routing;
 
-/// <summary>The plan, applied step by step to a model of the kernel's table.</summary>
+/// <summary>Applies plans step by step to a model of the kernel's table.</summary>
 public sealed class RoutePlanTests
 {
-    private static readonly int Iterations = int.Parse(Environment.GetEnvironmentVariable("CONNMGR_ROUTE_TABLES") ?? "3000");
+    private static readonly int Iterations =
+        int.Parse(Environment.GetEnvironmentVariable("CONNMGR_ROUTE_TABLES") ?? "3000");
 
     [Fact]
     public void No_step_loses_a_route_or_the_way_out_and_every_prefix_of_a_plan_converges() =>
-        Gen.Int.Sample(seed => Check(new RandomRoutes(new Random(seed), forKernel: false)), iter: Iterations, threads: 1);
+        Gen.Int.Sample(seed =>
+            Check(new RandomRoutes(new Random(seed), forKernel: false)), iter: Iterations, threads: 1);
 
     private static void Check(RandomRoutes random)
     {
@@ -29,15 +31,20 @@ public sealed class RoutePlanTests
         Complete(world, checksPrefixes: true);
     }
 
-    /// <summary>Carries the plan out, watched after each step, and perhaps anew from each state in between.</summary>
+    /// <summary>
+    /// Carries the plan out and checks after each step. Optionally makes a new plan from each intermediate
+    /// state.
+    /// </summary>
     private static void Complete(World world, bool checksPrefixes)
     {
         string before = world.Table.Words();
         for (int round = 0; ; round++)
         {
             RoutePlan plan = world.Plan();
-            string Context(string what) => $"{what}\n-- chosen {world.Chosen.Name}, before:\n{before}\n-- steps:\n"
-                + string.Join('\n', plan.Steps.Select(step => $"{step.Verb} {step.Words} {step.Link} {step.Metric}"))
+            string Context(string what) =>
+                $"{what}\n-- chosen {world.Chosen.Name}, before:\n{before}\n-- steps:\n"
+                + string.Join(
+                    '\n', plan.Steps.Select(step => $"{step.Verb} {step.Words} {step.Link} {step.Metric}"))
                 + $"\n-- now:\n{world.Table.Words()}";
             Assert.True(round < 4, Context("no end"));
             if (plan.Steps.Count == 0)
@@ -49,15 +56,20 @@ public sealed class RoutePlanTests
             foreach (RouteStep step in plan.Steps)
             {
                 Dictionary<(bool, int), bool> had = world.Defaults();
-                (bool four, bool six) = (world.HasWayOut(isIpv6: false, isStrict: true), world.HasWayOut(isIpv6: true, isStrict: true));
+                (bool four, bool six) = (world.HasWayOut(isIpv6: false, isStrict: true),
+                    world.HasWayOut(isIpv6: true, isStrict: true));
                 int error = world.Apply(step);
-                Assert.True(error == 0 || (error == 3 && step.Verb == RouteVerb.Delete), Context($"{step.Words}: error {error}"));
+                Assert.True(error == 0 || (error == 3 && step.Verb == RouteVerb.Delete),
+                    Context($"{step.Words}: error {error}"));
                 foreach (KeyValuePair<(bool, int), bool> link in world.Defaults())
                 {
-                    Assert.True(link.Value || !had[link.Key], Context($"{step.Words}: {link.Key} has lost its default"));
+                    Assert.True(link.Value
+                        || !had[link.Key], Context($"{step.Words}: {link.Key} has lost its default"));
                 }
-                Assert.True(!four || world.HasWayOut(isIpv6: false, isStrict: false), Context($"{step.Words}: no way out by IPv4"));
-                Assert.True(!six || world.HasWayOut(isIpv6: true, isStrict: false), Context($"{step.Words}: no way out by IPv6"));
+                Assert.True(!four || world.HasWayOut(isIpv6: false, isStrict: false),
+                    Context($"{step.Words}: no way out by IPv4"));
+                Assert.True(!six || world.HasWayOut(isIpv6: true, isStrict: false),
+                    Context($"{step.Words}: no way out by IPv6"));
                 if (checksPrefixes)
                 {
                     Complete(world.Copy(), checksPrefixes: false);
@@ -74,8 +86,9 @@ public sealed class RoutePlanTests
             uint top = isIpv6 ? 1u : 0u;
             KernelRoute[] front = [.. world.Table.Routes.Where(
                 route => route.IsIpv6 == isIpv6 && route.SourceLength == 0 && route.Metric <= top)];
-            // A family that the link lacks may have to be left alone, where only a blackhole is behind.
-            if ((isIpv6 ? plan.HasIpv6 : plan.HasIpv4) && (front.Length == 0 || front.Any(route => route.Ifindex != world.Chosen.Ifindex || !route.IsUnicast)))
+            // A family that the link lacks may be left alone where only a blackhole would take its place.
+            if ((isIpv6 ? plan.HasIpv6 : plan.HasIpv4) && (front.Length == 0
+                || front.Any(route => route.Ifindex != world.Chosen.Ifindex || !route.IsUnicast)))
             {
                 return false;
             }
@@ -83,7 +96,7 @@ public sealed class RoutePlanTests
         return true;
     }
 
-    /// <summary>The kernel's table, what is remembered, and what is wanted.</summary>
+    /// <summary>The kernel's table, the remembered metrics, and the chosen link.</summary>
     internal sealed class World
     {
         public required ModelRouteTable Table { get; init; }
@@ -111,13 +124,15 @@ public sealed class RoutePlanTests
             {
                 if (random.Chance(30))
                 {
-                    world.Own[(random.Chance(50), link.Name)] = new OwnMetric((uint)random.Next(60), (uint)random.Next(60));
+                    world.Own[(random.Chance(50), link.Name)] =
+                        new OwnMetric((uint)random.Next(60), (uint)random.Next(60));
                 }
             }
             return world;
         }
 
-        public World Copy() => new() { Table = new ModelRouteTable(Table), Links = Links, Chosen = Chosen, Own = new(Own) };
+        public World Copy() =>
+            new() { Table = new ModelRouteTable(Table), Links = Links, Chosen = Chosen, Own = new(Own) };
 
         public RoutePlan Plan() => Plan(Table.Routes);
 
@@ -134,7 +149,9 @@ public sealed class RoutePlanTests
             return Table.Apply(step);
         }
 
-        /// <summary>Which link has a default of its own, by family; a copy counts while its original stands.</summary>
+        /// <summary>
+        /// Which link has a default route of its own, per family. A copy counts while its original exists.
+        /// </summary>
         public Dictionary<(bool, int), bool> Defaults()
         {
             Dictionary<(bool, int), bool> found = [];
@@ -142,7 +159,8 @@ public sealed class RoutePlanTests
             {
                 foreach (bool isIpv6 in (bool[])[false, true])
                 {
-                    found[(isIpv6, link.Ifindex)] = Table.Routes.Any(route => route.IsIpv6 == isIpv6 && route.IsUnicast
+                    found[(isIpv6, link.Ifindex)] = Table.Routes.Any(
+                        route => route.IsIpv6 == isIpv6 && route.IsUnicast
                         && !route.IsDerived && IsOver(route, link.Ifindex));
                 }
             }
@@ -153,17 +171,21 @@ public sealed class RoutePlanTests
             route.Ifindex == ifindex || route.Hops.Any(hop => route.Leg(hop).Ifindex == ifindex);
 
         /// <summary>
-        /// A packet gets out: the best metric has a route that sends it on; if <paramref name="isStrict"/>, no copy of a
-        /// route that has gone.
+        /// True if a packet gets out: a route of the best metric forwards it. With <paramref
+        /// name="isStrict"/>, a copy of a route that has gone does not count.
         /// </summary>
         public bool HasWayOut(bool isIpv6, bool isStrict)
         {
-            KernelRoute? best = Table.Routes.FirstOrDefault(route => route.IsIpv6 == isIpv6 && route.SourceLength == 0);
-            return best is not null && Table.Routes.Any(route => route.IsIpv6 == isIpv6 && route.SourceLength == 0
-                && (isIpv6 ? route.Metric == best.Metric : route == best) && route.IsUnicast && !(isStrict && IsStale(route)));
+            KernelRoute? best = Table.Routes.FirstOrDefault(
+                route => route.IsIpv6 == isIpv6 && route.SourceLength == 0);
+            return best is not null && Table.Routes.Any(
+                route => route.IsIpv6 == isIpv6 && route.SourceLength == 0
+                && (isIpv6 ? route.Metric == best.Metric : route == best) && route.IsUnicast
+                && !(isStrict && IsStale(route)));
         }
 
-        private bool IsStale(KernelRoute route) => route.IsDerived && !Table.Routes.Any(other => !other.IsDerived
+        private bool IsStale(KernelRoute route) =>
+            route.IsDerived && !Table.Routes.Any(other => !other.IsDerived
             && (other.HasSameHop(route) || other.Hops.Any(hop => other.Leg(hop).HasSameHop(route))));
     }
 }

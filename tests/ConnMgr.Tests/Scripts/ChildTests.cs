@@ -48,13 +48,15 @@ public sealed class ChildTests : IDisposable
     [Fact]
     public void A_flood_of_output_neither_blocks_the_script_nor_grows()
     {
-        ChildExit exit = Run("i=0; while [ $i -lt 20 ]; do head -c 100000 /dev/zero | tr '\\0' x; i=$((i+1)); done; exit 7");
+        ChildExit exit = Run(
+            "i=0; while [ $i -lt 20 ]; do head -c 100000 /dev/zero | tr '\\0' x; i=$((i+1)); done; exit 7");
         Assert.Equal(7, exit.Code);
         Assert.InRange(exit.Output.Length, 1000, 4096);
     }
 
     [Fact]
-    public void Output_that_is_no_text_is_survived() => Assert.Equal(0, Run("head -c 5000 /dev/urandom").Code);
+    public void Output_that_is_no_text_is_survived() =>
+        Assert.Equal(0, Run("head -c 5000 /dev/urandom").Code);
 
     [Fact]
     public void A_grandchild_that_holds_the_output_open_does_not_delay_the_end()
@@ -63,14 +65,16 @@ public sealed class ChildTests : IDisposable
         ChildExit exit = Run("sleep 30 & echo $!", limit: 20);
         Assert.Null(exit.Failure);
         Assert.True(time.Elapsed < TimeSpan.FromSeconds(15));
-        Process.GetProcessById(int.Parse(exit.Output, System.Globalization.CultureInfo.InvariantCulture)).Kill();
+        Process.GetProcessById(int.Parse(exit.Output, System.Globalization.CultureInfo.InvariantCulture))
+            .Kill();
     }
 
     [Fact]
     public void It_gets_its_arguments_as_they_are_and_exactly_the_environment_that_is_given()
     {
         string argument = "a 'b' $(touch pwned) ;\"*\"";
-        ChildExit exit = Run("printf '%s|' \"$1\"; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD=", arguments: [argument]);
+        ChildExit exit = Run("printf '%s|' \"$1\"; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD=",
+            arguments: [argument]);
         Assert.Equal($"{argument}|PATH=/usr/bin:/bin\n", exit.Output);
     }
 
@@ -78,14 +82,15 @@ public sealed class ChildTests : IDisposable
     public void Its_standard_input_is_empty_and_it_inherits_no_descriptor()
     {
         ChildExit exit = Run("cat; ls /proc/self/fd | wc -l");
-        Assert.Equal("4\n", exit.Output); // 0, 1, 2, and the one with which ls reads the directory
+        Assert.Equal("4\n", exit.Output); // 0, 1, 2, and the one that ls uses to read the directory
     }
 
     [Fact]
     public void What_cannot_be_started_is_said()
     {
         Child? child = Child.Start(
-            _loop, TimeSpan.FromSeconds(1), [Path.Combine(_directory, "missing")], [], _ => { }, out string? failure);
+            _loop, TimeSpan.FromSeconds(1), [Path.Combine(_directory, "missing")], [], _ => { },
+            out string? failure);
         Assert.Null(child);
         Assert.Equal("No such file or directory", failure);
     }
@@ -149,7 +154,7 @@ public sealed class ChildTests : IDisposable
         return path;
     }
 
-    /// <summary>A zombie that nobody reaps yet does not run any more.</summary>
+    /// <summary>A zombie that has not been reaped yet counts as ended.</summary>
     private static bool IsRunning(int pid)
     {
         try

@@ -27,5 +27,6 @@ public class HookRunnerTests
     [InlineData("x;y", false)]
     [InlineData("x\n", false)]
     [InlineData("ä", false)]
-    public void Names_as_run_parts_has_them(string name, bool isHook) => Assert.Equal(isHook, HookRunner.IsHookName(name));
+    public void Names_as_run_parts_has_them(string name, bool isHook) =>
+        Assert.Equal(isHook, HookRunner.IsHookName(name));
 }

@@ -5,7 +5,7 @@ namespace ConnMgr.Tests.Scripts;
 
 public class ScriptLaneTests
 {
-    /// <summary>The handler of the first run asks for a third, while a second has been waiting.</summary>
+    /// <summary>The handler of the first run requests a third run while a second one is waiting.</summary>
     [Fact]
     public void A_request_made_when_a_script_ends_replaces_the_one_that_waited()
     {

@@ -17,14 +17,15 @@ public class ReloadTextTests
 
     [Fact]
     public void As_many_as_are_shown() => Assert.Equal(
-        $"{string.Join('\n', Enumerable.Range(1, 100))}\ndone\n", Text(Enumerable.Range(1, 100).Select(n => $"{n}"), isText: true));
+        $"{string.Join('\n', Enumerable.Range(1, 100))}\ndone\n",
+        Text(Enumerable.Range(1, 100).Select(n => $"{n}"), isText: true));
 
     [Fact]
     public void One_more_is_counted() => Assert.Equal(
         $"{string.Join('\n', Enumerable.Range(1, 100))}\nand 1 more\ndone\n",
         Text(Enumerable.Range(1, 101).Select(n => $"{n}"), isText: true));
 
-    /// <summary>Each character the longest that JSON, or UTF-8, makes of one.</summary>
+    /// <summary>Each character becomes as long as possible in JSON or UTF-8.</summary>
     [Theory]
     [InlineData('\u0001')]
     [InlineData('\u2026')]
@@ -32,7 +33,8 @@ public class ReloadTextTests
     public void Whatever_the_lines_are_it_fits_into_a_reply_with_the_result_at_its_end(char worst)
     {
         string line = new(worst, 100_000);
-        using JsonDocument json = JsonDocument.Parse(Text(Enumerable.Repeat(line, 5000), isText: false, result: line));
+        using JsonDocument json = JsonDocument.Parse(
+            Text(Enumerable.Repeat(line, 5000), isText: false, result: line));
         JsonElement said = json.RootElement.GetProperty("said");
         int listed = said.GetArrayLength() - 2;
         Assert.InRange(listed, 50, 100);

@@ -41,7 +41,8 @@ public class StatusTextTests
     [Fact]
     public void No_line_is_wider_than_a_terminal_whatever_is_in_it()
     {
-        DaemonStatus status = Example("wlan0: " + new string('x', 300) + " and more words, " + string.Join(' ', new string('y', 90)));
+        DaemonStatus status = Example(
+            "wlan0: " + new string('x', 300) + " and more words, " + string.Join(' ', new string('y', 90)));
         Assert.All(Text(status, isColored: false).Split('\n'), line => Assert.InRange(line.Length, 0, 80));
     }
 
@@ -69,7 +70,8 @@ public class StatusTextTests
 
     [Theory]
     [InlineData((int)SwitchState.UnderWay, "switch     to wlan0, under way")]
-    [InlineData((int)SwitchState.Failed, "switch     switching to wlan0 failed: switch_route.sh: exit status 3")]
+    [InlineData(
+        (int)SwitchState.Failed, "switch     switching to wlan0 failed: switch_route.sh: exit status 3")]
     [InlineData((int)SwitchState.None, "switch     to wlan0 when it is up")]
     public void A_switch_that_is_not_done_is_said(int state, string line)
     {
@@ -93,7 +95,8 @@ public class StatusTextTests
     [InlineData(120, "2 min")]
     [InlineData(3600, "1 h 0 min")]
     [InlineData(86400 * 3, "3 d 0 h")]
-    public void Times(double seconds, string text) => Assert.Equal(text, TextLayout.Span(TimeSpan.FromSeconds(seconds)));
+    public void Times(double seconds, string text) =>
+        Assert.Equal(text, TextLayout.Span(TimeSpan.FromSeconds(seconds)));
 
     [Theory]
     [InlineData(999, "999 B")]
@@ -105,16 +108,18 @@ public class StatusTextTests
     [InlineData(ulong.MaxValue, "18 EB")]
     public void Sizes(ulong bytes, string text) => Assert.Equal(text, TextLayout.Size(bytes));
 
-    /// <summary>The most that is ever listed (256 of each), each with the longest name.</summary>
+    /// <summary>The maximum that is ever listed: 256 of each, all with the longest name.</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public void Very_many_entries_and_addresses_are_counted_and_the_end_is_there(bool isText)
     {
         string name = string.Join('.', Enumerable.Repeat(new string('n', 62), 4));
-        List<EntryStatus> listed = [.. Enumerable.Range(0, 256).Select(_ => new EntryStatus("*." + name, IsLiteral: false))];
+        List<EntryStatus> listed =
+            [.. Enumerable.Range(0, 256).Select(_ => new EntryStatus("*." + name, IsLiteral: false))];
         listed.ForEach(entry => entry.Holes.Add(new HoleStatus(
-            "2001:db8:1111:2222:3333:4444:5555:6666", name, TimeSpan.FromHours(30), TimeSpan.FromHours(30), true)));
+            "2001:db8:1111:2222:3333:4444:5555:6666", name, TimeSpan.FromHours(30),
+            TimeSpan.FromHours(30), true)));
         DaemonStatus status = Example(firewall: new FirewallStatus
         {
             Backend = "sets",
@@ -142,7 +147,8 @@ public class StatusTextTests
             int entries = said.Split('\n').Count(line => line.StartsWith(" *.", StringComparison.Ordinal));
             int holes = said.Split("2001:db8:1111").Length - 1;
             Assert.InRange(entries, 100, 255);
-            Assert.EndsWith($"\n and {60_000 - entries} entries and {30_000 - holes} addresses more\n", said, StringComparison.Ordinal);
+            Assert.EndsWith($"\n and {60_000 - entries} entries and {30_000 - holes} addresses more\n", said,
+                StringComparison.Ordinal);
         }
         else
         {
@@ -151,7 +157,8 @@ public class StatusTextTests
             Assert.InRange(entries, 100, 255);
             Assert.Equal(60_000 - entries, json.GetProperty("unlisted_entries").GetInt32());
             Assert.Equal(
-                30_000 - json.GetProperty("whitelist").EnumerateArray().Sum(entry => entry.GetProperty("holes").GetArrayLength()),
+                30_000 - json.GetProperty("whitelist").EnumerateArray().Sum(
+                    entry => entry.GetProperty("holes").GetArrayLength()),
                 json.GetProperty("unlisted_holes").GetInt32());
         }
     }
