@@ -182,7 +182,7 @@ firewall_user() {
     esac
 }
 
-# run_user: runs it for at most 8 s; the daemon waits 10 s for the whole script. The caller may have blocked
+# run_user: runs it for at most 8 s; the daemon waits 30 s for the whole script. The caller may have blocked
 # SIGTERM, so nothing here relies on it.
 run_user() {
     (

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Another program flushes the firewall, opens its policies, inserts rules in front, or empties the sets: the
 # daemon notices and repairs it, with both variants of iptables. With nf_tables at once, with the legacy
-# tables at the next look, every 10 s. If the program goes on, the repairs are limited.
+# tables at the next look, every 8 s. If the program goes on, the repairs are limited.
 # takes 60 s
 . "$(dirname "$0")/lib.sh"
 
