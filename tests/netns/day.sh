@@ -20,13 +20,23 @@ tenth_of_a_day() {
     tell_attrd "storm 65008 10000 1000"
     /usr/bin/python3 -c '
 import socket, sys
-for i in range(144):
-    for verb in ["status", "metrics"] + (["reload", "events"] if i % 72 == 0 else []):
-        client = socket.socket(socket.AF_UNIX)
+def ask(verb):
+    with socket.socket(socket.AF_UNIX) as client:
         client.connect(sys.argv[1])
         client.sendall(verb.encode() + b"\n")
         while client.recv(65536):
-            pass' "$LAB/run/connmgr.sock"
+            pass
+for i in range(144):
+    for verb in ["status", "metrics"] + (["reload", "events"] if i % 72 == 0 else []):
+        # The daemon closes a connection on which no request comes within 2 s, as happens on a busy machine.
+        for attempt in range(5):
+            try:
+                ask(verb)
+                break
+            except ConnectionError as error:
+                last = error
+        else:
+            raise last' "$LAB/run/connmgr.sock"
     for day_round in 1 2 3; do
         unplug eth0
         poll 5 in_use wlan0 || :
