@@ -148,8 +148,8 @@ internal sealed class NftSetSocket : IDisposable
 
     /// <summary>
     /// Lists all elements of the sets with the seconds each has left (0: no time-out). Null if listing fails.
-    /// Right after very many additions the kernel still grows its hash table, and an element may be missing or
-    /// come twice.
+    /// Right after very many additions the kernel still grows its hash table, and an element may be missing
+    /// or come twice.
     /// </summary>
     public List<(IpPrefix Prefix, uint Timeout)>? List()
     {

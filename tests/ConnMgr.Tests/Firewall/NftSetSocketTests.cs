@@ -229,8 +229,8 @@ public class NftSetSocketTests
                 HoleAction.Open, Prefix($"198.{18 + (i & 1)}.{i / 200}.{i % 200}", 32), 604800));
         }
         sets.Apply(CollectionsMarshal.AsSpan(effects), (prefix, error) => Assert.Fail($"{prefix} {error}"));
-        // The kernel grows the hash table in the background. A list made meanwhile may lack an element or have
-        // one twice (nft_rhash_walk in net/netfilter/nft_set_hash.c goes on at a position of the old table).
+        // The kernel grows the hash table in the background. A list made meanwhile may lack an element, or
+        // have one twice (nft_rhash_walk, net/netfilter/nft_set_hash.c, goes on at a place of the old table).
         List<(IpPrefix Prefix, uint Timeout)> found = sets.List()!;
         bool IsWhole() => found.Count == effects.Count
             && found.Select(element => element.Prefix).Distinct().Count() == effects.Count;
