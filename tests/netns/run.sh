@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh [-j N] [PATTERN...]: runs the tests N-*.sh whose names contain one of the patterns (default: all), N at a time
-# (default: 6, which keep two processors busy), each in a sandbox of its own. Needs root.
+# (default: 4: more of them would disturb each other on two processors), each in a sandbox of its own. Needs root.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -37,7 +37,7 @@ if [ "${1:-}" = --one ]; then
     exit 0
 fi
 
-jobs=6
+jobs=4
 if [ "${1:-}" = -j ]; then
     jobs=$2
     shift 2
