@@ -65,11 +65,25 @@ static int unmap_segments(struct dl_phdr_info *executable, size_t size, void *pa
     return 1; /* the executable comes first, and a static one is all there is */
 }
 
+/*
+ * Under qemu-user /proc/self/pagemap is that of the emulator, with other addresses. This page of the stack has
+ * just been written: a pagemap that says anything else is not ours.
+ */
+static int is_ours(int pagemap)
+{
+    volatile uint64_t written = 1;
+    uint64_t entry = 0;
+    off_t where = (off_t)((uintptr_t)&written / (uintptr_t)sysconf(_SC_PAGESIZE) * sizeof(entry));
+    return pread(pagemap, &entry, sizeof(entry), where) == (ssize_t)sizeof(entry) && written == 1
+        && (entry & PAGE_IS_PRESENT) && !(entry & PAGE_IS_OF_FILE);
+}
+
 void connmgr_unmap_executable(void)
 {
     int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (pagemap < 0)
         return; /* a kernel without CONFIG_PROC_PAGE_MONITOR */
-    dl_iterate_phdr(unmap_segments, &pagemap);
+    if (is_ours(pagemap))
+        dl_iterate_phdr(unmap_segments, &pagemap);
     close(pagemap);
 }

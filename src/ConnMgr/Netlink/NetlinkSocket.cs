@@ -112,9 +112,14 @@ internal sealed unsafe class NetlinkSocket : IDisposable
                     {
                         continue;
                     }
-                    if (error is Errno.EAGAIN or Errno.ENOBUFS)
+                    if (error == Errno.EAGAIN)
                     {
-                        return error == Errno.EAGAIN ? Received.Nothing : Received.Lost;
+                        return Received.Nothing;
+                    }
+                    // EINVAL: qemu-user does not know the type of the message (RTM_NEWNETCONF) and drops it.
+                    if (error is Errno.ENOBUFS or Errno.EINVAL)
+                    {
+                        return Received.Lost;
                     }
                     Errno.Throw(error, "recvmsg(netlink)");
                 }
