@@ -43,10 +43,16 @@ static void unmap_clean(int pagemap, uintptr_t start, uintptr_t end, uintptr_t p
         ssize_t got = pread(pagemap, entries, wanted * sizeof(*entries), where);
         if (got < (ssize_t)sizeof(*entries))
             return;
+        uintptr_t clean = start; /* where a row of clean pages begins */
         for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++, start += page) {
             if ((entries[i] & PAGE_IS_PRESENT) && (entries[i] & PAGE_IS_OF_FILE))
-                madvise((void *)start, page, MADV_DONTNEED);
+                continue;
+            if (clean < start)
+                madvise((void *)clean, start - clean, MADV_DONTNEED);
+            clean = start + page;
         }
+        if (clean < start)
+            madvise((void *)clean, start - clean, MADV_DONTNEED);
     }
 }
 

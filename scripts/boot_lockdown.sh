@@ -8,11 +8,13 @@
 # $run_dir/policies records the old ones. The next successful init_firewall.sh, and 'fwcfg.sh unlock', undo
 # both. An earlier lockdown that is still in force stays as it is.
 #
+# With --shut among the options it only closes, without init_firewall.sh: the daemon calls it so when that has failed.
+#
 # Status 0: init_firewall.sh has locked the device. 1: closed, or still locked as before. 71: closed only in
 # part; stderr says what is open.
 set -uf
 
-script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto previous=''
+script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto shut='' previous=''
 for word; do
     case $previous in
         --script-dir) script_dir=$word ;;
@@ -21,6 +23,7 @@ for word; do
         --firewall) firewall=$word ;;
     esac
     case $word in
+        --shut) shut=yes ;;
         -d | --disable-firewall | --disable-firewall=true) exit 0 ;;
         --script-dir=*) script_dir=${word#*=} ;;
         --config-dir=*) config_dir=${word#*=} ;;
@@ -35,14 +38,37 @@ case $firewall in auto | nft | iptables) ;; *) firewall=auto ;; esac
 export CONNMGR_FIREWALL="$firewall"
 mkdir -p "$run_dir" || :
 
-if "$script_dir/init_firewall.sh"; then
-    exit 0
-fi
-
 say() { echo "boot_lockdown.sh: $*" >&2; }
 has() { command -v "$1" >/dev/null; }
 to_open="'$script_dir/init_firewall.sh' locks once it works, '$script_dir/fwcfg.sh unlock' opens"
-say "$script_dir/init_firewall.sh failed"
+
+# lock: runs init_firewall.sh for at most 60 s, or the boot would wait for one that hangs. What it says goes through
+# files: a process that it leaves behind would keep a pipe open.
+lock() {
+    if ! true >"$run_dir/boot.out" || ! true >"$run_dir/boot.err"; then
+        "$script_dir/init_firewall.sh"
+        return
+    fi 2>/dev/null
+    "$script_dir/init_firewall.sh" >"$run_dir/boot.out" 2>"$run_dir/boot.err" &
+    script_pid=$!
+    (
+        sleep 60 && kill -KILL "$script_pid"
+    ) </dev/null >/dev/null 2>&1 &
+    timer_pid=$!
+    wait "$script_pid" && lock_status=0 || lock_status=$?
+    # The timer's sleep may continue; it has no effect any more.
+    kill -KILL "$timer_pid" 2>/dev/null || :
+    wait "$timer_pid" 2>/dev/null || :
+    while IFS= read -r line; do printf '%s\n' "$line"; done <"$run_dir/boot.out"
+    while IFS= read -r line; do printf '%s\n' "$line"; done <"$run_dir/boot.err" >&2
+    rm -f "$run_dir/boot.out" "$run_dir/boot.err" 2>/dev/null || :
+    return "$lock_status"
+}
+
+if [ -z "$shut" ]; then
+    if lock; then exit 0; fi
+    say "$script_dir/init_firewall.sh failed"
+fi
 
 if has nft && nft list chain inet connmgr AFERO_FORWARD_WHITELIST >/dev/null 2>&1; then
     say "the lockdown of before is still in force, locked; $to_open"

@@ -96,7 +96,7 @@ for shell in 'busybox ash' dash; do
     check "$shell: what it says goes to the log" has '[procd_set_param][stderr][1]'
     check "$shell: also what it says on stdout" has '[procd_set_param][stdout][1]'
     check "$shell: it has limits" has '[procd_set_param][limits][core=0][nofile=256 256]'
-    check "$shell: a script is seen to its end" has '[procd_set_param][term_timeout][12]'
+    check "$shell: a script is seen to its end" has '[procd_set_param][term_timeout][35]'
     check "$shell: so does what the lockdown says" has '[logger][-t][connmgr][-p][daemon.notice][sets: yes]'
     check "$shell: its capabilities are bounded" has "[procd_set_param][capabilities][$root/etc/capabilities/connmgr.json]"
     check "$shell: and it gains none" has '[procd_set_param][no_new_privs][1]'
@@ -260,6 +260,14 @@ for shell in 'busybox ash' dash; do
     check "$shell: two links on one device: refused by name" grep -q "'wlan5' is given to two interfaces" "$root/errors"
     check "$shell: two links on one device: netif_names alone counts" test ! -e "$file"
     check "$shell: two links on one device: it is started all the same" has '[procd_close_instance]'
+    uci "option wifi 'wlan5'"
+    run "$shell" start
+    uci "option ethernet 'wlan5'" "option wifi 'wlan5'"
+    supervised 999999
+    run "$shell" reload
+    supervised
+    check "$shell: two links on one device: a reload says so" grep -q "'wlan5' is given to two interfaces" "$root/errors"
+    check "$shell: two links on one device: a reload leaves the names" test "$(cat "$file")" = "WIFISTA_INTERFACE_0='wlan5'"
     uci "option wifi 'wlan5'"
     run "$shell" start
     uci "option ethernet 'eth0; id'" "option lte '-x'" "option bridge '0123456789abcdef'"

@@ -26,6 +26,8 @@ internal sealed class FirewallRunner : IDisposable
     /// </summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
+    private const int MostFurtherLooks = 3;
+
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(10);
 
     private const int MostLogged = 100; // foreign changes
@@ -49,7 +51,9 @@ internal sealed class FirewallRunner : IDisposable
     private bool _isRepairing; // the script must run because of a foreign change
     private bool _isChanging;
     private int _looks; // the number of further runs planned
+    private int _furtherLooks; // how often one was added, since the last two runs were not alike
     private TimeSpan _nextLook;
+    private (int Events, ulong Ipv4, ulong Ipv6)? _lastRun; // what the last run did; null before the first
     private TimeSpan? _disturbedAt; // null while the rules are as the script left them
 
     /// <param name="loop">Reports the script's end.</param>
@@ -100,6 +104,15 @@ internal sealed class FirewallRunner : IDisposable
     /// </summary>
     public bool NeedsCorrection { get; private set; }
 
+    /// <summary>
+    /// True if the lockdown in nf_tables is as the script left it. False after a foreign change that could not be
+    /// undone, until the script has succeeded; always false in iptables.
+    /// </summary>
+    public bool IsTableIntact { get; private set; }
+
+    /// <summary>True if the tables of nf_tables have the chains that filter.</summary>
+    public bool IsLockedByTables => _tables is { IsLockdown: true };
+
     /// <summary>The number of foreign changes found.</summary>
     public int RepairCount { get; private set; }
 
@@ -122,6 +135,7 @@ internal sealed class FirewallRunner : IDisposable
     {
         _tables?.Dispose();
         _tables = null;
+        IsTableIntact = false;
         _rules.Remember();
     }
 
@@ -143,6 +157,7 @@ internal sealed class FirewallRunner : IDisposable
     private void Run(int looks)
     {
         _looks = looks;
+        _furtherLooks = 0;
         _nextLook = SecondLook;
         Start();
     }
@@ -210,7 +225,7 @@ internal sealed class FirewallRunner : IDisposable
         }
         string[] argv =
         [
-            shutting, "--firewall", Choice, "--script-dir", _options.ScriptDirectory,
+            shutting, "--shut", "--firewall", Choice, "--script-dir", _options.ScriptDirectory,
             "--config-dir", _options.ConfigDirectory, "--run-dir", _options.RunDirectory,
         ];
         _closing.Run(argv, exit =>
@@ -318,47 +333,45 @@ internal sealed class FirewallRunner : IDisposable
             return; // the script creates everything
         }
         RepairCount++;
+        IsTableIntact = isRestored;
         if (!isRestored)
         {
-            _isRepairing = true;
             _disturbedAt ??= _loop.Now;
-            RunNext();
+            Repair("restoring it at most every 8 s");
             return;
         }
         _refill();
         if (!_isRepairing)
         {
-            _isRepairing = true;
-            _next.Set(_schedule.Next(_loop.Now));
-            if (_schedule.IsFight)
-            {
-                _log.Event(
-                    EventKind.Firewall,
-                    "another program changes the firewall again and again, restoring it each time",
-                    LogLevel.Warn);
-            }
+            Repair("restoring it each time");
         }
     }
 
     private void LogProgram(string program) => _log.Event(
-        EventKind.Firewall, $"{program} changed the lockdown, restored it",
+        EventKind.Firewall, $"{program} changed the lockdown, {(IsTableIntact ? "restored" : "restoring")} it",
         RepairCount <= MostLogged ? LogLevel.Info : LogLevel.Debug);
 
     private void SeeChange()
     {
+        RepairCount++;
+        _disturbedAt ??= _loop.Now;
+        Repair("restoring it at most every 8 s");
+        _log.Event(EventKind.Firewall, "another program changed the firewall, restoring it");
+    }
+
+    /// <summary>Runs the script: at once, or in a fight with another program at most every 8 s.</summary>
+    /// <param name="words">What a fight means, for the log.</param>
+    private void Repair(string words)
+    {
         TimeSpan now = _loop.Now;
         TimeSpan at = _schedule.Next(now);
-        RepairCount++;
         _isRepairing = true;
-        _disturbedAt ??= now;
         if (_schedule.IsFight)
         {
             _log.Event(
-                EventKind.Firewall,
-                "another program changes the firewall again and again, restoring it at most every 8 s",
+                EventKind.Firewall, $"another program changes the firewall again and again, {words}",
                 LogLevel.Warn);
         }
-        _log.Event(EventKind.Firewall, "another program changed the firewall, restoring it");
         if (at <= now)
         {
             RunNext();
@@ -375,10 +388,16 @@ internal sealed class FirewallRunner : IDisposable
         {
             const int BadConfiguration = 78; // EX_CONFIG
             NeedsCorrection = exit.Code == BadConfiguration || !File.Exists(_script);
-            if (_tables is { } unchanged)
+            if (_tables is { } tables)
             {
-                unchanged.IsPaused = false;
+                IsTableIntact = tables.Resume() && IsInForce;
             }
+            if (IsTableIntact)
+            {
+                _refill();
+            }
+            // Without the table, the policies now drop what the rules would allow.
+            _disturbedAt = IsInForce && !IsTableIntact ? _disturbedAt ?? _loop.Now : null;
             _ended($"{Path.GetFileName(_script)}: {failure}{Said(exit)}", default);
             if (IsInForce || _options.ManagesLinksUnlocked)
             {
@@ -389,19 +408,42 @@ internal sealed class FirewallRunner : IDisposable
         }
         IsInForce = true;
         _disturbedAt = null;
+        LockdownReport report = LockdownReport.Read(exit.Output);
+        bool isIntact = true;
+        if (_tables is null)
+        {
+            (int, ulong, ulong) run = _rules.Remember();
+            LookAgainUnless(run == _lastRun);
+            _lastRun = run;
+        }
+        else if (report.IsNft != false)
+        {
+            isIntact = _tables.Remember();
+            IsTableIntact = isIntact;
+            LookAgainUnless(_tables.IsAsBefore);
+        }
         if (_looks > 0)
         {
             _next.Set(_loop.Now + _nextLook);
         }
-        if (_tables is null)
+        if (!isIntact)
         {
-            _rules.Remember();
+            SeeDamage(_tables!.Restore()); // a change between the script's transaction and its end
         }
-        else if (!_tables.Remember())
+        _ended(null, report);
+    }
+
+    /// <summary>
+    /// Plans another run unless the last two were alike: another program may have changed the rules after this run
+    /// had written them.
+    /// </summary>
+    private void LookAgainUnless(bool isAlike)
+    {
+        if (_looks == 0 && !isAlike && _furtherLooks < MostFurtherLooks)
         {
-            SeeDamage(_tables.Restore()); // a change between the script's transaction and its end
+            _furtherLooks++;
+            _looks = 1;
         }
-        _ended(null, LockdownReport.Read(exit.Output));
     }
 
     private static string Said(ChildExit exit)

@@ -224,13 +224,14 @@ internal sealed class Lockdown : IDisposable
                 return;
             }
             _log.Event(EventKind.Firewall, $"cannot lock the firewall: {failure}", LogLevel.Error);
-            if (isFirst || _store.Backend is not NftBackend)
+            if (isFirst || !_firewall.IsTableIntact)
             {
                 _firewall.Close(() => HasFailed |= isFirst);
             }
             return;
         }
-        if (_store.Backend is NftBackend nft && !report.IsNft)
+        // A report without the line (lost in other output, or an implementer's script) decides nothing.
+        if (_store.Backend is NftBackend nft && !(report.IsNft ?? _firewall.IsLockedByTables))
         {
             // The script has locked by iptables, possibly without sets, since it was not told of any.
             _firewall.WatchIptables();
@@ -246,14 +247,14 @@ internal sealed class Lockdown : IDisposable
         }
         if (_gate.Number is not null && report.Queue is null)
         {
-            string firewall = report.IsNft ? "nft" : "iptables";
+            string firewall = _store.Backend is NftBackend ? "nft" : "iptables";
             _gate.Close($"{firewall} has no rules that lead to a queue");
             _firewall.Queue = null;
         }
         if (!_wasLocked)
         {
             _wasLocked = true;
-            if (report.IsNft)
+            if (_store.Backend is NftBackend)
             {
                 _firewall.Choice = "nft"; // for repairs too: a failed one leaves the table as it is
             }

@@ -9,8 +9,8 @@ namespace ConnMgr.Firewall;
 /// does.</param>
 internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool KnowsEnded)
 {
-    /// <summary>True if the lockdown is in nf_tables, false if in iptables.</summary>
-    public bool IsNft { get; init; }
+    /// <summary>True if the lockdown is in nf_tables, false if in iptables; null if the script does not say.</summary>
+    public bool? IsNft { get; init; }
 
     /// <summary>
     /// Why it is not in nf_tables although the script tried that first; null if the script does not say.

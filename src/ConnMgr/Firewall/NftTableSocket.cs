@@ -84,6 +84,15 @@ internal sealed unsafe class NftTableSocket : IDisposable
     /// </summary>
     public bool IsPaused { get; set; }
 
+    /// <summary>
+    /// True if the last <see cref="Remember"/> found the tables as the one before it did, so no other program has
+    /// changed them between the script's transaction and its end.
+    /// </summary>
+    public bool IsAsBefore { get; private set; }
+
+    /// <summary>True if the tables filter: init_firewall.sh has locked by them.</summary>
+    public bool IsLockdown => _snapshot is { HasChain: true };
+
     /// <summary>Takes the present tables as correct. Call it when init_firewall.sh has ended.</summary>
     /// <returns>False if the table does not exist or changes continually; the previous snapshot is then
     /// kept.</returns>
@@ -96,7 +105,20 @@ internal sealed unsafe class NftTableSocket : IDisposable
         }
         _gone.Clear();
         _isGone = _isDamaged = _areElementsGone = _hasUserRule = _isHarmful = false;
-        return TakeSnapshot();
+        NftSnapshot? before = _snapshot;
+        bool hasTable = TakeSnapshot();
+        IsAsBefore = before is not null && _snapshot is not null && _snapshot.IsLike(before);
+        return hasTable;
+    }
+
+    /// <summary>
+    /// Ends the pause of a script that has failed, and undoes what other programs have changed meanwhile. False if
+    /// that fails.
+    /// </summary>
+    public bool Resume()
+    {
+        IsPaused = false;
+        return Restore();
     }
 
     /// <summary>Restores the remembered tables in one transaction. False if that fails.</summary>

@@ -31,6 +31,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
     private readonly int[] _raw = [-1, -1]; // IPv4, IPv6
     private readonly ulong[] _remembered = new ulong[2];
     private readonly ulong[] _frames = new ulong[2]; // without the rules of single addresses
+    private int _frameEvents; // of nf_tables, since Remember
     private bool _hasNftChanged;
     private bool _hasNftFrameChanged;
 
@@ -49,14 +50,21 @@ internal sealed unsafe class RulesetSocket : IDisposable
     }
 
     /// <summary>Takes the present rules as correct. Call it after our own changes.</summary>
-    public void Remember()
+    /// <returns>
+    /// What has happened and what is there now. Two runs of a script that does the same return the same, unless
+    /// another program has changed more than the rules of single addresses during one of them.
+    /// </returns>
+    public (int Events, ulong Ipv4, ulong Ipv6) Remember()
     {
         Drain(int.MaxValue);
+        int events = _frameEvents;
+        _frameEvents = 0;
         _hasNftChanged = _hasNftFrameChanged = false;
         for (int family = 0; family < 2; family++)
         {
             (_remembered[family], _frames[family]) = LegacyFingerprints(family);
         }
+        return (events, _frames[0], _frames[1]);
     }
 
     /// <summary>True if a filter table has changed since <see cref="Remember"/>. It is cheap.</summary>
@@ -94,6 +102,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
                     return;
                 case Received.Lost:
                     _hasNftChanged = _hasNftFrameChanged = true;
+                    _frameEvents += 1 << 20; // like no run without a loss
                     break;
                 case Received.Datagram:
                     NetlinkReader messages = new(datagram);
@@ -102,6 +111,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
                         RulesetChange change = NftEvent.ChangeOf(message);
                         _hasNftChanged |= change != RulesetChange.None;
                         _hasNftFrameChanged |= change == RulesetChange.Frame;
+                        _frameEvents += change == RulesetChange.Frame ? 1 : 0;
                     }
                     break;
             }

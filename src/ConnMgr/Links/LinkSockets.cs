@@ -19,6 +19,12 @@ internal sealed class LinkSockets : IDisposable
 {
     private const int FileLimit = 4096; // bytes; the size limit of a file below /proc/sys
 
+    /// <summary>
+    /// The longest time for which a probe is repeated because of the firewall. A program that changes the firewall
+    /// without a pause must not hide a dead link.
+    /// </summary>
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(30);
+
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly NameServers _servers;
@@ -33,6 +39,7 @@ internal sealed class LinkSockets : IDisposable
     private byte[] _lastEvidence = [];
     private List<IPAddress>? _asked; // the servers that the last probe asked; null if there was none
     private bool _isProbeEarly; // of the last probe
+    private TimeSpan _probeAt; // when the core started the last probe
     private bool _isDisturbed;
 
     /// <param name="loop">The event loop.</param>
@@ -109,6 +116,7 @@ internal sealed class LinkSockets : IDisposable
         _evidence?.Mute();
         _asked = NameServersOf(state);
         _isProbeEarly = isEarly;
+        _probeAt = now;
         Probe(now);
     }
 
@@ -227,7 +235,7 @@ internal sealed class LinkSockets : IDisposable
 
     private void OnProbeEnded(ProbeResult result)
     {
-        if (_isDisturbed && result.Outcome is ProbeOutcome.NoAnswer)
+        if (_isDisturbed && result.Outcome is ProbeOutcome.NoAnswer && _loop.Now - _probeAt < LongestDelay)
         {
             _log.Debug($"probe of {Link.Name}: {result.Detail}; not judged before the firewall is in force");
             return;

@@ -28,6 +28,9 @@ internal sealed class NftSnapshot
     /// <summary>True if the rows so far include the table of family inet.</summary>
     public bool HasTable => _families.Contains(NFPROTO_INET);
 
+    /// <summary>True if the rows so far include a chain: without one, the tables filter nothing.</summary>
+    public bool HasChain { get; private set; }
+
     /// <summary>
     /// The sets whose elements belong to the snapshot, by family and name: not the daemon's own, nor sets
     /// whose elements expire.
@@ -79,6 +82,7 @@ internal sealed class NftSnapshot
         {
             return;
         }
+        HasChain |= type == NFT_MSG_NEWCHAIN;
         if (type == NFT_MSG_NEWTABLE)
         {
             _families.Add(message.Payload[0]);
@@ -93,6 +97,17 @@ internal sealed class NftSnapshot
         }
         _rows.Add(writer.Finish(NftSetMessage.Type(type), FlagsOf(type), 0).ToArray());
         _length += _rows[^1].Length;
+    }
+
+    /// <summary>True if both have the same rows.</summary>
+    public bool IsLike(NftSnapshot other)
+    {
+        bool isLike = _rows.Count == other._rows.Count;
+        for (int i = 0; isLike && i < _rows.Count; i++)
+        {
+            isLike = _rows[i].AsSpan().SequenceEqual(other._rows[i]);
+        }
+        return isLike;
     }
 
     /// <summary>
