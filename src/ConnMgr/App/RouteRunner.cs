@@ -23,8 +23,10 @@ internal static class RouteRunner
         string[] links = [names.Ethernet, names.WiFi, names.Wan];
         if (options.RouteTo is not [string wanted] || !links.Contains(wanted))
         {
-            Complain($"{(options.RouteTo is [string name] ? $"{ForeignText.Quote(name)} is no link" : "usage: connmgr route IFNAME")}"
-                + $": they are {string.Join(", ", links)}");
+            string fault = options.RouteTo is [string name]
+                ? $"{ForeignText.Quote(name)} is no link"
+                : "usage: connmgr route IFNAME";
+            Complain($"{fault}: the links are {string.Join(", ", links)}");
             return ExitCode.Usage;
         }
         using RouteWriteRunner writer = new(options.RunDirectory);

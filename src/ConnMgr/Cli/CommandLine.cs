@@ -120,7 +120,8 @@ internal static class CommandLine
 
     private static readonly Option<string> SwitchOption = OneOf(
         "--switch",
-        "how the default routes are moved; auto runs switch_route.sh if it is not connmgr's own, else netlink",
+        "how the default routes are moved; auto runs switch_route.sh if it is not connmgr's own, "
+            + "else netlink",
         "auto", "auto", "netlink", "script");
 
     private static readonly Option<bool> KeepLinkdownRoutes = new("--keep-linkdown-routes")
@@ -177,8 +178,9 @@ internal static class CommandLine
     public static Options? Read(string[] args, out ExitCode exitCode)
     {
         RootCommand root = new(
-            "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the cloud "
-            + "answers, and moves the default route to the best one. Runs in the foreground until SIGTERM or SIGINT.")
+            "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the "
+            + "cloud answers, and moves the default route to the best one. Runs in the foreground until "
+            + "SIGTERM or SIGINT.")
         {
             DisableFirewall, Firewall, OnFirewallFailure, ConfigDirectory, ScriptDirectory, RunDirectory,
             HookDirectory,
@@ -191,7 +193,8 @@ internal static class CommandLine
         root.Subcommands.Add(check);
         root.Subcommands.Add(new Command(
             "probe",
-            "run one probe without a daemon, say what is done when, and end with 0 if the link is confirmed, else 1")
+            "run one probe without a daemon, say what is done when, and end with 0 if the link is confirmed, "
+                + "else 1")
         {
             ProbeInterface, Probe, Echo, Ping, NoPing, Resolvers,
         });

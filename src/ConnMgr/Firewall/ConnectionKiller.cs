@@ -77,7 +77,8 @@ internal sealed class ConnectionKiller(Log log, HoleStore store, ConnectionRunne
             string connection = count == 1 ? "connection" : "connections";
             log.Event(
                 EventKind.Firewall,
-                $"ended {count} {connection} {(isAll ? "from before the lockdown" : "to addresses no longer whitelisted")}");
+                $"ended {count} {connection} "
+                + (isAll ? "from before the lockdown" : "to addresses no longer whitelisted"));
         }
     }
 

@@ -105,8 +105,8 @@ internal sealed class FirewallRunner : IDisposable
     public bool NeedsCorrection { get; private set; }
 
     /// <summary>
-    /// True if the lockdown in nf_tables is as the script left it. False after a foreign change that could not be
-    /// undone, until the script has succeeded; always false in iptables.
+    /// True if the lockdown in nf_tables is as the script left it. False after a foreign change that could
+    /// not be undone, until the script has succeeded; always false in iptables.
     /// </summary>
     public bool IsTableIntact { get; private set; }
 
@@ -348,7 +348,8 @@ internal sealed class FirewallRunner : IDisposable
     }
 
     private void LogProgram(string program) => _log.Event(
-        EventKind.Firewall, $"{program} changed the lockdown, {(IsTableIntact ? "restored" : "restoring")} it",
+        EventKind.Firewall,
+        $"{program} changed the lockdown, {(IsTableIntact ? "restored" : "restoring")} it",
         RepairCount <= MostLogged ? LogLevel.Info : LogLevel.Debug);
 
     private void SeeChange()
@@ -434,8 +435,8 @@ internal sealed class FirewallRunner : IDisposable
     }
 
     /// <summary>
-    /// Plans another run unless the last two were alike: another program may have changed the rules after this run
-    /// had written them.
+    /// Plans another run unless the last two were alike: another program may have changed the rules after
+    /// this run had written them.
     /// </summary>
     private void LookAgainUnless(bool isAlike)
     {

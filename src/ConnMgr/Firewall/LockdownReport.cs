@@ -9,7 +9,9 @@ namespace ConnMgr.Firewall;
 /// does.</param>
 internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool KnowsEnded)
 {
-    /// <summary>True if the lockdown is in nf_tables, false if in iptables; null if the script does not say.</summary>
+    /// <summary>
+    /// True if the lockdown is in nf_tables, false if in iptables; null if the script does not say.
+    /// </summary>
     public bool? IsNft { get; init; }
 
     /// <summary>

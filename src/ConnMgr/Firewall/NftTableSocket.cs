@@ -85,8 +85,8 @@ internal sealed unsafe class NftTableSocket : IDisposable
     public bool IsPaused { get; set; }
 
     /// <summary>
-    /// True if the last <see cref="Remember"/> found the tables as the one before it did, so no other program has
-    /// changed them between the script's transaction and its end.
+    /// True if the last <see cref="Remember"/> found the tables as the one before it did, so no other program
+    /// has changed them between the script's transaction and its end.
     /// </summary>
     public bool IsAsBefore { get; private set; }
 
@@ -112,8 +112,8 @@ internal sealed unsafe class NftTableSocket : IDisposable
     }
 
     /// <summary>
-    /// Ends the pause of a script that has failed, and undoes what other programs have changed meanwhile. False if
-    /// that fails.
+    /// Ends the pause of a script that has failed, and undoes what other programs have changed meanwhile.
+    /// False if that fails.
     /// </summary>
     public bool Resume()
     {

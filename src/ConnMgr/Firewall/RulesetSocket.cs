@@ -51,8 +51,8 @@ internal sealed unsafe class RulesetSocket : IDisposable
 
     /// <summary>Takes the present rules as correct. Call it after our own changes.</summary>
     /// <returns>
-    /// What has happened and what is there now. Two runs of a script that does the same return the same, unless
-    /// another program has changed more than the rules of single addresses during one of them.
+    /// What has happened and what is there now. Two runs of a script that does the same return the same,
+    /// unless another program has changed more than the rules of single addresses during one of them.
     /// </returns>
     public (int Events, ulong Ipv4, ulong Ipv6) Remember()
     {

@@ -20,9 +20,10 @@ internal static class KernelFacts
     }
 
     /// <summary>
-    /// The link that the kernel's routes lead over: the choice if it is in front in each family that it has. So an
-    /// IPv6-only choice is in use although IPv4 leaves over another link. Else the link in front, even if it is down by
-    /// now: by IPv4 if there is a way out, else by IPv6. Null if it is none of the links, or if none of them is up.
+    /// The link that the kernel's routes lead over: the choice if it is in front in each family that it has.
+    /// So an IPv6-only choice is in use although IPv4 leaves over another link. Else the link in front, even
+    /// if it is down by now: by IPv4 if there is a way out, else by IPv6. Null if it is none of the links, or
+    /// if none of them is up.
     /// </summary>
     public static Link? InUse(KernelState table, IReadOnlyList<Link> links, Link? choice)
     {
@@ -121,7 +122,8 @@ internal static class KernelFacts
             }
             string name = links.FirstOrDefault(link => link.Facts.Ifindex == route.Ifindex)?.Name
                 ?? $"device {route.Ifindex}";
-            return $"{(route.Gateway is null ? "" : $"via {route.Gateway} ")}dev {name} metric {route.Metric}";
+            string gateway = route.Gateway is null ? "" : $"via {route.Gateway} ";
+            return $"{gateway}dev {name} metric {route.Metric}";
         }
         return $"IPv4 default {Words(table.InFront(false))}, IPv6 default {Words(table.InFront(true))}";
     }

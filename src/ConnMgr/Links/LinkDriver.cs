@@ -256,7 +256,8 @@ internal sealed class LinkDriver : IDisposable
         if (effect.IsRepair)
         {
             LogRepair(
-                $"restored the route over {took}{(effect.IsInPlace ? "" : ", and it has been changed again")}");
+                $"restored the route over {took}"
+                    + (effect.IsInPlace ? "" : ", and it has been changed again"));
             return;
         }
         if (effect.Words.Length > 0) // the link is still the choice

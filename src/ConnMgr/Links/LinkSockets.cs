@@ -20,8 +20,8 @@ internal sealed class LinkSockets : IDisposable
     private const int FileLimit = 4096; // bytes; the size limit of a file below /proc/sys
 
     /// <summary>
-    /// The longest time for which a probe is repeated because of the firewall. A program that changes the firewall
-    /// without a pause must not hide a dead link.
+    /// The longest time for which a probe is repeated because of the firewall. A program that changes the
+    /// firewall without a pause must not hide a dead link.
     /// </summary>
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(30);
 

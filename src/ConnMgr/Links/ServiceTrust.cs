@@ -53,8 +53,8 @@ internal sealed class ServiceTrust
         }
         _suspicions[link] = result;
         return _warned.Add(suspect)
-            ? $"'{suspect}' has not answered rightly over any link since the start, and wrongly over {link.Name}: "
-                + "is that the service? ping decides until it answers rightly"
+            ? $"'{suspect}' has not answered rightly over any link since the start, "
+                + $"and wrongly over {link.Name}: is that the service? ping decides until it answers rightly"
             : null;
     }
 

@@ -94,7 +94,8 @@ internal sealed class SwitchRunner : IDisposable
         foreach (RouteStep step in plan.Steps.Where(step => step.IsRestoring))
         {
             _log.Event(
-                EventKind.Route, $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: another program had replaced it");
+                EventKind.Route,
+                $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: another program had replaced it");
         }
         string failure = Run(plan);
         if (failure.Length > 0)

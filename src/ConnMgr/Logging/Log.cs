@@ -75,8 +75,22 @@ internal sealed unsafe class Log : IDisposable
         }
     }
 
-    /// <summary>The least severe level that is written.</summary>
-    public LogLevel Level { get; set; }
+    /// <summary>
+    /// The least severe level that is written. Setting it first reports how often the last line was repeated:
+    /// afterwards that line may have become too detailed for the log.
+    /// </summary>
+    public LogLevel Level
+    {
+        get;
+        set
+        {
+            if (value != field)
+            {
+                SayRepeated();
+            }
+            field = value;
+        }
+    }
 
     public bool IsDebug => Level >= LogLevel.Debug;
 

@@ -183,9 +183,11 @@ internal sealed class ProbeRunner
             Verdict.Connection => "connected, which proves as little as a ping",
             _ => "",
         };
+        string comma = words.Length > 0 && attempt.Detail.Length > 0 ? ", " : "";
+        string bytes = attempt.Bytes > 0 ? $", {attempt.Bytes} bytes" : "";
         _watch?.Invoke(
-            $"{NameOf(attempt.Target)}: {words}{(words.Length > 0 && attempt.Detail.Length > 0 ? ", " : "")}{attempt.Detail}"
-            + $" (after {Duration.Milliseconds(took)}{(attempt.Bytes > 0 ? $", {attempt.Bytes} bytes" : "")})");
+            $"{NameOf(attempt.Target)}: {words}{comma}{attempt.Detail} "
+            + $"(after {Duration.Milliseconds(took)}{bytes})");
         if (verdict is Verdict.Content or Verdict.Protocol)
         {
             Remember(attempt.Target);

@@ -22,14 +22,16 @@ internal static class MetricsText
         One(text, "wakeups_total", Counter, "How often the event loop has woken up.", status.WakeUps);
         Head(
             text, "link_confirmed", Gauge,
-            "1 if the cloud is proved over at least one link, 0.5 if a metered link is assumed to work, else 0.");
+            "1 if the cloud is proved over at least one link, 0.5 if a metered link is assumed to work, "
+                + "else 0.");
         text.Add(status.IsAnyConfirmed ? "connmgr_link_confirmed 1\n"u8
             : status.IsAnyAssumed ? "connmgr_link_confirmed 0.5\n"u8
             : "connmgr_link_confirmed 0\n"u8);
         if (status.Services.Count > 0)
         {
             Head(
-                text, "service_proven", Gauge, "1 if the service has answered a probe rightly since the start.");
+                text, "service_proven", Gauge,
+                "1 if the service has answered a probe rightly since the start.");
         }
         foreach (ServiceStatus service in status.Services)
         {

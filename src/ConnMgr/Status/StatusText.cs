@@ -78,7 +78,8 @@ internal static class StatusText
                 $"{service.Url}: proves {service.Strength}, about {service.Cost} bytes; "
                 + (service.IsProven ? "has answered rightly"
                     : service.SuspectedBy is null ? "has not answered yet"
-                    : $"has not answered rightly over any link, and wrongly over {service.SuspectedBy}: ping decides meanwhile"),
+                    : $"has not answered rightly over any link, and wrongly over {service.SuspectedBy}: "
+                        + "ping decides meanwhile"),
                 LabelEnd);
             text.Add(isColored && service.SuspectedBy is not null ? "\e[0m" : "");
         }

@@ -88,14 +88,16 @@ public class AttributeTableTests
     [InlineData("eth", 0UL, 0UL)]
     public void Counters_are_those_of_the_kernel(string name, ulong received, ulong sent)
     {
-        const string Text = """
-            Inter-|   Receive                                                |  Transmit
-             face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
-                lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0
-              eth0:    1234       9    0    0    0     0          0         0 18446744073709551615       0    0    0    0     0       0          0
-             wlan0:5 0 0 0 0 0 0 0 6 0 0 0 0 0 0 0
-            eth0:1:7 0 0 0 0 0 0 0 8 0 0 0 0 0 0 0
-            """;
+        const string Text =
+            "Inter-|   Receive                                                |  Transmit\n"
+            + " face |bytes    packets errs drop fifo frame compressed multicast"
+            + "|bytes    packets errs drop fifo colls carrier compressed\n"
+            + "    lo:       0       0    0    0    0     0          0         0"
+            + "        0       0    0    0    0     0       0          0\n"
+            + "  eth0:    1234       9    0    0    0     0          0         0"
+            + " 18446744073709551615       0    0    0    0     0       0          0\n"
+            + " wlan0:5 0 0 0 0 0 0 0 6 0 0 0 0 0 0 0\n"
+            + "eth0:1:7 0 0 0 0 0 0 0 8 0 0 0 0 0 0 0\n";
         Assert.Equal((received, sent), InterfaceCounters.Find(Text, name));
     }
 

@@ -20,7 +20,10 @@ public class NftTableSocketTests
             set afero6_prefixes { type ipv6_addr; flags interval; }
             set asked6 { type ipv6_addr; flags dynamic,timeout; timeout 1m; size 256; }
             set names { type ifname; elements = { "eth0", "wlan0" }; }
-            map ports { type inet_service : verdict; elements = { 22 : accept, 23 : jump AFERO_ALLOW_SERVICE_INPUT }; }
+            map ports {
+                type inet_service : verdict;
+                elements = { 22 : accept, 23 : jump AFERO_ALLOW_SERVICE_INPUT };
+            }
             chain AFERO_ALLOW_SERVICE_INPUT {
                 meta nfproto ipv6 ip6 hoplimit 255 icmpv6 type { 133, 134, 135, 136 } accept
                 meta l4proto udp udp sport 53 ct state established ct direction reply accept
@@ -50,7 +53,10 @@ public class NftTableSocketTests
             chain output { type filter hook output priority -10; policy drop; }
         }
         table bridge connmgr {
-            chain forward { type filter hook forward priority -200; policy accept; meta mark 0 meta mark set 0xafe0b41d; }
+            chain forward {
+                type filter hook forward priority -200; policy accept;
+                meta mark 0 meta mark set 0xafe0b41d;
+            }
         }
         table inet other {
             set some { type ipv4_addr; flags timeout; }

@@ -42,7 +42,7 @@ public class SuspicionTests
     }
 
     [Fact]
-    public void At_most_one_in_16_seconds_and_each_success_doubles_that_up_to_10_minutes_until_evidence_comes()
+    public void At_most_one_in_16_seconds_doubled_by_each_success_up_to_10_minutes()
     {
         Link link = Confirmed(LinkKind.Ethernet);
         TimeSpan at = At(10);
@@ -90,7 +90,7 @@ public class SuspicionTests
     }
 
     [Fact]
-    public void The_others_are_probed_beside_a_suspect_in_use_and_a_link_when_it_is_chosen_unless_just_confirmed()
+    public void The_others_are_probed_beside_a_suspect_and_a_link_when_it_is_chosen()
     {
         Link eth = Confirmed(LinkKind.Ethernet);
         Link wifi = Confirmed(LinkKind.WiFi);

@@ -84,7 +84,7 @@ public class KernelStateTests
     }
 
     [Fact]
-    public void Only_defaults_of_the_main_table_count_each_nexthop_for_itself_and_one_that_sends_nothing_on_for_none()
+    public void Only_defaults_of_the_main_table_count_and_each_nexthop_for_itself()
     {
         Dump(
             RouteMessage.GetRoute,

@@ -125,10 +125,8 @@ public class ProbePlanTests
         _now = Ms(15);
         plan.TakePing(_now);
         Assert.Equal(
-            """
-            15 end
-            PingOnly: ping answered 15.0 ms after the start, but no echo ('a.example' cannot be resolved: 198.18.100.53: no such name)
-            """, Rest(plan));
+            "15 end\nPingOnly: ping answered 15.0 ms after the start, but no echo "
+            + "('a.example' cannot be resolved: 198.18.100.53: no such name)", Rest(plan));
     }
 
     [Fact]
@@ -197,10 +195,8 @@ public class ProbePlanTests
         _now = Ms(9);
         plan.TakeVerdict(Target("tcp://198.18.100.10:22", A), Verdict.Connection, "", Ms(9), _now);
         Assert.Equal(
-            """
-            9 end
-            PingOnly: 198.18.100.10:22 accepted a connection 9.0 ms after the start, but no right answer (timed out)
-            """, Rest(plan));
+            "9 end\nPingOnly: 198.18.100.10:22 accepted a connection 9.0 ms after the start, "
+            + "but no right answer (timed out)", Rest(plan));
     }
 
     [Fact]
