@@ -90,7 +90,8 @@ internal sealed class ProbeCommandRunner
         _startedAt = _loop.Now;
         Say($"probe of {name} by {string.Join(", ", _options.Services)}");
         if (ReversePathFilter.IsStrict(
-            Read(ReversePathFilter.Path("all")), Read(ReversePathFilter.Path(name))))
+            Read(ReversePathFilter.Path("all")),
+            Read(ReversePathFilter.Path(_table.Find(name)?.Name ?? name))))
         {
             Say($"rp_filter of {name} is strict: answers are lost unless the default route leads over it");
         }
@@ -102,7 +103,9 @@ internal sealed class ProbeCommandRunner
         servers.Refresh();
         IEnumerable<IPAddress> gateways = KernelFacts.Gateways(_table, facts.Ifindex);
         _prober.Start(
-            !facts.Ipv4.IsConnected, servers.Of(KindOf(name), name, gateways), isEarly: false, _startedAt);
+            !facts.Ipv4.IsConnected,
+            servers.Of(KernelFacts.ServersOf(_table, KindOf(name), name, facts), gateways), isEarly: false,
+            _startedAt);
     }
 
     private void End(ProbeResult result)

@@ -22,6 +22,8 @@ internal sealed class AttributeReport : IDisposable
     private readonly AttributeClient _client;
     private readonly ScriptLane _capabilitiesLane;
     private readonly string _capabilitiesScript;
+    // The name of each kind's device in /proc/net/dev, which lists no alternative names.
+    private readonly string[] _devices = ["", "", ""];
     private ConnectionView _view = new();
     private int _seenVersion = -1;
     private int _present = -1;
@@ -47,7 +49,7 @@ internal sealed class AttributeReport : IDisposable
             NetworkInterface told = ToldOf(kind);
             told.UpTime = () => Find(kind)?.UpSince is { } since ? (ulong)(loop.Now - since).TotalSeconds : 0;
             told.Counters = () => InterfaceCounters.Find(
-                SmallFile.Read(DevFile, DevFileLimit, out _, out _), Find(kind)?.Name ?? "");
+                SmallFile.Read(DevFile, DevFileLimit, out _, out _), _devices[(int)kind]);
         }
         _client = new AttributeClient(loop, log, attrdSocket, new AttributeTable(_gateway));
         _capabilitiesLane = new ScriptLane(loop, scriptEnvironment);
@@ -93,7 +95,9 @@ internal sealed class AttributeReport : IDisposable
             DeviceAddress? address = state.Addresses.FirstOrDefault(address => address.Ifindex == ifindex
                 && address.IsUsable && address.Address.AddressFamily == AddressFamily.InterNetwork);
             told.Address = address?.Address.GetAddressBytes() ?? new byte[4];
-            told.MacAddress = state.Find(link.Name)?.MacAddress() ?? new byte[6];
+            Device? device = state.Find(ifindex);
+            told.MacAddress = device?.MacAddress() ?? new byte[6];
+            _devices[(int)link.Kind] = device?.Name ?? link.Name;
         }
         if (present != _present)
         {

@@ -29,6 +29,8 @@ internal static class EvidenceFilter
     /// </summary>
     public const int MaxSubnets = 64;
 
+    private const int LongestWithBroadcast = 30; // RFC 3021
+
     // Scratch cells.
     private const int PayloadLength = 0; // bytes after the network header, without padding
     private const int UdpLimit = 1; // the largest length that a UDP header may have
@@ -129,23 +131,35 @@ internal static class EvidenceFilter
     }
 
     /// <summary>
-    /// Returns the subnets of these addresses, at most <see cref="MaxSubnets"/>. IPv6 prefixes are shortened
-    /// to /64: neighbours may have an address there although the link's own prefix is longer. If there are
-    /// more subnets, the two whose common prefix adds the fewest addresses are merged. A subnet that is too
-    /// large only hides evidence, and silence leads to a probe; a missing subnet would make a neighbour's
-    /// packet count as evidence.
+    /// Returns the subnets of these addresses, at most <see cref="MaxSubnets"/>, sorted, because the order in
+    /// which the kernel lists routes must not change the program. IPv6 prefixes are shortened to /64:
+    /// neighbours may have an address there although the link's own prefix is longer. If there are more
+    /// subnets, the two whose common prefix adds the fewest addresses are merged. A subnet that is too large
+    /// only hides evidence, and silence leads to a probe; a missing subnet would make a neighbour's packet
+    /// count as evidence.
     /// </summary>
     internal static Subnet[] Networks(ReadOnlySpan<Subnet> own)
     {
-        List<Subnet> networks =
+        List<Subnet> all =
         [
             .. own.ToArray()
                 .Select(subnet => subnet.Network(Math.Min(subnet.PrefixLength, subnet.IsIPv6 ? 64 : 32)))
                 .Distinct(),
         ];
-        if (networks.Count > MaxSubnets)
+        all.Sort((a, b) =>
         {
-            networks.Sort((a, b) => IpNumber.Of(a.Address).Value.CompareTo(IpNumber.Of(b.Address).Value));
+            int order = IpNumber.Of(a.Address).Value.CompareTo(IpNumber.Of(b.Address).Value);
+            return order != 0 ? order : a.PrefixLength - b.PrefixLength;
+        });
+        List<Subnet> networks = [];
+        foreach (Subnet subnet in all)
+        {
+            // An IPv4 subnet inside another still has a broadcast address of its own.
+            bool mustStay = !subnet.IsIPv6 && subnet.PrefixLength <= LongestWithBroadcast;
+            if (mustStay || !networks.Exists(larger => Contains(larger, subnet)))
+            {
+                networks.Add(subnet);
+            }
         }
         while (networks.Count > MaxSubnets)
         {
@@ -170,6 +184,9 @@ internal static class EvidenceFilter
     private static int CostOfMerging(Subnet a, Subnet b) => a.IsIPv6 != b.IsIPv6
         ? int.MaxValue
         : Math.Min(a.PrefixLength, b.PrefixLength) - CommonPrefix(a, b);
+
+    private static bool Contains(Subnet a, Subnet b) =>
+        a.IsIPv6 == b.IsIPv6 && a.PrefixLength <= b.PrefixLength && CommonPrefix(a, b) == a.PrefixLength;
 
     private static int CommonPrefix(Subnet a, Subnet b)
     {
@@ -212,7 +229,7 @@ internal static class EvidenceFilter
         KeepWords(bpf, Destination, offset: 16, words: 1);
         RejectWithin(bpf, Source, [.. UnroutableIPv4, .. own]);
         RejectWithin(bpf, Destination, UnroutableIPv4);
-        foreach (Subnet subnet in own.Where(subnet => subnet.PrefixLength <= 30)) // longer: RFC 3021
+        foreach (Subnet subnet in own.Where(subnet => subnet.PrefixLength <= LongestWithBroadcast))
         {
             bpf.LoadScratch(Destination);
             bpf.RejectIf(BPF_JEQ, subnet.Word(0) | ~subnet.Mask(0));

@@ -26,7 +26,10 @@ internal readonly record struct LockdownView(
         List<IpNumber> used = [];
         foreach (LinkView link in Connection.Links)
         {
-            foreach (IPAddress server in Servers.Of(link.Kind, link.Name, gateways: []))
+            // Whatever the link lacks at the moment: a program may ask the server as soon as it has it.
+            ServerLink any = new(
+                link.Kind, link.Name, link.Facts.Ifindex, hasIpv4: true, hasIpv6: true, State);
+            foreach (IPAddress server in Servers.Of(any, gateways: []))
             {
                 used.Add(IpNumber.Of(server));
             }
@@ -36,6 +39,8 @@ internal readonly record struct LockdownView(
 
     /// <summary>The name servers of the link in use, its gateways last.</summary>
     public IReadOnlyList<IPAddress> ServersInUse() => Connection.InUse is { } link
-        ? Servers.Of(link.Kind, link.Name, KernelFacts.Gateways(State, link.Facts.Ifindex))
+        ? Servers.Of(
+            KernelFacts.ServersOf(State, link.Kind, link.Name, link.Facts),
+            KernelFacts.Gateways(State, link.Facts.Ifindex))
         : [];
 }

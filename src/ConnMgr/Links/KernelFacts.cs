@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
+using ConnMgr.Probe;
 
 namespace ConnMgr.Links;
 
@@ -104,6 +106,10 @@ internal static class KernelFacts
             }
         }
     }
+
+    /// <summary>Returns what decides which name servers a link can ask.</summary>
+    public static ServerLink ServersOf(KernelState table, LinkKind kind, string name, in LinkFacts facts) =>
+        new(kind, name, facts.Ifindex, facts.Ipv4.IsConnected, facts.Ipv6.IsConnected, table);
 
     /// <summary>
     /// Describes the preferred default route of each family, e.g. `default via 198.18.1.1 dev eth0 metric 0`.

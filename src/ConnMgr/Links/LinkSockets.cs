@@ -35,6 +35,7 @@ internal sealed class LinkSockets : IDisposable
     private readonly Pace _filterPace = new(burst: 5, TimeSpan.FromMinutes(1));
     private EvidenceSocket? _evidence;
     private int _ifindex; // of the evidence socket
+    private string _device; // the name that /proc/sys uses: not an alternative one
     private List<Subnet> _own = [];
     private byte[] _lastEvidence = [];
     private List<IPAddress>? _asked; // the servers that the last probe asked; null if there was none
@@ -61,6 +62,7 @@ internal sealed class LinkSockets : IDisposable
         _servers = servers;
         _tell = tell;
         Link = link;
+        _device = link.Name;
         _prober = new ProbeRunner(loop, link.Name, settings, OnProbeEnded);
     }
 
@@ -86,6 +88,7 @@ internal sealed class LinkSockets : IDisposable
             _evidence.Dispose();
             _evidence = null;
         }
+        _device = state.Find(Link.Facts.Ifindex)?.Name ?? Link.Name;
         if (!Link.Facts.Runs)
         {
             return;
@@ -151,7 +154,9 @@ internal sealed class LinkSockets : IDisposable
     }
 
     private List<IPAddress> NameServersOf(KernelState state) =>
-        _servers.Of(Link.Kind, Link.Name, KernelFacts.Gateways(state, Link.Facts.Ifindex));
+        _servers.Of(
+            KernelFacts.ServersOf(state, Link.Kind, Link.Name, Link.Facts),
+            KernelFacts.Gateways(state, Link.Facts.Ifindex));
 
     /// <summary>Cancels the running probe; it reports no result.</summary>
     public void CancelProbe() => _prober.Cancel();
@@ -192,7 +197,7 @@ internal sealed class LinkSockets : IDisposable
         {
             // With this setting, the kernel itself skips the routes of a link that has lost carrier, without
             // delay.
-            string path = $"/proc/sys/net/{family}/conf/{Link.Name}/ignore_routes_with_linkdown";
+            string path = $"/proc/sys/net/{family}/conf/{_device}/ignore_routes_with_linkdown";
             if (Read(path) is ['0', ..] && SmallFile.Overwrite(path, "1\n"u8) is not 0 and int errno)
             {
                 _log.Event(EventKind.Link, $"{path}: {Errno.Text(errno)}, ignoring", LogLevel.Warn);
@@ -206,7 +211,7 @@ internal sealed class LinkSockets : IDisposable
     /// </summary>
     private void LoosenReversePathFilter()
     {
-        string path = ReversePathFilter.Path(Link.Name);
+        string path = ReversePathFilter.Path(_device);
         if (ReversePathFilter.IsStrict(Read(ReversePathFilter.Path("all")), Read(path)))
         {
             int errno = SmallFile.Overwrite(path, "2\n"u8);
@@ -245,8 +250,8 @@ internal sealed class LinkSockets : IDisposable
     }
 
     /// <summary>
-    /// Returns the subnets on the link. On a point-to-point link the subnet is the peer's, so the own address
-    /// is added.
+    /// Returns the subnets on the link, and whatever else it reaches without a gateway, including the
+    /// gateways. On a point-to-point link the subnet is the peer's, so the own address is added.
     /// </summary>
     private static List<Subnet> SubnetsOf(KernelState state, int ifindex)
     {
@@ -261,6 +266,19 @@ internal sealed class LinkSockets : IDisposable
                     subnets.Add(new Subnet(address.Address, address.Address.GetAddressBytes().Length * 8));
                 }
             }
+        }
+        foreach (IPAddress gateway in KernelFacts.Gateways(state, ifindex))
+        {
+            if (!gateway.IsIPv6LinkLocal)
+            {
+                subnets.Add(new Subnet(gateway, gateway.GetAddressBytes().Length * 8));
+            }
+        }
+        Span<byte> bytes = stackalloc byte[16];
+        foreach (IpPrefix prefix in state.Neighbours.Of(ifindex))
+        {
+            int size = prefix.First.Write(bytes);
+            subnets.Add(new Subnet(new IPAddress(bytes[..size]), prefix.Length));
         }
         return subnets;
     }

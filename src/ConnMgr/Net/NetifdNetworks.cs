@@ -6,7 +6,9 @@ namespace ConnMgr.Net;
 /// <summary>A network of OpenWrt's netifd that is up.</summary>
 /// <param name="name">Its name in /etc/config/network, such as wan.</param>
 /// <param name="device">The device that its addresses are on.</param>
-/// <param name="nameServers">The name servers that it has learned or been configured with, at most 8.</param>
+/// <param name="nameServers">
+/// The name servers that it has learned or been configured with, at most 16.
+/// </param>
 internal sealed class NetifdNetwork(string name, string device, List<IPAddress> nameServers)
 {
     public string Name => name;
@@ -31,7 +33,7 @@ internal sealed class NetifdNetworks
     public const int MaxLength = 1 << 20;
 
     private const int MaxNetworks = 64;
-    private const int MaxServers = 8;
+    private const int MaxServers = 16;
 
     private enum Member
     {

@@ -114,6 +114,9 @@ internal sealed class KernelRoute
     /// </summary>
     public byte[]? Gateway { get; }
 
+    /// <summary>RTA_PREFSRC, 4 or 16 bytes; null if the route names no source address.</summary>
+    public byte[]? PreferredSource => Find(RouteAttributeType.PreferredSource);
+
     /// <summary>The id of the nexthop object; 0 if the route names none.</summary>
     public uint NexthopId { get; }
 

@@ -6,7 +6,8 @@ namespace ConnMgr.Netlink;
 /// The kernel's devices, addresses and default routes, updated from messages; it knows no sockets. Devices
 /// and addresses are updated by their events. Default routes always come from a whole dump, because the
 /// kernel removes IPv4 routes without an event when a device or an address goes, and reports a replaced route
-/// without the old one.
+/// without the old one. A device or an address that no default uses needs no dump: beside a large routing
+/// table, one takes far more time than the event itself.
 /// </summary>
 internal sealed class KernelState
 {
@@ -22,6 +23,8 @@ internal sealed class KernelState
     private List<KernelRoute> _defaults = [];
     private List<KernelRoute> _newDefaults = [];
     private readonly LostRoutes _lost = new();
+    private readonly Neighbours _neighbours = new();
+    private readonly DefaultOwners _owners = new();
 
     // Where another program has replaced a default. The kernel does not report the replaced route.
     private readonly HashSet<(bool IsIpv6, uint Metric)> _replaced = [];
@@ -55,17 +58,26 @@ internal sealed class KernelState
     /// </summary>
     public IReadOnlyCollection<KernelRoute> Lost => _lost.Routes;
 
-    /// <summary>Returns the device of that name, or null.</summary>
+    /// <summary>What each device reaches without a gateway, by the routes other than defaults.</summary>
+    public Neighbours Neighbours => _neighbours;
+
+    /// <summary>
+    /// Returns the device of that name, or the one that has it as an alternative name; null if there is none.
+    /// </summary>
     public Device? Find(string name)
     {
+        string between = $"/{name}/";
+        Device? found = null;
         foreach (Device device in _devices.Values)
         {
             if (device.Name == name)
             {
                 return device;
             }
+            found = device.OtherNames is { Length: > 0 } others
+                && others.Contains(between, StringComparison.Ordinal) ? device : found;
         }
-        return null;
+        return found;
     }
 
     /// <summary>Returns the device of that interface index, or null.</summary>
@@ -93,6 +105,8 @@ internal sealed class KernelState
         _seenAddresses.Clear();
         _newRoutes.Clear();
         _newDefaults.Clear();
+        _neighbours.BeginDump();
+        _owners.BeginDump();
         _replacedBeforeDump.UnionWith(_replaced);
         _replaced.Clear();
     }
@@ -128,6 +142,8 @@ internal sealed class KernelState
                     (isIpv6, metric) => _replaced.Contains((isIpv6, metric))
                         || _replacedBeforeDump.Contains((isIpv6, metric)));
                 _replacedBeforeDump.Clear();
+                _owners.EndDump(_lost.Routes);
+                isSame &= !_neighbours.EndDump();
                 Version += isSame ? 0 : 1;
                 break;
         }
@@ -143,10 +159,14 @@ internal sealed class KernelState
             case RouteMessage.NewLink when RouteMessage.TryReadLink(message.Payload, out Device device):
                 Device? before = _devices.GetValueOrDefault(device.Ifindex);
                 See(device);
+                // Not every event contains all of it.
                 if (device.HardwareAddress == 0 && before is not null)
                 {
-                    // Not every event contains it.
                     device = device with { HardwareAddress = before.HardwareAddress };
+                }
+                if (device.OtherNames is null)
+                {
+                    device = device with { OtherNames = before?.OtherNames ?? "" };
                 }
                 if (device == before)
                 {
@@ -154,12 +174,13 @@ internal sealed class KernelState
                 }
                 _devices[device.Ifindex] = device;
                 Version++;
-                return before?.Flags != device.Flags && !isDumpRow;
+                return before?.Flags != device.Flags && !isDumpRow && _owners.Has(device.Ifindex);
 
             case RouteMessage.DelLink when RouteMessage.TryReadLink(message.Payload, out Device device):
                 Version += _devices.Remove(device.Ifindex) ? 1 : 0;
                 Version += _addresses.RemoveAll(address => address.Ifindex == device.Ifindex);
-                return true;
+                _neighbours.Remove(device.Ifindex);
+                return _owners.Has(device.Ifindex);
 
             case RouteMessage.NewAddress
                 when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
@@ -183,7 +204,7 @@ internal sealed class KernelState
             case RouteMessage.DelAddress
                 when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
                 Version += _addresses.RemoveAll(address.IsSameAs);
-                return true;
+                return _owners.Has(address.Ifindex) || _owners.HasSource(address.Address);
 
             case RouteMessage.NewNetconf:
                 SettingsVersion++;
@@ -194,14 +215,20 @@ internal sealed class KernelState
                 {
                     RouteMessage.TryReadDefaultRoute(message.Payload, _newRoutes);
                     _newDefaults.Add(row);
+                    _owners.Add(row);
+                }
+                else
+                {
+                    _neighbours.Add(message.Payload, isDumpRow);
                 }
                 return false;
 
             case RouteMessage.NewRoute or RouteMessage.DelRoute:
                 if (!KernelRoute.TryRead(message.Payload, out KernelRoute changed))
                 {
-                    return false;
+                    return SeeNeighbours(message);
                 }
+                _owners.Add(changed);
                 if ((message.Flags & NetlinkMessage.FlagReplace) != 0 && message.Type == RouteMessage.NewRoute
                     && (OwnPort == 0 || message.PortId != OwnPort) && _replaced.Count < MostReplaced)
                 {
@@ -212,6 +239,21 @@ internal sealed class KernelState
             default:
                 return false;
         }
+    }
+
+    /// <summary>
+    /// Processes the event of a route that is no default. True if it requires a new dump: another route to
+    /// the same neighbours may be left, which only a dump tells.
+    /// </summary>
+    private bool SeeNeighbours(in NetlinkMessage message)
+    {
+        if (message.Type == RouteMessage.DelRoute)
+        {
+            int device = _neighbours.DeviceOf(message.Payload);
+            return device != 0 && _owners.Has(device);
+        }
+        Version += _neighbours.Add(message.Payload, isDumpRow: false) ? 1 : 0;
+        return false;
     }
 
     private bool MayHaveRoute(int ifindex, bool isIpv6) =>

@@ -11,7 +11,12 @@ namespace ConnMgr.Netlink;
 /// <param name="HardwareAddress">
 /// The 6 bytes of an Ethernet address as a number; 0 for a device without one.
 /// </param>
-internal sealed record Device(int Ifindex, string Name, uint Flags, ulong HardwareAddress)
+/// <param name="OtherNames">
+/// The alternative names (IFLA_ALT_IFNAME, `ip link property add dev eth0 altname lan`), each between two
+/// slashes: `/lan/enp1s0/`. Empty if there are none; null if the message does not say.
+/// </param>
+internal sealed record Device(
+    int Ifindex, string Name, uint Flags, ulong HardwareAddress, string? OtherNames = "")
 {
     private const uint Up = 0x1; // IFF_UP
     private const uint Running = 0x40; // IFF_RUNNING
@@ -45,11 +50,25 @@ internal sealed record DeviceAddress(int Ifindex, IPAddress Address, IPNetwork P
     private const uint Optimistic = 0x04; // IFA_F_OPTIMISTIC
 
     /// <summary>
-    /// True if the scope is wider than the link, and duplicate address detection neither runs nor has failed.
+    /// True if packets to the cloud may have this source: the scope is wider than the link, the address is
+    /// not in 169.254.0.0/16 (RFC 3927 section 2.7: routers do not forward it), and duplicate address
+    /// detection neither runs nor has failed. A deprecated address counts: the kernel uses it while there is
+    /// no better one (RFC 6724 section 5, rule 3).
     /// </summary>
     public bool IsUsable =>
         Scope < ScopeLink && (Flags & DadFailed) == 0
-            && ((Flags & Tentative) == 0 || (Flags & Optimistic) != 0);
+            && ((Flags & Tentative) == 0 || (Flags & Optimistic) != 0) && !IsIpv4LinkLocal;
+
+    // Programs add such an address with the scope of the link, or, like `ip address add`, with a wider one.
+    private bool IsIpv4LinkLocal
+    {
+        get
+        {
+            Span<byte> bytes = stackalloc byte[16];
+            return Address.TryWriteBytes(bytes, out int length) && length == 4
+                && bytes[0] == 169 && bytes[1] == 254;
+        }
+    }
 
     /// <summary>True if both are the same address of the same device; scope and flags may differ.</summary>
     public bool IsSameAs(DeviceAddress other) =>
@@ -83,6 +102,7 @@ internal static class RouteMessage
     private const byte FamilyIpv4 = 2; // AF_INET
     private const byte FamilyIpv6 = 10; // AF_INET6
     private const byte FamilyBridge = 7; // AF_BRIDGE
+    private const int MaxOtherNames = 1024; // characters; a name has up to 127
 
     /// <summary>Parses struct ifinfomsg and its attributes.</summary>
     public static bool TryReadLink(ReadOnlySpan<byte> payload, out Device device)
@@ -97,28 +117,54 @@ internal static class RouteMessage
         int ifindex = (int)NetlinkWire.UInt32(payload[4..]);
         uint flags = NetlinkWire.UInt32(payload[8..]);
         string? name = null;
+        string? otherNames = "";
         ulong hardwareAddress = 0;
         AttributeReader attributes = new(payload[16..]);
         while (attributes.TryRead(out NetlinkAttribute attribute))
         {
-            if (attribute.Type == 3) // IFLA_IFNAME
+            switch (attribute.Type)
             {
-                ReadOnlySpan<byte> value = attribute.Value;
-                int end = value.IndexOf((byte)0);
-                name = Encoding.UTF8.GetString(end < 0 ? value : value[..end]);
-            }
-            else if (attribute.Type == 1 && attribute.Value.Length == 6) // IFLA_ADDRESS
-            {
-                Span<byte> number = [0, 0, .. attribute.Value];
-                hardwareAddress = BinaryPrimitives.ReadUInt64BigEndian(number);
+                case 3: // IFLA_IFNAME
+                    name = Name(attribute.Value);
+                    break;
+                case 1 when attribute.Value.Length == 6: // IFLA_ADDRESS
+                    Span<byte> number = [0, 0, .. attribute.Value];
+                    hardwareAddress = BinaryPrimitives.ReadUInt64BigEndian(number);
+                    break;
+                case 11: // IFLA_WIRELESS: an event of a Wi-Fi driver, which names little else
+                    otherNames = null;
+                    break;
+                case 52: // IFLA_PROP_LIST
+                    otherNames = OtherNames(attribute.Value);
+                    break;
             }
         }
         if (ifindex <= 0 || string.IsNullOrEmpty(name))
         {
             return false;
         }
-        device = new Device(ifindex, name, flags, hardwareAddress);
+        device = new Device(ifindex, name, flags, hardwareAddress, otherNames);
         return true;
+    }
+
+    private static string OtherNames(ReadOnlySpan<byte> properties)
+    {
+        string names = "";
+        AttributeReader attributes = new(properties);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            if (attribute.Type == 53 && names.Length < MaxOtherNames) // IFLA_ALT_IFNAME
+            {
+                names += (names.Length == 0 ? "/" : "") + Name(attribute.Value) + "/";
+            }
+        }
+        return names;
+    }
+
+    private static string Name(ReadOnlySpan<byte> value)
+    {
+        int end = value.IndexOf((byte)0);
+        return Encoding.UTF8.GetString(end < 0 ? value : value[..end]);
     }
 
     /// <summary>Parses struct ifaddrmsg and its attributes.</summary>

@@ -14,7 +14,7 @@ namespace ConnMgr.Probe;
 /// </summary>
 internal sealed unsafe class NameQuery : IDisposable
 {
-    private const int MaxServers = 6;
+    private const int MaxServers = NameServers.Most;
     private const int MaxAddresses = 8;
     private const int MaxSteps = 8; // of a CNAME chain that are kept
     private const int DnsPort = 53;
@@ -38,7 +38,7 @@ internal sealed unsafe class NameQuery : IDisposable
     /// <param name="device">The link's interface name.</param>
     /// <param name="host">The host name.</param>
     /// <param name="isIpv6">Ask for AAAA records instead of A.</param>
-    /// <param name="servers">The servers, in the order of asking; only the first 6 are used.</param>
+    /// <param name="servers">The servers, in the order of asking; only the first 16 are used.</param>
     /// <param name="ended">Called once, perhaps from within <see cref="Begin"/>; never after it is
     /// disposed.</param>
     public NameQuery(

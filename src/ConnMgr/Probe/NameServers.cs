@@ -11,6 +11,12 @@ namespace ConnMgr.Probe;
 /// <param name="configured">The servers of `--resolver`, asked before all others.</param>
 internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
 {
+    /// <summary>The largest number of servers of a link.</summary>
+    public const int Most = 16;
+
+    /// <summary>The number of silent servers that a probe has the time to ask.</summary>
+    public const int Soon = 6;
+
     private const int Limit = 65536; // bytes of a file
 
     // netifd writes this file.
@@ -47,33 +53,66 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
         Version = _perInterface.Version + _system.Version + _behindStub.Version + _answers;
     }
 
-    /// <summary>Returns the servers of a link, without duplicates.</summary>
-    /// <param name="kind">The link's kind.</param>
-    /// <param name="device">The link's interface name.</param>
+    /// <summary>
+    /// Returns the servers that the link can ask, without duplicates: at most <see cref="Most"/>, the
+    /// gateways among the first <see cref="Soon"/>, and servers on another link's subnet last.
+    /// </summary>
+    /// <param name="link">The link.</param>
     /// <param name="gateways">The link's gateways, because a router may be a name server although nothing
     /// says so.</param>
-    public List<IPAddress> Of(LinkKind kind, string device, IEnumerable<IPAddress> gateways)
+    public List<IPAddress> Of(ServerLink link, IEnumerable<IPAddress> gateways)
     {
         List<IPAddress> fromNetifd = [];
         foreach (NetifdNetwork network in _networks)
         {
-            if (network.Device == device)
+            if (network.Device == link.Device)
             {
                 fromNetifd.AddRange(network.NameServers);
             }
         }
         List<IPAddress> unknown = []; // servers of networks that may be on any link
-        List<IPAddress> named = ResolvConf.OfInterface(_perInterface.Text, kind, device, DeviceOf, unknown);
-        return
-        [
-            .. configured
-                .Concat(fromNetifd)
-                .Concat(named)
-                .Concat(ResolvConf.Remote(_system.Text, () => _behindStub.Text, device))
-                .Concat(gateways)
-                .Concat(unknown)
-                .Distinct(),
-        ];
+        List<IPAddress> named = ResolvConf.OfInterface(_perInterface.Text, link, DeviceOf, unknown);
+
+        List<IPAddress> servers = [];
+        List<IPAddress> elsewhere = [];
+        void Add(IEnumerable<IPAddress> more)
+        {
+            foreach (IPAddress server in more)
+            {
+                List<IPAddress> list = link.IsElsewhere(server) ? elsewhere : servers;
+                if (link.CanAsk(server) && !list.Contains(server))
+                {
+                    list.Add(server);
+                }
+            }
+        }
+        Add(configured);
+        Add(fromNetifd);
+        Add(named);
+        Add(ResolvConf.Remote(_system.Text, () => _behindStub.Text, link));
+        AddSoon(servers, link, gateways);
+        Add(unknown);
+        servers.AddRange(elsewhere);
+        return servers.Count <= Most ? servers : servers[..Most];
+    }
+
+    /// <summary>Adds the gateways at the end, but among the first <see cref="Soon"/>.</summary>
+    private static void AddSoon(List<IPAddress> servers, ServerLink link, IEnumerable<IPAddress> gateways)
+    {
+        List<IPAddress> usable = [.. gateways.Where(link.CanAsk).Distinct().Take(Soon / 2)];
+        int at = Math.Min(servers.Count, Soon - usable.Count);
+        foreach (IPAddress gateway in usable)
+        {
+            int before = servers.IndexOf(gateway);
+            if (before > at)
+            {
+                servers.RemoveAt(before);
+            }
+            if (before < 0 || before > at)
+            {
+                servers.Insert(at++, gateway);
+            }
+        }
     }
 
     /// <summary>Returns the device of a netifd network; null if netifd has not named it.</summary>

@@ -4,13 +4,14 @@ using ConnMgr.Net;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Finds the name servers in resolv.conf texts. Only the first 64 KiB of a text and the first 8 servers
-/// count. Unknown lines are skipped, and so are loopback servers, because a probe asks over its link.
+/// Finds the name servers in resolv.conf texts. Only the first 64 KiB of a text and the first 16 servers that
+/// the link can ask count. Unknown lines are skipped, and so are loopback servers, because a probe asks over
+/// its link.
 /// </summary>
 internal static class ResolvConf
 {
     private const int MaxLength = 65536; // characters
-    private const int MaxServers = 8;
+    private const int MaxServers = 16;
     private const string SectionStart = "# Interface ";
 
     /// <summary>
@@ -22,12 +23,11 @@ internal static class ResolvConf
     /// it may belong to any link, so its servers are asked last.
     /// </summary>
     /// <param name="text">The file's text.</param>
-    /// <param name="kind">The link's kind.</param>
-    /// <param name="device">The link's device.</param>
+    /// <param name="link">The link.</param>
     /// <param name="deviceOf">Returns the device of a network; null if it is not known.</param>
     /// <param name="unknown">Receives the servers of unknown sections.</param>
     public static List<IPAddress> OfInterface(
-        string text, LinkKind kind, string device, Func<string, string?> deviceOf, List<IPAddress> unknown)
+        string text, ServerLink link, Func<string, string?> deviceOf, List<IPAddress> unknown)
     {
         List<IPAddress> servers = [];
         List<IPAddress>? section = null;
@@ -36,14 +36,15 @@ internal static class ResolvConf
             if (line.StartsWith(SectionStart, StringComparison.Ordinal))
             {
                 string name = line[SectionStart.Length..].Trim().ToString();
-                section = deviceOf(name) is { } known ? known == device ? servers : null
-                    : IsOrExtends(name, device) || IsOrExtends(name, ConventionalName(kind)) ? servers
+                section = deviceOf(name) is { } known ? known == link.Device ? servers : null
+                    : IsOrExtends(name, link.Device) || IsOrExtends(name, ConventionalName(link.Kind))
+                        ? servers
                     : IsConventional(name) ? null
                     : unknown;
             }
-            else if (section is not null && TryReadServer(line, device, out IPAddress server))
+            else if (section is not null && TryReadServer(line, link, out IPAddress server))
             {
-                Add(section, server);
+                Add(section, server, link);
             }
         }
         return servers;
@@ -68,35 +69,36 @@ internal static class ResolvConf
     /// <param name="text">The file's text.</param>
     /// <param name="behindStub">Returns the text of the stub's own file; called only if there is a
     /// stub.</param>
-    /// <param name="device">Servers whose scope is another device are skipped.</param>
-    public static List<IPAddress> Remote(string text, Func<string> behindStub, string device)
+    /// <param name="link">Servers whose zone is another device are skipped.</param>
+    public static List<IPAddress> Remote(string text, Func<string> behindStub, ServerLink link)
     {
         List<IPAddress> servers = [];
-        if (AddAll(servers, text, device))
+        if (AddAll(servers, text, link))
         {
-            _ = AddAll(servers, behindStub(), device);
+            _ = AddAll(servers, behindStub(), link);
         }
         return servers;
     }
 
     /// <summary>Adds the servers of a text. True if one of them is on this host.</summary>
-    private static bool AddAll(List<IPAddress> servers, string text, string device)
+    private static bool AddAll(List<IPAddress> servers, string text, ServerLink link)
     {
         bool hasStub = false;
         foreach (ReadOnlySpan<char> line in Bounded(text).EnumerateLines())
         {
-            if (TryReadServer(line, device, out IPAddress server))
+            if (TryReadServer(line, link, out IPAddress server))
             {
                 hasStub |= IsLocal(server);
-                Add(servers, server);
+                Add(servers, server, link);
             }
         }
         return hasStub;
     }
 
-    private static void Add(List<IPAddress> servers, IPAddress server)
+    private static void Add(List<IPAddress> servers, IPAddress server, ServerLink link)
     {
-        if (servers.Count < MaxServers && !IsLocal(server) && !servers.Contains(server))
+        if (servers.Count < MaxServers && !IsLocal(server) && link.CanAsk(server)
+            && !servers.Contains(server))
         {
             servers.Add(server);
         }
@@ -111,19 +113,26 @@ internal static class ResolvConf
         return IPAddress.IsLoopback(plain) || plain.Equals(IPAddress.Any) || plain.Equals(IPAddress.IPv6Any);
     }
 
-    /// <summary>Cuts the text after the last whole line within the limit.</summary>
+    /// <summary>
+    /// Cuts the text after the last whole line within the limit, and a byte order mark before the first.
+    /// </summary>
     private static ReadOnlySpan<char> Bounded(string text)
     {
+        const char ByteOrderMark = '\uFEFF';
         ReadOnlySpan<char> start = text.AsSpan(0, Math.Min(text.Length, MaxLength));
-        return start.Length < text.Length ? start[..Math.Max(0, start.LastIndexOf('\n'))] : start;
+        start = start.Length < text.Length ? start[..Math.Max(0, start.LastIndexOf('\n'))] : start;
+        return start.TrimStart(ByteOrderMark);
     }
 
     private static bool IsOrExtends(ReadOnlySpan<char> name, string network) =>
         name.StartsWith(network, StringComparison.Ordinal)
         && name[network.Length..] is "" or "_4" or "_6" or "6";
 
-    /// <summary>Parses `nameserver ADDRESS[%DEVICE]`. Text after the address is a comment.</summary>
-    private static bool TryReadServer(ReadOnlySpan<char> line, string device, out IPAddress server)
+    /// <summary>
+    /// Parses `nameserver ADDRESS[%ZONE]`. Text after the address is a comment. False if the zone is another
+    /// device.
+    /// </summary>
+    private static bool TryReadServer(ReadOnlySpan<char> line, ServerLink link, out IPAddress server)
     {
         const string Keyword = "nameserver";
         server = IPAddress.None;
@@ -137,14 +146,14 @@ internal static class ResolvConf
         int end = address.IndexOfAny(' ', '\t');
         address = end < 0 ? address : address[..end];
 
-        int scope = address.IndexOf('%');
-        if (scope >= 0)
+        int zone = address.IndexOf('%');
+        if (zone >= 0)
         {
-            if (!address[(scope + 1)..].SequenceEqual(device))
+            if (!link.IsZone(address[(zone + 1)..]))
             {
                 return false;
             }
-            address = address[..scope]; // the socket is bound to the device
+            address = address[..zone]; // the socket is bound to the device
         }
         return LiteralAddress.TryParse(address, out server);
     }

@@ -120,7 +120,8 @@ internal sealed class StatusReport(
     {
         LinkView link = links.View.Links[index];
         LinkSockets sockets = links.Sockets[index];
-        (ulong received, ulong sent) = InterfaceCounters.Find(counters, link.Name);
+        (ulong received, ulong sent) = InterfaceCounters.Find(
+            counters, state.Find(link.Facts.Ifindex)?.Name ?? link.Name);
         (int failures, TimeSpan? lastFailure) = links.Core.FailuresOf(index, now);
         return new LinkStatus
         {

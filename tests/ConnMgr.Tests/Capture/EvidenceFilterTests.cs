@@ -97,6 +97,27 @@ public sealed class EvidenceFilterTests
         Assert.True(filter.Judge(Golden.UdpDns) > 0);
     }
 
+    /// <summary>Gateways and on-link routes, most of which are inside the link's own subnets.</summary>
+    [Fact]
+    public void Neighbours_inside_a_subnet_cost_nothing_and_the_order_does_not_matter()
+    {
+        Subnet[] own =
+        [
+            .. Subnets(["198.18.1.2/24", "198.18.1.1/32", "198.18.1.0/31", "198.18.9.1/32"]),
+            .. Subnets(["2001:db8:1::2/64", "2001:db8:1::1/128", "2001:db8:7::1/128", "2001:db8::/48"]),
+        ];
+        Subnet[] networks = EvidenceFilter.Networks(own);
+        Assert.Equal(
+            Subnets(
+                ["198.18.1.0/24", "198.18.9.1/32", "2001:db8::/48", "2001:db8:1::/64", "2001:db8:7::/64"]),
+            networks);
+        Array.Reverse(own);
+        Assert.Equal(networks, EvidenceFilter.Networks(own));
+        using KernelFilter own8 = new(EvidenceFilter.Build(Subnets(["8.8.8.8/32"]), ETH_P_IP));
+        using KernelFilter own9 = new(EvidenceFilter.Build(Subnets(["8.8.8.9/32"]), ETH_P_IP));
+        Assert.Equal((false, true), (own8.Judge(Golden.UdpDns) >= 0, own9.Judge(Golden.UdpDns) >= 0));
+    }
+
     [Fact]
     public void A_subnet_inside_another_is_merged_first()
     {

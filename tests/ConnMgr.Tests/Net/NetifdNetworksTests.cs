@@ -128,7 +128,7 @@ public class NetifdNetworksTests
         string text = $"{{\"interface\":[{string.Join(',', Enumerable.Repeat(network, 100))}]}}";
         List<NetifdNetwork> networks = Read(Encoding.ASCII.GetBytes(text))!;
         Assert.Equal(64, networks.Count);
-        Assert.All(networks, each => Assert.Equal(8, each.NameServers.Count));
+        Assert.All(networks, each => Assert.Equal(16, each.NameServers.Count));
 
         string spaces = new(' ', NetifdNetworks.MaxLength);
         Assert.Null(Read(Encoding.ASCII.GetBytes($"{{\"interface\":[]{spaces}}}")));

@@ -21,10 +21,34 @@ internal static class Golden
         MultipathRoute((2, "198.18.1.1"), (3, "198.18.2.1")),
     ];
 
-    public static byte[] Link(int ifindex, string name, uint flags, ushort type = 16, byte family = 0) =>
-        Message(
+    public static byte[] Link(
+        int ifindex, string name, uint flags, ushort type = 16, byte family = 0, string[]? otherNames = null)
+    {
+        byte[][] names = [.. (otherNames ?? []).Select(other =>
+            Attribute(53, [.. Encoding.UTF8.GetBytes(other), 0]))];
+        return Message(
             type, 0, [family, 0, 1, 0, .. Int(ifindex), .. Int((int)flags), 0, 0, 0, 0],
-            Attribute(3, [.. Encoding.UTF8.GetBytes(name), 0]), Attribute(4, Int(1500)));
+            Attribute(3, [.. Encoding.UTF8.GetBytes(name), 0]), Attribute(4, Int(1500)),
+            names.Length == 0 ? [] : Attribute(52 | 0x8000, [.. names.SelectMany(each => each)]));
+    }
+
+    /// <summary>An event of a Wi-Fi driver: the name, and what the driver says.</summary>
+    public static byte[] WirelessEvent(int ifindex, string name, uint flags) => Message(
+        16, 0, [0, 0, 1, 0, .. Int(ifindex), .. Int((int)flags), 0, 0, 0, 0],
+        Attribute(3, [.. Encoding.UTF8.GetBytes(name), 0]), Attribute(11, Int(0)));
+
+    /// <summary>A route to a prefix, in the main table.</summary>
+    public static byte[] RouteTo(
+        string destination, byte length, int ifindex, string? gateway = null, ushort type = 24,
+        byte routeType = 1)
+    {
+        byte[] to = IPAddress.Parse(destination).GetAddressBytes();
+        byte[] via = gateway is null ? [] : IPAddress.Parse(gateway).GetAddressBytes();
+        return Message(
+            type, 0, [Family(to), length, 0, 0, 254, 3, 0, routeType, 0, 0, 0, 0],
+            Attribute(15, Int(254)), Attribute(1, to), Attribute(4, Int(ifindex)),
+            via.Length == 0 ? [] : Attribute(5, via));
+    }
 
     public static byte[] Address(
         int ifindex, string address, byte prefixLength, ushort type = 20, string? peer = null,
