@@ -14,13 +14,14 @@
 # part; stderr says what is open.
 set -uf
 
-script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto shut='' previous=''
+script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto mark_bit='' shut='' previous=''
 for word; do
     case $previous in
         --script-dir) script_dir=$word ;;
         --config-dir) config_dir=$word ;;
         --run-dir) run_dir=$word ;;
         --firewall) firewall=$word ;;
+        --mark-bit) mark_bit=$word ;;
     esac
     case $word in
         --shut) shut=yes ;;
@@ -29,6 +30,7 @@ for word; do
         --config-dir=*) config_dir=${word#*=} ;;
         --run-dir=*) run_dir=${word#*=} ;;
         --firewall=*) firewall=${word#*=} ;;
+        --mark-bit=*) mark_bit=${word#*=} ;;
     esac
     previous=$word
 done
@@ -36,6 +38,7 @@ export CONNMGR_CONFIG_DIR="$config_dir" CONNMGR_RUN_DIR="$run_dir"
 # The daemon refuses any other value and exits. Lock the device all the same.
 case $firewall in auto | nft | iptables) ;; *) firewall=auto ;; esac
 export CONNMGR_FIREWALL="$firewall"
+case $mark_bit in [0-9] | [12][0-9] | 30) export CONNMGR_MARK_BIT="$mark_bit" ;; esac
 mkdir -p "$run_dir" || :
 
 say() { echo "boot_lockdown.sh: $*" >&2; }

@@ -23,6 +23,7 @@
 #                        iptables where it is installed, else nft. (A daemon that does not set it cannot fill sets of nft: it is
 #                        told "sets: no", and then calls fwcfg.sh for each address, whatever the backend.)
 #   CONNMGR_SETS=yes|no  iptables: whether the sets afero4 and afero6 hold the addresses, or a rule each (fwcfg.sh)
+#   CONNMGR_MARK_BIT=N   the bit of the firewall mark that the daemon's own packets have, 0 to 30 (7)
 #   CONNMGR_QUEUE=N      DNS replies go through NFQUEUE N; empty: they do not
 #
 # The report on stdout, a line each:
@@ -60,7 +61,7 @@ init_firewall() {
     ended=0
     [ "$first" = no ] || end_connections
     # If the file cannot be written, the next run ends connections that are already dead.
-    { mkdir -p "$run" && : >"$run/locked"; } 2>/dev/null || :
+    { mkdir -p "$run" && : >"$run/locked" && echo "$mark_bit" >"$run/mark_bit"; } 2>/dev/null || :
     report
     firewall_user
 }
@@ -73,6 +74,7 @@ read_environment() {
         unset) ;;
         *[!0-9]* | ??????*) complain "CONNMGR_QUEUE is a number, or empty"; exit 64 ;;
     esac
+    read_mark
     case ${CONNMGR_FIREWALL-unset} in
         auto) candidates='nft iptables' ;;
         nft | iptables) candidates=$CONNMGR_FIREWALL ;;
@@ -82,6 +84,21 @@ read_environment() {
             else candidates=nft; fi ;;
         *) complain "CONNMGR_FIREWALL is auto, nft or iptables"; exit 64 ;;
     esac
+}
+
+# read_mark: sets $mark to the bit that the environment names, else to the one in force. The number is written
+# in decimal digits, which all programs read.
+read_mark() {
+    mark_bit=${CONNMGR_MARK_BIT-}
+    [ -n "$mark_bit" ] || ! [ -r "$run/mark_bit" ] || read -r mark_bit <"$run/mark_bit" || :
+    case $mark_bit in
+        [0-9] | [12][0-9] | 30) ;;
+        *)
+            [ -z "${CONNMGR_MARK_BIT-}" ] || { complain "CONNMGR_MARK_BIT is 0 to 30"; exit 64; }
+            mark_bit=7 ;;
+    esac
+    # shellcheck disable=SC2034  # firewall_nft and firewall_iptables use it
+    mark=$((1 << mark_bit))
 }
 
 # lock: locks with the first backend that works. $reasons says why the earlier ones do not.

@@ -4,12 +4,14 @@ using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.Logging;
 using ConnMgr.Native;
+using ConnMgr.Probe;
 
 TimeSpan startedAt = TimeProvider.System.GetElapsedTime(0);
 if (CommandLine.Read(args, out ExitCode exitCode) is not { } options)
 {
     return (int)exitCode;
 }
+LinkSocket.UseMarkBit(options.MarkBit);
 if (options.Verb == Verb.Check)
 {
     return (int)ConfigFiles.Check(options.ConfigDirectory);

@@ -28,8 +28,8 @@ resolves() {
 # told HOST TARGET: true if the host gets an answer from the target.
 told() { [ "$(echo time | on "$1" socat -t 0.5 - "$2" 2>/dev/null)" = time ]; }
 pings() { on "$1" ping -c 1 -W 1 "$2"; }
-marked() { [ "$(on device "$LABTOOL" ask "$1" "$2" 80 0xafe0)" = echo ]; }
-marked_otherwise() { [ "$(on device "$LABTOOL" ask "$1" "$2" 80 0xafe1)" = echo ]; }
+# marked LINK ADDRESS [MARK]: true if a socket with that mark, or with the daemon's bit alone, gets an answer.
+marked() { [ "$(on device "$LABTOOL" ask "$1" "$2" 80 "${3:-0x80}")" = echo ]; }
 
 services() {
     unlock
@@ -54,7 +54,13 @@ services() {
         wait_for 3 "$WITH$link: a marked socket reaches all, IPv6" marked "$link" 2001:db8:100::8
         wait_for 5 "$WITH$link: ping" on device ping -c 1 -W 1 -I "$link" 198.18.100.8
     done
-    check "${WITH}another mark reaches nothing" not marked_otherwise eth0 198.18.100.8
+    wait_for 3 "${WITH}with the marks of others beside ours, too" marked eth0 198.18.100.8 0xc080
+    check "${WITH}kubelet's mark reaches nothing" not marked eth0 198.18.100.8 0x8000
+    check "${WITH}wg-quick's mark reaches nothing" not marked eth0 198.18.100.8 0xca6c
+    ENVIRONMENT=CONNMGR_MARK_BIT=9 lock "locked, with another bit"
+    lock "locked again, the bit stays"
+    wait_for 3 "${WITH}that bit reaches all" marked wlan0 198.18.100.8 0x200
+    check "${WITH}and the usual one nothing" not marked eth0 198.18.100.8
 
     wait_for 3 "${WITH}the device is the bridge's name server" resolves host 198.18.50.1
     wait_for 3 "${WITH}and by TCP" resolves host 198.18.50.1 tcp

@@ -39,7 +39,7 @@ is_locked() {
     done
 }
 no_trace() { ! rules | grep AFERO_TRY; }
-marked() { [ "$(on device "$LABTOOL" ask eth0 "$1" 80 0xafe0)" = echo ]; }
+marked() { [ "$(on device "$LABTOOL" ask eth0 "$1" 80 0x80)" = echo ]; }
 
 # shellcheck disable=SC2016,SC2086  # the fault's business; lists
 does_with_less() {
@@ -134,7 +134,7 @@ bad_arguments() {
     rules >"$LAB/before"
     script init_firewall.sh -x
     check "${WITH}an argument: refused" status_is 64
-    for bad in CONNMGR_FIREWALL=maybe CONNMGR_FIREWALL= CONNMGR_SETS=maybe CONNMGR_QUEUE=-1 CONNMGR_QUEUE=1x CONNMGR_QUEUE=123456 'CONNMGR_QUEUE=$(reboot)' CONNMGR_SETS=yes/no; do
+    for bad in CONNMGR_FIREWALL=maybe CONNMGR_FIREWALL= CONNMGR_SETS=maybe CONNMGR_QUEUE=-1 CONNMGR_QUEUE=1x CONNMGR_QUEUE=123456 CONNMGR_MARK_BIT=31 CONNMGR_MARK_BIT=0x80 'CONNMGR_QUEUE=$(reboot)' CONNMGR_SETS=yes/no; do
         ENVIRONMENT=$bad script init_firewall.sh
         check "${WITH}$bad: refused" status_is 64
         check "${WITH}$bad: says so" [ -s "$LAB/complained" ]

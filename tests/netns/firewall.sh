@@ -90,7 +90,7 @@ END
     done
     on device ipset destroy
     on device conntrack -F 2>/dev/null
-    rm -f "$LAB/run/locked" "$LAB/run/policies"
+    rm -f "$LAB/run/locked" "$LAB/run/policies" "$LAB/run/mark_bit"
 }
 
 # rules [TABLE]: prints policies and rules of both families, without counters.

@@ -81,7 +81,7 @@ def passes(p, asked):
     # What answers a packet that was dropped is the first that conntrack sees. A SYN-ACK or an echo reply begins nothing.
     is_question = p.answers is None or not is_answer and p.protocol == "udp"
     if p.way == "out":
-        if p.mark & 0xffff == 0xafe0:
+        if p.mark & 0x80:
             return is_question
         if dhcp4(p, [68], [67]) or icmp6(p, 131, 132, 133, 135, 136, 143):
             return True
@@ -100,7 +100,7 @@ def passes(p, asked):
             return p.hops == 255
         if icmp6(p, 130):
             return link_local(p.source)
-        return is_answer and (service_answer(p) or is_open or p.answers.mark & 0xffff == 0xafe0)
+        return is_answer and (service_answer(p) or is_open or p.answers.mark & 0x80)
     if p.way == "up":
         return is_question and (service_question(p) or is_open or dhcp4(p, [67, 68], [67, 68]))
     if p.way == "down":
@@ -200,7 +200,8 @@ def packets():
                     add(Packet(f"{BACK[way]} {family} {peer} error {number}", BACK[way], family, PEERS[family][STRANGER], source,
                                "icmp", type=number, about=question))
         # Probes.
-        for mark in (0xafe0, 0x70afe0, 0xafe1):
+        # The daemon's bit alone and with those of others; then marks of kubelet, mwan3, wg-quick and Tailscale.
+        for mark in (0x80, 0x3f80, 0x80c0, 0x4000, 0x8000, 0x3f00, 0xca6c, 0xff0000, 0x7f):
             source, target = ends("out", family, STRANGER)
             port_shift[0] += 1
             pair("out", family, source, target, STRANGER, f"tcp 80 with mark {mark:#x}", protocol="tcp",

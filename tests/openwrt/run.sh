@@ -115,7 +115,7 @@ for shell in 'busybox ash' dash; do
     # Every example in the configuration file must be an accepted value.
     sed 's/^#\t/\t/' "$scripts/openwrt/connmgr.config" >"$root/etc/config/connmgr"
     run "$shell" start
-    check "$shell: the examples arrive in order" gets '[--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--probe][http://www.example.com/check.txt#=all%20is%20well][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][any][--idle][16][--wan-probe][suspect][--switch][auto][--dns][auto][--queue-num][5353][--attrd-socket][/var/run/IPC.ATTRD][--log][auto]'
+    check "$shell: the examples arrive in order" gets '[--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--probe][http://www.example.com/check.txt#=all%20is%20well][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][any][--idle][16][--wan-probe][suspect][--switch][auto][--dns][auto][--queue-num][5353][--mark-bit][7][--attrd-socket][/var/run/IPC.ATTRD][--log][auto]'
     check "$shell: the lockdown gets the same" grep -qF '[lockdown][--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn]' "$RECORD"
 
     uci "option disable_firewall '1'" "option use_ping '0'" "option keep_flows 'yes'" "option allow_private_answers 'on'" \
@@ -131,7 +131,7 @@ for shell in 'busybox ash' dash; do
     run "$shell" start
     check "$shell: an option where a list is meant is taken as one" gets '[--echo][198.18.0.1][--echo][198.18.0.2]'
 
-    for bad in "idle '1'" "idle '3601'" "idle 'ten'" "idle '-5'" "idle '16;reboot'" "queue_num '65536'" "wan_probe 'sometimes'" \
+    for bad in "idle '1'" "idle '3601'" "idle 'ten'" "idle '-5'" "idle '16;reboot'" "queue_num '65536'" "mark_bit '31'" "wan_probe 'sometimes'" \
         "dns 'drop'" "log 'file'" "keep_flows 'maybe'" "disable_firewall 'tru'" "echo '-d'" "echo 'b\$(id)'" "echo '*'" \
         "echo '[2001:db8::1'" "echo '[]:80'" "echo '[2001:db8::1]:80;id'" "echo '[host]:80'" \
         "probe 'echo.example'" "probe 'ftp://a'" "probe 'tls://'" "probe 'tls://a\$(id)'" \

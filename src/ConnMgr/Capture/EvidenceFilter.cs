@@ -75,8 +75,8 @@ internal static class EvidenceFilter
     /// For tests on AF_UNIX sockets, which have no packet type, VLAN tag and protocol: the ETH_P_* to assume.
     /// </param>
     /// <param name="outgoingUnless">
-    /// Also passes outgoing packets that expect an answer (<see cref="OutgoingFilter"/>), unless they carry
-    /// this firewall mark. Null: no outgoing packet passes.
+    /// Also passes outgoing packets that expect an answer (<see cref="OutgoingFilter"/>), unless their
+    /// firewall mark has this bit. Null: no outgoing packet passes.
     /// </param>
     public static BpfInstruction[] Build(
         ReadOnlySpan<Subnet> own, ushort? protocol = null, uint? outgoingUnless = null)
@@ -123,7 +123,7 @@ internal static class EvidenceFilter
         {
             bpf.Mark(leaves);
             bpf.LoadAncillary(SKF_AD_MARK);
-            bpf.RejectIf(BPF_JEQ, mark);
+            bpf.RejectIf(BPF_JSET, mark);
             bpf.LoadAncillary(SKF_AD_PROTOCOL);
             OutgoingFilter.Judge(bpf, networks);
         }

@@ -60,7 +60,8 @@ internal sealed class EvidenceSocket : IDisposable
     /// <param name="loop">Watches the socket.</param>
     /// <param name="ifindex">The index of the device, which may be renamed at any time.</param>
     /// <param name="own">As for <see cref="SetSubnets"/>.</param>
-    /// <param name="ownMark">The firewall mark of the daemon's own packets, which do not count.</param>
+    /// <param name="ownMark">The bit of the firewall mark that the daemon's own packets have: they do
+    /// not count.</param>
     /// <param name="received">
     /// Called on evidence, at most once between two calls of <see cref="Rearm"/>.
     /// </param>

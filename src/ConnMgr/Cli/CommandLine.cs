@@ -107,6 +107,10 @@ internal static class CommandLine
     private static readonly Option<int> QueueNumber = Number(
         "--queue-num", "N", "the NFQUEUE of --dns hold", 5353, 0, 65535);
 
+    private static readonly Option<int> MarkBit = Number(
+        "--mark-bit", "N", "the bit of the firewall mark that connmgr's own packets have",
+        LinkSocket.StandardMarkBit, 0, 30);
+
     private static readonly Option<bool> AllowPrivateAnswers = new("--allow-private-answers")
     {
         Description = "accept whitelisted names that resolve to private addresses",
@@ -185,8 +189,8 @@ internal static class CommandLine
             DisableFirewall, Firewall, OnFirewallFailure, ConfigDirectory, ScriptDirectory, RunDirectory,
             HookDirectory,
             Probe, Echo, Ping, NoPing, Resolvers,
-            DnsServers, DnsOption, QueueNumber, AllowPrivateAnswers, Idle, WanProbeOption, SwitchOption,
-            KeepLinkdownRoutes, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
+            DnsServers, DnsOption, QueueNumber, MarkBit, AllowPrivateAnswers, Idle, WanProbeOption,
+            SwitchOption, KeepLinkdownRoutes, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
         };
         Command check = new(
             "check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
@@ -196,7 +200,7 @@ internal static class CommandLine
             "run one probe without a daemon, say what is done when, and end with 0 if the link is confirmed, "
                 + "else 1")
         {
-            ProbeInterface, Probe, Echo, Ping, NoPing, Resolvers,
+            ProbeInterface, Probe, Echo, Ping, NoPing, Resolvers, MarkBit,
         });
         Command status = new(
             "status", "say which link is in use and why, and how each is; end with 0 if one is confirmed, "
@@ -301,6 +305,7 @@ internal static class CommandLine
                 _ => DnsMode.Auto,
             },
             QueueNumber = (ushort)parsed.GetValue(QueueNumber),
+            MarkBit = parsed.GetValue(MarkBit),
             AllowsPrivateAnswers = parsed.GetValue(AllowPrivateAnswers),
             Idle = TimeSpan.FromSeconds(parsed.GetValue(Idle)),
             WanProbe = parsed.GetRequiredValue(WanProbeOption) switch

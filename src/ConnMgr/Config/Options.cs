@@ -129,6 +129,9 @@ internal sealed record Options
     /// <summary>The NFQUEUE in which replies wait.</summary>
     public ushort QueueNumber { get; init; }
 
+    /// <summary>The bit of the firewall mark that the daemon's own packets have, 0 to 30.</summary>
+    public int MarkBit { get; init; }
+
     /// <summary>True if names of the whitelist may have private addresses.</summary>
     public bool AllowsPrivateAnswers { get; init; }
 

@@ -57,7 +57,7 @@ internal sealed class ConnectionKiller(Log log, HoleStore store, ConnectionRunne
         bool IsOver(in ConntrackMessage entry) => IsRevoked(entry.Reply.Source);
 
         bool IsSocketOver(in SockDiagMessage socket) =>
-            socket.Mark != LinkSocket.Mark && socket.PeerPort is not (DnsPort or NtpPort)
+            (socket.Mark & LinkSocket.Mark) == 0 && socket.PeerPort is not (DnsPort or NtpPort)
                 && IsRevoked(socket.Peer);
     }
 

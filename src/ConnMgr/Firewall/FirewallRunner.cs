@@ -169,6 +169,7 @@ internal sealed class FirewallRunner : IDisposable
         _variables.Clear();
         _variables.AddRange(_environment);
         _variables.Add($"CONNMGR_FIREWALL={Choice}");
+        _variables.Add($"CONNMGR_MARK_BIT={_options.MarkBit}");
         if (HasSets is { } hasSets)
         {
             _variables.Add($"CONNMGR_SETS={(hasSets ? "yes" : "no")}");

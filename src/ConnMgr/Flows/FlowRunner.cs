@@ -47,7 +47,8 @@ internal sealed class FlowRunner : IDisposable
     /// <param name="log">Receives one line after each switch that ended flows, and each error of the kernel
     /// once.</param>
     /// <param name="links">The names of the links.</param>
-    /// <param name="ownMark">The firewall mark of the daemon's own sockets, which are left alone.</param>
+    /// <param name="ownMark">The bit of the firewall mark of the daemon's own
+    /// sockets, which are left alone.</param>
     public FlowRunner(Loop loop, Log log, IReadOnlyList<string> links, uint ownMark)
     {
         _loop = loop;

@@ -21,7 +21,7 @@ internal enum FlowKind
 /// <param name="links">
 /// The device indexes of all links. A flow that is routed over another device, e.g. a VPN, stays.
 /// </param>
-/// <param name="ownMark">The firewall mark of the daemon's own sockets.</param>
+/// <param name="ownMark">The bit of the firewall mark that the daemon's own sockets have.</param>
 internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int> links, uint ownMark)
 {
     private const int MaxCandidates = 1024;
@@ -51,7 +51,7 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
     /// <summary>Processes a socket.</summary>
     public void Take(in SockDiagMessage socket)
     {
-        if (socket.Ifindex != 0 || socket.Mark == ownMark)
+        if (socket.Ifindex != 0 || (socket.Mark & ownMark) != 0)
         {
             Remember(_spared, (socket.Protocol, socket.LocalPort));
             return;

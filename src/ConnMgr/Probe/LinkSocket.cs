@@ -10,10 +10,19 @@ namespace ConnMgr.Probe;
 internal static unsafe class LinkSocket
 {
     /// <summary>
-    /// SO_MARK of all packets that the daemon sends: the firewall admits them, and they do not arouse
-    /// suspicion.
+    /// The default of `--mark-bit`. Other programs use other bits (kubelet 14 and 15, Cilium and mwan3 8 to
+    /// 13, Calico, Tailscale and pbr 16 and up), and 0xca6c of wg-quick does not contain it.
     /// </summary>
-    public const uint Mark = 0xAFE0;
+    public const int StandardMarkBit = 7;
+
+    /// <summary>
+    /// SO_MARK of all packets that the daemon sends, a single bit: the firewall admits them, and they do not
+    /// arouse suspicion. A packet is ours if it has the bit, whatever other bits it has.
+    /// </summary>
+    public static uint Mark { get; private set; } = 1u << StandardMarkBit;
+
+    /// <summary>Sets the bit of the mark, 0 to 30. Call it before any socket is opened.</summary>
+    public static void UseMarkBit(int bit) => Mark = 1u << bit;
 
     /// <summary>Opens a socket. Returns the descriptor, or -errno (ENODEV if the device is gone).</summary>
     public static int Open(int family, int type, int protocol, string device)

@@ -21,7 +21,7 @@ public sealed unsafe class EvidenceSocketTests
     private static readonly byte[] Multicast = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x01];
     private static readonly byte[] SomebodyElse = [0x02, 0, 0, 0, 0, 0x99];
     private static readonly byte[] Ours = [0x02, 0, 0, 0, 0, 0x01];
-    private const uint OwnMark = 0xafe0;
+    private const uint OwnMark = 0x80;
     private static readonly Subnet[] Own = [Subnet.Parse("198.18.1.2/24"), Subnet.Parse("2001:db8:1::2/64")];
 
     [Fact]
@@ -163,7 +163,8 @@ public sealed unsafe class EvidenceSocketTests
         Assert.Equal((0, 0), Tick(false, () => Ask(mark: 0, port: 53)));
         Assert.Equal((0, 0), Tick(true, () => Ask(OwnMark, port: 53)));
         Assert.Equal((0, 0), Tick(true, () => Ask(mark: 0, port: 54)));
-        Assert.Equal((1, 0), Tick(true, () => Ask(mark: 7, port: 53)));
+        Assert.Equal((0, 0), Tick(true, () => Ask(OwnMark | 0x8001, port: 53))); // with marks of others
+        Assert.Equal((1, 0), Tick(true, () => Ask(mark: 0xff7f, port: 53)));
         Assert.True(socket.IsArmed);
         Answer();
         RunBriefly(loop);

@@ -67,6 +67,7 @@ public class CommandLineTests
         Options standard = Read();
         Assert.Equal(
             (DnsMode.Auto, 5353, false), (standard.Dns, standard.QueueNumber, standard.AllowsPrivateAnswers));
+        Assert.Equal(7, standard.MarkBit);
         Assert.Empty(standard.DnsServers);
         Options options = Read(
             "--dns", "hold", "--queue-num", "65535", "--allow-private-answers", "--dns-servers",
@@ -113,6 +114,8 @@ public class CommandLineTests
     [InlineData("--dns-servers", "")]
     [InlineData("--queue-num", "65536")]
     [InlineData("--queue-num", "-1")]
+    [InlineData("--mark-bit", "31")]
+    [InlineData("--mark-bit", "0x80")]
     [InlineData("--log", "paper")]
     [InlineData("--config-dir", "")]
     [InlineData("--attrd-socket", "")]

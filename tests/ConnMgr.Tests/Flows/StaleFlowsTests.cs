@@ -10,7 +10,7 @@ public class StaleFlowsTests
     private const int Eth = 2;
     private const int Wifi = 3;
     private const int Vpn = 9;
-    private const uint Own = 0xafe0;
+    private const uint Own = 0x80;
 
     private readonly StaleFlows _flows = new(
         [Old("198.18.1.2", "198.18.1.0/24"), Old("2001:db8:1::2", "2001:db8:1::/64")],
@@ -46,6 +46,7 @@ public class StaleFlowsTests
         Tcp("198.18.2.2", 2, "198.18.100.11", 443); // opened after the switch
         Take(6, FlowGolden.Socket("198.18.1.2", 3, "198.18.100.11", 443, ifindex: Eth));
         Take(6, FlowGolden.Socket("198.18.1.2", 4, "198.18.100.11", 443, mark: Own));
+        Take(6, FlowGolden.Socket("198.18.1.2", 8, "198.18.100.11", 443, mark: Own | 0xff00));
         Take(6, FlowGolden.Socket("198.18.1.2", 5, "0.0.0.0", 0, state: 10));
         Take(17, FlowGolden.Socket("198.18.1.2", 6, "0.0.0.0", 0, state: 7));
         Assert.Empty(_flows.Questions());
