@@ -45,12 +45,13 @@ internal static class RouteRunner
         {
             KernelState state = new();
             List<KernelRoute> routes = [];
-            if (!writer.TryRead(state, routes))
+            List<KernelRoute> subnets = [];
+            if (!writer.TryRead(state, routes, subnets))
             {
                 failures = ["cannot list the routes"];
                 continue;
             }
-            RoutePlan plan = RoutePlan.Of(InputOf(state, routes, writer, links, wanted));
+            RoutePlan plan = RoutePlan.Of(InputOf(state, routes, subnets, writer, links, wanted));
             if (plan.Lacks.Length > 0)
             {
                 Complain($"{wanted} has no way out ({plan.Lacks})");
@@ -80,7 +81,8 @@ internal static class RouteRunner
     }
 
     private static RouteInput InputOf(
-        KernelState state, List<KernelRoute> routes, RouteWriteRunner writer, string[] links, string wanted)
+        KernelState state, List<KernelRoute> routes, List<KernelRoute> subnets, RouteWriteRunner writer,
+        string[] links, string wanted)
     {
         uint[] usual = [10, 20, 50];
         RoutedLink[] routed = [.. links.Select((name, i) => new RoutedLink(
@@ -89,7 +91,11 @@ internal static class RouteRunner
         return new RouteInput(
             routes, [], [.. routed.Where(link => link.Ifindex != 0)], chosen,
             HasAddress(state, chosen, isIpv6: false),
-            HasAddress(state, chosen, isIpv6: true), writer.OwnMetrics);
+            HasAddress(state, chosen, isIpv6: true), writer.OwnMetrics)
+        {
+            Addresses = state.Addresses,
+            Subnets = subnets,
+        };
     }
 
     private static bool HasAddress(KernelState state, RoutedLink link, bool isIpv6) =>

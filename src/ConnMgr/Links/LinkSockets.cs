@@ -193,6 +193,11 @@ internal sealed class LinkSockets : IDisposable
             return;
         }
         LoosenReversePathFilter();
+        // If two links are in one LAN, each must answer ARP for its own addresses alone, and ask with one of
+        // them (Documentation/networking/ip-sysctl.rst): else answers to one link's packets arrive on the
+        // other.
+        Raise("arp_ignore", '1');
+        Raise("arp_announce", '2');
         foreach (string family in _ignoresLinkdownRoutes ? (ReadOnlySpan<string>)["ipv4", "ipv6"] : [])
         {
             // With this setting, the kernel itself skips the routes of a link that has lost carrier, without
@@ -202,6 +207,21 @@ internal sealed class LinkSockets : IDisposable
             {
                 _log.Event(EventKind.Link, $"{path}: {Errno.Text(errno)}, ignoring", LogLevel.Warn);
             }
+        }
+    }
+
+    /// <summary>
+    /// Raises an IPv4 setting of the link. The larger one of the link's and that of `all` is in force.
+    /// </summary>
+    private void Raise(string setting, char least)
+    {
+        string path = $"/proc/sys/net/ipv4/conf/{_device}/{setting}";
+        if (Read(path) is [>= '0' and <= '9', ..] own && own[0] < least
+            && (Read($"/proc/sys/net/ipv4/conf/all/{setting}") is not [>= '0' and <= '9', ..] all
+                || all[0] < least)
+            && SmallFile.Overwrite(path, [(byte)least, (byte)'\n']) is not 0 and int errno)
+        {
+            _log.Event(EventKind.Link, $"{path}: {Errno.Text(errno)}, ignoring", LogLevel.Warn);
         }
     }
 

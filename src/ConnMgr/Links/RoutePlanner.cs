@@ -54,7 +54,11 @@ internal sealed class RoutePlanner
         return RoutePlan.Of(new RouteInput(
             state.Defaults, [.. state.Lost], [.. routed.Values],
             routed.TryGetValue(choice, out RoutedLink? chosen) ? chosen : Routed(choice),
-            choice.Facts.Ipv4.HasAddress, choice.Facts.Ipv6.HasAddress, ownMetrics));
+            choice.Facts.Ipv4.HasAddress, choice.Facts.Ipv6.HasAddress, ownMetrics)
+        {
+            Addresses = state.Addresses,
+            Subnets = state.Subnets,
+        });
     }
 
     /// <summary>

@@ -155,8 +155,50 @@ internal sealed class KernelRoute
     public static bool TryRead(ReadOnlySpan<byte> payload, out KernelRoute route)
     {
         route = null!;
-        if (payload.Length < HeaderSize || payload[0] is not (FamilyIpv4 or FamilyIpv6) || payload[1] != 0
-            || payload[2] > 128 || payload[3] != 0 || (NetlinkWire.UInt32(payload[8..]) & Cloned) != 0)
+        return payload.Length >= HeaderSize && payload[1] == 0 && TryReadAny(payload, out route);
+    }
+
+    /// <summary>
+    /// Parses the payload of RTM_NEWROUTE. False if it is malformed, or no route that <see cref="ToSubnet"/>
+    /// has made.
+    /// </summary>
+    public static bool TryReadSubnet(ReadOnlySpan<byte> payload, out KernelRoute route)
+    {
+        route = null!;
+        return payload.Length >= HeaderSize && payload[1] != 0 && payload[5] == OwnProtocol
+            && TryReadAny(payload, out route);
+    }
+
+    /// <summary>Returns the route to a subnet of a device, marked as connmgr's own.</summary>
+    /// <param name="ifindex">The device.</param>
+    /// <param name="subnet">The subnet.</param>
+    /// <param name="source">The device's address there.</param>
+    public static KernelRoute ToSubnet(int ifindex, IPNetwork subnet, IPAddress source)
+    {
+        const byte ScopeLink = 253; // RT_SCOPE_LINK; IPv6 has none
+        bool isIpv6 = source.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
+        byte[] header =
+        [
+            isIpv6 ? FamilyIpv6 : FamilyIpv4, (byte)subnet.PrefixLength, 0, 0, (byte)MainTable, OwnProtocol,
+            isIpv6 ? (byte)0 : ScopeLink, TypeUnicast, 0, 0, 0, 0,
+        ];
+        RouteAttribute[] attributes =
+        [
+            Make(RouteAttributeType.Destination, subnet.BaseAddress.GetAddressBytes()),
+            Make(RouteAttributeType.OutputInterface, BitConverter.GetBytes(ifindex)),
+            Make(RouteAttributeType.PreferredSource, source.GetAddressBytes()),
+            .. isIpv6 ? [Make(RouteAttributeType.Preference, [0])] : Array.Empty<RouteAttribute>(),
+        ];
+        return new KernelRoute(header, attributes, isIpv6 ? 1u : 0, expires: null);
+    }
+
+    private static RouteAttribute Make(RouteAttributeType type, byte[] value) => new((ushort)type, value);
+
+    private static bool TryReadAny(ReadOnlySpan<byte> payload, out KernelRoute route)
+    {
+        route = null!;
+        if (payload[0] is not (FamilyIpv4 or FamilyIpv6) || payload[2] > 128 || payload[3] != 0
+            || (NetlinkWire.UInt32(payload[8..]) & Cloned) != 0)
         {
             return false;
         }
@@ -258,6 +300,11 @@ internal sealed class KernelRoute
     /// <summary>True if both use the same device and gateway.</summary>
     public bool HasSameHop(KernelRoute other) =>
         Ifindex == other.Ifindex && Gateway.AsSpan().SequenceEqual(other.Gateway.AsSpan());
+
+    /// <summary>True if both lead to the same subnet.</summary>
+    public bool HasSameDestination(KernelRoute other) => _header[1] == other._header[1]
+        && Find(RouteAttributeType.Destination).AsSpan()
+            .SequenceEqual(other.Find(RouteAttributeType.Destination).AsSpan());
 
     /// <summary>True if both are for packets of the same sources.</summary>
     public bool HasSameSource(KernelRoute other) => SourceLength == other.SourceLength
@@ -444,6 +491,7 @@ internal sealed class KernelRoute
 /// <summary>RTA_*, &lt;linux/rtnetlink.h&gt;: the attributes that a copy of a route depends on.</summary>
 internal enum RouteAttributeType
 {
+    Destination = 1, // RTA_DST
     Source = 2, // RTA_SRC
     OutputInterface = 4, // RTA_OIF
     Gateway = 5, // RTA_GATEWAY

@@ -23,6 +23,8 @@ internal sealed class KernelState
     private List<KernelRoute> _defaults = [];
     private List<KernelRoute> _newDefaults = [];
     private readonly LostRoutes _lost = new();
+    private List<KernelRoute> _subnets = [];
+    private List<KernelRoute> _newSubnets = [];
     private readonly Neighbours _neighbours = new();
     private readonly DefaultOwners _owners = new();
 
@@ -43,6 +45,9 @@ internal sealed class KernelState
 
     /// <summary>The complete default routes, of all types, including those for some sources only.</summary>
     public List<KernelRoute> Defaults => _defaults;
+
+    /// <summary>The routes to subnets that connmgr has added (<see cref="KernelRoute.ToSubnet"/>).</summary>
+    public List<KernelRoute> Subnets => _subnets;
 
     /// <summary>The addresses of all devices.</summary>
     public List<DeviceAddress> Addresses => _addresses;
@@ -105,6 +110,7 @@ internal sealed class KernelState
         _seenAddresses.Clear();
         _newRoutes.Clear();
         _newDefaults.Clear();
+        _newSubnets.Clear();
         _neighbours.BeginDump();
         _owners.BeginDump();
         _replacedBeforeDump.UnionWith(_replaced);
@@ -134,7 +140,9 @@ internal sealed class KernelState
                     address => !_seenAddresses.Exists(seen => seen.IsSameAs(address)));
                 break;
             case RouteMessage.GetRoute:
-                bool isSame = _routes.SequenceEqual(_newRoutes) && HasSameDefaults();
+                bool isSame = _routes.SequenceEqual(_newRoutes) && AreSame(_defaults, _newDefaults)
+                    && AreSame(_subnets, _newSubnets);
+                (_subnets, _newSubnets) = (_newSubnets, _subnets);
                 (_routes, _newRoutes) = (_newRoutes, _routes);
                 (_defaults, _newDefaults) = (_newDefaults, _defaults);
                 _lost.Update(
@@ -220,6 +228,10 @@ internal sealed class KernelState
                 else
                 {
                     _neighbours.Add(message.Payload, isDumpRow);
+                    if (KernelRoute.TryReadSubnet(message.Payload, out KernelRoute subnet))
+                    {
+                        _newSubnets.Add(subnet);
+                    }
                 }
                 return false;
 
@@ -261,18 +273,18 @@ internal sealed class KernelState
         && _addresses.Exists(address => address.Ifindex == ifindex && address.IsUsable
             && (address.Address.AddressFamily == AddressFamily.InterNetworkV6) == isIpv6);
 
-    /// <summary>Compares the default routes; the passing of their lifetimes is not a change.</summary>
-    private bool HasSameDefaults()
+    /// <summary>Compares routes; the passing of their lifetimes is not a change.</summary>
+    private static bool AreSame(List<KernelRoute> before, List<KernelRoute> after)
     {
-        if (_defaults.Count != _newDefaults.Count)
+        if (before.Count != after.Count)
         {
             return false;
         }
-        for (int i = 0; i < _defaults.Count; i++)
+        for (int i = 0; i < before.Count; i++)
         {
-            if (_defaults[i].Metric != _newDefaults[i].Metric || !_defaults[i].IsCopyOf(_newDefaults[i])
-                || _defaults[i].Expires is null != _newDefaults[i].Expires is null
-                || _defaults[i].HasRunOut != _newDefaults[i].HasRunOut)
+            if (before[i].Metric != after[i].Metric || !before[i].IsCopyOf(after[i])
+                || before[i].Expires is null != after[i].Expires is null
+                || before[i].HasRunOut != after[i].HasRunOut)
             {
                 return false;
             }

@@ -60,4 +60,11 @@ internal sealed record RouteInput(
     RoutedLink Chosen,
     bool HasIpv4Address,
     bool HasIpv6Address,
-    IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> OwnMetrics);
+    IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> OwnMetrics)
+{
+    /// <summary>The addresses of all devices.</summary>
+    public IReadOnlyList<DeviceAddress> Addresses { get; init; } = [];
+
+    /// <summary>The routes to subnets that earlier plans have added.</summary>
+    public IReadOnlyList<KernelRoute> Subnets { get; init; } = [];
+}

@@ -8,6 +8,7 @@ namespace ConnMgr.Routing;
 /// <remarks>
 /// The order of the steps of a family: copy the preferred defaults of other links to their own metrics;
 /// delete all but one of the preferred routes; replace that one; delete duplicates; sort the standby routes.
+/// At last come the subnets that the link shares with another one.
 /// </remarks>
 internal sealed class RoutePlan
 {
@@ -28,7 +29,9 @@ internal sealed class RoutePlan
             family.Make();
         }
         IsInPlace = ipv4.IsInPlace && ipv6.IsInPlace;
-        IsOrdered = ipv4.IsOrdered && ipv6.IsOrdered;
+        int before = Steps.Count;
+        SharedSubnets.Add(input, Steps);
+        IsOrdered = ipv4.IsOrdered && ipv6.IsOrdered && Steps.Count == before;
     }
 
     /// <summary>The steps, in order; empty if the table is correct.</summary>
@@ -41,7 +44,8 @@ internal sealed class RoutePlan
     public bool IsInPlace { get; }
 
     /// <summary>
-    /// True if no link lacks a default that another program has removed, and the standby routes are sorted.
+    /// True if no link lacks a default that another program has removed, the standby routes are sorted, and
+    /// shared subnets are reached over the link.
     /// </summary>
     public bool IsOrdered { get; } = true;
 

@@ -9,6 +9,11 @@ internal enum RouteVerb
     Add,
 
     /// <summary>
+    /// Adds a route in front of those with the same destination and metric: RTM_NEWROUTE with NLM_F_CREATE.
+    /// </summary>
+    Prepend,
+
+    /// <summary>
     /// Replaces the existing route, or adds it: RTM_NEWROUTE with NLM_F_CREATE and NLM_F_REPLACE.
     /// </summary>
     Replace,
@@ -55,6 +60,8 @@ internal sealed record RouteStep(
     {
         RouteVerb.Add => Route!.ToMessage(
             RouteMessage.NewRoute, NetlinkMessage.FlagAcknowledge | Create | Exclusive),
+        RouteVerb.Prepend => Route!.ToMessage(
+            RouteMessage.NewRoute, NetlinkMessage.FlagAcknowledge | Create),
         RouteVerb.Replace => Route!.ToMessage(
             RouteMessage.NewRoute, NetlinkMessage.FlagAcknowledge | Create | Replacing),
         RouteVerb.Delete => Route!.ToMessage(RouteMessage.DelRoute, NetlinkMessage.FlagAcknowledge, IsPart),

@@ -44,15 +44,16 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     public uint PortId => _socket.PortId;
 
     /// <summary>
-    /// Reads the default routes of the main table. False if the kernel did not return a consistent and
-    /// complete list; try again.
+    /// Reads the default routes of the main table, and the routes to subnets that connmgr has added. False if
+    /// the kernel did not return a consistent and complete list; try again.
     /// </summary>
-    public bool TryDump(List<KernelRoute> routes)
+    public bool TryDump(List<KernelRoute> routes, List<KernelRoute> subnets)
     {
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
             routes.Clear();
-            if (TryDump(FamilyIpv4, routes) && TryDump(FamilyIpv6, routes))
+            subnets.Clear();
+            if (TryDump(FamilyIpv4, routes, subnets) && TryDump(FamilyIpv6, routes, subnets))
             {
                 return true;
             }
@@ -119,13 +120,20 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         return true;
     }
 
-    private bool TryDump(byte family, List<KernelRoute> routes) =>
+    private bool TryDump(byte family, List<KernelRoute> routes, List<KernelRoute> subnets) =>
         TryDump(RouteMessage.GetRoute, family, (in NetlinkMessage message) =>
     {
-        if (message.Type == RouteMessage.NewRoute
-            && KernelRoute.TryRead(message.Payload, out KernelRoute route))
+        if (message.Type != RouteMessage.NewRoute)
+        {
+            return;
+        }
+        if (KernelRoute.TryRead(message.Payload, out KernelRoute route))
         {
             routes.Add(route);
+        }
+        else if (KernelRoute.TryReadSubnet(message.Payload, out KernelRoute subnet))
+        {
+            subnets.Add(subnet);
         }
     });
 

@@ -43,10 +43,11 @@ internal sealed class RouteWriteRunner : IDisposable
     public IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> OwnMetrics => _ownMetrics;
 
     /// <summary>
-    /// Reads the kernel's devices, addresses and default routes. False if they changed too often meanwhile.
+    /// Reads the kernel's devices, addresses and default routes, and the routes to subnets that connmgr has
+    /// added. False if they changed too often meanwhile.
     /// </summary>
-    public bool TryRead(KernelState state, List<KernelRoute> routes) =>
-        _socket.TryRead(state) && _socket.TryDump(routes);
+    public bool TryRead(KernelState state, List<KernelRoute> routes, List<KernelRoute> subnets) =>
+        _socket.TryRead(state) && _socket.TryDump(routes, subnets);
 
     /// <summary>Carries out the steps. Skips a step whose required step failed.</summary>
     /// <param name="steps">The steps of a plan.</param>

@@ -75,7 +75,7 @@ public sealed class RouteModelTests
     private static List<KernelRoute> Dump(RouteTableSocket socket)
     {
         List<KernelRoute> routes = [];
-        Assert.True(socket.TryDump(routes));
+        Assert.True(socket.TryDump(routes, []));
         return routes;
     }
 

@@ -1,0 +1,79 @@
+#!/bin/sh
+# eth0 and wlan0 are in one LAN, behind the same router, as in most homes. Each answers ARP for its own
+# addresses alone, so neither is declared failed; and the router, which is the LAN's name server, is reached over
+# the link in use.
+# takes 50 s
+. "$(dirname "$0")/lib.sh"
+
+lab_up
+# The router of eth0 gets a bridge, to which the radio belongs, too.
+ip -n device link delete wlan0
+ip -n r-eth -batch - <<'END'
+link add lanbr type bridge
+address flush dev lan
+link set lan master lanbr
+link add radio index 29 type veth peer name wlan0 index 12 netns device
+link set radio master lanbr up
+link set lanbr up
+address add 198.18.1.1/24 dev lanbr
+address add 2001:db8:1::1/64 dev lanbr
+END
+join() {
+    ip -n device -batch - <<END
+link set wlan0 up
+address replace 198.18.1.3/24 dev wlan0
+address replace 2001:db8:1::3/64 dev wlan0
+route replace default via 198.18.1.1 dev wlan0 metric 20
+route replace default via 2001:db8:1::1 dev wlan0 metric 20
+END
+}
+join
+on r-eth dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-resolv \
+    --no-hosts --bind-interfaces --listen-address=198.18.1.1 --server=198.18.100.53 >"$LAB/router-dns" 2>&1 &
+RESOLVER='--resolver 198.18.1.1' start_connmgr --idle 4
+wait_for 10 "both links are confirmed" settled
+setting() { on device cat "/proc/sys/net/ipv4/conf/$1/$2"; }
+for link in eth0 wlan0; do
+    check "$link answers ARP for its own addresses alone" test "$(setting $link arp_ignore) $(setting $link arp_announce)" = "1 2"
+done
+
+# The router asks anew, again and again: only the link with the address answers.
+mac_of() { ip -n device -o link show dev "$1" | sed -n 's|.*link/ether \([^ ]*\).*|\1|p'; }
+known() { ip -n r-eth neigh show "$1" dev lanbr | sed -n 's/.*lladdr \([^ ]*\).*/\1/p'; }
+right=0
+for n in 1 2 3 4 5 6 7 8; do
+    ip -n r-eth neigh flush dev lanbr
+    on r-eth ping -c 1 -W 1 198.18.1.2 >"$LAB/last" || :
+    on r-eth ping -c 1 -W 1 198.18.1.3 >"$LAB/last" || :
+    if [ "$(known 198.18.1.2)" = "$(mac_of eth0)" ] && [ "$(known 198.18.1.3)" = "$(mac_of wlan0)" ]; then right=$((right + 1)); fi
+done
+check "the router learns the right hardware addresses, $right of 8 times" test "$right" = 8
+
+leads() { ip -n device route get 198.18.1.1 | grep -q " dev $1 " && ip -n device route get 2001:db8:1::1 | grep -q " dev $1 "; }
+wait_for 5 "the router is reached over eth0" leads eth0
+# eth0's cable is good, but the router drops whatever comes from there.
+for chain in INPUT FORWARD; do
+    on r-eth iptables -w -A $chain -s 198.18.1.2 -j DROP
+    on r-eth ip6tables -w -A $chain -s 2001:db8:1::2 -j DROP
+done
+wait_for 21.5 "eth0 is silent: wlan0 takes over" in_use wlan0
+wait_for 5 "the router is reached over wlan0" leads wlan0
+check "the name server of the LAN answers programs" sh -c "nsenter --net=/run/netns/device '$LABTOOL' resolve 198.18.1.1 echo.example | grep -q 198.18.100"
+for chain in INPUT FORWARD; do
+    on r-eth iptables -w -F $chain
+    on r-eth ip6tables -w -F $chain
+done
+wait_for 50 "eth0 is healthy: it is chosen again" in_use eth0
+wait_for 5 "the router is reached over it" leads eth0
+join
+stays 4 "a DHCP renewal on wlan0 changes nothing" leads eth0
+unplug eth0
+wait_for 5 "a pulled cable: over wlan0" leads wlan0
+plug eth0
+wait_for 50 "plugged again: over eth0" leads eth0
+ip -n device link delete wlan0
+own() { ip -n device route show proto 175 | grep -q 198.18.1.0/24; }
+wait_for 5 "alone in its LAN, eth0 needs no route of ours" not own
+check "the router is reached still" leads eth0
+check "LTE was never touched" lte_untouched
+stop_connmgr
