@@ -134,5 +134,21 @@ for backend in nft iptables; do
     echo "nameserver 198.18.100.53" >"$LAB/resolv.conf"
     FIREWALL='' BACKEND=$backend RESOLVER='' start_connmgr --no-ping --mark-bit $bit
     wait_for 10 "locked by $backend: Ethernet is confirmed" state lan0 ITFUP_SS
+    wait_for 5 "locked by $backend: programs may ping over it" on device ping -c 1 -W 1 -I eth0 198.18.100.8
+    ip -n device link delete wlan0
+    wait_for 5 "locked by $backend: Wi-Fi vanishes" state radio ITFDOWN_SU
+    new_link wlan0
+    ip -n device link set wlan0 down name wlan7
+    ip -n device link property add dev wlan7 altname radio
+    ip -n device -batch - <<'END'
+link set wlan7 up
+address replace 198.18.2.2/24 dev wlan7
+route replace default via 198.18.2.1 dev wlan7 metric 20
+END
+    wait_for 10 "locked by $backend: as another device of that name, it is confirmed" state radio ITFUP_SS
+    wait_for 5 "locked by $backend: programs may ping over it" on device ping -c 1 -W 1 -I wlan7 198.18.100.8
+    ip -n device link delete wlan7
+    new_link wlan0
+    ip -n device link property add dev wlan0 altname radio
     stop_connmgr
 done

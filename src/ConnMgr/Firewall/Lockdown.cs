@@ -31,6 +31,7 @@ internal sealed class Lockdown : IDisposable
     private readonly ConnectionKiller _killer;
     private readonly Deadline _next;
     private (int State, int Servers, string? InUse)? _seenVersion;
+    private string _realNames = ""; // as of the last run of the script because of them
     private int _ticks;
     private bool _wasLocked;
 
@@ -134,6 +135,12 @@ internal sealed class Lockdown : IDisposable
                 _reader.JudgeAgain(now);
             }
             _names.SetLink(view.Connection.InUse?.Name, view.ServersInUse());
+            string realNames = view.RealNames();
+            if (realNames != _realNames)
+            {
+                _realNames = realNames;
+                _firewall.Run(); // when it ran before, the device may not have been there
+            }
         }
         _names.Advance(now);
         _store.Advance(now);

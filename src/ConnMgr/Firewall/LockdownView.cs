@@ -37,6 +37,23 @@ internal readonly record struct LockdownView(
         return used;
     }
 
+    /// <summary>
+    /// The links that are named by an alternative name of their device, each with the real name, which the
+    /// rules need; empty if there are none.
+    /// </summary>
+    public string RealNames()
+    {
+        string names = "";
+        foreach (LinkView link in Connection.Links)
+        {
+            if (State.Find(link.Facts.Ifindex)?.Name is { } real && real != link.Name)
+            {
+                names += $"{link.Name} is {real}, ";
+            }
+        }
+        return names;
+    }
+
     /// <summary>The name servers of the link in use, its gateways last.</summary>
     public IReadOnlyList<IPAddress> ServersInUse() => Connection.InUse is { } link
         ? Servers.Of(
