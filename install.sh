@@ -59,6 +59,7 @@ case $init in
         ;;
     systemd)
         put 644 "$here/scripts/systemd/connmgr.service" /usr/lib/systemd/system/connmgr.service
+        put 644 "$here/scripts/systemd/connmgr-wait-online.service" /usr/lib/systemd/system/connmgr-wait-online.service
         options "$here/scripts/connmgr.default" "$dev_options" /etc/default/connmgr
         ;;
     sysvinit)

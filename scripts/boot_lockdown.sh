@@ -128,6 +128,7 @@ in_force() {
 
 if has nft && ! in_force iptables; then
     if said=$(shut_by_nft 2>&1); then
+        : >"$run_dir/closed" 2>/dev/null || :
         say "shut: the table inet connmgr_closed drops all but loopback and DHCP; $to_open"
         exit 1
     fi

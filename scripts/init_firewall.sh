@@ -61,7 +61,7 @@ init_firewall() {
     ended=0
     [ "$first" = no ] || end_connections
     # If the file cannot be written, the next run ends connections that are already dead.
-    { mkdir -p "$run" && : >"$run/locked" && echo "$mark_bit" >"$run/mark_bit"; } 2>/dev/null || :
+    { mkdir -p "$run" && : >"$run/locked" && echo "$mark_bit" >"$run/mark_bit" && rm -f "$run/closed"; } 2>/dev/null || :
     report
     firewall_user
 }

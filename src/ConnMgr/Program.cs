@@ -9,28 +9,25 @@ using ConnMgr.Probe;
 TimeSpan startedAt = TimeProvider.System.GetElapsedTime(0);
 if (CommandLine.Read(args, out ExitCode exitCode) is not { } options)
 {
-    return (int)exitCode;
+    return End(exitCode);
 }
 LinkSocket.UseMarkBit(options.MarkBit);
-if (options.Verb == Verb.Check)
+if (options.Verb
+    is Verb.Status or Verb.Events or Verb.Metrics or Verb.Reload or Verb.Use or Verb.WaitOnline)
 {
-    return (int)ConfigFiles.Check(options.ConfigDirectory);
-}
-if (options.Verb == Verb.Route)
-{
-    return (int)RouteRunner.Run(options);
-}
-if (options.Verb == Verb.Unlock)
-{
-    return (int)UnlockRunner.Run(options);
-}
-if (options.Verb == Verb.Probe)
-{
-    return (int)ProbeCommandRunner.Run(options);
+    options = options with { RunDirectory = RunDirectoryPointer.Find(options) };
 }
 if (options.Verb != Verb.Run)
 {
-    return (int)VerbClient.Run(options);
+    return End(options.Verb switch
+    {
+        Verb.Check => CheckRunner.Run(options),
+        Verb.Route => RouteRunner.Run(options),
+        Verb.Unlock => UnlockRunner.Run(options),
+        Verb.Probe => ProbeCommandRunner.Run(options),
+        Verb.WaitOnline => VerbClient.WaitOnline(options),
+        _ => VerbClient.Run(options),
+    });
 }
 
 using Log log = new(options.LogTarget, options.LogLevel);
@@ -40,13 +37,25 @@ try
 }
 catch (Win32Exception exception)
 {
-    log.Error($"the kernel refused: {exception.Message}");
+    log.Fatal($"the kernel refused: {exception.Message}");
     bool isPermission = exception.NativeErrorCode is Errno.EPERM or Errno.EACCES;
     return (int)(isPermission ? ExitCode.NoPermission : ExitCode.OsError);
 }
 catch (Exception exception)
 {
     // Init restarts the daemon, which recovers from any state.
-    log.Error($"internal error: {exception}");
+    log.Fatal($"internal error: {exception}");
     return (int)ExitCode.Software;
+}
+
+// A report that was cut off must not end like a complete one. A reader that closes the pipe has enough.
+static int End(ExitCode exitCode)
+{
+    if (StandardOutput.Failure is 0 or Errno.EPIPE)
+    {
+        return (int)exitCode;
+    }
+    StandardOutput.Complain(
+        $"connmgr: cannot write to standard output: {Errno.Text(StandardOutput.Failure)}");
+    return (int)ExitCode.IoError;
 }

@@ -226,7 +226,7 @@ public partial class ArchitectureTests
                 or "Lockdown" or "LockdownStatus" or "LockdownView" or "HoleStore" or "DnsObserver"
                 or "ReplyGate" or "ReplyReader" or "NameRefresher" or "ConnectionKiller" or "NftBackend"
                 or "SetBackend" or "RuleBackend" or "NameServers" or "ScriptEnvironment" or "StatusReport"
-                or "Log" or "CommandLine" or "Child" or "ScriptLane"
+                or "Log" or "CommandLine" or "OldLockdown" or "RunDirectoryPointer" or "Child" or "ScriptLane"
             || EffectfulName().IsMatch(name);
     }
 

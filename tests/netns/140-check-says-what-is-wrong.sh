@@ -6,7 +6,7 @@
 mkdir -p "$LAB/etc"
 run() {
     status=0
-    setpriv --bounding-set=-all --inh-caps=-all "$(connmgr_path)" check --config-dir "$LAB/etc" >"$LAB/said" 2>&1 || status=$?
+    setpriv --bounding-set=-all --inh-caps=-all "$(connmgr_path)" check --config-dir "$LAB/etc" "$@" >"$LAB/said" 2>&1 || status=$?
 }
 says() { grep -qF -- "$1" "$LAB/said"; }
 lines() { [ "$(wc -l <"$LAB/said")" = "$1" ]; }
@@ -56,3 +56,43 @@ rm "$LAB/etc/netif_names" "$LAB/etc/whitelist"
 run
 check "no files: the missing whitelist is an error, exit status 78" test "$status" = 78
 check "it says so" says "$LAB/etc/whitelist: "
+
+printf "ETH_INTERFACE_0='eth0'\n" >"$LAB/etc/netif_names"
+printf '%s\n' https://api.example.com/v1 api.example.com:8883 api.example.com/v1 .example.com >"$LAB/etc/whitelist"
+run
+check "a URL, a port, a path, a dot: exit status 78" test "$status" = 78
+check "what to write instead of a URL" says 'whitelist:1: no address or prefix: "https://api.example.com/v1"; write '"'api.example.com', not a URL"
+check "instead of a port" says "write 'api.example.com', without a port"
+check "instead of a path" says "write 'api.example.com', without a path"
+check "instead of a dot" says "write '*.example.com'"
+printf '%s\n' localhost 127.0.0.1 server >"$LAB/etc/whitelist"
+run
+check "the device itself, a single label: warnings, exit status 0" test "$status" = 0
+check "they are not needed" test "$(grep -c 'remove the line.*(warning)' "$LAB/said")" = 2
+check "a single label" says "write the full name"
+
+echo api.example.com >"$LAB/etc/whitelist"
+printf 'iptables -A INPUT -p tcp --dport 22 -j ACCEPT\ntouch %s/hacked\n' "$LAB" >"$LAB/etc/firewall.user"
+run
+check "firewall.user: right syntax, exit status 0" test "$status" = 0
+check "it says what it cannot check" says 'only the lockdown shows'
+check "firewall.user was not run" test ! -e "$LAB/hacked"
+for bad in 'if true; then' 'case x in' 'echo "open' 'done'; do
+    echo "$bad" >"$LAB/etc/firewall.user"
+    run
+    check "firewall.user with '$bad': exit status 78" test "$status" = 78
+    check "firewall.user with '$bad': file and what the shell says" says "$LAB/etc/firewall.user: "
+done
+run -d
+check "without a firewall it is not read" test "$status" = 0
+rm "$LAB/etc/firewall.user"
+
+run --idle 30 --probe tls://cloud.example --dns hold -v
+check "the daemon's options, right: exit status 0" test "$status" = 0
+for bad in "--idle 1" "--probe ftp://x" "--dns maybe" "--nonsense" "--idle 20 --idle 30" "--firewall pf"; do
+    # shellcheck disable=SC2086  # words
+    run $bad
+    check "the daemon's option $bad: exit status 64" test "$status" = 64
+done
+run --script-dir "$LAB/none"
+check "no scripts to lock with: exit status 78" test "$status" = 78

@@ -21,14 +21,15 @@ for line in open(sys.argv[1]).read().split("\n")[:-1]:
     if m := re.fullmatch(rf"# HELP ({name}) (\S.*)", line):
         assert m[1] not in helped, f"HELP twice: {line}"
         helped.add(m[1])
-    elif m := re.fullmatch(rf"# TYPE ({name}) (counter|gauge)", line):
+    elif m := re.fullmatch(rf"# TYPE ({name}) (counter|gauge|histogram)", line):
         assert m[1] not in types, f"TYPE twice: {line}"
         types[m[1]] = m[2]
         last = m[1]
     elif m := re.fullmatch(rf'({name})(?:\{{((?:{name}="(?:[^"\\]|\\.)*",?)*)\}})? (-?[0-9]+(?:\.[0-9]+)?)', line):
-        assert m[1] == last and m[1] in helped, f"not below its HELP and TYPE: {line}"
+        family = re.sub(r"_(bucket|sum|count)$", "", m[1]) if types.get(last) == "histogram" else m[1]
+        assert family == last and last in helped, f"not below its HELP and TYPE: {line}"
         assert m[1].startswith("connmgr_"), line
-        assert (m[1].endswith("_total")) == (types[m[1]] == "counter"), f"_total is for counters: {line}"
+        assert (m[1].endswith("_total")) == (types[last] == "counter"), f"_total is for counters: {line}"
         assert (m[1], m[2]) not in seen, f"twice: {line}"
         assert not re.search(r"_(milliseconds|ms|kilobytes|kb|minutes)(_|$)", m[1]), f"no base unit: {line}"
         seen.add((m[1], m[2]))
@@ -39,6 +40,12 @@ END
 metrics_are_valid() { ask metrics >"$LAB/metrics.prom" && /usr/bin/python3 "$LAB/metrics.py" "$LAB/metrics.prom"; }
 check "metrics: valid" metrics_are_valid
 check "metrics: the link in use" metrics_have '^connmgr_link_in_use\{link="eth0",kind="ethernet"\} 1$'
+check "metrics: no label has a space" not metrics_have '="[^"]* [^"]*"'
+check "metrics: which link followed which" metrics_have '^connmgr_link_changes_total\{from="none",to="eth0"\} 1$'
+check "metrics: how long and with how many bytes it is in use" metrics_have '^connmgr_link_in_use_bytes_total\{link="eth0",kind="ethernet"\} [1-9]'
+check "metrics: when the cloud last answered over it" metrics_have '^connmgr_link_last_proof_timestamp_seconds\{link="eth0",kind="ethernet"\} 1[0-9]{9}'
+check "metrics: how long probes took" metrics_have '^connmgr_probe_duration_seconds_bucket\{link="wlan0",kind="wifi",le="\+Inf"\} [1-9]'
+check "metrics: addresses" metrics_have '^connmgr_link_info\{link="eth0",kind="ethernet",ipv4="198.18.1.2",ipv4_gateway="198.18.1.1",ipv6="2001:db8:1::2"'
 check "metrics: states by their numbers" metrics_have '^connmgr_link_state\{link="eth0",kind="ethernet"\} 5$'
 same() { # equals the kernel's counter; retried, because another packet may come in between
     # shellcheck disable=SC2016  # awk's

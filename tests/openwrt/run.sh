@@ -349,6 +349,8 @@ if [ -n "$executable" ]; then
     check "install: with nothing said, it is prod for systemd" install
     check "install: prod's whitelist" is_ours whitelist/whitelist.prod /etc/af-conn/whitelist
     check "install: the unit" is_ours scripts/systemd/connmgr.service /usr/lib/systemd/system/connmgr.service
+    check "install: the unit that waits" is_ours scripts/systemd/connmgr-wait-online.service \
+        /usr/lib/systemd/system/connmgr-wait-online.service
     check "install: nothing for OpenWrt" absent /etc/init.d/connmgr
     check "install: what is installed runs" "$image/usr/sbin/connmgr" --help
     check "install: and finds nothing wrong with its configuration" "$image/usr/sbin/connmgr" check --config-dir "$image/etc/af-conn"

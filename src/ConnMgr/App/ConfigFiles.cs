@@ -1,4 +1,3 @@
-using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.Firewall;
 using ConnMgr.Logging;
@@ -60,31 +59,18 @@ internal sealed class ConfigFiles
         return files;
     }
 
-    /// <summary>Runs `connmgr check`.</summary>
-    public static ExitCode Check(string directory)
-    {
-        ConfigFiles files = Read(directory, runDirectory: null, withWhitelist: true);
-        foreach ((LogLevel level, string text) in files._remarks)
-        {
-            Console.Out.WriteLine(level == LogLevel.Warn ? $"{text} (warning)" : text);
-        }
-        if (files.HasErrors)
-        {
-            return ExitCode.Config;
-        }
-        Console.Out.WriteLine(
-            $"{directory}: no errors; the whitelist has {files.Whitelist.Count} entries: "
-            + $"{files.Whitelist.NameCount} names, "
-            + $"{files.Whitelist.LiteralCount} addresses and prefixes");
-        return ExitCode.Ok;
-    }
-
     /// <summary>Logs the errors and warnings.</summary>
-    public void WriteTo(Log log)
+    /// <param name="log">The log.</param>
+    /// <param name="isFatal">True if the errors end the start.</param>
+    public void WriteTo(Log log, bool isFatal)
     {
         foreach ((LogLevel level, string text) in _remarks)
         {
-            if (level == LogLevel.Error)
+            if (level == LogLevel.Error && isFatal)
+            {
+                log.Fatal(text);
+            }
+            else if (level == LogLevel.Error)
             {
                 log.Error(text);
             }

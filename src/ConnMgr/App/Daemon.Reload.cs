@@ -11,6 +11,10 @@ internal sealed partial class Daemon
 {
     private int Answer(in ControlRequest request, Utf8Text reply)
     {
+        if (request.Verb == ControlVerb.Use)
+        {
+            return (int)Use(request, reply);
+        }
         if (request.Verb != ControlVerb.Reload)
         {
             return _report.Answer(request, reply, _loop.Now);
@@ -19,6 +23,28 @@ internal sealed partial class Daemon
         ExitCode exitCode = Reload(said, out string result);
         said.Write(exitCode == ExitCode.Ok, result, request.IsText, reply);
         return (int)exitCode;
+    }
+
+    /// <summary>Prefers a link by hand, or ends that.</summary>
+    private ExitCode Use(in ControlRequest request, Utf8Text reply)
+    {
+        TimeSpan until = request.Seconds is { } seconds
+            ? _loop.Now + TimeSpan.FromSeconds(seconds)
+            : TimeSpan.MaxValue;
+        if (!_links.Prefer(request.Link, until))
+        {
+            string links = string.Join(", ", _links.View.Links.Select(link => link.Name));
+            reply.Add($"no link {request.Link}: the links are {links}\n");
+            return ExitCode.Usage;
+        }
+        string time = request.Seconds is { } left
+            ? $" for {TextLayout.Span(TimeSpan.FromSeconds(left))}"
+            : "";
+        string words = request.Link is null ? "no link is preferred by hand"
+            : $"{request.Link} is preferred by hand{time} while it is good";
+        _log.Event(EventKind.Decision, words);
+        reply.Add(words).Add('\n');
+        return ExitCode.Ok;
     }
 
     /// <summary>Reads the configuration again. All of it takes effect, or nothing.</summary>
@@ -35,6 +61,7 @@ internal sealed partial class Daemon
         }
         if (files.HasErrors || files.NetifNames is not { } names)
         {
+            _report.ReloadEnded(isGood: false, _loop.Now);
             result = "refused: the old configuration stays in force";
             EndReload($"reload {result}", LogLevel.Error, said);
             return ExitCode.Config;
@@ -57,6 +84,7 @@ internal sealed partial class Daemon
         {
             Say(changes[i], LogLevel.Info, said);
         }
+        _report.ReloadEnded(isGood: true, _loop.Now);
         result = changes.Count > 0 ? changes[^1] : "nothing has changed";
         EndReload($"reload: {result}", LogLevel.Info, said);
         return ExitCode.Ok;

@@ -40,6 +40,7 @@ internal sealed partial class Daemon : IDisposable
     private int _seenLosses;
     private bool _isMonitoring;
     private bool _isStopping;
+    private string? _hint; // about missing interfaces, as logged
     private NetifNames _names;
     private FlowRunner? _flows;
 
@@ -73,10 +74,21 @@ internal sealed partial class Daemon : IDisposable
         {
             _attributes = new AttributeReport(_loop, log, options, socket, _environment);
         }
-        _report = new StatusReport(_loop, log, _state, _links, _attributes, _lockdown,
-            options.Services, startedAt);
+        _report = new StatusReport(_loop, log, _state, _links, _attributes, _lockdown, options, startedAt);
+        if (_lockdown is null && OldLockdown.IsRecorded(options.RunDirectory))
+        {
+            string text = $"the device is {OldLockdown.Words}";
+            log.Event(EventKind.Firewall, text, LogLevel.Warn);
+            log.TellUser(text);
+        }
         string path = Path.Combine(options.RunDirectory, "connmgr.sock");
-        _control = ControlSocket.Open(_loop, path, log.Events, Answer, out string failure);
+        uint? group = GroupFile.Find(options.ControlGroup, out string groupFailure);
+        if (groupFailure.Length > 0)
+        {
+            log.Event(
+                EventKind.Daemon, $"--control-group: {groupFailure}, root alone may ask", LogLevel.Warn);
+        }
+        _control = ControlSocket.Open(_loop, path, log.Events, Answer, group, out string failure);
         if (_control is null)
         {
             log.Event(EventKind.Daemon, $"{path}: {failure}, running without", LogLevel.Warn);
@@ -112,6 +124,8 @@ internal sealed partial class Daemon : IDisposable
                 _flows?.Observe(_state, _links.View.InPlace);
             }
             _attributes?.Update(_links.View, _state);
+            _report.FlowLimit = _flows?.Limit;
+            _report.Observe(_loop.Now);
         }
         _lockdown?.Settle(new LockdownView(_state, _links.View, _servers));
         if (_lockdown is { HasFailed: true })
@@ -170,7 +184,24 @@ internal sealed partial class Daemon : IDisposable
         _routes.DumpNext();
         _lockdown?.Tick();
         _report.Tick();
+        AdviseOnNames();
         _heap.Trim();
+    }
+
+    /// <summary>Logs which interfaces there are, if those of netif_names are missing.</summary>
+    private void AdviseOnNames()
+    {
+        if (_links.View.InUse is not null || !_routes.IsSettled)
+        {
+            return;
+        }
+        string? hint = InterfaceHint.For(_state, [.. _links.View.Links.Select(link => link.Name)]);
+        if (hint is not null && hint != _hint)
+        {
+            string file = Path.Combine(_options.ConfigDirectory, "netif_names");
+            _log.Event(EventKind.Link, $"{hint}: write the names of the links into {file}", LogLevel.Warn);
+        }
+        _hint = hint;
     }
 
     private void OnUevent(Uevent? uevent)

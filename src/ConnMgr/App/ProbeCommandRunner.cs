@@ -41,7 +41,7 @@ internal sealed class ProbeCommandRunner
     {
         if (Capabilities.Missing() is { } missing)
         {
-            Console.Error.WriteLine(
+            StandardOutput.Complain(
                 $"connmgr: not permitted: {missing} is missing (run as root, or give the capability)");
             return ExitCode.NoPermission;
         }
@@ -56,7 +56,7 @@ internal sealed class ProbeCommandRunner
         }
         catch (Win32Exception exception)
         {
-            Console.Error.WriteLine($"connmgr: the kernel refused: {exception.Message}");
+            StandardOutput.Complain($"connmgr: the kernel refused: {exception.Message}");
             return ExitCode.OsError;
         }
     }
@@ -124,13 +124,13 @@ internal sealed class ProbeCommandRunner
 
     private void End(ExitCode exitCode, string words)
     {
-        Console.Error.WriteLine($"connmgr: {words}");
+        StandardOutput.Complain($"connmgr: {words}");
         _exitCode = exitCode;
         _loop.Stop();
     }
 
     private void Say(string words) =>
-        Console.Out.WriteLine($"{Duration.Milliseconds(_loop.Now - _startedAt),11}  {words}");
+        StandardOutput.Line($"{Duration.Milliseconds(_loop.Now - _startedAt),11}  {words}");
 
     private string? NameInFront()
     {

@@ -1,6 +1,7 @@
 using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.Logging;
+using ConnMgr.Native;
 using ConnMgr.Netlink;
 using ConnMgr.Routing;
 
@@ -125,13 +126,13 @@ internal static class RouteRunner
         {
             if (level == LogLevel.Error)
             {
-                Console.Error.WriteLine(text);
+                StandardOutput.Complain(text);
             }
         }
         return files.NetifNames;
     }
 
-    private static void Say(string words) => Console.Out.WriteLine(words);
+    private static void Say(string words) => StandardOutput.Line(words);
 
-    private static void Complain(string words) => Console.Error.WriteLine($"connmgr route: {words}");
+    private static void Complain(string words) => StandardOutput.Complain($"connmgr route: {words}");
 }

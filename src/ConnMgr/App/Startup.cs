@@ -19,12 +19,12 @@ internal static unsafe class Startup
     {
         if (Capabilities.Missing() is { } missing)
         {
-            log.Error($"not permitted: {missing} is missing (run as root or grant the capability)");
+            log.Fatal($"not permitted: {missing} is missing (run as root or grant the capability)");
             return ExitCode.NoPermission;
         }
         ConfigFiles files = ConfigFiles.Read(
             options.ConfigDirectory, options.RunDirectory, withWhitelist: !options.IsFirewallDisabled);
-        files.WriteTo(log);
+        files.WriteTo(log, isFatal: files.NetifNames is null);
         if (files.NetifNames is not { } names)
         {
             return ExitCode.Config;
@@ -35,6 +35,7 @@ internal static unsafe class Startup
             return ExitCode.OsError;
         }
 
+        using RunDirectoryPointer pointer = new(options.RunDirectory);
         if (Capabilities.GiveUpOthers() is { } failure)
         {
             log.Warn($"cannot drop unneeded capabilities: {failure}, ignoring");
@@ -86,7 +87,7 @@ internal static unsafe class Startup
                 length = Math.Max(0, (int)LibC.read(fd, bytes, pid.Length));
             }
             string owner = Encoding.ASCII.GetString(pid[..length]).Trim();
-            log.Error(
+            log.Fatal(
                 $"another connmgr is running: pid {owner} holds the lock on "
                 + Path.Combine(directory, "connmgr.pid"));
             return false;

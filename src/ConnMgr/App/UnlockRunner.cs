@@ -16,7 +16,7 @@ internal static unsafe class UnlockRunner
     {
         if (IsDaemonRunning(options.RunDirectory))
         {
-            Console.Error.WriteLine(
+            StandardOutput.Complain(
                 "connmgr: a daemon is running. Unless it was started with -d, it locks again at once: "
                 + "stop it first");
         }
@@ -25,7 +25,7 @@ internal static unsafe class UnlockRunner
         using NativeStrings environment = new(ScriptEnvironment.Of(options));
         _ = LibC.execve(arguments.Pointer[0], arguments.Pointer, environment.Pointer);
         int errno = Errno.Last; // before the console overwrites it
-        Console.Error.WriteLine($"connmgr: {script}: {Errno.Text(errno)}");
+        StandardOutput.Complain($"connmgr: {script}: {Errno.Text(errno)}");
         return ExitCode.Config;
     }
 

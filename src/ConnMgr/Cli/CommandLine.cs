@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Globalization;
@@ -6,6 +7,7 @@ using System.Net;
 using System.Text;
 using ConnMgr.Config;
 using ConnMgr.Logging;
+using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Probe;
 
@@ -14,6 +16,8 @@ namespace ConnMgr.Cli;
 /// <summary>Parses the command line. It reads no file and opens no socket.</summary>
 internal static class CommandLine
 {
+    private const int MostSeconds = 366 * 86400;
+
     private static readonly Option<bool> DisableFirewall = new("--disable-firewall", "-d")
     {
         Description = "firewall-disabled mode: no firewall script, no whitelist, no DNS extraction",
@@ -36,7 +40,7 @@ internal static class CommandLine
         "--script-dir", "/usr/lib/af-conn", "holds switch_route.sh and the other scripts");
 
     private static readonly Option<string> RunDirectory = Directory(
-        "--run-dir", "/var/run/connmgr", "what the daemon keeps while it runs");
+        "--run-dir", Options.StandardRunDirectory, "what the daemon keeps while it runs");
 
     private static readonly Option<string> HookDirectory = Directory(
         "--hook-dir", "/etc/connmgr.d", "its programs are run, in order, after each switch");
@@ -145,6 +149,13 @@ internal static class CommandLine
 
     private static readonly Option<bool> Verbose = new("--verbose", "-v") { Description = "log more" };
 
+    private static readonly Option<string?> ControlGroup = new("--control-group")
+    {
+        Description = "the members of this group, too, may use status, events and metrics "
+            + "[default: root alone]",
+        HelpName = "GROUP",
+    };
+
     private static readonly Option<string> AttrdSocket = new("--attrd-socket")
     {
         Description = "the attribute daemon",
@@ -164,9 +175,36 @@ internal static class CommandLine
         Description = "again every second, until interrupted"
     };
 
-    private static readonly Option<bool> Follow = new("--follow")
+    private static readonly Option<bool> Follow = new("--follow", "-f")
     {
         Description = "go on with each new one, until interrupted"
+    };
+
+    private static readonly Option<int> LastEvents = new("--last", "-n")
+    {
+        Description = "only the newest N",
+        HelpName = "N",
+        CustomParser = result => CountIn(result, result.Tokens[0].Value, 1, 500),
+    };
+
+    private static readonly Option<int> Since = Time(
+        "--since", "only those of this time before now: 90s, 10m, 2h, 1d");
+
+    private static readonly Option<int> For = Time(
+        "--for", "how long: 90s, 10m, 2h, 1d [default: without end]");
+
+    private static readonly Option<int> Timeout = Time(
+        "--timeout", "end with 1 after this time: 90s, 10m [default: 60s]");
+
+    private static readonly Argument<string?> StatusLink = new("LINK")
+    {
+        Description = "only this link",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private static readonly Argument<string> UseLink = new("LINK")
+    {
+        Description = "the link, or auto to end the preference",
     };
 
     private static readonly Argument<string[]> RouteTo = new("IFNAME")
@@ -190,50 +228,76 @@ internal static class CommandLine
             HookDirectory,
             Probe, Echo, Ping, NoPing, Resolvers,
             DnsServers, DnsOption, QueueNumber, MarkBit, AllowPrivateAnswers, Idle, WanProbeOption,
-            SwitchOption, KeepLinkdownRoutes, KeepFlows, AttrdSocket, NoAttrd, LogOption, Verbose,
+            SwitchOption, KeepLinkdownRoutes, KeepFlows, ControlGroup, AttrdSocket, NoAttrd, LogOption,
+            Verbose,
         };
         Command check = new(
-            "check", "say, line by line, what is wrong with the files of --config-dir, and end with 0 or 78");
+            "check", "say, line by line, what is wrong with the configuration; takes the daemon's options "
+            + "and checks them too; end with 0 if nothing is wrong, 64 for an option, 78 for a file");
+        foreach (Option option in root.Options)
+        {
+            if (option is not (HelpOption or VersionOption))
+            {
+                check.Options.Add(option);
+            }
+        }
+        check.Validators.Add(result => RejectRepeated(result, check));
         root.Subcommands.Add(check);
         root.Subcommands.Add(new Command(
             "probe",
             "run one probe without a daemon, say what is done when, and end with 0 if the link is confirmed, "
                 + "else 1")
         {
-            ProbeInterface, Probe, Echo, Ping, NoPing, Resolvers, MarkBit,
+            ProbeInterface, Probe, Echo, Ping, NoPing, Resolvers, MarkBit, ConfigDirectory,
         });
         Command status = new(
             "status", "say which link is in use and why, and how each is; end with 0 if one is confirmed, "
             + "2 if none is but a metered one is assumed to work, else 1")
         {
-            Json, Watch,
+            StatusLink, Json, Watch, RunDirectory,
         };
-        Command events = new("events", "show what has happened, with times and reasons") { Json, Follow };
-        Command metrics = new("metrics", "show the same as status, for Prometheus");
-        Command reload = new(
-            "reload", "make the daemon read its configuration again, and say what has changed")
+        Command events = new("events", "show what has happened, with times and reasons")
         {
-            Json
+            Json, Follow, LastEvents, Since, RunDirectory,
+        };
+        Command metrics = new("metrics", "show the same as status, for Prometheus") { RunDirectory };
+        Command reload = new(
+            "reload", "make the daemon read its configuration again, and say what has changed; end with 0, "
+            + "or with 78 if it is refused")
+        {
+            Json, RunDirectory,
         };
         root.Subcommands.Add(status);
         root.Subcommands.Add(events);
         root.Subcommands.Add(metrics);
         root.Subcommands.Add(reload);
         root.Subcommands.Add(new Command(
+            "use", "prefer a link by hand while it is good; the daemon's restart ends that; end with 0, or "
+            + "64 if there is no such link")
+        {
+            UseLink, For, RunDirectory,
+        });
+        root.Subcommands.Add(new Command(
+            "wait-online", "wait until a link is confirmed, or a metered one is assumed to work; end with "
+            + "0, or with 1 after --timeout")
+        {
+            Timeout, RunDirectory,
+        });
+        root.Subcommands.Add(new Command(
             "route", "make a link the way out, now and without a daemon; end with 0 or 1")
         {
-            RouteTo
+            RouteTo, ConfigDirectory, RunDirectory,
         });
         root.Subcommands.Add(new Command(
             "unlock", "take the lockdown away; stop the daemon first, or it locks again")
         {
-            ScriptDirectory
+            ScriptDirectory, ConfigDirectory, RunDirectory,
         });
-        RunDirectory.Recursive = true;
         root.SetAction(static _ => 0); // makes it valid to give no verb
-        ConfigDirectory.Recursive = true;
         root.Directives.Clear();
         root.Options.OfType<VersionOption>().Single().Action = new SayVersion();
+        StatusLink.Validators.Add(RequireName);
+        UseLink.Validators.Add(RequireName);
         AttrdSocket.Validators.Add(result => Require(
             result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
             "--attrd-socket: a path of 1 to 107 bytes"));
@@ -250,15 +314,22 @@ internal static class CommandLine
         {
             foreach (string message in errors)
             {
-                Console.Error.WriteLine($"connmgr: {message}");
+                StandardOutput.Complain($"connmgr: {message}");
             }
-            Console.Error.WriteLine("connmgr: try 'connmgr --help'");
+            if (Suggestion.For(parsed) is { } meant)
+            {
+                StandardOutput.Complain($"connmgr: did you mean '{meant}'?");
+            }
+            StandardOutput.Complain("connmgr: try 'connmgr --help'");
             exitCode = ExitCode.Usage;
             return null;
         }
         if (parsed.Action is not null && parsed.Action != root.Action)
         {
-            exitCode = (ExitCode)parsed.Invoke(); // --help or --version
+            using StringWriter said = new();
+            // --help or --version
+            exitCode = (ExitCode)parsed.Invoke(new InvocationConfiguration { Output = said });
+            StandardOutput.Write(Encoding.UTF8.GetBytes(said.ToString()));
             return null;
         }
 
@@ -273,6 +344,8 @@ internal static class CommandLine
                 "events" => Verb.Events,
                 "metrics" => Verb.Metrics,
                 "reload" => Verb.Reload,
+                "use" => Verb.Use,
+                "wait-online" => Verb.WaitOnline,
                 "route" => Verb.Route,
                 "unlock" => Verb.Unlock,
                 _ => Verb.Run,
@@ -281,6 +354,11 @@ internal static class CommandLine
             Watches = parsed.GetValue(Watch),
             Follows = parsed.GetValue(Follow),
             RouteTo = parsed.GetValue(RouteTo) ?? [],
+            Link = parsed.GetValue(StatusLink) ?? (parsed.GetValue(UseLink) is "auto" ? null
+                : parsed.GetValue(UseLink)),
+            Last = NumberOf(parsed.GetValue(LastEvents)),
+            Seconds = NumberOf(parsed.GetValue(Since)) ?? NumberOf(parsed.GetValue(For))
+                ?? NumberOf(parsed.GetValue(Timeout)),
             IsFirewallDisabled = parsed.GetValue(DisableFirewall),
             Firewall = parsed.GetRequiredValue(Firewall) switch
             {
@@ -291,7 +369,10 @@ internal static class CommandLine
             ManagesLinksUnlocked = parsed.GetValue(OnFirewallFailure) == "manage-links",
             ConfigDirectory = parsed.GetRequiredValue(ConfigDirectory),
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),
+            HasScriptDirectory = parsed.GetResult(ScriptDirectory) is { Implicit: false },
             RunDirectory = parsed.GetRequiredValue(RunDirectory),
+            HasRunDirectory = parsed.GetResult(RunDirectory) is { Implicit: false },
+            ControlGroup = parsed.GetValue(ControlGroup),
             HookDirectory = parsed.GetRequiredValue(HookDirectory),
             Services = ServicesOf(parsed.GetValue(Echo) ?? [], parsed.GetValue(Probe) ?? []),
             ProbeInterface = parsed.GetValue(ProbeInterface),
@@ -346,7 +427,7 @@ internal static class CommandLine
 
         public override int Invoke(ParseResult parseResult)
         {
-            Console.Out.WriteLine(BuildInfo.Revision);
+            parseResult.InvocationConfiguration.Output.WriteLine(BuildInfo.Revision);
             return 0;
         }
     }
@@ -382,6 +463,35 @@ internal static class CommandLine
                 return number;
             },
         };
+
+    private static int? NumberOf(int value) => value == 0 ? null : value; // 0: not given
+
+    private static int CountIn(ArgumentResult result, string text, int least, int most)
+    {
+        bool isValid = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            && number >= least && number <= most;
+        Require(result, isValid, $"{(result.Parent as OptionResult)?.Option.Name}: {least} to {most}");
+        return isValid ? number : 0;
+    }
+
+    /// <summary>A time as a number and a unit: s, m, h or d; without a unit, seconds.</summary>
+    private static Option<int> Time(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "TIME",
+        CustomParser = result =>
+        {
+            string text = result.Tokens[0].Value;
+            int unit = text is [.., 's'] ? 1 : text is [.., 'm'] ? 60 : text is [.., 'h'] ? 3600
+                : text is [.., 'd'] ? 86400 : 0;
+            string digits = unit == 0 ? text : text[..^1];
+            bool isValid = int.TryParse(
+                digits, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+                && number > 0 && number <= MostSeconds / Math.Max(1, unit);
+            Require(result, isValid, $"{name}: a number of seconds, or with s, m, h or d, up to 366d");
+            return isValid ? number * Math.Max(1, unit) : 0;
+        },
+    };
 
     private static Option<string> OneOf(
         string name, string description, string standard, params string[] values)
@@ -426,15 +536,25 @@ internal static class CommandLine
         return [.. values];
     }
 
-    private static void RejectRepeated(CommandResult result, RootCommand root)
+    private static void RejectRepeated(CommandResult result, Command command)
     {
-        foreach (Option option in root.Options)
+        foreach (Option option in command.Options)
         {
             if (option.Arity is { MinimumNumberOfValues: 1, MaximumNumberOfValues: 1 }
                 && result.GetResult(option) is { IdentifierTokenCount: > 1 })
             {
                 result.AddError($"{option.Name} is given twice");
             }
+        }
+    }
+
+    private static void RequireName(ArgumentResult result)
+    {
+        if (result.Tokens is [Token word])
+        {
+            Require(
+                result, InterfaceName.IsValid(word.Value),
+                $"not an interface name: {ForeignText.Quote(word.Value)}");
         }
     }
 

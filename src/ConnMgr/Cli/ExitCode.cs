@@ -28,6 +28,9 @@ internal enum ExitCode
     /// </summary>
     OsError = 71,
 
+    /// <summary>EX_IOERR: standard output could not be written, e.g. to a full disk.</summary>
+    IoError = 74,
+
     /// <summary>EX_NOPERM: a capability is missing.</summary>
     NoPermission = 77,
 

@@ -1,6 +1,7 @@
 using ConnMgr.Config;
 using ConnMgr.Control;
 using ConnMgr.Logging;
+using ConnMgr.Native;
 using Tmds.Linux;
 
 namespace ConnMgr.Cli;
@@ -15,6 +16,9 @@ internal static class VerbClient
     /// milliseconds.
     /// </summary>
     private const int RestartMilliseconds = 15_000;
+
+    private const int StandardWait = 60; // seconds
+    private const int OnlinePeriod = 500; // milliseconds
 
     private const string ClearScreen = "\e[H\e[J"; // ECMA-48: CUP, ED
 
@@ -45,13 +49,45 @@ internal static class VerbClient
             else
             {
                 string words = WordsOf(end, options.RunDirectory);
-                Console.Error.WriteLine($"{(clears ? ClearScreen : "")}connmgr: {words}");
+                StandardOutput.Complain($"{(clears ? ClearScreen : "")}connmgr: {words}");
             }
             if (!options.Watches || Environment.TickCount64 - answeredAt >= RestartMilliseconds)
             {
                 return end == ControlEnd.NotPermitted ? ExitCode.NoPermission : ExitCode.Unavailable;
             }
             ControlClient.Pause(WatchMilliseconds);
+        }
+    }
+
+    /// <summary>
+    /// Waits until `status` ends with 0 or 2: a link is confirmed, or a metered one is assumed to work.
+    /// Returns Failed after the limit. The daemon may not run yet.
+    /// </summary>
+    public static ExitCode WaitOnline(Options options)
+    {
+        ControlClient client = new(Path.Combine(options.RunDirectory, "connmgr.sock"));
+        long end = Environment.TickCount64 + ((options.Seconds ?? StandardWait) * 1000L);
+        while (true)
+        {
+            ControlEnd answer = client.Ask("status", follows: false, default, out int status, isSilent: true);
+            if (answer == ControlEnd.NotPermitted)
+            {
+                StandardOutput.Complain($"connmgr: {WordsOf(answer, options.RunDirectory)}");
+                return ExitCode.NoPermission;
+            }
+            if (answer == ControlEnd.Answered && status is 0 or 2)
+            {
+                return ExitCode.Ok;
+            }
+            long left = end - Environment.TickCount64;
+            if (left <= 0)
+            {
+                StandardOutput.Complain(answer == ControlEnd.Answered
+                    ? "connmgr: no link works: see 'connmgr status'"
+                    : $"connmgr: {WordsOf(answer, options.RunDirectory)}");
+                return ExitCode.Failed;
+            }
+            ControlClient.Pause((int)Math.Min(left, OnlinePeriod));
         }
     }
 
@@ -62,17 +98,24 @@ internal static class VerbClient
             Verb.Status => "status",
             Verb.Events => "events",
             Verb.Metrics => "metrics",
+            Verb.Use => "use",
             _ => "reload",
         };
         string form = options.IsJson ? "" : IsColored() ? " text color" : " text";
-        return $"{verb}{form}{(options.Follows ? " follow" : "")}";
+        string link = options.Link is null ? "" : $" link={options.Link}";
+        string last = options.Last is null ? "" : $" last={options.Last}";
+        string seconds = options.Seconds is null ? "" : $" seconds={options.Seconds}";
+        return $"{verb}{form}{(options.Follows ? " follow" : "")}{link}{last}{seconds}";
     }
 
     private static string WordsOf(ControlEnd end, string directory) => end switch
     {
-        ControlEnd.NotPermitted => $"{directory}: only root may ask",
+        ControlEnd.NotPermitted =>
+            $"{directory}: you may not ask the daemon: only root, and members of its --control-group",
         ControlEnd.Silent => "the daemon does not answer",
         ControlEnd.Gone => "the daemon has closed the connection",
+        _ when OldLockdown.IsRecorded(directory) =>
+            $"no daemon answers in {directory}; the device is {OldLockdown.Words}",
         _ => $"no daemon answers in {directory}",
     };
 

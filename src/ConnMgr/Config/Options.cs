@@ -27,6 +27,10 @@ internal enum Verb
     Events,
     Metrics,
     Reload,
+    Use,
+
+    /// <summary>Wait until the daemon reports a link that works.</summary>
+    WaitOnline,
 }
 
 /// <summary>How a reply to a question for a whitelisted name is handled.</summary>
@@ -85,6 +89,8 @@ internal enum FirewallBackend
 /// <summary>The validated command line.</summary>
 internal sealed record Options
 {
+    public const string StandardRunDirectory = "/var/run/connmgr";
+
     public Verb Verb { get; init; }
 
     public bool IsFirewallDisabled { get; init; }
@@ -102,7 +108,18 @@ internal sealed record Options
 
     public required string ScriptDirectory { get; init; }
 
+    /// <summary>True if the command line names the directory of the scripts.</summary>
+    public bool HasScriptDirectory { get; init; }
+
     public required string RunDirectory { get; init; }
+
+    /// <summary>True if the command line names the run directory.</summary>
+    public bool HasRunDirectory { get; init; }
+
+    /// <summary>
+    /// The name of the group whose members may use the verbs that only read; null for none.
+    /// </summary>
+    public string? ControlGroup { get; init; }
 
     /// <summary>The directory of the scripts that run after each switch.</summary>
     public required string HookDirectory { get; init; }
@@ -156,6 +173,18 @@ internal sealed record Options
 
     /// <summary>For `status` and `events`: output as JSON.</summary>
     public bool IsJson { get; init; }
+
+    /// <summary>For `status`: describe only this link; for `use`: prefer it. Null for none.</summary>
+    public string? Link { get; init; }
+
+    /// <summary>For `events`: at most this many, the newest; null for all.</summary>
+    public int? Last { get; init; }
+
+    /// <summary>
+    /// For `events`: those of this time before now; for `use`: for how long; for `wait-online`: the limit.
+    /// Null for without limit.
+    /// </summary>
+    public int? Seconds { get; init; }
 
     /// <summary>For `status`: repeat until interrupted.</summary>
     public bool Watches { get; init; }

@@ -22,7 +22,9 @@ internal enum ControlEnd
     /// <summary>The connection ended while events were being followed.</summary>
     Gone,
 
-    /// <summary>The reader of standard output has closed it.</summary>
+    /// <summary>
+    /// Standard output accepts no more: its reader has closed it, or <see cref="StandardOutput.Failure"/>.
+    /// </summary>
     OutputClosed,
 }
 
@@ -36,9 +38,13 @@ internal sealed unsafe class ControlClient(string path)
     private const int ReadSize = 16384;
     private const int RetryMilliseconds = 100;
 
+    /// <summary>The reply to a user who is no member of the daemon's --control-group.</summary>
+    public static ReadOnlySpan<byte> NotAMember => "{\"error\":\"not a member of the control group\"}\n"u8;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly byte[] _buffer = new byte[ReadSize];
+    private bool _isSilent;
 
     /// <summary>
     /// Sends a request and writes <paramref name="before"/> and the reply to standard output.
@@ -49,8 +55,11 @@ internal sealed unsafe class ControlClient(string path)
     /// <param name="follows">True if the reply has no end.</param>
     /// <param name="before">Text to write before the reply.</param>
     /// <param name="status">The exit status of the verb, if the daemon answered.</param>
-    public ControlEnd Ask(string request, bool follows, ReadOnlySpan<byte> before, out int status)
+    /// <param name="isSilent">True to write nothing.</param>
+    public ControlEnd Ask(
+        string request, bool follows, ReadOnlySpan<byte> before, out int status, bool isSilent = false)
     {
+        _isSilent = isSilent;
         long deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
         status = 0;
         ControlEnd end;
@@ -136,6 +145,10 @@ internal sealed unsafe class ControlClient(string path)
             }
 
             ReadOnlySpan<byte> part = _buffer.AsSpan(0, (int)count);
+            if (!hasStatus && part.SequenceEqual(NotAMember))
+            {
+                return ControlEnd.NotPermitted;
+            }
             if (!hasStatus)
             {
                 // The daemon sends the status in one piece with the reply. A refusal has no status.
@@ -146,38 +159,16 @@ internal sealed unsafe class ControlClient(string path)
                 }
                 hasStatus = true;
                 part = part[(end + 1)..];
-                if (!Write(before))
+                if (!_isSilent && !StandardOutput.Write(before))
                 {
                     return ControlEnd.OutputClosed;
                 }
             }
-            if (!Write(part))
+            if (!_isSilent && !StandardOutput.Write(part))
             {
                 return ControlEnd.OutputClosed;
             }
             deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
         }
-    }
-
-    private static bool Write(ReadOnlySpan<byte> bytes)
-    {
-        while (bytes.Length > 0)
-        {
-            nint written;
-            fixed (byte* begin = bytes)
-            {
-                written = (nint)LibC.write(1, begin, bytes.Length);
-            }
-            if (written < 0 && Errno.Last == Errno.EAGAIN)
-            {
-                Pause(RetryMilliseconds); // another process made standard output non-blocking
-            }
-            else if (written < 0 && Errno.Last != Errno.EINTR)
-            {
-                return false;
-            }
-            bytes = bytes[(int)Math.Max(0, written)..];
-        }
-        return true;
     }
 }

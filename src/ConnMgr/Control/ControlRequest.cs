@@ -1,3 +1,7 @@
+using System.Buffers.Text;
+using System.Text;
+using ConnMgr.Net;
+
 namespace ConnMgr.Control;
 
 /// <summary>The requests that a running daemon answers.</summary>
@@ -7,6 +11,7 @@ internal enum ControlVerb
     Events,
     Metrics,
     Reload,
+    Use,
 }
 
 /// <summary>
@@ -21,6 +26,22 @@ internal enum ControlVerb
 internal readonly record struct ControlRequest(
     ControlVerb Verb, bool IsText, bool IsColored, bool Follows, bool WithExitStatus)
 {
+    private const int MostSeconds = 366 * 86400;
+
+    /// <summary>
+    /// `link=NAME`: the link that `status` describes, or that `use` prefers; null for none.
+    /// </summary>
+    public string? Link { get; init; }
+
+    /// <summary>`last=N`: the number of events; null for all.</summary>
+    public int? Last { get; init; }
+
+    /// <summary>
+    /// `seconds=N`: events of this time before now (null for all), or how long `use` prefers the link (null
+    /// until it is told otherwise).
+    /// </summary>
+    public int? Seconds { get; init; }
+
     /// <summary>Parses a line without its line feed.</summary>
     public static bool TryParse(ReadOnlySpan<byte> line, out ControlRequest request)
     {
@@ -54,12 +75,39 @@ internal readonly record struct ControlRequest(
             {
                 request = request with { Follows = true };
             }
-            else
+            else if (!TrySetting(word, ref request))
             {
                 return false;
             }
         }
-        return true;
+        return request.Verb != ControlVerb.Use || request.Link is not null || request.Seconds is null;
+    }
+
+    private static bool TrySetting(ReadOnlySpan<byte> word, ref ControlRequest request)
+    {
+        int equals = word.IndexOf((byte)'=');
+        if (equals < 0)
+        {
+            return false;
+        }
+        ReadOnlySpan<byte> value = word[(equals + 1)..];
+        bool isNumber = Utf8Parser.TryParse(value, out int number, out int used) && used == value.Length
+            && number is > 0 and <= MostSeconds;
+        switch (request.Verb)
+        {
+            case ControlVerb.Status or ControlVerb.Use when word[..equals].SequenceEqual("link"u8):
+                request = request with { Link = Encoding.UTF8.GetString(value) };
+                return InterfaceName.IsValid(request.Link);
+            case ControlVerb.Events when word[..equals].SequenceEqual("last"u8) && isNumber:
+                request = request with { Last = number };
+                return true;
+            case ControlVerb.Events or ControlVerb.Use
+                when word[..equals].SequenceEqual("seconds"u8) && isNumber:
+                request = request with { Seconds = number };
+                return true;
+            default:
+                return false;
+        }
     }
 
     private static bool TryVerb(ReadOnlySpan<byte> word, out ControlVerb verb)
@@ -70,6 +118,7 @@ internal readonly record struct ControlRequest(
             _ when word.SequenceEqual("events"u8) => ControlVerb.Events,
             _ when word.SequenceEqual("metrics"u8) => ControlVerb.Metrics,
             _ when word.SequenceEqual("reload"u8) => ControlVerb.Reload,
+            _ when word.SequenceEqual("use"u8) => ControlVerb.Use,
             _ => (ControlVerb)(-1),
         };
         return (int)verb >= 0;

@@ -1,3 +1,4 @@
+using System.Text;
 using ConnMgr.EventLoop;
 using ConnMgr.Logging;
 using ConnMgr.Native;
@@ -30,6 +31,9 @@ internal sealed unsafe class ControlSocket : IDisposable
     public const int MaxReply = 1 << 17;
 
     private const int SO_PEERCRED = 17; // <asm-generic/socket.h>, the same on x86, Arm and MIPS
+    private const int SO_PEERGROUPS = 59; // the same
+    private const int MostGroups = 65536; // NGROUPS_MAX, <linux/limits.h>
+    private const int NoPermission = 77; // EX_NOPERM
     private const int Backlog = 32;
     private const uint Hangup = 0; // epoll always reports that the client has closed the connection
 
@@ -49,12 +53,14 @@ internal sealed unsafe class ControlSocket : IDisposable
     private readonly List<Client> _clients = [];
     private readonly Utf8Text _reply = new(MaxReply);
     private readonly int _fd;
+    private readonly uint? _group;
     private ulong _token;
     private long _seenEvents;
 
     private ControlSocket(
-        Loop loop, string path, int fd, EventRing events, ControlAnswer answer)
+        Loop loop, string path, int fd, EventRing events, ControlAnswer answer, uint? group)
     {
+        _group = group;
         _loop = loop;
         _path = path;
         _fd = fd;
@@ -69,9 +75,10 @@ internal sealed unsafe class ControlSocket : IDisposable
     /// <param name="path">At most 107 bytes, in a directory that only root can write to.</param>
     /// <param name="events">The events for `events`.</param>
     /// <param name="answer">Answers all other requests.</param>
+    /// <param name="group">The id of the group whose members may use the requests that only read.</param>
     /// <param name="failure">The error as a phrase, if the result is null.</param>
     public static ControlSocket? Open(
-        Loop loop, string path, EventRing events, ControlAnswer answer,
+        Loop loop, string path, EventRing events, ControlAnswer answer, uint? group,
         out string failure)
     {
         failure = "the path is longer than 107 bytes";
@@ -86,13 +93,16 @@ internal sealed unsafe class ControlSocket : IDisposable
         // other user can connect at any moment.
         if (LibC.fchmod(fd, 0x180 /* 0600 */) < 0
             || LibC.bind(fd, (sockaddr*)&address, sizeof(sockaddr_un)) < 0
-            || LibC.listen(fd, Backlog) < 0)
+            || LibC.listen(fd, Backlog) < 0
+            // With a group every user may connect, and Accept looks at who it is: the daemon has no right to
+            // give the file to the group.
+            || (group is not null && LibC.chmod(address.sun_path, 0x1B6 /* 0666 */) < 0))
         {
             failure = Errno.Text(Errno.Last);
             _ = LibC.close(fd);
             return null;
         }
-        return new ControlSocket(loop, path, fd, events, answer);
+        return new ControlSocket(loop, path, fd, events, answer, group);
     }
 
     /// <summary>
@@ -127,8 +137,10 @@ internal sealed unsafe class ControlSocket : IDisposable
                 }
                 break;
             }
+            bool isTrusted = IsTrusted(fd);
             ReadOnlySpan<byte> refusal =
-                !IsPermitted(fd) ? "{\"error\":\"not permitted\"}\n"u8
+                !isTrusted && _group is null ? "{\"error\":\"not permitted\"}\n"u8
+                : !isTrusted && !IsMember(fd) ? ControlClient.NotAMember
                 : _clients.Count >= MaxClients ? Busy
                 : default;
             if (refusal.Length > 0)
@@ -137,7 +149,7 @@ internal sealed unsafe class ControlSocket : IDisposable
                 _ = LibC.close(fd);
                 continue;
             }
-            Client client = new(fd) { At = _loop.Now + RequestLimit };
+            Client client = new(fd) { At = _loop.Now + RequestLimit, IsTrusted = isTrusted };
             client.Token = _loop.Add(fd, () => Serve(client));
             _clients.Add(client);
         }
@@ -151,12 +163,44 @@ internal sealed unsafe class ControlSocket : IDisposable
         _deadline.Set(_loop.Now + AcceptPause);
     }
 
-    private static bool IsPermitted(int fd)
+    /// <summary>True for root and for the user of the daemon.</summary>
+    private static bool IsTrusted(int fd)
     {
         int* credentials = stackalloc int[3]; // struct ucred: pid, uid, gid
         socklen_t length = 3 * sizeof(int);
         return LibC.getsockopt(fd, LibC.SOL_SOCKET, SO_PEERCRED, credentials, &length) == 0
             && ((uint)credentials[1] == 0 || (uint)credentials[1] == LibC.geteuid());
+    }
+
+    /// <summary>True if the client's process belongs to the group, by its own group or another one.</summary>
+    private bool IsMember(int fd)
+    {
+        int* credentials = stackalloc int[3];
+        socklen_t length = 3 * sizeof(int);
+        if (LibC.getsockopt(fd, LibC.SOL_SOCKET, SO_PEERCRED, credentials, &length) < 0)
+        {
+            return false;
+        }
+        if ((uint)credentials[2] == _group)
+        {
+            return true;
+        }
+        length = 0;
+        uint[] groups = [];
+        // The first call fails with ERANGE, and says how much room it needs.
+        if (LibC.getsockopt(fd, LibC.SOL_SOCKET, SO_PEERGROUPS, null, &length) < 0
+            && (int)length is > 0 and <= MostGroups * sizeof(uint))
+        {
+            groups = new uint[(int)length / sizeof(uint)];
+            fixed (uint* first = groups)
+            {
+                if (LibC.getsockopt(fd, LibC.SOL_SOCKET, SO_PEERGROUPS, first, &length) < 0)
+                {
+                    return false;
+                }
+            }
+        }
+        return _group is { } group && Array.IndexOf(groups, group) >= 0;
     }
 
     private void Serve(Client client)
@@ -208,13 +252,18 @@ internal sealed unsafe class ControlSocket : IDisposable
         {
             client.Pending = "{\"error\":\"no such request\"}\n"u8.ToArray();
         }
+        else if (request.Verb is ControlVerb.Reload or ControlVerb.Use && !client.IsTrusted)
+        {
+            client.Pending = Encoding.UTF8.GetBytes(
+                $"{(request.WithExitStatus ? $"{NoPermission}\n" : "")}only root may change anything\n");
+        }
         else if (request.Follows && CountFollowers() >= MaxFollowers)
         {
             client.Pending = Busy.ToArray();
         }
         else if (request.Verb == ControlVerb.Events)
         {
-            client.Stream = new EventStream(request, _events.LastNumber);
+            client.Stream = new EventStream(request, _events, _loop.Now);
         }
         else
         {
@@ -369,6 +418,9 @@ internal sealed unsafe class ControlSocket : IDisposable
 
         /// <summary>The number of bytes of the request received so far.</summary>
         public int Length { get; set; }
+
+        /// <summary>True if the client may change something, not only read.</summary>
+        public bool IsTrusted { get; init; }
 
         public bool HasAsked { get; set; }
 

@@ -6,16 +6,36 @@ namespace ConnMgr.Control;
 /// Sends events to one client in parts: those present at the time of the request, or all future ones too. It
 /// buffers nothing, so a slow client misses events and receives their number instead. Pure.
 /// </summary>
-/// <param name="request">The request of the client.</param>
-/// <param name="last">The number of the newest event at the time of the request.</param>
-internal sealed class EventStream(ControlRequest request, long last)
+internal sealed class EventStream
 {
     private const int AtOnce = 64;
 
+    private readonly ControlRequest _request;
+    private readonly long _last; // the number of the newest event at the time of the request
+    private readonly long _before; // the number of the last event that is not wanted
     private long _told;
     private bool _hasBegun;
 
-    public bool Follows => request.Follows;
+    /// <param name="request">The request of the client.</param>
+    /// <param name="ring">The events at the time of the request.</param>
+    /// <param name="now">The time of the request, monotonic like that of the events.</param>
+    public EventStream(in ControlRequest request, EventRing ring, TimeSpan now)
+    {
+        _request = request;
+        _last = ring.LastNumber;
+        IReadOnlyList<Event> events = ring.Events;
+        int first = Math.Max(0, events.Count - (request.Last ?? int.MaxValue));
+        if (request.Seconds is { } seconds)
+        {
+            while (first < events.Count && now - events[first].At > TimeSpan.FromSeconds(seconds))
+            {
+                first++;
+            }
+        }
+        _before = first == 0 ? 0 : events[first - 1].Number;
+    }
+
+    public bool Follows => _request.Follows;
 
     /// <summary>True once everything is sent.</summary>
     public bool IsDone { get; private set; }
@@ -23,8 +43,8 @@ internal sealed class EventStream(ControlRequest request, long last)
     /// <summary>Adds the next part; nothing if there are no new events.</summary>
     public void AddSome(EventRing ring, Utf8Text text)
     {
-        bool isDocument = request is { IsText: false, Follows: false };
-        if (!_hasBegun && request.WithExitStatus)
+        bool isDocument = _request is { IsText: false, Follows: false };
+        if (!_hasBegun && _request.WithExitStatus)
         {
             text.Add("0\n"u8);
         }
@@ -36,19 +56,19 @@ internal sealed class EventStream(ControlRequest request, long last)
 
         IReadOnlyList<Event> events = ring.Events;
         int next = events.Count;
-        while (next > 0 && events[next - 1].Number > _told)
+        while (next > 0 && events[next - 1].Number > Math.Max(_told, _before))
         {
             next--;
         }
         for (int end = Math.Min(events.Count, next + AtOnce); next < end; next++)
         {
-            if (!request.Follows && events[next].Number > last)
+            if (!_request.Follows && events[next].Number > _last)
             {
                 break;
             }
             Add(events[next], isDocument, text);
         }
-        if (!request.Follows && !IsDone && (next == events.Count || events[next].Number > last))
+        if (!_request.Follows && !IsDone && (next == events.Count || events[next].Number > _last))
         {
             IsDone = true;
             text.Add(isDocument ? "]}\n"u8 : default);
@@ -60,12 +80,12 @@ internal sealed class EventStream(ControlRequest request, long last)
         long missed = _told == 0 ? 0 : what.Number - _told - what.Times;
         if (missed > 0 && !isDocument)
         {
-            text.Add(request.IsText ? "("u8 : "{\"missed\":"u8).Add(missed)
-                .Add(request.IsText ? " missed)\n"u8 : "}\n"u8);
+            text.Add(_request.IsText ? "("u8 : "{\"missed\":"u8).Add(missed)
+                .Add(_request.IsText ? " missed)\n"u8 : "}\n"u8);
         }
-        if (request.IsText)
+        if (_request.IsText)
         {
-            EventText.WriteLine(what, request.IsColored, text);
+            EventText.WriteLine(what, _request.IsColored, text);
         }
         else
         {

@@ -116,6 +116,12 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>The number of foreign changes found.</summary>
     public int RepairCount { get; private set; }
 
+    /// <summary>The number of runs of init_firewall.sh that failed.</summary>
+    public int FailureCount { get; private set; }
+
+    /// <summary>True if the last run failed.</summary>
+    public bool HasFailed { get; private set; }
+
     /// <summary>True while a script or a program runs that must end before the daemon exits.</summary>
     public bool IsBusy => _lane.IsBusy || _closing.IsBusy;
 
@@ -386,8 +392,10 @@ internal sealed class FirewallRunner : IDisposable
 
     private void End(ChildExit exit)
     {
+        HasFailed = exit.Failure is not null;
         if (exit.Failure is { } failure)
         {
+            FailureCount++;
             const int BadConfiguration = 78; // EX_CONFIG
             NeedsCorrection = exit.Code == BadConfiguration || !File.Exists(_script);
             if (_tables is { } tables)

@@ -81,6 +81,12 @@ internal sealed class Lockdown : IDisposable
     /// <summary>The number of times the rules were restored after another program had changed them.</summary>
     public int RepairCount => _firewall.RepairCount;
 
+    /// <inheritdoc cref="FirewallRunner.FailureCount"/>
+    public int FailureCount => _firewall.FailureCount;
+
+    /// <inheritdoc cref="FirewallRunner.HasFailed"/>
+    public bool HasLastFailed => _firewall.HasFailed;
+
     public HoleStore Store => _store;
 
     public ReplyGate Gate => _gate;
@@ -165,6 +171,10 @@ internal sealed class Lockdown : IDisposable
     {
         _gate.Close("the daemon stops");
         _store.Save(_loop.Now);
+        if (_firewall.IsInForce)
+        {
+            _log.Event(EventKind.Firewall, "the device stays locked; 'connmgr unlock' unlocks");
+        }
     }
 
     private void RunScript()
@@ -232,6 +242,10 @@ internal sealed class Lockdown : IDisposable
                 return;
             }
             _log.Event(EventKind.Firewall, $"cannot lock the firewall: {failure}", LogLevel.Error);
+            if (isFirst)
+            {
+                _log.TellUser($"cannot lock the firewall: {failure}");
+            }
             if (isFirst || !_firewall.IsTableIntact)
             {
                 _firewall.Close(() => HasFailed |= isFirst);
@@ -275,6 +289,7 @@ internal sealed class Lockdown : IDisposable
                 $"locked in {(long)(_loop.Now - _startedAt).TotalMilliseconds} ms; "
                 + $"addresses by {WithReason(_store.Backend.Name, _store.Backend.Reason)}; "
                 + $"DNS: {WithReason(_gate.ModeName, _gate.Reason)}");
+            _log.Info("stop connmgr, then 'connmgr unlock' unlocks the device");
         }
         _store.Fill();
     }

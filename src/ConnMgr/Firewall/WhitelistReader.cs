@@ -106,7 +106,12 @@ internal static class WhitelistReader
         string? error = isAddress
             ? AddLiteral(whitelist, text, out warning)
             : AddName(whitelist, text, out warning);
-        return error is null ? null : $"{error}: {ForeignText.Quote(text.ToString())}";
+        if (error is null)
+        {
+            return null;
+        }
+        string advice = WhitelistAdvice.For(text) is { } instead ? $"; {instead}" : "";
+        return $"{error}: {ForeignText.Quote(text.ToString())}{advice}";
     }
 
     private static bool IsNumber(ReadOnlySpan<char> label) =>
@@ -141,6 +146,10 @@ internal static class WhitelistReader
         if (!whitelist.TryAdd(name, star))
         {
             warning = $"there already: {ForeignText.Quote(text.ToString())}";
+        }
+        else if (WhitelistAdvice.ForName(text) is { } remark)
+        {
+            warning = $"{remark}: {ForeignText.Quote(text.ToString())}";
         }
         return null;
     }
@@ -179,6 +188,10 @@ internal static class WhitelistReader
         if (!whitelist.TryAdd(prefix))
         {
             warning = $"there already: {ForeignText.Quote(text.ToString())}";
+        }
+        else if (System.Net.IPAddress.IsLoopback(parsed))
+        {
+            warning = $"{WhitelistAdvice.ForDevice}: {ForeignText.Quote(text.ToString())}";
         }
         return null;
     }

@@ -37,6 +37,8 @@ internal sealed class FlowRunner : IDisposable
     private ExchangeSocket? _dumps;
     private ExchangeSocket? _ends;
     private ExchangeSocket? _routes;
+    private ExchangeSocket? _question; // whether the kernel can end sockets
+    private bool _hasAsked;
     private int _seenVersion = -1;
     private string? _seenInPlace;
     private bool _isAtConntrack;
@@ -59,6 +61,12 @@ internal sealed class FlowRunner : IDisposable
     }
 
     /// <summary>
+    /// What cannot be ended and what is done instead, as a phrase for the user; null if there is no such
+    /// limit.
+    /// </summary>
+    public string? Limit { get; private set; }
+
+    /// <summary>
     /// Processes a complete snapshot of the kernel. Ends flows only while the routes use the chosen link: a
     /// DHCP renewal removes a route for a moment and adds it again.
     /// </summary>
@@ -72,6 +80,7 @@ internal sealed class FlowRunner : IDisposable
         }
         _seenVersion = table.Version;
         _seenInPlace = inPlace;
+        AskKernel();
 
         // Earlier answers may be outdated. The dumps find flows again that are not ended yet.
         Close();
@@ -86,13 +95,62 @@ internal sealed class FlowRunner : IDisposable
         }
     }
 
+    /// <summary>
+    /// Asks once whether the kernel can end sockets, so that the user learns it before a switch.
+    /// </summary>
+    private void AskKernel()
+    {
+        if (_hasAsked)
+        {
+            return;
+        }
+        _hasAsked = true;
+        try
+        {
+            _question = new ExchangeSocket(_loop, NETLINK_SOCK_DIAG, window: 1);
+            _question.Begin([SockDiagMessage.DestroyNothing()], TakeAnswer, _ => EndQuestion());
+        }
+        catch (Win32Exception error)
+        {
+            CannotEndSockets(error.Message);
+        }
+    }
+
+    private void TakeAnswer(int request, in NetlinkMessage message)
+    {
+        if (message.ErrorNumber == Errno.EOPNOTSUPP)
+        {
+            CannotEndSockets("the kernel lacks CONFIG_INET_DIAG_DESTROY");
+        }
+    }
+
+    private void EndQuestion()
+    {
+        _question?.Dispose();
+        _question = null;
+    }
+
+    private void CannotEndSockets(string why)
+    {
+        if (Limit is null)
+        {
+            Limit = $"sockets over the old link cannot be ended, since {why}: conntrack entries are deleted "
+                + "instead; a locked device then resets their connections";
+            _log.Event(EventKind.Switch, Limit, LogLevel.Warn);
+        }
+    }
+
     private void Start()
     {
         Close();
         _rounds = 0;
         _isAtConntrack = false;
         _flows = new StaleFlows(_old, _ifindexes, _ownMark);
-        if (TryOpen(NETLINK_SOCK_DIAG, "sockets"))
+        if (Limit is not null)
+        {
+            StartConntrack();
+        }
+        else if (TryOpen(NETLINK_SOCK_DIAG, "sockets"))
         {
             Dump();
         }
@@ -202,7 +260,7 @@ internal sealed class FlowRunner : IDisposable
                     _counts[(int)kind]++;
                     break;
                 case Errno.EOPNOTSUPP when kind != FlowKind.Conntrack:
-                    Complain($"cannot end {Name(kind)}", "the kernel lacks CONFIG_INET_DIAG_DESTROY");
+                    CannotEndSockets("the kernel lacks CONFIG_INET_DIAG_DESTROY");
                     break;
                 case int error:
                     Complain($"cannot end {Name(kind)}", Errno.Text(error));
@@ -227,6 +285,14 @@ internal sealed class FlowRunner : IDisposable
             Dump();
             return;
         }
+        StartConntrack();
+    }
+
+    /// <summary>
+    /// Proceeds to conntrack entries, or ends if that has been done or the kernel has none.
+    /// </summary>
+    private void StartConntrack()
+    {
         if (!_isAtConntrack && TryOpen(NETLINK_NETFILTER, "conntrack entries"))
         {
             _isAtConntrack = true;
@@ -289,5 +355,9 @@ internal sealed class FlowRunner : IDisposable
         _flows = null;
     }
 
-    public void Dispose() => Close();
+    public void Dispose()
+    {
+        Close();
+        EndQuestion();
+    }
 }

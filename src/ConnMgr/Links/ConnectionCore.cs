@@ -79,6 +79,16 @@ internal sealed class ConnectionCore
         }
     }
 
+    /// <summary>
+    /// Prefers a link by hand while it is good, until the given time; null ends the preference. It takes
+    /// effect with the next <see cref="Handle"/>.
+    /// </summary>
+    public void Prefer(Link? link, TimeSpan until, TimeSpan now)
+    {
+        _selector.Prefer(link, until, now);
+        _seen.Version = -1;
+    }
+
     /// <summary>Processes the news of one wake-up and decides.</summary>
     /// <param name="news">The news, in the order in which it arrived.</param>
     /// <param name="kernel">The kernel's state.</param>
@@ -113,7 +123,7 @@ internal sealed class ConnectionCore
             Decide(kernel, isSettled, now);
         }
         SetNextDeadline(isSettled);
-        View = Describe(kernel, isSettled);
+        View = Describe(kernel, isSettled, now);
         _switches.OnEffectsTaken();
         return _effects;
     }
@@ -270,7 +280,7 @@ internal sealed class ConnectionCore
         NextDeadline = isSettled && !_isStopping ? Earlier(next, _switches.NextDeadline) : next;
     }
 
-    private ConnectionView Describe(in KernelView kernel, bool isSettled)
+    private ConnectionView Describe(in KernelView kernel, bool isSettled, TimeSpan now)
     {
         LinkView[] links = new LinkView[_links.Length];
         LinkView? inUse = null;
@@ -295,13 +305,16 @@ internal sealed class ConnectionCore
                 ? KernelFacts.InFront(kernel.State, _links, isIpv6: true)?.Name
                 : View.InUseIpv6,
             InPlace = isSettled ? placed?.Name : View.InPlace,
+            Preferred = _selector.Preferred(now)?.Name,
+            PreferredUntil = _selector.PreferredUntil,
             Switch = _switches.Report,
         };
     }
 
     private static LinkView Describe(Link link) => new(
         link.Kind, link.Name, link.IsMetered, link.State, link.Words, link.Since, link.UpSince, link.Facts,
-        link.IsProbing, link.IsAssumed, link.LastProbe, link.ProbeEndedAt, link.Tally);
+        link.IsProbing, link.IsAssumed, link.LastProbe, link.ProbeEndedAt,
+        link.ProbeTook, link.Tally);
 
     private static TimeSpan Earlier(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

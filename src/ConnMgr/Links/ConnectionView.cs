@@ -43,6 +43,12 @@ internal sealed record ConnectionView
     /// <summary>The name of the choice if it is up and the routes use it as they should; else null.</summary>
     public string? InPlace { get; init; }
 
+    /// <summary>The name of the link that the user prefers by hand; null for none.</summary>
+    public string? Preferred { get; init; }
+
+    /// <summary>When that preference ends; the largest time for never.</summary>
+    public TimeSpan PreferredUntil { get; init; }
+
     /// <summary>The progress and the counts of the switches.</summary>
     public SwitchReport Switch { get; init; } = new();
 
@@ -76,6 +82,7 @@ internal sealed record LinkView(
     bool IsAssumed,
     ProbeResult? LastProbe,
     TimeSpan ProbeEndedAt,
+    TimeSpan ProbeTook,
     ProbeTally Tally);
 
 /// <summary>The progress of a switch.</summary>

@@ -46,6 +46,9 @@ internal sealed partial class Link
     /// <summary>The number of probes per <see cref="ProbeOutcome"/>.</summary>
     public ProbeTally Tally { get; private set; }
 
+    /// <summary>How long the last ended probe took.</summary>
+    public TimeSpan ProbeTook { get; private set; }
+
     /// <summary>
     /// True if an outgoing packet would arouse suspicion: report it by <see cref="SeeOutgoing"/>.
     /// </summary>
@@ -152,6 +155,7 @@ internal sealed partial class Link
         HasBeenProbed = true;
         LastProbe = result;
         Tally = Tally.With(result.Outcome);
+        ProbeTook = now - ProbeStartedAt;
         _schedule.End(result.Outcome, State, now);
         if (IsUnderSuspicion && result.Outcome is ProbeOutcome.EchoAnswered or ProbeOutcome.PingOnly)
         {

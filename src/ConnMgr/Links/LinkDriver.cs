@@ -175,6 +175,20 @@ internal sealed class LinkDriver : IDisposable
     }
 
     /// <summary>
+    /// Prefers a link by hand until the given time; null ends that. False if there is no such link.
+    /// </summary>
+    public bool Prefer(string? name, TimeSpan until)
+    {
+        Link? link = _core.Links.FirstOrDefault(link => link.Name == name);
+        if (name is not null && link is null)
+        {
+            return false;
+        }
+        _core.Prefer(link, until, _loop.Now);
+        return true;
+    }
+
+    /// <summary>
     /// Checks the sysctl settings again, since another program (`sysctl --system`, ufw) may have changed
     /// them.
     /// </summary>

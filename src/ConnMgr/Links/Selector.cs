@@ -36,6 +36,8 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
     private readonly Link[] _links = [.. links];
     private readonly Dictionary<Link, SwitchFailures> _switchFailures = [];
     private TimeSpan _nextDeadline = TimeSpan.MaxValue;
+    private Link? _preferred;
+    private TimeSpan _preferredSince;
 
     /// <summary>The chosen link; null before the first decision.</summary>
     public Link? Choice { get; private set; }
@@ -45,6 +47,18 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
 
     /// <summary>When <see cref="Decide"/> may come to another result because of the time alone.</summary>
     public TimeSpan NextDeadline => _nextDeadline;
+
+    /// <summary>The link that the user prefers by hand; null for none.</summary>
+    public Link? Preferred(TimeSpan now) => now < PreferredUntil ? _preferred : null;
+
+    /// <summary>When the preference ends; the largest time for never.</summary>
+    public TimeSpan PreferredUntil { get; private set; }
+
+    /// <summary>
+    /// Prefers a link while it is good (confirmed, or metered and not failed). Null ends the preference.
+    /// </summary>
+    public void Prefer(Link? link, TimeSpan until, TimeSpan now) =>
+        (_preferred, PreferredUntil, _preferredSince) = (link, until, now);
 
     /// <summary>Decides again. True if the choice has changed.</summary>
     public bool Decide(TimeSpan now)
@@ -65,7 +79,8 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
     private string Why(Link? left, Link next, TimeSpan now)
     {
         string good = $"{next.Name} {next.Words}";
-        return left is null ? good
+        return next == Preferred(now) ? $"{good}, preferred by hand"
+            : left is null ? good
             : IsOut(left, now) ? $"switching to {left.Name} failed twice or more, {good}"
             : ClassOf(left) is LinkClass.B or > LinkClass.C && ClassOf(next) != ClassOf(left)
                 ? $"{left.Name} {left.Words}, {good}"
@@ -94,6 +109,10 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         if (Choice == old)
         {
             Choice = null;
+        }
+        if (_preferred == old)
+        {
+            _preferred = null;
         }
     }
 
@@ -132,6 +151,14 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
     /// <summary>The link to use now, or null to keep the choice (includes rules 6 and 8).</summary>
     private Link? Next(TimeSpan now)
     {
+        if (Preferred(now) is { } preferred)
+        {
+            WakeAt(PreferredUntil);
+            if (MayPrefer(preferred, now))
+            {
+                return preferred;
+            }
+        }
         Link? best = null;
         foreach (Link link in _links)
         {
@@ -147,6 +174,21 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         return Choice is null || ClassOf(Choice) == LinkClass.None || !IsCandidate(Choice, now)
             ? best
             : InsteadOf(Choice, now);
+    }
+
+    /// <summary>
+    /// True if the link is good: then it is chosen, whatever the others are. If it has failed since it is
+    /// preferred, it must first stay good, as for rule 4. The choice itself may be unconfirmed for a while.
+    /// </summary>
+    private bool MayPrefer(Link link, TimeSpan now)
+    {
+        if (!IsCandidate(link, now) || link == Choice)
+        {
+            return link == Choice && ClassOf(link) <= LinkClass.C;
+        }
+        return ClassOf(link) is LinkClass.A or LinkClass.C
+            && (link.Failures.Last is not { } failed || failed < _preferredSince
+                || HasServed(link, link.Since, link.Failures.Hold(now), now));
     }
 
     /// <summary>

@@ -67,6 +67,7 @@ internal sealed class EventRing
     private readonly List<Event> _events = []; // by number
     private readonly int[] _totals = new int[(int)EventKind.Hook + 1];
     private readonly int[] _counts = new int[(int)EventKind.Hook + 1]; // of kept events
+    private readonly int[] _warnings = new int[(int)EventKind.Hook + 1];
     private int _routine;
     private int _characters;
 
@@ -78,6 +79,9 @@ internal sealed class EventRing
 
     /// <summary>The number of all events of a kind since the start.</summary>
     public int Total(EventKind kind) => _totals[(int)kind];
+
+    /// <summary>The number of warnings and errors of a kind since the start.</summary>
+    public int Warnings(EventKind kind) => _warnings[(int)kind];
 
     /// <summary>
     /// Adds an event. The same text twice in a row is one event, with a new number and the more severe level.
@@ -103,6 +107,7 @@ internal sealed class EventRing
 
         _events.Add(new Event(++LastNumber, now, wallNow, kind, level, text, times));
         _totals[(int)kind]++;
+        _warnings[(int)kind] += level <= LogLevel.Warn ? 1 : 0;
         _counts[(int)kind]++;
         _routine += IsRoutine(kind) ? 1 : 0;
         _characters += text.Length;

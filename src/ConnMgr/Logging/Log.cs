@@ -122,6 +122,25 @@ internal sealed unsafe class Log : IDisposable
 
     public void Error(string text) => Write(LogLevel.Error, text);
 
+    /// <summary>
+    /// Logs the error that ends the daemon. It goes to stderr as well, even if the log goes to syslog: the
+    /// user who has just started the daemon looks there.
+    /// </summary>
+    public void Fatal(string text)
+    {
+        Write(LogLevel.Error, text);
+        TellUser(text);
+    }
+
+    /// <summary>Writes to stderr what the log has already, unless the log itself goes there.</summary>
+    public void TellUser(string text)
+    {
+        if (_toSyslog)
+        {
+            StandardOutput.Complain($"connmgr: {text}");
+        }
+    }
+
     public void Warn(string text) => Write(LogLevel.Warn, text);
 
     public void Info(string text) => Write(LogLevel.Info, text);

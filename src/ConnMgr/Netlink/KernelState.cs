@@ -40,6 +40,9 @@ internal sealed class KernelState
     /// </summary>
     public int SettingsVersion { get; private set; }
 
+    /// <summary>All devices, in no order.</summary>
+    public IReadOnlyCollection<Device> Devices => _devices.Values;
+
     /// <summary>The default routes of the main table, one per nexthop.</summary>
     public List<DefaultRoute> Routes => _routes;
 

@@ -121,6 +121,13 @@ internal readonly ref struct SockDiagMessage
         Request(SOCK_DESTROY, NetlinkMessage.FlagAcknowledge, Family, Protocol, 0, _id);
 
     /// <summary>
+    /// Returns the request that ends a socket that cannot exist, with port 0. The kernel answers ENOENT, or
+    /// EOPNOTSUPP if it is built without CONFIG_INET_DIAG_DESTROY, as OpenWrt's is.
+    /// </summary>
+    public static byte[] DestroyNothing() =>
+        Request(SOCK_DESTROY, NetlinkMessage.FlagAcknowledge, AF_INET, Tcp, 0, default);
+
+    /// <summary>
     /// Builds a request with struct inet_diag_req_v2. The id contains a cookie, so that it never matches a
     /// new socket with the same addresses.
     /// </summary>

@@ -59,6 +59,11 @@ internal sealed class DaemonStatus
     public TimeSpan? LastRepairAge { get; init; }
 
     /// <summary>
+    /// What cannot be done with flows over the old link after a switch; null if nothing is to be said.
+    /// </summary>
+    public string? FlowLimit { get; init; }
+
+    /// <summary>
     /// The state of the connection to attrd as a phrase; null if connmgr runs without attrd.
     /// </summary>
     public string? Attrd { get; init; }
@@ -69,6 +74,39 @@ internal sealed class DaemonStatus
     public IReadOnlyList<ServiceStatus> Services { get; init; } = [];
 
     public required IReadOnlyList<LinkStatus> Links { get; init; }
+
+    /// <summary>
+    /// Wall time of the start, of the last switch, and of the last reload; null if there was none.
+    /// </summary>
+    public DateTime StartedAt { get; init; }
+
+    /// <inheritdoc cref="StartedAt"/>
+    public DateTime? ChangedAt { get; init; }
+
+    /// <inheritdoc cref="StartedAt"/>
+    public DateTime? ReloadedAt { get; init; }
+
+    /// <summary>True unless the last reload was refused.</summary>
+    public bool IsReloadGood { get; init; } = true;
+
+    /// <summary>How often which link followed which as the one in use.</summary>
+    public IReadOnlyList<LinkChange> Changes { get; init; } = [];
+
+    /// <summary>The link that the user prefers by hand; null for none.</summary>
+    public string? Preferred { get; init; }
+
+    /// <summary>How much longer that is so; null for without end.</summary>
+    public TimeSpan? PreferredFor { get; init; }
+
+    /// <summary>
+    /// Which interfaces exist, if those of the links do not; null if nothing is to be said.
+    /// </summary>
+    public string? Hint { get; init; }
+
+    /// <summary>
+    /// True in firewall-disabled mode if the lockdown of an earlier start is still in force.
+    /// </summary>
+    public bool IsLockedByEarlier { get; init; }
 
     /// <summary>The status of the lockdown; null in firewall-disabled mode.</summary>
     public FirewallStatus? Firewall { get; init; }
@@ -172,6 +210,12 @@ internal sealed class LinkStatus
 
     /// <inheritdoc cref="BytesReceived"/>
     public ulong BytesSent { get; init; }
+
+    /// <summary>Wall time of the last right answer; null if there was none.</summary>
+    public DateTime? ProvedAt { get; init; }
+
+    /// <summary>Times and bytes in use, and durations of probes; null in tests of other parts.</summary>
+    public LinkUsage? Usage { get; init; }
 
     /// <summary>The IP bytes of the daemon's probes, in both directions.</summary>
     public long ProbeBytes { get; init; }

@@ -23,6 +23,12 @@ internal sealed class FirewallStatus
     /// <summary>The number of times the rules were restored after another program changed them.</summary>
     public int Repairs { get; init; }
 
+    /// <summary>The number of runs of init_firewall.sh that failed, and whether the last one did.</summary>
+    public int Failures { get; init; }
+
+    /// <inheritdoc cref="Failures"/>
+    public bool HasLastFailed { get; init; }
+
     /// <summary>The number of whitelist entries, and how many of them are addresses or prefixes.</summary>
     public int Entries { get; init; }
 

@@ -14,6 +14,9 @@ internal static class LockdownStatus
 
     private const int MaxAliases = 64;
 
+    /// <summary>The result of replies with an error of the server, e.g. that there is no such name.</summary>
+    public const string ErrorCode = "error code";
+
     public static FirewallStatus Of(Lockdown lockdown, TimeSpan now)
     {
         Whitelist whitelist = lockdown.Store.Holes.Whitelist;
@@ -31,13 +34,23 @@ internal static class LockdownStatus
         for (int i = 0; i < lockdown.Store.Holes.Count && listedHoles < MaxListed; i++)
         {
             Hole hole = lockdown.Store.Holes[i];
-            if (!hole.Names.IsEmpty && whitelist.IsWanted(hole.Names[0].Name, out int entry) && entry < names)
+            bool isListed = false;
+            string address = hole.Address.ToString();
+            foreach (HoleName name in hole.Names) // several services may share an address
             {
-                listedHoles++;
-                listed[entry].Holes.Add(new HoleStatus(
-                    hole.Address.ToString(), TextOf(hole.Names[0].Wire), now - hole.Since, hole.Until - now,
-                    Holes.IsInUse(hole, now)));
+                if (whitelist.IsWanted(name.Name, out int entry) && entry < names)
+                {
+                    isListed = true;
+                    List<HoleStatus> holes = listed[entry].Holes;
+                    if (holes is not [.., HoleStatus latest] || latest.Address != address)
+                    {
+                        holes.Add(new HoleStatus(
+                            address, TextOf(name.Wire), now - hole.Since, hole.Until - now,
+                            Holes.IsInUse(hole, now)));
+                    }
+                }
             }
+            listedHoles += isListed ? 1 : 0;
         }
 
         (string, long)[] replies = new (string, long)[(int)DnsVerdict.LostStream];
@@ -56,6 +69,8 @@ internal static class LockdownStatus
             Dns = lockdown.Gate.ModeName,
             DnsReason = lockdown.Gate.Reason,
             Repairs = lockdown.RepairCount,
+            Failures = lockdown.FailureCount,
+            HasLastFailed = lockdown.HasLastFailed,
             Entries = whitelist.Count,
             Literals = whitelist.LiteralCount,
             Holes = lockdown.Store.Holes.Count,
@@ -88,7 +103,7 @@ internal static class LockdownStatus
         DnsVerdict.WrongQuestion => "wrong question",
         DnsVerdict.Malformed => "malformed",
         DnsVerdict.NotAReply => "not a reply",
-        DnsVerdict.ErrorCode => "error code",
+        DnsVerdict.ErrorCode => ErrorCode,
         DnsVerdict.UntrustedServer => "untrusted server",
         _ => "lost stream",
     };

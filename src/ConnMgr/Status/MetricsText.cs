@@ -10,6 +10,12 @@ internal static class MetricsText
     private const string Gauge = "gauge";
     private const string Counter = "counter";
 
+    /// <summary>
+    /// The bounds of <see cref="UsageTally.Bounds"/> in seconds, as Prometheus writes them.
+    /// </summary>
+    private static readonly string[] Bounds =
+        ["0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5"];
+
     public static void Write(DaemonStatus status, EventRing events, Utf8Text text)
     {
         Head(text, "build_info", Gauge, "The version that runs; always 1.");
@@ -18,6 +24,7 @@ internal static class MetricsText
         text.Add("\"} 1\n"u8);
 
         One(text, "uptime_seconds", Gauge, "Time since the start.", status.Uptime);
+        Time(text, "process_start_time_seconds", "When the daemon started, since 1970.", status.StartedAt);
         One(text, "resident_memory_bytes", Gauge, "Resident set of the daemon.", status.MemoryBytes);
         One(text, "wakeups_total", Counter, "How often the event loop has woken up.", status.WakeUps);
         Head(
@@ -59,6 +66,28 @@ internal static class MetricsText
                 took);
         }
 
+        Head(text, "link_changes_total", Counter, "How often one link followed another as the one in use.");
+        foreach (LinkChange change in status.Changes)
+        {
+            text.Add("connmgr_link_changes_total{from=\""u8);
+            AddLabelValue(text, change.From.Length > 0 ? change.From : "none");
+            text.Add("\",to=\""u8);
+            AddLabelValue(text, change.To.Length > 0 ? change.To : "none");
+            text.Add("\"} "u8).Add(change.Count).Add('\n');
+        }
+        Time(
+            text, "last_link_change_timestamp_seconds", "When another link came into use.",
+            status.ChangedAt);
+        Time(
+            text, "last_reload_timestamp_seconds", "When the configuration was last read again.",
+            status.ReloadedAt);
+        One(
+            text, "last_reload_successful", Gauge, "0 if the last reload was refused.",
+            status.IsReloadGood ? 1 : 0);
+        One(
+            text, "hook_failures_total", Counter, "Hooks that failed or were not run.",
+            events.Warnings(EventKind.Hook));
+        WriteInfo(status, text);
         Head(
             text, "link_state", Gauge,
             "0 down, 1 no address or default route, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed, "
@@ -104,14 +133,15 @@ internal static class MetricsText
         {
             Sample(text, "probe_bytes_total", link).Add(link.ProbeBytes).Add('\n');
         }
+        WriteUsage(status, text);
         Head(text, "probes_total", Counter, "Ended probes.");
         foreach (LinkStatus link in status.Links)
         {
             Sample(text, "probes_total", link, "result", "echo").Add(link.Probes.Echo).Add('\n');
-            Sample(text, "probes_total", link, "result", "wrong content").Add(link.Probes.WrongContent)
+            Sample(text, "probes_total", link, "result", "wrong_content").Add(link.Probes.WrongContent)
                 .Add('\n');
-            Sample(text, "probes_total", link, "result", "ping only").Add(link.Probes.PingOnly).Add('\n');
-            Sample(text, "probes_total", link, "result", "no answer").Add(link.Probes.NoAnswer).Add('\n');
+            Sample(text, "probes_total", link, "result", "ping_only").Add(link.Probes.PingOnly).Add('\n');
+            Sample(text, "probes_total", link, "result", "no_answer").Add(link.Probes.NoAnswer).Add('\n');
         }
         Head(
             text, "probe_round_trip_seconds", Gauge,
@@ -128,11 +158,90 @@ internal static class MetricsText
         {
             Write(firewall, text);
         }
+        One(
+            text, "locked_by_earlier_start", Gauge,
+            "1 if connmgr runs without a firewall on a device that an earlier start has locked.",
+            status.IsLockedByEarlier ? 1 : 0);
 
         Head(text, "events_total", Counter, "Events by kind.");
         for (EventKind kind = 0; kind <= EventKind.Hook; kind++)
         {
             Sample(text, "events_total", "kind", kind.Name()).Add(events.Total(kind)).Add('\n');
+        }
+    }
+
+    /// <summary>The addresses and gateways of the links that have any.</summary>
+    private static void WriteInfo(DaemonStatus status, Utf8Text text)
+    {
+        Head(text, "link_info", Gauge, "Addresses and gateways of the link; always 1.");
+        foreach (LinkStatus link in status.Links)
+        {
+            text.Add("connmgr_link_info{link=\""u8);
+            AddLabelValue(text, link.Name);
+            text.Add("\",kind=\""u8).Add(link.Kind)
+                .Add("\",ipv4=\""u8).Add(link.Ipv4.Address ?? "")
+                .Add("\",ipv4_gateway=\""u8).Add(link.Ipv4.Gateway ?? "")
+                .Add("\",ipv6=\""u8).Add(link.Ipv6.Address ?? "")
+                .Add("\",ipv6_gateway=\""u8).Add(link.Ipv6.Gateway ?? "")
+                .Add("\"} 1\n"u8);
+        }
+    }
+
+    private static void WriteUsage(DaemonStatus status, Utf8Text text)
+    {
+        Head(text, "link_in_use_seconds_total", Counter, "How long the link was in use.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "link_in_use_seconds_total", link)
+                .AddSeconds(link.Usage?.InUse ?? default).Add('\n');
+        }
+        Head(
+            text, "link_in_use_bytes_total", Counter,
+            "Bytes that the link received and sent while it was in use.");
+        foreach (LinkStatus link in status.Links)
+        {
+            Sample(text, "link_in_use_bytes_total", link).Add((long)(link.Usage?.BytesInUse ?? 0)).Add('\n');
+        }
+        Head(
+            text, "link_last_proof_timestamp_seconds", Gauge,
+            "When a service last answered rightly over the link.");
+        foreach (LinkStatus link in status.Links)
+        {
+            if (link.ProvedAt is { } at)
+            {
+                Sample(text, "link_last_proof_timestamp_seconds", link)
+                    .AddSeconds(at - DateTime.UnixEpoch).Add('\n');
+            }
+        }
+        Head(text, "probe_duration_seconds", "histogram", "How long probes took, whatever their result.");
+        foreach (LinkStatus link in status.Links)
+        {
+            if (link.Usage is { } usage)
+            {
+                WriteDurations(link, usage, text);
+            }
+        }
+    }
+
+    private static void WriteDurations(LinkStatus link, LinkUsage usage, Utf8Text text)
+    {
+        long count = 0;
+        for (int i = 0; i < usage.Durations.Length; i++)
+        {
+            count += usage.Durations[i];
+            Sample(text, "probe_duration_seconds_bucket", link, "le", i < Bounds.Length ? Bounds[i] : "+Inf")
+                .Add(count).Add('\n');
+        }
+        Sample(text, "probe_duration_seconds_sum", link).AddMicroseconds(usage.DurationSum).Add('\n');
+        Sample(text, "probe_duration_seconds_count", link).Add(count).Add('\n');
+    }
+
+    private static void Time(Utf8Text text, string name, string help, DateTime? at)
+    {
+        if (at is { } time)
+        {
+            Head(text, name, Gauge, help);
+            text.Add("connmgr_"u8).Add(name).Add(' ').AddSeconds(time - DateTime.UnixEpoch).Add('\n');
         }
     }
 
@@ -142,6 +251,12 @@ internal static class MetricsText
             text, "firewall_locked", Gauge, "1 while the rules of the lockdown are in force.",
             firewall.IsLocked ? 1 : 0);
         One(
+            text, "lockdown_failed", Gauge, "1 if the last run of init_firewall.sh failed.",
+            firewall.HasLastFailed ? 1 : 0);
+        One(
+            text, "lockdown_failures_total", Counter, "Runs of init_firewall.sh that failed.",
+            firewall.Failures);
+        One(
             text, "firewall_mends_total", Counter,
             "Firewall rules restored after another program changed them.",
             firewall.Repairs);
@@ -150,10 +265,12 @@ internal static class MetricsText
             firewall.Entries);
         One(text, "holes", Gauge, "Addresses that are open because of a name.", firewall.Holes);
         One(text, "dns_questions_total", Counter, "DNS questions seen.", firewall.Questions);
-        Head(text, "dns_replies_total", Counter, "DNS replies by result; all but answers were refused.");
+        Head(
+            text, "dns_replies_total", Counter,
+            "DNS replies by result; all but answers and error codes were refused.");
         foreach ((string verdict, long count) in firewall.Replies)
         {
-            Sample(text, "dns_replies_total", "verdict", verdict).Add(count).Add('\n');
+            Sample(text, "dns_replies_total", "verdict", verdict.Replace(' ', '_')).Add(count).Add('\n');
         }
         One(
             text, "dns_replies_held_total", Counter, "DNS replies held until their addresses were open.",

@@ -58,6 +58,11 @@ internal static class StatusJson
             json.Open('{').Name("connected").Value(status.IsAttrdConnected)
                 .Name("words").Value(status.Attrd).Close('}');
         }
+        json.Name("flow_limit").Value(status.FlowLimit);
+        json.Name("preferred").Value(status.Preferred).Name("preferred_seconds_left")
+            .Value(status.Preferred is null ? null : status.PreferredFor);
+        json.Name("hint").Value(status.Hint)
+            .Name("locked_by_earlier_start").Value(status.IsLockedByEarlier);
         json.Name("firewall");
         if (status.Firewall is null)
         {
@@ -70,7 +75,7 @@ internal static class StatusJson
         json.Close('}');
     }
 
-    private static void Write(LinkStatus link, JsonWriter json)
+    public static void Write(LinkStatus link, JsonWriter json)
     {
         json.Open('{').Name("name").Value(link.Name).Name("kind").Value(link.Kind)
             .Name("state").Value(link.State).Name("state_value").Value(link.StateValue)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using ConnMgr.Attributes;
+using ConnMgr.Config;
 using ConnMgr.Control;
 using ConnMgr.Dns;
 using ConnMgr.EventLoop;
@@ -18,11 +19,26 @@ namespace ConnMgr.Status;
 /// <summary>Builds the answers to `status` and `metrics`.</summary>
 internal sealed class StatusReport(
     Loop loop, Log log, KernelState state, LinkDriver links, AttributeReport? attributes, Lockdown? lockdown,
-    IReadOnlyList<ProbeUrl> services, TimeSpan startedAt)
+    Options options, TimeSpan startedAt)
 {
     private const int ProcFileLimit = 65536;
+    private const int Usage = 64; // EX_USAGE
 
+    private readonly UsageTally _usage = new(ReadCounters);
+    private TimeSpan? _reloadedAt;
+    private bool _isReloadGood = true;
     private readonly long[] _refused = new long[(int)DnsVerdict.LostStream + 1];
+
+    /// <summary>
+    /// What cannot be done with flows over the old link after a switch; null if nothing is to be said.
+    /// </summary>
+    public string? FlowLimit { get; set; }
+
+    /// <summary>Call it after each batch of events.</summary>
+    public void Observe(TimeSpan now) => _usage.Observe(links.View, now);
+
+    /// <summary>Records the end of a reload.</summary>
+    public void ReloadEnded(bool isGood, TimeSpan now) => (_reloadedAt, _isReloadGood) = (now, isGood);
 
     /// <summary>Call it every tick: logs which replies were refused since the last one.</summary>
     public void Tick()
@@ -34,6 +50,10 @@ internal sealed class StatusReport(
         string words = "";
         for (DnsVerdict verdict = DnsVerdict.BadPacket; verdict <= DnsVerdict.LostStream; verdict++)
         {
+            if (verdict == DnsVerdict.ErrorCode)
+            {
+                continue; // a right answer, without addresses
+            }
             long refused = lockdown.Watch.CountOf(verdict) - _refused[(int)verdict];
             if (refused > 0)
             {
@@ -49,11 +69,15 @@ internal sealed class StatusReport(
 
     /// <summary>
     /// Answers `status` and `metrics`. Exit status 0: a link is confirmed; 2: no link is, but a metered one
-    /// is assumed good; 1: neither.
+    /// is assumed good; 1: neither, or the lockdown of an earlier start cuts off the cloud.
     /// </summary>
     public int Answer(in ControlRequest request, Utf8Text reply, TimeSpan now)
     {
         DaemonStatus status = Describe(now);
+        if (request.Link is not null)
+        {
+            return AnswerLink(status, request, reply);
+        }
         if (request.Verb == ControlVerb.Metrics)
         {
             MetricsText.Write(status, log.Events, reply);
@@ -68,22 +92,53 @@ internal sealed class StatusReport(
             StatusJson.Write(status, new JsonWriter(reply));
             reply.Add('\n');
         }
-        return status.IsAnyConfirmed ? 0 : status.IsAnyAssumed ? 2 : 1;
+        return status.IsLockedByEarlier ? 1 : status.IsAnyConfirmed ? 0 : status.IsAnyAssumed ? 2 : 1;
+    }
+
+    /// <summary>
+    /// Answers `status LINK`. Exit status 0: it is confirmed; 2: assumed good; 1: neither; 64: no such link.
+    /// </summary>
+    private static int AnswerLink(DaemonStatus status, in ControlRequest request, Utf8Text reply)
+    {
+        string name = request.Link!;
+        LinkStatus? link = status.Links.FirstOrDefault(link => link.Name == name);
+        if (link is null)
+        {
+            string links = string.Join(", ", status.Links.Select(link => link.Name));
+            reply.Add($"no link {name}: the links are {links}\n");
+            return Usage;
+        }
+        if (request.IsText)
+        {
+            StatusText.Write(link, request.IsColored, reply);
+        }
+        else
+        {
+            StatusJson.Write(link, new JsonWriter(reply));
+            reply.Add('\n');
+        }
+        return link.IsConfirmed ? 0 : link.IsAssumed ? 2 : 1;
     }
 
     private DaemonStatus Describe(TimeSpan now)
     {
-        string counters = SmallFile.Read("/proc/net/dev", ProcFileLimit, out _, out _) ?? "";
+        string counters = ReadCounters();
+        DateTime wall = DateTime.UtcNow;
         ConnectionView view = links.View;
         LinkStatus[] described = new LinkStatus[view.Links.Count];
         for (int i = 0; i < described.Length; i++)
         {
-            described[i] = Describe(i, counters, now);
+            described[i] = Describe(i, counters, now, wall);
         }
         return new DaemonStatus
         {
             Version = BuildInfo.Revision,
-            Time = DateTime.UtcNow,
+            Time = wall,
+            StartedAt = wall - (now - startedAt),
+            ChangedAt = wall - (now - _usage.ChangedAt),
+            ReloadedAt = wall - (now - _reloadedAt),
+            IsReloadGood = _isReloadGood,
+            Changes = _usage.Changes,
             Uptime = now - startedAt,
             MemoryBytes = ResidentBytes(),
             WakeUps = loop.WakeUps,
@@ -99,11 +154,18 @@ internal sealed class StatusReport(
             Switches = new SwitchCounts(view.Switch.Succeeded, view.Switch.Failed, view.Switch.Repairs),
             LastSwitchTook = view.Switch.LastTook,
             LastRepairAge = now - view.Switch.LastRepairAt,
+            FlowLimit = FlowLimit,
             Attrd = attributes?.Words,
             IsAttrdConnected = attributes is { IsConnected: true },
-            Services = [.. services.Select(Describe)],
+            Preferred = view.Preferred,
+            PreferredFor = view.PreferredUntil == TimeSpan.MaxValue ? null : view.PreferredUntil - now,
+            Hint = view.InUse is null
+                ? InterfaceHint.For(state, [.. view.Links.Select(link => link.Name)])
+                : null,
+            Services = [.. options.Services.Select(Describe)],
             Links = described,
             Firewall = lockdown is null ? null : LockdownStatus.Of(lockdown, now),
+            IsLockedByEarlier = lockdown is null && OldLockdown.IsRecorded(options.RunDirectory),
         };
     }
 
@@ -116,13 +178,17 @@ internal sealed class StatusReport(
             trust.SuspectedBy(url)?.Name);
     }
 
-    private LinkStatus Describe(int index, string counters, TimeSpan now)
+    private static string ReadCounters() =>
+        SmallFile.Read("/proc/net/dev", ProcFileLimit, out _, out _) ?? "";
+
+    private LinkStatus Describe(int index, string counters, TimeSpan now, DateTime wall)
     {
         LinkView link = links.View.Links[index];
         LinkSockets sockets = links.Sockets[index];
         (ulong received, ulong sent) = InterfaceCounters.Find(
             counters, state.Find(link.Facts.Ifindex)?.Name ?? link.Name);
         (int failures, TimeSpan? lastFailure) = links.Core.FailuresOf(index, now);
+        LinkUsage usage = _usage.Of(link.Name, counters, now);
         return new LinkStatus
         {
             Name = link.Name,
@@ -171,6 +237,8 @@ internal sealed class StatusReport(
             BytesReceived = received,
             BytesSent = sent,
             ProbeBytes = sockets.ProbeBytes,
+            Usage = usage,
+            ProvedAt = wall - (now - usage.ProvedAt),
         };
     }
 

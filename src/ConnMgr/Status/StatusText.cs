@@ -1,3 +1,4 @@
+using ConnMgr.Config;
 using ConnMgr.Control;
 using ConnMgr.Links;
 using ConnMgr.Logging;
@@ -40,6 +41,19 @@ internal static class StatusText
             Label(text, "why", 0);
             TextLayout.Wrap(text, $"{TextLayout.Span(status.ReasonAge)} ago: {status.Reason}", LabelEnd);
         }
+        if (status.Preferred is not null)
+        {
+            Label(text, "by hand", 0);
+            string left = status.PreferredFor is { } time ? $" for another {TextLayout.Span(time)}" : "";
+            TextLayout.Wrap(text, $"{status.Preferred} is preferred{left} (connmgr use)", LabelEnd);
+        }
+        if (status.Hint is not null)
+        {
+            Label(text, "names", 0);
+            text.Add(isColored ? TextLayout.Red : "");
+            TextLayout.Wrap(text, status.Hint, LabelEnd);
+            text.Add(isColored ? "\e[0m" : "");
+        }
         if (status.Switch != SwitchState.None || status.Choice != status.InUse)
         {
             Label(text, "switch", 0);
@@ -62,6 +76,11 @@ internal static class StatusText
                 $"changed by others and restored {Times(status.Switches.Repairs)}, "
                 + $"last {TextLayout.Span(age)} ago",
                 LabelEnd);
+        }
+        if (status.FlowLimit is not null)
+        {
+            Label(text, "flows", 0);
+            TextLayout.Wrap(text, status.FlowLimit, LabelEnd);
         }
         if (status.Attrd is not null)
         {
@@ -94,6 +113,14 @@ internal static class StatusText
             text.Add('\n');
             Write(firewall, isColored, text);
         }
+        else if (status.IsLockedByEarlier)
+        {
+            text.Add('\n');
+            Label(text, "firewall", 0);
+            text.Add(isColored ? TextLayout.Red : "");
+            TextLayout.Wrap(text, OldLockdown.Words, LabelEnd);
+            text.Add(isColored ? "\e[0m" : "");
+        }
     }
 
     private static void Write(FirewallStatus firewall, bool isColored, Utf8Text text)
@@ -113,9 +140,10 @@ internal static class StatusText
 
         Label(text, "dns", 0);
         long refused = 0;
-        foreach ((_, long count) in firewall.Replies)
+        foreach ((string verdict, long count) in firewall.Replies)
         {
-            refused += count;
+            // The server's error is a right answer.
+            refused += verdict == LockdownStatus.ErrorCode ? 0 : count;
         }
         refused -= firewall.Replies[0].Count;
         string reason = firewall.DnsReason.Length > 0 ? $", since {firewall.DnsReason}" : "";
@@ -174,7 +202,7 @@ internal static class StatusText
         }
     }
 
-    private static void Write(LinkStatus link, bool isColored, Utf8Text text)
+    public static void Write(LinkStatus link, bool isColored, Utf8Text text)
     {
         int column = Math.Max(LabelEnd, link.Name.Length + 1);
         TextLayout.Colored(text, link.Name, isColored && link.IsInUse ? TextLayout.Bold : "");

@@ -76,7 +76,7 @@ public class EventStreamTests
         for (int i = 0; i < 3; i++)
         {
             _ring.Add(EventKind.Switch, LogLevel.Warn, "again", default, default);
-            Pump(i == 0 ? stream : new EventStream(default, 0));
+            Pump(i == 0 ? stream : new EventStream(default, new EventRing(), default));
         }
         _text.Clear();
         Pump(stream);
@@ -85,7 +85,46 @@ public class EventStreamTests
         Assert.EndsWith("again (3 times)\n", said);
     }
 
-    private EventStream Begin(ControlRequest request) => new(request, _ring.LastNumber);
+    [Theory]
+    [InlineData(3, null, "8 9 10")]
+    [InlineData(500, null, "1 2 3 4 5 6 7 8 9 10")]
+    [InlineData(null, 2, "8 9 10")] // the last one is of now
+    [InlineData(2, 100, "9 10")]
+    [InlineData(5, 1, "9 10")]
+    public void The_newest_or_those_of_a_time_are_told(int? last, int? seconds, string wanted)
+    {
+        Add(10);
+        ControlRequest request = new(ControlVerb.Events, false, false, false, false)
+        {
+            Last = last,
+            Seconds = seconds,
+        };
+        EventStream stream = Begin(request);
+        while (!stream.IsDone)
+        {
+            Pump(stream);
+        }
+        JsonElement events = JsonDocument.Parse(_text.Bytes.ToArray()).RootElement.GetProperty("events");
+        IEnumerable<string> numbers = events.EnumerateArray().Select(
+            what => what.GetProperty("text").GetString()!["event ".Length..]);
+        Assert.Equal(wanted, string.Join(' ', numbers));
+    }
+
+    [Fact]
+    public void Who_follows_from_now_on_gets_only_new_ones()
+    {
+        Add(10);
+        EventStream stream = new(
+            new ControlRequest(ControlVerb.Events, true, false, true, false) { Seconds = 1 }, _ring,
+            TimeSpan.FromSeconds(100));
+        Pump(stream);
+        Assert.Equal(0, _text.Length);
+        Add(1);
+        Pump(stream);
+        Assert.EndsWith("event 11\n", Encoding.UTF8.GetString(_text.Bytes));
+    }
+
+    private EventStream Begin(ControlRequest request) => new(request, _ring, TimeSpan.FromSeconds(_added));
 
     private void Pump(EventStream stream) => stream.AddSome(_ring, _text);
 

@@ -108,7 +108,8 @@ public class WhitelistTests
         Whitelist whitelist = WhitelistReader.Read(
             Encoding.UTF8.GetBytes($"# here\necho.example\n{line}\n198.18.0.1"), errors, []);
         Remark error = Assert.Single(errors);
-        Assert.Equal((3, $"{expected}: \"{line}\""), (error.Line, error.Text));
+        Assert.Equal(3, error.Line);
+        Assert.Equal($"{expected}: \"{line}\"", error.Text.Split("; write ")[0]);
         Assert.Equal(2, whitelist.Count);
     }
 
@@ -334,7 +335,10 @@ public class WhitelistTests
                 }
                 int masked = warnings.Count(
                     warning => warning.Text.StartsWith("means", StringComparison.Ordinal));
-                return whitelist.Count + errors.Count + warnings.Count - masked == lines;
+                int advised = warnings.Count(
+                    warning => warning.Text.StartsWith("a single label", StringComparison.Ordinal)
+                        || warning.Text.StartsWith("the device reaches", StringComparison.Ordinal));
+                return whitelist.Count + errors.Count + warnings.Count - masked - advised == lines;
             },
             iter: 50_000);
 

@@ -304,6 +304,39 @@ public class SelectorTests
     }
 
     /// <summary>Three links and a clock.</summary>
+    [Fact]
+    public void A_link_preferred_by_hand_is_used_while_it_is_good_until_its_time_ends()
+    {
+        _world.Confirm(_world.Eth, _world.WiFi);
+        _world.Decide(0);
+        _world.Selector.Prefer(_world.WiFi, TimeSpan.FromSeconds(60), _world.Now);
+        Assert.Equal("wlan0: wlan0 confirmed by echo, preferred by hand", _world.Decide(1));
+        Assert.Equal("", _world.Decide(2));
+        _world.Fail(_world.WiFi);
+        Assert.StartsWith("eth0: ", _world.Decide(3), StringComparison.Ordinal);
+        _world.At(4).Confirm(_world.WiFi);
+        Assert.Equal("", _world.Decide(4)); // it has failed: first it has to stay good
+        Assert.StartsWith("wlan0: ", _world.Decide(30), StringComparison.Ordinal);
+        Assert.Equal(TimeSpan.FromSeconds(60), _world.Selector.NextDeadline);
+        Assert.StartsWith("eth0: ", _world.Decide(60), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_metered_link_may_be_preferred_and_one_that_is_down_or_unconfirmed_is_not_used()
+    {
+        _world.Confirm(_world.Eth);
+        _world.Decide(0);
+        _world.Selector.Prefer(_world.Wan, TimeSpan.MaxValue, _world.Now);
+        Assert.Equal("", _world.Decide(1));
+        _world.Up(_world.Wan);
+        Assert.StartsWith("wwan0: ", _world.Decide(2), StringComparison.Ordinal);
+        _world.Selector.Prefer(_world.WiFi, TimeSpan.MaxValue, _world.Now);
+        _world.Up(_world.WiFi);
+        Assert.StartsWith("eth0: ", _world.Decide(60), StringComparison.Ordinal);
+        _world.Selector.Prefer(null, TimeSpan.MaxValue, _world.Now);
+        Assert.Equal("", _world.Decide(61));
+    }
+
     private sealed class World
     {
         public World()

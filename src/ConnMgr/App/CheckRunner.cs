@@ -1,0 +1,110 @@
+using ConnMgr.Cli;
+using ConnMgr.Config;
+using ConnMgr.EventLoop;
+using ConnMgr.Links;
+using ConnMgr.Logging;
+using ConnMgr.Native;
+using ConnMgr.Netlink;
+using ConnMgr.Scripts;
+
+namespace ConnMgr.App;
+
+/// <summary>
+/// `connmgr check`: reports what a start with the same options would find wrong, without a daemon. Changes
+/// nothing.
+/// </summary>
+internal static class CheckRunner
+{
+    private static readonly TimeSpan ShellLimit = TimeSpan.FromSeconds(10);
+
+    /// <returns>0 if there is no error, else 78.</returns>
+    public static ExitCode Run(Options options)
+    {
+        bool isLocking = !options.IsFirewallDisabled;
+        ConfigFiles files = ConfigFiles.Read(
+            options.ConfigDirectory, runDirectory: null, withWhitelist: isLocking);
+        foreach ((LogLevel level, string text) in files.Remarks)
+        {
+            StandardOutput.Line(level == LogLevel.Warn ? $"{text} (warning)" : text);
+        }
+        bool isGood = !files.HasErrors;
+        string script = Path.Combine(options.ScriptDirectory, "init_firewall.sh");
+        if (isLocking && options.HasScriptDirectory && !File.Exists(script))
+        {
+            StandardOutput.Line($"{script}: no such file: the device could not be locked");
+            isGood = false;
+        }
+
+        if (files.NetifNames is { } names)
+        {
+            CompareInterfaces(options.ConfigDirectory, [names.Ethernet, names.WiFi, names.Wan]);
+        }
+        string user = Path.Combine(options.ConfigDirectory, "firewall.user");
+        bool hasUser = isLocking && File.Exists(user);
+        if (hasUser && FaultOf(user) is { } fault)
+        {
+            StandardOutput.Line($"{user}: {fault}");
+            isGood = false;
+            hasUser = false;
+        }
+        if (!isGood)
+        {
+            return ExitCode.Config;
+        }
+        string whitelist = isLocking
+            ? $"; the whitelist has {files.Whitelist.Count} entries: {files.Whitelist.NameCount} names, "
+                + $"{files.Whitelist.LiteralCount} addresses and prefixes"
+            : "; without a firewall, no whitelist is read";
+        StandardOutput.Line($"{options.ConfigDirectory}: no errors{whitelist}");
+        if (hasUser)
+        {
+            StandardOutput.Line(
+                $"{user}: its syntax is right; whether its commands work, only the lockdown shows");
+        }
+        return ExitCode.Ok;
+    }
+
+    /// <summary>
+    /// Warns if the links do not exist. It is no error: a modem may be unplugged, and an image may be made on
+    /// another machine.
+    /// </summary>
+    private static void CompareInterfaces(string directory, string[] names)
+    {
+        using Loop loop = new();
+        KernelState table = new();
+        using RouteMonitor routes = new(loop, table);
+        loop.Run(() =>
+        {
+            if (routes.IsSettled)
+            {
+                loop.Stop();
+            }
+        });
+        if (InterfaceHint.For(table, names) is { } hint)
+        {
+            StandardOutput.Line($"{directory}/netif_names: {hint} (warning)");
+        }
+    }
+
+    /// <summary>Runs `sh -n` and returns what the shell says; null if the syntax is right.</summary>
+    private static string? FaultOf(string path)
+    {
+        using Loop loop = new();
+        string? fault = null;
+        using Child? shell = Child.Start(
+            loop, ShellLimit, ["/bin/sh", "-n", path], ScriptEnvironment.Base,
+            exit =>
+            {
+                string said = exit.Output.Trim();
+                fault = exit.Failure is null || said.Length == 0 ? exit.Failure : ForeignText.Quote(said);
+                loop.Stop();
+            },
+            out string? failure);
+        if (shell is null)
+        {
+            return $"cannot run sh: {failure}";
+        }
+        loop.Run(static () => { });
+        return fault;
+    }
+}

@@ -1,0 +1,33 @@
+namespace ConnMgr.Config;
+
+/// <summary>
+/// Tells whether the device is still locked by an earlier run: by what the scripts record in the run
+/// directory until `unlock` removes it, or until a reboot.
+/// </summary>
+internal static class OldLockdown
+{
+    /// <summary>
+    /// What such a lockdown means without a daemon that follows the cloud, and how to end it.
+    /// </summary>
+    public const string Words =
+        "locked by an earlier start, and nothing opens addresses of the cloud: 'connmgr unlock' unlocks";
+
+    /// <summary>
+    /// `locked`: init_firewall.sh has locked the device. `policies`, `closed`: a failed lockdown has closed
+    /// it, by iptables or by nft.
+    /// </summary>
+    private static readonly string[] Marks = ["locked", "policies", "closed"];
+
+    /// <summary>True if a lockdown is recorded and has not been removed.</summary>
+    public static bool IsRecorded(string runDirectory)
+    {
+        foreach (string mark in Marks)
+        {
+            if (File.Exists(Path.Combine(runDirectory, mark)))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+}

@@ -1,0 +1,72 @@
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Links;
+
+/// <summary>
+/// Names the interfaces that exist when those of netif_names do not: most machines have enp1s0 and wlp2s0,
+/// not eth0 and wlan0. Pure.
+/// </summary>
+internal static class InterfaceHint
+{
+    private const uint Loopback = 0x8; // IFF_LOOPBACK, <linux/if.h>
+    private const int MostNamed = 8;
+
+    /// <summary>
+    /// Beginnings of the names of devices that are hardly a way out: containers and tunnels.
+    /// </summary>
+    private static readonly string[] Others =
+        ["br-", "docker", "veth", "virbr", "tap", "tun", "wg", "sit", "ip6tnl", "gre", "gretap", "erspan",
+            "tunl", "ip_vti", "ip6_vti", "ip6gre", "ifb", "teql", "dummy", "bond"];
+
+    /// <summary>
+    /// Returns e.g. `no interface eth0; present: enp1s0 (default route), wlp2s0`. Null if all links exist; or
+    /// if one does, and no other device has a default route; or if there is no other device.
+    /// </summary>
+    /// <param name="table">The kernel's devices and routes.</param>
+    /// <param name="names">The names of the links.</param>
+    public static string? For(KernelState table, IReadOnlyCollection<string> names)
+    {
+        string missing = "";
+        int missed = 0;
+        foreach (string name in names)
+        {
+            if (table.Find(name) is null)
+            {
+                missing += (missed++ > 0 ? ", " : "") + name;
+            }
+        }
+        string ways = "";
+        string present = "";
+        int named = 0;
+        foreach (Device device in table.Devices.OrderBy(device => device.Ifindex))
+        {
+            if (names.Contains(device.Name) || (device.Flags & Loopback) != 0 || IsOther(device.Name))
+            {
+                continue;
+            }
+            bool isWayOut = table.Routes.Exists(route => route.Ifindex == device.Ifindex);
+            if (isWayOut)
+            {
+                ways += $", {device.Name} (default route)";
+            }
+            else if (named++ < MostNamed)
+            {
+                present += $", {device.Name}";
+            }
+        }
+        bool isHelpful = missed > 0 && (ways.Length > 0 || (missed == names.Count && present.Length > 0));
+        return isHelpful ? $"no interface {missing}; present: {(ways + present)[2..]}" : null;
+    }
+
+    private static bool IsOther(string name)
+    {
+        foreach (string beginning in Others)
+        {
+            if (name.StartsWith(beginning, StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+}

@@ -1,0 +1,102 @@
+#!/bin/sh
+# The verbs beyond a plain status: a report that cannot be written ends with 74; status of one link; a choice of
+# events; wait-online; use; other users by --control-group; a daemon with another --run-dir; mistyped words.
+# takes 30 s
+. "$(dirname "$0")/lib.sh"
+
+exits() { # STATUS CMD...
+    lab_status=0 lab_wanted=$1
+    shift
+    "$@" >"$LAB/said" 2>&1 || lab_status=$?
+    [ "$lab_status" = "$lab_wanted" ]
+}
+says() { grep -qE -- "$1" "$LAB/said"; }
+connmgr=$(connmgr_path)
+to_full() { "$connmgr" "$@" >/dev/full; }
+to_nobody() { "$connmgr" "$@" 2>/dev/null | true; }
+
+lab_up
+check "wait-online without a daemon: 1 after its time" exits 1 ask wait-online --timeout 1s
+check "it says why" says 'no daemon answers'
+ask wait-online --timeout 2m >"$LAB/waited" 2>&1 &
+waiter=$!
+start_connmgr --control-group 4242
+check "wait-online began before the daemon: it ends with 0 when a link is confirmed" wait "$waiter"
+wait_for 5 "eth0 is in use" settled
+
+for verb in status "status --json" events "events --json" metrics; do
+    # shellcheck disable=SC2086  # words
+    check "a full disk: $verb ends with 74" exits 74 to_full $verb --run-dir "$LAB/run"
+    check "a full disk: $verb says why" says 'cannot write to standard output: No space left'
+done
+check "a full disk: check ends with 74" exits 74 to_full check --config-dir "$LAB/etc"
+for word in --help --version; do check "a full disk: $word ends with 74" exits 74 to_full "$word"; done
+check "a full disk for stderr, too: 64 all the same" exits 64 sh -c "'$connmgr' --nonsense 2>/dev/full"
+check "a reader that has enough is no error" exits 0 to_nobody status --run-dir "$LAB/run"
+
+check "status of one link" exits 0 ask status eth0
+check "of that link alone" not says '^(wlan0|in use)'
+check "its state" says '^eth0 +ITFUP_SS'
+check "as JSON" exits 0 ask status eth0 --json
+check "of that link alone, as JSON" says '^\{"name":"eth0",'
+check "of a metered link that is only assumed to work: 2" exits 2 ask status wwan0
+check "of a link that there is not: 64" exits 64 ask status eth9
+check "it says which there are" says 'no link eth9: the links are eth0, wlan0, wwan0'
+check "of what cannot be a name: 64" exits 64 ask status a/b
+
+count() { [ "$(ask events "$@" | wc -l)" = "$1" ] 2>/dev/null || [ "$(ask events -n "$1" | wc -l)" = "$1" ]; }
+check "events: the newest three" count 3
+check "events: the newest one" count 1
+check "events of the last hour: all" test "$(ask events --since 1h | wc -l)" = "$(ask events | wc -l)"
+ask events --since 5 -f >"$LAB/followed" &
+follower=$!
+unplug wlan0
+wait_for 5 "events: followed" grep -q 'wlan0: ITFUP_SS -> ITFDOWN_SU' "$LAB/followed"
+plug wlan0
+kill "$follower"
+for bad in "-n 0" "-n 501" "--since 0" "--since 1w" "--since -1"; do
+    # shellcheck disable=SC2086  # words
+    check "events $bad: 64" exits 64 ask events $bad
+done
+
+wait_for 10 "wlan0 is confirmed again" state wlan0 ITFUP_SS
+check "use wwan0: 0" exits 0 ask use wwan0 --for 1h
+wait_for 5 "it is in use, although it costs money" in_use wwan0
+check "status: by hand, for how long" status_has '^by hand +wwan0 is preferred for another 59 min'
+check "status: why" status_has ' preferred by hand$'
+check "JSON: valid" status_is_valid
+check "use auto: 0" exits 0 ask use auto
+wait_for 15 "eth0 is in use again" in_use eth0
+check "use of a link that there is not: 64" exits 64 ask use eth9
+check "use wlan0 for a short time" exits 0 ask use wlan0 --for 2s
+wait_for 5 "wlan0 is in use" in_use wlan0
+wait_for 20 "then eth0 by itself" in_use eth0
+
+chmod 711 "$LAB/.." "$LAB" "$LAB/run"
+install -m 755 "$connmgr" "$LAB/connmgr"
+as() { # GROUPS VERB...
+    lab_groups=$1
+    shift
+    # shellcheck disable=SC2086  # an option with or without a value
+    setpriv --reuid 65534 --regid 65534 $lab_groups "$LAB/connmgr" "$@" --run-dir "$LAB/run"
+}
+check "another user: 77" exits 77 as --clear-groups status
+check "it says who may" says 'only root, and members of its --control-group'
+check "a member of the group: status" exits 0 as '--groups 7,4242' status
+check "a member of the group: events" exits 0 as '--groups 4242' events
+check "a member of the group: metrics" exits 0 as '--groups 4242' metrics
+check "a member of the group: not reload" exits 77 as '--groups 4242' reload
+check "a member of the group: not use" exits 77 as '--groups 4242' use wlan0
+check "nothing was preferred" not status_has '^by hand'
+
+check "another --run-dir is found by itself" exits 0 "$connmgr" status
+check "for reload, too" exits 0 "$connmgr" reload
+stop_connmgr
+check "not after the daemon's end" exits 69 "$connmgr" status
+
+for typo in statsu:status evnets:events --dms:--dns --idel:--idle; do
+    check "${typo%:*}: 64" exits 64 "$connmgr" "${typo%:*}"
+    check "${typo%:*}: what was meant" says "did you mean '${typo#*:}'\?"
+done
+check "help of a verb has only its own options" exits 0 "$connmgr" metrics --help
+check "not the daemon's" not says '--probe|--config-dir|--dns'
