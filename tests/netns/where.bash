@@ -21,8 +21,11 @@ set -E
 trap 'died $? "$BASH_COMMAND"' ERR
 
 # pause SECONDS: waits without a process, because a test would need thousands of them. It reads a pipe into
-# which nothing is written.
+# which nothing is written. Not in POSIX mode: there bash's read waits for SIGALRM (SHTIMER_ALARM, read.def) and
+# hangs for ever if the signal comes just before the system call; else it uses select.
 pause() {
     [ -p "$LAB/pause" ] || mkfifo "$LAB/pause"
+    set +o posix
     read -r -t "$1" _ <>"$LAB/pause" || :
+    set -o posix
 }
