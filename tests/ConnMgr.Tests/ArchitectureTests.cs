@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
+using System.Xml.Linq;
 using ConnMgr.EventLoop;
 
 namespace ConnMgr.Tests;
@@ -94,6 +95,32 @@ public partial class ArchitectureTests
     [Fact]
     public void There_is_no_thread_no_task_no_lock_no_finalizer_anywhere() =>
         Assert.Equal("", string.Join('\n', Concurrency(Product)));
+
+    /// <summary>
+    /// Trimming.xml removes the text of records, which is for debuggers. A text that a record defines itself
+    /// must not be on its list.
+    /// </summary>
+    [Fact]
+    public void Only_texts_that_the_compiler_made_are_removed()
+    {
+        XDocument trimming = XDocument.Load(Path.Combine(Repository.Source, "Trimming.xml"));
+        string[] types =
+        [
+            .. trimming.Descendants("assembly")
+                .Single(part => (string?)part.Attribute("fullname") == "connmgr")
+                .Elements("type").Select(type => (string)type.Attribute("fullname")!),
+        ];
+        Assert.True(types.Length >= 40, $"only {types.Length} types");
+        Assert.All(types, name =>
+        {
+            Type? type = typeof(Loop).Assembly.GetType(name.Replace('/', '+'));
+            Assert.True(type is not null, $"{name}: there is no such type");
+            MethodInfo text = type.GetMethod("ToString", [])!;
+            Assert.True(
+                text.DeclaringType == type && text.IsDefined(typeof(CompilerGeneratedAttribute)),
+                $"{name}: its ToString is not the compiler's");
+        });
+    }
 
     /// <summary>
     /// Trimming.xml removes these from the executable. Unit tests run untrimmed and would not notice a use.
