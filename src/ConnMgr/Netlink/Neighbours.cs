@@ -22,8 +22,15 @@ internal sealed class Neighbours
     private Dictionary<int, OfDevice> _now = [];
     private Dictionary<int, OfDevice> _new = []; // of the running dump, and of events since it began
 
+    private int _lastIfindex; // what was added to them last
+    private IpPrefix _last;
+
     /// <summary>Call it before the rows of a dump.</summary>
-    public void BeginDump() => _new.Clear();
+    public void BeginDump()
+    {
+        _new.Clear();
+        _lastIfindex = 0;
+    }
 
     /// <summary>Call it after a complete dump of the routes. True if anything has changed.</summary>
     public bool EndDump()
@@ -35,6 +42,7 @@ internal sealed class Neighbours
                 && before.Prefixes.SetEquals(device.Prefixes);
         }
         (_now, _new) = (_new, _now);
+        _lastIfindex = 0;
         return !isSame;
     }
 
@@ -57,6 +65,7 @@ internal sealed class Neighbours
     {
         _now.Remove(ifindex);
         _new.Remove(ifindex);
+        _lastIfindex = 0;
     }
 
     /// <summary>Returns the prefixes of a device, in any order.</summary>
@@ -73,30 +82,10 @@ internal sealed class Neighbours
         {
             return false;
         }
-        IpNumber destination = default;
-        ReadOnlySpan<byte> hops = default;
-        AttributeReader attributes = new(payload[HeaderSize..]);
-        while (attributes.TryRead(out NetlinkAttribute attribute))
-        {
-            switch (attribute.Type)
-            {
-                case 1: // RTA_DST
-                    IpNumber.TryRead(attribute.Value, out destination);
-                    break;
-                case 9: // RTA_MULTIPATH
-                    hops = attribute.Value;
-                    break;
-            }
-        }
-        // Shorter prefixes are halves of a default route, and the like.
-        byte length = payload[1];
-        IpPrefix near = default;
-        if (destination.Value != default && length >= (destination.IsIpv4 ? 8 : 16)
-            && length <= (destination.IsIpv4 ? 32 : 128))
-        {
-            near = new IpPrefix(IpPrefix.Masked(destination, length), length);
-        }
-        bool isNew = AddHop(payload[HeaderSize..], 0, near, use, ref direct);
+        Hop hop = default;
+        hop.Read(payload[HeaderSize..]);
+        bool isNew = Add(hop, hop.Destination, payload[1], use, ref direct);
+        ReadOnlySpan<byte> hops = hop.Others;
         while (hops.Length >= HopSize)
         {
             ushort size = NetlinkWire.UInt16(hops);
@@ -104,49 +93,45 @@ internal sealed class Neighbours
             {
                 break;
             }
-            int ifindex = (int)NetlinkWire.UInt32(hops[4..]);
-            isNew |= AddHop(hops[HopSize..size], ifindex, near, use, ref direct);
+            Hop other = new() { Ifindex = (int)NetlinkWire.UInt32(hops[4..]) };
+            other.Read(hops[HopSize..size]);
+            isNew |= Add(other, hop.Destination, payload[1], use, ref direct);
             hops = hops[Math.Min(hops.Length, NetlinkWire.Align(size))..];
         }
         return isNew;
     }
 
-    /// <summary>
-    /// Reads the device and the gateway of a route or of one nexthop, and adds the gateway, or the route's
-    /// own prefix if there is none.
-    /// </summary>
-    private bool AddHop(ReadOnlySpan<byte> bytes, int ifindex, IpPrefix prefix, Use use, ref int direct)
+    /// <summary>Adds the gateway of a nexthop, or the route's own prefix if there is none.</summary>
+    private bool Add(in Hop hop, ReadOnlySpan<byte> destination, byte length, Use use, ref int direct)
     {
-        AttributeReader attributes = new(bytes);
-        while (attributes.TryRead(out NetlinkAttribute attribute))
-        {
-            bool isVia = attribute.Type == 18 && attribute.Value.Length > 2; // RTA_VIA: the family first
-            if (attribute.Type == 4) // RTA_OIF
-            {
-                ifindex = (int)attribute.AsUInt32;
-            }
-            else if ((attribute.Type == 5 || isVia) // RTA_GATEWAY
-                && IpNumber.TryRead(attribute.Value[(isVia ? 2 : 0)..], out IpNumber gateway))
-            {
-                if (use == Use.Deletion)
-                {
-                    return false;
-                }
-                prefix = IpPrefix.Of(gateway);
-            }
-        }
-        if (ifindex <= 0 || prefix.Length == 0 || IsLinkLocal(prefix.First))
+        bool hasGateway = IpNumber.TryRead(hop.Gateway, out IpNumber gateway);
+        IpPrefix prefix = hasGateway ? IpPrefix.Of(gateway) : Near(destination, length);
+        if (hop.Ifindex <= 0 || prefix.Length == 0 || IsLinkLocal(prefix.First))
         {
             return false;
         }
         if (use == Use.Deletion)
         {
-            direct = ifindex;
+            direct = hasGateway ? direct : hop.Ifindex;
             return false;
         }
-        Add(_new, ifindex, prefix);
-        return use == Use.Event && Add(_now, ifindex, prefix);
+        // Thousands of routes in a row have the same gateway.
+        if (hop.Ifindex != _lastIfindex || prefix != _last)
+        {
+            Add(_new, hop.Ifindex, prefix);
+            (_lastIfindex, _last) = (hop.Ifindex, prefix);
+        }
+        return use == Use.Event && Add(_now, hop.Ifindex, prefix);
     }
+
+    /// <summary>
+    /// Returns the destination of a route; nothing for a short prefix, such as half of a default route.
+    /// </summary>
+    private static IpPrefix Near(ReadOnlySpan<byte> destination, byte length) =>
+        IpNumber.TryRead(destination, out IpNumber first) && length >= (first.IsIpv4 ? 8 : 16)
+            && length <= (first.IsIpv4 ? 32 : 128)
+                ? new IpPrefix(IpPrefix.Masked(first, length), length)
+                : default;
 
     /// <summary>fe80::/10 and 169.254.0.0/16: packets from there are never evidence.</summary>
     private static bool IsLinkLocal(IpNumber address) => address.IsIpv4
@@ -161,6 +146,41 @@ internal sealed class Neighbours
             devices.Add(ifindex, device);
         }
         return device.Add(prefix);
+    }
+
+    /// <summary>What the attributes of a route, or of one nexthop, say.</summary>
+    private ref struct Hop
+    {
+        public int Ifindex;
+        public ReadOnlySpan<byte> Destination;
+        public ReadOnlySpan<byte> Gateway;
+        public ReadOnlySpan<byte> Others; // struct rtnexthop, one after the other
+
+        public void Read(ReadOnlySpan<byte> bytes)
+        {
+            AttributeReader attributes = new(bytes);
+            while (attributes.TryRead(out NetlinkAttribute attribute))
+            {
+                switch (attribute.Type)
+                {
+                    case 1: // RTA_DST
+                        Destination = attribute.Value;
+                        break;
+                    case 4: // RTA_OIF
+                        Ifindex = (int)attribute.AsUInt32;
+                        break;
+                    case 5: // RTA_GATEWAY
+                        Gateway = attribute.Value;
+                        break;
+                    case 9: // RTA_MULTIPATH
+                        Others = attribute.Value;
+                        break;
+                    case 18 when attribute.Value.Length > 2: // RTA_VIA: the family, then the address
+                        Gateway = attribute.Value[2..];
+                        break;
+                }
+            }
+        }
     }
 
     private enum Use
