@@ -13,6 +13,12 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal sealed class Whitelist
 {
+    /// <summary>
+    /// The largest number of addresses and prefixes: half the capacity of a kernel set, so that as many
+    /// addresses of names (<see cref="Holes.MaxHoles"/>) have room beside them.
+    /// </summary>
+    public const int MaxLiterals = 32768;
+
     private const int MaxLabels = 128; // 255 bytes of wire format have at most 127
     private const int LiteralSize = 18;
 

@@ -19,6 +19,9 @@ internal static class WhitelistReader
     /// </summary>
     public const int MaxRemarks = 1000;
 
+    /// <summary>The error of an address for which there is no room; reported once, not by line.</summary>
+    private const string NoRoom = "no room";
+
     private const int LongestEntry = 254; // a name's 253 characters and a final dot
     private const int ShortestIpv4 = 8;
     private const int ShortestIpv6 = 16;
@@ -33,6 +36,8 @@ internal static class WhitelistReader
         Span<char> buffer = stackalloc char[LongestEntry];
         int number = 0;
         int omitted = 0;
+        int firstTooMany = 0; // its line; 0 if there is none
+        int tooMany = 0;
         text = text.StartsWith("\uFEFF"u8) ? text[3..] : text; // Windows editors insert it
         while (!text.IsEmpty)
         {
@@ -53,6 +58,11 @@ internal static class WhitelistReader
             {
                 continue;
             }
+            if (ReferenceEquals(error, NoRoom))
+            {
+                firstTooMany = tooMany++ == 0 ? number : firstTooMany;
+                continue;
+            }
             List<Remark> remarks = error is null ? warnings : errors;
             if (errors.Count + warnings.Count < MaxRemarks)
             {
@@ -62,6 +72,18 @@ internal static class WhitelistReader
             {
                 remarks.Add(new Remark(number, said + "; what is wrong with later lines is not said"));
             }
+        }
+        if (tooMany > 0)
+        {
+            int at = errors.Count;
+            while (at > 0 && errors[at - 1].Line > firstTooMany)
+            {
+                at--;
+            }
+            errors.Insert(at, new Remark(
+                firstTooMany,
+                $"{tooMany} addresses and prefixes too many: at most {Whitelist.MaxLiterals} leave room for "
+                + "the addresses of names"));
         }
         whitelist.TrimExcess();
         return whitelist;
@@ -106,9 +128,9 @@ internal static class WhitelistReader
         string? error = isAddress
             ? AddLiteral(whitelist, text, out warning)
             : AddName(whitelist, text, out warning);
-        if (error is null)
+        if (error is null || ReferenceEquals(error, NoRoom))
         {
-            return null;
+            return error;
         }
         string advice = WhitelistAdvice.For(text) is { } instead ? $"; {instead}" : "";
         return $"{error}: {ForeignText.Quote(text.ToString())}{advice}";
@@ -184,6 +206,11 @@ internal static class WhitelistReader
         if (prefix.First != address)
         {
             warning = $"means {prefix}: {ForeignText.Quote(text.ToString())}";
+        }
+        if (whitelist.LiteralCount >= Whitelist.MaxLiterals && !whitelist.HasLiteral(prefix))
+        {
+            warning = null;
+            return NoRoom;
         }
         if (!whitelist.TryAdd(prefix))
         {

@@ -357,4 +357,32 @@ public class WhitelistTests
     }
 
     private static IpNumber Address(string text) => IpNumber.Of(System.Net.IPAddress.Parse(text));
+
+    /// <summary>Names must find room in the kernel's sets beside the literals.</summary>
+    [Theory]
+    [InlineData("198.{0}.{1}.{2}"), InlineData("198.{0}.{1}.{2}/31"), InlineData("2001:db8:{0}:{1}::{2}")]
+    [InlineData("2001:db8:{0}:{1}:{2}::/80")]
+    public void Too_many_literals_are_an_error_and_the_first_ones_count(string format)
+    {
+        StringBuilder text = new("a.example\n");
+        for (int i = 0; i < Whitelist.MaxLiterals + 2; i++)
+        {
+            text.Append(System.Globalization.CultureInfo.InvariantCulture,
+                $"{string.Format(null, format, 18 + (i >> 15), (i >> 7) & 255, (i & 127) << 1)}\n");
+        }
+        text.Append("b.example\nno entry\n");
+        List<Remark> errors = [];
+        List<Remark> warnings = [];
+        byte[] bytes = Encoding.ASCII.GetBytes(text.ToString());
+        Whitelist whitelist = WhitelistReader.Read(bytes, errors, warnings);
+        Assert.Equal((Whitelist.MaxLiterals, 2), (whitelist.LiteralCount, whitelist.NameCount));
+        Assert.Equal(
+            [
+                new Remark(Whitelist.MaxLiterals + 2,
+                    "2 addresses and prefixes too many: at most 32768 leave room for the addresses of names"),
+                new Remark(Whitelist.MaxLiterals + 5, "more than one word: \"no entry\""),
+            ],
+            errors);
+        Assert.Empty(warnings);
+    }
 }
