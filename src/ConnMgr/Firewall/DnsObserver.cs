@@ -10,8 +10,8 @@ namespace ConnMgr.Firewall;
 
 /// <summary>
 /// Listens to DNS with one packet socket per link and one on the bridge: to questions always, to replies only
-/// while no queue delivers them. Reads the bridge first, because an extender's question passes the bridge
-/// before a link.
+/// while no queue delivers them. Before it judges a question on a link, it reads the bridge: a question that
+/// entered there is in the bridge's socket before it is in the link's.
 /// </summary>
 internal sealed class DnsObserver : IDisposable
 {
@@ -19,7 +19,6 @@ internal sealed class DnsObserver : IDisposable
     private readonly Log _log;
     private readonly ReplyReader _reader;
     private List<Listener> _listeners = []; // the bridge's first
-    private bool _isDraining;
     private int _seenVersion = -1;
 
     /// <param name="loop">Where packets arrive.</param>
@@ -83,12 +82,10 @@ internal sealed class DnsObserver : IDisposable
     /// <summary>Reads all sockets, so that every question is known before its reply is judged.</summary>
     public void Drain()
     {
-        _isDraining = true;
         foreach (Listener listener in _listeners)
         {
             Drain(listener);
         }
-        _isDraining = false;
     }
 
     private void Listen(Listener listener, int ifindex, bool withReplies)
@@ -126,7 +123,9 @@ internal sealed class DnsObserver : IDisposable
 
     private void HearLink(ReadOnlySpan<byte> packet, bool isQuestion)
     {
-        if (!_isDraining)
+        // Each time, after the packet was received: whatever entered by the bridge and left as this packet is
+        // in the bridge's socket by now, or was counted as dropped there.
+        if (isQuestion)
         {
             Drain(_listeners[0]);
         }
