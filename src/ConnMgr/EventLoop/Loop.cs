@@ -22,6 +22,7 @@ internal sealed class Loop : IDisposable
     private readonly int _epoll;
     private readonly Dictionary<ulong, Action> _handlers = [];
     private readonly epoll_event[] _events = new epoll_event[MaxEvents];
+    private readonly int[] _spares = new int[5]; // a pipe, a pidfd, and what a new process opens
     private ulong _lastToken;
     private bool _stopped;
 
@@ -31,6 +32,8 @@ internal sealed class Loop : IDisposable
         _time = time ?? TimeProvider.System;
         _epoll = Errno.Check(LibC.epoll_create1(LibC.EPOLL_CLOEXEC));
         _deadlines = new Deadlines(this);
+        _spares.AsSpan().Fill(-1);
+        HoldSpares();
     }
 
     /// <summary>
@@ -74,6 +77,29 @@ internal sealed class Loop : IDisposable
         {
             Errno.Check(LibC.epoll_ctl(_epoll, LibC.EPOLL_CTL_DEL, fd, null));
         }
+    }
+
+    /// <summary>
+    /// Reserves descriptors for a script that must run although all others are in use, e.g. to switch routes.
+    /// </summary>
+    public void HoldSpares()
+    {
+        foreach (ref int spare in _spares.AsSpan())
+        {
+            spare = spare < 0 ? LibcExtra.eventfd(0, LibcExtra.EFD_CLOEXEC) : spare;
+        }
+    }
+
+    /// <summary>Releases the reserved descriptors to the caller. True if there were any.</summary>
+    public bool ReleaseSpares()
+    {
+        bool hasReleased = false;
+        foreach (ref int spare in _spares.AsSpan())
+        {
+            hasReleased |= spare >= 0 && LibC.close(spare) == 0;
+            spare = -1;
+        }
+        return hasReleased;
     }
 
     /// <summary>Adds a timer that is not set yet. The loop keeps it until it is disposed.</summary>
@@ -127,6 +153,7 @@ internal sealed class Loop : IDisposable
     public void Dispose()
     {
         _deadlines.Dispose();
+        _ = ReleaseSpares();
         _ = LibC.close(_epoll);
     }
 }

@@ -22,6 +22,7 @@ internal sealed class NameRefresher : IDisposable
     private readonly Loop _loop;
     private readonly HoleStore _store;
     private readonly Resolutions _resolutions;
+    private readonly QuestionRunner _questions;
     private readonly List<Asking> _asking = [];
     private readonly List<DnsAddress> _found = [];
     private string? _device;
@@ -33,6 +34,7 @@ internal sealed class NameRefresher : IDisposable
     {
         _loop = loop;
         _store = store;
+        _questions = new QuestionRunner(loop);
         _resolutions = new Resolutions(store.Whitelist, loop.Now);
     }
 
@@ -80,7 +82,7 @@ internal sealed class NameRefresher : IDisposable
         {
             asking.Open++;
             asking.Queries.Add(new NameQuery(
-                _loop, device, host, isIpv6, _servers, query => Take(asking, query)));
+                _loop, device, host, isIpv6, _servers, query => Take(asking, query), _questions));
         }
         foreach (NameQuery query in asking.Queries)
         {

@@ -19,6 +19,7 @@ internal static class Errno
     public const int EACCES = 13;
     public const int ENODEV = 19;
     public const int EINVAL = 22;
+    public const int EMFILE = 24;
     public const int EPIPE = 32;
     public const int EOPNOTSUPP = 95;
     public const int ENETDOWN = 100;

@@ -48,6 +48,17 @@ internal static unsafe partial class LibcExtra
     public const int ICMP_FILTER = 1;
     public const int ICMP6_FILTER = 1;
 
+    public const int EFD_CLOEXEC = 0x80000; // <sys/eventfd.h>
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int eventfd(uint initval, int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int inotify_init1(int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int inotify_add_watch(int fd, byte* pathname, uint mask);
+
     [LibraryImport("libc", SetLastError = true)]
     public static partial int timerfd_create(int clockid, int flags);
 

@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using ConnMgr.Dns;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
-using Tmds.Linux;
 
 namespace ConnMgr.Probe;
 
@@ -12,13 +11,11 @@ namespace ConnMgr.Probe;
 /// addresses, or all have said that there are none. Silent servers are asked again, unless a server has said
 /// that there are no addresses; then each remaining server is asked once.
 /// </summary>
-internal sealed unsafe class NameQuery : IDisposable
+internal sealed class NameQuery : IDisposable
 {
     private const int MaxServers = NameServers.Most;
     private const int MaxAddresses = 8;
     private const int MaxSteps = 8; // of a CNAME chain that are kept
-    private const int DnsPort = 53;
-    private const int LargestAnswer = 4096;
 
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
 
@@ -28,10 +25,12 @@ internal sealed unsafe class NameQuery : IDisposable
     private readonly IPAddress[] _servers;
     private readonly bool[] _hasRefused; // the server, or the kernel, has refused to answer
     private readonly bool[] _wasAsked;
-    private readonly List<Asked> _asked = [];
+    private readonly QuestionRunner _runner;
+    private readonly List<QuestionRunner.Asked> _asked = [];
     private readonly Action<NameQuery> _ended;
     private readonly Deadline _nextServer;
     private int _next;
+    private bool _isOver;
     private bool _isAnswered; // a server has said that the name or the address does not exist
 
     /// <param name="loop">The event loop.</param>
@@ -41,10 +40,13 @@ internal sealed unsafe class NameQuery : IDisposable
     /// <param name="servers">The servers, in the order of asking; only the first 16 are used.</param>
     /// <param name="ended">Called once, perhaps from within <see cref="Begin"/>; never after it is
     /// disposed.</param>
+    /// <param name="runner">Sends the questions, together with those of other queries; null for sockets of
+    /// its own.</param>
     public NameQuery(
         Loop loop, string device, string host, bool isIpv6,
-        IReadOnlyList<IPAddress> servers, Action<NameQuery> ended)
+        IReadOnlyList<IPAddress> servers, Action<NameQuery> ended, QuestionRunner? runner = null)
     {
+        _runner = runner ?? new QuestionRunner(loop);
         _loop = loop;
         _device = device;
         bool isName = DnsName.TryParse(host, out DnsName name);
@@ -77,9 +79,8 @@ internal sealed unsafe class NameQuery : IDisposable
     public void Begin() => AskNext();
 
     /// <summary>
-    /// Asks the next server that has not refused, starting over after the last unless one has answered. Each
-    /// question uses a new socket, because a socket that was connected just as the link received its address
-    /// may have the source address of another link. The old sockets stay open for slow answers.
+    /// Asks the next server that has not refused, starting over after the last unless one has answered.
+    /// Earlier questions stay open for slow answers.
     /// </summary>
     private void AskNext()
     {
@@ -97,51 +98,38 @@ internal sealed unsafe class NameQuery : IDisposable
 
     private bool Ask(int at)
     {
-        int family = _servers[at].AddressFamily == AddressFamily.InterNetworkV6
-            ? LibC.AF_INET6
-            : LibC.AF_INET;
-        Asked asked = new()
+        QuestionRunner.Asked? asked = null;
+        asked = _runner.Ask(
+            _device, _servers[at], _question, (message, errno) => Receive(asked!, at, message, errno),
+            out int errno);
+        if (asked is null)
         {
-            Id = Entropy.UInt16(),
-            Fd = LinkSocket.Open(family, LibC.SOCK_DGRAM, 0, _device)
-        };
-        int errno = asked.Fd < 0 ? -asked.Fd : LinkSocket.Connect(asked.Fd, _servers[at], DnsPort);
-        if (errno != 0)
-        {
-            Refuse(asked, at, Errno.Text(errno));
+            Refuse(at, Errno.Text(errno));
             return false;
         }
         _wasAsked[at] = true;
-        asked.Token = _loop.Add(asked.Fd, () => Receive(asked, at));
         _asked.Add(asked);
-
-        byte* query = stackalloc byte[DnsQuestion.MaxQuerySize];
-        int size = _question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
-        // A send error is reported when the answer is read.
-        nint sent = (nint)LibC.send(asked.Fd, query, size, LibC.MSG_NOSIGNAL);
-        Bytes += sent > 0 ? sent + Headers(at) : 0;
+        Bytes += asked.IsSent ? asked.Size + Headers(at) : 0;
         return true;
     }
 
-    private void Receive(Asked asked, int at)
+    private void Receive(QuestionRunner.Asked asked, int at, ReadOnlySpan<byte> message, int errno)
     {
-        byte* buffer = stackalloc byte[LargestAnswer];
-        nint size = (nint)LibC.recv(asked.Fd, buffer, LargestAnswer, 0);
-        if (size < 0)
+        if (_isOver)
         {
-            if (Errno.Last is not (Errno.EAGAIN or Errno.EINTR))
-            {
-                Refuse(asked, at, Errno.Text(Errno.Last));
-                AskNext();
-            }
+            return; // another query of the socket has ended this one
+        }
+        if (errno != 0)
+        {
+            Refuse(at, Errno.Text(errno));
+            AskNext();
             return;
         }
 
-        Bytes += size + Headers(at);
+        Bytes += message.Length + Headers(at);
         Span<DnsAddress> addresses = stackalloc DnsAddress[MaxAddresses];
         Span<DnsAlias> aliases = stackalloc DnsAlias[MaxSteps];
-        DnsReply reply = DnsReply.Read(
-            new ReadOnlySpan<byte>(buffer, (int)size), asked.Id, _question, addresses, aliases);
+        DnsReply reply = DnsReply.Read(message, asked.Id, _question, addresses, aliases);
         if (reply.Outcome == DnsOutcome.NotAnAnswer)
         {
             return;
@@ -149,7 +137,8 @@ internal sealed unsafe class NameQuery : IDisposable
         if (reply.Count == 0)
         {
             _isAnswered |= reply.Outcome is DnsOutcome.NoSuchName or DnsOutcome.Answer;
-            Refuse(asked, at, reply.Outcome switch
+            _runner.End(asked);
+            Refuse(at, reply.Outcome switch
             {
                 DnsOutcome.NoSuchName => "no such name",
                 DnsOutcome.Failed => $"rcode {reply.Rcode}",
@@ -170,11 +159,10 @@ internal sealed unsafe class NameQuery : IDisposable
     /// <summary>The bytes of the IP and UDP headers.</summary>
     private int Headers(int at) => (_servers[at].AddressFamily == AddressFamily.InterNetworkV6 ? 40 : 20) + 8;
 
-    private void Refuse(Asked asked, int at, string failure)
+    private void Refuse(int at, string failure)
     {
         _hasRefused[at] = true;
         Failure = $"{_servers[at]}: {failure}";
-        Close(asked);
     }
 
     private void End()
@@ -184,29 +172,14 @@ internal sealed unsafe class NameQuery : IDisposable
         _ended(this);
     }
 
-    private void Close(Asked asked)
-    {
-        if (asked.Fd >= 0)
-        {
-            _loop.Remove(asked.Fd, asked.Token);
-            _ = LibC.close(asked.Fd);
-            asked.Fd = -1;
-        }
-    }
-
     public void Dispose()
     {
+        _isOver = true;
         _nextServer.Dispose();
-        _asked.ForEach(Close);
-    }
-
-    /// <summary>One question to one server.</summary>
-    private sealed class Asked
-    {
-        public required ushort Id { get; init; }
-
-        public required int Fd { get; set; }
-
-        public ulong Token { get; set; }
+        foreach (QuestionRunner.Asked asked in _asked)
+        {
+            _runner.End(asked);
+        }
+        _asked.Clear();
     }
 }

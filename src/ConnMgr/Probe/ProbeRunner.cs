@@ -19,6 +19,7 @@ internal sealed class ProbeRunner
     private readonly ProbeSettings _settings;
     private readonly Action<ProbeResult> _ended;
     private readonly Action<string>? _watch;
+    private readonly QuestionRunner _questions;
     private readonly Deadline _nextStep;
     private readonly List<ProbeTarget> _remembered = [];
     private readonly List<NameQuery> _queries = [];
@@ -43,6 +44,7 @@ internal sealed class ProbeRunner
         _settings = settings;
         _ended = ended;
         _watch = watch;
+        _questions = new QuestionRunner(loop);
         _nextStep = loop.AddTimer(() => Step(_loop.Now));
     }
 
@@ -132,7 +134,8 @@ internal sealed class ProbeRunner
     {
         _watch?.Invoke($"resolve {service.Host}: ask {string.Join(", ", _nameServers)}");
         NameQuery query = new(
-            _loop, _device, service.Host, _isIpv6, _nameServers, query => TakeAddresses(service, query));
+            _loop, _device, service.Host, _isIpv6, _nameServers, query => TakeAddresses(service, query),
+            _questions);
         _queries.Add(query);
         query.Begin();
     }
@@ -151,6 +154,7 @@ internal sealed class ProbeRunner
     {
         Span<byte> entropy = stackalloc byte[Conversation.EntropySize];
         Entropy.Fill(entropy);
+        _settings.Connecting?.Invoke(target.Peer.Address);
         _watch?.Invoke($"{NameOf(target)}: connect");
         ConversationSocket? attempt = ConversationSocket.Open(
             _loop, _device, target, Conversation.With(target.Service, entropy), now, EndAttempt,

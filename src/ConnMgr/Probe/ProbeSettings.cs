@@ -8,5 +8,8 @@ namespace ConnMgr.Probe;
 /// used.</param>
 /// <param name="Proven">The URLs of the services that have answered correctly over any link. It grows while
 /// the daemon runs.</param>
+/// <param name="Connecting">Called with each address before a probe sends to it; null if it is not
+/// needed.</param>
 internal sealed record ProbeSettings(
-    IReadOnlyList<ProbeUrl> Services, IReadOnlyList<IPAddress> PingTargets, IReadOnlySet<string> Proven);
+    IReadOnlyList<ProbeUrl> Services, IReadOnlyList<IPAddress> PingTargets, IReadOnlySet<string> Proven,
+    Action<IPAddress>? Connecting = null);

@@ -66,10 +66,23 @@ internal sealed class Child : IDisposable
         Loop loop, TimeSpan limit, string[] argv, IReadOnlyList<string> environment,
         Action<ChildExit> exited, out string? failure, ChildOutput? listener = null)
     {
+        Child? child = StartOnce(
+            loop, limit, argv, environment, exited, out failure, out int errno, listener);
+        return errno == Errno.EMFILE && loop.ReleaseSpares()
+            ? StartOnce(loop, limit, argv, environment, exited, out failure, out _, listener)
+            : child;
+    }
+
+    private static unsafe Child? StartOnce(
+        Loop loop, TimeSpan limit, string[] argv, IReadOnlyList<string> environment,
+        Action<ChildExit> exited, out string? failure, out int errno, ChildOutput? listener)
+    {
+        errno = 0;
         int* ends = stackalloc int[2];
         if (LibC.pipe2(ends, LibC.O_CLOEXEC) < 0)
         {
-            failure = Errno.Text(Errno.Last);
+            errno = Errno.Last;
+            failure = Errno.Text(errno);
             return null;
         }
         Errno.Check(LibC.fcntl(ends[0], LibC.F_SETFL, LibC.O_NONBLOCK));
@@ -119,7 +132,8 @@ internal sealed class Child : IDisposable
         int pidfd = error == 0 ? (int)LibC.syscall(PidfdOpen, pid, 0) : -1;
         if (pidfd < 0)
         {
-            failure = error != 0 ? Errno.Text(error) : $"pidfd_open: {Errno.Text(Errno.Last)}";
+            errno = error != 0 ? error : Errno.Last;
+            failure = $"{(error != 0 ? "" : "pidfd_open: ")}{Errno.Text(errno)}";
             _ = LibC.close(ends[0]);
             if (error == 0)
             {
@@ -216,5 +230,6 @@ internal sealed class Child : IDisposable
         ClosePipe();
         _loop.Remove(_pidfd, _pidfdToken);
         _ = LibC.close(_pidfd);
+        _loop.HoldSpares();
     }
 }

@@ -20,6 +20,7 @@ public class AbiTests
         #include <errno.h>
         #include <sys/file.h>
         #include <sys/socket.h>
+        #include <sys/eventfd.h>
         #include <sys/timerfd.h>
         #include <sys/wait.h>
         #include <sys/epoll.h>

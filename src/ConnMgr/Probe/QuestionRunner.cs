@@ -1,0 +1,218 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using ConnMgr.Dns;
+using ConnMgr.EventLoop;
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.Probe;
+
+/// <summary>
+/// Receives an answer, or an error of the socket. The message claims the question's id; nothing else of it
+/// has been checked.
+/// </summary>
+/// <param name="message">The message; empty if there is an error.</param>
+/// <param name="errno">The error; 0 for a message.</param>
+internal delegate void QuestionAnswered(ReadOnlySpan<byte> message, int errno);
+
+/// <summary>
+/// Sends questions to name servers, and hands out their answers. Questions to one server at almost the same
+/// time share a socket, so that many silent servers do not use up the descriptors of the process.
+/// </summary>
+/// <remarks>
+/// Forgers must guess port and id (RFC 5452 section 4). The kernel chooses the port of each socket at
+/// random, a socket takes few questions, and each has a random id of its own. A repeated question gets a
+/// newer socket: one that was connected just as the link received its address may have the source address of
+/// another link.
+/// </remarks>
+/// <param name="loop">The event loop.</param>
+internal sealed unsafe class QuestionRunner(Loop loop)
+{
+    /// <summary>
+    /// The largest number of sockets. Beyond it, questions share an older socket, or the oldest is closed.
+    /// </summary>
+    public const int MaxSockets = 16;
+
+    /// <summary>The largest number of questions that one socket takes.</summary>
+    public const int MaxQuestions = 64;
+
+    private const int DnsPort = 53;
+    private const int LargestAnswer = 4096;
+
+    /// <summary>
+    /// For how long a socket takes further questions. Questions are repeated later than that.
+    /// </summary>
+    private static readonly TimeSpan Fresh = TimeSpan.FromMilliseconds(250);
+
+    private readonly List<Shared> _sockets = []; // the oldest first
+
+    /// <summary>The number of open sockets.</summary>
+    public int SocketCount => _sockets.Count;
+
+    /// <summary>Asks a server.</summary>
+    /// <param name="device">The interface name of the link.</param>
+    /// <param name="server">The server.</param>
+    /// <param name="question">The question.</param>
+    /// <param name="answered">Receives answers until <see cref="End"/>, perhaps several.</param>
+    /// <param name="errno">The error if the result is null.</param>
+    public Asked? Ask(
+        string device, IPAddress server, in DnsQuestion question, QuestionAnswered answered, out int errno)
+    {
+        errno = 0;
+        if ((Find(device, server) ?? Open(device, server, out errno)) is not { } socket)
+        {
+            return null;
+        }
+        Asked asked = new(socket, socket.NewId(), answered);
+        socket.Asked.Add(asked);
+        socket.Count++;
+        byte* query = stackalloc byte[DnsQuestion.MaxQuerySize];
+        asked.Size = question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
+        // A send error is reported when an answer is read.
+        asked.IsSent = (nint)LibC.send(socket.Fd, query, asked.Size, LibC.MSG_NOSIGNAL) > 0;
+        return asked;
+    }
+
+    /// <summary>
+    /// Ends a question: no further answer is received. The socket of ended questions is closed. Ending one
+    /// again has no effect.
+    /// </summary>
+    public void End(Asked asked)
+    {
+        asked.Socket.Asked.Remove(asked);
+        if (asked.Socket.Asked.Count == 0)
+        {
+            Close(asked.Socket);
+        }
+    }
+
+    private Shared? Find(string device, IPAddress server)
+    {
+        bool isFull = _sockets.Count >= MaxSockets;
+        for (int i = _sockets.Count - 1; i >= 0; i--)
+        {
+            Shared socket = _sockets[i];
+            if (socket.Device == device && socket.Server.Equals(server) && socket.Count < MaxQuestions
+                && (isFull || loop.Now - socket.OpenedAt < Fresh))
+            {
+                return socket;
+            }
+        }
+        return null;
+    }
+
+    private Shared? Open(string device, IPAddress server, out int errno)
+    {
+        if (_sockets.Count >= MaxSockets)
+        {
+            Close(_sockets[0]); // its questions will be repeated
+        }
+        bool isIpv6 = server.AddressFamily == AddressFamily.InterNetworkV6;
+        int fd = LinkSocket.Open(isIpv6 ? LibC.AF_INET6 : LibC.AF_INET, LibC.SOCK_DGRAM, 0, device);
+        errno = fd < 0 ? -fd : LinkSocket.Connect(fd, server, DnsPort);
+        if (errno != 0)
+        {
+            if (fd >= 0)
+            {
+                _ = LibC.close(fd);
+            }
+            return null;
+        }
+        Shared socket = new(device, server, fd, loop.Now);
+        socket.Token = loop.Add(fd, () => Receive(socket));
+        _sockets.Add(socket);
+        return socket;
+    }
+
+    private void Receive(Shared socket)
+    {
+        byte* buffer = stackalloc byte[LargestAnswer];
+        nint size = (nint)LibC.recv(socket.Fd, buffer, LargestAnswer, 0);
+        if (size < 0)
+        {
+            int errno = Errno.Last;
+            if (errno is not (Errno.EAGAIN or Errno.EINTR))
+            {
+                Asked[] all = [.. socket.Asked];
+                Close(socket);
+                foreach (Asked asked in all)
+                {
+                    asked.Answered(default, errno);
+                }
+            }
+            return;
+        }
+        if (size >= sizeof(ushort))
+        {
+            ReadOnlySpan<byte> message = new(buffer, (int)size);
+            socket.Find(BinaryPrimitives.ReadUInt16BigEndian(message))?.Answered(message, 0);
+        }
+    }
+
+    private void Close(Shared socket)
+    {
+        if (_sockets.Remove(socket))
+        {
+            socket.Asked.Clear();
+            loop.Remove(socket.Fd, socket.Token);
+            _ = LibC.close(socket.Fd);
+        }
+    }
+
+    /// <summary>One question to one server.</summary>
+    internal sealed class Asked(Shared socket, ushort id, QuestionAnswered answered)
+    {
+        public Shared Socket { get; } = socket;
+
+        public ushort Id { get; } = id;
+
+        public QuestionAnswered Answered { get; } = answered;
+
+        /// <summary>The size of the question, in bytes of DNS.</summary>
+        public int Size { get; set; }
+
+        public bool IsSent { get; set; }
+    }
+
+    /// <summary>A socket, and the open questions on it.</summary>
+    internal sealed class Shared(string device, IPAddress server, int fd, TimeSpan openedAt)
+    {
+        public string Device { get; } = device;
+
+        public IPAddress Server { get; } = server;
+
+        public int Fd { get; } = fd;
+
+        public TimeSpan OpenedAt { get; } = openedAt;
+
+        public ulong Token { get; set; }
+
+        public List<Asked> Asked { get; } = [];
+
+        /// <summary>The number of questions that it has taken.</summary>
+        public int Count { get; set; }
+
+        public ushort NewId()
+        {
+            ushort id = Entropy.UInt16();
+            while (Find(id) is not null)
+            {
+                id = Entropy.UInt16();
+            }
+            return id;
+        }
+
+        public Asked? Find(ushort id)
+        {
+            foreach (Asked asked in Asked)
+            {
+                if (asked.Id == id)
+                {
+                    return asked;
+                }
+            }
+            return null;
+        }
+    }
+}
