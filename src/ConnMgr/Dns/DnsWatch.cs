@@ -224,10 +224,15 @@ internal sealed class DnsWatch
         {
             return;
         }
+        if (!packet.IsSyn && connection.Questions.IsBroken(packet.Sequence) && AreQueries(packet.Payload))
+        {
+            connection.Questions.Resume(packet.Sequence);
+        }
         Incoming incoming = new(connection.Questions, packet);
         while (incoming.TryRead(out ReadOnlySpan<byte> message))
         {
             connection.HasAsked = true;
+            connection.NextReply = packet.Acknowledgment;
             Ask(message, packet.Flow, side, isCopy: origin == _copies, now);
         }
         _lostStreams += incoming.End() ? 0 : 1;
@@ -267,6 +272,12 @@ internal sealed class DnsWatch
         {
             connection.Accept(packet);
         }
+        else if (packet.Sequence == connection.NextReply && !connection.Replies.IsLost
+            && connection.Replies.IsBroken(packet.Sequence)
+            && IsReply(packet.Payload, flow, origin, now))
+        {
+            connection.Replies.Resume(packet.Sequence);
+        }
         return new Replies(this, packet, flow, origin, connection, now);
     }
 
@@ -281,14 +292,14 @@ internal sealed class DnsWatch
     public Flow? Redirected(ReadOnlySpan<byte> bytes, TimeSpan now)
     {
         if (Packet.Read(bytes, out Packet packet) != PacketFlaw.None
-            || IsAsked(packet, packet.Flow.Reversed, now))
+            || IsAsked(packet, packet.Flow.Reversed, _bridge, now))
         {
             return null;
         }
         foreach (IpNumber server in _askedByExtenders)
         {
             Flow candidate = packet.Flow.Reversed with { Destination = server };
-            if (server != default && IsAsked(packet, candidate, now))
+            if (server != default && IsAsked(packet, candidate, _bridge, now))
             {
                 return candidate;
             }
@@ -296,10 +307,68 @@ internal sealed class DnsWatch
         return null;
     }
 
-    private bool IsAsked(in Packet packet, in Flow flow, TimeSpan now) => flow.IsTcp
-        ? _bridge.Connections.Find(flow, now) is not null
+    /// <summary>
+    /// True for a segment of whole queries. After lost bytes, the stream of questions goes on with such a
+    /// segment: a client writes each query at once, and one that wrote something else could as well ask.
+    /// </summary>
+    private static bool AreQueries(ReadOnlySpan<byte> segment)
+    {
+        bool isQuery = false;
+        while (TryReadMessage(segment, out ReadOnlySpan<byte> message))
+        {
+            segment = segment[(sizeof(ushort) + message.Length)..];
+            isQuery = DnsQuestion.TryReadQuery(message, out _, out _);
+            if (!isQuery)
+            {
+                break;
+            }
+        }
+        return isQuery && segment.IsEmpty;
+    }
+
+    /// <summary>
+    /// True for a segment that begins with a whole reply to an open question. After lost bytes, the stream of
+    /// replies goes on with such a segment if it is the first after a question.
+    /// </summary>
+    private static bool IsReply(ReadOnlySpan<byte> segment, in Flow flow, Origin origin, TimeSpan now) =>
+        TryReadMessage(segment, out ReadOnlySpan<byte> message) && message.Length >= sizeof(ushort)
+        && origin.Questions.Has(flow, BinaryPrimitives.ReadUInt16BigEndian(message), now);
+
+    /// <summary>Reads a message with its length in front (RFC 1035 section 4.2.2).</summary>
+    private static bool TryReadMessage(ReadOnlySpan<byte> bytes, out ReadOnlySpan<byte> message)
+    {
+        message = default;
+        if (bytes.Length < sizeof(ushort))
+        {
+            return false;
+        }
+        int length = BinaryPrimitives.ReadUInt16BigEndian(bytes);
+        if (bytes.Length - sizeof(ushort) < length)
+        {
+            return false;
+        }
+        message = bytes.Slice(sizeof(ushort), length);
+        return true;
+    }
+
+    /// <summary>
+    /// Returns the flow of the question that a packet for the device answers, as the packet itself says, if
+    /// no such question was seen: a rule may have translated its address or port before it left. Null if it
+    /// was seen, or the packet is no answer.
+    /// </summary>
+    /// <param name="bytes">A whole IP packet for the device.</param>
+    /// <param name="now">Monotonic time.</param>
+    public Flow? Unseen(ReadOnlySpan<byte> bytes, TimeSpan now) =>
+        Packet.Read(bytes, out Packet packet) == PacketFlaw.None && packet.Flow.SourcePort == DnsPort
+            && !IsAsked(packet, packet.Flow.Reversed, _device, now)
+            && !IsAsked(packet, packet.Flow.Reversed, _copies, now)
+        ? packet.Flow.Reversed
+        : null;
+
+    private static bool IsAsked(in Packet packet, in Flow flow, Origin origin, TimeSpan now) => flow.IsTcp
+        ? origin.Connections.Find(flow, now) is not null
         : packet.Payload.Length >= 2
-            && _bridge.Questions.Has(flow, BinaryPrimitives.ReadUInt16BigEndian(packet.Payload), now);
+            && origin.Questions.Has(flow, BinaryPrimitives.ReadUInt16BigEndian(packet.Payload), now);
 
     private void RememberServer(IpNumber server)
     {
@@ -510,7 +579,8 @@ internal sealed class DnsWatch
             _watch = watch;
             _datagram = packet.Payload;
             _flow = flow;
-            _server = packet.Flow.Source;
+            // For the device conntrack names the server that was really asked.
+            _server = origin == watch._bridge ? packet.Flow.Source : flow.Destination;
             _origin = origin;
             _connection = connection;
             _now = now;
@@ -591,20 +661,9 @@ internal sealed class DnsWatch
 
         public bool TryRead(out ReadOnlySpan<byte> message)
         {
-            ReadOnlySpan<byte> rest = _available[_taken..];
-            message = default;
-            if (rest.Length < sizeof(ushort))
-            {
-                return false;
-            }
-            int length = BinaryPrimitives.ReadUInt16BigEndian(rest);
-            if (rest.Length - sizeof(ushort) < length)
-            {
-                return false;
-            }
-            message = rest.Slice(sizeof(ushort), length);
-            _taken += sizeof(ushort) + length;
-            return true;
+            bool isRead = TryReadMessage(_available[_taken..], out message);
+            _taken += isRead ? sizeof(ushort) + message.Length : 0;
+            return isRead;
         }
 
         /// <summary>

@@ -123,6 +123,11 @@ internal sealed class TcpConnection
 
     public bool IsInUse { get; private set; }
 
+    /// <summary>
+    /// Where the next reply begins: up to here the client had received everything when it asked last.
+    /// </summary>
+    public uint NextReply { get; set; }
+
     /// <summary>True once a question has been read from it.</summary>
     public bool HasAsked { get; set; }
 

@@ -64,6 +64,25 @@ internal sealed class TcpStream
     }
 
     /// <summary>
+    /// True if bytes are missing before a segment, so that <see cref="Accept"/> can only store it, or ignores
+    /// it.
+    /// </summary>
+    /// <param name="sequence">The sequence number of the segment's first byte.</param>
+    public bool IsBroken(uint sequence) =>
+        IsStarted && (IsLost || unchecked((int)(sequence - _base)) > _contiguous);
+
+    /// <summary>
+    /// Continues with a segment that begins a message. What is missing before it is not waited for.
+    /// </summary>
+    /// <param name="sequence">The sequence number of the segment's first byte.</param>
+    public void Resume(uint sequence)
+    {
+        IsLost = false;
+        _base = sequence;
+        Clear();
+    }
+
+    /// <summary>
     /// Processes a segment. Returns the bytes that can be read from where <see cref="Advance"/> ended; empty
     /// if there are no new ones.
     /// </summary>

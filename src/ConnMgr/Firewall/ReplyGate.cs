@@ -25,6 +25,7 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
     private readonly List<Held> _held = []; // the oldest first
     private Deadline? _release;
     private ReplyQueueSocket? _queue;
+    private ConntrackQuery? _conntrack;
 
     /// <summary>The queue's number; null if replies are not held.</summary>
     public ushort? Number { get; private set; }
@@ -66,6 +67,7 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
             return;
         }
         Number = number;
+        _conntrack = new ConntrackQuery();
         _release = loop.AddTimer(ReleaseLate);
     }
 
@@ -75,6 +77,8 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
     {
         _queue?.Dispose();
         _queue = null;
+        _conntrack?.Dispose();
+        _conntrack = null;
         Number = null;
         Reason = reason;
         _held.Clear();
@@ -110,6 +114,11 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         else
         {
             Flow? asked = FlowOf(packet.Reply)?.Reversed;
+            if (asked is null && reader.Watch.Unseen(packet.Bytes, now) is { } unseen
+                && _conntrack?.ReplyOf(unseen) is { } reply)
+            {
+                asked = FlowOf(reply)?.Reversed; // a rule has translated the question's address or port
+            }
             hasChanged = reader.Read(packet.Bytes, DnsSide.Device, asked, isHeld: true, now);
         }
         HeldCount += hasChanged ? 1 : 0;

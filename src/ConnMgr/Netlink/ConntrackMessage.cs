@@ -54,6 +54,36 @@ internal readonly ref struct ConntrackMessage
         return writer.Finish(Get, NetlinkMessage.FlagDump);
     }
 
+    /// <summary>
+    /// Returns the request for the entry with these original packets. The answer is a row, or ENOENT.
+    /// </summary>
+    public static byte[] Lookup(in Flow original, uint sequence)
+    {
+        const byte Tcp = 6;
+        const byte Udp = 17;
+        bool isIpv4 = original.Source.IsIpv4;
+        Span<byte> address = stackalloc byte[16];
+        Span<byte> port = stackalloc byte[2];
+        NetlinkWriter writer = new(stackalloc byte[LargestRequest]);
+        writer.Append([(byte)(isIpv4 ? 2 : 10) /* AF_INET, AF_INET6 */, 0, 0, 0]);
+        int tuple = writer.BeginNest(CTA_TUPLE_ORIG);
+        int ip = writer.BeginNest(CTA_TUPLE_IP);
+        writer.Attribute(
+            isIpv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, address[..original.Source.Write(address)]);
+        writer.Attribute(
+            isIpv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, address[..original.Destination.Write(address)]);
+        writer.EndNest(ip);
+        int protocol = writer.BeginNest(CTA_TUPLE_PROTO);
+        writer.Attribute(CTA_PROTO_NUM, [original.IsTcp ? Tcp : Udp]);
+        BinaryPrimitives.WriteUInt16BigEndian(port, original.SourcePort);
+        writer.Attribute(CTA_PROTO_SRC_PORT, port);
+        BinaryPrimitives.WriteUInt16BigEndian(port, original.DestinationPort);
+        writer.Attribute(CTA_PROTO_DST_PORT, port);
+        writer.EndNest(protocol);
+        writer.EndNest(tuple);
+        return writer.Finish(Get, 0, sequence).ToArray();
+    }
+
     /// <summary>Reads a row. Returns false if it is malformed or lacks a tuple.</summary>
     public static bool TryRead(ReadOnlySpan<byte> payload, out ConntrackMessage entry)
     {

@@ -230,4 +230,80 @@ public class DnsWatchTcpTests
         copy.Ask(Question);
         Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
     }
+
+    [Fact]
+    public void A_lost_question_does_not_make_later_ones_unreadable()
+    {
+        _talk.Open();
+        _talk.Ask(Question, at: 1000); // what was before it was not seen
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, Answer));
+        _talk.Ask(Question[..5], at: 1000 + Question.Length);
+        _talk.Ask(Question[5..], at: 1005 + Question.Length);
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(Answer.Length, Answer));
+        Assert.Equal(0, _rig.Watch.LostStreamCount);
+    }
+
+    [Fact]
+    public void Nor_does_one_of_which_a_piece_was_lost()
+    {
+        _talk.Open();
+        _talk.Ask(Question[..5]);
+        _talk.Ask(Question, at: Question.Length);
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, Answer));
+    }
+
+    [Fact]
+    public void Nor_do_more_gaps_than_are_kept()
+    {
+        _talk.Open();
+        for (int i = 1; i <= 2 * TcpStream.MaxGaps; i++)
+        {
+            _talk.Ask([0], at: 10 * i);
+        }
+        Assert.Equal(1, _rig.Watch.LostStreamCount);
+        _talk.Ask(Question, at: 1000);
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(0, Answer));
+    }
+
+    [Fact]
+    public void After_a_lost_reply_the_next_one_is_read()
+    {
+        _talk.Open();
+        _talk.Ask(Question);
+        _talk.Ask(Question, at: Question.Length, received: 700); // the reply of 700 bytes was not seen
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(700, Answer));
+    }
+
+    /// <summary>Bytes in the middle of a reply may be chosen by whoever owns the name.</summary>
+    [Theory]
+    [InlineData(699), InlineData(701)]
+    public void But_only_where_a_reply_begins(int at)
+    {
+        _talk.Open();
+        _talk.Ask(Question);
+        _talk.Ask(Question, at: Question.Length, received: 700);
+        Assert.Equal(DnsVerdict.Unfinished, _talk.Reply(at, Answer));
+        Assert.Empty(_rig.Answers);
+    }
+
+    [Fact]
+    public void Nor_after_two_versions_of_one_byte()
+    {
+        _talk.Open();
+        _talk.Ask(Question);
+        _talk.Reply(5, [1]);
+        _talk.Reply(5, [2]);
+        _talk.Ask(Question, at: Question.Length, received: 700);
+        Assert.Equal(DnsVerdict.Unfinished, _talk.Reply(700, Answer));
+        Assert.Empty(_rig.Answers);
+    }
+
+    [Fact]
+    public void What_is_no_question_does_not_fill_a_gap()
+    {
+        _talk.Open();
+        _talk.Ask(Answer, at: 1000);
+        _talk.Ask([.. Question, 0], at: 3000);
+        Assert.Equal(DnsVerdict.Unasked, _talk.Reply(0, Answer));
+    }
 }

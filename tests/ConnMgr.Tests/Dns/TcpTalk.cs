@@ -26,9 +26,13 @@ internal sealed class TcpTalk(WatchRig rig, string from = WatchRig.Device, strin
         PacketBuilder.Tcp(to, from, sequence, [], PacketBuilder.Syn | PacketBuilder.Ack, acknowledgment),
         Side, null, Now);
 
-    /// <summary>Sends bytes of the question stream that begin at this offset.</summary>
-    public void Ask(byte[] bytes, int at = 0) =>
-        rig.Watch.SeeQuestion(PacketBuilder.Tcp(from, to, _asked + 1 + (uint)at, bytes), Side, Now);
+    /// <summary>
+    /// Sends bytes of the question stream that begin at this offset, and acknowledges replies.
+    /// </summary>
+    public void Ask(byte[] bytes, int at = 0, int received = 0) => rig.Watch.SeeQuestion(
+        PacketBuilder.Tcp(
+            from, to, _asked + 1 + (uint)at, bytes, PacketBuilder.Ack, _answered + 1 + (uint)received),
+        Side, Now);
 
     public DnsVerdict Reply(int at, byte[] bytes) =>
         rig.SeeReply(PacketBuilder.Tcp(to, from, _answered + 1 + (uint)at, bytes), Side, null, Now);

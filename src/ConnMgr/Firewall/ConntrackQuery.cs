@@ -1,0 +1,60 @@
+using System.ComponentModel;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Looks up single entries of conntrack, to find out how another program's rules have translated a question.
+/// The kernel handles a request while it is sent, so this never waits.
+/// </summary>
+internal sealed class ConntrackQuery : IDisposable
+{
+    private const int NETLINK_NETFILTER = 12;
+    private const int AnswerSize = 4096;
+
+    private readonly NetlinkSocket? _socket; // null if the kernel has no ctnetlink
+    private uint _sequence;
+
+    public ConntrackQuery()
+    {
+        try
+        {
+            _socket = new NetlinkSocket(NETLINK_NETFILTER, AnswerSize, checkCredentials: false);
+        }
+        catch (Win32Exception)
+        {
+            // Without it, translated questions are not recognized.
+        }
+    }
+
+    /// <summary>
+    /// Returns the tuple of a connection's answers as they arrive; null if the kernel does not know the
+    /// connection.
+    /// </summary>
+    /// <param name="original">The connection's original packets, before address translation.</param>
+    public ConntrackMessage.Tuple? ReplyOf(in Flow original)
+    {
+        if (_socket is null || !_socket.Send(ConntrackMessage.Lookup(original, ++_sequence)))
+        {
+            return null;
+        }
+        while (_socket.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
+        {
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                if (message.Sequence == _sequence)
+                {
+                    return message.Type == ConntrackMessage.DumpRow
+                        && ConntrackMessage.TryRead(message.Payload, out ConntrackMessage entry)
+                        ? entry.Reply
+                        : null;
+                }
+            }
+        }
+        return null;
+    }
+
+    public void Dispose() => _socket?.Dispose();
+}
