@@ -25,11 +25,17 @@
 #   CONNMGR_SETS=yes|no  iptables: whether the sets afero4 and afero6 hold the addresses, or a rule each (fwcfg.sh)
 #   CONNMGR_MARK_BIT=N   the bit of the firewall mark that the daemon's own packets have, 0 to 30 (7)
 #   CONNMGR_QUEUE=N      DNS replies go through NFQUEUE N; empty: they do not
+#   CONNMGR_NAME_SERVERS=any|set|ADDR...   which name servers may be asked: any; those in the sets afero4_servers and
+#                        afero6_servers; or these, separated by spaces. Not set, and never set: any
+#   CONNMGR_RESOLVER_USERS=N...   users that may ask any name server. Together with CONNMGR_NAME_SERVERS, as the next two
+#   CONNMGR_PROBED=set|ADDR...    addresses that the daemon probes, in the sets afero4_probed and afero6_probed, or these
+#   CONNMGR_PROBE_PORTS=WORD...   at which ports: tcp:80, udp:5683
 #
 # The report on stdout, a line each:
 #   backend: nft|iptables    and "backend-reason: TEXT" if CONNMGR_FIREWALL=auto would have liked nft better
 #   sets: yes|no             whether sets hold the addresses
 #   queue: N|none
+#   name-servers: any|listed whether port 53 is open to the name servers alone
 #   probes: mark|state       how the daemon's own probes are known
 #   bridged: yes|no          whether frames that are only bridged pass if br_netfilter shows them to the firewall
 #   ended: N|unknown         connections of before the lockdown that were ended
@@ -53,6 +59,7 @@ init_firewall() {
 
     [ $# = 0 ] || { echo "usage: $self" >&2; exit 64; }
     read_environment
+    read_services
     read_names
     imported=no why='' reasons='' lacks='' tables4='' tables6='' failure=1
     lock || { complain "$reasons"; exit "$failure"; }
@@ -101,13 +108,28 @@ read_mark() {
     mark=$((1 << mark_bit))
 }
 
+# read_services: reads what firewall_policy says of them. Without a daemon that sets them, they are as the last one said.
+read_services() {
+    servers=any users='' probed='' probe_ports=''
+    if [ -n "${CONNMGR_NAME_SERVERS+set}" ]; then
+        servers=$CONNMGR_NAME_SERVERS users=${CONNMGR_RESOLVER_USERS-}
+        probed=${CONNMGR_PROBED-} probe_ports=${CONNMGR_PROBE_PORTS-}
+        # If this cannot be written, a run by hand opens port 53 to all, until the daemon repairs it.
+        { mkdir -p "$run" && printf '%s\n' "$servers" "$users" "$probed" "$probe_ports" >"$run/services"; } 2>/dev/null || :
+    elif [ -r "$run/services" ]; then
+        { read -r servers && read -r users && read -r probed && read -r probe_ports; } <"$run/services" || :
+    fi
+    case $servers$probed in *[!0-9a-fnsty.:\ ]*) complain "CONNMGR_NAME_SERVERS, CONNMGR_PROBED: any, set, or addresses"; exit 64 ;; esac
+    case $users$probe_ports in *[!0-9tcpud:\ ]*) complain "CONNMGR_RESOLVER_USERS: numbers; CONNMGR_PROBE_PORTS: words like tcp:80"; exit 64 ;; esac
+}
+
 # lock: locks with the first backend that works. $reasons says why the earlier ones do not.
 lock() {
     for candidate in $candidates; do
-        asked_queue=$queue asked_sets=$sets
+        asked_queue=$queue asked_sets=$sets asked_servers=$servers asked_users=$users asked_probed=$probed
         "${candidate}_lock" && return
         reasons="$reasons${reasons:+; }$candidate: $why"
-        queue=$asked_queue sets=$asked_sets
+        queue=$asked_queue sets=$asked_sets servers=$asked_servers users=$asked_users probed=$asked_probed
     done
     if ! has nft && ! find_tables; then
         failure=78
@@ -129,9 +151,10 @@ report() {
     # An old daemon that sets no backend cannot fill the sets of nft.
     said_sets=$sets
     [ "$backend" = iptables ] || [ -n "${CONNMGR_FIREWALL-}" ] || said_sets=no
+    case $servers in any) said_servers=any ;; *) said_servers=listed ;; esac
     # Continue even if the report cannot be written.
     {
-        printf '%s\n' "sets: $said_sets" "queue: $queue" "probes: $probes" "ended: $ended" "backend: $backend"
+        printf '%s\n' "sets: $said_sets" "queue: $queue" "probes: $probes" "name-servers: $said_servers" "ended: $ended" "backend: $backend"
         [ -z "$reasons" ] || printf '%s\n' "backend-reason: $reasons"
         printf '%s\n' "bridged: $bridged"
     } 2>/dev/null || :

@@ -54,7 +54,7 @@ can_queue() {
 reports_queue() {
     queue=$2
     can_queue || queue=none
-    printf '%s\n' 'sets: yes' "queue: $queue" 'probes: mark' 'ended: 0' "backend: $backend" 'bridged: yes' |
+    printf '%s\n' 'sets: yes' "queue: $queue" 'probes: mark' 'name-servers: any' 'ended: 0' "backend: $backend" 'bridged: yes' |
         same "$1says what is in force" cat "$LAB/said"
 }
 queued() {

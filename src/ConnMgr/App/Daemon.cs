@@ -30,6 +30,7 @@ internal sealed partial class Daemon : IDisposable
     private readonly RouteMonitor _routes;
     private readonly UeventSocket _uevents;
     private readonly NameServers _servers;
+    private readonly FileMonitor _files;
     private readonly LinkDriver _links;
     private readonly AttributeReport? _attributes;
     private readonly Lockdown? _lockdown;
@@ -64,11 +65,13 @@ internal sealed partial class Daemon : IDisposable
         _lockdown = options.IsFirewallDisabled
             ? null
             : new Lockdown(_loop, log, options, names, whitelist, _environment);
-        _lockdown?.Start();
+        _lockdown?.Start(names, _servers);
+        _files = new FileMonitor(_loop, NameServers.Paths, _servers.Refresh);
         _routes = new RouteMonitor(_loop, _state);
         _uevents = new UeventSocket(_loop, OnUevent);
         _links = new LinkDriver(_loop, log, options, names, _state, _routes,
-            _servers, _environment, startedAt);
+            _servers, _environment, startedAt,
+            _lockdown is { } lockdown ? lockdown.AdmitProbe : null);
         _flows = NewFlowRunner();
         if (options.AttrdSocket is { } socket)
         {
@@ -236,6 +239,7 @@ internal sealed partial class Daemon : IDisposable
         _lockdown?.Dispose();
         _attributes?.Dispose();
         _links.Dispose();
+        _files.Dispose();
         _uevents.Dispose();
         _routes.Dispose();
         _signals.Dispose();

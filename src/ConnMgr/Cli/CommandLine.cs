@@ -83,14 +83,19 @@ internal static class CommandLine
 
     private static readonly Option<IPAddress[]> DnsServers = new("--dns-servers")
     {
-        Description = "whose answers to the device's own questions may open holes",
-        HelpName = "any|ADDR,ADDR...",
+        Description = "which name servers may be asked, and whose answers open addresses; auto is those that "
+            + "the device uses, and any for name servers that run on the device",
+        HelpName = "auto|any|ADDR,ADDR...",
         DefaultValueFactory = _ => [],
         CustomParser = result =>
         {
             List<IPAddress> servers = [];
             string list = result.Tokens[0].Value;
-            foreach (string word in list == "any" ? [] : list.Split(','))
+            if (list == "any")
+            {
+                return [IPAddress.Any];
+            }
+            foreach (string word in list == "auto" ? [] : list.Split(','))
             {
                 if (!LiteralAddress.TryParse(word, out IPAddress server))
                 {
@@ -378,7 +383,10 @@ internal static class CommandLine
             ProbeInterface = parsed.GetValue(ProbeInterface),
             Ping = parsed.GetValue(NoPing) ? [] : parsed.GetRequiredValue(Ping),
             Resolvers = parsed.GetRequiredValue(Resolvers),
-            DnsServers = parsed.GetRequiredValue(DnsServers),
+            DnsServerMode = ServerModeOf(parsed.GetRequiredValue(DnsServers)),
+            DnsServers = ServerModeOf(parsed.GetRequiredValue(DnsServers)) == DnsServerMode.Listed
+                ? parsed.GetRequiredValue(DnsServers)
+                : [],
             Dns = parsed.GetRequiredValue(DnsOption) switch
             {
                 "hold" => DnsMode.Hold,
@@ -413,6 +421,12 @@ internal static class CommandLine
             LogLevel = parsed.GetValue(Verbose) ? LogLevel.Debug : LogLevel.Info,
         };
     }
+
+    /// <summary>The parser returns no server for `auto`, and the unspecified address for `any`.</summary>
+    private static DnsServerMode ServerModeOf(IPAddress[] servers) =>
+        servers.Length == 0 ? DnsServerMode.Auto
+        : ReferenceEquals(servers[0], IPAddress.Any) ? DnsServerMode.Any
+        : DnsServerMode.Listed;
 
     private static ProbeUrl[] ServicesOf(ProbeUrl[] old, ProbeUrl[] urls)
     {

@@ -46,6 +46,18 @@ internal enum DnsMode
     Auto,
 }
 
+/// <summary>Which name servers may be asked, and whose answers count.</summary>
+internal enum DnsServerMode
+{
+    /// <summary>Those that the device uses, and any for the name servers that run on the device.</summary>
+    Auto,
+
+    Any,
+
+    /// <summary>Those of a list.</summary>
+    Listed,
+}
+
 /// <summary>How the daemon moves the default routes.</summary>
 internal enum SwitchMode
 {
@@ -138,7 +150,10 @@ internal sealed record Options
     /// <summary>Name servers for the daemon's own questions, asked before all others.</summary>
     public required IReadOnlyList<IPAddress> Resolvers { get; init; }
 
-    /// <summary>Servers whose answers to the device's own questions may open holes. Empty for any.</summary>
+    /// <summary>Which name servers may be asked, and whose answers may open holes.</summary>
+    public DnsServerMode DnsServerMode { get; init; }
+
+    /// <summary>The servers of <see cref="DnsServerMode.Listed"/>; else empty.</summary>
     public required IReadOnlyList<IPAddress> DnsServers { get; init; }
 
     public DnsMode Dns { get; init; }

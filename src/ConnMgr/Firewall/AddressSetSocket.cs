@@ -6,8 +6,8 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Changes the kernel's ipset sets afero4 and afero6, which the firewall's rules match. The kernel handles a
-/// netlink request while it is sent: when a call returns, the change is in force.
+/// Changes the kernel's ipset sets afero4 and afero6, and those for services, which the firewall's rules
+/// match. The kernel handles a netlink request while it is sent: when a call returns, the change is in force.
 /// </summary>
 internal sealed class AddressSetSocket : IDisposable
 {
@@ -50,6 +50,39 @@ internal sealed class AddressSetSocket : IDisposable
             }
         }
         return sets;
+    }
+
+    /// <summary>
+    /// Makes these the only addresses of a service: adds them before it deletes the others. False if the
+    /// kernel refuses.
+    /// </summary>
+    public bool TryReplace(ServiceSet service, ReadOnlySpan<IpNumber> addresses)
+    {
+        bool isDone = true;
+        foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
+        {
+            // Each time: another program may have destroyed the set.
+            isDone &= Put(IpsetMessage.Create(_request, isIpv6, ++_sequence, service)).IsNone;
+        }
+        foreach (IpNumber address in addresses)
+        {
+            isDone &= Put(
+                IpsetMessage.Add(_request, IpPrefix.Of(address), 0, ++_sequence, service)).IsNone;
+        }
+        List<(IpPrefix Prefix, uint Timeout)> all = [];
+        foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
+        {
+            isDone &= _socket.Send(IpsetMessage.List(_request, isIpv6, ++_sequence, service))
+                && ReadList(all);
+        }
+        foreach ((IpPrefix prefix, _) in all)
+        {
+            if (!prefix.IsAddress || !addresses.Contains(prefix.First))
+            {
+                isDone &= Put(IpsetMessage.Delete(_request, prefix, ++_sequence, service)).IsNone;
+            }
+        }
+        return isDone;
     }
 
     /// <summary>Adds an element, or sets a new time-out for an existing one.</summary>

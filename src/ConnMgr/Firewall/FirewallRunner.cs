@@ -88,6 +88,9 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>The NFQUEUE for DNS replies; null for none.</summary>
     public ushort? Queue { get; set; }
 
+    /// <summary>The script's variables about name servers and probes.</summary>
+    public string[] Services { get; set; } = [];
+
     /// <summary>True once the script has succeeded. Foreign changes are detected from then on.</summary>
     public bool IsInForce { get; private set; }
 
@@ -185,6 +188,7 @@ internal sealed class FirewallRunner : IDisposable
             tables.IsPaused = true;
         }
         _variables.Add($"CONNMGR_QUEUE={Queue}");
+        _variables.AddRange(Services);
         _lane.Run([_script], End);
     }
 

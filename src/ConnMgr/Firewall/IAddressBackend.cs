@@ -53,6 +53,14 @@ internal interface IAddressBackend : IDisposable
     /// </summary>
     bool IsOpening(IpPrefix prefix);
 
+    /// <summary>
+    /// Makes these the only addresses of a service, at once. False if there is no set for them:
+    /// init_firewall.sh must then make rules of them.
+    /// </summary>
+    /// <param name="service">The service.</param>
+    /// <param name="addresses">At most 64 addresses.</param>
+    bool TryAdmit(ServiceSet service, ReadOnlySpan<IpNumber> addresses);
+
     /// <summary>False only if the kernel reports that the element is missing.</summary>
     bool Has(IpPrefix prefix);
 

@@ -63,9 +63,10 @@ internal static class IpsetMessage
     /// Creates an empty set of the family, whose elements have time-outs, 0 (none) by default. If the set
     /// exists, this succeeds and changes nothing.
     /// </summary>
-    public static ReadOnlySpan<byte> Create(Span<byte> buffer, bool isIpv6, uint sequence)
+    public static ReadOnlySpan<byte> Create(
+        Span<byte> buffer, bool isIpv6, uint sequence, ServiceSet? service = null)
     {
-        NetlinkWriter writer = Begin(buffer, isIpv6);
+        NetlinkWriter writer = Begin(buffer, isIpv6, service);
         writer.Attribute(IPSET_ATTR_TYPENAME, "hash:net\0"u8);
         writer.Attribute(IPSET_ATTR_REVISION, [0]);
         writer.Attribute(IPSET_ATTR_FAMILY, [Family(isIpv6)]);
@@ -81,12 +82,15 @@ internal static class IpsetMessage
     /// <param name="prefix">An address or prefix.</param>
     /// <param name="timeout">In seconds; 0 for none.</param>
     /// <param name="sequence">The sequence number that the answer repeats.</param>
-    public static ReadOnlySpan<byte> Add(Span<byte> buffer, IpPrefix prefix, int timeout, uint sequence) =>
-        Element(buffer, IPSET_CMD_ADD, prefix, timeout, sequence);
+    /// <param name="service">The service whose set it is; null for the whitelist's.</param>
+    public static ReadOnlySpan<byte> Add(
+        Span<byte> buffer, IpPrefix prefix, int timeout, uint sequence, ServiceSet? service = null) =>
+        Element(buffer, IPSET_CMD_ADD, prefix, timeout, sequence, service);
 
     /// <summary>Deletes an element; deleting an absent one succeeds.</summary>
-    public static ReadOnlySpan<byte> Delete(Span<byte> buffer, IpPrefix prefix, uint sequence) =>
-        Element(buffer, IPSET_CMD_DEL, prefix, null, sequence);
+    public static ReadOnlySpan<byte> Delete(
+        Span<byte> buffer, IpPrefix prefix, uint sequence, ServiceSet? service = null) =>
+        Element(buffer, IPSET_CMD_DEL, prefix, null, sequence, service);
 
     /// <summary>
     /// Adds or deletes several elements of one family. The kernel stops at the first that it refuses, and
@@ -118,8 +122,9 @@ internal static class IpsetMessage
     /// <summary>
     /// Lists the set of the family: the answers are rows for <see cref="Elements"/>, then NLMSG_DONE.
     /// </summary>
-    public static ReadOnlySpan<byte> List(Span<byte> buffer, bool isIpv6, uint sequence) =>
-        Begin(buffer, isIpv6).Finish(
+    public static ReadOnlySpan<byte> List(
+        Span<byte> buffer, bool isIpv6, uint sequence, ServiceSet? service = null) =>
+        Begin(buffer, isIpv6, service).Finish(
         (NFNL_SUBSYS_IPSET << 8) | IPSET_CMD_LIST, NetlinkMessage.FlagDump, sequence);
 
     /// <summary>Returns the elements in a row of a list.</summary>
@@ -205,9 +210,10 @@ internal static class IpsetMessage
     };
 
     private static ReadOnlySpan<byte> Element(
-        Span<byte> buffer, int command, IpPrefix prefix, int? timeout, uint sequence)
+        Span<byte> buffer, int command, IpPrefix prefix, int? timeout, uint sequence,
+        ServiceSet? service = null)
     {
-        NetlinkWriter writer = Begin(buffer, !prefix.First.IsIpv4);
+        NetlinkWriter writer = Begin(buffer, !prefix.First.IsIpv4, service);
         Element(ref writer, prefix, timeout);
         return Finish(writer, command, sequence);
     }
@@ -229,12 +235,17 @@ internal static class IpsetMessage
         writer.EndNest(data);
     }
 
-    private static NetlinkWriter Begin(Span<byte> buffer, bool isIpv6)
+    private static NetlinkWriter Begin(Span<byte> buffer, bool isIpv6, ServiceSet? service = null)
     {
         NetlinkWriter writer = new(buffer);
         writer.Append([Family(isIpv6), 0 /* NFNETLINK_V0 */, 0, 0]);
         writer.Attribute(IPSET_ATTR_PROTOCOL, [IPSET_PROTOCOL_MIN]);
-        writer.Attribute(IPSET_ATTR_SETNAME, isIpv6 ? "afero6\0"u8 : "afero4\0"u8);
+        writer.Attribute(IPSET_ATTR_SETNAME, service switch
+        {
+            ServiceSet.NameServers => isIpv6 ? "afero6_servers\0"u8 : "afero4_servers\0"u8,
+            ServiceSet.Probed => isIpv6 ? "afero6_probed\0"u8 : "afero4_probed\0"u8,
+            _ => isIpv6 ? "afero6\0"u8 : "afero4\0"u8,
+        });
         return writer;
     }
 

@@ -1,10 +1,11 @@
-using System.Runtime.InteropServices;
 using ConnMgr.Config;
 using ConnMgr.Dns;
 using ConnMgr.EventLoop;
 using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Net;
+using ConnMgr.Netlink;
+using ConnMgr.Probe;
 
 namespace ConnMgr.Firewall;
 
@@ -12,7 +13,7 @@ namespace ConnMgr.Firewall;
 /// Firewall-enabled mode: locks the device down and opens the whitelisted services, for the device and for
 /// extenders. Creates the parts that do this, and calls them in order.
 /// </summary>
-internal sealed class Lockdown : IDisposable
+internal sealed partial class Lockdown : IDisposable
 {
     private const int CheckEvery = 4; // ticks: 8 s
 
@@ -21,7 +22,6 @@ internal sealed class Lockdown : IDisposable
     private readonly Options _options;
     private readonly IReadOnlyList<string> _environment;
     private readonly TimeSpan _startedAt;
-    private readonly IpNumber[]? _listedServers;
     private readonly FirewallRunner _firewall;
     private readonly HoleStore _store;
     private readonly ReplyReader _reader;
@@ -44,7 +44,8 @@ internal sealed class Lockdown : IDisposable
         _options = options;
         _environment = environment;
         _startedAt = loop.Now;
-        _listedServers = options.DnsServers.Count == 0 ? null : [.. options.DnsServers.Select(IpNumber.Of)];
+        _policy = options.DnsServerMode == DnsServerMode.Any ? null : new ServerPolicy();
+        _probePorts = PortsOf(options.Services);
         _next = loop.AddTimer(() => { });
         _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded);
         string boot = SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out _) ?? "";
@@ -97,11 +98,24 @@ internal sealed class Lockdown : IDisposable
     /// <summary>
     /// Runs init_firewall.sh, and opens the addresses that were open when the daemon ended.
     /// </summary>
-    public void Start()
+    /// <param name="names">The device names.</param>
+    /// <param name="servers">The name servers, as far as the files say.</param>
+    public void Start(NetifNames names, NameServers servers)
     {
+        List<IpNumber> used = [];
+        KernelState state = new(); // has not been read yet
+        AddServers(used, servers.Of(Link(LinkKind.Ethernet, names.Ethernet), gateways: []));
+        AddServers(used, servers.Of(Link(LinkKind.WiFi, names.WiFi), gateways: []));
+        AddServers(used, servers.Of(Link(LinkKind.Wan, names.Wan), gateways: []));
+        _ = FindResolvers();
+        _ = _policy?.Use(PermittedOf(used), _loop.Now);
+        AdmitAll();
         _gate.Open(_options.Dns, _options.QueueNumber);
         RunScript();
         _store.Restore();
+
+        ServerLink Link(LinkKind kind, string device) =>
+            new(kind, device, ifindex: 0, hasIpv4: true, hasIpv6: true, state);
     }
 
     /// <summary>
@@ -115,6 +129,9 @@ internal sealed class Lockdown : IDisposable
         (int opened, int closed) = _store.Change(whitelist);
         _reader.JudgeAgain(_loop.Now);
         _names.Change(whitelist);
+        _policy?.ForgetUsers();
+        _ = FindResolvers();
+        _seenVersion = null;
         RunScript();
         List<string> changes = WhitelistChanges.Between(old, whitelist);
         if (opened > 0 || closed > 0 || changes.Count > 0)
@@ -133,13 +150,14 @@ internal sealed class Lockdown : IDisposable
     {
         TimeSpan now = _loop.Now;
         _observer.Listen(view.State, withReplies: _gate.Number is null || !_firewall.IsInForce);
-        if (view.Version != _seenVersion)
+        if (view.Version != _seenVersion || _policy?.NextDeadline <= now)
         {
-            _seenVersion = view.Version;
-            if (Watch.SetServers(CollectionsMarshal.AsSpan(view.UsedServers()), _listedServers))
+            if (_seenVersion?.Servers != view.Version.Servers)
             {
-                _reader.JudgeAgain(now);
+                _ = FindResolvers(); // whoever writes such a file often starts a name server, too
             }
+            _seenVersion = view.Version;
+            SeeServers(view, now);
             _names.SetLink(view.Connection.InUse?.Name, view.ServersInUse());
             string realNames = view.RealNames();
             if (realNames != _realNames)
@@ -151,7 +169,15 @@ internal sealed class Lockdown : IDisposable
         _names.Advance(now);
         _store.Advance(now);
         _killer.Advance(now);
-        _next.Set(new[] { _names.NextDeadline, _store.NextDeadline, _killer.NextDeadline }.Min());
+        if (_probed.Expire(now))
+        {
+            ApplyProbed();
+        }
+        _next.Set(new[]
+        {
+            _names.NextDeadline, _store.NextDeadline, _killer.NextDeadline, _probed.NextDeadline,
+            _policy?.NextDeadline ?? TimeSpan.MaxValue,
+        }.Min());
     }
 
     /// <summary>Call it every 2 s.</summary>
@@ -161,6 +187,14 @@ internal sealed class Lockdown : IDisposable
         {
             _firewall.Look();
             _store.CheckElements();
+            if (_store.Backend is SetBackend)
+            {
+                AdmitAll(); // the kernel does not report changes of ipset
+            }
+            if (FindResolvers())
+            {
+                _seenVersion = null;
+            }
         }
     }
 
@@ -186,6 +220,7 @@ internal sealed class Lockdown : IDisposable
         _firewall.Choice = mayChoose ? "auto" : isForced ? "nft" : "iptables";
         _firewall.HasSets = isNft ? null : _store.Backend is SetBackend;
         _firewall.Queue = _gate.Number;
+        _firewall.Services = ServiceVariables();
         _firewall.Run();
     }
 
@@ -197,7 +232,7 @@ internal sealed class Lockdown : IDisposable
             why = "there is no nft";
             if (_firewall.Find("nft") is not null && NftBackend.Open(out why) is { } nft)
             {
-                _firewall.WatchTables(nft.PortId, () => _store!.Fill(), OnElementGone);
+                _firewall.WatchTables(nft.PortId, FillAll, OnElementGone);
                 return nft;
             }
         }
@@ -218,8 +253,14 @@ internal sealed class Lockdown : IDisposable
         }
         else
         {
-            _store.Fill();
+            FillAll();
         }
+    }
+
+    private void FillAll()
+    {
+        _store.Fill();
+        AdmitAll();
     }
 
     private RuleBackend NewRuleBackend(string reason) => new(
@@ -259,13 +300,14 @@ internal sealed class Lockdown : IDisposable
             _firewall.WatchIptables();
             nft.DeleteTable();
             _store.Use(NewIptablesBackend(report.BackendReason ?? "init_firewall.sh does not lock by it"));
+            AdmitAll();
             RunScript();
             return;
         }
         if (_store.Backend is SetBackend && !report.HasSets)
         {
             _store.Use(NewRuleBackend("iptables has no rules that match address sets"));
-            _firewall.HasSets = false;
+            RunScript(); // with the addresses themselves
         }
         if (_gate.Number is not null && report.Queue is null)
         {
@@ -291,7 +333,9 @@ internal sealed class Lockdown : IDisposable
                 + $"DNS: {WithReason(_gate.ModeName, _gate.Reason)}");
             _log.Info("stop connmgr, then 'connmgr unlock' unlocks the device");
         }
-        _store.Fill();
+        _isUnrestricted = _isListing && !report.IsServerListed && !_firewall.IsBusy;
+        LogServers();
+        FillAll();
     }
 
     private static string WithReason(string what, string reason) =>

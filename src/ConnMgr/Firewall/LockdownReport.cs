@@ -19,9 +19,12 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
     /// </summary>
     public string? BackendReason { get; init; }
 
+    /// <summary>True if port 53 is open to the name servers alone.</summary>
+    public bool IsServerListed { get; init; }
+
     /// <summary>
-    /// Parses lines `sets: yes|no`, `queue: N|none`, `ended: N|unknown`, `backend: nft|iptables` and
-    /// `backend-reason: TEXT`. Missing or malformed lines count as no and none.
+    /// Parses lines `sets: yes|no`, `queue: N|none`, `name-servers: any|listed`, `ended: N|unknown`,
+    /// `backend: nft|iptables` and `backend-reason: TEXT`. Missing or malformed lines count as no and none.
     /// </summary>
     public static LockdownReport Read(string output)
     {
@@ -39,6 +42,9 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
                     break;
                 case "queue":
                     report = report with { Queue = isNumber ? number : null };
+                    break;
+                case "name-servers":
+                    report = report with { IsServerListed = value is "listed" };
                     break;
                 case "backend":
                     report = report with { IsNft = value is "nft" };

@@ -54,6 +54,18 @@ internal readonly record struct LockdownView(
         return names;
     }
 
+    /// <summary>Adds the gateways of all links, which the daemon asks last.</summary>
+    public void AddGateways(List<IpNumber> servers)
+    {
+        foreach (LinkView link in Connection.Links)
+        {
+            foreach (IPAddress gateway in KernelFacts.Gateways(State, link.Facts.Ifindex))
+            {
+                servers.Add(IpNumber.Of(gateway));
+            }
+        }
+    }
+
     /// <summary>The name servers of the link in use, its gateways last.</summary>
     public IReadOnlyList<IPAddress> ServersInUse() => Connection.InUse is { } link
         ? Servers.Of(

@@ -39,6 +39,9 @@ internal sealed class NftBackend : IAddressBackend
 
     public bool IsOpening(IpPrefix prefix) => false;
 
+    public bool TryAdmit(ServiceSet service, ReadOnlySpan<IpNumber> addresses) =>
+        _sets.Replace(service, addresses) == 0;
+
     public bool Has(IpPrefix prefix) => _sets.Has(prefix);
 
     public List<(IpPrefix Prefix, uint Timeout)>? List() => _sets.List();

@@ -134,7 +134,7 @@ internal sealed class NftSetSocket : IDisposable
             {
                 Finish(effects[..count], failed);
             }
-            else
+            else if ((count = AddPrefixes(effects)) == 0)
             {
                 Report(effects[count], ApplyOne(effects[count]), failed);
                 count = 1;
@@ -171,6 +171,24 @@ internal sealed class NftSetSocket : IDisposable
             all.Add((prefix, 0));
         }
         return all;
+    }
+
+    /// <summary>Makes these the only addresses of a service, in one transaction.</summary>
+    /// <returns>0, or the error (<see cref="Text"/>).</returns>
+    public int Replace(ServiceSet service, ReadOnlySpan<IpNumber> addresses)
+    {
+        int first = NftSetMessage.FirstService + (2 * (int)service);
+        Begin();
+        for (int set = first; set < first + 2; set++)
+        {
+            Append(NftSetMessage.Flush(Rest, set, NextSequence), 0);
+        }
+        foreach (IpNumber address in addresses)
+        {
+            int set = first + (address.IsIpv4 ? 0 : 1);
+            Append(NftSetMessage.AddService(Rest, set, address, NextSequence), 0);
+        }
+        return FirstError(Commit());
     }
 
     /// <summary>Deletes the table with all its sets, if it exists.</summary>
@@ -232,7 +250,7 @@ internal sealed class NftSetSocket : IDisposable
     private bool ReadPrefixes()
     {
         List<NftElement> elements = [];
-        for (int set = 2; set < NftSetMessage.SetCount; set++)
+        for (int set = 2; set < NftSetMessage.FirstService; set++)
         {
             if (!TryList(set, elements))
             {
@@ -256,6 +274,49 @@ internal sealed class NftSetSocket : IDisposable
         }
         _changes.Clear();
         return true;
+    }
+
+    /// <summary>
+    /// Adds the first prefixes in one transaction, as many as fit and neither cover nor lie within others: a
+    /// whitelist may have thousands.
+    /// </summary>
+    /// <returns>The number of prefixes added; 0 if the first one must be changed alone.</returns>
+    private int AddPrefixes(ReadOnlySpan<HoleEffect> effects)
+    {
+        int count = 0;
+        Span<bool> areNew = stackalloc bool[BatchSize / LeastSize];
+        Begin();
+        while (count < effects.Length && HasRoom && effects[count].Action == HoleAction.Open
+            && !effects[count].Prefix.IsAddress)
+        {
+            _changes.Clear();
+            areNew[count] = _cover.Add(effects[count].Prefix, _changes);
+            if (_changes.Count != 1)
+            {
+                UndoNew(effects.Slice(count, 1), areNew[count..]);
+                break;
+            }
+            Write(effects[count], count);
+            count++;
+        }
+        _changes.Clear();
+        if (count == 0 || FirstError(Commit()) == 0)
+        {
+            return count;
+        }
+        UndoNew(effects[..count], areNew);
+        return 0;
+    }
+
+    private void UndoNew(ReadOnlySpan<HoleEffect> effects, ReadOnlySpan<bool> areNew)
+    {
+        for (int i = 0; i < effects.Length; i++)
+        {
+            if (areNew[i])
+            {
+                _cover.Undo(effects[i].Prefix, wasAdded: true);
+            }
+        }
     }
 
     private int ApplyOne(in HoleEffect effect)

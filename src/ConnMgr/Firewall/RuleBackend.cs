@@ -55,6 +55,8 @@ internal sealed class RuleBackend(AddressRuleRunner rules, string reason) : IAdd
         rules.Sync();
     }
 
+    public bool TryAdmit(ServiceSet service, ReadOnlySpan<IpNumber> addresses) => false;
+
     public bool IsOpening(IpPrefix prefix) => rules.IsAdding(prefix);
 
     /// <summary>Always true, because <see cref="FirewallRunner"/> detects foreign changes of rules.</summary>

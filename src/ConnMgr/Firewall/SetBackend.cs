@@ -35,6 +35,9 @@ internal sealed class SetBackend : IAddressBackend
 
     public bool IsOpening(IpPrefix prefix) => false;
 
+    public bool TryAdmit(ServiceSet service, ReadOnlySpan<IpNumber> addresses) =>
+        _sets.TryReplace(service, addresses);
+
     public bool Has(IpPrefix prefix) => _sets.Has(prefix);
 
     public List<(IpPrefix Prefix, uint Timeout)>? List() => _sets.List();

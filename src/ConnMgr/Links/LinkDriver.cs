@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.InteropServices;
 using ConnMgr.Config;
 using ConnMgr.EventLoop;
@@ -49,9 +50,12 @@ internal sealed class LinkDriver : IDisposable
     /// <param name="servers">The name servers of the links.</param>
     /// <param name="environment">The environment variables of the scripts.</param>
     /// <param name="startedAt">When the daemon started, in the loop's time.</param>
+    /// <param name="connecting">Receives each address before a probe sends to it; null if it is not
+    /// needed.</param>
     public LinkDriver(
         Loop loop, Log log, Options options, NetifNames names, KernelState state, RouteMonitor routes,
-        NameServers servers, IReadOnlyList<string> environment, TimeSpan startedAt)
+        NameServers servers, IReadOnlyList<string> environment, TimeSpan startedAt,
+        Action<IPAddress>? connecting = null)
     {
         _loop = loop;
         _log = log;
@@ -61,7 +65,7 @@ internal sealed class LinkDriver : IDisposable
         _servers = servers;
         _netifd = new NetifdRunner(loop, log, environment, OnNetworks);
         ServiceTrust trust = new();
-        _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven);
+        _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven, connecting);
         _sockets = [.. LinksOf(names).Select(link => NewSockets(link.Kind, link.Name))];
         _core = new ConnectionCore([.. _sockets.Select(sockets => sockets.Link)], trust, startedAt);
         _switcher = new SwitchRunner(

@@ -11,7 +11,8 @@ namespace ConnMgr.Netlink;
 /// <remarks>
 /// `afero4` and `afero6` hold single addresses, each with or without a time-out. `afero4_prefixes` and
 /// `afero6_prefixes` hold prefixes as intervals: an element at the first address, and one, marked as the end,
-/// after the last address.
+/// after the last address. Those of name servers and of probed addresses are
+/// like `afero4` and `afero6`.
 /// </remarks>
 internal static class NftSetMessage
 {
@@ -25,7 +26,10 @@ internal static class NftSetMessage
     public const int HeaderSize = 4;
 
     /// <summary>The number of sets.</summary>
-    public const int SetCount = 4;
+    public const int SetCount = 8;
+
+    /// <summary>The first of the sets for services; those before it are for the whitelist.</summary>
+    public const int FirstService = 4;
 
     private const int MillisecondsPerSecond = 1000;
 
@@ -40,13 +44,18 @@ internal static class NftSetMessage
     public static ReadOnlySpan<byte> Table => "connmgr\0"u8;
 
     /// <summary>Returns the name of a set in messages.</summary>
-    /// <param name="set">0 to <see cref="SetCount"/> - 1: bit 0 for IPv6, bit 1 for prefixes.</param>
+    /// <param name="set">0 to <see cref="SetCount"/> - 1: bit 0 for IPv6, bit 1 for prefixes; from <see
+    /// cref="FirstService"/> on, bit 1 for probed addresses instead of name servers.</param>
     public static ReadOnlySpan<byte> NameOf(int set) => set switch
     {
         0 => "afero4\0"u8,
         1 => "afero6\0"u8,
         2 => "afero4_prefixes\0"u8,
-        _ => "afero6_prefixes\0"u8,
+        3 => "afero6_prefixes\0"u8,
+        4 => "afero4_servers\0"u8,
+        5 => "afero6_servers\0"u8,
+        6 => "afero4_probed\0"u8,
+        _ => "afero6_probed\0"u8,
     };
 
     /// <summary>Returns the set of that name in messages; -1 for any other name.</summary>
@@ -91,7 +100,7 @@ internal static class NftSetMessage
     public static int CreateSet(Span<byte> buffer, int set, uint sequence)
     {
         bool isIpv6 = (set & 1) != 0;
-        bool isInterval = set >= 2;
+        bool isInterval = set is 2 or 3;
         NetlinkWriter writer = BeginRequest(buffer, NFPROTO_INET);
         writer.Attribute(NFTA_SET_TABLE, Table);
         writer.Attribute(NFTA_SET_NAME, NameOf(set));
@@ -127,6 +136,18 @@ internal static class NftSetMessage
         }
         writer.EndNest(element);
         IntervalEnd(ref writer, prefix);
+        writer.EndNest(elements);
+        return Finish(writer, NFT_MSG_NEWSETELEM, NLM_F_CREATE, sequence);
+    }
+
+    /// <summary>Adds an address to a set for a service, without a time-out.</summary>
+    /// <returns>The number of bytes written.</returns>
+    public static int AddService(Span<byte> buffer, int set, IpNumber address, uint sequence)
+    {
+        NetlinkWriter writer = BeginElements(buffer, set, out int elements);
+        int element = writer.BeginNest(NFTA_LIST_ELEM);
+        Key(ref writer, address);
+        writer.EndNest(element);
         writer.EndNest(elements);
         return Finish(writer, NFT_MSG_NEWSETELEM, NLM_F_CREATE, sequence);
     }
@@ -193,7 +214,7 @@ internal static class NftSetMessage
         return default;
     }
 
-    /// <summary>True if an event is about elements of a set of prefixes.</summary>
+    /// <summary>True if an event is about elements of a set of prefixes or for a service.</summary>
     public static bool IsAboutPrefixes(in NetlinkMessage message)
     {
         AttributeReader attributes = AttributesOf(message, NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM);
@@ -252,11 +273,14 @@ internal static class NftSetMessage
     private static int Finish(NetlinkWriter writer, int message, int flags, uint sequence) =>
         writer.Finish(Type(message), (ushort)flags, sequence).Length;
 
-    private static NetlinkWriter BeginElements(Span<byte> buffer, IpPrefix prefix, out int elements)
+    private static NetlinkWriter BeginElements(Span<byte> buffer, IpPrefix prefix, out int elements) =>
+        BeginElements(buffer, SetOf(prefix), out elements);
+
+    private static NetlinkWriter BeginElements(Span<byte> buffer, int set, out int elements)
     {
         NetlinkWriter writer = BeginRequest(buffer, NFPROTO_INET);
         writer.Attribute(NFTA_SET_ELEM_LIST_TABLE, Table);
-        writer.Attribute(NFTA_SET_ELEM_LIST_SET, NameOf(SetOf(prefix)));
+        writer.Attribute(NFTA_SET_ELEM_LIST_SET, NameOf(set));
         elements = writer.BeginNest(NFTA_SET_ELEM_LIST_ELEMENTS);
         return writer;
     }

@@ -19,16 +19,19 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
 
     private const int Limit = 65536; // bytes of a file
 
-    // netifd writes this file.
-    private readonly CachedFile _perInterface =
-        new("/tmp/resolv.conf.d/resolv.conf.auto", Limit, onlyRoots: true);
+    private const string PerInterface = "/tmp/resolv.conf.d/resolv.conf.auto"; // netifd writes it
+    private const string SystemWide = "/etc/resolv.conf"; // resolv.conf(5)
+    private const string BehindStub = "/run/systemd/resolve/resolv.conf"; // of the stub 127.0.0.53
 
-    private readonly CachedFile _system = new("/etc/resolv.conf", Limit); // resolv.conf(5)
-    private readonly CachedFile _behindStub = // of the stub 127.0.0.53
-        new("/run/systemd/resolve/resolv.conf", Limit);
+    private readonly CachedFile _perInterface = new(PerInterface, Limit, onlyRoots: true);
+    private readonly CachedFile _system = new(SystemWide, Limit);
+    private readonly CachedFile _behindStub = new(BehindStub, Limit);
 
     private List<NetifdNetwork> _networks = [];
     private int _answers; // answers of netifd that differed from the previous one
+
+    /// <summary>The files that name servers are read from.</summary>
+    public static IReadOnlyList<string> Paths { get; } = [PerInterface, SystemWide, BehindStub];
 
     /// <summary>
     /// Increases whenever <see cref="Refresh"/> finds a changed file, or netifd's networks change.

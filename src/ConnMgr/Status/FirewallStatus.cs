@@ -20,6 +20,9 @@ internal sealed class FirewallStatus
     /// <summary>Why replies are not held; empty if they are.</summary>
     public string DnsReason { get; init; } = "";
 
+    /// <summary>Which name servers may be asked, as a phrase.</summary>
+    public string NameServers { get; init; } = "any";
+
     /// <summary>The number of times the rules were restored after another program changed them.</summary>
     public int Repairs { get; init; }
 

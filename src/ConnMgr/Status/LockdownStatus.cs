@@ -68,6 +68,7 @@ internal static class LockdownStatus
             BackendReason = lockdown.Store.Backend.Reason,
             Dns = lockdown.Gate.ModeName,
             DnsReason = lockdown.Gate.Reason,
+            NameServers = lockdown.NameServerWords,
             Repairs = lockdown.RepairCount,
             Failures = lockdown.FailureCount,
             HasLastFailed = lockdown.HasLastFailed,

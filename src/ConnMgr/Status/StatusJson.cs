@@ -122,6 +122,7 @@ internal static class StatusJson
         json.Open('{').Name("locked").Value(firewall.IsLocked)
             .Name("backend").Value(firewall.Backend).Name("backend_reason").Value(firewall.BackendReason)
             .Name("dns").Value(firewall.Dns).Name("dns_reason").Value(firewall.DnsReason)
+            .Name("name_servers").Value(firewall.NameServers)
             .Name("mends").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
             .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
             .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)

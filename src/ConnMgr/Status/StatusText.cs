@@ -149,7 +149,8 @@ internal static class StatusText
         string reason = firewall.DnsReason.Length > 0 ? $", since {firewall.DnsReason}" : "";
         TextLayout.Wrap(
             text,
-            $"{firewall.Dns}{reason}; {firewall.Questions} questions, {firewall.Replies[0].Count} answers, "
+            $"{firewall.Dns}{reason}; name servers: {firewall.NameServers}; "
+            + $"{firewall.Questions} questions, {firewall.Replies[0].Count} answers, "
             + $"{refused} replies refused",
             LabelEnd);
         for (int i = 1; i < firewall.Replies.Count; i++)

@@ -75,6 +75,10 @@ public class CommandLineTests
         Assert.Equal(
             (DnsMode.Hold, 65535, true), (options.Dns, options.QueueNumber, options.AllowsPrivateAnswers));
         Assert.Equal("198.18.0.1,2001:db8::1", string.Join<System.Net.IPAddress>(',', options.DnsServers));
+        Assert.Equal(DnsServerMode.Listed, options.DnsServerMode);
+        Assert.Equal(DnsServerMode.Auto, standard.DnsServerMode);
+        Assert.Equal(DnsServerMode.Auto, Read("--dns-servers", "auto").DnsServerMode);
+        Assert.Equal(DnsServerMode.Any, Read("--dns-servers", "any").DnsServerMode);
         Assert.Empty(Read("--dns-servers", "any").DnsServers);
     }
 

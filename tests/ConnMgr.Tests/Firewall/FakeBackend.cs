@@ -52,6 +52,8 @@ internal sealed class FakeBackend : IAddressBackend
         }
     }
 
+    public bool TryAdmit(ServiceSet service, ReadOnlySpan<IpNumber> addresses) => true;
+
     public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed)
     {
         Fills++;

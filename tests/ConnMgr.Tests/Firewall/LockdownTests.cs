@@ -31,7 +31,7 @@ public sealed class LockdownTests : IDisposable
             "echo \"sets: $CONNMGR_SETS\"; echo \"queue: ${CONNMGR_QUEUE:-none}\"; echo 'ended: 0'");
         using Loop loop = new();
         using Lockdown lockdown = New(loop, "a.example\n198.18.9.0/24");
-        lockdown.Start();
+        lockdown.Start(NetifNames.Defaults, new NameServers([]));
         Until(loop, lockdown, () => lockdown.IsLocked && !lockdown.IsBusy);
         Assert.Equal(("sets", "sniff", "--dns sniff was given"),
             (lockdown.Store.Backend.Name, lockdown.Gate.ModeName, lockdown.Gate.Reason));
@@ -56,7 +56,7 @@ public sealed class LockdownTests : IDisposable
         Script("fwcfg.sh", $"echo \"$*\" >>{_directory}/calls");
         using Loop loop = new();
         using Lockdown lockdown = New(loop, "198.18.9.0/24");
-        lockdown.Start();
+        lockdown.Start(NetifNames.Defaults, new NameServers([]));
         Until(loop, lockdown, () => lockdown.IsLocked && !lockdown.IsBusy);
         Assert.Equal(
             ("rules", "iptables has no rules that match address sets"),
@@ -74,7 +74,7 @@ public sealed class LockdownTests : IDisposable
         Script("init_firewall.sh", "echo 'no such table'; exit 1");
         using Loop loop = new();
         using Lockdown lockdown = New(loop, "198.18.9.0/24");
-        lockdown.Start();
+        lockdown.Start(NetifNames.Defaults, new NameServers([]));
         Until(loop, lockdown, () => lockdown.HasFailed);
         Assert.False(lockdown.NeedsCorrection);
         Assert.Equal(
@@ -110,7 +110,7 @@ public sealed class LockdownTests : IDisposable
         Script("init_firewall.sh", ByNft);
         using Loop loop = new();
         using Lockdown lockdown = New(loop, "198.18.9.0/24\n198.18.7.7", FirewallBackend.Auto);
-        lockdown.Start();
+        lockdown.Start(NetifNames.Defaults, new NameServers([]));
         Until(loop, lockdown, () => lockdown.IsLocked && !lockdown.IsBusy);
         Assert.Equal(("nft", ""), (lockdown.Store.Backend.Name, lockdown.Store.Backend.Reason));
         Assert.Equal(["auto unset"], File.ReadAllLines($"{_directory}/calls"));
@@ -144,7 +144,7 @@ public sealed class LockdownTests : IDisposable
             + "'backend-reason: nft: too old'");
         using Loop loop = new();
         using Lockdown lockdown = New(loop, "198.18.9.0/24", FirewallBackend.Auto);
-        lockdown.Start();
+        lockdown.Start(NetifNames.Defaults, new NameServers([]));
         Until(loop, lockdown, () =>
             lockdown.IsLocked && !lockdown.IsBusy && lockdown.Store.Backend.Name != "nft");
         Assert.Equal(("sets", "nft: too old"), (lockdown.Store.Backend.Name, lockdown.Store.Backend.Reason));
@@ -159,7 +159,7 @@ public sealed class LockdownTests : IDisposable
         Script("init_firewall.sh", "echo 'there is neither nft nor iptables'; exit 1");
         using Loop loop = new();
         using Lockdown lockdown = New(loop, "198.18.9.0/24", managesLinks: true);
-        lockdown.Start();
+        lockdown.Start(NetifNames.Defaults, new NameServers([]));
         Until(loop, lockdown, () => Said().Length > 0);
         Assert.False(lockdown.HasFailed);
         Assert.False(lockdown.IsLocked);
@@ -194,6 +194,7 @@ public sealed class LockdownTests : IDisposable
             Services = [],
             Ping = [],
             Resolvers = [],
+            DnsServerMode = DnsServerMode.Any,
             DnsServers = [],
             Idle = TimeSpan.FromSeconds(16),
             Dns = DnsMode.Sniff,

@@ -1,0 +1,75 @@
+using ConnMgr.Native;
+using Tmds.Linux;
+
+namespace ConnMgr.EventLoop;
+
+/// <summary>
+/// Reports at once when files may have changed, by inotify(7): also if one is replaced or appears. Best
+/// effort: the caller checks from time to time, too.
+/// </summary>
+internal sealed unsafe class FileMonitor : IDisposable
+{
+    // <sys/inotify.h>
+    private const int IN_NONBLOCK = 0x800;
+    private const int IN_CLOEXEC = 0x80000;
+    private const uint IN_MODIFY = 0x2;
+    private const uint IN_ATTRIB = 0x4; // also when a watched file is replaced: its number of links changes
+    private const uint IN_MOVED_TO = 0x80;
+    private const uint IN_CREATE = 0x100;
+    private const uint IN_MOVE_SELF = 0x800;
+
+    private const int BufferSize = 4096;
+
+    private readonly Loop _loop;
+    private readonly IReadOnlyList<string> _paths;
+    private readonly Action _changed;
+    private readonly int _fd;
+    private readonly ulong _token;
+
+    /// <param name="loop">Watches for the kernel's reports.</param>
+    /// <param name="paths">The files; they need not exist. Symbolic links are followed.</param>
+    /// <param name="changed">Called after changes in any of the files or their directories.</param>
+    public FileMonitor(Loop loop, IReadOnlyList<string> paths, Action changed)
+    {
+        _loop = loop;
+        _paths = paths;
+        _changed = changed;
+        _fd = LibcExtra.inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        if (_fd >= 0)
+        {
+            _token = loop.Add(_fd, Read);
+            Watch();
+        }
+    }
+
+    private void Read()
+    {
+        byte* buffer = stackalloc byte[BufferSize];
+        while ((nint)LibC.read(_fd, buffer, BufferSize) > 0)
+        {
+            // Which file it is does not matter.
+        }
+        Watch();
+        _changed();
+    }
+
+    /// <summary>Watches new files as well; watching one again has no effect.</summary>
+    private void Watch()
+    {
+        foreach (string path in _paths)
+        {
+            using NativeStrings names = new([path, Path.GetDirectoryName(path)!]);
+            _ = LibcExtra.inotify_add_watch(_fd, names.Pointer[0], IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF);
+            _ = LibcExtra.inotify_add_watch(_fd, names.Pointer[1], IN_CREATE | IN_MOVED_TO);
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_fd >= 0)
+        {
+            _loop.Remove(_fd, _token);
+            _ = LibC.close(_fd);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+using System.Globalization;
+using System.Net;
+using System.Runtime.InteropServices;
+using ConnMgr.Config;
+using ConnMgr.Logging;
+using ConnMgr.Native;
+using ConnMgr.Net;
+using ConnMgr.Probe;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>What may be asked although the whitelist does not name it: name servers, and probes.</summary>
+internal sealed partial class Lockdown
+{
+    private const int SocketListLimit = 1 << 18; // bytes of /proc/net/udp
+    private const int AccountLimit = 1 << 16; // bytes of /etc/passwd
+
+    private readonly ServerPolicy? _policy; // null if any server may be asked
+    private readonly ProbedAddresses _probed = new();
+    private readonly string _probePorts;
+    private bool _isListing; // what the last run of the script was told
+    private bool _isUnrestricted; // the script could not restrict the servers
+    private string _loggedServers = "";
+
+    /// <summary>Which name servers may be asked, as a phrase.</summary>
+    public string NameServerWords => _policy is null ? "any"
+        : _isUnrestricted ? $"any, since the firewall cannot match users (wanted: {_policy})"
+        : _policy.ToString();
+
+    /// <summary>Opens an address to a probe of the daemon that is about to begin.</summary>
+    public void AdmitProbe(IPAddress address)
+    {
+        if (_probed.Add(IpNumber.Of(address), _loop.Now))
+        {
+            ApplyProbed();
+        }
+    }
+
+    /// <summary>
+    /// Follows the servers that the device uses: first in the kernel's sets, then in the rules. So a server
+    /// is open before it counts, and closed after the device has turned to another one.
+    /// </summary>
+    private void SeeServers(in LockdownView view, TimeSpan now)
+    {
+        List<IpNumber> used = view.UsedServers();
+        if (_policy is not null && view.Connection.Links.Count > 0)
+        {
+            List<IpNumber> permitted = PermittedOf(used);
+            if (_options.DnsServerMode == DnsServerMode.Auto)
+            {
+                view.AddGateways(permitted);
+            }
+            bool isInKernel = !_policy.Use(permitted, now)
+                || TryAdmit(ServiceSet.NameServers, _policy.Servers);
+            string[] variables = ServiceVariables();
+            if (_wasLocked && (!isInKernel || !variables.AsSpan().SequenceEqual(_firewall.Services)))
+            {
+                RunScript();
+            }
+            LogServers();
+        }
+        // What has left the device has passed the lockdown. So with name servers of the device, which may ask
+        // any server, each answer counts.
+        bool isAny = _policy is null || _policy.IsAny || _policy.Users.Count > 0 || _isUnrestricted;
+        if (Watch.SetServers(CollectionsMarshal.AsSpan(used), isAny ? null : [.. _policy!.Servers]))
+        {
+            _reader.JudgeAgain(now);
+        }
+    }
+
+    private List<IpNumber> PermittedOf(List<IpNumber> used)
+    {
+        List<IpNumber> permitted = [];
+        if (_options.DnsServerMode == DnsServerMode.Listed)
+        {
+            AddServers(permitted, _options.DnsServers);
+        }
+        else
+        {
+            permitted.AddRange(used);
+        }
+        AddServers(permitted, _options.Resolvers);
+        return permitted;
+    }
+
+    private static void AddServers(List<IpNumber> servers, IReadOnlyList<IPAddress> added)
+    {
+        foreach (IPAddress server in added)
+        {
+            servers.Add(IpNumber.Of(server));
+        }
+    }
+
+    /// <summary>Finds the name servers that run on the device. True if there are new ones.</summary>
+    private bool FindResolvers()
+    {
+        bool hasChanged = false;
+        if (_options.DnsServerMode == DnsServerMode.Auto && _policy is not null)
+        {
+            string accounts = SmallFile.Read("/etc/passwd", AccountLimit, out _, out _) ?? "";
+            foreach (string path in (ReadOnlySpan<string>)["/proc/net/udp", "/proc/net/udp6"])
+            {
+                hasChanged |= _policy.SeeSockets(
+                    SmallFile.Read(path, SocketListLimit, out _, out _) ?? "", accounts);
+            }
+        }
+        return hasChanged;
+    }
+
+    private void LogServers()
+    {
+        string words = NameServerWords;
+        if (_wasLocked && words != _loggedServers)
+        {
+            _loggedServers = words;
+            _log.Event(EventKind.Firewall, $"name servers: {words}");
+        }
+    }
+
+    private void ApplyProbed()
+    {
+        if (!TryAdmit(ServiceSet.Probed, _probed.Addresses) && _wasLocked)
+        {
+            RunScript();
+        }
+    }
+
+    private bool TryAdmit(ServiceSet service, IReadOnlyList<IpNumber> addresses) =>
+        _store.Backend.TryAdmit(service, [.. addresses]);
+
+    /// <summary>Puts the addresses into the kernel again, because they may be gone.</summary>
+    private void AdmitAll()
+    {
+        if (_policy is not null)
+        {
+            _ = TryAdmit(ServiceSet.NameServers, _policy.Servers);
+        }
+        _ = TryAdmit(ServiceSet.Probed, _probed.Addresses);
+    }
+
+    /// <summary>Returns the variables of init_firewall.sh that name the services.</summary>
+    private string[] ServiceVariables()
+    {
+        bool hasSets = _store.Backend is not RuleBackend;
+        _isListing = _policy is { IsAny: false };
+        // If only name servers of the device are known, nobody else may ask: an empty list.
+        string servers = !_isListing ? "any" : hasSets ? "set" : Join(_policy!.Servers);
+        string users = "";
+        for (int i = 0; _isListing && i < _policy!.Users.Count; i++)
+        {
+            users += (i > 0 ? " " : "") + _policy.Users[i].ToString(CultureInfo.InvariantCulture);
+        }
+        return
+        [
+            $"CONNMGR_NAME_SERVERS={servers}", $"CONNMGR_RESOLVER_USERS={users}",
+            $"CONNMGR_PROBED={(hasSets ? "set" : Join(_probed.Addresses))}",
+            $"CONNMGR_PROBE_PORTS={_probePorts}",
+        ];
+    }
+
+    private static string Join(IReadOnlyList<IpNumber> addresses)
+    {
+        string text = "";
+        for (int i = 0; i < addresses.Count; i++)
+        {
+            text += (i > 0 ? " " : "") + addresses[i].ToString();
+        }
+        return text;
+    }
+
+    private static string PortsOf(IReadOnlyList<ProbeUrl> services)
+    {
+        List<string> ports = [];
+        foreach (ProbeUrl service in services)
+        {
+            string port = $"{(service.Scheme == ProbeScheme.Coap ? "udp" : "tcp")}:{service.Port}";
+            if (!ports.Contains(port))
+            {
+                ports.Add(port);
+            }
+        }
+        return string.Join(' ', ports);
+    }
+}

@@ -1,0 +1,207 @@
+using System.Text;
+using ConnMgr.Net;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Which name servers may be asked over port 53: those that the device uses, or those that the user lists.
+/// Besides, the name servers of the device itself, which may be recursive, may ask any. Pure.
+/// </summary>
+internal sealed class ServerPolicy
+{
+    /// <summary>The largest number of servers; further ones are ignored.</summary>
+    public const int MaxServers = 64;
+
+    /// <summary>The largest number of users; further ones are ignored.</summary>
+    public const int MaxUsers = 16;
+
+    private const int MaxShown = 8;
+
+    /// <summary>The users as which distributions run name servers.</summary>
+    private static readonly string[] KnownUsers =
+    [
+        "dnsmasq", "unbound", "_unbound", "bind", "named", "systemd-resolve", "pdns", "pdns-recursor",
+        "knot-resolver", "stubby", "dnscrypt-proxy", "_dnscrypt-proxy", "dnsdist", "_dnsdist", "adguardhome",
+        "coredns", "smartdns", "libvirt-dnsmasq",
+    ];
+
+    /// <summary>
+    /// A server that the device no longer uses may be asked for this long: a local resolver or a program may
+    /// not know of the change yet, and answers are on their way.
+    /// </summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
+
+    private readonly List<IpNumber> _servers = [];
+    private readonly List<TimeSpan> _until = []; // of each server; MaxValue while it is in use
+    private readonly List<uint> _users = [];
+    private bool _isUserUnknown; // a name server of the device may run as any user
+
+    /// <summary>The servers that may be asked.</summary>
+    public IReadOnlyList<IpNumber> Servers => _servers;
+
+    /// <summary>
+    /// The users of the device's own name servers. What they ask counts, and may go to any server.
+    /// </summary>
+    public IReadOnlyList<uint> Users => _users;
+
+    /// <summary>
+    /// True if no server is known, or a name server of the device may run as any user. Then any server may be
+    /// asked, because nothing would be resolved otherwise.
+    /// </summary>
+    public bool IsAny => _isUserUnknown || (_servers.Count == 0 && _users.Count == 0);
+
+    /// <summary>When <see cref="Use"/> has work although the servers are the same.</summary>
+    public TimeSpan NextDeadline
+    {
+        get
+        {
+            TimeSpan next = TimeSpan.MaxValue;
+            foreach (TimeSpan until in _until)
+            {
+                next = until < next ? until : next;
+            }
+            return next;
+        }
+    }
+
+    /// <summary>Sets the servers in use.</summary>
+    /// <returns>True if <see cref="Servers"/> has changed.</returns>
+    public bool Use(IReadOnlyList<IpNumber> used, TimeSpan now)
+    {
+        bool hasChanged = false;
+        for (int i = _servers.Count - 1; i >= 0; i--)
+        {
+            if (used.Contains(_servers[i]))
+            {
+                _until[i] = TimeSpan.MaxValue;
+            }
+            else if (_until[i] == TimeSpan.MaxValue)
+            {
+                _until[i] = now + Grace;
+            }
+            else if (_until[i] <= now)
+            {
+                _servers.RemoveAt(i);
+                _until.RemoveAt(i);
+                hasChanged = true;
+            }
+        }
+        foreach (IpNumber server in used)
+        {
+            if (_servers.Count < MaxServers && !_servers.Contains(server))
+            {
+                _servers.Add(server);
+                _until.Add(TimeSpan.MaxValue);
+                hasChanged = true;
+            }
+        }
+        return hasChanged;
+    }
+
+    /// <summary>
+    /// Adds the users of sockets that are bound to port 53, from the text of /proc/net/udp or udp6
+    /// (net/ipv4/udp.c, udp4_format_sock). Only a privileged process can bind that port. If root has bound
+    /// it, the name server may run as another user by now: adds the users that distributions have for name
+    /// servers. A user stays until <see cref="ForgetUsers"/>: a name server may be restarted.
+    /// </summary>
+    /// <param name="text">The list of sockets.</param>
+    /// <param name="accounts">The text of /etc/passwd.</param>
+    /// <returns>True if <see cref="Users"/> has changed.</returns>
+    public bool SeeSockets(ReadOnlySpan<char> text, ReadOnlySpan<char> accounts)
+    {
+        const int Local = 1;
+        const int Remote = 2;
+        const int User = 7;
+        Span<Range> columns = stackalloc Range[User + 2];
+        bool hasChanged = false;
+        foreach (ReadOnlySpan<char> line in text.EnumerateLines())
+        {
+            if (line.Split(columns, ' ', StringSplitOptions.RemoveEmptyEntries) > User
+                && line[columns[Local]].EndsWith(":0035", StringComparison.Ordinal)
+                && line[columns[Remote]].EndsWith(":0000", StringComparison.Ordinal)
+                && uint.TryParse(line[columns[User]], out uint user) && TryAdd(user))
+            {
+                hasChanged = true;
+                if (user == 0)
+                {
+                    _isUserUnknown = !AddKnown(accounts);
+                }
+            }
+        }
+        return hasChanged;
+    }
+
+    private bool AddKnown(ReadOnlySpan<char> accounts)
+    {
+        const int Name = 0;
+        const int User = 2;
+        Span<Range> columns = stackalloc Range[User + 2];
+        bool hasFound = false;
+        foreach (ReadOnlySpan<char> line in accounts.EnumerateLines())
+        {
+            if (line.Split(columns, ':') <= User || !uint.TryParse(line[columns[User]], out uint user))
+            {
+                continue;
+            }
+            foreach (string known in KnownUsers)
+            {
+                if (line[columns[Name]].SequenceEqual(known))
+                {
+                    hasFound = true;
+                    _ = TryAdd(user);
+                }
+            }
+        }
+        return hasFound;
+    }
+
+    private bool TryAdd(uint user)
+    {
+        bool isNew = _users.Count < MaxUsers && !_users.Contains(user);
+        if (isNew)
+        {
+            _users.Add(user);
+        }
+        return isNew;
+    }
+
+    /// <summary>
+    /// Forgets the users, because name servers may be gone; those that run are found again.
+    /// </summary>
+    public void ForgetUsers()
+    {
+        _users.Clear();
+        _isUserUnknown = false;
+    }
+
+    /// <summary>Describes the policy for people, as a phrase.</summary>
+    public override string ToString()
+    {
+        if (IsAny)
+        {
+            return _isUserUnknown
+                ? "any, since root has started a name server of the device, which may run as any user"
+                : "any, since the device has no name server";
+        }
+        StringBuilder text = new();
+        for (int i = 0; i < Math.Min(_servers.Count, MaxShown); i++)
+        {
+            _ = text.Append(i > 0 ? ", " : "").Append(_servers[i].ToString());
+        }
+        if (_servers.Count > MaxShown)
+        {
+            _ = text.Append(" and ").Append(_servers.Count - MaxShown).Append(" more");
+        }
+        if (_users.Count > 0)
+        {
+            _ = text.Append(text.Length > 0 ? "; " : "").Append("any for ");
+            for (int i = 0; i < _users.Count; i++)
+            {
+                _ = text.Append(i > 0 ? ", " : "")
+                    .Append(_users[i] == 0 ? "root" : "user ").Append(_users[i] == 0 ? "" : $"{_users[i]}");
+            }
+            _ = text.Append(", for name servers of the device");
+        }
+        return text.ToString();
+    }
+}
