@@ -63,7 +63,7 @@ wait_for 10 "wlan0 is confirmed again" state wlan0 ITFUP_SS
 check "use wwan0: 0" exits 0 ask use wwan0 --for 1h
 wait_for 5 "it is in use, although it costs money" in_use wwan0
 check "status: by hand, for how long" status_has '^by hand +wwan0 is preferred for another 59 min'
-check "status: why" status_has ' preferred by hand$'
+check "the log: why" log_has 'using wwan0: .*, preferred by hand$'
 check "JSON: valid" status_is_valid
 check "use auto: 0" exits 0 ask use auto
 wait_for 15 "eth0 is in use again" in_use eth0

@@ -29,7 +29,7 @@ if [ -x "$built" ]; then
     "$built" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\).*/\1/p' >"$work/verbs"
     check "manuals: there are options and verbs" sh -c "[ \$(wc -l <'$work/options') -gt 15 ] && [ \$(wc -l <'$work/verbs') -ge 5 ]"
     check "manuals: the page has every option" test "$(sed 's/-/\\-/g' "$work/options" | while read -r option; do page_has "${option#??}" || echo "$option"; done)" = ''
-    check "manuals: and every verb" test "$(while read -r verb; do page_has ".SS connmgr $verb" || echo "$verb"; done <"$work/verbs")" = ''
+    check "manuals: and every verb" test "$(sed 's/-/\\-/g' "$work/verbs" | while read -r verb; do page_has ".SS connmgr $verb" || echo "$verb"; done)" = ''
     for file in connmgr.bash _connmgr connmgr.fish; do
         check "completions: $file has every option and verb" test "$(sed 's/^--//' "$work/options" | cat - "$work/verbs" | while read -r word; do
             grep -qF -- "$word" "$work/completions/$file" || echo "$word"; done)" = ''
