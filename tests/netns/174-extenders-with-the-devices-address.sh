@@ -1,7 +1,8 @@
 #!/bin/sh
 # A host behind the bridge floods questions for whitelisted names to a server of its own, with the device's own IPv6 address as
 # their source. The server answers to the device. The questions entered by the bridge, so they do not count as the device's: no
-# address is opened, whatever the timing. The same by IPv4, and with ids that repeat.
+# address is opened, whatever the timing. For addresses of both families, with ids that repeat. (By IPv4 the kernel itself drops
+# packets that come from elsewhere with its own address.)
 # takes 35 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/names.sh"
@@ -10,11 +11,8 @@ lab_up
 names_up
 host_behind
 ip -n cloud address add 2001:db8:100::58/128 dev lo
-ip -n cloud address add 198.18.100.58/32 dev lo
-for server in 2001:db8:100::58 198.18.100.58; do
-    nsenter --net=/run/netns/cloud "$LABTOOL" names "$server" 2001:db8:100::8 >"$LAB/rogue.$server" 2>&1 &
-    poll 10 grep -q answering "$LAB/rogue.$server"
-done
+nsenter --net=/run/netns/cloud "$LABTOOL" names 2001:db8:100::58 2001:db8:100::8 >"$LAB/rogue" 2>&1 &
+poll 10 grep -q answering "$LAB/rogue"
 cat >"$LAB/flood.py" <<'END'
 import socket, struct, sys, time
 source, server, count, first, kind = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
@@ -35,15 +33,14 @@ END
 flood() { on host /usr/bin/python3 "$LAB/flood.py" "$@"; }
 # Take the device's addresses only when its own neighbours are known.
 ip -n host address add 2001:db8:1::2/128 dev lan nodad
-ip -n host address add 198.18.1.2/32 dev lan
 none_is_open() { ask status --json >"$LAB/status.json" || [ $? -le 2 ]; grep -qE '"holes": ?0,' "$LAB/status.json"; }
 
 for mode in hold sniff; do
     lockdown --dns "$mode" --dns-servers any
     flood 2001:db8:1::2 2001:db8:100::58 75000 1 28 >"$LAB/last"
     check "$mode: 75,000 questions with the device's IPv6 address open nothing" none_is_open
-    flood 198.18.1.2 198.18.100.58 15000 20001 1 >"$LAB/last"
-    check "$mode: 15,000 with its IPv4 address" none_is_open
+    flood 2001:db8:1::2 2001:db8:100::58 15000 20001 1 >"$LAB/last"
+    check "$mode: 15,000 for IPv4 addresses" none_is_open
     check "$mode: a question of the device itself still counts" resolve n60001.fresh.example
     wait_for 5 "$mode: and opens the address" reaches 198.19.234.97
     stop_connmgr || :
