@@ -9,7 +9,7 @@ lab_up
 printf '%s\n' echo.example '*.cdn.example' 198.18.200.0/24 >"$LAB/etc/whitelist"
 start_connmgr
 wait_for 5 "status: the firewall, how addresses get in" status_has '^firewall +locked, addresses by sets$'
-wait_for 5 "status: what is done with replies" status_has '^dns +hold; [0-9]+ questions, [0-9]+ answers, [0-9]+ replies refused$'
+wait_for 5 "status: what is done with replies" status_has '^dns +hold; name servers: 198.18.100.53'
 wait_for 5 "status: the whitelist" status_has '^whitelist +3 entries, 4 addresses open$'
 check "status: an entry" status_has '^ echo\.example$'
 check "status: its holes, their age, what is left" status_has \
@@ -45,7 +45,9 @@ printf '%s\n' 198.18.100.8 '*.net.example' >"$LAB/etc/whitelist"
 check "one for another: said, although nothing is opened or closed" reload 0 '^whitelist: with \*\.net\.example$'
 check "the same again: nothing has changed" reload 0 '^nothing has changed$'
 wait_for 3 "status: the new whitelist" status_has '^whitelist +2 entries, 0 addresses open$'
-check "what is not on it any more is shut" not on device socat -u OPEN:/dev/null TCP:198.18.100.10:80,connect-timeout=1
+# Port 80 of TCP stays open, because it is probed.
+answers_udp() { [ "$(echo udp | on device socat -t 1 - UDP4:198.18.100.10:80 2>&1)" = udp ]; }
+check "what is not on it any more is shut" not answers_udp
 
 # A reply without a question.
 restart_connmgr --dns sniff
