@@ -14,7 +14,8 @@ git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!.*sh( |$)/ { print FILENAME } FN
 xargs -n 16 -P "$(nproc)" shellcheck -x -P SCRIPTDIR < artifacts/scripts.txt > artifacts/shellcheck.txt 2>&1 &
 shellcheck=$!
 
-dotnet build ConnMgr.sln --nologo -v quiet
+# As the unit tests need it.
+dotnet build ConnMgr.sln -c Release --nologo -v quiet
 report "dotnet build without a warning" $?
 
 dotnet format --verify-no-changes --no-restore ConnMgr.sln

@@ -93,7 +93,7 @@ variant() {
     check "$1: what somebody has opened by hand is, too" rules_are 198.18.100.53/32 2 mine
     kill "$talk"
 
-    wait_for 20 "$1: the rules are at rest" at_rest
+    wait_for 60 "$1: the rules are at rest" at_rest
     check "$1: its own changes are nobody else's" not log_has 'another program'
     rm -f "$LAB/did.add_forwarding"
     : >"$LAB/slow.add_forwarding"
