@@ -3,13 +3,6 @@
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 
-exits() { # STATUS CMD...
-    lab_status=0 lab_wanted=$1
-    shift
-    "$@" || lab_status=$?
-    [ "$lab_status" = "$lab_wanted" ]
-}
-
 lab_up
 for verb in "status" "status --json" "events" "metrics" "reload"; do
     # shellcheck disable=SC2086  # words

@@ -4,14 +4,6 @@
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 
-exits() { # STATUS CMD...
-    lab_status=0 lab_wanted=$1
-    shift
-    "$@" >"$LAB/said" 2>&1 || lab_status=$?
-    [ "$lab_status" = "$lab_wanted" ]
-}
-says() { grep -qE -- "$1" "$LAB/said"; }
-
 lab_up
 for backend in iptables nft; do
     BACKEND=$backend FIREWALL=
@@ -22,29 +14,29 @@ for backend in iptables nft; do
     stop_connmgr
     check "$backend: the end says that the device stays locked" log_has "stays locked; 'connmgr unlock'"
     check "$backend: no daemon: status says so, too" exits 69 ask status
-    check "$backend: with the command" says "locked by an earlier start.*'connmgr unlock'"
+    check "$backend: with the command" said_has "locked by an earlier start.*'connmgr unlock'"
 
     unset FIREWALL
     start_connmgr
     check "$backend: -d: the log warns" log_has "^<4> ?the device is locked by an earlier start"
     wait_for 10 "$backend: -d: eth0 is confirmed" state eth0 ITFUP_SS
     check "$backend: -d: status ends with 1 all the same" exits 1 ask status
-    check "$backend: -d: it says why" says '^firewall +locked by an earlier start'
+    check "$backend: -d: it says why" said_has '^firewall +locked by an earlier start'
     check "$backend: -d: JSON is valid" status_is_valid
     check "$backend: -d: metrics" metrics_have '^connmgr_locked_by_earlier_start 1$'
     on device "$(connmgr_path)" unlock --script-dir "$REPO/scripts" --run-dir "$LAB/run" >"$LAB/said" 2>&1
     wait_for 2 "$backend: -d: after unlock status ends with 0" exits 0 ask status
-    check "$backend: -d: and says nothing" not says '^firewall'
+    check "$backend: -d: and says nothing" not said_has '^firewall'
     stop_connmgr
 done
 
 mkdir -p "$LAB/none"
 to_syslog() { on device "$(connmgr_path)" --log syslog --no-attrd --config-dir "$LAB/etc" --run-dir "$LAB/run" --script-dir "$LAB/none" "$@"; }
 check "it cannot lock: 78" exits 78 to_syslog
-check "stderr says why, although the log goes to syslog" says '^connmgr: cannot lock the firewall: '
+check "stderr says why, although the log goes to syslog" said_has '^connmgr: cannot lock the firewall: '
 echo "ETH_INTERFACE_0='eth/0'" >"$LAB/etc/netif_names"
 check "a bad netif_names: 78" exits 78 to_syslog -d
-check "stderr says where" says "^connmgr: $LAB/etc/netif_names:1: "
+check "stderr says where" said_has "^connmgr: $LAB/etc/netif_names:1: "
 
 printf "ETH_INTERFACE_0='enp1s0'\nWIFISTA_INTERFACE_0='wlp2s0'\nWAN_INTERFACE_0='wwp3s0'\n" >"$LAB/etc/netif_names"
 start_connmgr
@@ -53,4 +45,4 @@ wait_for 10 "no link exists: the log says which interfaces do" log_has "^<4> ?$n
 check "status says it" status_has '^names +no interface enp1s0'
 check "JSON is valid" status_is_valid
 check "check says it, as a warning" exits 0 on device "$(connmgr_path)" check -d --config-dir "$LAB/etc"
-check "with the names" says "$names.*\(warning\)\$"
+check "with the names" said_has "$names.*\(warning\)\$"

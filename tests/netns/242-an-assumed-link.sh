@@ -4,12 +4,6 @@
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 
-exits() { # STATUS CMD...
-    lab_status=0 lab_wanted=$1
-    shift
-    "$@" || lab_status=$?
-    [ "$lab_status" = "$lab_wanted" ]
-}
 begin
 check "a confirmed link: 0" exits 0 ask status
 check "metrics: confirmed" metrics_have '^connmgr_link_confirmed 1$'

@@ -176,6 +176,15 @@ jsonschema.Draft7Validator.check_schema(schema)
 jsonschema.validate(json.load(open(sys.argv[2])), schema)' "$REPO/scripts/status.schema.json" "$LAB/status.json"
 }
 
+# exits STATUS CMD...: true if CMD ends with that status. said_has REGEX: true if a line of what it said matches.
+exits() {
+    lab_status=0 lab_wanted=$1
+    shift
+    "$@" >"$LAB/said" 2>&1 || lab_status=$?
+    [ "$lab_status" = "$lab_wanted" ]
+}
+said_has() { grep -qE -- "$1" "$LAB/said"; }
+
 # Returns connmgr's exit status.
 stop_connmgr() {
     kill -TERM "$CONNMGR_PID"

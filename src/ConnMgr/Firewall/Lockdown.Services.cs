@@ -143,7 +143,7 @@ internal sealed partial class Lockdown
     {
         bool hasSets = _store.Backend is not RuleBackend;
         _isListing = _policy is { IsAny: false };
-        // If only name servers of the device are known, nobody else may ask: an empty list.
+        // If only name servers of the device are known, no other program may ask: an empty list.
         string servers = !_isListing ? "any" : hasSets ? "set" : Join(_policy!.Servers);
         string users = "";
         for (int i = 0; _isListing && i < _policy!.Users.Count; i++)

@@ -154,7 +154,7 @@ internal sealed partial class Lockdown : IDisposable
         {
             if (_seenVersion?.Servers != view.Version.Servers)
             {
-                _ = FindResolvers(); // whoever writes such a file often starts a name server, too
+                _ = FindResolvers(); // the program that writes such a file often starts a name server, too
             }
             _seenVersion = view.Version;
             SeeServers(view, now);
