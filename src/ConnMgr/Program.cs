@@ -19,15 +19,23 @@ if (options.Verb
 }
 if (options.Verb != Verb.Run)
 {
-    return End(options.Verb switch
+    try
     {
-        Verb.Check => CheckRunner.Run(options),
-        Verb.Route => RouteRunner.Run(options),
-        Verb.Unlock => UnlockRunner.Run(options),
-        Verb.Probe => ProbeCommandRunner.Run(options),
-        Verb.WaitOnline => VerbClient.WaitOnline(options),
-        _ => VerbClient.Run(options),
-    });
+        return End(options.Verb switch
+        {
+            Verb.Check => CheckRunner.Run(options),
+            Verb.Route => RouteRunner.Run(options),
+            Verb.Unlock => UnlockRunner.Run(options),
+            Verb.Probe => ProbeCommandRunner.Run(options),
+            Verb.WaitOnline => VerbClient.WaitOnline(options),
+            _ => VerbClient.Run(options),
+        });
+    }
+    catch (Win32Exception exception)
+    {
+        StandardOutput.Complain($"connmgr: the kernel refused: {exception.Message}");
+        return (int)ExitCode.OsError;
+    }
 }
 
 using Log log = new(options.LogTarget, options.LogLevel);

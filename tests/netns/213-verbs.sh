@@ -72,7 +72,7 @@ as() { # GROUPS VERB...
     setpriv --reuid 65534 --regid 65534 $lab_groups "$LAB/connmgr" "$@" --run-dir "$LAB/run"
 }
 check "another user: 77" exits 77 as --clear-groups status
-check "it says who may" said_has 'only root, and members of its --control-group'
+check "it says who may" said_has 'only root, its user, and members of its --control-group'
 check "a member of the group: status" exits 0 as '--groups 7,4242' status
 check "a member of the group: events" exits 0 as '--groups 4242' events
 check "a member of the group: metrics" exits 0 as '--groups 4242' metrics

@@ -35,7 +35,9 @@ internal static class CheckRunner
             isGood = false;
         }
 
-        if (files.NetifNames is { } names)
+        // The init script of a running system may have looked up other names.
+        if ((ConfigFiles.Read(options.ConfigDirectory, options.RunDirectory, withWhitelist: false).NetifNames
+            ?? files.NetifNames) is { } names)
         {
             CompareInterfaces(options.ConfigDirectory, [names.Ethernet, names.WiFi, names.Wan]);
         }

@@ -17,7 +17,7 @@ internal sealed partial class Daemon
         }
         if (request.Verb != ControlVerb.Reload)
         {
-            return _report.Answer(request, reply, _loop.Now);
+            return _report.Answer(request, reply, _flows?.Limit, _loop.Now);
         }
         ReloadText said = new();
         ExitCode exitCode = Reload(said, out string result);
@@ -73,6 +73,7 @@ internal sealed partial class Daemon
         if (changes.Count > 0)
         {
             _links.Reload(names);
+            _hintedVersion = -1;
             _flows?.Dispose();
             _flows = NewFlowRunner();
         }

@@ -42,6 +42,7 @@ internal sealed partial class Daemon : IDisposable
     private bool _isMonitoring;
     private bool _isStopping;
     private string? _hint; // about missing interfaces, as logged
+    private int _hintedVersion = -1; // the kernel's state of the last look
     private NetifNames _names;
     private FlowRunner? _flows;
 
@@ -89,7 +90,8 @@ internal sealed partial class Daemon : IDisposable
         if (groupFailure.Length > 0)
         {
             log.Event(
-                EventKind.Daemon, $"--control-group: {groupFailure}, root alone may ask", LogLevel.Warn);
+                EventKind.Daemon,
+                $"--control-group: {groupFailure}, only root and the user of the daemon may ask", LogLevel.Warn);
         }
         _control = ControlSocket.Open(_loop, path, log.Events, Answer, group, out string failure);
         if (_control is null)
@@ -127,7 +129,6 @@ internal sealed partial class Daemon : IDisposable
                 _flows?.Observe(_state, _links.View.InPlace);
             }
             _attributes?.Update(_links.View, _state);
-            _report.FlowLimit = _flows?.Limit;
             _report.Observe(_loop.Now);
         }
         _lockdown?.Settle(new LockdownView(_state, _links.View, _servers));
@@ -194,10 +195,11 @@ internal sealed partial class Daemon : IDisposable
     /// <summary>Logs which interfaces there are, if those of netif_names are missing.</summary>
     private void AdviseOnNames()
     {
-        if (_links.View.InUse is not null || !_routes.IsSettled)
+        if (_links.View.InUse is not null || !_routes.IsSettled || _state.Version == _hintedVersion)
         {
             return;
         }
+        _hintedVersion = _state.Version;
         string? hint = InterfaceHint.For(_state, [.. _links.View.Links.Select(link => link.Name)]);
         if (hint is not null && hint != _hint)
         {

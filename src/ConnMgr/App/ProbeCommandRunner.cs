@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Net;
 using ConnMgr.Cli;
 using ConnMgr.Config;
@@ -45,20 +44,12 @@ internal sealed class ProbeCommandRunner
                 $"connmgr: not permitted: {missing} is missing (run as root, or give the capability)");
             return ExitCode.NoPermission;
         }
-        try
-        {
-            using Loop loop = new();
-            KernelState table = new();
-            using RouteMonitor routes = new(loop, table);
-            ProbeCommandRunner command = new(options, loop, table);
-            loop.Run(() => command.Begin(routes));
-            return command._exitCode;
-        }
-        catch (Win32Exception exception)
-        {
-            StandardOutput.Complain($"connmgr: the kernel refused: {exception.Message}");
-            return ExitCode.OsError;
-        }
+        using Loop loop = new();
+        KernelState table = new();
+        using RouteMonitor routes = new(loop, table);
+        ProbeCommandRunner command = new(options, loop, table);
+        loop.Run(() => command.Begin(routes));
+        return command._exitCode;
     }
 
     /// <summary>Starts the probe once the kernel's state has been read completely.</summary>

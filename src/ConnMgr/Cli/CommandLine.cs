@@ -157,7 +157,7 @@ internal static class CommandLine
     private static readonly Option<string?> ControlGroup = new("--control-group")
     {
         Description = "the members of this group, too, may use status, events and metrics "
-            + "[default: root alone]",
+            + "[default: only root and the user of the daemon]",
         HelpName = "GROUP",
     };
 

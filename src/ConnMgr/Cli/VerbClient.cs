@@ -111,7 +111,8 @@ internal static class VerbClient
     private static string WordsOf(ControlEnd end, string directory) => end switch
     {
         ControlEnd.NotPermitted =>
-            $"{directory}: you may not ask the daemon: only root, and members of its --control-group",
+            $"{directory}: you may not ask the daemon: only root, its user, and members of its "
+                + "--control-group",
         ControlEnd.Silent => "the daemon does not answer",
         ControlEnd.Gone => "the daemon has closed the connection",
         _ when OldLockdown.IsRecorded(directory) =>

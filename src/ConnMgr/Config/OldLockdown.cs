@@ -10,7 +10,8 @@ internal static class OldLockdown
     /// What such a lockdown means without a daemon that follows the cloud, and how to end it.
     /// </summary>
     public const string Words =
-        "locked by an earlier start, and nothing opens addresses of the cloud: 'connmgr unlock' unlocks";
+        "locked by an earlier start, and no daemon opens the addresses of the cloud: 'connmgr unlock' "
+        + "unlocks";
 
     /// <summary>
     /// `locked`: init_firewall.sh has locked the device. `policies`, `closed`: a failed lockdown has closed

@@ -255,7 +255,8 @@ internal sealed unsafe class ControlSocket : IDisposable
         else if (request.Verb is ControlVerb.Reload or ControlVerb.Use && !client.IsTrusted)
         {
             client.Pending = Encoding.UTF8.GetBytes(
-                $"{(request.WithExitStatus ? $"{NoPermission}\n" : "")}only root may change anything\n");
+                (request.WithExitStatus ? $"{NoPermission}\n" : "")
+                + "only root and the user of the daemon may change anything\n");
         }
         else if (request.Follows && CountFollowers() >= MaxFollowers)
         {

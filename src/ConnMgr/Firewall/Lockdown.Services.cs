@@ -14,11 +14,11 @@ internal sealed partial class Lockdown
 {
     private const int SocketListLimit = 1 << 18; // bytes of /proc/net/udp
     private const int AccountLimit = 1 << 16; // bytes of /etc/passwd
+    private const string AnyServer = "CONNMGR_NAME_SERVERS=any";
 
     private readonly ServerPolicy? _policy; // null if any server may be asked
     private readonly ProbedAddresses _probed = new();
     private readonly string _probePorts;
-    private bool _isListing; // what the last run of the script was told
     private bool _isUnrestricted; // the script could not restrict the servers
     private string _loggedServers = "";
 
@@ -26,6 +26,12 @@ internal sealed partial class Lockdown
     public string NameServerWords => _policy is null ? "any"
         : _isUnrestricted ? $"any, since the firewall cannot match users (wanted: {_policy})"
         : _policy.ToString();
+
+    /// <summary>True if the script has last been told what it would be told now.</summary>
+    private bool IsScriptTold => ServiceVariables().AsSpan().SequenceEqual(_firewall.Services);
+
+    /// <summary>True if the script has last been told which servers may be asked.</summary>
+    private bool WasListTold => _firewall.Services is [string servers, ..] && servers != AnyServer;
 
     /// <summary>Opens an address to a probe of the daemon that is about to begin.</summary>
     public void AdmitProbe(IPAddress address)
@@ -52,8 +58,7 @@ internal sealed partial class Lockdown
             }
             bool isInKernel = !_policy.Use(permitted, now)
                 || TryAdmit(ServiceSet.NameServers, _policy.Servers);
-            string[] variables = ServiceVariables();
-            if (_wasLocked && (!isInKernel || !variables.AsSpan().SequenceEqual(_firewall.Services)))
+            if (_wasLocked && (!isInKernel || !IsScriptTold))
             {
                 RunScript();
             }
@@ -97,11 +102,11 @@ internal sealed partial class Lockdown
         bool hasChanged = false;
         if (_options.DnsServerMode == DnsServerMode.Auto && _policy is not null)
         {
-            string accounts = SmallFile.Read("/etc/passwd", AccountLimit, out _, out _) ?? "";
             foreach (string path in (ReadOnlySpan<string>)["/proc/net/udp", "/proc/net/udp6"])
             {
                 hasChanged |= _policy.SeeSockets(
-                    SmallFile.Read(path, SocketListLimit, out _, out _) ?? "", accounts);
+                    SmallFile.Read(path, SocketListLimit, out _, out _) ?? "",
+                    static () => SmallFile.Read("/etc/passwd", AccountLimit, out _, out _) ?? "");
             }
         }
         return hasChanged;
@@ -142,17 +147,17 @@ internal sealed partial class Lockdown
     private string[] ServiceVariables()
     {
         bool hasSets = _store.Backend is not RuleBackend;
-        _isListing = _policy is { IsAny: false };
-        // If only name servers of the device are known, no other program may ask: an empty list.
-        string servers = !_isListing ? "any" : hasSets ? "set" : Join(_policy!.Servers);
+        bool isListing = _policy is { IsAny: false };
+        // The list is empty if only name servers of the device are known: then no other program may ask.
+        string servers = hasSets || !isListing ? "set" : Join(_policy!.Servers);
         string users = "";
-        for (int i = 0; _isListing && i < _policy!.Users.Count; i++)
+        for (int i = 0; isListing && i < _policy!.Users.Count; i++)
         {
             users += (i > 0 ? " " : "") + _policy.Users[i].ToString(CultureInfo.InvariantCulture);
         }
         return
         [
-            $"CONNMGR_NAME_SERVERS={servers}", $"CONNMGR_RESOLVER_USERS={users}",
+            isListing ? $"CONNMGR_NAME_SERVERS={servers}" : AnyServer, $"CONNMGR_RESOLVER_USERS={users}",
             $"CONNMGR_PROBED={(hasSets ? "set" : Join(_probed.Addresses))}",
             $"CONNMGR_PROBE_PORTS={_probePorts}",
         ];

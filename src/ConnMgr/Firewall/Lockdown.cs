@@ -333,7 +333,11 @@ internal sealed partial class Lockdown : IDisposable
                 + $"DNS: {WithReason(_gate.ModeName, _gate.Reason)}");
             _log.Info("stop connmgr, then 'connmgr unlock' unlocks the device");
         }
-        _isUnrestricted = _isListing && !report.IsServerListed && !_firewall.IsBusy;
+        if (!IsScriptTold)
+        {
+            RunScript(); // a server or a probe was added while the script ran
+        }
+        _isUnrestricted = WasListTold && !report.IsServerListed && !_firewall.IsBusy;
         LogServers();
         FillAll();
     }

@@ -26,7 +26,7 @@ internal readonly record struct LockdownView(
         List<IpNumber> used = [];
         foreach (LinkView link in Connection.Links)
         {
-            // Whatever the link lacks at the moment: a program may ask the server as soon as it has it.
+            // Include servers of a family that the link does not have yet: a program may ask them at once.
             ServerLink any = new(
                 link.Kind, link.Name, link.Facts.Ifindex, hasIpv4: true, hasIpv6: true, State);
             foreach (IPAddress server in Servers.Of(any, gateways: []))

@@ -105,9 +105,9 @@ internal sealed class ServerPolicy
     /// servers. A user stays until <see cref="ForgetUsers"/>: a name server may be restarted.
     /// </summary>
     /// <param name="text">The list of sockets.</param>
-    /// <param name="accounts">The text of /etc/passwd.</param>
+    /// <param name="accounts">Returns the text of /etc/passwd, which is rarely needed.</param>
     /// <returns>True if <see cref="Users"/> has changed.</returns>
-    public bool SeeSockets(ReadOnlySpan<char> text, ReadOnlySpan<char> accounts)
+    public bool SeeSockets(ReadOnlySpan<char> text, Func<string> accounts)
     {
         const int Local = 1;
         const int Remote = 2;
@@ -124,7 +124,7 @@ internal sealed class ServerPolicy
                 hasChanged = true;
                 if (user == 0)
                 {
-                    _isUserUnknown = !AddKnown(accounts);
+                    _isUserUnknown = !AddKnown(accounts());
                 }
             }
         }

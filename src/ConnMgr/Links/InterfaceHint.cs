@@ -28,9 +28,14 @@ internal static class InterfaceHint
     {
         string missing = "";
         int missed = 0;
+        HashSet<int> links = []; // a link may be named by an alternative name of its device
         foreach (string name in names)
         {
-            if (table.Find(name) is null)
+            if (table.Find(name) is { } found)
+            {
+                links.Add(found.Ifindex);
+            }
+            else
             {
                 missing += (missed++ > 0 ? ", " : "") + name;
             }
@@ -40,7 +45,7 @@ internal static class InterfaceHint
         int named = 0;
         foreach (Device device in table.Devices.OrderBy(device => device.Ifindex))
         {
-            if (names.Contains(device.Name) || (device.Flags & Loopback) != 0 || IsOther(device.Name))
+            if (links.Contains(device.Ifindex) || (device.Flags & Loopback) != 0 || IsOther(device.Name))
             {
                 continue;
             }

@@ -29,13 +29,9 @@ internal sealed class StatusReport(
     private bool _isReloadGood = true;
     private readonly long[] _refused = new long[(int)DnsVerdict.LostStream + 1];
 
-    /// <summary>
-    /// What cannot be done with flows over the old link after a switch; null if nothing is to be said.
-    /// </summary>
-    public string? FlowLimit { get; set; }
-
     /// <summary>Call it after each batch of events.</summary>
-    public void Observe(TimeSpan now) => _usage.Observe(links.View, now);
+    public void Observe(TimeSpan now) => _usage.Observe(
+        links.View, links.View.InUse is { } link ? state.Find(link.Facts.Ifindex)?.Name : null, now);
 
     /// <summary>Records the end of a reload.</summary>
     public void ReloadEnded(bool isGood, TimeSpan now) => (_reloadedAt, _isReloadGood) = (now, isGood);
@@ -71,9 +67,14 @@ internal sealed class StatusReport(
     /// Answers `status` and `metrics`. Exit status 0: a link is confirmed; 2: no link is, but a metered one
     /// is assumed good; 1: neither, or the lockdown of an earlier start cuts off the cloud.
     /// </summary>
-    public int Answer(in ControlRequest request, Utf8Text reply, TimeSpan now)
+    /// <param name="request">The request.</param>
+    /// <param name="reply">Receives the answer.</param>
+    /// <param name="flowLimit">What cannot be done with flows over the old link after a switch; null if
+    /// nothing is to be said.</param>
+    /// <param name="now">The loop's time.</param>
+    public int Answer(in ControlRequest request, Utf8Text reply, string? flowLimit, TimeSpan now)
     {
-        DaemonStatus status = Describe(now);
+        DaemonStatus status = Describe(flowLimit, now);
         if (request.Link is not null)
         {
             return AnswerLink(status, request, reply);
@@ -120,7 +121,7 @@ internal sealed class StatusReport(
         return link.IsConfirmed ? 0 : link.IsAssumed ? 2 : 1;
     }
 
-    private DaemonStatus Describe(TimeSpan now)
+    private DaemonStatus Describe(string? flowLimit, TimeSpan now)
     {
         string counters = ReadCounters();
         DateTime wall = DateTime.UtcNow;
@@ -154,7 +155,7 @@ internal sealed class StatusReport(
             Switches = new SwitchCounts(view.Switch.Succeeded, view.Switch.Failed, view.Switch.Repairs),
             LastSwitchTook = view.Switch.LastTook,
             LastRepairAge = now - view.Switch.LastRepairAt,
-            FlowLimit = FlowLimit,
+            FlowLimit = flowLimit,
             Attrd = attributes?.Words,
             IsAttrdConnected = attributes is { IsConnected: true },
             Preferred = view.Preferred,

@@ -19,6 +19,7 @@ internal sealed class UsageTally(Func<string> readCounters)
     private readonly Dictionary<string, LinkUsage> _links = [];
     private readonly List<LinkChange> _changes = [];
     private string _inUse = "";
+    private string _device = ""; // the kernel's name of the link in use
     private TimeSpan _since;
     private ulong _bytesAtStart;
 
@@ -29,10 +30,14 @@ internal sealed class UsageTally(Func<string> readCounters)
     public IReadOnlyList<LinkChange> Changes => _changes;
 
     /// <summary>Records what has changed since the last call. Call it after each batch of events.</summary>
-    public void Observe(ConnectionView view, TimeSpan now)
+    /// <param name="view">The links, and which of them is in use.</param>
+    /// <param name="device">The kernel's name of that link, of which its own may be an alternative.</param>
+    /// <param name="now">The loop's time.</param>
+    public void Observe(ConnectionView view, string? device, TimeSpan now)
     {
-        foreach (LinkView link in view.Links)
+        for (int i = 0; i < view.Links.Count; i++)
         {
+            LinkView link = view.Links[i];
             LinkUsage usage = Of(link.Name);
             if (link.ProbeEndedAt != usage.ProbeEndedAt && link.LastProbe is { } probe)
             {
@@ -53,7 +58,8 @@ internal sealed class UsageTally(Func<string> readCounters)
         ChangedAt = now;
         _inUse = inUse;
         _since = now;
-        _bytesAtStart = BytesOf(inUse, counters);
+        _device = device ?? inUse;
+        _bytesAtStart = BytesOf(_device, counters);
     }
 
     /// <summary>Returns the figures of a link as of now.</summary>
@@ -64,7 +70,7 @@ internal sealed class UsageTally(Func<string> readCounters)
         {
             AddUse(usage, counters, now);
             _since = now;
-            _bytesAtStart = BytesOf(link, counters);
+            _bytesAtStart = BytesOf(_device, counters);
         }
         return usage;
     }
@@ -82,7 +88,7 @@ internal sealed class UsageTally(Func<string> readCounters)
     private void AddUse(LinkUsage usage, string counters, TimeSpan now)
     {
         usage.InUse += now - _since;
-        ulong bytes = BytesOf(_inUse, counters);
+        ulong bytes = BytesOf(_device, counters);
         // A device that was plugged in again counts from zero.
         usage.BytesInUse += bytes >= _bytesAtStart ? bytes - _bytesAtStart : bytes;
     }

@@ -56,19 +56,19 @@ public class ServerPolicyTests
     [Fact]
     public void Whose_socket_is_bound_to_port_53_may_ask_any()
     {
-        Assert.False(_policy.SeeSockets(Header, Accounts));
+        Assert.False(_policy.SeeSockets(Header, () => Accounts));
         Assert.True(_policy.SeeSockets(
             Header
             + "  477: 3500007F:0035 00000000:0000 07 00000000:00000000 00:00000000 0   101        0 1801 2\n"
             + "  492: 0F02000A:0044 00000000:0000 07 00000000:00000000 00:00000000 0     0        0 1719 2\n"
             + "  493: 0F02000A:0035 0101A8C0:0035 01 00000000:00000000 00:00000000 0  1000        0 1720 2\n"
             + "  49: 0F02000A:9035 0101A8C0:0035 01 00000000:00000000 00:00000000 0  1001       0 1720 2\n",
-            Accounts));
+            () => Accounts));
         Assert.Equal([101], _policy.Users);
         Assert.True(_policy.SeeSockets(
             "   12: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 07 "
             + "00000000:00000000 00:00000000 00000000     0        0 2 2 0000000000000000 0",
-            Accounts));
+            () => Accounts));
         // Root has bound the port, and runs the name server as one of these by now.
         Assert.Equal("any for user 101, root, user 105, user 106, for name servers of the device",
             _policy.ToString());
@@ -84,7 +84,7 @@ public class ServerPolicyTests
     public void If_its_user_cannot_be_known_any_server_may_be_asked()
     {
         Use(Start, "198.18.0.53");
-        Assert.True(_policy.SeeSockets("1: 0:0035 0:0000 07 0:0 00:0 0 0 0 1 2", "root:x:0:0::/:/"));
+        Assert.True(_policy.SeeSockets("1: 0:0035 0:0000 07 0:0 00:0 0 0 0 1 2", () => "root:x:0:0::/:/"));
         Assert.True(_policy.IsAny);
         Assert.Equal("any, since root has started a name server of the device, which may run as any user",
             _policy.ToString());
@@ -100,7 +100,7 @@ public class ServerPolicyTests
         Assert.Equal(ServerPolicy.MaxServers, _policy.Servers.Count);
         for (int i = 0; i < 100; i++)
         {
-            _policy.SeeSockets($"1: 0:0035 0:0000 07 0:0 00:0 0 {i + 1} 0 1 2", Accounts);
+            _policy.SeeSockets($"1: 0:0035 0:0000 07 0:0 00:0 0 {i + 1} 0 1 2", () => Accounts);
         }
         Assert.Equal(ServerPolicy.MaxUsers, _policy.Users.Count);
     }

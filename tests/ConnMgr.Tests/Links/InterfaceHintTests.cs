@@ -39,6 +39,17 @@ public class InterfaceHintTests
         Assert.Equal(hint, InterfaceHint.For(table, Names));
     }
 
+    [Fact]
+    public void A_link_with_an_alternative_name_is_not_named_as_another_device()
+    {
+        KernelState table = new();
+        Apply(table, Golden.Link(1, "enp1s0", Golden.Up, otherNames: ["eth0"]), isDumpRow: false);
+        table.BeginDump();
+        Apply(table, Golden.Route("198.18.1.1", 1, metric: 10), isDumpRow: true);
+        table.EndDump(RouteMessage.GetRoute);
+        Assert.Null(InterfaceHint.For(table, Names)); // wlan0 and wwan0 are missing
+    }
+
     private static void Apply(KernelState table, byte[] bytes, bool isDumpRow)
     {
         NetlinkReader reader = new(bytes);

@@ -44,7 +44,8 @@ public class UsageTallyTests
                 (2, 0.011, ProbeOutcome.EchoAnswered), (9, 7, ProbeOutcome.NoAnswer)])
         {
             _tally.Observe(
-                new ConnectionView { Links = [Link("eth0", end, took, outcome)] }, TimeSpan.FromSeconds(end));
+                new ConnectionView { Links = [Link("eth0", end, took, outcome)] }, device: null,
+                TimeSpan.FromSeconds(end));
         }
         LinkUsage usage = _tally.Of("eth0", "", TimeSpan.FromSeconds(10));
         Assert.Equal([1, 1, 0, 0, 0, 0, 0, 0, 0, 1], usage.Durations);
@@ -52,11 +53,20 @@ public class UsageTallyTests
         Assert.Equal(TimeSpan.FromSeconds(2), usage.ProvedAt);
     }
 
+    [Fact]
+    public void The_kernel_counts_for_the_device_if_the_link_has_an_alternative_name()
+    {
+        SetCounters(100, 0);
+        ConnectionView view = new() { InUse = Link("lan0", 0, 0, ProbeOutcome.NoAnswer) };
+        _tally.Observe(view, "eth0", TimeSpan.FromSeconds(1));
+        Assert.Equal((1, 50UL), Figures("lan0", 2, 150, 0));
+    }
+
     private void Use(string link, double at, int eth, int wifi)
     {
         SetCounters(eth, wifi);
         LinkView? inUse = link.Length == 0 ? null : Link(link, 0, 0, ProbeOutcome.NoAnswer);
-        _tally.Observe(new ConnectionView { InUse = inUse }, TimeSpan.FromSeconds(at));
+        _tally.Observe(new ConnectionView { InUse = inUse }, device: null, TimeSpan.FromSeconds(at));
     }
 
     private (int Seconds, ulong Bytes) Figures(string link, double at, int eth, int wifi)
