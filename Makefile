@@ -52,7 +52,7 @@ test-arm64-vm: setup ## the drop-in in an emulated arm64 machine, which fetches 
 	@tests/vm/run.sh
 
 fuzz: ready ## the property tests and the fuzz target of the attrd shim, for longer (MINUTES=10)
-	@CONNMGR_MODEL_STEPS=10000000 CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --
+	@CONNMGR_MODEL_STEPS=10000000 CONNMGR_ROUTE_TABLES=100000 CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --
 	@tests/attrd/fuzz.sh build && tests/attrd/fuzz.sh new $$(( $(or $(MINUTES),10) * 60 ))
 
 lint: ready build ## formatting, analyzers, shellcheck

@@ -312,7 +312,8 @@ internal sealed partial class FamilyPlan
         List<TableRoute> others = [.. Front().Where(entry => IsInTheWay(entry, kept))];
         if (kept is not null && !CanDelete(others, left: null))
         {
-            others.Insert(0, kept); // the kernel would delete it instead of another, so it must come last
+            // The kernel would delete it, or another route of the link, instead of one of the others.
+            others = [kept, .. Front().Where(entry => entry != kept)];
             kept = null;
         }
         Dictionary<TableRoute, RouteStep?> copies = PutAside(others, except: kept is null && others.Count > 0
@@ -366,8 +367,9 @@ internal sealed partial class FamilyPlan
         DeleteFromFront(others, PutAside(others, except: null));
     }
 
-    /// <summary>True for a copy whose original is gone.</summary>
-    private bool IsStale(KernelRoute route) => route.IsDerived && OriginOf(route) is null;
+    /// <summary>True for a copy whose original is gone, and no other route has its nexthop.</summary>
+    private bool IsStale(KernelRoute route) => route.IsDerived && OriginOf(route) is null
+        && !_table.Exists(entry => !entry.Route.IsDerived && entry.Route.HasSameHop(route));
 
     /// <summary>Copies routes from the front to their own metrics, except a stale one.</summary>
     private Dictionary<TableRoute, RouteStep?> PutAside(List<TableRoute> entries, KernelRoute? except)
