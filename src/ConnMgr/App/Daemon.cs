@@ -91,7 +91,8 @@ internal sealed partial class Daemon : IDisposable
         {
             log.Event(
                 EventKind.Daemon,
-                $"--control-group: {groupFailure}, only root and the user of the daemon may ask", LogLevel.Warn);
+                $"--control-group: {groupFailure}, only root and the user of the daemon may ask",
+                LogLevel.Warn);
         }
         _control = ControlSocket.Open(_loop, path, log.Events, Answer, group, out string failure);
         if (_control is null)

@@ -1,5 +1,6 @@
 using System.Text;
 using ConnMgr.Config;
+using ConnMgr.Control;
 using ConnMgr.Native;
 using Tmds.Linux;
 
@@ -28,6 +29,8 @@ internal sealed unsafe class RunDirectoryPointer : IDisposable
         using NativeStrings standard = new([Options.StandardRunDirectory]);
         _ = LibC.mkdir(standard.Pointer[0], 0x1ED /* 0755 */);
         _written = SmallFile.Replace(PointerPath, Encoding.UTF8.GetBytes(full)) == 0 ? full : null;
+        using NativeStrings pointer = new([PointerPath]);
+        _ = LibC.chmod(pointer.Pointer[0], 0x1A4 /* 0644 */); // members of --control-group read it
     }
 
     /// <summary>
@@ -41,8 +44,9 @@ internal sealed unsafe class RunDirectoryPointer : IDisposable
             return options.RunDirectory;
         }
         string? named = SmallFile.Read(PointerPath, LongestPath, out _, out _, onlyRoots: true);
-        return named is ['/', ..] && File.Exists(Path.Combine(named, "connmgr.sock"))
-            && !File.Exists(Path.Combine(options.RunDirectory, "connmgr.sock"))
+        // A daemon that was killed leaves its socket behind.
+        return named is ['/', ..] && !ControlClient.IsListening(options.RunDirectory)
+            && ControlClient.IsListening(named)
             ? named
             : options.RunDirectory;
     }

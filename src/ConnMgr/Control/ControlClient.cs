@@ -78,9 +78,20 @@ internal sealed unsafe class ControlClient(string path)
             {
                 break;
             }
-            _ = LibC.poll(null, 0, RetryMilliseconds); // the daemon has too many clients: try again
+            Pause(RetryMilliseconds); // the daemon has too many clients: try again
         }
         return end;
+    }
+
+    /// <summary>True if a daemon listens in this run directory, or the user may not know.</summary>
+    public static bool IsListening(string directory)
+    {
+        ControlEnd end = new ControlClient(Path.Combine(directory, "connmgr.sock")).Connect(out int fd);
+        if (end == ControlEnd.Answered)
+        {
+            _ = LibC.close(fd);
+        }
+        return end != ControlEnd.NoDaemon;
     }
 
     /// <summary>Blocks for this time.</summary>

@@ -96,13 +96,24 @@ internal sealed unsafe class ControlSocket : IDisposable
             || LibC.listen(fd, Backlog) < 0
             // With a group every user may connect, and Accept looks at who it is: the daemon has no right to
             // give the file to the group.
-            || (group is not null && LibC.chmod(address.sun_path, 0x1B6 /* 0666 */) < 0))
+            || (group is not null && !IsOpenToAll(path, address)))
         {
             failure = Errno.Text(Errno.Last);
             _ = LibC.close(fd);
             return null;
         }
         return new ControlSocket(loop, path, fd, events, answer, group);
+    }
+
+    /// <summary>
+    /// Lets all users connect, and reach the socket: the init system may have created the directory for root
+    /// alone (UMask= in connmgr.service).
+    /// </summary>
+    private static bool IsOpenToAll(string path, sockaddr_un address)
+    {
+        using NativeStrings directory = new([Path.GetDirectoryName(path)!]);
+        _ = LibC.chmod(directory.Pointer[0], 0x1ED /* 0755 */); // it may belong to another user
+        return LibC.chmod(address.sun_path, 0x1B6 /* 0666 */) == 0;
     }
 
     /// <summary>

@@ -23,6 +23,7 @@ internal sealed unsafe class FileMonitor : IDisposable
     private readonly Loop _loop;
     private readonly IReadOnlyList<string> _paths;
     private readonly Action _changed;
+    private readonly int[] _watches; // of each file, and of its directory; -1 for none
     private readonly int _fd;
     private readonly ulong _token;
 
@@ -34,6 +35,8 @@ internal sealed unsafe class FileMonitor : IDisposable
         _loop = loop;
         _paths = paths;
         _changed = changed;
+        _watches = new int[2 * paths.Count];
+        _watches.AsSpan().Fill(-1);
         _fd = LibcExtra.inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
         if (_fd >= 0)
         {
@@ -53,14 +56,28 @@ internal sealed unsafe class FileMonitor : IDisposable
         _changed();
     }
 
-    /// <summary>Watches new files as well; watching one again has no effect.</summary>
+    /// <summary>
+    /// Watches the files that are there now, and their directories; watching one again has no effect. Then
+    /// ends the watches of those that they have replaced: a user who may replace a file would otherwise use
+    /// up the watches of root.
+    /// </summary>
     private void Watch()
     {
-        foreach (string path in _paths)
+        int[] before = [.. _watches];
+        for (int i = 0; i < _paths.Count; i++)
         {
-            using NativeStrings names = new([path, Path.GetDirectoryName(path)!]);
-            _ = LibcExtra.inotify_add_watch(_fd, names.Pointer[0], IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF);
-            _ = LibcExtra.inotify_add_watch(_fd, names.Pointer[1], IN_CREATE | IN_MOVED_TO);
+            using NativeStrings names = new([_paths[i], Path.GetDirectoryName(_paths[i])!]);
+            _watches[2 * i] = LibcExtra.inotify_add_watch(
+                _fd, names.Pointer[0], IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF);
+            _watches[(2 * i) + 1] = LibcExtra.inotify_add_watch(
+                _fd, names.Pointer[1], IN_CREATE | IN_MOVED_TO);
+        }
+        foreach (int watch in before)
+        {
+            if (watch >= 0 && Array.IndexOf(_watches, watch) < 0)
+            {
+                _ = LibcExtra.inotify_rm_watch(_fd, watch);
+            }
         }
     }
 

@@ -53,33 +53,36 @@ internal sealed class AddressSetSocket : IDisposable
     }
 
     /// <summary>
-    /// Makes these the only addresses of a service: adds them before it deletes the others. False if the
-    /// kernel refuses.
+    /// Makes these the only addresses of a service: adds them before it deletes the others. Asks the kernel
+    /// for nothing but a list if they are. False if the kernel refuses.
     /// </summary>
     public bool TryReplace(ServiceSet service, ReadOnlySpan<IpNumber> addresses)
     {
         bool isDone = true;
         foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
         {
-            // Each time: another program may have destroyed the set.
-            isDone &= Put(IpsetMessage.Create(_request, isIpv6, ++_sequence, service)).IsNone;
-        }
-        foreach (IpNumber address in addresses)
-        {
-            isDone &= Put(
-                IpsetMessage.Add(_request, IpPrefix.Of(address), 0, ++_sequence, service)).IsNone;
-        }
-        List<(IpPrefix Prefix, uint Timeout)> all = [];
-        foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
-        {
-            isDone &= _socket.Send(IpsetMessage.List(_request, isIpv6, ++_sequence, service))
-                && ReadList(all);
-        }
-        foreach ((IpPrefix prefix, _) in all)
-        {
-            if (!prefix.IsAddress || !addresses.Contains(prefix.First))
+            List<(IpPrefix Prefix, uint Timeout)> present = [];
+            if (!_socket.Send(IpsetMessage.List(_request, isIpv6, ++_sequence, service))
+                || !ReadList(present))
             {
-                isDone &= Put(IpsetMessage.Delete(_request, prefix, ++_sequence, service)).IsNone;
+                // It is not there yet, or another program has destroyed it.
+                present.Clear();
+                isDone &= Put(IpsetMessage.Create(_request, isIpv6, ++_sequence, service)).IsNone;
+            }
+            foreach (IpNumber address in addresses)
+            {
+                if (address.IsIpv4 != isIpv6 && !present.Exists(one => one.Prefix == IpPrefix.Of(address)))
+                {
+                    isDone &= Put(
+                        IpsetMessage.Add(_request, IpPrefix.Of(address), 0, ++_sequence, service)).IsNone;
+                }
+            }
+            foreach ((IpPrefix prefix, _) in present)
+            {
+                if (!prefix.IsAddress || !addresses.Contains(prefix.First))
+                {
+                    isDone &= Put(IpsetMessage.Delete(_request, prefix, ++_sequence, service)).IsNone;
+                }
             }
         }
         return isDone;

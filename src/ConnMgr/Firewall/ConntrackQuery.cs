@@ -1,6 +1,8 @@
 using System.ComponentModel;
+using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
+using static ConnMgr.Netlink.NetlinkHeader;
 
 namespace ConnMgr.Firewall;
 
@@ -10,10 +12,9 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal sealed class ConntrackQuery : IDisposable
 {
-    private const int NETLINK_NETFILTER = 12;
     private const int AnswerSize = 4096;
 
-    private readonly NetlinkSocket? _socket; // null if the kernel has no ctnetlink
+    private NetlinkSocket? _socket; // null if the kernel has no ctnetlink
     private uint _sequence;
 
     public ConntrackQuery()
@@ -46,6 +47,12 @@ internal sealed class ConntrackQuery : IDisposable
             {
                 if (message.Sequence == _sequence)
                 {
+                    if (message.ErrorNumber is not (null or 0 or Errno.ENOENT))
+                    {
+                        // The kernel has no ctnetlink. It would look for the module at each request.
+                        Dispose();
+                        return null;
+                    }
                     return message.Type == ConntrackMessage.DumpRow
                         && ConntrackMessage.TryRead(message.Payload, out ConntrackMessage entry)
                         ? entry.Reply
@@ -56,5 +63,9 @@ internal sealed class ConntrackQuery : IDisposable
         return null;
     }
 
-    public void Dispose() => _socket?.Dispose();
+    public void Dispose()
+    {
+        _socket?.Dispose();
+        _socket = null;
+    }
 }

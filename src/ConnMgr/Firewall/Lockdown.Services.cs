@@ -12,7 +12,6 @@ namespace ConnMgr.Firewall;
 /// <summary>What may be asked although the whitelist does not name it: name servers, and probes.</summary>
 internal sealed partial class Lockdown
 {
-    private const int SocketListLimit = 1 << 18; // bytes of /proc/net/udp
     private const int AccountLimit = 1 << 16; // bytes of /etc/passwd
     private const string AnyServer = "CONNMGR_NAME_SERVERS=any";
 
@@ -100,13 +99,12 @@ internal sealed partial class Lockdown
     private bool FindResolvers()
     {
         bool hasChanged = false;
-        if (_options.DnsServerMode == DnsServerMode.Auto && _policy is not null)
+        if (_options.DnsServerMode == DnsServerMode.Auto && _policy is { } policy)
         {
             foreach (string path in (ReadOnlySpan<string>)["/proc/net/udp", "/proc/net/udp6"])
             {
-                hasChanged |= _policy.SeeSockets(
-                    SmallFile.Read(path, SocketListLimit, out _, out _) ?? "",
-                    static () => SmallFile.Read("/etc/passwd", AccountLimit, out _, out _) ?? "");
+                SmallFile.ReadParts(path, text => hasChanged |= policy.SeeSockets(
+                    text, static () => SmallFile.Read("/etc/passwd", AccountLimit, out _, out _) ?? ""));
             }
         }
         return hasChanged;

@@ -104,7 +104,7 @@ internal sealed class ServerPolicy
     /// it, the name server may run as another user by now: adds the users that distributions have for name
     /// servers. A user stays until <see cref="ForgetUsers"/>: a name server may be restarted.
     /// </summary>
-    /// <param name="text">The list of sockets.</param>
+    /// <param name="text">The list of sockets, or whole lines of it.</param>
     /// <param name="accounts">Returns the text of /etc/passwd, which is rarely needed.</param>
     /// <returns>True if <see cref="Users"/> has changed.</returns>
     public bool SeeSockets(ReadOnlySpan<char> text, Func<string> accounts)

@@ -59,6 +59,9 @@ internal static unsafe partial class LibcExtra
     [LibraryImport("libc", SetLastError = true)]
     public static partial int inotify_add_watch(int fd, byte* pathname, uint mask);
 
+    [LibraryImport("libc")]
+    public static partial int inotify_rm_watch(int fd, int wd);
+
     [LibraryImport("libc", SetLastError = true)]
     public static partial int timerfd_create(int clockid, int flags);
 

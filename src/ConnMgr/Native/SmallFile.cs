@@ -3,6 +3,9 @@ using Tmds.Linux;
 
 namespace ConnMgr.Native;
 
+/// <summary>Handles the next part of a text.</summary>
+internal delegate void TextPart(ReadOnlySpan<char> text);
+
 /// <summary>Reads and writes whole small files. Never blocks, not even on a FIFO or a device.</summary>
 internal static unsafe class SmallFile
 {
@@ -84,6 +87,35 @@ internal static unsafe class SmallFile
         isCut = length > limit;
         length = Math.Min(length, limit);
         return bytes;
+    }
+
+    /// <summary>
+    /// Reads a text of any length in parts of whole lines, such as the list of all sockets in /proc/net. Does
+    /// nothing if it cannot be read. A line of more than 16 KiB is read in pieces.
+    /// </summary>
+    public static void ReadParts(string path, TextPart handler)
+    {
+        const int PartSize = 16384;
+        using NativeStrings name = new([path]);
+        int fd = LibC.open(name.Pointer[0], LibC.O_RDONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0);
+        if (fd < 0)
+        {
+            return;
+        }
+        byte* bytes = stackalloc byte[PartSize];
+        Span<char> text = stackalloc char[PartSize];
+        int kept = 0; // the beginning of a line
+        nint count;
+        while ((count = (nint)LibC.read(fd, bytes + kept, PartSize - kept)) > 0)
+        {
+            Span<byte> read = new(bytes, kept + (int)count);
+            int lines = read.LastIndexOf((byte)'\n') + 1;
+            int part = lines > 0 ? lines : read.Length == PartSize ? PartSize : 0;
+            handler(text[..Encoding.Latin1.GetChars(read[..part], text)]);
+            kept = read.Length - part;
+            read[part..].CopyTo(read);
+        }
+        _ = LibC.close(fd);
     }
 
     /// <summary>

@@ -268,7 +268,9 @@ internal sealed class KernelState
             return device != 0 && _owners.Has(device);
         }
         Version += _neighbours.Add(message.Payload, isDumpRow: false) ? 1 : 0;
-        return false;
+        // It may have replaced one of ours, which the kernel does not report.
+        return _subnets.Count > 0 && (message.Flags & NetlinkMessage.FlagReplace) != 0
+            && (OwnPort == 0 || message.PortId != OwnPort);
     }
 
     private bool MayHaveRoute(int ifindex, bool isIpv6) =>

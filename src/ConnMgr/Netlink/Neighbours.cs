@@ -1,4 +1,5 @@
 using ConnMgr.Net;
+using static ConnMgr.Netlink.Rtnetlink;
 
 namespace ConnMgr.Netlink;
 
@@ -14,8 +15,6 @@ namespace ConnMgr.Netlink;
 /// </remarks>
 internal sealed class Neighbours
 {
-    private const byte FamilyIpv4 = 2; // AF_INET
-    private const byte FamilyIpv6 = 10; // AF_INET6
     private const int HeaderSize = 12; // struct rtmsg
     private const int HopSize = 8; // struct rtnexthop
 
@@ -76,9 +75,8 @@ internal sealed class Neighbours
     private bool Read(ReadOnlySpan<byte> payload, Use use, out int direct)
     {
         direct = 0;
-        if (payload.Length < HeaderSize || payload[0] is not (FamilyIpv4 or FamilyIpv6)
-            || payload[7] != 1 /* RTN_UNICAST */
-            || (NetlinkWire.UInt32(payload[8..]) & 0x200) != 0 /* RTM_F_CLONED */)
+        if (payload.Length < HeaderSize || payload[0] is not (AF_INET or AF_INET6)
+            || payload[7] != RTN_UNICAST || (NetlinkWire.UInt32(payload[8..]) & RTM_F_CLONED) != 0)
         {
             return false;
         }
@@ -163,19 +161,19 @@ internal sealed class Neighbours
             {
                 switch (attribute.Type)
                 {
-                    case 1: // RTA_DST
+                    case RTA_DST:
                         Destination = attribute.Value;
                         break;
-                    case 4: // RTA_OIF
+                    case RTA_OIF:
                         Ifindex = (int)attribute.AsUInt32;
                         break;
-                    case 5: // RTA_GATEWAY
+                    case RTA_GATEWAY:
                         Gateway = attribute.Value;
                         break;
-                    case 9: // RTA_MULTIPATH
+                    case RTA_MULTIPATH:
                         Others = attribute.Value;
                         break;
-                    case 18 when attribute.Value.Length > 2: // RTA_VIA: the family, then the address
+                    case RTA_VIA when attribute.Value.Length > 2: // the family, then the address
                         Gateway = attribute.Value[2..];
                         break;
                 }

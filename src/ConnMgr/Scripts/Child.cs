@@ -68,9 +68,16 @@ internal sealed class Child : IDisposable
     {
         Child? child = StartOnce(
             loop, limit, argv, environment, exited, out failure, out int errno, listener);
-        return errno == Errno.EMFILE && loop.ReleaseSpares()
-            ? StartOnce(loop, limit, argv, environment, exited, out failure, out _, listener)
-            : child;
+        if (errno != Errno.EMFILE || !loop.ReleaseSpares())
+        {
+            return child;
+        }
+        child = StartOnce(loop, limit, argv, environment, exited, out failure, out _, listener);
+        if (child is null)
+        {
+            loop.HoldSpares(); // else its end does
+        }
+        return child;
     }
 
     private static unsafe Child? StartOnce(
