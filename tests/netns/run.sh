@@ -14,6 +14,7 @@ one() {
     read -r began _ </proc/uptime
     "$here/sandbox.sh" timeout -s KILL "$limit" bash --posix "$here/$1" >"$LAB/output" 2>&1 </dev/null && status=0 || status=$?
     read -r ended _ </proc/uptime
+    times >"$LAB/times"
 
     if [ "$status" = 137 ]; then
         echo "not ok - killed: not done after $limit s" >>"$LAB/output"
@@ -24,7 +25,10 @@ one() {
     fi
 
     {
-        echo "$began $ended" | awk -v n="$name" '{ printf "%s (%.1f s)\n", n, $2 - $1 }'
+        awk -v n="$name" -v took="$(echo "$ended $began" | awk '{ print $1 - $2 }')" 'NR == 2 {
+            split($1 "m" $2, part, /[ms]+/)
+            printf "%s (%.1f s, %.1f s of processor)\n", n, took, 60 * (part[1] + part[3]) + part[2] + part[4]
+        }' "$LAB/times"
         sed 's/^/    /' "$LAB/output"
     } >"$LAB/report"
     grep -E '^(ok|not ok|skip) - ' "$LAB/output" >"$OUT/$name.lines" || :
