@@ -21,6 +21,30 @@ does() {
     check "${WITH}fwcfg.sh $(printf '%.60s ' "$@" | tr '\n' '?')" status_is "$does_status"
 }
 
+# refuses VERB WHICH VALUE...: exit status 64 for each value, as the address (WHICH=1) or the comment (2). Enters
+# the namespace once, because there are many.
+refuses() {
+    refused_verb=$1 refused_as=$2
+    shift 2
+    # shellcheck disable=SC2016,SC2086  # the inner shell's business; words
+    on device env -i PATH="${script_path:?}" CONNMGR_CONFIG_DIR="$LAB/etc" CONNMGR_RUN_DIR="$LAB/run" $script_wish \
+        $SHELL_CMD -c 'run=$1 verb=$2 as=$3; shift 3
+            for value; do
+                status=0
+                case $as in
+                    1) '"$SHELL_CMD"' "$run" "$verb" "$value" x ;;
+                    2) '"$SHELL_CMD"' "$run" "$verb" 198.18.100.10 "$value" ;;
+                esac || status=$?
+                echo "$status" >&3
+            done' sh "$REPO/scripts/fwcfg.sh" "$refused_verb" "$refused_as" "$@" 3>"$LAB/statuses" >"$LAB/said" 2>&1
+    exec 4<"$LAB/statuses"
+    for refused; do
+        read -r status <&4 || status=none
+        check "${WITH}fwcfg.sh $refused_verb: refuses ${refused%%[!!-~]*}" [ "$status" = 64 ]
+    done
+    exec 4<&-
+}
+
 # shellcheck disable=SC2086  # lists
 holes() {
     unlock
@@ -133,20 +157,16 @@ arguments() {
     done
     same "${WITH}nothing stays" rules <"$LAB/first"
 
-    for address in '' ' ' . ... 1 1.2.3 1.2.3.4.5 1.2.3.4. .1.2.3.4 1..2.3 256.1.1.1 01.2.3.4 1.2.3.04 0x1.2.3.4 1.2.3.-4 '1.2.3.4 ' \
+    set -- '' ' ' . ... 1 1.2.3 1.2.3.4.5 1.2.3.4. .1.2.3.4 1..2.3 256.1.1.1 01.2.3.4 1.2.3.04 0x1.2.3.4 1.2.3.-4 '1.2.3.4 ' \
         ' 1.2.3.4' 1.2.3.4/ 1.2.3.4/7 1.2.3.4/33 1.2.3.4/08 1.2.3.4/24/24 1.2.3.4/a 1.2.3.4/255.0.0.0 1.2.3.4,1.2.3.5 '!1.2.3.4' \
         1.2.3.4-1.2.3.9 : ::: 1::2::3 1:2:3:4:5:6:7 1:2:3:4:5:6:7:8:9 1:2:3:4:5:6:7:8:: 12345::1 g::1 1: :1 :1::2 1::2: fe80::1%eth0 \
         '[::1]' ::/15 ::1/129 ::ffff:1.2.3.4 ::1/ localhost echo.example -h '*' '1.2.3.*' "1.2.3.4
 5.6.7.8" '$(touch '"$LAB"'/done)' '`touch '"$LAB"'/done`' "1.2.3.4;touch $LAB/done" "1.2.3.4 -j ACCEPT" '1.2.3.4"' "1.2.3.4'" \
-        '1.2.3.4\' "$long" é; do
-        does 64 add "$address" x
-    done
-    for comment in '' -x '"' "'" '\' '`' '$' ';' '&' '|' '!' '#' '<' '*?' 'a	b' 'a
-b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j ACCEPT" é "0$long" "$(printf '\033[1m')"; do
-        does 64 add 198.18.100.10 "$comment"
-        does 64 del 198.18.100.10 "$comment"
-        does 64 add_forwarding 2001:db8::1 "$comment"
-    done
+        '1.2.3.4\' "$long" é
+    refuses add 1 "$@"
+    set -- -x '"' "'" '\' '`' '$' ';' '&' '|' '!' '#' '<' '*?' 'a	b' 'a
+b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j ACCEPT" é "0$long" "$(printf '\033[1m')" ''
+    for verb in add del add_forwarding; do refuses "$verb" 2 "$@"; done
     does 64
     does 64 add
     does 64 add 198.18.100.10 x 2

@@ -71,6 +71,7 @@ int flood(int argc, char **argv)
     (void)argc;
     enum { BATCH = 64 };
     double rate = atof(argv[2]), seconds = atof(argv[3]);
+    int size = rate < 10000 ? 1 : BATCH; // spread evenly what the processor can send one by one
     setpriority(PRIO_PROCESS, 0, -20); // the flood must not wait for the processor
     int fd = connect_to(SOCK_DGRAM, argv[0], argv[1], NULL);
     if (fd < 0)
@@ -83,12 +84,13 @@ int flood(int argc, char **argv)
     for (int i = 0; i < BATCH; i++)
         batch[i].msg_hdr = (struct msghdr) { .msg_iov = &part, .msg_iovlen = 1 };
 
-    int64_t began = now_us(), sent = 0;
+    int64_t began = now_us(), sent = 0, tried = 0;
     while ((double)(now_us() - began) < seconds * 1e6) {
-        // Continue: an ICMP error for an earlier packet makes one call fail.
-        int n = sendmmsg(fd, batch, BATCH, 0);
+        // Continue: an ICMP error for an earlier packet makes one call fail, and a firewall each.
+        int n = sendmmsg(fd, batch, (unsigned)size, 0);
         sent += n > 0 ? n : 0;
-        pause_us(began + (int64_t)((double)sent * 1e6 / rate) - now_us());
+        tried += n > 0 ? n : size;
+        pause_us(began + (int64_t)((double)tried * 1e6 / rate) - now_us());
     }
     printf("%.0f packets a second\n", (double)sent * 1e6 / (double)(now_us() - began));
     return 0;
