@@ -106,6 +106,50 @@ nobody_listens() {
 }
 in_front() { [ "$(tables | head -n 1)" = "default via 198.18.2.1 dev $1" ]; }
 
+# The gateways of the old link can no longer be reached, because its addresses are others; the kernel keeps the routes,
+# but takes no plain copy of them. A VPN's route is in front as well.
+gateways_out_of_reach() {
+    new_box
+    given <<'END2'
+-4 route add default via 198.18.1.1 dev eth0
+-4 route add default via 198.18.2.1 dev wlan0 metric 20
+-6 route add default via 2001:db8:1::1 dev eth0 metric 1
+-6 route append default dev wwan0 metric 1 proto 77
+-6 route add default via 2001:db8:2::1 dev wlan0 metric 20
+-4 address add 198.18.9.2/24 dev eth0
+-4 address delete 198.18.1.2/24 dev eth0
+-6 address delete 2001:db8:1::2/64 dev eth0
+END2
+    same "out of reach: the kernel keeps the routes" tables <<'END2'
+default via 198.18.1.1 dev eth0
+default via 198.18.2.1 dev wlan0 metric 20
+default via 2001:db8:1::1 dev eth0 metric 1
+default dev wwan0 proto 77 metric 1
+default via 2001:db8:2::1 dev wlan0 metric 20
+END2
+    run_switch wlan0
+    check "out of reach: the switch works" status_is 0
+    same "out of reach: no route is lost" tables <<'END2'
+default via 198.18.2.1 dev wlan0
+default via 198.18.1.1 dev eth0 metric 10 onlink
+default via 2001:db8:2::1 dev wlan0 metric 1
+default via 2001:db8:1::1 dev eth0 metric 10 onlink
+default dev wwan0 proto 77 metric 50
+END2
+    ip -n box address add 198.18.1.2/24 dev eth0
+    ip -n box address add 2001:db8:1::2/64 dev eth0
+    run_switch eth0
+    check "in reach again: the switch works" status_is 0
+    same "in reach again: the same routes" tables <<'END2'
+default via 198.18.1.1 dev eth0 onlink
+default via 198.18.2.1 dev wlan0 metric 20
+default via 2001:db8:1::1 dev eth0 metric 1 onlink
+default via 2001:db8:2::1 dev wlan0 metric 20
+default dev wwan0 proto 77 metric 50
+END2
+}
+
+gateways_out_of_reach
 killed
 killed_and_turned_round
 refused_by_the_kernel

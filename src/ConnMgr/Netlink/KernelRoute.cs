@@ -248,6 +248,16 @@ internal sealed class KernelRoute
     /// <summary>Returns the same route at another metric, with the same lifetime.</summary>
     public KernelRoute At(uint metric) => new(_header, _attributes, metric, Expires);
 
+    /// <summary>
+    /// Returns the same route with RTNH_F_ONLINK: the kernel does not ask whether its gateway can be reached.
+    /// </summary>
+    public KernelRoute AsOnLink()
+    {
+        byte[] header = (byte[])_header.Clone();
+        header[8] |= OnLink;
+        return new KernelRoute(header, _attributes, Metric, Expires);
+    }
+
     /// <summary>Returns the part of a multipath route over one nexthop, as a separate route.</summary>
     public KernelRoute Leg(RouteAttribute[] hop)
     {

@@ -67,7 +67,7 @@ internal sealed class RouteWriteRunner : IDisposable
             {
                 Remember(step);
             }
-            else if (_socket.Send(step, out string words) is not 0 and int error)
+            else if (Send(step, out string words) is not 0 and int error)
             {
                 undone.Add(step);
                 failed(step, words);
@@ -82,6 +82,21 @@ internal sealed class RouteWriteRunner : IDisposable
             }
         }
         return undone.Count == 0;
+    }
+
+    /// <summary>
+    /// Sends a step. The kernel accepts no copy of a route whose gateway has become unreachable, although it
+    /// keeps the route itself: add the copy with RTNH_F_ONLINK, so that the route can leave the front and is
+    /// not lost.
+    /// </summary>
+    private int Send(RouteStep step, out string words)
+    {
+        int error = _socket.Send(step, out words);
+        return error is Errno.EINVAL or Errno.ENETUNREACH or Errno.EHOSTUNREACH
+            && step is { Verb: RouteVerb.Add, Route: { Gateway: not null, NexthopId: 0 } route }
+            && _socket.Send(step with { Route = route.AsOnLink() }, out _) == 0
+            ? 0
+            : error;
     }
 
     /// <summary>
