@@ -10,10 +10,15 @@ lab_up
 host_behind
 on device "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/listener.log" 2>&1 &
 # A stream that continues without answers: each packet would keep its conntrack entry alive.
-echo "while sleep 0.05 && echo '1 answer'; do :; done" >"$LAB/stream"
+# It starts no processes, and end_talks ends it: with UDP it would go on without a listener.
+mkfifo "$LAB/never"
+cat >"$LAB/stream" <<END
+echo \$\$ >>"$LAB/pids"
+while echo '1 answer'; do read -r -t 0.05 _ <>"$LAB/never"; done
+END
 for listen in UDP4-LISTEN:9000 TCP4-LISTEN:9000 UDP6-LISTEN:9000; do
     case $listen in *4*) bind=198.18.100.8 ;; *) bind='[2001:db8:100::8]' ;; esac
-    on cloud socat "$listen,bind=$bind,fork,reuseaddr" EXEC:"sh $LAB/stream" 2>/dev/null &
+    on cloud socat "$listen,bind=$bind,fork,reuseaddr" EXEC:"bash $LAB/stream" 2>/dev/null &
 done
 
 # talks NAME HOST PROTOCOL ADDRESS PORT: sends until it is killed; writes a line for each answer.

@@ -107,9 +107,9 @@ never_open_never_cut() {
     pids="$pids $!"
     nsenter --net=/run/netns/cloud socat -u UDP6-RECV:7003,ipv6only=0 "OPEN:$LAB/heard.cloud.$VARIANT,creat,append" &
     pids="$pids $!"
-    nsenter --net=/run/netns/cloud "$LABTOOL" flood 198.18.1.2 7003 1000 60 >"$LAB/flood.in" 2>&1 &
+    nsenter --net=/run/netns/cloud "$LABTOOL" flood 198.18.1.2 7003 500 60 >"$LAB/flood.in" 2>&1 &
     pids="$pids $!"
-    nsenter --net=/run/netns/device "$LABTOOL" flood 2001:db8:100::8 7003 1000 60 >"$LAB/flood.out" 2>&1 &
+    nsenter --net=/run/netns/device "$LABTOOL" flood 2001:db8:100::8 7003 500 60 >"$LAB/flood.out" 2>&1 &
     pids="$pids $!"
     wait_for 2 "${WITH}not locked: the device hears a stranger" grep -q flood "$LAB/heard.device.$VARIANT"
     wait_for 2 "${WITH}not locked: a stranger hears the device" grep -q flood "$LAB/heard.cloud.$VARIANT"
@@ -140,7 +140,7 @@ never_open_never_cut() {
     kill $pids 2>/dev/null || :
 }
 talk_on() {
-    nsenter --net="/run/netns/$1" "$LABTOOL" talk "$2" "$3" 80 250 >"$LAB/talk.$1.$2.$4" 2>&1 &
+    nsenter --net="/run/netns/$1" "$LABTOOL" talk "$2" "$3" 80 500 >"$LAB/talk.$1.$2.$4" 2>&1 &
     pids="$pids $!"
 }
 all_answered() {

@@ -14,9 +14,9 @@ names_up
 answer one.example 198.18.101.1
 answer x.wild.example 198.18.101.3
 list() { printf 'echo.example\none.example\n*.wild.example\n%s\n' "$@" >"$LAB/etc/whitelist"; }
-all_answered() { for file in "$LAB"/talk.*; do tail -n 1 "$file" | grep -q ' answer$' || return; done; }
+all_answered() { ! tail -q -n 1 "$LAB"/talk.* | grep -v ' answer$'; }
 # answers: prints how many answers each client has. all_answer: true if each has more than that.
-answers() { for file in "$LAB"/talk.*; do grep -c ' answer$' "$file"; done; }
+answers() { grep -hc ' answer$' "$LAB"/talk.*; }
 all_answer() { answers | paste - "$LAB/answers" | awk '$1 <= $2 { exit 1 }'; }
 mended() {
     for table in iptables ip6tables; do
@@ -45,7 +45,7 @@ hundred() {
     done
     wait_for 20 "${WITH}99 clients are answered" all_answered
     # New connections, too; and an unlisted host, to the device and from it: no packet may pass.
-    while [ -e "$LAB/trying" ]; do reaches 198.18.101.3 0.9 || echo "cut off at $(now)"; done >"$LAB/hundredth" 2>&1 &
+    while [ -e "$LAB/trying" ]; do reaches 198.18.101.3 0.9 || echo "cut off at $(now)"; pause 0.1; done >"$LAB/hundredth" 2>&1 &
     hundredth=$!
     for host in cloud device; do
         nsenter --net=/run/netns/$host socat -u UDP6-RECV:7003,ipv6only=0 "OPEN:$LAB/heard.$host,creat,append" &

@@ -22,11 +22,7 @@ first() {
 }
 
 # The daemon and its scripts find nothing else.
-mkdir "$LAB/bare"
-for tool in $(busybox --list); do
-    case $tool in awk | ip | */*) ;; *) ln -sf "$(command -v busybox)" "$LAB/bare/$tool" ;; esac
-done
-for tool in busybox ip nft; do ln -sf "$(command -v $tool)" "$LAB/bare/$tool"; done
+bare_tools ip nft
 real=$(connmgr_path)
 printf '#!/bin/sh\nPATH=%s exec %s "$@"\n' "$LAB/bare" "$real" >"$LAB/bare-connmgr"
 chmod +x "$LAB/bare-connmgr"

@@ -13,11 +13,7 @@ runs() { [ "$(cat "$LAB/runs" 2>/dev/null || echo 0)" -ge "$1" ]; }
 printf '%s\n' echo.example 198.18.100.10 >"$LAB/etc/whitelist"
 
 # The daemon and its scripts find nothing else.
-mkdir "$LAB/bare"
-for tool in $(busybox --list); do
-    case $tool in awk | ip | */*) ;; *) ln -sf "$(command -v busybox)" "$LAB/bare/$tool" ;; esac
-done
-for tool in busybox ip nft; do ln -sf "$(command -v $tool)" "$LAB/bare/$tool"; done
+bare_tools ip nft
 printf '#!/bin/sh\nPATH=%s exec %s "$@"\n' "$LAB/bare" "$(connmgr_path)" >"$LAB/bare-connmgr"
 chmod +x "$LAB/bare-connmgr"
 CONNMGR=$LAB/bare-connmgr

@@ -23,11 +23,7 @@ use_tools() {
     case $VARIANT in
         bare)
             SHELL_CMD='busybox ash'
-            for tool in $(busybox --list); do
-                case $tool in awk | */*) ;; *) ln -sf "$(command -v busybox)" "$LAB/bare/$tool" ;; esac
-            done
-            ln -sf "$(command -v busybox)" "$LAB/bare/busybox"
-            ln -sf "$(command -v nft)" "$LAB/bare/nft" ;;
+            bare_tools nft ;;
         *)
             case $VARIANT in legacy) SHELL_CMD='busybox ash' ;; nft) SHELL_CMD=dash ;; esac
             for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
@@ -72,24 +68,22 @@ lock() {
 
 # unlock: restores the state before any lockdown.
 unlock() {
-    for unlock_table in iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft; do
-        case $unlock_table in
-            *-legacy) on device grep -qsx filter "/proc/net/${unlock_table%%tables*}_tables_names" || continue ;;
-        esac
-        on device "$unlock_table-restore" -w <<'END'
-*filter
+    on device sh <<'END'
+        open='*filter
 :INPUT ACCEPT [0:0]
 :FORWARD ACCEPT [0:0]
 :OUTPUT ACCEPT [0:0]
-COMMIT
+COMMIT'
+        for version in ip ip6; do
+            ! grep -qsx filter "/proc/net/${version}_tables_names" || echo "$open" | "${version}tables-legacy-restore" -w
+            echo "$open" | "${version}tables-nft-restore" -w
+        done
+        for table in 'inet connmgr' 'inet connmgr_closed' 'bridge connmgr'; do
+            nft delete table $table 2>/dev/null
+        done
+        ipset destroy
+        conntrack -F 2>/dev/null
 END
-    done
-    for unlock_table in 'inet connmgr' 'inet connmgr_closed' 'bridge connmgr'; do
-        # shellcheck disable=SC2086  # words
-        on device nft delete table $unlock_table 2>/dev/null || :
-    done
-    on device ipset destroy
-    on device conntrack -F 2>/dev/null
     rm -f "$LAB/run/locked" "$LAB/run/policies" "$LAB/run/mark_bit"
 }
 

@@ -115,7 +115,8 @@ int talk(int argc, char **argv)
             pause_us(interval * 1000);
             continue;
         }
-        printf("%lld connected\n", (long long)now_us());
+        int64_t began = now_us();
+        printf("%lld connected\n", (long long)began);
 
         for (char byte = 'a';; byte = byte == 'z' ? 'a' : (char)(byte + 1)) {
             struct pollfd answer = { .fd = fd, .events = POLLIN };
@@ -134,5 +135,6 @@ int talk(int argc, char **argv)
         }
         printf("%lld lost: %s\n", (long long)now_us(), strerror(errno));
         close(fd);
+        pause_us(began + interval * 1000 - now_us()); // a firewall may refuse each packet at once
     }
 }
