@@ -1,6 +1,9 @@
 #!/bin/sh
 # build.sh [RID]: publishes a static, stripped executable to artifacts/RID/connmgr, its debug symbols beside it.
 # RID is linux-x64 (default on x86-64), linux-arm64 (default on arm64) or linux-arm.
+# PIE=no makes an executable that is loaded at a fixed address. It needs 0.9 MB less memory, because the tables
+# of types need not be unpacked, and is 0.5 MB larger (compressed: as large as before). docs/operations.md has
+# what it costs.
 set -eu
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE=true
 cd "$(dirname "$0")"
@@ -39,6 +42,12 @@ if [ "$rid" != "$host" ]; then
     }
 fi
 
+case ${PIE:-yes} in
+    yes) pie= ;;
+    no) pie='-p:PositionIndependentExecutable=false -p:IlcDehydrate=false' ;;
+    *) echo "build.sh: PIE is yes or no" >&2; exit 64 ;;
+esac
+
 out=artifacts/$rid
 mkdir -p "$out/native"
 
@@ -57,8 +66,9 @@ rm -f "$out/native/libconnmgr_native.a"
 
 # An incremental publish would keep the old native file when only a property has changed.
 rm -rf "src/ConnMgr/obj/Release/net10.0/$rid/native"
+# shellcheck disable=SC2086 # words
 dotnet publish src/ConnMgr -c Release -r "$rid" -o "$out/publish" --nologo -v quiet \
-    -p:NativeDir="$PWD/$out/native/" -p:ObjCopyName="$objcopy" || {
+    -p:NativeDir="$PWD/$out/native/" -p:ObjCopyName="$objcopy" $pie || {
     [ "$rid" != linux-arm ] ||
         cat >&2 <<'END'
 build.sh: linux-arm needs the NuGet package runtime.linux-arm.Microsoft.DotNet.ILCompiler, of the version that the SDK asks for.

@@ -18,7 +18,8 @@ shellcheck=$!
 dotnet build ConnMgr.sln -c Release --nologo -v quiet
 report "dotnet build without a warning" $?
 
-dotnet format --verify-no-changes --no-restore ConnMgr.sln
+# The build has judged style and analyzers (EnforceCodeStyleInBuild).
+dotnet format whitespace --verify-no-changes --no-restore ConnMgr.sln
 report "dotnet format" $?
 
 wait "$shellcheck"
