@@ -11,6 +11,7 @@ internal static class NetlinkHeader
     public const int NETLINK_NETFILTER = 12;
     public const int NETLINK_KOBJECT_UEVENT = 15;
     public const int NETLINK_ADD_MEMBERSHIP = 1;
+    public const int NETLINK_DROP_MEMBERSHIP = 2;
     public const int SOL_NETLINK = 270;
     public const int SCM_CREDENTIALS = 2; // <linux/socket.h>
 
@@ -25,7 +26,8 @@ internal static class NetlinkHeader
 }
 
 /// <summary>
-/// &lt;linux/rtnetlink.h&gt;, &lt;linux/if.h&gt;, &lt;linux/if_link.h&gt;, &lt;linux/if_addr.h&gt;.
+/// &lt;linux/rtnetlink.h&gt;, &lt;linux/if.h&gt;, &lt;linux/if_link.h&gt;, &lt;linux/if_addr.h&gt;,
+/// &lt;linux/neighbour.h&gt;.
 /// </summary>
 internal static class Rtnetlink
 {
@@ -43,12 +45,19 @@ internal static class Rtnetlink
     public const ushort RTM_NEWROUTE = 24;
     public const ushort RTM_DELROUTE = 25;
     public const ushort RTM_GETROUTE = 26;
+    public const ushort RTM_NEWNEIGH = 28;
+    public const ushort RTM_GETNEIGH = 30;
 
     public const int RTNLGRP_LINK = 1;
+    public const int RTNLGRP_NEIGH = 3;
     public const int RTNLGRP_IPV4_IFADDR = 5;
     public const int RTNLGRP_IPV4_ROUTE = 7;
     public const int RTNLGRP_IPV6_IFADDR = 9;
     public const int RTNLGRP_IPV6_ROUTE = 11;
+
+    public const ushort NDA_DST = 1;
+    public const ushort NUD_INCOMPLETE = 0x1;
+    public const ushort NUD_FAILED = 0x20;
 
     public const ushort IFLA_ADDRESS = 1;
     public const ushort IFLA_IFNAME = 3;

@@ -69,6 +69,9 @@ internal sealed class KernelState
     /// <summary>What each device reaches without a gateway, by the routes other than defaults.</summary>
     public Neighbours Neighbours => _neighbours;
 
+    /// <summary>The routers that advertise themselves beside others.</summary>
+    public RivalRouters Routers { get; } = new();
+
     /// <summary>
     /// Returns the device of that name, or the one that has it as an alternative name; null if there is none.
     /// </summary>
@@ -155,6 +158,7 @@ internal sealed class KernelState
                 _replacedBeforeDump.Clear();
                 _owners.EndDump(_lost.Routes);
                 isSame &= !_neighbours.EndDump();
+                Routers.Update(_defaults);
                 Version += isSame ? 0 : 1;
                 break;
         }
@@ -216,6 +220,10 @@ internal sealed class KernelState
                 when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
                 Version += _addresses.RemoveAll(address.IsSameAs);
                 return _owners.Has(address.Ifindex) || _owners.HasSource(address.Address);
+
+            case RouteMessage.NewNeighbour:
+                Version += Routers.Apply(message.Payload) ? 1 : 0;
+                return false;
 
             case RouteMessage.NewNetconf:
                 SettingsVersion++;

@@ -97,6 +97,8 @@ internal static class RouteMessage
     public const ushort NewRoute = 24;
     public const ushort DelRoute = 25;
     public const ushort GetRoute = 26;
+    public const ushort NewNeighbour = Rtnetlink.RTM_NEWNEIGH;
+    public const ushort GetNeighbour = Rtnetlink.RTM_GETNEIGH;
     public const ushort NewNetconf = 80; // RTM_NEWNETCONF
 
     private const byte FamilyIpv4 = 2; // AF_INET

@@ -25,7 +25,7 @@ internal sealed class RouteMonitor : IDisposable
     private const int GroupIpv6Settings = 25; // RTNLGRP_IPV6_NETCONF
 
     private static readonly ushort[] DumpOrder =
-        [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRoute];
+        [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRoute, RouteMessage.GetNeighbour];
 
     private readonly Loop _loop;
     private readonly Deadline _nextDump;
@@ -40,6 +40,7 @@ internal sealed class RouteMonitor : IDisposable
     private uint _sequence;
     private ushort _dumping; // the RTM_GET* in progress, or 0
     private bool _wasInterrupted;
+    private bool _hearsNeighbours;
     private bool _isFull; // messages were lost, and the buffered ones before them are not all read yet
 
     /// <param name="loop">The event loop.</param>
@@ -150,13 +151,34 @@ internal sealed class RouteMonitor : IDisposable
         if (isComplete)
         {
             _table.EndDump(_dumping);
-            RoutesAsOf = _dumping == RouteMessage.GetRoute ? _sequence : RoutesAsOf;
+            if (_dumping == RouteMessage.GetRoute)
+            {
+                RoutesAsOf = _sequence;
+                HearNeighbours();
+            }
         }
         else
         {
             _wanted.Add(_dumping);
         }
         _dumping = 0;
+    }
+
+    /// <summary>
+    /// Subscribes to the neighbour entries only while they matter: on a gateway with many hosts they change
+    /// all the time.
+    /// </summary>
+    private void HearNeighbours()
+    {
+        if (_table.Routers.Exist != _hearsNeighbours
+            && _socket.Subscribe(Rtnetlink.RTNLGRP_NEIGH, !_hearsNeighbours))
+        {
+            _hearsNeighbours = !_hearsNeighbours;
+        }
+        if (_hearsNeighbours && _table.Routers.TakeNew())
+        {
+            _wanted.Add(RouteMessage.GetNeighbour);
+        }
     }
 
     /// <summary>
@@ -209,6 +231,10 @@ internal sealed class RouteMonitor : IDisposable
         _isUrgent = false;
         _next.UnionWith(_wanted);
         _wanted.Clear();
+        if (!_hearsNeighbours)
+        {
+            _next.Remove(RouteMessage.GetNeighbour);
+        }
         return true;
     }
 

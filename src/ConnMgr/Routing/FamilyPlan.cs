@@ -175,7 +175,7 @@ internal sealed partial class FamilyPlan
         KernelRoute? best = null;
         foreach (KernelRoute origin in Origins(ifindex))
         {
-            if (best is null || OriginRank(origin).CompareTo(OriginRank(best)) < 0)
+            if (best is null || OriginRank(origin) < OriginRank(best))
             {
                 best = origin;
             }
@@ -184,11 +184,12 @@ internal sealed partial class FamilyPlan
     }
 
     /// <summary>
-    /// Ranks plain defaults before those for some sources, then by metric, then by the preference of RFC
-    /// 4191.
+    /// Ranks plain defaults before those for some sources, then as the kernel does: reachable routers before
+    /// others, by metric, by the preference of RFC 4191.
     /// </summary>
-    private static (bool, uint, int) OriginRank(KernelRoute route) => (
-        route.SourceLength > 0, route.Metric, route.Preference switch { 1 => 0, 3 => 2, _ => 1 });
+    private ulong OriginRank(KernelRoute route) =>
+        (route.SourceLength > 0 ? 1UL << 35 : 0) + (_input.Routers.IsDead(route) ? 1UL << 34 : 0)
+        + ((ulong)route.Metric << 2) + route.Preference switch { 1 => 0, 3 => 2, _ => 1UL };
 
     /// <summary>
     /// Returns the device's routes that must keep their metric: advertised routes, which the kernel renews
@@ -288,7 +289,7 @@ internal sealed partial class FamilyPlan
         {
             KernelRoute current = OriginOf(front)!;
             KernelRoute best = BestOrigin(link.Ifindex)!;
-            KernelRoute origin = OriginRank(best).CompareTo(OriginRank(current)) < 0 ? best : current;
+            KernelRoute origin = OriginRank(best) < OriginRank(current) ? best : current;
             return origin.Derive(_top);
         }
         if (!_isIpv6 && _own.TryGetValue(link.Name, out OwnMetric own) && own.Own > _top)

@@ -65,6 +65,9 @@ internal sealed record RouteInput(
     /// <summary>The addresses of all devices.</summary>
     public IReadOnlyList<DeviceAddress> Addresses { get; init; } = [];
 
+    /// <summary>The routers that advertise themselves beside others.</summary>
+    public RivalRouters Routers { get; init; } = new();
+
     /// <summary>The routes to subnets that earlier plans have added.</summary>
     public IReadOnlyList<KernelRoute> Subnets { get; init; } = [];
 }

@@ -37,6 +37,7 @@ public class AbiTests
         #include <linux/if.h>
         #include <linux/if_addr.h>
         #include <linux/rtnetlink.h>
+        #include <linux/neighbour.h>
         #include <linux/sock_diag.h>
         #include <linux/inet_diag.h>
         #include <linux/tcp.h>

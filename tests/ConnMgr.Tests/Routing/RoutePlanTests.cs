@@ -21,14 +21,15 @@ public sealed class RoutePlanTests
         if (Tables > 0)
         {
             Gen.Int.Sample(
-                seed => Check(new RandomRoutes(new Random(seed), forKernel: false)), iter: Tables, threads: 1);
+                seed => Check(new RandomRoutes(new Random(seed), forKernel: false)),
+                iter: Tables, threads: 1);
         }
     }
 
     /// <summary>Tables that `make fuzz` has found.</summary>
     [Theory]
-    [InlineData(-32846211)] // a nexthop object's route of the chosen link matched the deletion of another one
-    [InlineData(12245)] // a copy without its original, but with a route to the same router, before a blackhole
+    [InlineData(-32846211)] // a nexthop object's route matched the deletion of another one
+    [InlineData(12245)] // a copy without its original before a blackhole, beside a route to the same router
     public void A_table_that_once_went_wrong_converges(int seed) =>
         Check(new RandomRoutes(new Random(seed), forKernel: false));
 

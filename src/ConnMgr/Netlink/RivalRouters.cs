@@ -1,0 +1,111 @@
+using ConnMgr.Net;
+using static ConnMgr.Netlink.Rtnetlink;
+
+namespace ConnMgr.Netlink;
+
+/// <summary>
+/// The IPv6 routers that advertise themselves on a device beside another one, and which of them neighbour
+/// unreachability detection has given up (RFC 4861, section 7.3). The kernel then uses another of its
+/// advertised routes (find_rr_leaf, net/ipv6/route.c), and connmgr's copy of such a route has to follow. With
+/// a single router there is nothing to choose, so its neighbour entry does not matter. Pure.
+/// </summary>
+internal sealed class RivalRouters
+{
+    private const int HeaderSize = 12; // struct ndmsg
+    private const int MostRouters = 64; // the rest of a flood of advertisements counts as reachable
+
+    private List<Router> _routers = [];
+    private bool _hasNew;
+
+    private sealed class Router(int ifindex, IpNumber address)
+    {
+        public int Ifindex { get; } = ifindex;
+
+        public IpNumber Address { get; } = address;
+
+        public bool IsDead { get; set; }
+    }
+
+    /// <summary>True while a device has several.</summary>
+    public bool Exist => _routers.Count > 0;
+
+    /// <summary>
+    /// Takes the routers from the default routes. A router of before keeps its state; a new one counts as
+    /// reachable until its entry is known.
+    /// </summary>
+    public void Update(IReadOnlyList<KernelRoute> defaults)
+    {
+        List<Router> present = [];
+        foreach (KernelRoute route in defaults)
+        {
+            if (TryReadRouter(route, out IpNumber address) && present.Count < MostRouters
+                && Find(present, route.Ifindex, address) is null)
+            {
+                present.Add(Find(_routers, route.Ifindex, address) ?? new Router(route.Ifindex, address));
+            }
+        }
+        List<Router> rivals = present.FindAll(
+            router => present.Exists(other => other != router && other.Ifindex == router.Ifindex));
+        _hasNew |= rivals.Exists(router => !_routers.Contains(router));
+        _routers = rivals;
+    }
+
+    /// <summary>True if there are routers since the last call whose entries have to be dumped.</summary>
+    public bool TakeNew()
+    {
+        bool hadNew = _hasNew;
+        _hasNew = false;
+        return hadNew;
+    }
+
+    /// <summary>
+    /// Processes the payload of RTM_NEWNEIGH (struct ndmsg). A deleted entry says nothing about the router: a
+    /// failed one is deleted after a while. True if a router has died or is back.
+    /// </summary>
+    public bool Apply(ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length < HeaderSize || payload[0] != AF_INET6)
+        {
+            return false;
+        }
+        int ifindex = (int)NetlinkWire.UInt32(payload[4..]);
+        ushort state = NetlinkWire.UInt16(payload[8..]);
+        AttributeReader attributes = new(payload[HeaderSize..]);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            if (attribute.Type == NDA_DST && IpNumber.TryRead(attribute.Value, out IpNumber address)
+                && Find(_routers, ifindex, address) is { } router)
+            {
+                // While the kernel asks for it anew, it is what it was.
+                bool isDead = state == NUD_INCOMPLETE ? router.IsDead : (state & NUD_FAILED) != 0;
+                bool hasChanged = isDead != router.IsDead;
+                router.IsDead = isDead;
+                return hasChanged;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>True if the route's router is known to be unreachable.</summary>
+    public bool IsDead(KernelRoute route) =>
+        _routers.Count > 0 && TryReadRouter(route, out IpNumber address)
+        && Find(_routers, route.Ifindex, address) is { IsDead: true };
+
+    private static bool TryReadRouter(KernelRoute route, out IpNumber address)
+    {
+        address = default;
+        return route.IsAdvertised && route.Ifindex != 0 && IpNumber.TryRead(route.Gateway, out address);
+    }
+
+    private static Router? Find(List<Router> routers, int ifindex, IpNumber address)
+    {
+        foreach (Router router in routers)
+        {
+            if (router.Ifindex == ifindex && router.Address == address)
+            {
+                return router;
+            }
+        }
+        return null;
+    }
+}
