@@ -103,8 +103,13 @@ internal sealed class RouteMonitor : IDisposable
             {
                 case Received.Nothing:
                     _isFull = false;
+                    uint before = _sequence;
                     DumpNext();
-                    return;
+                    if (_sequence == before)
+                    {
+                        return;
+                    }
+                    break; // the kernel has answered already: the routes are judged in this wake-up
                 case Received.Lost:
                     Losses++;
                     _isFull = true;
