@@ -2,7 +2,7 @@
 # Locked, the device gets its addresses: DHCPv4 (request, unicast renewal, broadcast rebind to another
 # server), DHCPv6 and router advertisements, with real clients and servers. No other host gets in through
 # these rules.
-# takes 120 s
+# takes 120 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 

@@ -2,7 +2,7 @@
 # init_firewall.sh does without what the kernel or iptables lacks, and reports it. If a step fails, the script
 # names it and fails, and what was locked stays locked. Also: two runs at once, a held lock, both variants at
 # once.
-# takes 190 s
+# takes 190 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 

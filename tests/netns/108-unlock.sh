@@ -1,7 +1,7 @@
 #!/bin/sh
 # fwcfg.sh unlock removes every lockdown, of each backend and variant, and what a failed lockdown has closed,
 # and nothing else. A successful lockdown after a failed one leaves nothing closed.
-# takes 200 s
+# takes 200 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 

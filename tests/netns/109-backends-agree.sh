@@ -5,7 +5,7 @@
 #
 # A raw socket sends each packet, in a namespace beside the device or on the device. The packet has passed if
 # it arrives: on the device a chain after the lockdown counts it, beyond the device it is seen on the wire.
-# takes 40 s
+# takes 40 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 

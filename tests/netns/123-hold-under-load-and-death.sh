@@ -2,7 +2,7 @@
 # Thousands of questions a second while replies are held: none is lost. If the daemon is killed, the kernel
 # bypasses it at once. If it is stopped, the kernel kills it within 12 s, whether one reply waits or many. The
 # next daemon holds replies again. With both variants of iptables.
-# takes 65 s
+# takes 65 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"

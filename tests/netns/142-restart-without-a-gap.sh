@@ -2,7 +2,7 @@
 # The daemon is stopped, or killed at any moment, and started again: open addresses stay open without a gap,
 # closed ones stay closed, and the new daemon knows what it must close later. With both variants of iptables,
 # with sets and without.
-# takes 40 s
+# takes 40 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"

@@ -3,7 +3,7 @@
 # locks, opens what the whitelist names, undoes another program's changes at once, and knows after a restart
 # what was open. If neither nft nor iptables is installed, it reports that and ends, or manages the links of
 # the open device.
-# takes 60 s
+# takes 60 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/fresh.sh"
 

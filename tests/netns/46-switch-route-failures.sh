@@ -1,7 +1,7 @@
 #!/bin/sh
 # connmgr route when a step fails, or when it is killed: it loses no route, reports what did not work, and the
 # next run completes the switch.
-# takes 60 s
+# takes 60 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 command -v strace >/dev/null || { skip "no strace here"; exit 0; }
@@ -149,7 +149,29 @@ default dev wwan0 proto 77 metric 50
 END2
 }
 
+# The gateways of both links are out of reach, and the switch is repeated, also after a kill between its steps: no copy comes
+# twice.
+both_out_of_reach() {
+    new_box
+    given <<'END2'
+-6 route add default via 2001:db8:1::1 dev eth0 metric 1
+-6 route add default via 2001:db8:2::1 dev wlan0 metric 20
+-6 address add 2001:db8:8::2/64 dev eth0
+-6 address add 2001:db8:9::2/64 dev wlan0
+-6 address delete 2001:db8:1::2/64 dev eth0
+-6 address delete 2001:db8:2::2/64 dev wlan0
+END2
+    injected "signal=KILL:when=$((FIRST_STEP + 2))" wlan0
+    for _ in 1 2 3; do run_switch wlan0; done
+    check "both out of reach: the switch works" status_is 0
+    same "both out of reach: each link has its default, once" tables <<'END2'
+default via 2001:db8:2::1 dev wlan0 metric 1 onlink
+default via 2001:db8:1::1 dev eth0 metric 10 onlink
+END2
+}
+
 gateways_out_of_reach
+both_out_of_reach
 killed
 killed_and_turned_round
 refused_by_the_kernel

@@ -12,6 +12,7 @@ advertises() {
         --dhcp-range=2001:db8:1::,ra-only,64 >"$LAB/dnsmasq.$1" 2>&1 &
 }
 router() { ip -n r-eth -6 -o address show dev "$1" scope link | sed -n 's/.*inet6 \([^/]*\).*/\1/p'; }
+has_router() { [ -n "$(router "$1")" ]; }
 kernel_has() { ip -n device -6 route show default dev eth0 proto ra | grep -q "via $1 "; }
 in_front() { ip -n device -6 route show default dev eth0 proto 175 | grep "metric 1 " | grep -q "via $1 "; }
 given_up() { ip -n device -6 neighbour show to "$1" dev eth0 | grep -q FAILED; }
@@ -28,7 +29,7 @@ link add lan2 link lan type macvlan mode bridge
 link set lan2 up
 address add 2001:db8:1::3/64 dev lan2 nodad
 END2
-poll 10 test -n "$(router lan2)"
+poll 10 has_router lan2
 first=$(router lan) second=$(router lan2)
 
 # traffic: questions to the cloud, so that the kernel notices a dead router.
@@ -50,7 +51,7 @@ wait_for 10 "the cloud answers" cloud_answers
 check "nobody has moved to another link" in_use6 eth0
 
 ip -n r-eth link set lan2 up
-poll 10 test -n "$(router lan2)"
+poll 10 has_router lan2
 wait_for 30 "it is back: the copy uses it again" in_front "$second"
 wait_for 10 "the cloud answers" cloud_answers
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh [-j N] [PATTERN...]: runs the tests N-*.sh whose names contain one of the patterns (default: all), N at a time
-# (default: 4: more of them would disturb each other on two processors), each in a sandbox of its own. Needs root.
+# run.sh [-j N] [PATTERN...]: runs the tests N-*.sh whose names contain one of the patterns (default: all), N of those that mostly
+# wait at a time (default: 4), and half as many of the busy ones beside them, each in a sandbox of its own. Needs root.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -54,19 +54,24 @@ case ${1:-} in -*) sed -n 's/^# //p' "$0" | sed 2q; exit 64 ;; esac
 OUT=$(mktemp -d /tmp/connmgr-netns.XXXXXX)
 export OUT
 
-# A test says "# takes N s"; start the longest first, so that none of them runs alone at the end.
+# A test says "# takes N s", or "# takes N s, busy" if it needs a processor for most of that time: more of those at once would
+# disturb each other. Start the longest first, so that none of them runs alone at the end.
 for test in "$here"/[0-9]*-*.sh; do
     name=${test##*/}
     wanted=${1:+no}
     for pattern; do
         case $name in *"$pattern"*) wanted=yes ;; esac
     done
-    [ "$wanted" = no ] || echo "$(sed -n 's/^# takes \([0-9]*\) s$/\1/p' "$test" | sed 1q | grep . || echo 10) $name"
+    [ "$wanted" = no ] || echo "$(sed -n 's/^# takes \([0-9]*\) s.*/\1/p' "$test" | sed 1q | grep . || echo 10) $name"
 done | sort -rn -k 1,1 | cut -d ' ' -f 2 >"$OUT/tests"
 [ -s "$OUT/tests" ] || { echo "run.sh: no test has such a name" >&2; rm -rf "$OUT"; exit 64; }
 
-# Everything ends with run.sh, however it ends.
-setpriv --pdeathsig KILL xargs -P "$jobs" -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/tests" || :
+(cd "$here" && xargs grep -l '^# takes .*, busy$' <"$OUT/tests" >"$OUT/busy") || :
+grep -vxFf "$OUT/busy" "$OUT/tests" >"$OUT/waiting" || :
+# Everything ends with run.sh, however it ends: it is the parent of both.
+setpriv --pdeathsig KILL xargs -r -P $(((jobs + 1) / 2)) -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/busy" &
+setpriv --pdeathsig KILL xargs -r -P "$jobs" -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/waiting" || :
+wait
 
 passed=$(cat "$OUT"/*.lines | grep -c '^ok' || :)
 failed=$(cat "$OUT"/*.lines | grep -c '^not ok' || :)

@@ -27,10 +27,14 @@ internal sealed unsafe class RunDirectoryPointer : IDisposable
             return;
         }
         using NativeStrings standard = new([Options.StandardRunDirectory]);
-        _ = LibC.mkdir(standard.Pointer[0], 0x1ED /* 0755 */);
-        _written = SmallFile.Replace(PointerPath, Encoding.UTF8.GetBytes(full)) == 0 ? full : null;
-        using NativeStrings pointer = new([PointerPath]);
-        _ = LibC.chmod(pointer.Pointer[0], 0x1A4 /* 0644 */); // members of --control-group read it
+        // Members of --control-group read it, whatever the umask is.
+        if (LibC.mkdir(standard.Pointer[0], 0x1ED /* 0755 */) == 0)
+        {
+            _ = LibC.chmod(standard.Pointer[0], 0x1ED);
+        }
+        _written = SmallFile.Replace(PointerPath, Encoding.UTF8.GetBytes(full), 0x1A4 /* 0644 */) == 0
+            ? full
+            : null;
     }
 
     /// <summary>

@@ -112,7 +112,12 @@ internal sealed unsafe class ControlSocket : IDisposable
     private static bool IsOpenToAll(string path, sockaddr_un address)
     {
         using NativeStrings directory = new([Path.GetDirectoryName(path)!]);
-        _ = LibC.chmod(directory.Pointer[0], 0x1ED /* 0755 */); // it may belong to another user
+        stat status;
+        if (LibC.stat(directory.Pointer[0], &status) == 0)
+        {
+            // It may belong to another user; then its owner has to let the group in.
+            _ = LibC.chmod(directory.Pointer[0], (status.st_mode & 0xFFF) | 0x49 /* 0111 */);
+        }
         return LibC.chmod(address.sun_path, 0x1B6 /* 0666 */) == 0;
     }
 

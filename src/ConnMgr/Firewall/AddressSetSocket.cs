@@ -62,12 +62,17 @@ internal sealed class AddressSetSocket : IDisposable
         foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
         {
             List<(IpPrefix Prefix, uint Timeout)> present = [];
-            if (!_socket.Send(IpsetMessage.List(_request, isIpv6, ++_sequence, service))
-                || !ReadList(present))
+            int? error = _socket.Send(IpsetMessage.List(_request, isIpv6, ++_sequence, service))
+                ? ReadList(present)
+                : null;
+            if (error == Errno.ENOENT)
             {
                 // It is not there yet, or another program has destroyed it.
-                present.Clear();
                 isDone &= Put(IpsetMessage.Create(_request, isIpv6, ++_sequence, service)).IsNone;
+            }
+            else
+            {
+                isDone &= error == 0;
             }
             foreach (IpNumber address in addresses)
             {
@@ -150,7 +155,7 @@ internal sealed class AddressSetSocket : IDisposable
         List<(IpPrefix, uint)> all = [];
         foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
         {
-            if (!_socket.Send(IpsetMessage.List(_request, isIpv6, ++_sequence)) || !ReadList(all))
+            if (!_socket.Send(IpsetMessage.List(_request, isIpv6, ++_sequence)) || ReadList(all) != 0)
             {
                 return null;
             }
@@ -158,7 +163,8 @@ internal sealed class AddressSetSocket : IDisposable
         return all;
     }
 
-    private bool ReadList(List<(IpPrefix, uint)> all)
+    /// <summary>Returns the kernel's error number, 0 for none; null if the list has no end.</summary>
+    private int? ReadList(List<(IpPrefix, uint)> all)
     {
         while (_socket.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
         {
@@ -171,7 +177,7 @@ internal sealed class AddressSetSocket : IDisposable
                 }
                 if (message.ErrorNumber is { } error)
                 {
-                    return error == 0;
+                    return error;
                 }
                 IpsetMessage.Elements elements = IpsetMessage.ElementsOf(message);
                 while (elements.TryRead(out IpPrefix prefix, out uint timeout))
@@ -180,7 +186,7 @@ internal sealed class AddressSetSocket : IDisposable
                 }
             }
         }
-        return false;
+        return null;
     }
 
     private KernelError Put(ReadOnlySpan<byte> request)

@@ -47,7 +47,7 @@ internal sealed class ConntrackQuery : IDisposable
             {
                 if (message.Sequence == _sequence)
                 {
-                    if (message.ErrorNumber is not (null or 0 or Errno.ENOENT))
+                    if (message.ErrorNumber is Errno.EINVAL or Errno.EOPNOTSUPP or Errno.EPERM)
                     {
                         // The kernel has no ctnetlink. It would look for the module at each request.
                         Dispose();

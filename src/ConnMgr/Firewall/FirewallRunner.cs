@@ -189,7 +189,15 @@ internal sealed class FirewallRunner : IDisposable
         }
         _variables.Add($"CONNMGR_QUEUE={Queue}");
         _variables.AddRange(Services);
-        _lane.Run([_script], End);
+        _lane.Run([_script], exit =>
+        {
+            End(exit);
+            // A run that was requested meanwhile begins now: its changes are not foreign either.
+            if (_tables is { } present && _lane.IsBusy)
+            {
+                present.IsPaused = true;
+            }
+        });
     }
 
     /// <summary>

@@ -63,6 +63,9 @@ internal static unsafe partial class LibcExtra
     public static partial int inotify_rm_watch(int fd, int wd);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static partial int fchmod(int fd, uint mode);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static partial int timerfd_create(int clockid, int flags);
 
     [LibraryImport("libc", SetLastError = true)]

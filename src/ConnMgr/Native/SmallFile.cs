@@ -91,11 +91,13 @@ internal static unsafe class SmallFile
 
     /// <summary>
     /// Reads a text of any length in parts of whole lines, such as the list of all sockets in /proc/net. Does
-    /// nothing if it cannot be read. A line of more than 16 KiB is read in pieces.
+    /// nothing if it cannot be read. A line of more than 16 KiB is read in pieces. Ends after 1,024 reads, of
+    /// a page each where the kernel makes the text.
     /// </summary>
     public static void ReadParts(string path, TextPart handler)
     {
         const int PartSize = 16384;
+        const int MostParts = 1024; // the kernel begins anew for each page, so the work grows with the square
         using NativeStrings name = new([path]);
         int fd = LibC.open(name.Pointer[0], LibC.O_RDONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0);
         if (fd < 0)
@@ -106,7 +108,8 @@ internal static unsafe class SmallFile
         Span<char> text = stackalloc char[PartSize];
         int kept = 0; // the beginning of a line
         nint count;
-        while ((count = (nint)LibC.read(fd, bytes + kept, PartSize - kept)) > 0)
+        int left = MostParts;
+        while (left-- > 0 && (count = (nint)LibC.read(fd, bytes + kept, PartSize - kept)) > 0)
         {
             Span<byte> read = new(bytes, kept + (int)count);
             int lines = read.LastIndexOf((byte)'\n') + 1;
@@ -122,7 +125,10 @@ internal static unsafe class SmallFile
     /// Replaces a file atomically: a reader, or the next start after a crash, finds either the old or the new
     /// content. Returns 0 or the error number.
     /// </summary>
-    public static int Replace(string path, ReadOnlySpan<byte> content)
+    /// <param name="path">The file.</param>
+    /// <param name="content">Its new content.</param>
+    /// <param name="mode">The permission bits of the file, whatever the umask is.</param>
+    public static int Replace(string path, ReadOnlySpan<byte> content, uint mode = 0x180 /* 0600 */)
     {
         using NativeStrings names = new([$"{path}.new", path]);
         int flags = LibC.O_WRONLY | LibC.O_CREAT | LibC.O_TRUNC | LibC.O_CLOEXEC | LibC.O_NONBLOCK;
@@ -131,7 +137,7 @@ internal static unsafe class SmallFile
         {
             return Errno.Last;
         }
-        int errno = 0;
+        int errno = LibcExtra.fchmod(fd, mode) < 0 ? Errno.Last : 0;
         fixed (byte* bytes = content)
         {
             for (int written = 0; written < content.Length && errno == 0;)

@@ -162,11 +162,17 @@ internal sealed class KernelRoute
     /// Parses the payload of RTM_NEWROUTE. False if it is malformed, or no route that <see cref="ToSubnet"/>
     /// has made.
     /// </summary>
-    public static bool TryReadSubnet(ReadOnlySpan<byte> payload, out KernelRoute route)
+    public static bool TryReadSubnet(ReadOnlySpan<byte> payload, out KernelRoute route) =>
+        TryReadPrefix(payload, out route) && payload[5] == OwnProtocol;
+
+    /// <summary>
+    /// Parses the payload of RTM_NEWROUTE. False if it is malformed, a default route, or not of the main
+    /// table.
+    /// </summary>
+    public static bool TryReadPrefix(ReadOnlySpan<byte> payload, out KernelRoute route)
     {
         route = null!;
-        return payload.Length >= HeaderSize && payload[1] != 0 && payload[5] == OwnProtocol
-            && TryReadAny(payload, out route);
+        return payload.Length >= HeaderSize && payload[1] != 0 && TryReadAny(payload, out route);
     }
 
     /// <summary>Returns the route to a subnet of a device, marked as connmgr's own.</summary>
@@ -289,10 +295,15 @@ internal sealed class KernelRoute
         return new KernelRoute(header, [.. kept], metric, expires: null);
     }
 
-    /// <summary>True if both routes are equal except for the metric and the lifetime.</summary>
+    /// <summary>
+    /// True if both routes are equal except for the metric, the lifetime, and RTNH_F_ONLINK, which only a
+    /// copy may have.
+    /// </summary>
     public bool IsCopyOf(KernelRoute other)
     {
-        if (!_header.AsSpan().SequenceEqual(other._header) || _attributes.Length != other._attributes.Length)
+        if (!_header.AsSpan(0, 8).SequenceEqual(other._header.AsSpan(0, 8))
+            || ((_header[8] ^ other._header[8]) & ~OnLink) != 0
+            || _attributes.Length != other._attributes.Length)
         {
             return false;
         }

@@ -278,7 +278,9 @@ internal sealed class KernelState
         Version += _neighbours.Add(message.Payload, isDumpRow: false) ? 1 : 0;
         // It may have replaced one of ours, which the kernel does not report.
         return _subnets.Count > 0 && (message.Flags & NetlinkMessage.FlagReplace) != 0
-            && (OwnPort == 0 || message.PortId != OwnPort);
+            && (OwnPort == 0 || message.PortId != OwnPort)
+            && KernelRoute.TryReadPrefix(message.Payload, out KernelRoute route)
+            && _subnets.Exists(route.HasSameDestination);
     }
 
     private bool MayHaveRoute(int ifindex, bool isIpv6) =>

@@ -36,7 +36,7 @@ internal sealed class RivalRouters
     public void Update(IReadOnlyList<KernelRoute> defaults)
     {
         List<Router> present = [];
-        foreach (KernelRoute route in defaults)
+        foreach (KernelRoute route in defaults.SelectMany(route => route.Legs))
         {
             if (TryReadRouter(route, out IpNumber address) && present.Count < MostRouters
                 && Find(present, route.Ifindex, address) is null)

@@ -105,7 +105,7 @@ internal sealed class RouteMonitor : IDisposable
                     _isFull = false;
                     uint before = _sequence;
                     DumpNext();
-                    if (_sequence == before)
+                    if (_sequence == before || _dumping == 0)
                     {
                         return;
                     }
@@ -251,11 +251,16 @@ internal sealed class RouteMonitor : IDisposable
 
     private void Dump(ushort type)
     {
-        // struct ifinfomsg, the longest of the three; all zero is AF_UNSPEC
-        const int Size = NetlinkReader.HeaderSize + 16;
-        Span<byte> request = stackalloc byte[Size];
+        // struct ifinfomsg, the longest of ifinfomsg, ifaddrmsg and rtmsg; all zero is AF_UNSPEC. The kernel
+        // warns if struct ndmsg is longer.
+        Span<byte> request = stackalloc byte[NetlinkReader.HeaderSize + 16];
         request.Clear();
-        BitConverter.TryWriteBytes(request, Size);
+        if (type == RouteMessage.GetNeighbour)
+        {
+            request = request[..(NetlinkReader.HeaderSize + 12)];
+            request[NetlinkReader.HeaderSize] = Rtnetlink.AF_INET6;
+        }
+        BitConverter.TryWriteBytes(request, request.Length);
         BitConverter.TryWriteBytes(request[4..], type);
         BitConverter.TryWriteBytes(request[6..],
             (ushort)(NetlinkMessage.FlagRequest | NetlinkMessage.FlagDump));

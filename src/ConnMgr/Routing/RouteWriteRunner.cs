@@ -86,14 +86,18 @@ internal sealed class RouteWriteRunner : IDisposable
 
     /// <summary>
     /// Sends a step. The kernel accepts no copy of a route whose gateway has become unreachable, although it
-    /// keeps the route itself: add the copy with RTNH_F_ONLINK, so that the route can leave the front and is
-    /// not lost.
+    /// keeps the route itself: add the copy with RTNH_F_ONLINK, so that the route can leave the front, or
+    /// take it, and is not lost. A route that is restored may be obsolete, so it has to be accepted as it is.
     /// </summary>
     private int Send(RouteStep step, out string words)
     {
         int error = _socket.Send(step, out words);
         return error is Errno.EINVAL or Errno.ENETUNREACH or Errno.EHOSTUNREACH
-            && step is { Verb: RouteVerb.Add, Route: { Gateway: not null, NexthopId: 0 } route }
+            && step is
+            {
+                Verb: RouteVerb.Add or RouteVerb.Replace, IsRestoring: false,
+                Route: { Gateway: not null, NexthopId: 0 } route,
+            }
             && _socket.Send(step with { Route = route.AsOnLink() }, out _) == 0
             ? 0
             : error;

@@ -83,7 +83,7 @@ internal sealed class ModelRouteTable
         }
         if (!route.IsIpv6)
         {
-            KernelRoute? identical = Array.Find(same, other => other.IsCopyOf(route));
+            KernelRoute? identical = Array.Find(same, other => other.Fingerprint() == route.Fingerprint());
             if (identical is not null)
             {
                 return identical == same[0] ? 0 : Exists;
@@ -163,7 +163,7 @@ internal sealed class ModelRouteTable
 
     private static bool IsDuplicate(KernelRoute route, KernelRoute other) => route.IsIpv6
         ? route.HasSameHop(other) && route.NexthopId == other.NexthopId && route.Type == other.Type
-        : route.IsCopyOf(other);
+        : route.Fingerprint() == other.Fingerprint();
 
     /// <summary>Does what rt6_qualify_for_ecmp does.</summary>
     private bool IsEcmp(KernelRoute route) =>
