@@ -2,7 +2,7 @@
 # Repeated runs of init_firewall.sh: the rules are the same, the device is never open, no connection is cut
 # off. What other programs flushed is repaired. What they added stays, after our rules. nat and mangle do not
 # change. firewall.user runs last.
-# takes 150 s, busy
+# takes 285 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 

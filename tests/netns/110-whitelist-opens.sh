@@ -4,7 +4,7 @@
 # each succeeds, from the device and from a host behind its bridge. Nothing else is reached.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 ── r-eth ── cloud 198.18.102.0/24 2001:db8:102::/64 the services
-# takes 35 s, busy
+# takes 80 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 

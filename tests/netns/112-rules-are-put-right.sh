@@ -2,7 +2,7 @@
 # Rules instead of sets. fwcfg.sh fails; the daemon is killed before it could save what it had opened; entries
 # are removed while no daemon runs; another program flushes while rules are being changed. In the end the
 # rules are right, with both variants.
-# takes 180 s, busy
+# takes 85 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"

@@ -2,7 +2,7 @@
 # The lockdown moves from iptables to nf_tables and back, as in an upgrade: the old one is removed when the
 # new one is in force, no packet of an unlisted host passes meanwhile, and open addresses stay open, also
 # those of fwcfg.sh.
-# takes 30 s, busy
+# takes 70 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 

@@ -3,7 +3,7 @@
 # Frames that the device routes are judged, also those between two hosts of the bridge.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 ──veth── other 198.18.50.3
-# takes 15 s
+# takes 55 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 

@@ -2,7 +2,7 @@
 # init_firewall.sh is missing, fails or hangs: the daemon closes the firewall of both families itself. It ends
 # with 78 if another start would not help, else with 71. A failing firewall.user does not count as such a
 # failure.
-# takes 25 s
+# takes 50 s
 . "$(dirname "$0")/lib.sh"
 
 FIREWALL=

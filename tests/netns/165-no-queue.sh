@@ -1,7 +1,7 @@
 #!/bin/sh
 # If replies cannot be held, the daemon reads a copy of them and reports why: the kernel refuses the rule, or
 # another program uses the queue.
-# takes 15 s
+# takes 30 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/fresh.sh"
 

@@ -2,7 +2,7 @@
 # Another program's rules translate the address or port of the device's own questions (MASQUERADE --random-fully, SNAT, DNAT to
 # another server, a port that was taken). The answers count all the same: no first connection is lost while replies are held. By UDP and
 # TCP; both families.
-# takes 30 s
+# takes 10 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/names.sh"
 

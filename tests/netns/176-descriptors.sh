@@ -1,7 +1,7 @@
 #!/bin/sh
 # 32 exact names, and name servers that are silent: connmgr needs few descriptors. And when it has none left at all, by a limit
 # or by clients of its control socket, a switch takes no longer: over netlink, and by the script.
-# takes 30 s
+# takes 50 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # status --json agrees with scripts/status.schema.json in each state; metrics are valid for Prometheus.
-# takes 10 s
+# takes 30 s
 . "$(dirname "$0")/lib.sh"
 
 begin --idle 4

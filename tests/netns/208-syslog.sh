@@ -1,6 +1,6 @@
 #!/bin/sh
 # syslog over /dev/log: the form of RFC 3164, priorities, reconnecting, never blocking; lines that repeat are counted.
-# takes 25 s
+# takes 10 s
 . "$(dirname "$0")/lib.sh"
 
 # Mount a private /dev, because /dev/log belongs to the machine.

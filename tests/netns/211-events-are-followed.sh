@@ -1,6 +1,6 @@
 #!/bin/sh
 # events --follow shows each event at once; a slow reader is told how many it missed.
-# takes 15 s
+# takes 50 s
 . "$(dirname "$0")/lib.sh"
 
 begin

@@ -3,7 +3,7 @@
 # SO_MARK, so probes cannot run and every link counts as failed; no nfnetlink and no sock_diag, so sets, the
 # queue and the end of old flows are not tested. make test-arm64-vm tests all of these with an arm64 kernel in
 # a virtual machine. BusyBox and iptables are this machine's: its kernel starts the scripts.
-# takes 12 s
+# takes 20 s
 . "${0%/*}/lib.sh"
 . "$NETNS_DIR/bareroot.sh"
 

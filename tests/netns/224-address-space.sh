@@ -1,6 +1,6 @@
 #!/bin/sh
 # The daemon works with limited address space (ulimit -v): the runtime reserves little that it does not use.
-# takes 6 s
+# takes 10 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/day.sh"
 

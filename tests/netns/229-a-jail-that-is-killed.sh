@@ -1,7 +1,7 @@
 #!/bin/sh
 # OpenWrt's ujail is killed. Before procd of August 2026 the process in it survived. The daemon ends by itself
 # then, so that the next one gets the lock. If any other parent ends, the daemon continues.
-# takes 5 s
+# takes 10 s
 . "$(dirname "$0")/lib.sh"
 
 CONNMGR=$(connmgr_path)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Start without any link. Then one comes up, then none is left, then another comes up.
-# takes 30 s
+# takes 10 s
 . "$(dirname "$0")/lib.sh"
 
 lab_up

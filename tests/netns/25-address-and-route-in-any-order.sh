@@ -2,7 +2,7 @@
 # DHCP clients set the address first and the route some time later, other clients the other way round.
 # Whatever the order and the gap, in the end the kernel's default route leads over Ethernet, and the daemon
 # says so. The original reported Ethernet while the route was on Wi-Fi, if the gap was 20 ms or more.
-# takes 50 s
+# takes 20 s
 . "$(dirname "$0")/lib.sh"
 
 lab_up

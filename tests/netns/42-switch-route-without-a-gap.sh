@@ -1,6 +1,6 @@
 #!/bin/sh
 # While switch_route.sh switches back and forth, every lookup finds a default route, in both families.
-# takes 15 s, busy
+# takes 55 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 

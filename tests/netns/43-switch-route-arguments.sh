@@ -1,6 +1,6 @@
 #!/bin/sh
 # switch_route.sh accepts the name of a link and nothing else, executes nothing of it, and confuses no names.
-# takes 10 s, busy
+# takes 40 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # switch_route.sh with more than one default per link in the table: it moves every route that is in the way
 # behind the new one, loses none, and leaves the others alone.
-# takes 30 s, busy
+# takes 75 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 

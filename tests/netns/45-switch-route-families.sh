@@ -1,7 +1,7 @@
 #!/bin/sh
 # switch_route.sh with links that have only IPv4, only IPv6, no address, no default route, no carrier, or are
 # down.
-# takes 20 s, busy
+# takes 70 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # connmgr route with an IPv6 default from router advertisements: the kernel's route stays where it is and is
 # renewed there. A copy goes in front and is removed again; it does not outlive the kernel's route.
-# takes 60 s
+# takes 25 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/40-switch-route.sh"
 

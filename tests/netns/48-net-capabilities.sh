@@ -1,6 +1,6 @@
 #!/bin/sh
 # net_capabilities: its exit status tells the kinds of network of the platform.
-# takes 3 s
+# takes 5 s
 . "$(dirname "$0")/lib.sh"
 
 ETC=$LAB/etc

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A bad netif_names is refused with file and line and exit status 78; an unknown key is only a warning.
-# takes 5 s
+# takes 10 s
 . "$(dirname "$0")/lib.sh"
 
 lab_up

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SIGKILL at any moment: a new start works from whatever state was left.
-# takes 25 s
+# takes 10 s
 . "$(dirname "$0")/lib.sh"
 
 lab_up

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Without an attribute daemon connections are still managed. The original exited.
-# takes 5 s
+# takes 10 s
 . "$(dirname "$0")/lib.sh"
 
 needs_option --attrd-socket

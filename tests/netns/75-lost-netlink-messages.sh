@@ -1,6 +1,6 @@
 #!/bin/sh
 # More netlink messages than the daemon's buffer holds: the lost changes are noticed all the same.
-# takes 10 s
+# takes 25 s
 . "$(dirname "$0")/lib.sh"
 
 begin

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A listener hears every change of the network type and of the interface states, in order, each once.
-# takes 40 s
+# takes 5 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # attrd starts late, sends nonsense, hangs, closes and restarts: connections are managed all the same, and
 # whenever attrd is back it gets the current values.
-# takes 45 s
+# takes 15 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"
 

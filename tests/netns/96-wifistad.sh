@@ -3,7 +3,7 @@
 # Its messages were recorded from the real one (tests/attrd/recordings/wifistad.txt). With an access point
 # wlan0-1 in the bridge and without a bridge, with a station of that name, and with Wi-Fi as the access point
 # itself. 65024 is the station's state.
-# takes 120 s
+# takes 15 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"
 
