@@ -15,19 +15,31 @@ switch_time() {
         END { if (!ended) exit 1 }' "$LAB/events"
 }
 
-# measure_switch RUNS CAUSE CMD...: a new daemon each time, since failures count against a link.
+# begin_run: a new daemon each time, since failures count against a link; from now on the kernel's events are recorded.
+begin_run() {
+    # shellcheck disable=SC2086  # words
+    start_connmgr ${OPTIONS:-}
+    poll 5 settled
+    poll 5 log_has 'switched to eth0'
+    : >"$LAB/events"
+    nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" & # not "on": $! must be the watcher
+    watch=$!
+    poll 2 grep -q watching "$LAB/events"
+}
+end_run() {
+    stop_connmgr
+    kill "$watch"
+    wait "$watch" 2>"$LAB/last" || :
+    plug eth0
+    configure eth0
+}
+
+# measure_switch RUNS CAUSE CMD...
 measure_switch() {
     runs=$1 cause=$2
     shift 2
     while [ "$runs" -gt 0 ]; do
-        # shellcheck disable=SC2086  # words
-        start_connmgr ${OPTIONS:-}
-        poll 5 settled
-        poll 5 log_has 'switched to eth0'
-        : >"$LAB/events"
-        nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" & # not "on": $! must be the watcher
-        watch=$!
-        poll 2 grep -q watching "$LAB/events"
+        begin_run
         # Wait until the start has settled. Do not poll: polling takes the processor from what is measured.
         sleep 0.3
         "$@"
@@ -35,11 +47,7 @@ measure_switch() {
         poll 5 in_use wlan0
         poll 2 switch_time "$cause"
         switch_time "$cause"
-        stop_connmgr
-        kill "$watch"
-        wait "$watch" 2>"$LAB/last" || :
-        plug eth0
-        configure eth0
+        end_run
         runs=$((runs - 1))
     done
 }
@@ -63,14 +71,8 @@ while not os.path.exists(stop):
 END
     runs=$1
     while [ "$runs" -gt 0 ]; do
-        start_connmgr
-        poll 5 settled
-        poll 5 log_has 'switched to eth0'
-        : >"$LAB/events"
+        begin_run
         rm -f "$LAB/stop"
-        nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" &
-        watch=$!
-        poll 2 grep -q watching "$LAB/events"
         kill -STOP "$CONNMGR_PID"
         nsenter --net=/run/netns/device python3 "$LAB/connect.py" "$2" "$LAB/stop" >"$LAB/connections" &
         python=$!
@@ -81,11 +83,7 @@ END
         : >"$LAB/stop"
         kill -CONT "$CONNMGR_PID"
         wait "$python" || :
-        stop_connmgr
-        kill "$watch"
-        wait "$watch" 2>"$LAB/last" || :
-        plug eth0
-        configure eth0
+        end_run
         runs=$((runs - 1))
     done
 }

@@ -296,8 +296,8 @@ internal sealed class KernelRoute
     }
 
     /// <summary>
-    /// True if both routes are equal except for the metric, the lifetime, and RTNH_F_ONLINK, which only a
-    /// copy may have.
+    /// True if both routes are equal except for the metric, the lifetime, and RTNH_F_ONLINK: a copy may need
+    /// it although its original does not have it.
     /// </summary>
     public bool IsCopyOf(KernelRoute other)
     {
