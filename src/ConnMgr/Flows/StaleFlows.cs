@@ -135,7 +135,7 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         return stale;
     }
 
-    private static IpNumber SourceOf(OldAddress address) => address.IsPresent ? address.Address : default;
+    private static IpNumber SourceOf(OldAddress address) => address.SelectsRoute ? address.Address : default;
 
     /// <summary>
     /// True if the flow is known not to be stale. A socket that stays keeps its conntrack entry.

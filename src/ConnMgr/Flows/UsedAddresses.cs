@@ -62,19 +62,20 @@ internal sealed class UsedAddresses(IReadOnlyList<string> links)
                 continue;
             }
             int ifindex = table.Find(used.Link)?.Ifindex ?? 0;
-            bool isPresent = false;
+            bool selectsRoute = false;
             bool isElsewhere = false;
             foreach (DeviceAddress address in table.Addresses)
             {
                 if (IpNumber.Of(address.Address) == used.Address)
                 {
-                    isPresent |= address.Ifindex == ifindex;
+                    selectsRoute |= address.Ifindex == ifindex
+                        && !table.Rules.Any(rule => rule.Address.Equals(address.Address));
                     isElsewhere |= address.Ifindex != ifindex;
                 }
             }
             if (!isElsewhere)
             {
-                old.Add(new OldAddress(used.Link, ifindex, used.Address, isPresent, SubnetsOf(used.Link)));
+                old.Add(new OldAddress(used.Link, ifindex, used.Address, selectsRoute, SubnetsOf(used.Link)));
             }
         }
         return old;

@@ -58,6 +58,7 @@ internal sealed class RoutePlanner
         {
             Addresses = state.Addresses,
             Subnets = state.Subnets,
+            Rules = state.HasRules ? state.Rules : null,
             Routers = state.Routers,
         });
     }

@@ -27,7 +27,7 @@ internal static class NetlinkHeader
 
 /// <summary>
 /// &lt;linux/rtnetlink.h&gt;, &lt;linux/if.h&gt;, &lt;linux/if_link.h&gt;, &lt;linux/if_addr.h&gt;,
-/// &lt;linux/neighbour.h&gt;.
+/// &lt;linux/neighbour.h&gt;, &lt;linux/fib_rules.h&gt;.
 /// </summary>
 internal static class Rtnetlink
 {
@@ -47,13 +47,18 @@ internal static class Rtnetlink
     public const ushort RTM_GETROUTE = 26;
     public const ushort RTM_NEWNEIGH = 28;
     public const ushort RTM_GETNEIGH = 30;
+    public const ushort RTM_NEWRULE = 32;
+    public const ushort RTM_DELRULE = 33;
+    public const ushort RTM_GETRULE = 34;
 
     public const int RTNLGRP_LINK = 1;
     public const int RTNLGRP_NEIGH = 3;
     public const int RTNLGRP_IPV4_IFADDR = 5;
     public const int RTNLGRP_IPV4_ROUTE = 7;
+    public const int RTNLGRP_IPV4_RULE = 8;
     public const int RTNLGRP_IPV6_IFADDR = 9;
     public const int RTNLGRP_IPV6_ROUTE = 11;
+    public const int RTNLGRP_IPV6_RULE = 19;
 
     public const ushort NDA_DST = 1;
     public const ushort NUD_INCOMPLETE = 0x1;
@@ -84,6 +89,12 @@ internal static class Rtnetlink
     public const byte RTN_UNICAST = 1;
     public const uint RTM_F_CLONED = 0x200;
     public const byte RT_TABLE_MAIN = 254;
+
+    public const ushort FRA_SRC = 2; // <linux/fib_rules.h>
+    public const ushort FRA_PRIORITY = 6;
+    public const ushort FRA_TABLE = 15;
+    public const ushort FRA_PROTOCOL = 21;
+    public const byte FR_ACT_TO_TBL = 1;
 }
 
 /// <summary>

@@ -14,8 +14,9 @@ internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
 }
 
 /// <summary>
-/// One default route of the kernel's main table, with every byte that the kernel reported, so that a copy at
-/// another metric is complete: attributes without a name here are copied too. Immutable and pure.
+/// One default route of the kernel's main table, or a route that connmgr has added, with every byte that the
+/// kernel reported, so that a copy at another metric is complete: attributes without a name here are copied
+/// too. Immutable and pure.
 /// </summary>
 internal sealed class KernelRoute
 {
@@ -40,7 +41,7 @@ internal sealed class KernelRoute
     private const byte OnLink = 0x4; // RTNH_F_ONLINK
 
     private readonly byte[] _header;
-    private readonly RouteAttribute[] _attributes; // without the metric, the table and the lifetime
+    private readonly RouteAttribute[] _attributes; // without the metric, the main table and the lifetime
 
     private KernelRoute(byte[] header, RouteAttribute[] attributes, uint metric, uint? expires)
     {
@@ -70,6 +71,9 @@ internal sealed class KernelRoute
                     break;
                 case RouteAttributeType.Preference when value.Length >= 1:
                     Preference = value[0];
+                    break;
+                case RouteAttributeType.Table when value.Length >= 4:
+                    Table = NetlinkWire.UInt32(value);
                     break;
             }
         }
@@ -105,6 +109,12 @@ internal sealed class KernelRoute
     /// Seconds until the kernel deletes the route, 0 if that may already be due; null if it stays.
     /// </summary>
     public uint? Expires { get; }
+
+    /// <summary>The routing table: the main one, or that of a <see cref="SourceRule"/>.</summary>
+    public uint Table { get; } = MainTable;
+
+    /// <summary>True for a route of the main table.</summary>
+    public bool IsOfMainTable => Table == MainTable;
 
     /// <summary>The interface index; 0 if there is no device, or several.</summary>
     public int Ifindex { get; }
@@ -155,15 +165,20 @@ internal sealed class KernelRoute
     public static bool TryRead(ReadOnlySpan<byte> payload, out KernelRoute route)
     {
         route = null!;
-        return payload.Length >= HeaderSize && payload[1] == 0 && TryReadAny(payload, out route);
+        return payload.Length >= HeaderSize && payload[1] == 0 && TryReadAny(payload, out route)
+            && route.IsOfMainTable;
     }
 
     /// <summary>
     /// Parses the payload of RTM_NEWROUTE. False if it is malformed, or no route that <see cref="ToSubnet"/>
-    /// has made.
+    /// or <see cref="InTable"/> has made.
     /// </summary>
-    public static bool TryReadSubnet(ReadOnlySpan<byte> payload, out KernelRoute route) =>
-        TryReadPrefix(payload, out route) && payload[5] == OwnProtocol;
+    public static bool TryReadOwn(ReadOnlySpan<byte> payload, out KernelRoute route)
+    {
+        route = null!;
+        return payload.Length >= HeaderSize && payload[5] == OwnProtocol && TryReadAny(payload, out route)
+            && (payload[1] != 0 || !route.IsOfMainTable);
+    }
 
     /// <summary>
     /// Parses the payload of RTM_NEWROUTE. False if it is malformed, a default route, or not of the main
@@ -172,7 +187,8 @@ internal sealed class KernelRoute
     public static bool TryReadPrefix(ReadOnlySpan<byte> payload, out KernelRoute route)
     {
         route = null!;
-        return payload.Length >= HeaderSize && payload[1] != 0 && TryReadAny(payload, out route);
+        return payload.Length >= HeaderSize && payload[1] != 0 && TryReadAny(payload, out route)
+            && route.IsOfMainTable;
     }
 
     /// <summary>Returns the route to a subnet of a device, marked as connmgr's own.</summary>
@@ -239,12 +255,17 @@ internal sealed class KernelRoute
                     break;
             }
         }
-        if (table != MainTable)
+        if (table != MainTable && (payload[5] != OwnProtocol || !SourceRule.IsOwnTable(table)))
         {
             return false;
         }
         byte[] header = payload[..HeaderSize].ToArray();
         header[4] = (byte)MainTable;
+        if (table != MainTable)
+        {
+            header[4] = 0; // RT_TABLE_UNSPEC: the attribute says which
+            kept.Add(Make(RouteAttributeType.Table, BitConverter.GetBytes(table)));
+        }
         header[8] &= AcceptedFlags;
         header.AsSpan(9, 3).Clear();
         route = new KernelRoute(header, [.. kept], metric, expires);
@@ -293,6 +314,19 @@ internal sealed class KernelRoute
             attribute => (RouteAttributeType)attribute.Number
                 is not (RouteAttributeType.Source or RouteAttributeType.NexthopId));
         return new KernelRoute(header, [.. kept], metric, expires: null);
+    }
+
+    /// <summary>
+    /// Returns the same route in another table than the main one, preferred there, marked as connmgr's own.
+    /// </summary>
+    public KernelRoute InTable(uint table)
+    {
+        KernelRoute derived = Derive(IsIpv6 ? 1u : 0);
+        derived._header[4] = 0; // RT_TABLE_UNSPEC: the attribute says which
+        return new KernelRoute(
+            derived._header,
+            [.. derived._attributes, Make(RouteAttributeType.Table, BitConverter.GetBytes(table))],
+            derived.Metric, expires: null);
     }
 
     /// <summary>

@@ -25,6 +25,8 @@ internal sealed class KernelState
     private readonly LostRoutes _lost = new();
     private List<KernelRoute> _subnets = [];
     private List<KernelRoute> _newSubnets = [];
+    private readonly List<SourceRule> _rules = [];
+    private readonly List<SourceRule> _seenRules = [];
     private readonly Neighbours _neighbours = new();
     private readonly DefaultOwners _owners = new();
 
@@ -49,8 +51,17 @@ internal sealed class KernelState
     /// <summary>The complete default routes, of all types, including those for some sources only.</summary>
     public List<KernelRoute> Defaults => _defaults;
 
-    /// <summary>The routes to subnets that connmgr has added (<see cref="KernelRoute.ToSubnet"/>).</summary>
+    /// <summary>
+    /// The routes that connmgr has added: to subnets (<see cref="KernelRoute.ToSubnet"/>), and all of the
+    /// tables of its own rules.
+    /// </summary>
     public List<KernelRoute> Subnets => _subnets;
+
+    /// <summary>The policy rules that connmgr has added.</summary>
+    public IReadOnlyList<SourceRule> Rules => _rules;
+
+    /// <summary>False if the kernel has no policy rules (CONFIG_IP_MULTIPLE_TABLES).</summary>
+    public bool HasRules { get; private set; }
 
     /// <summary>The addresses of all devices.</summary>
     public List<DeviceAddress> Addresses => _addresses;
@@ -117,6 +128,7 @@ internal sealed class KernelState
         _newRoutes.Clear();
         _newDefaults.Clear();
         _newSubnets.Clear();
+        _seenRules.Clear();
         _neighbours.BeginDump();
         _owners.BeginDump();
         _replacedBeforeDump.UnionWith(_replaced);
@@ -144,6 +156,10 @@ internal sealed class KernelState
             case RouteMessage.GetAddress:
                 Version += _addresses.RemoveAll(
                     address => !_seenAddresses.Exists(seen => seen.IsSameAs(address)));
+                break;
+            case RouteMessage.GetRule:
+                HasRules = true;
+                Version += _rules.RemoveAll(rule => !_seenRules.Contains(rule));
                 break;
             case RouteMessage.GetRoute:
                 bool isSame = _routes.SequenceEqual(_newRoutes) && AreSame(_defaults, _newDefaults)
@@ -225,6 +241,23 @@ internal sealed class KernelState
                 Version += Routers.Apply(message.Payload) ? 1 : 0;
                 return false;
 
+            case RouteMessage.NewRule when SourceRule.TryRead(message.Payload, out SourceRule rule):
+                if (_isDumping)
+                {
+                    _seenRules.Add(rule);
+                }
+                if (!_rules.Contains(rule))
+                {
+                    _rules.Add(rule);
+                    Version++;
+                }
+                return false;
+
+            case RouteMessage.DelRule when SourceRule.TryRead(message.Payload, out SourceRule rule):
+                _seenRules.Remove(rule);
+                Version += _rules.Remove(rule) ? 1 : 0;
+                return false;
+
             case RouteMessage.NewNetconf:
                 SettingsVersion++;
                 return false;
@@ -239,9 +272,10 @@ internal sealed class KernelState
                 else
                 {
                     _neighbours.Add(message.Payload, isDumpRow);
-                    if (KernelRoute.TryReadSubnet(message.Payload, out KernelRoute subnet))
+                    if (KernelRoute.TryReadOwn(message.Payload, out KernelRoute own))
                     {
-                        _newSubnets.Add(subnet);
+                        _newSubnets.Add(own);
+                        _owners.Add(own);
                     }
                 }
                 return false;
@@ -270,6 +304,10 @@ internal sealed class KernelState
     /// </summary>
     private bool SeeNeighbours(in NetlinkMessage message)
     {
+        if (message.Type == RouteMessage.DelRoute && KernelRoute.TryReadOwn(message.Payload, out _))
+        {
+            return true;
+        }
         if (message.Type == RouteMessage.DelRoute)
         {
             int device = _neighbours.DeviceOf(message.Payload);

@@ -99,6 +99,9 @@ internal static class RouteMessage
     public const ushort GetRoute = 26;
     public const ushort NewNeighbour = Rtnetlink.RTM_NEWNEIGH;
     public const ushort GetNeighbour = Rtnetlink.RTM_GETNEIGH;
+    public const ushort NewRule = Rtnetlink.RTM_NEWRULE;
+    public const ushort DelRule = Rtnetlink.RTM_DELRULE;
+    public const ushort GetRule = Rtnetlink.RTM_GETRULE;
     public const ushort NewNetconf = 80; // RTM_NEWNETCONF
 
     private const byte FamilyIpv4 = 2; // AF_INET

@@ -1,4 +1,5 @@
 using ConnMgr.EventLoop;
+using ConnMgr.Native;
 
 namespace ConnMgr.Netlink;
 
@@ -19,13 +20,18 @@ internal sealed class RouteMonitor : IDisposable
     private const int GroupLink = 1;
     private const int GroupIpv4Address = 5;
     private const int GroupIpv4Route = 7;
+    private const int GroupIpv4Rule = 8;
     private const int GroupIpv6Address = 9;
     private const int GroupIpv6Route = 11;
+    private const int GroupIpv6Rule = 19;
     private const int GroupIpv4Settings = 24; // RTNLGRP_IPV4_NETCONF
     private const int GroupIpv6Settings = 25; // RTNLGRP_IPV6_NETCONF
 
     private static readonly ushort[] DumpOrder =
-        [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRoute, RouteMessage.GetNeighbour];
+    [
+        RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRule, RouteMessage.GetRoute,
+        RouteMessage.GetNeighbour,
+    ];
 
     private readonly Loop _loop;
     private readonly Deadline _nextDump;
@@ -53,7 +59,7 @@ internal sealed class RouteMonitor : IDisposable
         _socket = new NetlinkSocket(
             NETLINK_ROUTE, checkCredentials: false,
             GroupLink, GroupIpv4Address, GroupIpv4Route, GroupIpv6Address, GroupIpv6Route,
-            GroupIpv4Settings, GroupIpv6Settings);
+            GroupIpv4Settings, GroupIpv6Settings, GroupIpv4Rule, GroupIpv6Rule);
         _token = loop.Add(_socket.Fd, Read);
         DumpNext();
     }
@@ -134,7 +140,11 @@ internal sealed class RouteMonitor : IDisposable
             _wasInterrupted |= isDumpRow && (message.Flags & NetlinkMessage.FlagDumpInterrupted) != 0;
             if (message.Type is NetlinkMessage.Done or NetlinkMessage.Error)
             {
-                if (isDumpRow)
+                if (isDumpRow && _dumping == RouteMessage.GetRule && message.ErrorNumber == Errno.EOPNOTSUPP)
+                {
+                    _dumping = 0; // a kernel without policy rules
+                }
+                else if (isDumpRow)
                 {
                     EndDump(message.Type == NetlinkMessage.Done && !_wasInterrupted
                         && !IsNegative(message.Payload));

@@ -68,6 +68,13 @@ internal sealed record RouteInput(
     /// <summary>The routers that advertise themselves beside others.</summary>
     public RivalRouters Routers { get; init; } = new();
 
-    /// <summary>The routes to subnets that earlier plans have added.</summary>
+    /// <summary>
+    /// The routes that earlier plans have added: to subnets, and all of the tables of their rules.
+    /// </summary>
     public IReadOnlyList<KernelRoute> Subnets { get; init; } = [];
+
+    /// <summary>
+    /// The policy rules that earlier plans have added; null if the kernel has no policy rules.
+    /// </summary>
+    public IReadOnlyList<SourceRule>? Rules { get; init; }
 }

@@ -8,7 +8,7 @@ namespace ConnMgr.Routing;
 /// <remarks>
 /// The order of the steps of a family: copy the preferred defaults of other links to their own metrics;
 /// delete all but one of the preferred routes; replace that one; delete duplicates; sort the standby routes.
-/// At last come the subnets that the link shares with another one.
+/// At last come the subnets that the link shares with another one, and the rules for the replies of the other.
 /// </remarks>
 internal sealed class RoutePlan
 {
@@ -31,6 +31,7 @@ internal sealed class RoutePlan
         IsInPlace = ipv4.IsInPlace && ipv6.IsInPlace;
         int before = Steps.Count;
         SharedSubnets.Add(input, Steps);
+        ReplyRoutes.Add(input, Steps);
         IsOrdered = ipv4.IsOrdered && ipv6.IsOrdered && Steps.Count == before;
     }
 
@@ -44,8 +45,8 @@ internal sealed class RoutePlan
     public bool IsInPlace { get; }
 
     /// <summary>
-    /// True if no link lacks a default that another program has removed, the standby routes are sorted, and
-    /// shared subnets are reached over the link.
+    /// True if no link lacks a default that another program has removed, the standby routes are sorted,
+    /// shared subnets are reached over the link, and the others' addresses there reply over their own links.
     /// </summary>
     public bool IsOrdered { get; } = true;
 

@@ -21,6 +21,12 @@ internal enum RouteVerb
     /// <summary>Deletes a route (RTM_DELROUTE); deleting an absent one succeeds.</summary>
     Delete,
 
+    /// <summary>Adds a policy rule (RTM_NEWRULE); one that exists is left.</summary>
+    AddRule,
+
+    /// <summary>Deletes a policy rule (RTM_DELRULE); deleting an absent one succeeds.</summary>
+    DeleteRule,
+
     /// <summary>Records a link's own metric, before the kernel's table no longer shows it.</summary>
     Remember,
 }
@@ -30,7 +36,7 @@ internal enum RouteVerb
 /// </summary>
 /// <param name="Verb">What it does.</param>
 /// <param name="IsIpv6">The family.</param>
-/// <param name="Route">The route; null for <see cref="RouteVerb.Remember"/>.</param>
+/// <param name="Route">The route; null for a rule and for <see cref="RouteVerb.Remember"/>.</param>
 /// <param name="Words">A description: `put back at metric 10: default via 198.18.1.1 dev eth0`.</param>
 /// <param name="Needs">A step that must have succeeded before this one is carried out; null for none.</param>
 internal sealed record RouteStep(
@@ -45,6 +51,9 @@ internal sealed record RouteStep(
 
     /// <summary>True if it restores a route that another program has removed.</summary>
     public bool IsRestoring { get; init; }
+
+    /// <summary>The policy rule to add or delete.</summary>
+    public SourceRule? Rule { get; init; }
 
     /// <summary>The metric to record.</summary>
     public OwnMetric Metric { get; init; }
@@ -65,6 +74,9 @@ internal sealed record RouteStep(
         RouteVerb.Replace => Route!.ToMessage(
             RouteMessage.NewRoute, NetlinkMessage.FlagAcknowledge | Create | Replacing),
         RouteVerb.Delete => Route!.ToMessage(RouteMessage.DelRoute, NetlinkMessage.FlagAcknowledge, IsPart),
+        RouteVerb.AddRule => Rule!.ToMessage(
+            RouteMessage.NewRule, NetlinkMessage.FlagAcknowledge | Create | Exclusive),
+        RouteVerb.DeleteRule => Rule!.ToMessage(RouteMessage.DelRule, NetlinkMessage.FlagAcknowledge),
         _ => [],
     };
 }

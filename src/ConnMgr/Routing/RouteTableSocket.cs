@@ -20,6 +20,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     private const ushort HasExtendedAck = 0x200; // NLM_F_ACK_TLVS
     private const ushort MessageOfError = 1; // NLMSGERR_ATTR_MSG
     private const byte MainTable = 254; // RT_TABLE_MAIN
+    private const byte AllTables = 0; // RT_TABLE_UNSPEC
     private const byte FamilyIpv4 = 2; // AF_INET
     private const byte FamilyIpv6 = 10; // AF_INET6
     private const int Attempts = 3;
@@ -44,8 +45,8 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     public uint PortId => _socket.PortId;
 
     /// <summary>
-    /// Reads the default routes of the main table, and the routes to subnets that connmgr has added. False if
-    /// the kernel did not return a consistent and complete list; try again.
+    /// Reads the default routes of the main table, and the routes that connmgr has added, of all tables. False
+    /// if the kernel did not return a consistent and complete list; try again.
     /// </summary>
     public bool TryDump(List<KernelRoute> routes, List<KernelRoute> subnets)
     {
@@ -53,7 +54,10 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         {
             routes.Clear();
             subnets.Clear();
-            if (TryDump(FamilyIpv4, routes, subnets) && TryDump(FamilyIpv6, routes, subnets))
+            if (TryDump(FamilyIpv4, MainTable, routes, subnets)
+                && TryDump(FamilyIpv6, MainTable, routes, subnets)
+                && TryDump(FamilyIpv4, AllTables, routes, subnets)
+                && TryDump(FamilyIpv6, AllTables, routes, subnets))
             {
                 return true;
             }
@@ -68,8 +72,9 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     {
         byte[] request = step.ToMessage();
         int error = Send(request, out words);
-        // Another program has already deleted the route.
-        return step.Verb == RouteVerb.Delete && error == Errno.ESRCH ? 0 : error;
+        // Another program has already deleted the route or the rule, or added the rule.
+        return (step.Verb, error) is (RouteVerb.Delete, Errno.ESRCH) or (RouteVerb.DeleteRule, Errno.ENOENT)
+            or (RouteVerb.AddRule, Errno.EEXIST) ? 0 : error;
     }
 
     /// <summary>Sends one request that asks for an acknowledgement.</summary>
@@ -99,16 +104,19 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         return Errno.EAGAIN;
     }
 
-    /// <summary>Reads devices and addresses. False if there was no consistent and complete list.</summary>
+    /// <summary>
+    /// Reads devices, addresses and policy rules. False if there was no consistent and complete list.
+    /// </summary>
     public bool TryRead(KernelState state)
     {
-        foreach (ushort type in (ReadOnlySpan<ushort>)[RouteMessage.GetLink, RouteMessage.GetAddress])
+        foreach (ushort type in (ReadOnlySpan<ushort>)
+            [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRule])
         {
             bool isComplete = false;
             for (int attempt = 0; attempt < Attempts && !isComplete; attempt++)
             {
                 state.BeginDump();
-                isComplete = TryDump(type, 0,
+                isComplete = TryDump(type, 0, AllTables,
                     (in NetlinkMessage message) => state.Apply(message, isDumpRow: true));
             }
             if (!isComplete)
@@ -120,28 +128,35 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         return true;
     }
 
-    private bool TryDump(byte family, List<KernelRoute> routes, List<KernelRoute> subnets) =>
-        TryDump(RouteMessage.GetRoute, family, (in NetlinkMessage message) =>
+    /// <summary>
+    /// Reads the main table whole, or the routes of connmgr's own tables. The kernel selects them; one that
+    /// cannot (before 4.20) returns all routes.
+    /// </summary>
+    private bool TryDump(byte family, byte table, List<KernelRoute> routes, List<KernelRoute> subnets) =>
+        TryDump(RouteMessage.GetRoute, family, table, (in NetlinkMessage message) =>
     {
         if (message.Type != RouteMessage.NewRoute)
         {
             return;
         }
-        if (KernelRoute.TryRead(message.Payload, out KernelRoute route))
+        if (KernelRoute.TryReadOwn(message.Payload, out KernelRoute own))
+        {
+            if (own.IsOfMainTable == (table == MainTable))
+            {
+                subnets.Add(own);
+            }
+        }
+        else if (table == MainTable && KernelRoute.TryRead(message.Payload, out KernelRoute route))
         {
             routes.Add(route);
-        }
-        else if (KernelRoute.TryReadSubnet(message.Payload, out KernelRoute subnet))
-        {
-            subnets.Add(subnet);
         }
     });
 
     private delegate void RowHandler(in NetlinkMessage message);
 
-    private bool TryDump(ushort type, byte family, RowHandler handler)
+    private bool TryDump(ushort type, byte family, byte table, RowHandler handler)
     {
-        // struct ifinfomsg, ifaddrmsg, rtmsg: a strict kernel requires the exact length.
+        // struct ifinfomsg, ifaddrmsg, rtmsg, fib_rule_hdr: a strict kernel requires the exact length.
         int size = NetlinkReader.HeaderSize
             + type switch { RouteMessage.GetLink => 16, RouteMessage.GetAddress => 8, _ => 12 };
         Span<byte> request = stackalloc byte[size];
@@ -154,7 +169,8 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         request[NetlinkReader.HeaderSize] = family;
         if (type == RouteMessage.GetRoute)
         {
-            request[NetlinkReader.HeaderSize + 4] = MainTable;
+            request[NetlinkReader.HeaderSize + 4] = table;
+            request[NetlinkReader.HeaderSize + 5] = table == AllTables ? KernelRoute.OwnProtocol : (byte)0;
         }
         if (!_socket.Send(request))
         {

@@ -24,7 +24,7 @@ internal static class SharedSubnets
             bool isIpv6 = address.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
             if (address.Ifindex != input.Chosen.Ifindex || !address.IsUsable || subnet.PrefixLength == 0
                 || subnet.PrefixLength > (isIpv6 ? LongestIpv6 : LongestIpv4)
-                || !IsShared(input, subnet))
+                || !IsShared(input, input.Chosen, subnet))
             {
                 continue;
             }
@@ -42,7 +42,7 @@ internal static class SharedSubnets
         }
         foreach (KernelRoute route in input.Subnets)
         {
-            if (!wanted.Exists(route.IsCopyOf))
+            if (route.IsOfMainTable && !wanted.Exists(route.IsCopyOf))
             {
                 steps.Add(new RouteStep(
                     RouteVerb.Delete, route.IsIpv6, route, "delete an older route to a shared subnet"));
@@ -51,11 +51,11 @@ internal static class SharedSubnets
     }
 
     /// <summary>True if another link has an address in the same subnet.</summary>
-    private static bool IsShared(RouteInput input, IPNetwork subnet)
+    internal static bool IsShared(RouteInput input, RoutedLink than, IPNetwork subnet)
     {
         foreach (DeviceAddress address in input.Addresses)
         {
-            if (address.Ifindex != input.Chosen.Ifindex && address.Prefix.Equals(subnet)
+            if (address.Ifindex != than.Ifindex && address.Prefix.Equals(subnet)
                 && input.Links.Any(link => link.Ifindex == address.Ifindex))
             {
                 return true;

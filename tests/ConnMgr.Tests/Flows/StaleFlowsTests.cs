@@ -69,7 +69,7 @@ public class StaleFlowsTests
     public void An_address_that_is_gone_is_no_source_to_ask_with()
     {
         StaleFlows flows = new(
-            [new OldAddress("eth0", 0, FlowGolden.Ip("198.18.1.2"), IsPresent: false, [])],
+            [new OldAddress("eth0", 0, FlowGolden.Ip("198.18.1.2"), SelectsRoute: false, [])],
             new HashSet<int> { Wifi }, Own);
         SockDiagMessage.TryRead(
             6, FlowGolden.Socket("198.18.1.2", 1, "198.18.100.11", 443), out SockDiagMessage socket);
@@ -191,5 +191,5 @@ public class StaleFlowsTests
     }
 
     private static OldAddress Old(string address, string subnet) =>
-        new("eth0", Eth, FlowGolden.Ip(address), IsPresent: true, [IPNetwork.Parse(subnet)]);
+        new("eth0", Eth, FlowGolden.Ip(address), SelectsRoute: true, [IPNetwork.Parse(subnet)]);
 }

@@ -119,7 +119,7 @@ public class UsedAddressesTests
     [
         .. _used.Old(_table, chosen).Select(old =>
             $"{old.Link} {old.Ifindex} {FlowGolden.Text(old.Address)} "
-                + $"{(old.IsPresent ? "present" : "gone")}"),
+                + $"{(old.SelectsRoute ? "present" : "gone")}"),
     ];
 
     private void Apply(byte[] bytes, bool isDumpRow = false)

@@ -38,6 +38,7 @@ public class AbiTests
         #include <linux/if_addr.h>
         #include <linux/rtnetlink.h>
         #include <linux/neighbour.h>
+        #include <linux/fib_rules.h>
         #include <linux/sock_diag.h>
         #include <linux/inet_diag.h>
         #include <linux/tcp.h>
