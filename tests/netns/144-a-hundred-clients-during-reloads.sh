@@ -14,7 +14,7 @@ names_up
 answer one.example 198.18.101.1
 answer x.wild.example 198.18.101.3
 list() { printf 'echo.example\none.example\n*.wild.example\n%s\n' "$@" >"$LAB/etc/whitelist"; }
-all_answered() { ! tail -q -n 1 "$LAB"/talk.* | grep -v ' answer$'; }
+all_answered() { [ "$(tail -q -n 1 "$LAB"/talk.* | grep -c ' answer$')" = 99 ]; }
 # answers: prints how many answers each client has. all_answer: true if each has more than that.
 answers() { grep -hc ' answer$' "$LAB"/talk.*; }
 all_answer() { answers | paste - "$LAB/answers" | awk '$1 <= $2 { exit 1 }'; }

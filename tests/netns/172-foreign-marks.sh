@@ -45,11 +45,18 @@ use_variant legacy
 marks -j MARK --set-mark 1
 confirmed "sets, MARK" --echo echo.example:80
 only_probes_pass sets
+status_has_json() { ask status --json | grep -q -- "$1"; }
+status_says_overwritten() { status_has 'another program overwrites the mark' && status_has_json 'mark_overwritten": *true' && log_has 'overwrite the mark 0x80 of'; }
+wait_for 30 "sets, MARK: status and log say that the mark is overwritten" status_says_overwritten
+for tables in iptables ip6tables; do on device $tables -w -t mangle -F OUTPUT; done
+wait_for 60 "sets, MARK removed: the log says that it is no longer" log_has 'mark 0x80 .* no longer overwritten'
+check "nor does status" not status_has 'overwrites the mark'
 stop_connmgr || :
 marks -j CONNMARK --restore-mark
 confirmed "sets, CONNMARK, another port" --probe tcp://echo.example:8443 --probe echo://echo.example:80
 reaches_other_port() { connects device 198.18.100.10:8443 || connects device 198.18.100.11:8443; }
 wait_for 5 "sets: the other port is open" reaches_other_port
+wait_for 60 "sets, CONNMARK: status and log say that the mark is overwritten" status_says_overwritten
 stop_connmgr || :
 
 unlock

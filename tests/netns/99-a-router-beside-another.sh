@@ -60,6 +60,9 @@ stop_connmgr || :
 ip -n r-eth link set lan2 down
 ip -n device -6 route flush dev eth0 proto 175
 wait_for 20 "without a daemon: the kernel gives it up" given_up "$second"
+check "'connmgr route' uses the router that is reachable" on device "$(connmgr_path)" route eth0 --config-dir "$LAB/etc" --run-dir "$LAB/run"
+check "it leads over that router" in_front "$first"
+ip -n device -6 route flush dev eth0 proto 175
 start_connmgr
 wait_for 10 "eth0 is in use" in_use eth0
 wait_for 10 "the copy uses the router that is reachable" in_front "$first"

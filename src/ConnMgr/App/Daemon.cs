@@ -72,7 +72,8 @@ internal sealed partial class Daemon : IDisposable
         _uevents = new UeventSocket(_loop, OnUevent);
         _links = new LinkDriver(_loop, log, options, names, _state, _routes,
             _servers, _environment, startedAt,
-            _lockdown is { } lockdown ? lockdown.AdmitProbe : null);
+            _lockdown is { } lockdown ? lockdown.AdmitProbe : null,
+            _lockdown is { } locked ? locked.SeeProbe : null);
         _flows = NewFlowRunner();
         if (options.AttrdSocket is { } socket)
         {

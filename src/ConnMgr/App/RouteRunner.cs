@@ -96,6 +96,7 @@ internal static class RouteRunner
         {
             Addresses = state.Addresses,
             Subnets = subnets,
+            Routers = state.Routers,
             Rules = state.HasRules ? state.Rules : null,
         };
     }

@@ -112,11 +112,17 @@ internal sealed unsafe class ControlSocket : IDisposable
     private static bool IsOpenToAll(string path, sockaddr_un address)
     {
         using NativeStrings directory = new([Path.GetDirectoryName(path)!]);
-        stat status;
-        if (LibC.stat(directory.Pointer[0], &status) == 0)
+        int flags = LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_NOFOLLOW | LibC.O_CLOEXEC;
+        int fd = LibC.open(directory.Pointer[0], flags, 0);
+        if (fd >= 0)
         {
-            // It may belong to another user; then its owner has to let the group in.
-            _ = LibC.chmod(directory.Pointer[0], (status.st_mode & 0xFFF) | 0x49 /* 0111 */);
+            // If it is a link, or belongs to another user, its owner has to let the group in.
+            stat status;
+            if (LibC.fstat(fd, &status) == 0 && (uint)status.st_uid == (uint)LibC.geteuid())
+            {
+                _ = LibcExtra.fchmod(fd, (uint)((status.st_mode & 0xFFF) | 0x49) /* 0111 */);
+            }
+            _ = LibC.close(fd);
         }
         return LibC.chmod(address.sun_path, 0x1B6 /* 0666 */) == 0;
     }

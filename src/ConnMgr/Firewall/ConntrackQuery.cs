@@ -7,8 +7,8 @@ using static ConnMgr.Netlink.NetlinkHeader;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Looks up single entries of conntrack, to find out how another program's rules have translated a question.
-/// The kernel handles a request while it is sent, so this never waits.
+/// Looks up single entries of conntrack, to find out how another program's rules have translated a question,
+/// or marked a probe. The kernel handles a request while it is sent, so this never waits.
 /// </summary>
 internal sealed class ConntrackQuery : IDisposable
 {
@@ -34,11 +34,24 @@ internal sealed class ConntrackQuery : IDisposable
     /// connection.
     /// </summary>
     /// <param name="original">The connection's original packets, before address translation.</param>
-    public ConntrackMessage.Tuple? ReplyOf(in Flow original)
+    public ConntrackMessage.Tuple? ReplyOf(in Flow original) =>
+        ConntrackMessage.TryRead(Find(original), out ConntrackMessage entry) ? entry.Reply : null;
+
+    /// <summary>
+    /// Returns the mark of a connection; null if the kernel does not know the connection.
+    /// </summary>
+    /// <param name="original">The connection's original packets, before address translation.</param>
+    public uint? MarkOf(in Flow original) =>
+        ConntrackMessage.TryRead(Find(original), out ConntrackMessage entry) ? entry.Mark : null;
+
+    /// <summary>
+    /// Returns the payload of the kernel's answer, valid until the next call; empty if none.
+    /// </summary>
+    private ReadOnlySpan<byte> Find(in Flow original)
     {
         if (_socket is null || !_socket.Send(ConntrackMessage.Lookup(original, ++_sequence)))
         {
-            return null;
+            return default;
         }
         while (_socket.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
         {
@@ -51,16 +64,13 @@ internal sealed class ConntrackQuery : IDisposable
                     {
                         // The kernel has no ctnetlink. It would look for the module at each request.
                         Dispose();
-                        return null;
+                        return default;
                     }
-                    return message.Type == ConntrackMessage.DumpRow
-                        && ConntrackMessage.TryRead(message.Payload, out ConntrackMessage entry)
-                        ? entry.Reply
-                        : null;
+                    return message.Type == ConntrackMessage.DumpRow ? message.Payload : default;
                 }
             }
         }
-        return null;
+        return default;
     }
 
     public void Dispose()

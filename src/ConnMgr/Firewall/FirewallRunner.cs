@@ -50,6 +50,7 @@ internal sealed class FirewallRunner : IDisposable
     private Action _refill = () => { };
     private bool _isRepairing; // the script must run because of a foreign change
     private bool _isChanging;
+    private bool _isStopping;
     private int _looks; // the number of further runs planned
     private int _furtherLooks; // how often one was added, since the last two runs were not alike
     private TimeSpan _nextLook;
@@ -148,8 +149,20 @@ internal sealed class FirewallRunner : IDisposable
         _rules.Remember();
     }
 
-    /// <summary>Runs the script now, or after the current run.</summary>
+    /// <summary>
+    /// Runs the script now, or after the current run; not once <see cref="Stop"/> was called.
+    /// </summary>
     public void Run() => Run(looks: 1);
+
+    /// <summary>
+    /// Runs the script no more, because the daemon ends; the present run goes on to its end.
+    /// </summary>
+    public void Stop()
+    {
+        _isStopping = true;
+        _next.Clear();
+        _lane.DropWaiting();
+    }
 
     private void RunNext()
     {
@@ -173,6 +186,10 @@ internal sealed class FirewallRunner : IDisposable
 
     private void Start()
     {
+        if (_isStopping)
+        {
+            return;
+        }
         _next.Clear();
         _isRepairing = false;
         _variables.Clear();
@@ -421,7 +438,7 @@ internal sealed class FirewallRunner : IDisposable
             // Without the table, the policies now drop what the rules would allow.
             _disturbedAt = IsInForce && !IsTableIntact ? _disturbedAt ?? _loop.Now : null;
             _ended($"{Path.GetFileName(_script)}: {failure}{Said(exit)}", default);
-            if (IsInForce || _options.ManagesLinksUnlocked)
+            if ((IsInForce || _options.ManagesLinksUnlocked) && !_isStopping)
             {
                 _isRepairing = true;
                 _next.Set(_loop.Now + Retry);
@@ -444,7 +461,7 @@ internal sealed class FirewallRunner : IDisposable
             IsTableIntact = isIntact;
             LookAgainUnless(_tables.IsAsBefore);
         }
-        if (_looks > 0)
+        if (_looks > 0 && !_isStopping)
         {
             _next.Set(_loop.Now + _nextLook);
         }

@@ -18,6 +18,8 @@ internal sealed partial class Lockdown
     private readonly ServerPolicy? _policy; // null if any server may be asked
     private readonly ProbedAddresses _probed = new();
     private readonly string _probePorts;
+    private readonly MarkQuery _marks;
+    private TimeSpan? _marksKeptSince; // since when the rules keep the mark of the daemon's packets
     private bool _isUnrestricted; // the script could not restrict the servers
     private string _loggedServers = "";
 
@@ -38,6 +40,18 @@ internal sealed partial class Lockdown
         if (_probed.Add(IpNumber.Of(address), _loop.Now))
         {
             ApplyProbed();
+        }
+    }
+
+    /// <summary>True if another program's rules overwrite the mark of the daemon's packets.</summary>
+    public bool IsMarkOverwritten => _marks.IsOverwritten;
+
+    /// <summary>Handles the end of a probe's conversation.</summary>
+    public void SeeProbe(in Flow flow, TimeSpan startedAt)
+    {
+        if (_marksKeptSince < startedAt && !IsDisturbed)
+        {
+            _marks.See(flow, _loop.Now);
         }
     }
 

@@ -46,6 +46,7 @@ internal sealed partial class Lockdown : IDisposable
         _startedAt = loop.Now;
         _policy = options.DnsServerMode == DnsServerMode.Any ? null : new ServerPolicy();
         _probePorts = PortsOf(options.Services);
+        _marks = new MarkQuery(log, LinkSocket.Mark);
         _next = loop.AddTimer(() => { });
         _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded);
         string boot = SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out _) ?? "";
@@ -203,6 +204,7 @@ internal sealed partial class Lockdown : IDisposable
     /// </summary>
     public void Stop()
     {
+        _firewall.Stop();
         _gate.Close("the daemon stops");
         _store.Save(_loop.Now);
         if (_firewall.IsInForce)
@@ -337,6 +339,7 @@ internal sealed partial class Lockdown : IDisposable
         {
             RunScript(); // a server or a probe was added while the script ran
         }
+        _marksKeptSince = report.KeepsMark ? _marksKeptSince ?? _loop.Now : null;
         _isUnrestricted = WasListTold && !report.IsServerListed && !_firewall.IsBusy;
         LogServers();
         FillAll();

@@ -19,12 +19,18 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
     /// </summary>
     public string? BackendReason { get; init; }
 
+    /// <summary>
+    /// True if the rules recognize the daemon's packets by their mark, and keep it in the connection's mark.
+    /// </summary>
+    public bool KeepsMark { get; init; }
+
     /// <summary>True if port 53 is open to the name servers alone.</summary>
     public bool IsServerListed { get; init; }
 
     /// <summary>
-    /// Parses lines `sets: yes|no`, `queue: N|none`, `name-servers: any|listed`, `ended: N|unknown`,
-    /// `backend: nft|iptables` and `backend-reason: TEXT`. Missing or malformed lines count as no and none.
+    /// Parses lines `sets: yes|no`, `queue: N|none`, `probes: mark|state`, `name-servers: any|listed`,
+    /// `ended: N|unknown`, `backend: nft|iptables` and `backend-reason: TEXT`. Missing or malformed lines
+    /// count as no and none.
     /// </summary>
     public static LockdownReport Read(string output)
     {
@@ -42,6 +48,9 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
                     break;
                 case "queue":
                     report = report with { Queue = isNumber ? number : null };
+                    break;
+                case "probes":
+                    report = report with { KeepsMark = value is "mark" };
                     break;
                 case "name-servers":
                     report = report with { IsServerListed = value is "listed" };

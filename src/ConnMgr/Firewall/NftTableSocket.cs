@@ -240,7 +240,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
             {
                 break;
             }
-            if (received == Received.Lost)
+            if (received == Received.Lost && !IsPaused) // at the end of the pause, all is compared
             {
                 _isDamaged = _areElementsGone = true;
             }

@@ -8,8 +8,8 @@ namespace ConnMgr.Flows;
 /// <param name="Ifindex">The link's interface index; 0 if the device is gone.</param>
 /// <param name="Address">The address.</param>
 /// <param name="SelectsRoute">
-/// True if the device still has the address, and connmgr has no rule that sends its packets over the old link:
-/// that is for new connections to the address.
+/// True if the device still has the address, and connmgr has no rule that sends its packets over the old
+/// link: that is for new connections to the address.
 /// </param>
 /// <param name="Subnets">The link's own subnets, including those whose addresses are gone.</param>
 internal sealed record OldAddress(

@@ -52,10 +52,12 @@ internal sealed class LinkDriver : IDisposable
     /// <param name="startedAt">When the daemon started, in the loop's time.</param>
     /// <param name="connecting">Receives each address before a probe sends to it; null if it is not
     /// needed.</param>
+    /// <param name="ended">Receives each conversation of a probe that has ended; null if it is not
+    /// needed.</param>
     public LinkDriver(
         Loop loop, Log log, Options options, NetifNames names, KernelState state, RouteMonitor routes,
         NameServers servers, IReadOnlyList<string> environment, TimeSpan startedAt,
-        Action<IPAddress>? connecting = null)
+        Action<IPAddress>? connecting = null, ConversationEnded? ended = null)
     {
         _loop = loop;
         _log = log;
@@ -65,7 +67,7 @@ internal sealed class LinkDriver : IDisposable
         _servers = servers;
         _netifd = new NetifdRunner(loop, log, environment, OnNetworks);
         ServiceTrust trust = new();
-        _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven, connecting);
+        _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven, connecting, ended);
         _sockets = [.. LinksOf(names).Select(link => NewSockets(link.Kind, link.Name))];
         _core = new ConnectionCore([.. _sockets.Select(sockets => sockets.Link)], trust, startedAt);
         _switcher = new SwitchRunner(

@@ -131,7 +131,9 @@ internal static unsafe class SmallFile
     public static int Replace(string path, ReadOnlySpan<byte> content, uint mode = 0x180 /* 0600 */)
     {
         using NativeStrings names = new([$"{path}.new", path]);
-        int flags = LibC.O_WRONLY | LibC.O_CREAT | LibC.O_TRUNC | LibC.O_CLOEXEC | LibC.O_NONBLOCK;
+        // A new file: another user's link or FIFO of that name must not be written to.
+        _ = LibC.unlink(names.Pointer[0]);
+        int flags = LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_CLOEXEC | LibC.O_NONBLOCK;
         int fd = LibC.open(names.Pointer[0], flags, 0x180 /* 0600 */);
         if (fd < 0)
         {

@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using System.Net.Sockets;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using Tmds.Linux;
 
 namespace ConnMgr.Probe;
@@ -43,6 +45,9 @@ internal sealed unsafe class ConversationSocket : IDisposable
 
     /// <summary>When it started to connect, in the loop's time.</summary>
     public TimeSpan StartedAt { get; }
+
+    /// <summary>The addresses and ports; null before it has ended, or if the kernel does not say.</summary>
+    public Flow? Flow { get; private set; }
 
     /// <summary>The cost in bytes of IP, both directions; known once it is closed.</summary>
     public long Bytes { get; private set; }
@@ -185,8 +190,22 @@ internal sealed unsafe class ConversationSocket : IDisposable
     private void End(Verdict verdict, string detail)
     {
         Detail = detail;
+        Flow = ReadFlow();
         Dispose();
         _ended(this, verdict);
+    }
+
+    private Flow? ReadFlow()
+    {
+        byte* bytes = stackalloc byte[SockAddr.MaxSize];
+        socklen_t length = SockAddr.MaxSize;
+        ReadOnlySpan<byte> address = new(bytes, SockAddr.MaxSize);
+        return LibC.getsockname(_fd, (sockaddr*)bytes, &length) == 0
+            && IpNumber.TryRead(SockAddr.AddressBytes(address), out IpNumber source)
+            ? new Flow(
+                source, IpNumber.Of(Target.Peer.Address), BinaryPrimitives.ReadUInt16BigEndian(address[2..]),
+                (ushort)Target.Peer.Port, _isStream)
+            : null;
     }
 
     public void Dispose()

@@ -173,6 +173,10 @@ internal sealed class ProbeRunner
         TimeSpan now = _loop.Now;
         _attempts.Remove(attempt);
         Bytes += attempt.Bytes;
+        if (attempt.Flow is { } flow)
+        {
+            _settings.Ended?.Invoke(flow, attempt.StartedAt);
+        }
         TakeVerdict(attempt, verdict, now);
         Step(now);
     }

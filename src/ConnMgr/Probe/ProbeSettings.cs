@@ -1,6 +1,12 @@
 using System.Net;
+using ConnMgr.Net;
 
 namespace ConnMgr.Probe;
+
+/// <summary>Receives a conversation that has ended.</summary>
+/// <param name="flow">The addresses and ports of the packets that were sent.</param>
+/// <param name="startedAt">When it began, in the loop's time.</param>
+internal delegate void ConversationEnded(in Flow flow, TimeSpan startedAt);
 
 /// <summary>The settings that all probes of the daemon share.</summary>
 /// <param name="Services">The services; a correct answer of any one suffices.</param>
@@ -10,6 +16,8 @@ namespace ConnMgr.Probe;
 /// the daemon runs.</param>
 /// <param name="Connecting">Called with each address before a probe sends to it; null if it is not
 /// needed.</param>
+/// <param name="Ended">Called with each conversation that has had an answer or a refusal; null if it is not
+/// needed.</param>
 internal sealed record ProbeSettings(
     IReadOnlyList<ProbeUrl> Services, IReadOnlyList<IPAddress> PingTargets, IReadOnlySet<string> Proven,
-    Action<IPAddress>? Connecting = null);
+    Action<IPAddress>? Connecting = null, ConversationEnded? Ended = null);

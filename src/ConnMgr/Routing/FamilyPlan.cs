@@ -327,7 +327,10 @@ internal sealed partial class FamilyPlan
             TableRoute? left = others.OrderBy(entry => (!entry.Route.IsUnicast, IsStale(entry.Route)))
                 .ThenBy(entry => !CanDelete(others, entry)).FirstOrDefault();
             DeleteFromFront(others.Where(entry => entry != left), copies);
-            replace = Do(RouteVerb.Replace, wanted, $"took over{FromWords(wanted)}: {Words(wanted)}");
+            bool isRestoring = LostOf(_input.Chosen)?.HasSameHop(wanted) == true
+                && !HasDefault(_input.Chosen);
+            replace = Do(
+                RouteVerb.Replace, wanted, $"took over{FromWords(wanted)}: {Words(wanted)}", isRestoring);
             _table.RemoveAll(entry => entry == left);
             _table.Insert(0, new TableRoute(wanted, isPart: false));
             _used.Add(_top);
@@ -507,9 +510,9 @@ internal sealed partial class FamilyPlan
         }
     }
 
-    private RouteStep Do(RouteVerb verb, KernelRoute route, string words)
+    private RouteStep Do(RouteVerb verb, KernelRoute route, string words, bool isRestoring = false)
     {
-        RouteStep step = new(verb, _isIpv6, route, words);
+        RouteStep step = new(verb, _isIpv6, route, words) { IsRestoring = isRestoring };
         _steps.Add(step);
         return step;
     }

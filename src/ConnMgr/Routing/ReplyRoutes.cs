@@ -78,7 +78,8 @@ internal static class ReplyRoutes
             if (!input.Subnets.Any(route.IsCopyOf))
             {
                 steps.Add(new RouteStep(
-                    RouteVerb.Replace, route.IsIpv6, route, $"set a route for replies in table {route.Table}"));
+                    RouteVerb.Replace, route.IsIpv6, route,
+                    $"set a route for replies in table {route.Table}"));
             }
         }
         foreach (SourceRule rule in rules)
@@ -103,7 +104,8 @@ internal static class ReplyRoutes
             if (!rules.Contains(rule))
             {
                 steps.Add(new RouteStep(
-                    RouteVerb.DeleteRule, rule.IsIpv6, null, $"delete the rule for replies from {rule.Address}")
+                    RouteVerb.DeleteRule, rule.IsIpv6, null,
+                    $"delete the rule for replies from {rule.Address}")
                 {
                     Rule = rule,
                 });

@@ -8,7 +8,7 @@ namespace ConnMgr.Routing;
 /// <remarks>
 /// The order of the steps of a family: copy the preferred defaults of other links to their own metrics;
 /// delete all but one of the preferred routes; replace that one; delete duplicates; sort the standby routes.
-/// At last come the subnets that the link shares with another one, and the rules for the replies of the other.
+/// At last come the subnets that the link shares with another one, and the rules for the other's replies.
 /// </remarks>
 internal sealed class RoutePlan
 {

@@ -45,8 +45,8 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     public uint PortId => _socket.PortId;
 
     /// <summary>
-    /// Reads the default routes of the main table, and the routes that connmgr has added, of all tables. False
-    /// if the kernel did not return a consistent and complete list; try again.
+    /// Reads the default routes of the main table, and the routes that connmgr has added, of all tables.
+    /// False if the kernel did not return a consistent and complete list; try again.
     /// </summary>
     public bool TryDump(List<KernelRoute> routes, List<KernelRoute> subnets)
     {
@@ -63,6 +63,20 @@ internal sealed unsafe class RouteTableSocket : IDisposable
             }
         }
         return false;
+    }
+
+    /// <summary>
+    /// Reads which of the advertised routers of a device are reachable, if there are several. Without the
+    /// answer, all of them count as reachable.
+    /// </summary>
+    public void ReadRouters(KernelState state, List<KernelRoute> routes)
+    {
+        state.Routers.Update(routes);
+        if (state.Routers.Exist)
+        {
+            _ = TryDump(RouteMessage.GetNeighbour, FamilyIpv6, AllTables,
+                (in NetlinkMessage message) => state.Apply(message, isDumpRow: true));
+        }
     }
 
     /// <summary>

@@ -46,8 +46,15 @@ internal sealed class RouteWriteRunner : IDisposable
     /// Reads the kernel's devices, addresses and default routes, and the routes to subnets that connmgr has
     /// added. False if they changed too often meanwhile.
     /// </summary>
-    public bool TryRead(KernelState state, List<KernelRoute> routes, List<KernelRoute> subnets) =>
-        _socket.TryRead(state) && _socket.TryDump(routes, subnets);
+    public bool TryRead(KernelState state, List<KernelRoute> routes, List<KernelRoute> subnets)
+    {
+        if (!_socket.TryRead(state) || !_socket.TryDump(routes, subnets))
+        {
+            return false;
+        }
+        _socket.ReadRouters(state, routes);
+        return true;
+    }
 
     /// <summary>Carries out the steps. Skips a step whose required step failed.</summary>
     /// <param name="steps">The steps of a plan.</param>

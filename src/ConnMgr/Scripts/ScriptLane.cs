@@ -49,6 +49,9 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, T
         }
     }
 
+    /// <summary>Drops the script that waits for the running one.</summary>
+    public void DropWaiting() => _waiting = null;
+
     private void RunWaiting()
     {
         if (_running is null && _waiting is { } next)

@@ -23,6 +23,9 @@ internal sealed class FirewallStatus
     /// <summary>Which name servers may be asked, as a phrase.</summary>
     public string NameServers { get; init; } = "any";
 
+    /// <summary>True if another program's rules overwrite the mark of the daemon's packets.</summary>
+    public bool IsMarkOverwritten { get; init; }
+
     /// <summary>The number of times the rules were restored after another program changed them.</summary>
     public int Repairs { get; init; }
 

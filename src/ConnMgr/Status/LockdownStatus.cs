@@ -69,6 +69,7 @@ internal static class LockdownStatus
             Dns = lockdown.Gate.ModeName,
             DnsReason = lockdown.Gate.Reason,
             NameServers = lockdown.NameServerWords,
+            IsMarkOverwritten = lockdown.IsMarkOverwritten,
             Repairs = lockdown.RepairCount,
             Failures = lockdown.FailureCount,
             HasLastFailed = lockdown.HasLastFailed,

@@ -123,6 +123,7 @@ internal static class StatusJson
             .Name("backend").Value(firewall.Backend).Name("backend_reason").Value(firewall.BackendReason)
             .Name("dns").Value(firewall.Dns).Name("dns_reason").Value(firewall.DnsReason)
             .Name("name_servers").Value(firewall.NameServers)
+            .Name("mark_overwritten").Value(firewall.IsMarkOverwritten)
             .Name("mends").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
             .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
             .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)

@@ -137,6 +137,10 @@ internal static class StatusText
             string better = firewall.Backend == "rules" ? "no sets" : "not by nft";
             Line(text, "", $"{better}, since {firewall.BackendReason}");
         }
+        if (firewall.IsMarkOverwritten)
+        {
+            Line(text, "", "another program overwrites the mark of probes: they pass by address and port");
+        }
 
         Label(text, "dns", 0);
         long refused = 0;

@@ -47,6 +47,7 @@ internal sealed class UsageTally(Func<string> readCounters)
         string inUse = view.InUse?.Name ?? "";
         if (inUse == _inUse)
         {
+            _device = device ?? _device; // its counters outlive another name
             return;
         }
         string counters = readCounters();

@@ -5,14 +5,15 @@ namespace ConnMgr.Tests.Firewall;
 public class LockdownReportTests
 {
     [Theory]
-    [InlineData("sets: yes\nqueue: 5353\nprobes: mark\nended: 3\n", true, 5353, true)]
-    [InlineData("sets: no\nqueue: none\nprobes: mark\nended: unknown\n", false, null, false)]
-    [InlineData("", false, null, false)]
-    [InlineData("sets: yesyes\nqueue: 65536\nended", false, null, false)]
-    [InlineData("Warning: something\r\nsets: yes\r\nqueue: 0\r\nended: 0", true, 0, true)]
-    public void What_the_script_says_is_read(string output, bool hasSets, int? queue, bool knowsEnded) =>
-        Assert.Equal(
-        new LockdownReport(hasSets, (ushort?)queue, knowsEnded), LockdownReport.Read(output));
+    [InlineData("sets: yes\nqueue: 5353\nprobes: mark\nended: 3\n", true, 5353, true, true)]
+    [InlineData("sets: no\nqueue: none\nprobes: state\nended: unknown\n", false, null, false, false)]
+    [InlineData("", false, null, false, false)]
+    [InlineData("sets: yesyes\nqueue: 65536\nprobes: marked\nended", false, null, false, false)]
+    [InlineData("Warning: something\r\nsets: yes\r\nqueue: 0\r\nended: 0", true, 0, true, false)]
+    public void What_the_script_says_is_read(
+        string output, bool hasSets, int? queue, bool knowsEnded, bool keepsMark) => Assert.Equal(
+        new LockdownReport(hasSets, (ushort?)queue, knowsEnded) { KeepsMark = keepsMark },
+        LockdownReport.Read(output));
 
     [Fact]
     public void Mended_at_once_and_ever_more_slowly_in_a_fight()
