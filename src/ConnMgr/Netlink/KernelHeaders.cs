@@ -11,7 +11,6 @@ internal static class NetlinkHeader
     public const int NETLINK_NETFILTER = 12;
     public const int NETLINK_KOBJECT_UEVENT = 15;
     public const int NETLINK_ADD_MEMBERSHIP = 1;
-    public const int NETLINK_DROP_MEMBERSHIP = 2;
     public const int SOL_NETLINK = 270;
     public const int SCM_CREDENTIALS = 2; // <linux/socket.h>
 

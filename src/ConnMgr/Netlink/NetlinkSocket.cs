@@ -72,10 +72,6 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     /// <summary>The port id of this socket, which answers contain.</summary>
     public uint PortId { get; }
 
-    /// <summary>Joins or leaves a multicast group. False if the kernel refuses.</summary>
-    public bool Subscribe(int group, bool isOn) => LibC.setsockopt(
-        Fd, SOL_NETLINK, isOn ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group, sizeof(int)) == 0;
-
     /// <summary>
     /// Sends one request to the kernel. Returns false if its buffer is full; try again later.
     /// </summary>

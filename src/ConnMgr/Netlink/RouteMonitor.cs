@@ -28,15 +28,13 @@ internal sealed class RouteMonitor : IDisposable
     private const int GroupIpv6Settings = 25; // RTNLGRP_IPV6_NETCONF
 
     private static readonly ushort[] DumpOrder =
-    [
-        RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRule, RouteMessage.GetRoute,
-        RouteMessage.GetNeighbour,
-    ];
+        [RouteMessage.GetLink, RouteMessage.GetAddress, RouteMessage.GetRule, RouteMessage.GetRoute];
 
     private readonly Loop _loop;
     private readonly Deadline _nextDump;
     private readonly Pace _pace = new(burst: 30, TimeSpan.FromMilliseconds(50));
     private readonly NetlinkSocket _socket;
+    private readonly NeighbourMonitor _neighbours;
     private readonly KernelState _table;
     private readonly HashSet<ushort> _wanted = [.. DumpOrder];
     // The rest of the current snapshot, which follows without a pause.
@@ -46,7 +44,6 @@ internal sealed class RouteMonitor : IDisposable
     private uint _sequence;
     private ushort _dumping; // the RTM_GET* in progress, or 0
     private bool _wasInterrupted;
-    private bool _hearsNeighbours;
     private bool _isFull; // messages were lost, and the buffered ones before them are not all read yet
 
     /// <param name="loop">The event loop.</param>
@@ -56,6 +53,7 @@ internal sealed class RouteMonitor : IDisposable
         _loop = loop;
         _nextDump = loop.AddTimer(EndPause);
         _table = table;
+        _neighbours = new NeighbourMonitor(loop, table);
         _socket = new NetlinkSocket(
             NETLINK_ROUTE, checkCredentials: false,
             GroupLink, GroupIpv4Address, GroupIpv4Route, GroupIpv6Address, GroupIpv6Route,
@@ -169,7 +167,7 @@ internal sealed class RouteMonitor : IDisposable
             if (_dumping == RouteMessage.GetRoute)
             {
                 RoutesAsOf = _sequence;
-                HearNeighbours();
+                _neighbours.Follow();
             }
         }
         else
@@ -177,23 +175,6 @@ internal sealed class RouteMonitor : IDisposable
             _wanted.Add(_dumping);
         }
         _dumping = 0;
-    }
-
-    /// <summary>
-    /// Subscribes to the neighbour entries only while they matter: on a gateway with many hosts they change
-    /// all the time.
-    /// </summary>
-    private void HearNeighbours()
-    {
-        if (_table.Routers.Exist != _hearsNeighbours
-            && _socket.Subscribe(Rtnetlink.RTNLGRP_NEIGH, !_hearsNeighbours))
-        {
-            _hearsNeighbours = !_hearsNeighbours;
-        }
-        if (_hearsNeighbours && _table.Routers.TakeNew())
-        {
-            _wanted.Add(RouteMessage.GetNeighbour);
-        }
     }
 
     /// <summary>
@@ -246,10 +227,6 @@ internal sealed class RouteMonitor : IDisposable
         _isUrgent = false;
         _next.UnionWith(_wanted);
         _wanted.Clear();
-        if (!_hearsNeighbours)
-        {
-            _next.Remove(RouteMessage.GetNeighbour);
-        }
         return true;
     }
 
@@ -261,15 +238,9 @@ internal sealed class RouteMonitor : IDisposable
 
     private void Dump(ushort type)
     {
-        // struct ifinfomsg, the longest of ifinfomsg, ifaddrmsg and rtmsg; all zero is AF_UNSPEC. The kernel
-        // warns if struct ndmsg is longer.
+        // struct ifinfomsg, the longest of ifinfomsg, ifaddrmsg, fib_rule_hdr and rtmsg; all zero is AF_UNSPEC.
         Span<byte> request = stackalloc byte[NetlinkReader.HeaderSize + 16];
         request.Clear();
-        if (type == RouteMessage.GetNeighbour)
-        {
-            request = request[..(NetlinkReader.HeaderSize + 12)];
-            request[NetlinkReader.HeaderSize] = Rtnetlink.AF_INET6;
-        }
         BitConverter.TryWriteBytes(request, request.Length);
         BitConverter.TryWriteBytes(request[4..], type);
         BitConverter.TryWriteBytes(request[6..],
@@ -286,6 +257,7 @@ internal sealed class RouteMonitor : IDisposable
 
     public void Dispose()
     {
+        _neighbours.Dispose();
         _loop.Remove(_socket.Fd, _token);
         _socket.Dispose();
     }
