@@ -55,7 +55,8 @@ mkdir -p "$out/native"
 objects=
 for source in native/*.c; do
     object=$out/native/$(basename "$source" .c).o
-    "$cc" -std=c11 -Os -fPIC -ffunction-sections -fdata-sections -Wall -Wextra -Werror -c "$source" -o "$object"
+    "$cc" -std=c11 -Os -fPIC -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
+        -Wall -Wextra -Werror -c "$source" -o "$object"
     objects="$objects $object"
 done
 rm -f "$out/native/libconnmgr_native.a"
@@ -68,7 +69,8 @@ rm -f "$out/native/libconnmgr_native.a"
 rm -rf "src/ConnMgr/obj/Release/net10.0/$rid/native"
 # shellcheck disable=SC2086 # words
 dotnet publish src/ConnMgr -c Release -r "$rid" -o "$out/publish" --nologo -v quiet \
-    -p:NativeDir="$PWD/$out/native/" -p:ObjCopyName="$objcopy" $pie || {
+    -p:NativeDir="$PWD/$out/native/" -p:ObjCopyName="$objcopy" \
+    -p:LibC="$("$cc" -print-file-name=libc.a)" $pie || {
     [ "$rid" != linux-arm ] ||
         cat >&2 <<'END'
 build.sh: linux-arm needs the NuGet package runtime.linux-arm.Microsoft.DotNet.ILCompiler, of the version that the SDK asks for.
