@@ -1,6 +1,6 @@
 #!/bin/sh
 # deb.sh amd64|arm64 [EXECUTABLE]: artifacts/connmgr_VERSION_ARCH.deb. The same commit gives the same bytes.
-set -euf
+set -eu
 cd "$(dirname "$0")/.."
 
 arch=${1-}
