@@ -4,7 +4,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size manuals deb test-deb release install uninstall dropin soak clean test-arm64-vm
+.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size manuals deb test-deb test-monitoring release install uninstall dropin soak clean test-arm64-vm
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
@@ -70,6 +70,9 @@ deb: manuals ## artifacts/connmgr_VERSION_ARCH.deb (ARCH=amd64|arm64, default: b
 test-deb: deb ## the package's whole life in booted roots of bookworm and trixie (root, ten minutes; SUITES=)
 	@tests/prerequisites.sh deb
 	@tests/deb/run.sh $(SUITES)
+
+test-monitoring: ready build ## the alert rules and the dashboard with Debian's promtool and Prometheus, which it fetches (root)
+	@tests/monitoring/run.sh
 
 release: ready ## artifacts/release: tarballs, packages, drop-ins, SBOM, SHA256SUMS of VERSION (x64 and arm64)
 	@packaging/release.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
 # deb.sh amd64|arm64 [EXECUTABLE]: artifacts/connmgr_VERSION_ARCH.deb. The same commit gives the same bytes.
-set -euf
+set -eu
 cd "$(dirname "$0")/.."
 
 arch=${1-}
@@ -29,7 +29,7 @@ put() { install -D -m 644 "$1" "$root$2"; }
 gzipped() { put "$1" "$2" && gzip -9n "$root$2"; }
 put packaging/deb/lintian-overrides /usr/share/lintian/overrides/connmgr
 for page in README.md docs/*.md; do put "$page" "/usr/share/doc/connmgr/$page"; done
-for file in scripts/monitoring/*; do put "$file" "/usr/share/doc/connmgr/examples/${file##*/}"; done
+for file in scripts/monitoring/* scripts/*.schema.json; do put "$file" "/usr/share/doc/connmgr/examples/${file##*/}"; done
 {
     cat packaging/deb/copyright
     sed 's/^$/./; s/^/ /' LICENSE | sed 1,3d

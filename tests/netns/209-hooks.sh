@@ -44,8 +44,13 @@ check "events: one that fails" events_have ' hook +hook "30-fails": exit status 
 check "events: one that others can write to" events_have ' hook +hook "40-untrusted": not owned by root, or writable by others, ignoring$'
 check "events: one that is not root's" events_have ' hook +hook "41-foreign": not owned by root, or writable by others, ignoring$'
 
+ask events --json >"$LAB/events.json"
+check "events as JSON: valid" json_is_valid events "$LAB/events.json"
+check "events as JSON: the reason for itself" grep -q '"event":"failed",[^}]*"reason":"exit status 4, output \\"does not work\\""' "$LAB/events.json"
+
 ip -n device route prepend default via 198.18.2.1 dev wlan0
 wait_for 3 "a repair" log_has '^<6>restored the route over eth0'
+check "events as JSON: a repair" sh -c "$(connmgr_path) events --json --run-dir '$LAB/run' | grep -q '\"event\":\"restored\",\"link\":\"eth0\"'"
 check "a repair is no switch" not grep -q 'from=eth0' "$told"
 
 hook 15-hangs "echo hanging >>$told" 'sleep 1000'

@@ -18,11 +18,37 @@ times_agree() { # the monotonic time is the kernel's
     [ $(($(now) / 100 - lab_at)) -le 30 ] && [ $(($(now) / 100 - lab_at)) -ge 0 ]
 }
 check "monotonic time is the kernel's" times_agree
+
+# The members for programs: as scripts/events.schema.json has them, in the document and line by line.
+ask events --json >"$LAB/events.json"
+check "as JSON: valid" json_is_valid events "$LAB/events.json"
+# has FILE EXPRESSION: true if the Python expression is true for an event e.
+has() {
+    /usr/bin/python3 -c '
+import json, sys
+events = json.load(open(sys.argv[1]))["events"]
+assert any(eval("(" + sys.argv[2] + ")") for e in events)' "$1" "$2"
+}
+check "a state" has "$LAB/events.json" '(e["event"], e["kind"], e["link"], e["from"], e["to"], e["reason"]) ==
+    ("state", "link", "eth0", "ITFUP_SS", "ITFDOWN_SU", "lost carrier")'
+check "a choice" has "$LAB/events.json" '(e["event"], e["link"], e["from"], e["to"], e["reason"]) ==
+    ("chosen", "wlan0", "eth0", "wlan0", "eth0 lost carrier, wlan0 confirmed by echo")'
+check "a switch, and how long it took" has "$LAB/events.json" '(e["event"], e["link"], e["from"], e["to"]) ==
+    ("switched", "wlan0", "eth0", "wlan0") and 0 < e["took_seconds"] < 10'
+check "the first choice: from nothing" has "$LAB/events.json" '(e["event"], e["from"], e["to"]) == ("chosen", None, "eth0")'
+check "a probe" has "$LAB/events.json" '(e["event"], e["level"], e["link"]) == ("probe_ended", "debug", "wlan0") and e["reason"]'
+check "one without members" has "$LAB/events.json" '(e["event"], e["kind"], e["link"], e["reason"]) == (None, "daemon", None, None)'
+sed 's/"from":"eth0"/"from":5/' "$LAB/events.json" >"$LAB/damaged.json"
+check "the validator finds a wrong member" not json_is_valid events "$LAB/damaged.json"
+sed 's/"to":"ITFDOWN_SU"/"to":"down"/' "$LAB/events.json" >"$LAB/damaged.json"
+check "and a wrong state" not json_is_valid events "$LAB/damaged.json"
 ask events --follow --json | head -n 3 >"$LAB/lines.json"
 check "as JSON: one object each" /usr/bin/python3 -c '
 import json, sys
 numbers = [json.loads(line)["number"] for line in open(sys.argv[1])]
 assert numbers == sorted(numbers) and len(numbers) == 3' "$LAB/lines.json"
+sed 's/^/{"schema":1,"events":[/; s/$/]}/' "$LAB/lines.json" | sed 1q >"$LAB/line.json"
+check "with the same members" json_is_valid events "$LAB/line.json"
 
 # A reader that stops: the socket takes some events, the reader misses the rest.
 timeout 60 /usr/bin/python3 -c '

@@ -1,6 +1,6 @@
 #!/bin/sh
 # stderr is a terminal, pipe or socket without a reader: connmgr continues, and writes the queued lines when
-# it is read again.
+# it is read again. A line has its severity in brackets only if stderr is the journal's.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 
@@ -15,7 +15,11 @@ elif kind == "pipe":
     ours, theirs = os.pipe()
 else:
     ours, theirs = (end.detach() for end in socket.socketpair())
-daemon = subprocess.Popen(argv, stderr=theirs, stdout=subprocess.DEVNULL)
+ends = os.fstat(theirs)
+# systemd.exec(5), JOURNAL_STREAM: the socket is the journal, the pipe is not, though the variable is inherited.
+stream = f"{ends.st_dev}:{ends.st_ino}" if kind == "socket" else f"{ends.st_dev}:{ends.st_ino + 1}"
+daemon = subprocess.Popen(
+    argv, stderr=theirs, stdout=subprocess.DEVNULL, env={**os.environ, "JOURNAL_STREAM": stream})
 if kind != "pipe":
     os.set_blocking(theirs, True)
 os.close(theirs)
@@ -60,6 +64,10 @@ for kind in terminal pipe socket; do
     wait_for 10 "$kind: how much was lost" said '[0-9]+ lines of the log were dropped'
     whole() { ! said '^.+(<[3-7]>|[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\.[0-9]{3} )'; }
     check "$kind: each line is a line" whole
+    head='[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\.[0-9]{3} ' info='' warning='warning: '
+    [ "$kind" != socket ] || head='' info='<6>' warning='<4>'
+    check "$kind: an information" said "^$head${info}using wlan0: "
+    check "$kind: a warning" said "^$head$warning.*UNKNOWN_"
     kill -TERM "$CONNMGR_PID"
     wait_for 10 "$kind: it ends" said 'stopping: SIGTERM'
     wait "$READER_PID"

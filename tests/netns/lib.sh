@@ -140,10 +140,12 @@ spawn_connmgr() {
     # Empty the log here, before the redirection below: the old log must not be taken for the new one.
     cat "$LAB/connmgr.log" >>"$LAB/connmgr.log.old" 2>/dev/null || :
     : >"$LAB/connmgr.log"
+    # As journald does, so that the lines have their severities.
+    lab_journal=$(stat -c %d:%i "$LAB/connmgr.log")
     # Not "on": $! must be the daemon. $PROBES, $ATTRD, $FIREWALL and $RESOLVER are options, with or without a
     # value, or empty.
     # shellcheck disable=SC2086
-    nsenter --net=/run/netns/device "$(connmgr_path)" ${FIREWALL:-${FIREWALL--d}${FIREWALL+--firewall ${BACKEND:-iptables}}} \
+    JOURNAL_STREAM=$lab_journal nsenter --net=/run/netns/device "$(connmgr_path)" ${FIREWALL:-${FIREWALL--d}${FIREWALL+--firewall ${BACKEND:-iptables}}} \
         ${ATTRD:---no-attrd} \
         --config-dir "$LAB/etc" --script-dir "${SCRIPTS:-$REPO/scripts}" --run-dir "$LAB/run" \
         ${PROBES:---echo echo.example:80} --ping 198.18.100.8 \
@@ -180,12 +182,14 @@ metrics_have() { ask metrics | grep -E -- "$1"; }
 # True if status --json agrees with the schema, which knows each member, in every state of the links. Leaves
 # it in status.json.
 status_is_valid() { { ask status --json >"$LAB/status.json" || [ $? -le 2 ]; } && status_json_is_valid; }
-status_json_is_valid() {
+status_json_is_valid() { json_is_valid status "$LAB/status.json"; }
+# json_is_valid SCHEMA FILE
+json_is_valid() {
     /usr/bin/python3 -c '
 import json, sys, jsonschema
 schema = json.load(open(sys.argv[1]))
 jsonschema.Draft7Validator.check_schema(schema)
-jsonschema.validate(json.load(open(sys.argv[2])), schema)' "$REPO/scripts/status.schema.json" "$LAB/status.json"
+jsonschema.validate(json.load(open(sys.argv[2])), schema)' "$REPO/scripts/$1.schema.json" "$2"
 }
 
 # exits STATUS CMD...: true if CMD ends with that status. said_has REGEX: true if a line of what it said matches.

@@ -42,7 +42,7 @@ internal sealed partial class Daemon
             : "";
         string words = request.Link is null ? "no link is preferred by hand"
             : $"{request.Link} is preferred by hand{time} while it is good";
-        _log.Event(EventKind.Decision, words);
+        _log.Event(EventFacts.Preferred(request.Link, words));
         reply.Add(words).Add('\n');
         return ExitCode.Ok;
     }

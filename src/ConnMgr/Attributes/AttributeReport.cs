@@ -115,7 +115,9 @@ internal sealed class AttributeReport : IDisposable
         }
         else
         {
-            _log.Event(EventKind.Attrd, $"net_capabilities: {exit.Failure}, ignoring", LogLevel.Warn);
+            _log.Event(
+                EventFacts.Failed(EventKind.Attrd, "net_capabilities", $"{exit.Failure}, ignoring"),
+                LogLevel.Warn);
         }
     });
 

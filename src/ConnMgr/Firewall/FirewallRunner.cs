@@ -331,7 +331,8 @@ internal sealed class FirewallRunner : IDisposable
                 return;
             }
             _log.Event(
-                EventKind.Firewall, $"{program} -P {Hooks[hook]} DROP: {exit.Failure}{Said(exit)}",
+                EventFacts.Failed(
+                    EventKind.Firewall, $"{program} -P {Hooks[hook]} DROP", $"{exit.Failure}{Said(exit)}"),
                 LogLevel.Warn);
             done(false);
         });

@@ -316,7 +316,7 @@ internal sealed class HoleStore(
                 break;
             case HoleOutcome.Added when isLogged:
                 log.Event(
-                    EventKind.Hole, $"opened {address}: {name} ({Whitelist.TextOf(entry)})", LogLevel.Debug);
+                    EventFacts.Opened($"{address}", $"{name}", Whitelist.TextOf(entry)), LogLevel.Debug);
                 break;
             case HoleOutcome.Full:
                 log.Once(

@@ -284,7 +284,8 @@ internal sealed partial class Lockdown : IDisposable
                     $"cannot lock the firewall, managing links without: {failure}, retrying", LogLevel.Error);
                 return;
             }
-            _log.Event(EventKind.Firewall, $"cannot lock the firewall: {failure}", LogLevel.Error);
+            _log.Event(
+                EventFacts.Failed(EventKind.Firewall, "cannot lock the firewall", failure), LogLevel.Error);
             if (isFirst)
             {
                 _log.TellUser($"cannot lock the firewall: {failure}");

@@ -208,10 +208,12 @@ internal sealed class ConnectionCore
         }
         _crosscheck.Compare(now);
         CollectAll();
+        Link? before = _selector.Choice;
         if (_selector.Decide(now))
         {
             _chosenAt = now;
-            _effects.Add(new CoreEffect(CoreEffectKind.Chosen, _selector.Choice, _selector.Reason));
+            _effects.Add(new CoreEffect(
+                CoreEffectKind.Chosen, _selector.Choice, _selector.Reason, Left: before));
         }
         if (isSettled)
         {

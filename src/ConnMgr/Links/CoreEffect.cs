@@ -57,7 +57,7 @@ internal enum CoreEffectKind
 /// <param name="IsInPlace">False if the routes were changed again after a repair.</param>
 /// <param name="Took">The time from the decision to the verification of the switch.</param>
 /// <param name="IsForOutgoing">The evidence socket also reports outgoing packets.</param>
-/// <param name="Left">The link that the switch left; null at the first switch.</param>
+/// <param name="Left">The link that the switch left, or the previous choice; null if there was none.</param>
 /// <param name="Plan">The changes to make over rtnetlink; null if a script switches.</param>
 internal readonly record struct CoreEffect(
     CoreEffectKind Kind,

@@ -224,31 +224,30 @@ internal sealed class LinkDriver : IDisposable
         {
             case CoreEffectKind.StateChanged:
                 _log.Event(
-                    EventKind.Link, $"{name}: {effect.From.Name()} -> {effect.To.Name()}: {effect.Words}");
+                    EventFacts.StateChanged(name, effect.From.Name(), effect.To.Name(), effect.Words));
                 break;
             case CoreEffectKind.Listen:
                 SocketsOf(effect.Link)?.Listen(effect.IsForOutgoing);
                 break;
             case CoreEffectKind.StartProbe:
-                _log.Event(EventKind.Probe, $"probe of {name}: started: {effect.Words}", LogLevel.Debug);
+                _log.Event(EventFacts.ProbeStarted(name, effect.Words), LogLevel.Debug);
                 SocketsOf(effect.Link)?.StartProbe(_state, effect.IsEarly, now);
                 break;
             case CoreEffectKind.CancelProbe:
-                _log.Event(
-                    EventKind.Probe, $"probe of {name}: cancelled, since it {effect.Words}", LogLevel.Debug);
+                _log.Event(EventFacts.ProbeCancelled(name, effect.Words), LogLevel.Debug);
                 SocketsOf(effect.Link)?.CancelProbe();
                 break;
             case CoreEffectKind.Warned:
-                _log.Event(EventKind.Probe, effect.Words, LogLevel.Warn);
+                _log.Event(EventFacts.ServiceSuspected(name, effect.Words), LogLevel.Warn);
                 break;
             case CoreEffectKind.Chosen:
-                _log.Event(EventKind.Decision, $"using {name}: {effect.Words}");
+                _log.Event(EventFacts.Chosen(effect.Left?.Name, effect.Link?.Name, effect.Words));
                 break;
             case CoreEffectKind.Switch:
                 if (effect.IsRepair)
                 {
                     _isRepairLogged = _repairPace.TryTake(now);
-                    LogRepair($"restoring the route over {name}: found {effect.Words}");
+                    LogRepair(EventFacts.Restoring(name, effect.Words));
                 }
                 _switcher.Start(effect.Link!, effect.Plan);
                 break;
@@ -262,7 +261,7 @@ internal sealed class LinkDriver : IDisposable
                 OnSwitched(effect, name);
                 break;
             case CoreEffectKind.SwitchFailed when effect.Words.Length > 0:
-                LogFailure(effect.Words);
+                LogFailure(name, effect.Words);
                 break;
         }
     }
@@ -272,45 +271,41 @@ internal sealed class LinkDriver : IDisposable
     private void OnSwitched(in CoreEffect effect, string name)
     {
         _loggedFailure = "";
-        string took = $"{name} in {Duration.Milliseconds(effect.Took)}";
         if (effect.IsRepair)
         {
-            LogRepair(
-                $"restored the route over {took}"
-                    + (effect.IsInPlace ? "" : ", and it has been changed again"));
+            LogRepair(EventFacts.Restored(name, effect.Took, effect.IsInPlace));
             return;
         }
         if (effect.Words.Length > 0) // the link is still the choice
         {
             _hooks.Run(name, effect.Left?.Name ?? "", effect.Words);
         }
-        _log.Event(EventKind.Switch, $"switched to {took}");
+        _log.Event(EventFacts.Switched(effect.Left?.Name, name, effect.Words, effect.Took));
     }
 
     /// <summary>
     /// Logs a failed switch. It is retried every tick, but the same failure is a warning only once.
     /// </summary>
-    private void LogFailure(string failure)
+    private void LogFailure(string link, string failure)
     {
         bool isNew = failure != _loggedFailure;
         _loggedFailure = failure;
         _log.Event(
-            EventKind.Switch, isNew ? $"{failure}, retrying" : failure,
-            isNew ? LogLevel.Warn : LogLevel.Debug);
+            EventFacts.SwitchFailed(link, failure, isNew), isNew ? LogLevel.Warn : LogLevel.Debug);
     }
 
     /// <summary>
     /// Logs the first ten repairs one by one, then at most one a minute; status counts them all.
     /// </summary>
-    private void LogRepair(string words)
+    private void LogRepair(EventFacts facts)
     {
         if (_isRepairLogged)
         {
-            _log.Event(EventKind.Route, words);
+            _log.Event(facts);
         }
         else
         {
-            _log.Debug(words);
+            _log.Debug(facts.Text);
         }
     }
 
@@ -319,8 +314,8 @@ internal sealed class LinkDriver : IDisposable
         string? inUse = View.InUse?.Name;
         if (inUse != _loggedInUse && _inUsePace.TryTake(now))
         {
+            _log.Event(EventFacts.InUse(_loggedInUse, inUse));
             _loggedInUse = inUse;
-            _log.Event(EventKind.Switch, $"in use: {inUse ?? "none"}");
         }
     }
 

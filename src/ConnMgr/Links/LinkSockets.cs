@@ -172,8 +172,9 @@ internal sealed class LinkSockets : IDisposable
         if (_evidence is null)
         {
             _log.Event(
-                EventKind.Link,
-                $"{Link.Name}: cannot listen for evidence: {Errno.Text(errno)}, retrying when it changes",
+                EventFacts.OfLink(
+                    Link.Name, Link.Name,
+                    $"cannot listen for evidence: {Errno.Text(errno)}, retrying when it changes"),
                 LogLevel.Warn);
         }
         else if (!Link.IsProbing)
@@ -205,7 +206,7 @@ internal sealed class LinkSockets : IDisposable
             string path = $"/proc/sys/net/{family}/conf/{_device}/ignore_routes_with_linkdown";
             if (Read(path) is ['0', ..] && SmallFile.Overwrite(path, "1\n"u8) is not 0 and int errno)
             {
-                _log.Event(EventKind.Link, $"{path}: {Errno.Text(errno)}, ignoring", LogLevel.Warn);
+                LogSetting(path, errno);
             }
         }
     }
@@ -221,7 +222,7 @@ internal sealed class LinkSockets : IDisposable
                 || all[0] < least)
             && SmallFile.Overwrite(path, [(byte)least, (byte)'\n']) is not 0 and int errno)
         {
-            _log.Event(EventKind.Link, $"{path}: {Errno.Text(errno)}, ignoring", LogLevel.Warn);
+            LogSetting(path, errno);
         }
     }
 
@@ -237,13 +238,15 @@ internal sealed class LinkSockets : IDisposable
             int errno = SmallFile.Overwrite(path, "2\n"u8);
             if (_filterPace.TryTake(_loop.Now))
             {
+                string what = errno == 0 ? "set to 2 (loose)" : Errno.Text(errno);
                 _log.Event(
-                    EventKind.Link,
-                    $"{Link.Name}: rp_filter was 1 (strict), "
-                        + (errno == 0 ? "set to 2 (loose)" : Errno.Text(errno)));
+                    EventFacts.OfLink(Link.Name, Link.Name, $"rp_filter was 1 (strict), {what}"));
             }
         }
     }
+
+    private void LogSetting(string path, int errno) => _log.Event(
+        EventFacts.OfLink(Link.Name, path, $"{Errno.Text(errno)}, ignoring"), LogLevel.Warn);
 
     private static string? Read(string path) => SmallFile.Read(path, FileLimit, out _, out _);
 
@@ -265,7 +268,7 @@ internal sealed class LinkSockets : IDisposable
             _log.Debug($"probe of {Link.Name}: {result.Detail}; not judged before the firewall is in force");
             return;
         }
-        _log.Event(EventKind.Probe, $"probe of {Link.Name}: {result.Detail}", LogLevel.Debug);
+        _log.Event(EventFacts.ProbeEnded(Link.Name, result.Detail), LogLevel.Debug);
         _tell(new News(NewsKind.ProbeEnded, _loop.Now, Link, result));
     }
 

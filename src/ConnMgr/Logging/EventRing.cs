@@ -48,14 +48,16 @@ internal enum EventKind
 /// <param name="Level">The severity, as in the log.</param>
 /// <param name="Text">One line.</param>
 /// <param name="Times">The number of consecutive occurrences.</param>
+/// <param name="Facts">The members for programs; null if there is only the text.</param>
 internal readonly record struct Event(
-    long Number, TimeSpan At, DateTimeOffset WallAt, EventKind Kind, LogLevel Level, string Text, int Times);
+    long Number, TimeSpan At, DateTimeOffset WallAt, EventKind Kind, LogLevel Level, string Text, int Times,
+    EventFacts? Facts);
 
 /// <summary>
-/// Keeps the last 500 events with at most 64 Ki characters of text. Frequent events (probes, holes, refused
-/// replies) cannot displace the others: while they are more than a quarter of all, the oldest of them is
-/// dropped first. Events that are not about links (attrd, reloads, hooks, the firewall) are limited to 50 of
-/// each kind. Pure.
+/// Keeps the last 500 events with at most 64 Ki characters of texts and reasons. Frequent events (probes,
+/// holes, refused replies) cannot displace the others: while they are more than a quarter of all, the oldest
+/// of them is dropped first. Events that are not about links (attrd, reloads, hooks, the firewall) are limited
+/// to 50 of each kind. Pure.
 /// </summary>
 internal sealed class EventRing
 {
@@ -86,9 +88,11 @@ internal sealed class EventRing
     /// <summary>
     /// Adds an event. The same text twice in a row is one event, with a new number and the more severe level.
     /// </summary>
-    public void Add(EventKind kind, LogLevel level, string text, TimeSpan now, DateTimeOffset wallNow)
+    public void Add(
+        EventKind kind, LogLevel level, string text, TimeSpan now, DateTimeOffset wallNow,
+        EventFacts? facts = null)
     {
-        text = text.Length <= MaxText ? text : string.Concat(text.AsSpan(0, MaxText - 1), "…");
+        text = Shorten(text);
         int times = 1;
         if (_events.Count > 0 && _events[^1] is var last && last.Kind == kind && last.Text == text)
         {
@@ -100,18 +104,23 @@ internal sealed class EventRing
         {
             RemoveAt(_events.FindIndex(kept => kept.Kind == kind));
         }
-        while (_events.Count == MaxEvents || _characters + text.Length > MaxTotalText)
+        Event added = new(++LastNumber, now, wallNow, kind, level, text, times, facts);
+        while (_events.Count == MaxEvents || _characters + Size(added) > MaxTotalText)
         {
             RemoveAt(FirstToGo());
         }
 
-        _events.Add(new Event(++LastNumber, now, wallNow, kind, level, text, times));
+        _events.Add(added);
         _totals[(int)kind]++;
         _warnings[(int)kind] += level <= LogLevel.Warn ? 1 : 0;
         _counts[(int)kind]++;
         _routine += IsRoutine(kind) ? 1 : 0;
-        _characters += text.Length;
+        _characters += Size(added);
     }
+
+    /// <summary>Shortens a text to <see cref="MaxText"/> characters.</summary>
+    public static string Shorten(string text) =>
+        text.Length <= MaxText ? text : string.Concat(text.AsSpan(0, MaxText - 1), "…");
 
     private int FirstToGo()
     {
@@ -131,10 +140,12 @@ internal sealed class EventRing
     private void RemoveAt(int index)
     {
         _routine -= IsRoutine(_events[index].Kind) ? 1 : 0;
-        _characters -= _events[index].Text.Length;
+        _characters -= Size(_events[index]);
         _counts[(int)_events[index].Kind]--;
         _events.RemoveAt(index);
     }
+
+    private static int Size(in Event what) => what.Text.Length + (what.Facts?.Reason?.Length ?? 0);
 
     private static bool IsLess(EventKind kind) =>
         kind is EventKind.Firewall or EventKind.Attrd or EventKind.Reload or EventKind.Hook;

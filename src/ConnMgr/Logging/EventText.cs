@@ -20,13 +20,17 @@ internal static class EventText
         _ => "hook",
     };
 
-    /// <summary>Writes one JSON object.</summary>
+    /// <summary>Writes one JSON object, as scripts/events.schema.json describes it.</summary>
     public static void WriteJson(in Event what, JsonWriter json)
     {
         json.Open('{').Name("number").Value(what.Number).Name("monotonic_seconds").Value(what.At)
             .Name("time").Value(what.WallAt.UtcDateTime).Name("kind").Value(what.Kind.Name())
             .Name("level").Value(LevelName(what.Level)).Name("times").Value(what.Times)
-            .Name("text").Value(what.Text).Close('}');
+            .Name("text").Value(what.Text)
+            .Name("event").Value(what.Facts?.Name).Name("link").Value(what.Facts?.Link)
+            .Name("from").Value(what.Facts?.From).Name("to").Value(what.Facts?.To)
+            .Name("reason").Value(what.Facts?.Reason).Name("took_seconds").Value(what.Facts?.Took)
+            .Close('}');
     }
 
     /// <summary>Writes one line: local date and time, monotonic seconds, kind, text.</summary>

@@ -44,6 +44,7 @@ internal sealed unsafe class Log : IDisposable
     private readonly string _syslogPath;
     private readonly bool _toSyslog;
     private readonly bool _isTerminal;
+    private readonly bool _isJournal; // stderr
     private readonly int _stderr = 2;
     private readonly bool _isSocket; // stderr
     private readonly byte[] _line = new byte[LongestLine + 100];
@@ -71,9 +72,23 @@ internal sealed unsafe class Log : IDisposable
             || (target == LogTarget.Auto && !_isTerminal && File.Exists(syslogPath));
         if (!_toSyslog)
         {
-            _stderr = OpenStderr(out _isSocket);
+            _stderr = OpenStderr(out _isSocket, out _isJournal);
         }
     }
+
+    /// <summary>
+    /// True if stderr is the journal's: systemd.exec(5), JOURNAL_STREAM. Only then a line begins with its
+    /// severity in brackets, which journald takes off (sd-daemon(3)).
+    /// </summary>
+    /// <param name="stream">The environment variable JOURNAL_STREAM: device and inode, in decimal; null if
+    /// it is not set.</param>
+    /// <param name="device">The device number of stderr, as fstat(2) has it.</param>
+    /// <param name="inode">The inode of stderr.</param>
+    internal static bool IsJournal(string? stream, ulong device, ulong inode) =>
+        stream is not null && stream.IndexOf(':') is > 0 and int colon
+        && ulong.TryParse(stream.AsSpan(0, colon), NumberStyles.None, null, out ulong wantedDevice)
+        && ulong.TryParse(stream.AsSpan(colon + 1), NumberStyles.None, null, out ulong wantedInode)
+        && (wantedDevice, wantedInode) == (device, inode);
 
     /// <summary>
     /// The least severe level that is written. Setting it first reports how often the last line was repeated:
@@ -98,9 +113,16 @@ internal sealed unsafe class Log : IDisposable
     public EventRing Events { get; } = new();
 
     /// <summary>Logs an event and keeps it, e.g. a decision with its reason.</summary>
-    public void Event(EventKind kind, string text, LogLevel level = LogLevel.Info)
+    public void Event(EventKind kind, string text, LogLevel level = LogLevel.Info) =>
+        Event(kind, text, level, null);
+
+    /// <summary>Logs an event whose facts programs can read, and keeps it.</summary>
+    public void Event(EventFacts facts, LogLevel level = LogLevel.Info) =>
+        Event(facts.Kind, facts.Text, level, facts);
+
+    private void Event(EventKind kind, string text, LogLevel level, EventFacts? facts)
     {
-        Events.Add(kind, level, text, TimeProvider.System.GetElapsedTime(0), WallTime());
+        Events.Add(kind, level, text, TimeProvider.System.GetElapsedTime(0), WallTime(), facts);
         Write(level, text, IsDecision(kind));
     }
 
@@ -261,9 +283,9 @@ internal sealed unsafe class Log : IDisposable
 
     private ReadOnlySpan<byte> Format(LogLevel level, string text)
     {
-        string head = _toSyslog || _isTerminal
-            ? Head(level, WallTime()) // wall time is only for display
-            : string.Create(CultureInfo.InvariantCulture, $"<{(int)level}>");
+        string head = _isJournal
+            ? string.Create(CultureInfo.InvariantCulture, $"<{(int)level}>")
+            : Head(level, WallTime()); // wall time is only for display
         int length = Encoding.UTF8.GetBytes(head, _line);
         Encoding.UTF8.GetEncoder().Convert(
             text, _line.AsSpan(length, LongestLine), true, out _, out int written, out _);
@@ -292,21 +314,31 @@ internal sealed unsafe class Log : IDisposable
             + $"{now.Hour:00}:{now.Minute:00}:{now.Second:00} connmgr[{Environment.ProcessId}]: ")
         : string.Create(
             CultureInfo.InvariantCulture,
-            $"{now.Hour:00}:{now.Minute:00}:{now.Second:00}.{now.Millisecond:000} ");
+            $"{now.Hour:00}:{now.Minute:00}:{now.Second:00}.{now.Millisecond:000} {Severity(level)}");
+
+    /// <summary>The severity as people read it.</summary>
+    private static string Severity(LogLevel level) => level switch
+    {
+        LogLevel.Error => "error: ",
+        LogLevel.Warn => "warning: ",
+        _ => "",
+    };
 
     /// <summary>
     /// Opens stderr again if it is a terminal or a pipe: O_NONBLOCK applies to the open file, which other
     /// processes may share. Files never block, and sockets take MSG_DONTWAIT with each call.
     /// </summary>
-    private static int OpenStderr(out bool isSocket)
+    private static int OpenStderr(out bool isSocket, out bool isJournal)
     {
-        isSocket = false;
+        isSocket = isJournal = false;
         stat status;
         if (LibC.fstat(2, &status) < 0)
         {
             return 2;
         }
         isSocket = LibC.S_ISSOCK(status.st_mode);
+        isJournal = IsJournal(
+            Environment.GetEnvironmentVariable("JOURNAL_STREAM"), (ulong)status.st_dev, (ulong)status.st_ino);
         if (!LibC.S_ISCHR(status.st_mode) && !LibC.S_ISFIFO(status.st_mode))
         {
             return 2;

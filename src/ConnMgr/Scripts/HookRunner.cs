@@ -71,22 +71,18 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
         {
             if (errno != Errno.ENOENT)
             {
-                log.Event(EventKind.Hook, $"{directory}: {Errno.Text(errno)}", LogLevel.Warn);
+                Fail(directory, Errno.Text(errno));
             }
             return;
         }
         if (names.Count > 0 && FileKind.Of(directory) is not { IsTrusted: true, IsDirectory: true })
         {
-            log.Event(
-                EventKind.Hook, $"{directory}: not owned by root, or writable by others: running no hooks",
-                LogLevel.Warn);
+            Fail(directory, "not owned by root, or writable by others: running no hooks");
             return;
         }
         if (more > 0)
         {
-            log.Event(
-                EventKind.Hook, $"{directory}: more than {MaxHooks} hooks, ignoring the last {more}",
-                LogLevel.Warn);
+            Fail(directory, $"more than {MaxHooks} hooks, ignoring the last {more}");
         }
         Dictionary<string, string> told = [];
         foreach (string name in names)
@@ -114,10 +110,7 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
         }
         if (kind is not { IsTrusted: true })
         {
-            log.Event(
-                EventKind.Hook,
-                $"hook {ForeignText.Quote(name)}: not owned by root, or writable by others, ignoring",
-                LogLevel.Warn);
+            Fail($"hook {ForeignText.Quote(name)}", "not owned by root, or writable by others, ignoring");
             return;
         }
         string old = _told.GetValueOrDefault(name, _switch.Old);
@@ -134,7 +127,7 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
             out string? failure);
         if (failure is not null)
         {
-            log.Event(EventKind.Hook, $"hook {ForeignText.Quote(name)}: {failure}", LogLevel.Warn);
+            Fail($"hook {ForeignText.Quote(name)}", failure);
         }
     }
 
@@ -147,10 +140,12 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
         }
         else
         {
-            log.Event(
-                EventKind.Hook, $"hook {ForeignText.Quote(name)}: {exit.Failure}{output}", LogLevel.Warn);
+            Fail($"hook {ForeignText.Quote(name)}", $"{exit.Failure}{output}");
         }
     }
+
+    private void Fail(string what, string reason) =>
+        log.Event(EventFacts.Failed(EventKind.Hook, what, reason), LogLevel.Warn);
 
     /// <summary>Releases a running hook. It is not killed, and its deadline ends.</summary>
     public void Dispose() => _running?.Dispose();
