@@ -169,6 +169,9 @@ internal sealed class DnsWatch
         return hasChanged;
     }
 
+    /// <summary>From now on the answer of each server counts.</summary>
+    public void CountAll() => _listed = null;
+
     /// <summary>True if answers of this server to this question count.</summary>
     public bool Counts(scoped in DnsAnswer answer) =>
         (_listed is null || Contains(_listed, answer.Server))

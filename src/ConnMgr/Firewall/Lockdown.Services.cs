@@ -21,6 +21,8 @@ internal sealed partial class Lockdown
     private readonly MarkQuery _marks;
     private TimeSpan? _marksKeptSince; // since when the rules keep the mark of the daemon's packets
     private bool _isUnrestricted; // the script could not restrict the servers
+    private bool _presumesUsers = true;
+    private TimeSpan _nextSearch;
     private string _loggedServers = "";
 
     /// <summary>Which name servers may be asked, as a phrase.</summary>
@@ -79,7 +81,7 @@ internal sealed partial class Lockdown
         }
         // What has left the device has passed the lockdown. So with name servers of the device, which may ask
         // any server, each answer counts.
-        bool isAny = _policy is null || _policy.IsAny || _policy.Users.Count > 0 || _isUnrestricted;
+        bool isAny = _policy is null || _policy.IsAny || _policy.IsLocalFound || _isUnrestricted;
         if (Watch.SetServers(CollectionsMarshal.AsSpan(used), isAny ? null : [.. _policy!.Servers]))
         {
             _reader.JudgeAgain(now);
@@ -109,6 +111,39 @@ internal sealed partial class Lockdown
         }
     }
 
+    /// <summary>Forgets the name servers of the device, and finds those that run now.</summary>
+    private void FindResolversAnew()
+    {
+        _policy?.ForgetUsers();
+        if (_presumesUsers && _options.DnsServerMode == DnsServerMode.Auto)
+        {
+            _policy?.Presume(ReadAccounts());
+        }
+        _ = FindResolvers();
+    }
+
+    /// <summary>
+    /// Finds a name server of the device that has just started, because an unlisted server has answered.
+    /// </summary>
+    /// <returns>True if the answers of every server count from now on.</returns>
+    private bool HasNewResolver()
+    {
+        if (_loop.Now < _nextSearch)
+        {
+            return false;
+        }
+        _nextSearch = _loop.Now + TimeSpan.FromSeconds(1);
+        if (!FindResolvers())
+        {
+            return false;
+        }
+        _seenVersion = null;
+        Watch.CountAll();
+        return true;
+    }
+
+    private static string ReadAccounts() => SmallFile.Read("/etc/passwd", AccountLimit, out _, out _) ?? "";
+
     /// <summary>Finds the name servers that run on the device. True if there are new ones.</summary>
     private bool FindResolvers()
     {
@@ -117,8 +152,7 @@ internal sealed partial class Lockdown
         {
             foreach (string path in (ReadOnlySpan<string>)["/proc/net/udp", "/proc/net/udp6"])
             {
-                SmallFile.ReadParts(path, text => hasChanged |= policy.SeeSockets(
-                    text, static () => SmallFile.Read("/etc/passwd", AccountLimit, out _, out _) ?? ""));
+                SmallFile.ReadParts(path, text => hasChanged |= policy.SeeSockets(text, ReadAccounts));
             }
         }
         return hasChanged;

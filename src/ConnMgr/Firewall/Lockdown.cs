@@ -54,6 +54,7 @@ internal sealed partial class Lockdown : IDisposable
             loop, log, new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers }, NewBackend(),
             Path.Combine(options.RunDirectory, "holes"), boot.Trim());
         _reader = new ReplyReader(new DnsWatch(new NameHash(Entropy.UInt64(), Entropy.UInt64())), _store);
+        _reader.HasNewResolver = HasNewResolver;
         _observer = new DnsObserver(loop, log, _reader, names);
         _gate = new ReplyGate(loop, _observer, _reader);
         _names = new NameRefresher(loop, _store);
@@ -108,7 +109,7 @@ internal sealed partial class Lockdown : IDisposable
         AddServers(used, servers.Of(Link(LinkKind.Ethernet, names.Ethernet), gateways: []));
         AddServers(used, servers.Of(Link(LinkKind.WiFi, names.WiFi), gateways: []));
         AddServers(used, servers.Of(Link(LinkKind.Wan, names.Wan), gateways: []));
-        _ = FindResolvers();
+        FindResolversAnew();
         _ = _policy?.Use(PermittedOf(used), _loop.Now);
         AdmitAll();
         _gate.Open(_options.Dns, _options.QueueNumber);
@@ -130,8 +131,7 @@ internal sealed partial class Lockdown : IDisposable
         (int opened, int closed) = _store.Change(whitelist);
         _reader.JudgeAgain(_loop.Now);
         _names.Change(whitelist);
-        _policy?.ForgetUsers();
-        _ = FindResolvers();
+        FindResolversAnew();
         _seenVersion = null;
         RunScript();
         List<string> changes = WhitelistChanges.Between(old, whitelist);
@@ -342,6 +342,12 @@ internal sealed partial class Lockdown : IDisposable
         }
         _marksKeptSince = report.KeepsMark ? _marksKeptSince ?? _loop.Now : null;
         _isUnrestricted = WasListTold && !report.IsServerListed && !_firewall.IsBusy;
+        if (_isUnrestricted && _presumesUsers)
+        {
+            _presumesUsers = false; // open port 53 to all programs only if a name server really runs
+            FindResolversAnew();
+            _seenVersion = null;
+        }
         LogServers();
         FillAll();
     }

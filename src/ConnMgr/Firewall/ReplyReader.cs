@@ -17,6 +17,12 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
     public DnsWatch Watch => watch;
 
     /// <summary>
+    /// Looks for a new name server of the device, when an unlisted server has answered the device. True if
+    /// the answers of every server count from now on.
+    /// </summary>
+    public Func<bool>? HasNewResolver { get; set; }
+
+    /// <summary>
     /// The addresses of the last packet that are not in the kernel yet (<see
     /// cref="IAddressBackend.IsOpening"/>).
     /// </summary>
@@ -43,7 +49,12 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
         DnsWatch.Replies replies = watch.SeeReply(packet, side, asked, now);
         while (replies.TryRead(out DnsAnswer answer))
         {
-            if (!watch.Counts(answer)
+            bool counts = watch.Counts(answer);
+            if (!counts && answer.IsOfDevice && HasNewResolver is not null && HasNewResolver())
+            {
+                counts = isAgain = true; // so do the answers before
+            }
+            if (!counts
                 || !store.LearnAnswer(answer.Question.Name, answer.Addresses, answer.Aliases,
                     isHeld, out Learned learned))
             {

@@ -40,15 +40,19 @@ internal sealed class ServerPolicy
     public IReadOnlyList<IpNumber> Servers => _servers;
 
     /// <summary>
-    /// The users of the device's own name servers. What they ask counts, and may go to any server.
+    /// The users of the device's own name servers, also of those that may start later. They may ask any
+    /// server.
     /// </summary>
     public IReadOnlyList<uint> Users => _users;
+
+    /// <summary>True if a name server runs on the device. Then the answer of each server counts.</summary>
+    public bool IsLocalFound { get; private set; }
 
     /// <summary>
     /// True if no server is known, or a name server of the device may run as any user. Then any server may be
     /// asked, because nothing would be resolved otherwise.
     /// </summary>
-    public bool IsAny => _isUserUnknown || (_servers.Count == 0 && _users.Count == 0);
+    public bool IsAny => _isUserUnknown || (_servers.Count == 0 && !IsLocalFound);
 
     /// <summary>When <see cref="Use"/> has work although the servers are the same.</summary>
     public TimeSpan NextDeadline
@@ -106,7 +110,7 @@ internal sealed class ServerPolicy
     /// </summary>
     /// <param name="text">The list of sockets, or whole lines of it.</param>
     /// <param name="accounts">Returns the text of /etc/passwd, which is rarely needed.</param>
-    /// <returns>True if <see cref="Users"/> has changed.</returns>
+    /// <returns>True if <see cref="Users"/> or <see cref="IsLocalFound"/> has changed.</returns>
     public bool SeeSockets(ReadOnlySpan<char> text, Func<string> accounts)
     {
         const int Local = 1;
@@ -119,10 +123,12 @@ internal sealed class ServerPolicy
             if (line.Split(columns, ' ', StringSplitOptions.RemoveEmptyEntries) > User
                 && line[columns[Local]].EndsWith(":0035", StringComparison.Ordinal)
                 && line[columns[Remote]].EndsWith(":0000", StringComparison.Ordinal)
-                && uint.TryParse(line[columns[User]], out uint user) && TryAdd(user))
+                && uint.TryParse(line[columns[User]], out uint user))
             {
-                hasChanged = true;
-                if (user == 0)
+                bool isNew = TryAdd(user);
+                hasChanged |= isNew || !IsLocalFound;
+                IsLocalFound = true;
+                if (isNew && user == 0)
                 {
                     _isUserUnknown = !AddKnown(accounts());
                 }
@@ -130,6 +136,13 @@ internal sealed class ServerPolicy
         }
         return hasChanged;
     }
+
+    /// <summary>
+    /// Adds the users that distributions have for name servers, before such a name server is seen: PowerDNS
+    /// asks no server for a minute that did not answer its first questions. Only root can become these users.
+    /// </summary>
+    /// <param name="accounts">The text of /etc/passwd.</param>
+    public void Presume(ReadOnlySpan<char> accounts) => _ = AddKnown(accounts);
 
     private bool AddKnown(ReadOnlySpan<char> accounts)
     {
@@ -171,6 +184,7 @@ internal sealed class ServerPolicy
     public void ForgetUsers()
     {
         _users.Clear();
+        IsLocalFound = false;
         _isUserUnknown = false;
     }
 

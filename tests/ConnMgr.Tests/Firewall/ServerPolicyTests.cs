@@ -92,6 +92,38 @@ public class ServerPolicyTests
         Assert.False(_policy.IsAny);
     }
 
+    /// <summary>A name server that has not started yet must be able to ask at once.</summary>
+    [Fact]
+    public void Users_of_name_servers_are_admitted_before_they_run()
+    {
+        _policy.Presume(Accounts);
+        Assert.Equal([105, 106], _policy.Users);
+        // An account is no name server: while no server is known, everyone may ask.
+        Assert.True(_policy.IsAny);
+        Assert.False(_policy.IsLocalFound);
+        Use(Start, "198.18.0.53");
+        Assert.Equal(
+            "198.18.0.53; any for user 105, user 106, for name servers of the device", _policy.ToString());
+
+        // It starts: nobody new, but from now on its answers count.
+        const string Socket = "1: 0:0035 0:0000 07 0:0 00:0 0 106 0 1 2";
+        Assert.True(_policy.SeeSockets(Socket, () => ""));
+        Assert.False(_policy.SeeSockets(Socket, () => ""));
+        Assert.True(_policy.IsLocalFound);
+        Assert.Equal([105, 106], _policy.Users);
+        _policy.ForgetUsers();
+        Assert.False(_policy.IsLocalFound);
+        Assert.Empty(_policy.Users);
+    }
+
+    [Fact]
+    public void Accounts_of_others_are_not_presumed()
+    {
+        _policy.Presume(
+            "root:x:0:0::/:/\nwww-data:x:33:33::/:/\nmyunbound:x:12:1::/:/\nunbound:x:-1:1::/:/\nunbound");
+        Assert.Empty(_policy.Users);
+    }
+
     [Fact]
     public void Its_memory_is_bounded()
     {

@@ -65,6 +65,35 @@ public sealed class UnwantedAnswersTests : IDisposable
         Assert.Equal(["Open 198.18.5.1"], _rig.Backend.Applied);
     }
 
+    /// <summary>A name server of the device has just started, and may ask any server.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_unlisted_server_that_answers_the_device_starts_a_search(bool isFound)
+    {
+        const string Other = "198.18.100.54 53";
+        int searches = 0;
+        _reader.HasNewResolver = () =>
+        {
+            searches++;
+            if (isFound)
+            {
+                _asked.Watch.CountAll();
+            }
+            return isFound;
+        };
+        Answer("early.example", message => message.Address("early.example", "198.18.5.9"));
+        Assert.Equal(0, searches);
+        foreach (int i in (int[])[1, 2])
+        {
+            _asked.Ask(to: Other, query: WatchRig.Query(name: $"n{i}.fresh.example"));
+            Read(Reply($"n{i}.fresh.example", message =>
+                message.Address($"n{i}.fresh.example", $"198.18.5.{i}")), Other);
+        }
+        Assert.Equal(isFound ? 1 : 2, searches);
+        Assert.Equal(isFound ? ["Open 198.18.5.1", "Open 198.18.5.2"] : [], _rig.Backend.Applied);
+    }
+
     [Fact]
     public void A_name_server_that_nobody_trusts_never_opens_anything_for_an_extender()
     {
@@ -74,6 +103,7 @@ public sealed class UnwantedAnswersTests : IDisposable
         byte[] packet = PacketBuilder.Udp(
             Other, WatchRig.Extender,
             Reply("first.example", message => message.Address("first.example", "198.18.5.1")));
+        _reader.HasNewResolver = () => throw new InvalidOperationException("not for an extender");
         _reader.Read(packet, DnsSide.Bridge, null, isHeld: true, _now);
         // Now replies of any server count for the device, but not for extenders.
         _asked.Watch.SetServers([WatchRig.Number("198.18.100.53")], null);
