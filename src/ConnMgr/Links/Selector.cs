@@ -93,7 +93,7 @@ internal sealed class Selector
             : IsOut(left, now) ? $"switching to {left.Name} failed twice or more, {good}"
             : ClassOf(left) is LinkClass.B or > LinkClass.C && ClassOf(next) != ClassOf(left)
                 ? $"{left.Name} {left.Words}, {good}"
-            : left.IsMetered ? $"{good}, {left.Name} costs money"
+            : left.IsMetered && !next.IsMetered ? $"{good}, {left.Name} costs money"
             : $"{good}, preferred to {left.Name}";
     }
 

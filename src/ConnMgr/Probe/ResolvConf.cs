@@ -19,8 +19,8 @@ internal static class ResolvConf
     /// before those of each network. NAME is the network's name, not the device's (netifd, interface-ip.c).
     /// netifd knows which network is on which device. A section of a network without a known device counts if
     /// it has the device's name or, for the first link of its kind, the kind's conventional name (ethnet,
-    /// stanet, modemnet), also with the suffix that modem and DHCPv6 protocols add: NAME_4, NAME_6, NAME6. Any
-    /// other section is unknown: it may belong to any link, so its servers are asked last.
+    /// stanet, modemnet), also with the suffix that modem and DHCPv6 protocols add: NAME_4, NAME_6, NAME6.
+    /// Any other section is unknown: it may belong to any link, so its servers are asked last.
     /// </summary>
     /// <param name="text">The file's text.</param>
     /// <param name="link">The link.</param>
