@@ -1,7 +1,7 @@
 #!/bin/sh
 # This is connmgr's own switch_route.sh.
 #
-# switch_route.sh IFNAME: moves the default route to IFNAME, one of the three links of netif_names. `connmgr
+# switch_route.sh IFNAME: moves the default route to IFNAME, one of the links of netif_names. `connmgr
 # route` does the work. The daemon does the same without this script, unless it finds a script of another
 # origin in its place: with `--switch auto` it looks for the line above.
 #

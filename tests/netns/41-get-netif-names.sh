@@ -119,11 +119,11 @@ END
     written <<'END'
 ETH_INTERFACE_0='eth7'
 PATH='/nowhere'
-ETH_INTERFACE_1='eth8'
+ETH_INTERFACE_10='eth8'
 END
     same "unknown keys: a warning each" warned <<END
 $NAMES:2: unknown key 'PATH', ignoring
-$NAMES:3: unknown key 'ETH_INTERFACE_1', ignoring
+$NAMES:3: unknown key 'ETH_INTERFACE_10', ignoring
 END
     run_it
     same "unknown keys: the others count; sourced, it says nothing" source_it <"$LAB/out"
@@ -132,11 +132,63 @@ END
 $PATH
 END
 
-    bad 2 "the name is empty" <<'END'
-#
+    good "empty roles" <<'END'
 ETH_INTERFACE_0=''
+WIFIAP_INTERFACE_0=
+BRIDGE_INTERFACE_0=""
 END
-    echo 'ETH_INTERFACE_0=' | bad 1 "the name is empty"
+    written <<'END'
+ETH_INTERFACE_0=
+ETH_INTERFACE_9='eth9'
+WAN_INTERFACE_3=ppp0
+WIFISTA_INTERFACE_0='wlan0' # "
+PREFER='ppp0	eth9 x'
+METERED="eth9"
+UNMETERED=''
+END
+    same "several of a kind: when run" run_as_a_daemon_does <<'END'
+ETH_INTERFACE_0=''
+ETH_INTERFACE_9='eth9'
+WIFISTA_INTERFACE_0='wlan0'
+WAN_INTERFACE_0='wwan0'
+WAN_INTERFACE_3='ppp0'
+WIFIAP_INTERFACE_0='wlan0-1'
+BRIDGE_INTERFACE_0='br-apnet'
+PREFER='ppp0	eth9 x'
+METERED='eth9'
+END
+    # shellcheck disable=SC2016
+    same "several of a kind: when sourced" show 'set -eu; . "'"$SCRIPTS"'/get_netif_names"
+        echo "$LINK_INTERFACES|$ETH_INTERFACE_9|$ETH_INTERFACE_8|$PREFER|$UNMETERED|"; exit' <<'END'
+eth9 wlan0 wwan0 ppp0|eth9||ppp0	eth9 x||
+END
+    # What the daemon tells its scripts; the files do not count then.
+    # shellcheck disable=SC2016
+    same "the daemon's names" show 'set -eu
+        CONNMGR_NETIF_NAMES="ETH_INTERFACE_0='"''"'
+WIFISTA_INTERFACE_0='"'w'"'
+WAN_INTERFACE_0='"''"'
+WAN_INTERFACE_9='"'ppp9'"'
+"
+        . "'"$SCRIPTS"'/get_netif_names"; echo "$LINK_INTERFACES"
+        CONNMGR_NETIF_NAMES="lan1 sta lte ap br"
+        . "'"$SCRIPTS"'/get_netif_names"; echo "$LINK_INTERFACES $WIFIAP_INTERFACE_0 $BRIDGE_INTERFACE_0"; exit' <<'END'
+w ppp9
+lan1 sta lte ap br
+END
+    bad 4 "there is no link: " <<'END'
+ETH_INTERFACE_0=
+WAN_INTERFACE_0=''
+#
+WIFISTA_INTERFACE_0=''
+BRIDGE_INTERFACE_0=''
+END
+    bad 2 "'eth0' is both in METERED and in UNMETERED" <<'END'
+METERED='eth0'
+UNMETERED='wlan0	eth0'
+END
+    echo "PREFER='eth0 a/b'" | bad 1 "no '/', no ':' and no white space"
+    echo "WAN_INTERFACE_7='wlan0'" | bad 1 "the name 'wlan0' is given to two interfaces"
     bad 1 "longer than 15 bytes" <<'END'
 ETH_INTERFACE_0='abcdefghijklmnop'
 END

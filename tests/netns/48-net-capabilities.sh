@@ -33,6 +33,8 @@ for SHELL_CMD in dash 'busybox ash'; do
     check "$SHELL_CMD: the port has another name" capable 3
     echo "ETH_INTERFACE_0='face'" >"$ETC/netif_names"
     check "$SHELL_CMD: a word of the table's head is no port" capable 3
+    printf '%s\n' "ETH_INTERFACE_0=''" "ETH_INTERFACE_5='eth0'" "WIFISTA_INTERFACE_0=''" >"$ETC/netif_names"
+    check "$SHELL_CMD: the port has another number, and Wi-Fi no role" capable 6
     echo "ETH_INTERFACE_0='a/b'" >"$ETC/netif_names"
     check "$SHELL_CMD: bad netif_names is no answer" capable 78
     rm "$ETC/netif_names"

@@ -16,13 +16,19 @@ refused() {
 refused "ETH_INTERFACE_0='a-name-that-is-too-long'" "over 15 bytes"
 refused "ETH_INTERFACE_0='eth/0'" "a slash"
 refused "ETH_INTERFACE_0='eth 0'" "white space"
-refused "ETH_INTERFACE_0=''" "empty"
+refused "ETH_INTERFACE_0=''
+WIFISTA_INTERFACE_0=''
+WAN_INTERFACE_0=''" "no link at all" 4
+refused "PREFER='eth/0'" "a list with a slash"
+refused "METERED='eth0'
+UNMETERED='wlan0 eth0'" "metered and unmetered" 3
 refused "ETH_INTERFACE_0='same'
 WIFISTA_INTERFACE_0='same'" "the same name twice" 3
 
-echo "ETH_INTERFACE_9='eth9'" >"$LAB/etc/netif_names"
+printf '%s\n' "ETH_INTERFACE_10='eth9'" "PREFER='eth7'" >"$LAB/etc/netif_names"
 start_connmgr
-check "an unknown key: it runs, and says so" log_has '^<4> ?.*ETH_INTERFACE_9'
+check "an unknown key: it runs, and says so" log_has '^<4> ?.*ETH_INTERFACE_10'
+check "so does a name in PREFER that is no link" log_has "^<4> ?.*netif_names:2: PREFER: 'eth7' is no link"
 stop_connmgr
 rm "$LAB/etc/netif_names"
 start_connmgr

@@ -16,26 +16,57 @@ on() {
     nsenter --net="/run/netns/$lab_host" "$@"
 }
 
+# new_host HOST: a namespace with the lab's settings; r-* are routers.
+new_host() {
+    # Set it before the links exist: an address is unusable for a second during duplicate address
+    # detection.
+    # shellcheck disable=SC2016  # the inner shell's business
+    on "$1" sh -c '
+        cd /proc/sys/net
+        for all in all default; do
+            echo 0 >ipv6/conf/$all/accept_dad
+            echo 0 >ipv6/conf/$all/router_solicitations
+            echo 0 >ipv4/conf/$all/rp_filter
+            case $1 in r-*)
+                echo 1 >ipv4/conf/$all/rp_filter
+                echo 1 >ipv6/conf/$all/keep_addr_on_down ;;
+            esac
+        done
+        case $1 in r-*) echo 1 >ipv4/ip_forward; echo 1 >ipv6/conf/all/forwarding ;; esac
+        ip link set lo up' sh "$1"
+}
+
+# new_way NAME N: addresses and routes between the router r-NAME and the cloud, whose device NAME is there.
+new_way() {
+    ip -n cloud -batch - <<END
+link set $1 up
+address add 198.18.1$2.2/24 dev $1
+address add 2001:db8:1$2::2/64 dev $1
+route add 198.18.$2.0/24 via 198.18.1$2.1
+route add 2001:db8:$2::/64 via 2001:db8:1$2::1
+END
+    ip -n "r-$1" -batch - <<END
+link set wan up
+address add 198.18.1$2.1/24 dev wan
+address add 2001:db8:1$2::1/64 dev wan
+route add default via 198.18.1$2.2
+route add default via 2001:db8:1$2::2
+END
+}
+
+# more_link LINK: another link with a router of its own: eth1 or wwan1. wwan1 is a modem like wwan0.
+more_link() {
+    lab_n=$(number_of "$1")
+    ip netns add "r-$1"
+    new_host "r-$1"
+    ip link add wan index "3$lab_n" netns "r-$1" type veth peer name "$1" index "4$lab_n" netns cloud
+    new_way "$1" "$lab_n"
+    case $1 in wwan*) new_modem "$1" ;; *) new_link "$1" ;; esac
+}
+
 lab_up() {
     printf 'netns add %s\n' device r-eth r-wlan r-wwan cloud | ip -batch -
-    for lab_host in device r-eth r-wlan r-wwan cloud; do
-        # Set it before the links exist: an address is unusable for a second during duplicate address
-        # detection.
-        # shellcheck disable=SC2016  # the inner shell's business
-        on "$lab_host" sh -c '
-            cd /proc/sys/net
-            for all in all default; do
-                echo 0 >ipv6/conf/$all/accept_dad
-                echo 0 >ipv6/conf/$all/router_solicitations
-                echo 0 >ipv4/conf/$all/rp_filter
-                case $1 in r-*)
-                    echo 1 >ipv4/conf/$all/rp_filter
-                    echo 1 >ipv6/conf/$all/keep_addr_on_down ;;
-                esac
-            done
-            case $1 in r-*) echo 1 >ipv4/ip_forward; echo 1 >ipv6/conf/all/forwarding ;; esac
-            ip link set lo up' sh "$lab_host"
-    done
+    for lab_host in device r-eth r-wlan r-wwan cloud; do new_host "$lab_host"; done
 
     ip -batch - <<'END'
 link add wan index 31 netns r-eth type veth peer name eth index 41 netns cloud
@@ -48,24 +79,9 @@ END
 
     printf 'address add %s dev lo\n' 198.18.100.8/32 198.18.100.10/32 198.18.100.11/32 198.18.100.53/32 \
         2001:db8:100::8/128 2001:db8:100::10/128 2001:db8:100::11/128 2001:db8:100::53/128 | ip -n cloud -batch -
-    for lab_n in 1 2 3; do
-        set -- eth wlan wwan
-        shift $((lab_n - 1))
-        ip -n cloud -batch - <<END
-link set $1 up
-address add 198.18.1$lab_n.2/24 dev $1
-address add 2001:db8:1$lab_n::2/64 dev $1
-route add 198.18.$lab_n.0/24 via 198.18.1$lab_n.1
-route add 2001:db8:$lab_n::/64 via 2001:db8:1$lab_n::1
-END
-        ip -n "r-$1" -batch - <<END
-link set wan up
-address add 198.18.1$lab_n.1/24 dev wan
-address add 2001:db8:1$lab_n::1/64 dev wan
-route add default via 198.18.1$lab_n.2
-route add default via 2001:db8:1$lab_n::2
-END
-    done
+    new_way eth 1
+    new_way wlan 2
+    new_way wwan 3
     # shellcheck disable=SC2086  # $LAB_DNS: more options, words
     on cloud dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-resolv --no-hosts \
         --log-queries --log-facility="$LAB/dns.log" --local-ttl=60 --bind-interfaces \
@@ -85,13 +101,13 @@ lte_untouched() { [ "$(bytes wwan0)" = "$LAB_LTE" ]; }
 
 # Compare the first letters, so that a test can give links other names.
 number_of() {
-    case $1 in eth*) echo 1 ;; wlan*) echo 2 ;; wwan*) echo 3 ;; *) return 1 ;; esac
+    case $1 in eth1) echo 4 ;; wwan1) echo 5 ;; eth*) echo 1 ;; wlan*) echo 2 ;; wwan*) echo 3 ;; *) return 1 ;; esac
 }
 metric_of() {
-    case $1 in eth*) echo 10 ;; wlan*) echo 20 ;; wwan*) echo 50 ;; *) return 1 ;; esac
+    case $1 in eth1) echo 11 ;; wwan1) echo 51 ;; eth*) echo 10 ;; wlan*) echo 20 ;; wwan*) echo 50 ;; *) return 1 ;; esac
 }
 router_of() {
-    case $1 in eth*) echo r-eth ;; wlan*) echo r-wlan ;; wwan*) echo r-wwan ;; *) return 1 ;; esac
+    case $1 in eth1 | wwan1) echo "r-$1" ;; eth*) echo r-eth ;; wlan*) echo r-wlan ;; wwan*) echo r-wwan ;; *) return 1 ;; esac
 }
 subnet_of() { echo "198.18.$(number_of "$1")"; }
 subnet6_of() { echo "2001:db8:$(number_of "$1")"; }
@@ -114,7 +130,7 @@ END
 configure() {
     lab_metric=${2:-$(metric_of "$1")}
     lab_via="via $(subnet_of "$1").1" lab_via6="via $(subnet6_of "$1")::1" lab_address="$(subnet_of "$1").2/24"
-    case $1 in wwan*) lab_via='' lab_via6='' lab_address="198.18.3.2 peer 198.18.3.1" ;; esac
+    case $1 in wwan*) lab_via='' lab_via6='' lab_address="$(subnet_of "$1").2 peer $(subnet_of "$1").1" ;; esac
     ip -n device -batch - <<END
 link set $1 up
 address replace $lab_address dev $1
@@ -132,17 +148,21 @@ unconfigure() {
 
 # The modem appears, or disappears from its bus with its device.
 modem_on() {
-    "$LABTOOL" tunnel device wwan0 r-wwan lan >"$LAB/tunnel.log" 2>&1 &
+    new_modem wwan0
     MODEM_PID=$!
-    poll 10 ip -n r-wwan link show lan
-    ip -n r-wwan -batch - <<'END'
+}
+# new_modem LINK: a tun device without Ethernet header and gateway; $! is the process that carries its packets.
+new_modem() {
+    "$LABTOOL" tunnel device "$1" "$(router_of "$1")" lan >"$LAB/tunnel.$1.log" 2>&1 &
+    poll 10 ip -n "$(router_of "$1")" link show lan
+    ip -n "$(router_of "$1")" -batch - <<END
 link set lan up
-address add 198.18.3.1 peer 198.18.3.2 dev lan
-address add 2001:db8:3::1/64 dev lan
+address add $(subnet_of "$1").1 peer $(subnet_of "$1").2 dev lan
+address add $(subnet6_of "$1")::1/64 dev lan
 END
     # Keep the kernel from sending anything by itself over the metered link.
-    ip -n device link set wwan0 multicast off addrgenmode none
-    configure wwan0
+    ip -n device link set "$1" multicast off addrgenmode none
+    configure "$1"
 }
 modem_off() {
     kill "$MODEM_PID"
@@ -153,13 +173,13 @@ modem_off() {
 # second.
 plug() {
     case $1 in
-        wwan0) ip -n device link set wwan0 carrier on ;;
+        wwan*) ip -n device link set "$1" carrier on ;;
         *) ip -n "$(router_of "$1")" link set lan up ;;
     esac
 }
 unplug() {
     case $1 in
-        wwan0) ip -n device link set wwan0 carrier off ;;
+        wwan*) ip -n device link set "$1" carrier off ;;
         *) ip -n "$(router_of "$1")" link set lan down ;;
     esac
     poll 10 no_carrier "$1"

@@ -109,7 +109,7 @@ for shell in 'busybox ash' dash; do
         done)" = ''
     check "$shell: every example in the configuration is an option that is read" test "$(
         sed -n "s/^#\t\(option\|list\) \([a-z_]*\) .*/\2/p" "$scripts/openwrt/connmgr.config" | sort -u | while read -r option; do
-            grep -qE "^ *connmgr_(flag|number|choice|path|list|link) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
+            grep -qE "^ *connmgr_(flag|number|choice|path|list|links) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
         done)" = ''
 
     # Every example in the configuration file must be an accepted value.
@@ -255,6 +255,17 @@ for shell in 'busybox ash' dash; do
     names_are() { [ "$(CONNMGR_CONFIG_DIR=$scripts CONNMGR_RUN_DIR=$root/var/run/connmgr "$scripts/get_netif_names" | paste -sd' ')" = "$1" ]; }
     check "$shell: scripts read it after netif_names" names_are \
         "ETH_INTERFACE_0='eth9.7' WIFISTA_INTERFACE_0='wlan5' WAN_INTERFACE_0='wwan3' WIFIAP_INTERFACE_0='wlan0-1' BRIDGE_INTERFACE_0='br-apnet'"
+    uci "list ethernet 'lan4'" "list ethernet 'wan'" "option wifi '-'" "list lte 'modem'" "list prefer 'wan'" "list prefer 'lan4'" \
+        "option metered 'wan'" "list unmetered 'modem'"
+    run "$shell" start
+    check "$shell: a list of links, a role that is empty, and an order, by network and by device" names_are \
+        "ETH_INTERFACE_0='lan4' ETH_INTERFACE_1='eth9.7' WIFISTA_INTERFACE_0='' WAN_INTERFACE_0='wwan3' WIFIAP_INTERFACE_0='wlan0-1' \
+BRIDGE_INTERFACE_0='br-apnet' PREFER='eth9.7 lan4' METERED='eth9.7' UNMETERED='wwan3'"
+    check "$shell: a network that is named twice is one trigger" \
+        test "$(grep -c '^\[procd_add_interface_trigger\].*\[wan\]' "$RECORD")" = 1
+    uci "list bridge 'br-a'" "list bridge 'br-b'" "list ethernet '-x'" "list prefer 'a b'"
+    run "$shell" start
+    for option in ethernet bridge prefer; do check "$shell: $option: a bad list is refused" names "$option"; done
     uci "option ethernet 'wlan5'" "option wifi 'wlan5'"
     run "$shell" start
     check "$shell: two links on one device: refused by name" grep -q "'wlan5' is given to two interfaces" "$root/errors"

@@ -35,3 +35,12 @@ for shell in sh 'busybox ash'; do
     check "names: $shell: get_netif_names reads it" sh -c "CONNMGR_CONFIG_DIR='$work' $shell '$repo/scripts/get_netif_names' |
         grep -qx \"WAN_INTERFACE_0='wwp0s20f0u2'\""
 done
+
+interface enp4s0
+printf '%s\t00000000\t0101A8C0\t0003\t0\t0\t200\t00000000\n' enp4s0 wwp0s20f0u2 >>"$routes"
+check "names: another Ethernet with a default route" propose
+check "names: it is the second link of its kind" grep -q "^ETH_INTERFACE_1='enp4s0' # present" "$work/said"
+check "names: the first is as before" proposes ETH enp2s0
+check "names: one without such a route is no link" grep -qx '# Present too, and not managed: enp1s0' "$work/said"
+cp "$work/said" "$work/netif_names"
+check "names: get_netif_names reads it" sh -c "CONNMGR_CONFIG_DIR='$work' '$repo/scripts/get_netif_names' | grep -qx \"ETH_INTERFACE_1='enp4s0'\""

@@ -39,7 +39,7 @@ internal static class CheckRunner
         if ((ConfigFiles.Read(options.ConfigDirectory, options.RunDirectory, withWhitelist: false).NetifNames
             ?? files.NetifNames) is { } names)
         {
-            CompareInterfaces(options.ConfigDirectory, [names.Ethernet, names.WiFi, names.Wan]);
+            CompareInterfaces(options.ConfigDirectory, [.. names.Links.Select(link => link.Name)]);
         }
         string user = Path.Combine(options.ConfigDirectory, "firewall.user");
         bool hasUser = isLocking && File.Exists(user);

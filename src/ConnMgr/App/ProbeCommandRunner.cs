@@ -93,10 +93,11 @@ internal sealed class ProbeCommandRunner
         NameServers servers = new(_options.Resolvers);
         servers.Refresh();
         IEnumerable<IPAddress> gateways = KernelFacts.Gateways(_table, facts.Ifindex);
+        NamedLink link = LinkOf(name);
         _prober.Start(
             !facts.Ipv4.IsConnected,
-            servers.Of(KernelFacts.ServersOf(_table, KindOf(name), name, facts), gateways), isEarly: false,
-            _startedAt);
+            servers.Of(KernelFacts.ServersOf(_table, link.Kind, name, facts, link.Index), gateways),
+            isEarly: false, _startedAt);
     }
 
     private void End(ProbeResult result)
@@ -130,16 +131,14 @@ internal sealed class ProbeCommandRunner
     }
 
     /// <summary>
-    /// The kind by netif_names, for the sections of resolv.conf.auto. For any other device, only a section
-    /// with its own name counts.
+    /// The link of netif_names, for the sections of resolv.conf.auto. For any other device, only a section
+    /// with its own name counts, as for a second link of a kind.
     /// </summary>
-    private LinkKind KindOf(string name)
+    private NamedLink LinkOf(string name)
     {
         NetifNames? names = ConfigFiles.Read(
             _options.ConfigDirectory, _options.RunDirectory, withWhitelist: false).NetifNames;
-        return name == names?.Ethernet ? LinkKind.Ethernet
-            : name == names?.WiFi ? LinkKind.WiFi
-            : LinkKind.Wan;
+        return names?.Links.FirstOrDefault(link => link.Name == name) ?? new NamedLink(LinkKind.Wan, 1, name);
     }
 
     private static string? Read(string path) => SmallFile.Read(path, FileLimit, out _, out _);

@@ -1,5 +1,6 @@
 using ConnMgr.Cli;
 using ConnMgr.Config;
+using ConnMgr.Links;
 using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
@@ -21,24 +22,24 @@ internal static class RouteRunner
         {
             return ExitCode.Config;
         }
-        string[] links = [names.Ethernet, names.WiFi, names.Wan];
-        if (options.RouteTo is not [string wanted] || !links.Contains(wanted))
+        string[] known = [.. names.Links.Select(link => link.Name)];
+        if (options.RouteTo is not [string wanted] || !known.Contains(wanted))
         {
             string fault = options.RouteTo is [string name]
                 ? $"{ForeignText.Quote(name)} is no link"
                 : "usage: connmgr route IFNAME";
-            Complain($"{fault}: the links are {string.Join(", ", links)}");
+            Complain($"{fault}: the links are {string.Join(", ", known)}");
             return ExitCode.Usage;
         }
         using RouteWriteRunner writer = new(options.RunDirectory);
-        writer.Know(links);
-        return Switch(writer, links, wanted);
+        writer.Know(known);
+        return Switch(writer, names.Links, wanted);
     }
 
     /// <summary>
     /// Makes a plan and carries it out; again, if the table has changed meanwhile or a step has failed.
     /// </summary>
-    private static ExitCode Switch(RouteWriteRunner writer, string[] links, string wanted)
+    private static ExitCode Switch(RouteWriteRunner writer, IReadOnlyList<NamedLink> links, string wanted)
     {
         List<string> failures = [];
         bool hasSaid = false;
@@ -83,11 +84,11 @@ internal static class RouteRunner
 
     private static RouteInput InputOf(
         KernelState state, List<KernelRoute> routes, List<KernelRoute> subnets, RouteWriteRunner writer,
-        string[] links, string wanted)
+        IReadOnlyList<NamedLink> links, string wanted)
     {
-        uint[] usual = [10, 20, 50];
-        RoutedLink[] routed = [.. links.Select((name, i) => new RoutedLink(
-            state.Find(name)?.Ifindex ?? 0, name, usual[i], Rank: null))];
+        RoutedLink[] routed = [.. links.Select(link => new RoutedLink(
+            state.Find(link.Name)?.Ifindex ?? 0, link.Name,
+            RoutePlanner.UsualMetric(link.Kind, link.Index), Rank: null))];
         RoutedLink chosen = routed.First(link => link.Name == wanted);
         return new RouteInput(
             routes, [], [.. routed.Where(link => link.Ifindex != 0)], chosen,
@@ -109,18 +110,20 @@ internal static class RouteRunner
     /// <summary>Returns the names that the daemon passes to its scripts, or those of the files.</summary>
     private static NetifNames? ReadNames(string directory, string runDirectory)
     {
-        if (Environment.GetEnvironmentVariable("CONNMGR_NETIF_NAMES") is { Length: > 0 } words
-            && words.Split(' ') is [string ethernet, string wifi, string wan,
-                string accessPoint, string bridge])
+        if (Environment.GetEnvironmentVariable("CONNMGR_NETIF_NAMES") is { Length: > 0 } said)
         {
-            string text =
-                $"ETH_INTERFACE_0='{ethernet}'\nWIFISTA_INTERFACE_0='{wifi}'\nWAN_INTERFACE_0='{wan}'\n"
-                + $"WIFIAP_INTERFACE_0='{accessPoint}'\nBRIDGE_INTERFACE_0='{bridge}'\n";
-            if (NetifNames.TryParse(text, out NetifNames names, [], []))
+            string lines = said;
+            if (said.Split(' ') is [string ethernet, string wifi, string wan, _, _])
+            {
+                // An earlier daemon gives the names alone. The last two are no links.
+                lines = $"ETH_INTERFACE_0='{ethernet}'\nWIFISTA_INTERFACE_0='{wifi}'\n"
+                    + $"WAN_INTERFACE_0='{wan}'\nWIFIAP_INTERFACE_0=\nBRIDGE_INTERFACE_0=";
+            }
+            if (NetifNames.TryParse(lines, out NetifNames names, [], []))
             {
                 return names;
             }
-            Complain("CONNMGR_NETIF_NAMES: not five names of interfaces");
+            Complain("CONNMGR_NETIF_NAMES: not the names of interfaces");
             return null;
         }
         ConfigFiles files = ConfigFiles.Read(directory, runDirectory, withWhitelist: false);

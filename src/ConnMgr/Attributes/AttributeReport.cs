@@ -24,6 +24,7 @@ internal sealed class AttributeReport : IDisposable
     private readonly string _capabilitiesScript;
     // The name of each kind's device in /proc/net/dev, which lists no alternative names.
     private readonly string[] _devices = ["", "", ""];
+    private readonly LinkView?[] _told = new LinkView?[3]; // by kind: the link that the attributes describe
     private ConnectionView _view = new();
     private int _seenVersion = -1;
     private int _present = -1;
@@ -47,7 +48,9 @@ internal sealed class AttributeReport : IDisposable
         foreach (LinkKind kind in (ReadOnlySpan<LinkKind>)[LinkKind.Ethernet, LinkKind.WiFi, LinkKind.Wan])
         {
             NetworkInterface told = ToldOf(kind);
-            told.UpTime = () => Find(kind)?.UpSince is { } since ? (ulong)(loop.Now - since).TotalSeconds : 0;
+            told.UpTime = () => _told[(int)kind]?.UpSince is { } since
+                ? (ulong)(loop.Now - since).TotalSeconds
+                : 0;
             told.Counters = () => InterfaceCounters.Find(
                 SmallFile.Read(DevFile, DevFileLimit, out _, out _), _devices[(int)kind]);
         }
@@ -67,16 +70,20 @@ internal sealed class AttributeReport : IDisposable
     {
         _view = view;
         _gateway.NetworkType = view.InUse is { } inUse ? (sbyte)inUse.Kind : (sbyte)-1;
-        foreach (LinkView link in view.Links)
+        bool isOther = false;
+        for (LinkKind kind = LinkKind.Ethernet; kind <= LinkKind.Wan; kind++)
         {
-            ToldOf(link.Kind).State = link.State switch
+            LinkView? link = BestOf(kind);
+            isOther |= link?.Name != _told[(int)kind]?.Name;
+            _told[(int)kind] = link;
+            ToldOf(kind).State = link?.State switch
             {
                 LinkState.Confirmed => 2,
                 LinkState.Unconfirmed or LinkState.Failed => 1,
                 _ => 0,
             };
         }
-        if (state.Version != _seenVersion)
+        if (state.Version != _seenVersion || isOther)
         {
             _seenVersion = state.Version;
             TakeAddresses(state);
@@ -89,15 +96,19 @@ internal sealed class AttributeReport : IDisposable
         int present = 0;
         foreach (LinkView link in _view.Links)
         {
-            NetworkInterface told = ToldOf(link.Kind);
-            int ifindex = link.Facts.Ifindex;
-            present |= (ifindex != 0 ? 1 : 0) << (int)link.Kind;
+            present |= (link.Facts.Ifindex != 0 ? 1 : 0) << (int)link.Kind;
+        }
+        for (LinkKind kind = LinkKind.Ethernet; kind <= LinkKind.Wan; kind++)
+        {
+            LinkView? link = _told[(int)kind];
+            NetworkInterface told = ToldOf(kind);
+            int ifindex = link?.Facts.Ifindex ?? 0;
             DeviceAddress? address = state.Addresses.FirstOrDefault(address => address.Ifindex == ifindex
                 && address.IsUsable && address.Address.AddressFamily == AddressFamily.InterNetwork);
             told.Address = address?.Address.GetAddressBytes() ?? new byte[4];
             Device? device = state.Find(ifindex);
             told.MacAddress = device?.MacAddress() ?? new byte[6];
-            _devices[(int)link.Kind] = device?.Name ?? link.Name;
+            _devices[(int)kind] = device?.Name ?? link?.Name ?? "";
         }
         if (present != _present)
         {
@@ -130,16 +141,36 @@ internal sealed class AttributeReport : IDisposable
         }
     }
 
-    private LinkView? Find(LinkKind kind)
+    /// <summary>
+    /// Returns the link of a kind that its attributes describe: the one in use, else the one that the daemon
+    /// would choose; null if there is no link of that kind.
+    /// </summary>
+    private LinkView? BestOf(LinkKind kind)
     {
+        LinkView? best = null;
         foreach (LinkView link in _view.Links)
         {
-            if (link.Kind == kind)
+            if (link.Kind != kind)
+            {
+                continue;
+            }
+            if (link == _view.InUse)
             {
                 return link;
             }
+            best = best is null || Order(link) < Order(best) ? link : best;
         }
-        return null;
+        return best;
+
+        // As the classes of the selection, within which the first one counts.
+        static int Order(LinkView link) => link.State switch
+        {
+            LinkState.Confirmed => link.IsMetered ? 2 : 0,
+            LinkState.Unconfirmed => link.IsMetered ? 2 : 1,
+            LinkState.Failed => link.IsMetered ? 4 : 3,
+            LinkState.NoWayOut => 5,
+            _ => link.Facts.Ifindex != 0 ? 6 : 7,
+        };
     }
 
     private NetworkInterface ToldOf(LinkKind kind) => kind switch

@@ -8,42 +8,74 @@ namespace ConnMgr.Config;
 /// <param name="Text">The text.</param>
 internal readonly record struct Remark(int Line, string Text);
 
+/// <summary>A link that netif_names gives a name.</summary>
+/// <param name="kind">The kind of the key, e.g. Ethernet for ETH_INTERFACE_1.</param>
+/// <param name="index">The number at the end of the key, 0 to 9.</param>
+/// <param name="name">The interface name.</param>
+internal sealed class NamedLink(LinkKind kind, int index, string name)
+{
+    public LinkKind Kind => kind;
+
+    public int Index => index;
+
+    public string Name => name;
+
+    /// <summary>
+    /// True if each byte costs money: WAN links, unless METERED or UNMETERED says otherwise.
+    /// </summary>
+    public bool IsMetered { get; set; } = kind == LinkKind.Wan;
+}
+
 /// <summary>
 /// The interface names of `netif_names`: lines KEY='value', `#` comments. Scripts read the same file by the
 /// shell's rules (scripts/get_netif_names), so only lines that mean the same to both are accepted.
 /// </summary>
 internal sealed class NetifNames
 {
-    private static readonly (string Key, string Default)[] Keys =
-    [
-        ("ETH_INTERFACE_0", "eth0"),
-        ("WIFISTA_INTERFACE_0", "wlan0"),
-        ("WAN_INTERFACE_0", "wwan0"),
-        ("WIFIAP_INTERFACE_0", "wlan0-1"),
-        ("BRIDGE_INTERFACE_0", "br-apnet"),
-    ];
+    private const int PerKind = 10; // ETH_INTERFACE_0 to ETH_INTERFACE_9
+    private const int LinkCount = 3 * PerKind;
+    private const int AccessPointIndex = LinkCount;
+    private const int BridgeIndex = LinkCount + 1;
+    private const int PreferIndex = LinkCount + 2; // this and the next are lists of names
+    private const int MeteredIndex = LinkCount + 3;
+    private const int UnmeteredIndex = LinkCount + 4;
+    private const int KeyCount = LinkCount + 5;
 
-    private const int AccessPointIndex = 3;
+    private static readonly string[] Prefixes = ["ETH_INTERFACE_", "WIFISTA_INTERFACE_", "WAN_INTERFACE_"];
 
-    private readonly string[] _names;
+    private static readonly string[] OtherKeys =
+        ["WIFIAP_INTERFACE_0", "BRIDGE_INTERFACE_0", "PREFER", "METERED", "UNMETERED"];
 
-    private NetifNames(string[] names) => _names = names;
+    private readonly string[] _values; // by number of the key; empty: none
+
+    private NetifNames(string[] values) => _values = values;
 
     private const int MaxRemarks = 50; // of each kind, since a file of 64 KiB may have thousands of errors
 
-    public static NetifNames Defaults => new([.. Keys.Select(key => key.Default)]);
+    public static NetifNames Defaults
+    {
+        get
+        {
+            string[] values = new string[KeyCount];
+            Array.Fill(values, "");
+            (values[0], values[PerKind], values[2 * PerKind]) = ("eth0", "wlan0", "wwan0");
+            (values[AccessPointIndex], values[BridgeIndex]) = ("wlan0-1", "br-apnet");
+            NetifNames names = new(values);
+            names.SetLinks();
+            return names;
+        }
+    }
 
-    public string Ethernet => _names[0];
+    /// <summary>
+    /// The links, most preferred first: those of PREFER, then the others by kind and index. At least one.
+    /// </summary>
+    public IReadOnlyList<NamedLink> Links { get; private set; } = [];
 
-    public string WiFi => _names[1];
+    /// <summary>The interface of the access point; empty if there is none.</summary>
+    public string AccessPoint => _values[AccessPointIndex];
 
-    public string Wan => _names[2];
-
-    /// <summary>The interface of the access point.</summary>
-    public string AccessPoint => _names[AccessPointIndex];
-
-    /// <summary>The bridge to which extenders connect.</summary>
-    public string Bridge => _names[4];
+    /// <summary>The bridge to which extenders connect; empty if there is none.</summary>
+    public string Bridge => _values[BridgeIndex];
 
     /// <summary>
     /// Lists the differences from <paramref name="old"/>, each as a phrase, e.g. `ETH_INTERFACE_0: eth0 ->
@@ -52,14 +84,32 @@ internal sealed class NetifNames
     public List<string> ChangesFrom(NetifNames old)
     {
         List<string> changes = [];
-        for (int i = 0; i < Keys.Length; i++)
+        for (int i = 0; i < KeyCount; i++)
         {
-            if (_names[i] != old._names[i])
+            if (_values[i] != old._values[i])
             {
-                changes.Add($"{Keys[i].Key}: {old._names[i]} -> {_names[i]}");
+                changes.Add($"{KeyOf(i)}: {OrNone(old._values[i])} -> {OrNone(_values[i])}");
             }
         }
         return changes;
+
+        static string OrNone(string value) => value.Length > 0 ? value : "none";
+    }
+
+    /// <summary>
+    /// Returns a text of the form of the file. It has the same meaning whatever the defaults are.
+    /// </summary>
+    public string ToText()
+    {
+        string text = "";
+        for (int i = 0; i < KeyCount; i++)
+        {
+            if (_values[i].Length > 0 || (i < PreferIndex && KeyOf(i)[^1] == '0'))
+            {
+                text += $"{KeyOf(i)}='{_values[i]}'\n";
+            }
+        }
+        return text;
     }
 
     /// <summary>
@@ -74,8 +124,8 @@ internal sealed class NetifNames
         string text, out NetifNames names, List<Remark> errors, List<Remark> warnings,
         NetifNames? before = null)
     {
-        names = new([.. (before ?? Defaults)._names]);
-        int[] lineOf = new int[Keys.Length];
+        names = new([.. (before ?? Defaults)._values]);
+        int[] lineOf = new int[KeyCount];
         int number = 0;
         foreach (Range line in text.AsSpan().Split('\n')) // to a shell, a carriage return belongs to the line
         {
@@ -96,7 +146,7 @@ internal sealed class NetifNames
                 errors.Add(new Remark(number, $"not of the form KEY='value': {quoted}"));
                 continue;
             }
-            int at = Array.FindIndex(Keys, known => known.Key == key);
+            int at = IndexOf(key);
             if (at < 0)
             {
                 if (warnings.Count < MaxRemarks)
@@ -108,37 +158,143 @@ internal sealed class NetifNames
                     warnings.Add(new Remark(number, "more unknown keys, ignoring them too"));
                 }
             }
-            else if (!InterfaceName.IsValid(value))
+            else if (FindBadName(at, value) is { } bad)
             {
-                errors.Add(new Remark(number, $"{key}: not an interface name: {ForeignText.Quote(value)}"));
+                errors.Add(new Remark(number, $"{key}: not an interface name: {ForeignText.Quote(bad)}"));
             }
             else
             {
-                names._names[at] = value;
+                names._values[at] = value;
                 lineOf[at] = number;
             }
         }
-        FindDuplicates(names._names, lineOf, errors);
+        FindDuplicates(names._values, lineOf, errors);
+        names.SetLinks();
+        names.CheckLinks(lineOf, errors, warnings);
         return errors.Count == 0;
+    }
+
+    /// <summary>Returns the number of a key; -1 if it is unknown.</summary>
+    private static int IndexOf(string key)
+    {
+        for (int kind = 0; kind < Prefixes.Length; kind++)
+        {
+            string prefix = Prefixes[kind];
+            if (key.Length == prefix.Length + 1 && char.IsAsciiDigit(key[^1])
+                && key.StartsWith(prefix, StringComparison.Ordinal))
+            {
+                return (kind * PerKind) + key[^1] - '0';
+            }
+        }
+        int other = Array.IndexOf(OtherKeys, key);
+        return other < 0 ? -1 : LinkCount + other;
+    }
+
+    private static string KeyOf(int at) => at < LinkCount
+        ? Prefixes[at / PerKind] + (char)('0' + (at % PerKind))
+        : OtherKeys[at - LinkCount];
+
+    /// <summary>Returns the part of a value that is no interface name; null if the value is right.</summary>
+    private static string? FindBadName(int at, string value)
+    {
+        if (at < PreferIndex)
+        {
+            return value.Length == 0 || InterfaceName.IsValid(value) ? null : value;
+        }
+        return Array.Find(WordsOf(value), word => !InterfaceName.IsValid(word));
+    }
+
+    private static string[] WordsOf(string value) =>
+        value.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Sets <see cref="Links"/> from the values.</summary>
+    private void SetLinks()
+    {
+        List<NamedLink> rest = [];
+        for (int i = 0; i < LinkCount; i++)
+        {
+            if (_values[i].Length > 0)
+            {
+                rest.Add(new NamedLink((LinkKind)(i / PerKind), i % PerKind, _values[i]));
+            }
+        }
+        foreach (NamedLink link in rest)
+        {
+            link.IsMetered = (link.IsMetered || Lists(MeteredIndex, link)) && !Lists(UnmeteredIndex, link);
+        }
+        List<NamedLink> links = [];
+        foreach (string word in WordsOf(_values[PreferIndex]))
+        {
+            if (rest.Find(link => link.Name == word) is { } preferred)
+            {
+                rest.Remove(preferred);
+                links.Add(preferred);
+            }
+        }
+        links.AddRange(rest);
+        Links = links;
+    }
+
+    private bool Lists(int at, NamedLink link) => Array.IndexOf(WordsOf(_values[at]), link.Name) >= 0;
+
+    /// <summary>Reports that there is no link at all, and lists that do not fit the links.</summary>
+    private void CheckLinks(int[] lineOf, List<Remark> errors, List<Remark> warnings)
+    {
+        if (Links.Count == 0)
+        {
+            int last = 0;
+            for (int i = 0; i < LinkCount; i++)
+            {
+                last = Math.Max(last, lineOf[i]);
+            }
+            errors.Add(new Remark(
+                last,
+                "there is no link: ETH_INTERFACE_0, WIFISTA_INTERFACE_0 and WAN_INTERFACE_0 are empty"));
+        }
+        for (int at = PreferIndex; at < KeyCount; at++)
+        {
+            foreach (string word in WordsOf(_values[at]))
+            {
+                bool isLink = false;
+                foreach (NamedLink link in Links)
+                {
+                    isLink |= link.Name == word;
+                }
+                if (!isLink && lineOf[at] > 0 && warnings.Count <= MaxRemarks)
+                {
+                    warnings.Add(new Remark(lineOf[at], $"{KeyOf(at)}: '{word}' is no link, ignoring"));
+                }
+            }
+        }
+        foreach (NamedLink link in Links)
+        {
+            if (Lists(MeteredIndex, link) && Lists(UnmeteredIndex, link))
+            {
+                errors.Add(new Remark(
+                    Math.Max(lineOf[MeteredIndex], lineOf[UnmeteredIndex]),
+                    $"'{link.Name}' is both in METERED and in UNMETERED"));
+            }
+        }
     }
 
     /// <summary>
     /// Reports names that are used twice. A device may have its station at `wlan0-1` and no access point:
     /// then the access point's key has its default, which is not an error.
     /// </summary>
-    private static void FindDuplicates(string[] names, int[] lineOf, List<Remark> errors)
+    private static void FindDuplicates(string[] values, int[] lineOf, List<Remark> errors)
     {
         bool IsNoAccessPoint(int index) => index == AccessPointIndex && lineOf[index] == 0;
 
-        for (int i = 0; i < names.Length; i++)
+        for (int i = 0; i < PreferIndex; i++)
         {
-            for (int j = i + 1; j < names.Length; j++)
+            for (int j = i + 1; j < PreferIndex && errors.Count < MaxRemarks; j++)
             {
-                if (names[i] == names[j] && !IsNoAccessPoint(i) && !IsNoAccessPoint(j))
+                if (values[i].Length > 0 && values[i] == values[j]
+                    && !IsNoAccessPoint(i) && !IsNoAccessPoint(j))
                 {
                     errors.Add(new Remark(
                         Math.Max(lineOf[i], lineOf[j]),
-                        $"{Keys[i].Key} and {Keys[j].Key} are both '{names[i]}'"));
+                        $"{KeyOf(i)} and {KeyOf(j)} are both '{values[i]}'"));
                 }
             }
         }

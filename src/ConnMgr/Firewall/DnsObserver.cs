@@ -39,10 +39,11 @@ internal sealed class DnsObserver : IDisposable
     public void Change(NetifNames names)
     {
         List<Listener> listeners = [];
-        Take(names.Bridge, DnsSide.Bridge);
-        Take(names.Ethernet, DnsSide.Device);
-        Take(names.WiFi, DnsSide.Device);
-        Take(names.Wan, DnsSide.Device);
+        Take(names.Bridge, DnsSide.Bridge); // even if there is none
+        foreach (NamedLink link in names.Links)
+        {
+            Take(link.Name, DnsSide.Device);
+        }
         foreach (Listener old in _listeners)
         {
             old.Close();

@@ -106,18 +106,18 @@ internal sealed partial class Lockdown : IDisposable
     {
         List<IpNumber> used = [];
         KernelState state = new(); // has not been read yet
-        AddServers(used, servers.Of(Link(LinkKind.Ethernet, names.Ethernet), gateways: []));
-        AddServers(used, servers.Of(Link(LinkKind.WiFi, names.WiFi), gateways: []));
-        AddServers(used, servers.Of(Link(LinkKind.Wan, names.Wan), gateways: []));
+        foreach (NamedLink link in names.Links)
+        {
+            ServerLink any = new(
+                link.Kind, link.Name, ifindex: 0, hasIpv4: true, hasIpv6: true, state, link.Index);
+            AddServers(used, servers.Of(any, gateways: []));
+        }
         FindResolversAnew();
         _ = _policy?.Use(PermittedOf(used), _loop.Now);
         AdmitAll();
         _gate.Open(_options.Dns, _options.QueueNumber);
         RunScript();
         _store.Restore();
-
-        ServerLink Link(LinkKind kind, string device) =>
-            new(kind, device, ifindex: 0, hasIpv4: true, hasIpv6: true, state);
     }
 
     /// <summary>

@@ -28,7 +28,7 @@ internal readonly record struct LockdownView(
         {
             // Include servers of a family that the link does not have yet: a program may ask them at once.
             ServerLink any = new(
-                link.Kind, link.Name, link.Facts.Ifindex, hasIpv4: true, hasIpv6: true, State);
+                link.Kind, link.Name, link.Facts.Ifindex, hasIpv4: true, hasIpv6: true, State, link.Index);
             foreach (IPAddress server in Servers.Of(any, gateways: []))
             {
                 used.Add(IpNumber.Of(server));
@@ -69,7 +69,7 @@ internal readonly record struct LockdownView(
     /// <summary>The name servers of the link in use, its gateways last.</summary>
     public IReadOnlyList<IPAddress> ServersInUse() => Connection.InUse is { } link
         ? Servers.Of(
-            KernelFacts.ServersOf(State, link.Kind, link.Name, link.Facts),
+            KernelFacts.ServersOf(State, link.Kind, link.Name, link.Facts, link.Index),
             KernelFacts.Gateways(State, link.Facts.Ifindex))
         : [];
 }

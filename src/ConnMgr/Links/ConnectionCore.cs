@@ -10,12 +10,12 @@ namespace ConnMgr.Links;
 /// </summary>
 internal sealed class ConnectionCore
 {
-    private readonly Link[] _links;
+    private Link[] _links;
     private readonly Selector _selector;
     private readonly Crosscheck _crosscheck;
     private readonly SwitchControl _switches;
     private readonly List<CoreEffect> _effects = [];
-    private readonly bool[] _hadEvidence; // by link: it gave evidence in this tick
+    private bool[] _hadEvidence; // by link: it gave evidence in this tick
     // The kernel state of the last call.
     private (int Version, bool IsSettled, uint RoutesAsOf) _seen = (-1, false, 0);
     private Link? _inUse;
@@ -61,23 +61,37 @@ internal sealed class ConnectionCore
     public (int Count, TimeSpan? Last) FailuresOf(int index, TimeSpan now) =>
         (_links[index].Failures.Count(now), _links[index].Failures.Last);
 
-    /// <summary>Replaces a link after a reload. All state of the old link is dropped.</summary>
-    /// <param name="index">The index in <see cref="Links"/>.</param>
-    /// <param name="link">The new link.</param>
-    public void Replace(int index, Link link)
+    /// <summary>
+    /// Takes other links after a reload. A link that stays keeps its state; that of the others is dropped.
+    /// </summary>
+    /// <param name="links">All links, most preferred first.</param>
+    public void SetLinks(IReadOnlyList<Link> links)
     {
-        Link old = _links[index];
-        _links[index] = link;
-        _selector.Replace(old, link);
-        _crosscheck.Replace(old, link);
-        _switches.Forget(old);
-        Trust.Forget(old);
-        _seen.Version = -1; // the new link has not received the kernel's facts yet
-        if (_inUse == old)
+        Link[] old = _links;
+        bool[] hadEvidence = _hadEvidence;
+        _links = [.. links];
+        _hadEvidence = new bool[_links.Length];
+        for (int i = 0; i < old.Length; i++)
         {
-            _inUse = null;
+            int at = Array.IndexOf(_links, old[i]);
+            if (at >= 0)
+            {
+                _hadEvidence[at] = hadEvidence[i];
+                continue;
+            }
+            _switches.Forget(old[i]);
+            Trust.Forget(old[i]);
+            _inUse = _inUse == old[i] ? null : _inUse;
         }
+        _selector.SetLinks(_links);
+        _crosscheck.SetLinks(_links);
+        _seen.Version = -1; // a new link has not received the kernel's facts yet
+        LinkView[] views = [.. _links.Select(Describe)];
+        View = View with { Links = views, InUse = _inUse is { } inUse ? views[inUse.Rank] : null };
     }
+
+    /// <summary>True unless a reload has removed the link.</summary>
+    private bool Has(Link link) => link.Rank < _links.Length && _links[link.Rank] == link;
 
     /// <summary>
     /// Prefers a link by hand while it is good, until the given time; null ends the preference. It takes
@@ -130,9 +144,9 @@ internal sealed class ConnectionCore
 
     private void Take(in News news, in KernelView kernel)
     {
-        if (news.Link is { } about && Array.IndexOf(_links, about) < 0 && news.Kind != NewsKind.SwitchEnded)
+        if (news.Link is { } about && !Has(about) && news.Kind != NewsKind.SwitchEnded)
         {
-            return; // a reload has replaced the link since
+            return; // a reload has removed the link since
         }
         switch (news.Kind)
         {
@@ -140,8 +154,8 @@ internal sealed class ConnectionCore
                 Tick(news.At);
                 break;
             case NewsKind.Evidence:
-                _hadEvidence[Array.IndexOf(_links, news.Link)] = true;
-                news.Link!.SeeEvidence(news.At);
+                _hadEvidence[news.Link!.Rank] = true;
+                news.Link.SeeEvidence(news.At);
                 break;
             case NewsKind.Outgoing:
                 news.Link!.SeeOutgoing(news.At);
@@ -153,7 +167,7 @@ internal sealed class ConnectionCore
                 news.Link!.SeeOtherServers(news.At);
                 break;
             case NewsKind.SwitchEnded:
-                bool isKnown = Array.IndexOf(_links, news.Link) >= 0;
+                bool isKnown = Has(news.Link!);
                 _switches.OnEnded(news.Link!, news.Failure, isKnown, kernel, news.At, _effects);
                 break;
             case NewsKind.Stop:
@@ -189,9 +203,10 @@ internal sealed class ConnectionCore
 
     private void TakeFacts(KernelState state, TimeSpan now)
     {
-        foreach (Link link in _links)
+        LinkFacts[] facts = KernelFacts.Of(state, Array.ConvertAll(_links, static link => link.Name));
+        for (int i = 0; i < _links.Length; i++)
         {
-            link.SetFacts(KernelFacts.Of(state, link.Name), now);
+            _links[i].SetFacts(facts[i], now);
         }
         _switches.AllowRetry();
     }
@@ -265,7 +280,7 @@ internal sealed class ConnectionCore
             };
             if (kind == CoreEffectKind.StartProbe)
             {
-                _hadEvidence[Array.IndexOf(_links, link)] = false; // the packets of a probe are not evidence
+                _hadEvidence[link.Rank] = false; // the packets of a probe are not evidence
             }
             _effects.Add(new CoreEffect(kind, link, effect.Reason, effect.From, effect.To, effect.IsEarly));
         }
@@ -316,7 +331,7 @@ internal sealed class ConnectionCore
     private static LinkView Describe(Link link) => new(
         link.Kind, link.Name, link.IsMetered, link.State, link.Words, link.Since, link.UpSince, link.Facts,
         link.IsProbing, link.IsAssumed, link.LastProbe, link.ProbeEndedAt,
-        link.ProbeTook, link.Tally);
+        link.ProbeTook, link.Tally, link.Index);
 
     private static TimeSpan Earlier(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

@@ -83,7 +83,8 @@ internal sealed record LinkView(
     ProbeResult? LastProbe,
     TimeSpan ProbeEndedAt,
     TimeSpan ProbeTook,
-    ProbeTally Tally);
+    ProbeTally Tally,
+    int Index = 0);
 
 /// <summary>The progress of a switch.</summary>
 internal enum SwitchState

@@ -6,8 +6,7 @@ namespace ConnMgr.Links;
 /// Starts probes of a link for the sake of another one, and compares the results (sections 5 and 6 of the
 /// contract). It does no I/O and reads no clock.
 /// </summary>
-/// <param name="links">All links.</param>
-internal sealed class Crosscheck(IReadOnlyList<Link> links)
+internal sealed class Crosscheck
 {
     private const int RoundsToDistrust = 3;
 
@@ -17,9 +16,12 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
     /// </summary>
     private static readonly TimeSpan SameOutage = TimeSpan.FromSeconds(4);
 
-    private readonly Link[] _links = [.. links];
-    private readonly Rounds[] _rounds = new Rounds[links.Count];
+    private Link[] _links;
+    private Rounds[] _rounds;
     private Link? _choice;
+
+    /// <param name="links">All links.</param>
+    public Crosscheck(Link[] links) => (_links, _rounds) = (links, new Rounds[links.Length]);
 
     /// <summary>
     /// Compares the links that answer only ping with the others. Call it before a decision: it may withdraw a
@@ -49,13 +51,11 @@ internal sealed class Crosscheck(IReadOnlyList<Link> links)
         }
     }
 
-    /// <summary>Replaces <paramref name="old"/> after a reload, and drops all state of it.</summary>
-    public void Replace(Link old, Link link)
+    /// <summary>Takes other links after a reload. The comparisons start over.</summary>
+    public void SetLinks(Link[] links)
     {
-        int at = Array.IndexOf(_links, old);
-        _links[at] = link;
-        _rounds[at] = default;
-        _choice = _choice == old ? null : _choice;
+        (_links, _rounds) = (links, new Rounds[links.Length]);
+        _choice = _choice is { } choice && Array.IndexOf(links, choice) >= 0 ? choice : null;
     }
 
     /// <summary>Probes the links that could replace the suspect, since two links may die at once.</summary>

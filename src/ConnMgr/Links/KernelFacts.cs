@@ -9,17 +9,49 @@ namespace ConnMgr.Links;
 /// <summary>Derives from the rtnetlink tables what the selection needs to know. Pure.</summary>
 internal static class KernelFacts
 {
-    /// <summary>Returns what the table holds about the device of that name.</summary>
-    public static LinkFacts Of(KernelState table, string name)
+    /// <summary>
+    /// Returns what the table holds about each device. Reads each address and route once, however many
+    /// devices there are.
+    /// </summary>
+    public static LinkFacts[] Of(KernelState table, string[] names)
     {
-        if (table.Find(name) is not { } device)
+        Dictionary<int, DeviceFacts> facts = [];
+        DeviceFacts?[] ofName = new DeviceFacts?[names.Length];
+        for (int i = 0; i < names.Length; i++)
         {
-            return default;
+            if (table.Find(names[i]) is { } device)
+            {
+                ofName[i] = facts.GetValueOrDefault(device.Ifindex) ?? new DeviceFacts(device);
+                facts[device.Ifindex] = ofName[i]!;
+            }
         }
-        return new LinkFacts(
-            device.Ifindex, device.IsAdminUp, device.IsRunning,
-            FamilyOf(table, device.Ifindex, isIpv6: false), FamilyOf(table, device.Ifindex, isIpv6: true));
+        foreach (DeviceAddress address in table.Addresses)
+        {
+            if (address.IsUsable && facts.TryGetValue(address.Ifindex, out DeviceFacts? device))
+            {
+                bool isIpv6 = address.Address.AddressFamily == AddressFamily.InterNetworkV6;
+                device.Of(isIpv6).AddAddress(address.Address);
+            }
+        }
+        // Include routes that are about to be restored.
+        foreach (KernelRoute route in table.Defaults.Concat(table.Lost))
+        {
+            if (route.IsUnicast && !route.IsDerived && !route.HasRunOut) // a copy repeats its original
+            {
+                foreach (KernelRoute hop in route.Legs)
+                {
+                    if (facts.TryGetValue(hop.Ifindex, out DeviceFacts? device))
+                    {
+                        device.Of(route.IsIpv6).AddGateway(hop.Router ?? IPAddress.None);
+                    }
+                }
+            }
+        }
+        return Array.ConvertAll(ofName, static device => device?.Facts ?? default);
     }
+
+    /// <summary>Returns what the table holds about the device of that name.</summary>
+    public static LinkFacts Of(KernelState table, string name) => Of(table, [name])[0];
 
     /// <summary>
     /// The link that the kernel's routes lead over: the choice if it is in front in each family that it has.
@@ -108,8 +140,9 @@ internal static class KernelFacts
     }
 
     /// <summary>Returns what decides which name servers a link can ask.</summary>
-    public static ServerLink ServersOf(KernelState table, LinkKind kind, string name, in LinkFacts facts) =>
-        new(kind, name, facts.Ifindex, facts.Ipv4.IsConnected, facts.Ipv6.IsConnected, table);
+    public static ServerLink ServersOf(
+        KernelState table, LinkKind kind, string name, in LinkFacts facts, int index = 0) =>
+        new(kind, name, facts.Ifindex, facts.Ipv4.IsConnected, facts.Ipv6.IsConnected, table, index);
 
     /// <summary>
     /// Describes the preferred default route of each family, e.g. `default via 198.18.1.1 dev eth0 metric 0`.
@@ -154,39 +187,41 @@ internal static class KernelFacts
         return isFound;
     }
 
-    private static FamilyFacts FamilyOf(KernelState table, int ifindex, bool isIpv6)
+    /// <summary>Collects the facts of one device.</summary>
+    private sealed class DeviceFacts(Device device)
     {
-        AddressFamily family = isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
-        bool hasAddress = false;
-        bool hasWayOut = false;
-        int fingerprint = 0; // a sum, so that the order does not matter
-        foreach (DeviceAddress address in table.Addresses)
+        private readonly FamilySum _ipv4 = new();
+        private readonly FamilySum _ipv6 = new();
+
+        public LinkFacts Facts =>
+            new(device.Ifindex, device.IsAdminUp, device.IsRunning, _ipv4.Facts, _ipv6.Facts);
+
+        public FamilySum Of(bool isIpv6) => isIpv6 ? _ipv6 : _ipv4;
+    }
+
+    /// <summary>Collects the facts of one family of a device.</summary>
+    private sealed class FamilySum
+    {
+        // While a route moves to another metric, the table has it twice: count each gateway once.
+        private readonly List<IPAddress> _gateways = [];
+        private bool _hasAddress;
+        private int _fingerprint; // a sum, so that the order does not matter
+
+        public FamilyFacts Facts => new(_hasAddress, _gateways.Count > 0, _fingerprint);
+
+        public void AddAddress(IPAddress address)
         {
-            if (address.Ifindex == ifindex && address.IsUsable && address.Address.AddressFamily == family)
+            _hasAddress = true;
+            _fingerprint += address.GetHashCode();
+        }
+
+        public void AddGateway(IPAddress gateway)
+        {
+            if (!_gateways.Contains(gateway))
             {
-                hasAddress = true;
-                fingerprint += address.Address.GetHashCode();
+                _gateways.Add(gateway);
+                _fingerprint += 31 * gateway.GetHashCode();
             }
         }
-        // While a route moves to another metric, the table has it twice: the set counts each gateway once.
-        // Skip derived routes, since each repeats the gateway of its original.
-        HashSet<IPAddress> gateways = [];
-        // Include routes that are about to be restored.
-        foreach (KernelRoute route in table.Defaults.Concat(table.Lost))
-        {
-            if (route.IsIpv6 == isIpv6 && route.IsUnicast && !route.IsDerived && !route.HasRunOut)
-            {
-                foreach (KernelRoute hop in route.Legs)
-                {
-                    IPAddress gateway = hop.Router ?? IPAddress.None;
-                    if (hop.Ifindex == ifindex && gateways.Add(gateway))
-                    {
-                        hasWayOut = true;
-                        fingerprint += 31 * gateway.GetHashCode();
-                    }
-                }
-            }
-        }
-        return new FamilyFacts(hasAddress, hasWayOut, fingerprint);
     }
 }

@@ -32,8 +32,14 @@ internal sealed partial class Link
     /// <param name="name">The interface name.</param>
     /// <param name="idleLimit">How long the link may be silent before it is probed.</param>
     /// <param name="wanProbe">When a metered link may be probed.</param>
-    public Link(LinkKind kind, string name, TimeSpan idleLimit, WanProbe wanProbe)
+    /// <param name="index">The number of the link among those of its kind, from 0.</param>
+    /// <param name="isMetered">Each byte costs money; null if the kind decides.</param>
+    public Link(
+        LinkKind kind, string name, TimeSpan idleLimit, WanProbe wanProbe, int index = 0,
+        bool? isMetered = null)
     {
+        Index = index;
+        IsMetered = isMetered ?? kind == LinkKind.Wan;
         Kind = kind;
         Name = name;
         _schedule = new ProbeSchedule(idleLimit);
@@ -44,8 +50,14 @@ internal sealed partial class Link
 
     public string Name { get; }
 
-    /// <summary>True for LTE, whose bytes cost money.</summary>
-    public bool IsMetered => Kind == LinkKind.Wan;
+    /// <summary>The number of the link among those of its kind, from 0.</summary>
+    public int Index { get; }
+
+    /// <summary>The position among all links, 0 for the most preferred. The selector sets it.</summary>
+    public int Rank { get; set; }
+
+    /// <summary>True if the link's bytes cost money, as those of LTE.</summary>
+    public bool IsMetered { get; }
 
     public LinkState State { get; private set; }
 

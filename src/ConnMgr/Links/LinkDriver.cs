@@ -25,7 +25,7 @@ internal sealed class LinkDriver : IDisposable
     private readonly NameServers _servers;
     private readonly NetifdRunner _netifd;
     private readonly ProbeSettings _probeSettings;
-    private readonly LinkSockets[] _sockets;
+    private LinkSockets[] _sockets;
     private readonly ConnectionCore _core;
     private readonly SwitchRunner _switcher;
     private readonly HookRunner _hooks;
@@ -68,7 +68,7 @@ internal sealed class LinkDriver : IDisposable
         _netifd = new NetifdRunner(loop, log, environment, OnNetworks);
         ServiceTrust trust = new();
         _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven, connecting, ended);
-        _sockets = [.. LinksOf(names).Select(link => NewSockets(link.Kind, link.Name))];
+        _sockets = [.. names.Links.Select(NewSockets)];
         _core = new ConnectionCore([.. _sockets.Select(sockets => sockets.Link)], trust, startedAt);
         _switcher = new SwitchRunner(
             loop, log, options, environment, state, routes,
@@ -164,21 +164,24 @@ internal sealed class LinkDriver : IDisposable
     /// </summary>
     public void Reload(NetifNames names)
     {
-        (LinkKind Kind, string Name)[] wanted = LinksOf(names);
-        int[] changed = [.. Enumerable.Range(0, wanted.Length)
-            .Where(i => _sockets[i].Link.Name != wanted[i].Name)];
-        foreach (int i in changed)
+        LinkSockets?[] kept =
+            [.. names.Links.Select(name => Array.Find(_sockets, old => IsSame(old.Link, name)))];
+        foreach (LinkSockets old in _sockets)
         {
-            _sockets[i].Dispose(); // close all before opening the first: names may have been swapped
+            if (Array.IndexOf(kept, old) < 0)
+            {
+                old.Dispose(); // close all before opening the first: names may have been swapped
+            }
         }
-        foreach (int i in changed)
-        {
-            _sockets[i] = NewSockets(wanted[i].Kind, wanted[i].Name);
-            _core.Replace(i, _sockets[i].Link);
-        }
-        _switcher.Know(wanted.Select(link => link.Name));
-        _seenVersion = changed.Length > 0 ? -1 : _seenVersion;
+        _sockets = [.. names.Links.Select((name, i) => kept[i] ?? NewSockets(name))];
+        _core.SetLinks([.. _sockets.Select(sockets => sockets.Link)]);
+        _switcher.Know(names.Links.Select(link => link.Name));
+        _seenVersion = -1;
     }
+
+    private static bool IsSame(Link link, NamedLink name) =>
+        link.Name == name.Name && link.Kind == name.Kind && link.Index == name.Index
+        && link.IsMetered == name.IsMetered;
 
     /// <summary>
     /// Prefers a link by hand until the given time; null ends that. False if there is no such link.
@@ -210,11 +213,10 @@ internal sealed class LinkDriver : IDisposable
         }
     }
 
-    private static (LinkKind Kind, string Name)[] LinksOf(NetifNames names) =>
-        [(LinkKind.Ethernet, names.Ethernet), (LinkKind.WiFi, names.WiFi), (LinkKind.Wan, names.Wan)];
-
-    private LinkSockets NewSockets(LinkKind kind, string name) => new(
-        _loop, _log, new Link(kind, name, _options.Idle, _options.WanProbe), _probeSettings, _servers,
+    private LinkSockets NewSockets(NamedLink name) => new(
+        _loop, _log,
+        new Link(name.Kind, name.Name, _options.Idle, _options.WanProbe, name.Index, name.IsMetered),
+        _probeSettings, _servers,
         ignoresLinkdownRoutes: !_options.KeepsLinkdownRoutes, _news.Add);
 
     private void CarryOut(in CoreEffect effect, TimeSpan now)
@@ -266,7 +268,9 @@ internal sealed class LinkDriver : IDisposable
         }
     }
 
-    private LinkSockets? SocketsOf(Link? link) => Array.Find(_sockets, sockets => sockets.Link == link);
+    private LinkSockets? SocketsOf(Link? link) =>
+        link is not null && link.Rank < _sockets.Length && _sockets[link.Rank] is { } sockets
+            && sockets.Link == link ? sockets : null;
 
     private void OnSwitched(in CoreEffect effect, string name)
     {

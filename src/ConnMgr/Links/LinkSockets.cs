@@ -155,7 +155,7 @@ internal sealed class LinkSockets : IDisposable
 
     private List<IPAddress> NameServersOf(KernelState state) =>
         _servers.Of(
-            KernelFacts.ServersOf(state, Link.Kind, Link.Name, Link.Facts),
+            KernelFacts.ServersOf(state, Link.Kind, Link.Name, Link.Facts, Link.Index),
             KernelFacts.Gateways(state, Link.Facts.Ifindex));
 
     /// <summary>Cancels the running probe; it reports no result.</summary>

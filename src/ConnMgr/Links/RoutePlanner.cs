@@ -36,18 +36,24 @@ internal sealed class RoutePlanner
     /// <summary>Drops the cached plan, because it is being carried out.</summary>
     public void Forget() => _plan = null;
 
+    /// <summary>
+    /// The metric of a link's default that has none of its own: distinct, and in the order of kind and index.
+    /// </summary>
+    public static uint UsualMetric(LinkKind kind, int index) =>
+        (uint)index + (kind switch { LinkKind.Ethernet => 10u, LinkKind.WiFi => 20, _ => 50 });
+
     private static RoutePlan MakePlan(
         KernelState state, IReadOnlyList<Link> links, Link choice,
         IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> ownMetrics)
     {
         Dictionary<Link, int> ranks = [];
-        foreach (Link link in links.Where(IsStandby).OrderBy(Selector.ClassOf).ThenBy(link => link.Kind))
+        foreach (Link link in links.Where(IsStandby).OrderBy(Selector.ClassOf).ThenBy(link => link.Rank))
         {
             ranks[link] = ranks.Count;
         }
         RoutedLink Routed(Link link) => new(
             link.Facts.Ifindex, link.Name,
-            link.Kind switch { LinkKind.Ethernet => 10, LinkKind.WiFi => 20, _ => 50 },
+            UsualMetric(link.Kind, link.Index),
             ranks.TryGetValue(link, out int rank) ? rank : null);
         Dictionary<Link, RoutedLink> routed =
             links.Where(link => link.Facts.Ifindex != 0).ToDictionary(link => link, Routed);

@@ -1,3 +1,5 @@
+using ConnMgr.Probe;
+
 namespace ConnMgr.Links;
 
 /// <summary>How good a link is; a smaller value is better.</summary>
@@ -26,18 +28,25 @@ internal enum LinkClass
 /// Chooses the link to use: a function of the links, the current choice and the time. It does no I/O and
 /// reads no clock. The numbers of the rules are those of section 7 of the contract.
 /// </summary>
-/// <param name="links">All links, most preferred first.</param>
-/// <param name="startedAt">When the daemon started, in the loop's time.</param>
-internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
+internal sealed class Selector
 {
     private static readonly TimeSpan StartWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ProbeHeadStart = TimeSpan.FromSeconds(1);
 
-    private readonly Link[] _links = [.. links];
+    private readonly TimeSpan _startedAt;
+    private Link[] _links = [];
     private readonly Dictionary<Link, SwitchFailures> _switchFailures = [];
     private TimeSpan _nextDeadline = TimeSpan.MaxValue;
     private Link? _preferred;
     private TimeSpan _preferredSince;
+
+    /// <param name="links">All links, most preferred first.</param>
+    /// <param name="startedAt">When the daemon started, in the loop's time.</param>
+    public Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
+    {
+        _startedAt = startedAt;
+        SetLinks([.. links]);
+    }
 
     /// <summary>The chosen link; null before the first decision.</summary>
     public Link? Choice { get; private set; }
@@ -84,7 +93,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
             : IsOut(left, now) ? $"switching to {left.Name} failed twice or more, {good}"
             : ClassOf(left) is LinkClass.B or > LinkClass.C && ClassOf(next) != ClassOf(left)
                 ? $"{left.Name} {left.Words}, {good}"
-            : left.IsMetered ? $"{good}, {left.Name} costs money"
+            : left.IsMetered && !next.IsMetered ? $"{good}, {left.Name} costs money"
             : $"{good}, preferred to {left.Name}";
     }
 
@@ -101,18 +110,23 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         }
     }
 
-    /// <summary>Replaces <paramref name="old"/> after a reload, and drops all state of it.</summary>
-    public void Replace(Link old, Link link)
+    /// <summary>Takes other links, ranks them, and drops all state of those that are gone.</summary>
+    /// <param name="links">All links, most preferred first.</param>
+    public void SetLinks(Link[] links)
     {
-        _links[Array.IndexOf(_links, old)] = link;
-        _switchFailures.Remove(old);
-        if (Choice == old)
+        foreach (Link old in _links)
         {
-            Choice = null;
+            if (Array.IndexOf(links, old) < 0)
+            {
+                _switchFailures.Remove(old);
+                Choice = Choice == old ? null : Choice;
+                _preferred = _preferred == old ? null : _preferred;
+            }
         }
-        if (_preferred == old)
+        _links = links;
+        for (int i = 0; i < links.Length; i++)
         {
-            _preferred = null;
+            links[i].Rank = i;
         }
     }
 
@@ -121,14 +135,16 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
     /// </summary>
     public TimeSpan HoldLeft(Link link, TimeSpan now)
     {
-        if (Choice is null || link == Choice || link.Kind > Choice.Kind)
+        if (Choice is null || link == Choice
+            || (ClassOf(link) == ClassOf(Choice) && link.Rank > Choice.Rank))
         {
             return TimeSpan.Zero;
         }
         TimeSpan until = (ClassOf(Choice), ClassOf(link)) switch
         {
             (LinkClass.A, LinkClass.A) => link.Since + link.Failures.Hold(now),
-            (LinkClass.B, LinkClass.B) => link.UnfailedSince + link.Failures.Hold(now),
+            (LinkClass.B, LinkClass.B) or (LinkClass.C, LinkClass.C) =>
+                link.UnfailedSince + link.Failures.Hold(now),
             (LinkClass.C, LinkClass.A or LinkClass.B) => link.UnfailedSince + link.Failures.MeteredWait(now),
             _ => TimeSpan.Zero,
         };
@@ -210,7 +226,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
 
     private bool MayReplace(Link choice, Link link, TimeSpan now)
     {
-        bool isPreferred = link.Kind < choice.Kind;
+        bool isPreferred = link.Rank < choice.Rank;
         switch (ClassOf(choice), ClassOf(link))
         {
             case (LinkClass.A, LinkClass.A): // rules 2 and 4
@@ -227,8 +243,13 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
                 return HasServed(link, link.UnfailedSince, link.Failures.MeteredWait(now), now);
 
             case (LinkClass.C, LinkClass.B): // rules 1 and 3
-                return (link.HasBeenProbed || now < startedAt + StartWait)
+                return (link.HasBeenProbed || now < _startedAt + StartWait)
                     && HasServed(link, link.UnfailedSince, link.Failures.MeteredWait(now), now);
+
+            case (LinkClass.C, LinkClass.C): // rules 3 and 4; a pardon without a probe proves nothing
+                return isPreferred
+                    && link.LastOutcome is not (ProbeOutcome.NoAnswer or ProbeOutcome.WrongContent)
+                    && HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);
 
             case (LinkClass.D or LinkClass.E, <= LinkClass.C): // rule 1
                 return true;
@@ -276,7 +297,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
     /// </summary>
     private bool WaitsForUnmetered(Link best, TimeSpan now)
     {
-        if (!best.IsMetered || now >= startedAt + StartWait)
+        if (!best.IsMetered || now >= _startedAt + StartWait)
         {
             return false;
         }
@@ -284,7 +305,7 @@ internal sealed class Selector(IReadOnlyList<Link> links, TimeSpan startedAt)
         {
             if (!link.IsMetered && link.Facts.Ifindex != 0 && !link.HasBeenUp)
             {
-                WakeAt(startedAt + StartWait);
+                WakeAt(_startedAt + StartWait);
                 return true;
             }
         }

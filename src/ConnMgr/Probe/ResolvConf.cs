@@ -18,9 +18,9 @@ internal static class ResolvConf
     /// Returns the servers of one link in resolv.conf.auto, where netifd writes a line `# Interface NAME`
     /// before those of each network. NAME is the network's name, not the device's (netifd, interface-ip.c).
     /// netifd knows which network is on which device. A section of a network without a known device counts if
-    /// it has the device's name or the conventional name of its kind (ethnet, stanet, modemnet), also with
-    /// the suffix that modem and DHCPv6 protocols add: NAME_4, NAME_6, NAME6. Any other section is unknown:
-    /// it may belong to any link, so its servers are asked last.
+    /// it has the device's name or, for the first link of its kind, the kind's conventional name (ethnet,
+    /// stanet, modemnet), also with the suffix that modem and DHCPv6 protocols add: NAME_4, NAME_6, NAME6.
+    /// Any other section is unknown: it may belong to any link, so its servers are asked last.
     /// </summary>
     /// <param name="text">The file's text.</param>
     /// <param name="link">The link.</param>
@@ -37,7 +37,8 @@ internal static class ResolvConf
             {
                 string name = line[SectionStart.Length..].Trim().ToString();
                 section = deviceOf(name) is { } known ? known == link.Device ? servers : null
-                    : IsOrExtends(name, link.Device) || IsOrExtends(name, ConventionalName(link.Kind))
+                    : IsOrExtends(name, link.Device)
+                        || (link.IsFirst && IsOrExtends(name, ConventionalName(link.Kind)))
                         ? servers
                     : IsConventional(name) ? null
                     : unknown;

@@ -15,10 +15,14 @@ namespace ConnMgr.Probe;
 /// <param name="hasIpv4">The link has an IPv4 address and a default route.</param>
 /// <param name="hasIpv6">The link has a global IPv6 address and a default route.</param>
 /// <param name="state">The kernel's state.</param>
+/// <param name="index">The number of the link among those of its kind, from 0.</param>
 internal sealed class ServerLink(
-    LinkKind kind, string device, int ifindex, bool hasIpv4, bool hasIpv6, KernelState state)
+    LinkKind kind, string device, int ifindex, bool hasIpv4, bool hasIpv6, KernelState state, int index = 0)
 {
     public LinkKind Kind => kind;
+
+    /// <summary>True for the first link of its kind, whose network may have the conventional name.</summary>
+    public bool IsFirst => index == 0;
 
     public string Device => device;
 

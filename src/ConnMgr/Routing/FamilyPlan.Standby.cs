@@ -12,45 +12,72 @@ internal sealed partial class FamilyPlan
     {
         HashSet<TableRoute> needed = [];
         uint limit = uint.MaxValue; // the best metric of the links handled so far
-        foreach (RoutedLink link in _input.Links.Where(link => link.Rank is not null)
-            .OrderByDescending(link => link.Rank))
+        RoutedLink[] standby = [.. _input.Links.Where(link => link.Rank is not null && link != _input.Chosen)
+            .OrderByDescending(link => link.Rank)];
+        uint least = LeastMetric(standby); // of the link at hand, so that the better ones fit before it
+        foreach (RoutedLink link in standby)
         {
-            if (link == _input.Chosen)
-            {
-                continue;
-            }
-            TableRoute? entry = _table.Find(
-                entry => entry.Metric > _top && IsOf(entry.Route, link)
-                    && !entry.Route.IsDerived && !Stays(entry.Route));
+            TableRoute? entry = StandbyOf(link);
             KernelRoute? origin = BestOrigin(link.Ifindex);
             if (entry is not null && !(StandsForLink(origin) && origin!.Metric < entry.Metric))
             {
-                limit = Math.Min(limit, MoveStandby(link, entry, limit));
+                limit = Math.Min(limit, MoveStandby(link, entry, least, limit));
             }
             else if (origin is not null)
             {
                 limit = Math.Min(limit, CopyStandby(link, origin, limit, needed));
             }
+            least--;
         }
         DeleteUnneededCopies(needed);
     }
 
+    /// <summary>The route of a link that may be moved among the standby routes.</summary>
+    private TableRoute? StandbyOf(RoutedLink link) => _table.Find(
+        entry => entry.Metric > _top && IsOf(entry.Route, link)
+            && !entry.Route.IsDerived && !Stays(entry.Route));
+
     /// <summary>
-    /// Moves the link's route to a metric better than <paramref name="limit"/>, or back to its own metric if
-    /// that suffices.
+    /// Returns the least metric for the worst link, the next one having one less. If there is room between
+    /// the preferred route and those that must not come first, it begins there, else behind all of them.
     /// </summary>
-    private uint MoveStandby(RoutedLink link, TableRoute entry, uint limit)
+    /// <param name="standby">The links, worst first.</param>
+    private uint LeastMetric(RoutedLink[] standby)
+    {
+        uint least = _top + (uint)standby.Length;
+        uint last = _top;
+        bool isTight = false;
+        for (int i = 0; i < standby.Length; i++)
+        {
+            if (StandbyOf(standby[i]) is { } entry)
+            {
+                isTight |= entry.Metric < least - i && MayDelete(entry);
+                last = Math.Max(last, entry.Metric);
+            }
+        }
+        return isTight && last < MostMetric ? last + (uint)standby.Length : least;
+    }
+
+    private const uint MostMetric = int.MaxValue;
+
+    /// <summary>
+    /// Moves the link's route to a metric better than <paramref name="limit"/> and not below <paramref
+    /// name="least"/>, or back to its own metric if that suffices.
+    /// </summary>
+    private uint MoveStandby(RoutedLink link, TableRoute entry, uint least, uint limit)
     {
         OwnMetric known = _own.GetValueOrDefault(link.Name);
         uint own = known.Placed == entry.Metric && known.Own > _top ? known.Own : entry.Metric;
         TableRoute? atOwn = own == entry.Metric ? null
             : _table.Find(other => other.Metric == own && other.Route.IsCopyOf(entry.Route));
-        bool mayGoBack = own < limit && own != entry.Metric && (atOwn is not null || !_used.Contains(own));
-        if (entry.Metric < limit && !mayGoBack)
+        bool mayGoBack = own < limit && own >= least && own != entry.Metric
+            && (atOwn is not null || !_used.Contains(own));
+        if (entry.Metric < limit && entry.Metric >= least && !mayGoBack)
         {
             return entry.Metric;
         }
-        uint metric = mayGoBack ? own : LastFreeBefore(limit);
+        uint metric = mayGoBack ? own : entry.Metric < least ? FirstFreeFrom(least) : LastFreeBefore(limit);
+        metric = metric < limit ? metric : LastFreeBefore(limit);
         if (metric >= limit || metric == 0 || metric == entry.Metric || !MayDelete(entry))
         {
             return entry.Metric;

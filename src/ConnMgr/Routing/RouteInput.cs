@@ -5,7 +5,8 @@ namespace ConnMgr.Routing;
 /// <summary>A link as the route plan sees it.</summary>
 /// <param name="Ifindex">The interface index, above 0.</param>
 /// <param name="Name">The interface name.</param>
-/// <param name="UsualMetric">The metric of its default if it had none: 10 Ethernet, 20 Wi-Fi, 50 WAN.</param>
+/// <param name="UsualMetric">The metric of its default if it had none: 10 to 19 for
+/// Ethernet, 20 to 29 for Wi-Fi, 50 to 59 for WAN.</param>
 /// <param name="Rank">Its position among the standby routes, 0 for the best; null if its route may have any
 /// metric behind the preferred one.</param>
 internal sealed record RoutedLink(int Ifindex, string Name, uint UsualMetric, int? Rank);

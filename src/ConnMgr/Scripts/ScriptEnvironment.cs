@@ -35,7 +35,6 @@ internal static class ScriptEnvironment
             : [],
     ];
 
-    /// <summary>Returns the variable with the interface names, in the order of netif_names.</summary>
-    public static string NamesVariable(NetifNames names) =>
-        $"CONNMGR_NETIF_NAMES={names.Ethernet} {names.WiFi} {names.Wan} {names.AccessPoint} {names.Bridge}";
+    /// <summary>Returns the variable with the interface names, in the form of netif_names.</summary>
+    public static string NamesVariable(NetifNames names) => $"CONNMGR_NETIF_NAMES={names.ToText()}";
 }

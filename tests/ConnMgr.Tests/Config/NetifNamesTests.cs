@@ -11,8 +11,8 @@ public class NetifNamesTests
     {
         NetifNames names = Parse("# nothing\n\n");
         Assert.Equal(
-            ("eth0", "wlan0", "wwan0", "wlan0-1", "br-apnet"),
-            (names.Ethernet, names.WiFi, names.Wan, names.AccessPoint, names.Bridge));
+            ("eth0 wlan0 wwan0*", "wlan0-1", "br-apnet"),
+            (Words(names), names.AccessPoint, names.Bridge));
     }
 
     [Theory]
@@ -22,10 +22,15 @@ public class NetifNamesTests
     [InlineData("ETH_INTERFACE_0=lan1 # the left socket")]
     [InlineData("ETH_INTERFACE_0='a'\nETH_INTERFACE_0='lan1'")]
     [InlineData("UNKNOWN='x'\nETH_INTERFACE_0='lan1'")]
-    public void Names_are_read(string text) => Assert.Equal("lan1", Parse(text).Ethernet);
+    public void Names_are_read(string text) => Assert.Equal("lan1", Parse(text).Links[0].Name);
 
     [Theory]
-    [InlineData("ETH_INTERFACE_0=''", "1: ETH_INTERFACE_0: not an interface name: \"\"")]
+    [InlineData(
+        "ETH_INTERFACE_0=''\nWAN_INTERFACE_0=''\nWIFISTA_INTERFACE_0=\n#",
+        "3: there is no link: ETH_INTERFACE_0, WIFISTA_INTERFACE_0 and WAN_INTERFACE_0 are empty")]
+    [InlineData("ETH_INTERFACE_7='wlan0'", "1: ETH_INTERFACE_7 and WIFISTA_INTERFACE_0 are both 'wlan0'")]
+    [InlineData("PREFER='eth0 a/b'", "1: PREFER: not an interface name: \"a/b\"")]
+    [InlineData("METERED='wlan0'\nUNMETERED='eth0\twlan0'", "2: 'wlan0' is both in METERED and in UNMETERED")]
     [InlineData("ETH_INTERFACE_0='a b'", "1: ETH_INTERFACE_0: not an interface name: \"a b\"")]
     [InlineData("#\nETH_INTERFACE_0='a/b'", "2: ETH_INTERFACE_0: not an interface name: \"a/b\"")]
     [InlineData("ETH_INTERFACE_0='sixteen-bytes-xx'",
@@ -55,7 +60,7 @@ public class NetifNamesTests
     public void The_station_may_have_the_default_name_of_the_access_point()
     {
         NetifNames names = Parse("WIFISTA_INTERFACE_0='wlan0-1'");
-        Assert.Equal(("wlan0-1", "wlan0-1"), (names.WiFi, names.AccessPoint));
+        Assert.Equal(("eth0 wlan0-1 wwan0*", "wlan0-1"), (Words(names), names.AccessPoint));
     }
 
     [Fact]
@@ -63,8 +68,8 @@ public class NetifNamesTests
     {
         NetifNames first = Parse("ETH_INTERFACE_0='lan1'\nWAN_INTERFACE_0='usb0'");
         Assert.True(NetifNames.TryParse("ETH_INTERFACE_0='lan2'", out NetifNames both, [], [], first));
-        Assert.Equal(("lan2", "wlan0", "usb0"), (both.Ethernet, both.WiFi, both.Wan));
-        Assert.Equal("lan1", first.Ethernet);
+        Assert.Equal("lan2 wlan0 usb0*", Words(both));
+        Assert.Equal("lan1 wlan0 usb0*", Words(first));
     }
 
     [Fact]
@@ -93,7 +98,7 @@ public class NetifNamesTests
         string text = string.Concat(Enumerable.Range(0, 1000).Select(i => $"KEY_{i}=x\n"))
             + "ETH_INTERFACE_0=lan1\n";
         Assert.True(NetifNames.TryParse(text, out NetifNames names, errors, warnings));
-        Assert.Equal("lan1", names.Ethernet);
+        Assert.Equal("lan1", names.Links[0].Name);
         Assert.Equal(new Remark(51, "more unknown keys, ignoring them too"), warnings[^1]);
         Assert.Equal(51, warnings.Count);
         Assert.False(NetifNames.TryParse(text.Replace('=', ' '), out _, errors, []));
@@ -129,13 +134,19 @@ public class NetifNamesTests
             "ETH_INTERFACE_0=\"a;b\"\n", "FOO=\"a; b\"\n", "ETH_INTERFACE_0=\"a!b\"\n",
             "ETH_INTERFACE_0=\"a$b\"\n", "ETH_INTERFACE_0=\"a'b\"\n", "ETH_INTERFACE_0=a%b\n",
             "ETH_INTERFACE_0='lan.1@x+y'\n", "ETH_INTERFACE_0='l\u00e4n'\n", "ETH_INTERFACE_0='$x'\n",
-            "WIFIAP_INTERFACE_0='eth0'\n",
+            "WIFIAP_INTERFACE_0='eth0'\n", "ETH_INTERFACE_1='eth0'\n", "ETH_INTERFACE_10='eth0'\n",
+            "WAN_INTERFACE_9='ppp0'\nWIFISTA_INTERFACE_3=\n", "BRIDGE_INTERFACE_0=''\n",
+            "ETH_INTERFACE_0=''\nWAN_INTERFACE_0=''\nWIFISTA_INTERFACE_0=''\n",
+            "ETH_INTERFACE_0=''\nWAN_INTERFACE_0=''\nWIFISTA_INTERFACE_0=''\nETH_INTERFACE_4='x'\n",
+            "PREFER='eth0\twwan0'\n", "PREFER=eth7\n", "PREFER=' '\n", "PREFER='-x'\n",
+            "METERED='a/b eth0'\n",
+            "METERED='eth0'\nUNMETERED='wlan0 eth0'\n", "METERED='x'\nUNMETERED='x'\n",
         ];
         List<string> disagreements = [];
         foreach (string text in texts)
         {
             string? ours = NetifNames.TryParse(text, out NetifNames names, [], [])
-                ? $"{names.Ethernet} {names.WiFi} {names.Wan} {names.AccessPoint} {names.Bridge}"
+                ? names.ToText()
                 : null;
             string? theirs = RunScript(text);
             if (ours != theirs)
@@ -164,15 +175,62 @@ public class NetifNamesTests
             string output = script.StandardOutput.ReadToEnd();
             script.StandardError.ReadToEnd();
             script.WaitForExit();
-            return script.ExitCode == 0
-                ? string.Join(' ', output.TrimEnd().Split('\n').Select(line => line.Split('\'')[1]))
-                : null;
+            return script.ExitCode == 0 ? output : null;
         }
         finally
         {
             Directory.Delete(directory, recursive: true);
         }
     }
+
+    /// <summary>Any number of links of each kind; the order is that of preference.</summary>
+    [Theory]
+    [InlineData("ETH_INTERFACE_1='eth1'\nWAN_INTERFACE_3='ppp0'", "eth0 eth1 wlan0 wwan0* ppp0*")]
+    [InlineData("PREFER='wwan0  wlan0'", "wwan0* wlan0 eth0")]
+    [InlineData("PREFER='none wlan0 wlan0'", "wlan0 eth0 wwan0*")]
+    [InlineData("METERED='wlan0 x'\nUNMETERED='wwan0'", "eth0 wlan0* wwan0")]
+    [InlineData("ETH_INTERFACE_0=\nWIFISTA_INTERFACE_0=''", "wwan0*")]
+    [InlineData(
+        "ETH_INTERFACE_0=''\nWIFISTA_INTERFACE_0=''\nWAN_INTERFACE_0=''\nETH_INTERFACE_9='x'", "x")]
+    public void Links_are_ordered(string text, string expected) => Assert.Equal(expected, Words(Parse(text)));
+
+    [Fact]
+    public void Thirty_links_keep_their_order_in_the_text_for_scripts()
+    {
+        string text = string.Concat(
+            from kind in (string[])["ETH", "WIFISTA", "WAN"]
+            from index in Enumerable.Range(0, 10)
+            select $"{kind}_INTERFACE_{index}='{kind[0]}{kind[1]}{index}'\n")
+            + "PREFER='WA9 WI0'\nUNMETERED='WA9'\n";
+        NetifNames names = Parse(text);
+        Assert.Equal(30, names.Links.Count);
+        Assert.StartsWith("WA9 WI0 ET0 ET1 ET2", Words(names), StringComparison.Ordinal);
+        Assert.Equal(Words(names), Words(Parse(names.ToText())));
+        Assert.Empty(names.ChangesFrom(Parse(names.ToText())));
+    }
+
+    [Fact]
+    public void A_list_that_names_no_link_is_a_warning()
+    {
+        List<Remark> warnings = [];
+        Assert.True(NetifNames.TryParse("PREFER='eth0 eth7'\nMETERED=x", out _, [], warnings));
+        Assert.Equal(
+            ["1: PREFER: 'eth7' is no link, ignoring", "2: METERED: 'x' is no link, ignoring"],
+            warnings.Select(warning => $"{warning.Line}: {warning.Text}"));
+    }
+
+    [Fact]
+    public void Changes_name_roles_that_become_empty()
+    {
+        NetifNames old = Parse("WAN_INTERFACE_1='usb0'");
+        Assert.Equal(
+            ["ETH_INTERFACE_0: eth0 -> none", "WAN_INTERFACE_1: usb0 -> none", "PREFER: none -> wwan0"],
+            Parse("ETH_INTERFACE_0=''\nPREFER='wwan0'").ChangesFrom(old));
+    }
+
+    /// <summary>The links, most preferred first; those that cost money have a star.</summary>
+    private static string Words(NetifNames names) =>
+        string.Join(' ', names.Links.Select(link => link.Name + (link.IsMetered ? "*" : "")));
 
     private static NetifNames Parse(string text)
     {

@@ -83,7 +83,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
     /// <summary>RTM_NEWROUTE of its default route.</summary>
     public byte[] RouteRow => Golden.Route($"198.18.{Subnet}.1", Ifindex, (uint)Metric);
 
-    private int Subnet => (int)link.Kind + 1;
+    private int Subnet => link.Rank + 1;
 
     /// <summary>A tick begins. The evidence socket hears the tick's first packet.</summary>
     public void Listen(bool isForOutgoing) => (_hearsEvidence, _hearsOutgoing) = (true, isForOutgoing);

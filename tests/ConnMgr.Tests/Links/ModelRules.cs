@@ -10,7 +10,7 @@ namespace ConnMgr.Tests.Links;
 internal sealed class ModelRules(ModelWorld world)
 {
     private readonly List<Link> _fit = [];
-    private readonly Record[] _records = [new(), new(), new()];
+    private readonly Record[] _records = [.. world.Links.Select(_ => new Record())];
     private TimeSpan _lteIsWrongSince = TimeSpan.MaxValue;
     private TimeSpan _isAstraySince = TimeSpan.MaxValue;
 
@@ -120,7 +120,7 @@ internal sealed class ModelRules(ModelWorld world)
                 _fit.Add(link.Link);
             }
         }
-        _fit.Sort((a, b) => (Class(a) - Class(b)) * 10 + (a.Kind - b.Kind));
+        _fit.Sort((a, b) => (Class(a) - Class(b)) * 100 + (a.Rank - b.Rank));
         List<Link> fit = _fit;
         if (fit.Count == 0 || fit[0] == choice)
         {
@@ -146,7 +146,7 @@ internal sealed class ModelRules(ModelWorld world)
     private bool IsLeft(Link choice, Link link, bool isBoot)
     {
         Record record = Of(link);
-        bool isPreferred = link.Kind < choice.Kind;
+        bool isPreferred = link.Rank < choice.Rank;
         return (Class(choice), Class(link)) switch
         {
             ('A', 'A') => isPreferred && Now - record.Since >= Hold(record),
@@ -155,6 +155,8 @@ internal sealed class ModelRules(ModelWorld world)
             ('B', 'B') => isPreferred && record.IsProbed && Now - record.UnfailedSince >= Hold(record),
             ('C', 'A') => Now - record.UnfailedSince >= MeteredWait(record),
             ('C', 'B') => (record.IsProbed || isBoot) && Now - record.UnfailedSince >= MeteredWait(record),
+            ('C', 'C') => isPreferred && Now - record.UnfailedSince >= Hold(record)
+                && link.LastOutcome is not (ProbeOutcome.NoAnswer or ProbeOutcome.WrongContent),
             ('D' or 'E', 'A' or 'B' or 'C') => true,
             _ => false,
         };
@@ -272,7 +274,7 @@ internal sealed class ModelRules(ModelWorld world)
         _ => '-',
     };
 
-    private Record Of(Link link) => _records[(int)link.Kind];
+    private Record Of(Link link) => _records[link.Rank];
 
     private static TimeSpan Seconds(double seconds) => TimeSpan.FromSeconds(seconds);
 

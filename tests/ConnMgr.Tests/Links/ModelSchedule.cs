@@ -31,7 +31,7 @@ internal enum Happening
 /// <summary>One event, some time after the previous one.</summary>
 /// <param name="After">Milliseconds after the previous event.</param>
 /// <param name="What">What happens.</param>
-/// <param name="Link">The link concerned, 0 to 2.</param>
+/// <param name="Link">The link concerned, 0 to 15; modulo their number.</param>
 /// <param name="Value">The new value, 0 to 3.</param>
 internal readonly record struct Event(int After, Happening What, int Link, int Value)
 {
@@ -61,16 +61,17 @@ internal static class ModelSchedule
     private const double UntilHealed = 345;
 
     private static Gen<Event> Of(Gen<Happening> what) =>
-        Gen.Select(After, what, Gen.Int[0, 2], Gen.Int[0, 3], (after, w, link, value) =>
+        Gen.Select(After, what, Gen.Int[0, 15], Gen.Int[0, 3], (after, w, link, value) =>
             new Event(after, w, link, value));
 
     /// <summary>
     /// Runs a schedule, then heals everything: the best link must be in use within the bound.
     /// </summary>
     /// <returns>The world, and the seconds until the best link was in use for good.</returns>
-    public static (ModelWorld World, double Healed) Run(int seed, Event[] events)
+    public static (ModelWorld World, double Healed) Run(
+        int seed, Event[] events, IReadOnlyList<NamedLink>? names = null)
     {
-        ModelWorld world = new(seed, (WanProbe)(seed % 5 % 3));
+        ModelWorld world = new(seed, (WanProbe)(seed % 5 % 3), names);
         if (seed % 4 == 3)
         {
             Array.ForEach(world.Links, link => link.HasAddress = link.HasRoute = false); // a slow DHCP server
@@ -83,10 +84,12 @@ internal static class ModelSchedule
 
         Heal(world);
         double healed = 0;
+        // A metered link that has failed is trusted again without proof, which is no reason to return to it.
+        ModelLink? best = Array.Find(world.Links, link => !link.Link.IsMetered);
         for (double at = 1; at <= UntilHealed + 10; at++)
         {
             world.Run(1);
-            healed = world.InUse == world.Eth && world.Choice == world.Eth ? healed : at;
+            healed = world.InUse is { } used && world.Choice == used && (best ?? used) == used ? healed : at;
         }
         return healed <= UntilHealed
             ? (world, healed)
@@ -123,14 +126,14 @@ internal static class ModelSchedule
 
     private static void Apply(ModelWorld world, in Event item)
     {
-        ModelLink link = world.Links[item.Link];
+        ModelLink link = world.Links[item.Link % world.Links.Length];
         switch (item.What)
         {
             case Happening.DeviceGoes:
                 (link.Ifindex, link.HasAddress, link.HasRoute) = (0, false, false);
                 break;
             case Happening.DeviceComes:
-                link.Ifindex = item.Link + 2 + (10 * item.Value);
+                link.Ifindex = link.Link.Rank + 2 + (20 * item.Value);
                 break;
             case Happening.SetDown:
                 (link.IsAdminUp, link.HasRoute) = (false, false);
@@ -186,7 +189,7 @@ internal static class ModelSchedule
     {
         foreach (ModelLink link in world.Links)
         {
-            link.Ifindex = link.Ifindex == 0 ? (int)link.Link.Kind + 2 : link.Ifindex;
+            link.Ifindex = link.Ifindex == 0 ? link.Link.Rank + 2 : link.Ifindex;
             (link.IsAdminUp, link.HasCarrier, link.HasAddress, link.HasRoute) = (true, true, true, true);
             (link.Upstream, link.Loss) = (Upstream.Good, 0);
         }

@@ -1,6 +1,5 @@
 using ConnMgr.Config;
 using ConnMgr.Links;
-using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Links;
@@ -50,25 +49,30 @@ internal sealed class ModelWorld
 
     /// <param name="seed">Seed of packet losses and of small differences in time.</param>
     /// <param name="wanProbe">When LTE may be probed.</param>
-    public ModelWorld(int seed = 1, WanProbe wanProbe = WanProbe.Suspect)
+    /// <param name="names">The links, most preferred first; null for eth0, wlan0, wwan0.</param>
+    public ModelWorld(
+        int seed = 1, WanProbe wanProbe = WanProbe.Suspect, IReadOnlyList<NamedLink>? names = null)
     {
         Random = new Random(seed);
         TimeSpan idle = TimeSpan.FromSeconds(16);
-        Eth = new ModelLink(this, new Link(LinkKind.Ethernet, "eth0", idle, wanProbe), 10) { Ifindex = 2 };
-        WiFi = new ModelLink(this, new Link(LinkKind.WiFi, "wlan0", idle, wanProbe), 20) { Ifindex = 3 };
-        Wan = new ModelLink(this, new Link(LinkKind.Wan, "wwan0", idle, wanProbe), 50) { Ifindex = 4 };
-        Links = [Eth, WiFi, Wan];
-        _core = new ConnectionCore([Eth.Link, WiFi.Link, Wan.Link], new ServiceTrust(), TimeSpan.Zero);
+        Links =
+        [
+            .. (names ?? NetifNames.Defaults.Links).Select((name, i) => new ModelLink(
+                this, new Link(name.Kind, name.Name, idle, wanProbe, name.Index, name.IsMetered),
+                (int)RoutePlanner.UsualMetric(name.Kind, name.Index))
+            { Ifindex = i + 2 }),
+        ];
+        _core = new ConnectionCore([.. Links.Select(link => link.Link)], new ServiceTrust(), TimeSpan.Zero);
         Rules = new ModelRules(this);
     }
 
     public Random Random { get; }
 
-    public ModelLink Eth { get; }
+    public ModelLink Eth => Links[0];
 
-    public ModelLink WiFi { get; }
+    public ModelLink WiFi => Links[1];
 
-    public ModelLink Wan { get; }
+    public ModelLink Wan => Links[2];
 
     public ModelLink[] Links { get; }
 

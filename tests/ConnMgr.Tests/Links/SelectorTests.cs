@@ -337,6 +337,55 @@ public class SelectorTests
         Assert.Equal("", _world.Decide(61));
     }
 
+    /// <summary>
+    /// Rules 3 and 4 between two modems. One that failed and is trusted again without a probe is no reason to
+    /// leave the other.
+    /// </summary>
+    [Fact]
+    public void Of_two_metered_links_the_preferred_one_is_returned_to_unless_it_failed()
+    {
+        TimeSpan idle = TimeSpan.FromSeconds(16);
+        Link second = new(LinkKind.Wan, "wwan1", idle, WanProbe.Suspect, index: 1);
+        Selector selector = new([_world.Wan, second], TimeSpan.Zero);
+        string Decide(double at) =>
+            selector.Decide(_world.At(at).Now) ? $"{selector.Choice!.Name}: {selector.Reason}" : "";
+        _world.At(0).Up(_world.Wan, second);
+        Assert.StartsWith("wwan0:", Decide(0), StringComparison.Ordinal);
+        _world.At(1).Down(_world.Wan);
+        Assert.StartsWith("wwan1: wwan0 lost carrier", Decide(1), StringComparison.Ordinal);
+        _world.At(2).Up(_world.Wan);
+        Assert.Equal("", Decide(11));
+        Assert.Equal(TimeSpan.FromSeconds(1), selector.HoldLeft(_world.Wan, _world.Now));
+        Assert.EndsWith("preferred to wwan1", Decide(12), StringComparison.Ordinal);
+
+        _world.Wan.SetSurroundings(new Surroundings(IsInUse: true, LinkClass.C, IsNothingLeft: false));
+        _world.At(20).Wan.SeeOutgoing(_world.Now);
+        _world.At(22).Wan.Advance(_world.Now);
+        _world.Wan.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        Assert.StartsWith("wwan1: wwan0 failed", Decide(22), StringComparison.Ordinal);
+        _world.Wan.SetSurroundings(new Surroundings(IsInUse: false, LinkClass.C, IsNothingLeft: false));
+        _world.At(400).Wan.Tick(hadEvidence: false, _world.Now);
+        Assert.Equal(LinkState.Confirmed, _world.Wan.State);
+        Assert.Equal("", Decide(4000));
+    }
+
+    /// <summary>What costs money comes last, whatever PREFER and the kind say.</summary>
+    [Fact]
+    public void The_class_counts_before_the_order()
+    {
+        TimeSpan idle = TimeSpan.FromSeconds(16);
+        Link wifi = new(LinkKind.WiFi, "wlan0", idle, WanProbe.Suspect, isMetered: true);
+        Link modem = new(LinkKind.Wan, "wwan0", idle, WanProbe.Suspect, isMetered: false);
+        Selector selector = new([wifi, modem], TimeSpan.Zero);
+        _world.At(20).Up(wifi, modem);
+        Assert.True(selector.Decide(_world.Now));
+        Assert.Equal(("wwan0", LinkState.Confirmed, LinkState.Unconfirmed),
+            (selector.Choice!.Name, wifi.State, modem.State));
+        modem.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        Assert.True(selector.Decide(_world.Now));
+        Assert.Equal("wlan0", selector.Choice!.Name);
+    }
+
     private sealed class World
     {
         public World()

@@ -43,6 +43,14 @@ public class ResolvConfTests
         Assert.Equal(expected, Text(Servers(crlf, kind, device)));
     }
 
+    /// <summary>The conventional names belong to the first link of a kind.</summary>
+    [Theory]
+    [InlineData("eth1", "")]
+    [InlineData("lan", "203.0.113.1")]
+    public void A_second_link_of_a_kind_has_its_own_section_alone(string device, string expected) =>
+        Assert.Equal(expected, Text(ResolvConf.OfInterface(
+            Auto, Link(LinkKind.Ethernet, device, index: 1), _ => null, [])));
+
     [Theory]
     [InlineData("")]
     [InlineData("nameserver 198.18.1.1")] // no section
@@ -184,13 +192,13 @@ public class ResolvConfTests
 
     /// <summary>The device 3, also called lan, with both families unless the test says otherwise.</summary>
     private static ServerLink Link(
-        LinkKind kind, string device, bool hasIpv4 = true, bool hasIpv6 = true)
+        LinkKind kind, string device, bool hasIpv4 = true, bool hasIpv6 = true, int index = 0)
     {
         KernelState state = new();
         NetlinkReader reader = new(NetlinkGolden.Link(3, device, 0, otherNames: ["lan", "enp3s0"]));
         Assert.True(reader.TryRead(out NetlinkMessage message));
         state.Apply(message, isDumpRow: false);
-        return new ServerLink(kind, device, 3, hasIpv4, hasIpv6, state);
+        return new ServerLink(kind, device, 3, hasIpv4, hasIpv6, state, index);
     }
 
     private static string Text(IEnumerable<IPAddress> servers) => string.Join(' ', servers);

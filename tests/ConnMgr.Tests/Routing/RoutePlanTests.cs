@@ -50,6 +50,57 @@ public sealed class RoutePlanTests
     }
 
     /// <summary>
+    /// The standby routes have the daemon's order, at distinct metrics, whatever the order and the metrics
+    /// before: as DHCP clients assign them, next to the preferred route and in reverse order, or random.
+    /// </summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(8)]
+    [InlineData(16)]
+    public void The_standby_routes_of_any_number_of_links_are_in_order(int count)
+    {
+        for (int seed = 0; seed < 120; seed++)
+        {
+            Random random = new(seed);
+            int[] ranks = [.. Enumerable.Range(0, count)];
+            random.Shuffle(ranks);
+            RoutedLink[] links =
+                [.. ranks.Select((rank, i) => new RoutedLink(11 + i, $"link{i}", (uint)(10 + i), rank))];
+            ModelRouteTable table = new([]);
+            int[] metrics = [.. Enumerable.Range(1, seed % 3 == 2 ? 3000 : count)];
+            random.Shuffle(metrics);
+            for (int i = 0; i < count; i++)
+            {
+                int metric = seed % 3 == 0 ? count - ranks[i] : seed % 3 == 1 ? 100 * (1 + i) : metrics[i];
+                foreach (bool isIpv6 in (bool[])[false, true])
+                {
+                    table.Append(new RouteBuilder(isIpv6) { Metric = (uint)metric + (isIpv6 ? 1u : 0) }
+                        .Via(isIpv6 ? $"fe80::{i + 1}" : $"198.18.{i}.1").Device(11 + i).Build());
+                }
+            }
+            World world = new() { Table = table, Links = links, Chosen = links[random.Next(count)] };
+            Complete(world, checksPrefixes: count <= 3);
+            foreach (bool isIpv6 in (bool[])[false, true])
+            {
+                uint top = isIpv6 ? 1u : 0;
+                RoutedLink[] found = [.. world.Table.Routes.Where(route => route.IsIpv6 == isIpv6)
+                    .OrderBy(route => route.Metric)
+                    .Select(route => links.First(link => link.Ifindex == route.Ifindex))];
+                RoutedLink[] expected = [world.Chosen,
+                    .. links.Where(link => link != world.Chosen).OrderBy(link => link.Rank)];
+                string words = $"seed {seed}, IPv6 {isIpv6}:\n{world.Table.Words()}";
+                Assert.True(expected.SequenceEqual(found), words);
+                Assert.True(
+                    world.Table.Routes.Where(route => route.IsIpv6 == isIpv6)
+                        .Select(route => route.Metric).Distinct().Count() == count, words);
+                Assert.Equal(top, world.Table.Routes.First(route => route.IsIpv6 == isIpv6).Metric);
+            }
+        }
+    }
+
+    /// <summary>
     /// Carries the plan out and checks after each step. Optionally makes a new plan from each intermediate
     /// state.
     /// </summary>
