@@ -48,7 +48,10 @@ internal sealed class RoutePlanner
         RoutedLink Routed(Link link) => new(
             link.Facts.Ifindex, link.Name,
             link.Kind switch { LinkKind.Ethernet => 10, LinkKind.WiFi => 20, _ => 50 },
-            ranks.TryGetValue(link, out int rank) ? rank : null);
+            ranks.TryGetValue(link, out int rank) ? rank : null)
+        {
+            IsDead = !IsStandby(link) || link.State == LinkState.Failed,
+        };
         Dictionary<Link, RoutedLink> routed =
             links.Where(link => link.Facts.Ifindex != 0).ToDictionary(link => link, Routed);
         return RoutePlan.Of(new RouteInput(
@@ -58,6 +61,7 @@ internal sealed class RoutePlanner
         {
             Addresses = state.Addresses,
             Subnets = state.Subnets,
+            Hosts = state.Hosts,
             Routers = state.Routers,
         });
     }

@@ -8,7 +8,11 @@ namespace ConnMgr.Routing;
 /// <param name="UsualMetric">The metric of its default if it had none: 10 Ethernet, 20 Wi-Fi, 50 WAN.</param>
 /// <param name="Rank">Its position among the standby routes, 0 for the best; null if its route may have any
 /// metric behind the preferred one.</param>
-internal sealed record RoutedLink(int Ifindex, string Name, uint UsualMetric, int? Rank);
+internal sealed record RoutedLink(int Ifindex, string Name, uint UsualMetric, int? Rank)
+{
+    /// <summary>True if nothing beyond the link answers: it is down, or a probe has failed.</summary>
+    public bool IsDead { get; init; }
+}
 
 /// <summary>The own metric of a link's default in one family, while the route is at another one.</summary>
 /// <param name="Own">The metric that its DHCP client, netifd or the user assigned.</param>
@@ -70,4 +74,7 @@ internal sealed record RouteInput(
 
     /// <summary>The routes to subnets that earlier plans have added.</summary>
     public IReadOnlyList<KernelRoute> Subnets { get; init; } = [];
+
+    /// <summary>The routes of other programs to single name servers.</summary>
+    public IReadOnlyList<KernelRoute> Hosts { get; init; } = [];
 }

@@ -1,4 +1,5 @@
 using ConnMgr.Native;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Routing;
@@ -48,6 +49,9 @@ internal sealed class RouteWriteRunner : IDisposable
     /// </summary>
     public bool TryRead(KernelState state, List<KernelRoute> routes, List<KernelRoute> subnets) =>
         _socket.TryRead(state) && _socket.TryDump(routes, subnets);
+
+    /// <inheritdoc cref="RouteTableSocket.DeviceTo"/>
+    public int DeviceTo(IpNumber peer) => _socket.DeviceTo(peer);
 
     /// <summary>Carries out the steps. Skips a step whose required step failed.</summary>
     /// <param name="steps">The steps of a plan.</param>
