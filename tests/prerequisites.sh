@@ -41,6 +41,10 @@ if [ -z "$(find /usr/lib -name 'libclang_rt.fuzzer*.a' -print -quit 2>/dev/null)
         packages="$packages libclang-rt-dev"
 fi
 /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || packages="$packages python3-jsonschema"
+# openresolv is unpacked beside the tests: installed, it would take over this machine's resolv.conf. Its test is
+# skipped without it.
+openresolv=$(dirname "$0")/../artifacts/lab/openresolv
+[ -n "$check" ] || [ -x "$openresolv/sbin/resolvconf" ] || packages="$packages openresolv"
 [ -n "$packages" ] || exit 0
 
 if [ -n "$check" ]; then
@@ -58,5 +62,15 @@ if [ ! -e "$policy" ]; then
     chmod +x "$policy"
     trap 'rm -f "$policy"' EXIT
 fi
+case " $packages " in
+    *" openresolv "*)
+        packages=$(echo "$packages" | sed 's/ openresolv//')
+        unpack=$(mktemp -d)
+        (cd "$unpack" && apt-get download -qq openresolv >/dev/null && dpkg -x openresolv_*.deb tree)
+        mkdir -p "$openresolv"
+        cp -a "$unpack/tree/." "$openresolv"
+        rm -rf "$unpack"
+        [ -n "$packages" ] || exit 0 ;;
+esac
 # shellcheck disable=SC2086 # a list
 apt-get install -y -qq --no-install-recommends $packages >/dev/null

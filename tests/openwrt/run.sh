@@ -115,7 +115,7 @@ for shell in 'busybox ash' dash; do
     # Every example in the configuration file must be an accepted value.
     sed 's/^#\t/\t/' "$scripts/openwrt/connmgr.config" >"$root/etc/config/connmgr"
     run "$shell" start
-    check "$shell: the examples arrive in order" gets '[--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--probe][http://www.example.com/check.txt#=all%20is%20well][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][auto][--idle][16][--wan-probe][suspect][--switch][auto][--dns][auto][--queue-num][5353][--mark-bit][7][--attrd-socket][/var/run/IPC.ATTRD][--log][auto]'
+    check "$shell: the examples arrive in order" gets '[--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--probe][http://www.example.com/check.txt#=all%20is%20well][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][auto][--resolv-conf][off][--idle][16][--wan-probe][suspect][--switch][auto][--dns][auto][--queue-num][5353][--mark-bit][7][--attrd-socket][/var/run/IPC.ATTRD][--log][auto]'
     check "$shell: the lockdown gets the same" grep -qF '[lockdown][--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn]' "$RECORD"
 
     uci "option disable_firewall '1'" "option use_ping '0'" "option keep_flows 'yes'" "option allow_private_answers 'on'" \

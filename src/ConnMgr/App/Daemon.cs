@@ -62,12 +62,13 @@ internal sealed partial class Daemon : IDisposable
         _tick = _loop.AddTimer(Tick);
         _signals = new Signals(_loop, OnSignal, LibcExtra.SIGTERM, LibcExtra.SIGINT, LibcExtra.SIGHUP);
         _watchdog = new Watchdog();
-        _servers = new NameServers(options.Resolvers);
+        _servers = new NameServers(
+            options.Resolvers, options.ResolvConf is ['/', ..] ? options.ResolvConf : null);
         _lockdown = options.IsFirewallDisabled
             ? null
             : new Lockdown(_loop, log, options, names, whitelist, _environment);
         _lockdown?.Start(names, _servers);
-        _files = new FileMonitor(_loop, NameServers.Paths, _servers.Refresh);
+        _files = new FileMonitor(_loop, _servers.Paths, _servers.Refresh);
         _routes = new RouteMonitor(_loop, _state);
         _uevents = new UeventSocket(_loop, OnUevent);
         _links = new LinkDriver(_loop, log, options, names, _state, _routes,

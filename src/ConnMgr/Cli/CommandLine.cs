@@ -108,6 +108,14 @@ internal static class CommandLine
         },
     };
 
+    private static readonly Option<string> ResolvConf = new("--resolv-conf")
+    {
+        Description = "keep the resolver on the name servers of the link in use: auto: by what the platform "
+            + "has; FILE: write it, as resolv.conf or, if its name ends in .servers, for dnsmasq",
+        HelpName = "off|auto|FILE",
+        DefaultValueFactory = _ => "off",
+    };
+
     private static readonly Option<string> DnsOption = OneOf(
         "--dns",
         "whether a DNS reply waits until its addresses are open (hold), or a copy of it is read (sniff); "
@@ -232,7 +240,8 @@ internal static class CommandLine
             DisableFirewall, Firewall, OnFirewallFailure, ConfigDirectory, ScriptDirectory, RunDirectory,
             HookDirectory,
             Probe, Echo, Ping, NoPing, Resolvers,
-            DnsServers, DnsOption, QueueNumber, MarkBit, AllowPrivateAnswers, Idle, WanProbeOption,
+            DnsServers, ResolvConf, DnsOption, QueueNumber, MarkBit, AllowPrivateAnswers, Idle,
+            WanProbeOption,
             SwitchOption, KeepLinkdownRoutes, KeepFlows, ControlGroup, AttrdSocket, NoAttrd, LogOption,
             Verbose,
         };
@@ -306,6 +315,9 @@ internal static class CommandLine
         AttrdSocket.Validators.Add(result => Require(
             result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
             "--attrd-socket: a path of 1 to 107 bytes"));
+        ResolvConf.Validators.Add(result => Require(
+            result, result.GetValueOrDefault<string>() is "off" or "auto" or ['/', _, ..],
+            "--resolv-conf: off, auto or an absolute path"));
         root.Validators.Add(result => RejectRepeated(result, root));
 
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
@@ -387,6 +399,8 @@ internal static class CommandLine
             DnsServers = ServerModeOf(parsed.GetRequiredValue(DnsServers)) == DnsServerMode.Listed
                 ? parsed.GetRequiredValue(DnsServers)
                 : [],
+            ResolvConf = parsed.GetRequiredValue(ResolvConf) is "off" ? null
+                : parsed.GetRequiredValue(ResolvConf),
             Dns = parsed.GetRequiredValue(DnsOption) switch
             {
                 "hold" => DnsMode.Hold,

@@ -156,6 +156,12 @@ internal sealed record Options
     /// <summary>The servers of <see cref="DnsServerMode.Listed"/>; else empty.</summary>
     public required IReadOnlyList<IPAddress> DnsServers { get; init; }
 
+    /// <summary>
+    /// What keeps the resolver on the name servers of the link in use: null for nothing, `auto` for what the
+    /// platform has, else the path of a file to write.
+    /// </summary>
+    public string? ResolvConf { get; init; }
+
     public DnsMode Dns { get; init; }
 
     /// <summary>The NFQUEUE in which replies wait.</summary>

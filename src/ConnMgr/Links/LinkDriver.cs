@@ -6,6 +6,7 @@ using ConnMgr.Logging;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
+using ConnMgr.Resolver;
 using ConnMgr.Routing;
 using ConnMgr.Scripts;
 
@@ -29,6 +30,8 @@ internal sealed class LinkDriver : IDisposable
     private readonly ConnectionCore _core;
     private readonly SwitchRunner _switcher;
     private readonly HookRunner _hooks;
+    private readonly ResolverWatch _resolver;
+    private readonly ResolverRunner? _resolvConf;
     private readonly List<News> _news = [];
     private readonly Deadline _deadline;
 
@@ -36,6 +39,7 @@ internal sealed class LinkDriver : IDisposable
     private readonly Pace _inUsePace = new(burst: 10, TimeSpan.FromSeconds(10));
     private readonly Pace _repairPace = new(burst: 10, TimeSpan.FromMinutes(1));
     private int _seenVersion = -1;
+    private int _seenServers = -1;
     private (int Version, int Losses) _seenSettings;
     private string? _loggedInUse;
     private bool _isRepairLogged;
@@ -75,8 +79,25 @@ internal sealed class LinkDriver : IDisposable
             (link, failure) => _news.Add(new News(NewsKind.SwitchEnded, loop.Now, link, Failure: failure)));
         _switcher.Know(_core.Links.Select(link => link.Name));
         _hooks = new HookRunner(loop, log, options.HookDirectory);
+        _resolver = new ResolverWatch(log, state, servers, _switcher.DeviceTo);
+        if (options.ResolvConf is not null)
+        {
+            _resolvConf = new ResolverRunner(loop, log, options, environment, state, servers);
+        }
         _deadline = loop.AddTimer(() => { });
+        servers.Refresh();
+        FollowServers();
     }
+
+    /// <summary>What is wrong with the way to the resolver's name servers; empty for nothing.</summary>
+    public string ResolverWarning => _resolver.Words;
+
+    /// <summary>The name servers that the resolver asks, as texts.</summary>
+    public List<string> ResolverServers =>
+        [.. _servers.OfResolver().Select(server => server.Address.ToString())];
+
+    /// <summary>What --resolv-conf has done, as a phrase; null if it is off.</summary>
+    public string? ResolverWords => _resolvConf?.Words;
 
     /// <summary>The decisions and facts after the last <see cref="Settle"/>.</summary>
     public ConnectionView View => _core.View;
@@ -86,8 +107,8 @@ internal sealed class LinkDriver : IDisposable
     /// <summary>The sockets of each link, in the order of <see cref="ConnectionView.Links"/>.</summary>
     public IReadOnlyList<LinkSockets> Sockets => _sockets;
 
-    /// <summary>True while a switch runs. Wait for its end: nothing else would kill the script.</summary>
-    public bool IsBusy => _switcher.IsBusy;
+    /// <summary>True while a script runs. Wait for its end: nothing else would kill it.</summary>
+    public bool IsBusy => _switcher.IsBusy || _resolvConf is { IsBusy: true };
 
     /// <summary>Ends a tick and begins the next.</summary>
     public void Tick()
@@ -95,6 +116,21 @@ internal sealed class LinkDriver : IDisposable
         _news.Add(new News(NewsKind.Tick, _loop.Now));
         CompareServers();
         _switcher.Tick();
+        _resolver.Tick(View);
+        _resolvConf?.Tick(View);
+    }
+
+    /// <summary>Finds the host routes to the resolver's name servers, which follow a switch.</summary>
+    private void FollowServers()
+    {
+        if (_servers.Version != _seenServers)
+        {
+            _seenServers = _servers.Version;
+            if (_state.Follow([.. _servers.OfResolver().Select(server => IpNumber.Of(server.Address))]))
+            {
+                _routes.ResyncRoutes();
+            }
+        }
     }
 
     private void OnNetworks(List<NetifdNetwork> networks)
@@ -124,7 +160,11 @@ internal sealed class LinkDriver : IDisposable
     }
 
     /// <summary>Stops all further decisions.</summary>
-    public void Stop() => _news.Add(new News(NewsKind.Stop, _loop.Now));
+    public void Stop()
+    {
+        _news.Add(new News(NewsKind.Stop, _loop.Now));
+        _resolvConf?.Stop();
+    }
 
     /// <summary>
     /// Lets the core decide, and carries out its effects. Call it after each batch of events.
@@ -146,12 +186,14 @@ internal sealed class LinkDriver : IDisposable
                 sockets.Refresh(_state);
             }
         }
+        FollowServers();
         CheckSettings();
         for (int i = 0; i < effects.Count; i++)
         {
             CarryOut(effects[i], now);
         }
         LogInUse(now);
+        _resolvConf?.Settle(View);
         // A probe or a switch may have reported news while it was started: decide on it at once.
         TimeSpan next = _news.Count > 0 ? now : _core.NextDeadline;
         _deadline.Set(View.InUse?.Name == _loggedInUse || next < _inUsePace.NextAt
@@ -330,6 +372,7 @@ internal sealed class LinkDriver : IDisposable
             sockets.Dispose();
         }
         _hooks.Dispose();
+        _resolvConf?.Dispose();
         _netifd.Dispose();
         _switcher.Dispose();
         _deadline.Dispose();

@@ -54,7 +54,10 @@ internal sealed class RoutePlanner
         RoutedLink Routed(Link link) => new(
             link.Facts.Ifindex, link.Name,
             UsualMetric(link.Kind, link.Index),
-            ranks.TryGetValue(link, out int rank) ? rank : null);
+            ranks.TryGetValue(link, out int rank) ? rank : null)
+        {
+            IsDead = !IsStandby(link) || link.State == LinkState.Failed,
+        };
         Dictionary<Link, RoutedLink> routed =
             links.Where(link => link.Facts.Ifindex != 0).ToDictionary(link => link, Routed);
         return RoutePlan.Of(new RouteInput(
@@ -65,6 +68,7 @@ internal sealed class RoutePlanner
             Addresses = state.Addresses,
             Subnets = state.Subnets,
             Rules = state.HasRules ? state.Rules : null,
+            Hosts = state.Hosts,
             Routers = state.Routers,
         });
     }

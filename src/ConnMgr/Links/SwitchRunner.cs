@@ -2,6 +2,7 @@ using ConnMgr.Config;
 using ConnMgr.EventLoop;
 using ConnMgr.Logging;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Routing;
 using ConnMgr.Scripts;
@@ -66,6 +67,9 @@ internal sealed class SwitchRunner : IDisposable
     /// </summary>
     public IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric>? OwnMetrics =>
         _isByScript ? null : _writer.OwnMetrics;
+
+    /// <inheritdoc cref="RouteTableSocket.DeviceTo"/>
+    public int DeviceTo(IpNumber peer) => _writer.DeviceTo(peer);
 
     /// <summary>Loads what is recorded about these links, unless that has been done.</summary>
     public void Know(IEnumerable<string> links) => _writer.Know(links);

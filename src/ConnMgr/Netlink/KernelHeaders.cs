@@ -86,6 +86,7 @@ internal static class Rtnetlink
     public const ushort RTA_MARK = 16;
     public const ushort RTA_VIA = 18;
     public const byte RTN_UNICAST = 1;
+    public const byte RTN_LOCAL = 2;
     public const uint RTM_F_CLONED = 0x200;
     public const byte RT_TABLE_MAIN = 254;
 

@@ -1,4 +1,5 @@
 using System.Net;
+using ConnMgr.Net;
 
 namespace ConnMgr.Netlink;
 
@@ -214,6 +215,52 @@ internal sealed class KernelRoute
         return new KernelRoute(header, attributes, isIpv6 ? 1u : 0, expires: null);
     }
 
+    /// <summary>
+    /// Parses the payload of RTM_NEWROUTE or RTM_DELROUTE. False if it is malformed, no unicast route of the
+    /// main table to a single address, or to none of these addresses.
+    /// </summary>
+    public static bool TryReadHost(
+        ReadOnlySpan<byte> payload, IReadOnlyList<IpNumber> addresses, out KernelRoute route)
+    {
+        route = null!;
+        if (addresses.Count == 0 || payload.Length < HeaderSize || payload[7] != TypeUnicast
+            || payload[1] != (payload[0] == FamilyIpv6 ? 128 : 32))
+        {
+            return false;
+        }
+        AttributeReader attributes = new(payload[HeaderSize..]);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            if (attribute.Type == (int)RouteAttributeType.Destination
+                && IpNumber.TryRead(attribute.Value, out IpNumber address) && addresses.Contains(address))
+            {
+                return TryReadAny(payload, out route);
+            }
+        }
+        return false;
+    }
+
+    /// <summary>
+    /// Returns the route to the destination of a host route as this default leads there, marked as connmgr's
+    /// own. The default must have a single device.
+    /// </summary>
+    public KernelRoute ToHost(KernelRoute host)
+    {
+        byte[] header =
+        [
+            host._header[0], host._header[1], 0, 0, (byte)MainTable, OwnProtocol, _header[6], TypeUnicast,
+            _header[8], 0, 0, 0,
+        ];
+        IEnumerable<RouteAttribute> kept = _attributes.Where(
+            attribute => (RouteAttributeType)attribute.Number
+                is RouteAttributeType.OutputInterface or RouteAttributeType.Gateway or RouteAttributeType.Via
+                or RouteAttributeType.PreferredSource or RouteAttributeType.Preference);
+        return new KernelRoute(
+            header,
+            [Make(RouteAttributeType.Destination, host.Find(RouteAttributeType.Destination)!), .. kept],
+            IsIpv6 ? 1u : 0, expires: null);
+    }
+
     private static RouteAttribute Make(RouteAttributeType type, byte[] value) => new((ushort)type, value);
 
     private static bool TryReadAny(ReadOnlySpan<byte> payload, out KernelRoute route)
@@ -360,6 +407,12 @@ internal sealed class KernelRoute
     public bool HasSameDestination(KernelRoute other) => _header[1] == other._header[1]
         && Find(RouteAttributeType.Destination).AsSpan()
             .SequenceEqual(other.Find(RouteAttributeType.Destination).AsSpan());
+
+    /// <summary>The address of a host route; null for any other.</summary>
+    public IPAddress? Host =>
+        _header[1] == (IsIpv6 ? 128 : 32) && Find(RouteAttributeType.Destination) is { Length: 4 or 16 } bytes
+            ? new IPAddress(bytes)
+            : null;
 
     /// <summary>True if both are for packets of the same sources.</summary>
     public bool HasSameSource(KernelRoute other) => SourceLength == other.SourceLength

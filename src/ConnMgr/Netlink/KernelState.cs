@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using ConnMgr.Net;
 
 namespace ConnMgr.Netlink;
 
@@ -27,6 +28,9 @@ internal sealed class KernelState
     private List<KernelRoute> _newSubnets = [];
     private readonly List<SourceRule> _rules = [];
     private readonly List<SourceRule> _seenRules = [];
+    private List<KernelRoute> _hosts = [];
+    private List<KernelRoute> _newHosts = [];
+    private IReadOnlyList<IpNumber> _nameServers = [];
     private readonly Neighbours _neighbours = new();
     private readonly DefaultOwners _owners = new();
 
@@ -62,6 +66,20 @@ internal sealed class KernelState
 
     /// <summary>False if the kernel has no policy rules (CONFIG_IP_MULTIPLE_TABLES).</summary>
     public bool HasRules { get; private set; }
+
+    /// <summary>The routes of other programs to single name servers.</summary>
+    public List<KernelRoute> Hosts => _hosts;
+
+    /// <summary>
+    /// Sets the name servers whose host routes are in <see cref="Hosts"/>. True if they have changed: it
+    /// takes a dump of the routes to find their host routes.
+    /// </summary>
+    public bool Follow(IReadOnlyList<IpNumber> nameServers)
+    {
+        bool isSame = _nameServers.SequenceEqual(nameServers);
+        _nameServers = nameServers;
+        return !isSame;
+    }
 
     /// <summary>The addresses of all devices.</summary>
     public List<DeviceAddress> Addresses => _addresses;
@@ -129,6 +147,7 @@ internal sealed class KernelState
         _newDefaults.Clear();
         _newSubnets.Clear();
         _seenRules.Clear();
+        _newHosts.Clear();
         _neighbours.BeginDump();
         _owners.BeginDump();
         _replacedBeforeDump.UnionWith(_replaced);
@@ -163,7 +182,8 @@ internal sealed class KernelState
                 break;
             case RouteMessage.GetRoute:
                 bool isSame = _routes.SequenceEqual(_newRoutes) && AreSame(_defaults, _newDefaults)
-                    && AreSame(_subnets, _newSubnets);
+                    && AreSame(_subnets, _newSubnets) && AreSame(_hosts, _newHosts);
+                (_hosts, _newHosts) = (_newHosts, _hosts);
                 (_subnets, _newSubnets) = (_newSubnets, _subnets);
                 (_routes, _newRoutes) = (_newRoutes, _routes);
                 (_defaults, _newDefaults) = (_newDefaults, _defaults);
@@ -277,13 +297,18 @@ internal sealed class KernelState
                         _newSubnets.Add(own);
                         _owners.Add(own);
                     }
+                    else if (KernelRoute.TryReadHost(message.Payload, _nameServers, out KernelRoute host))
+                    {
+                        _newHosts.Add(host);
+                    }
                 }
                 return false;
 
             case RouteMessage.NewRoute or RouteMessage.DelRoute:
                 if (!KernelRoute.TryRead(message.Payload, out KernelRoute changed))
                 {
-                    return SeeNeighbours(message);
+                    return SeeNeighbours(message)
+                        || KernelRoute.TryReadHost(message.Payload, _nameServers, out _);
                 }
                 _owners.Add(changed);
                 if ((message.Flags & NetlinkMessage.FlagReplace) != 0 && message.Type == RouteMessage.NewRoute

@@ -238,7 +238,7 @@ internal sealed class RouteMonitor : IDisposable
 
     private void Dump(ushort type)
     {
-        // struct ifinfomsg, the longest of ifinfomsg, ifaddrmsg, fib_rule_hdr and rtmsg; all zero is AF_UNSPEC.
+        // struct ifinfomsg, longer than ifaddrmsg, fib_rule_hdr and rtmsg; all zero is AF_UNSPEC.
         Span<byte> request = stackalloc byte[NetlinkReader.HeaderSize + 16];
         request.Clear();
         BitConverter.TryWriteBytes(request, request.Length);

@@ -9,7 +9,8 @@ namespace ConnMgr.Probe;
 /// files, and rereads a file only if it has changed. On OpenWrt it also uses netifd's networks.
 /// </summary>
 /// <param name="configured">The servers of `--resolver`, asked before all others.</param>
-internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
+/// <param name="written">The file that `--resolv-conf` names; null for none.</param>
+internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? written = null)
 {
     /// <summary>The largest number of servers of a link.</summary>
     public const int Most = 16;
@@ -23,15 +24,23 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
     private const string SystemWide = "/etc/resolv.conf"; // resolv.conf(5)
     private const string BehindStub = "/run/systemd/resolve/resolv.conf"; // of the stub 127.0.0.53
 
+    private const string Forwarder = "/run/dnsmasq/resolv.conf"; // resolvconf(8) writes it for dnsmasq
+
+    private readonly CachedFile? _written = written is null ? null : new CachedFile(written, Limit);
+    private readonly CachedFile _forwarder = new(Forwarder, Limit);
     private readonly CachedFile _perInterface = new(PerInterface, Limit, onlyRoots: true);
     private readonly CachedFile _system = new(SystemWide, Limit);
     private readonly CachedFile _behindStub = new(BehindStub, Limit);
 
     private List<NetifdNetwork> _networks = [];
-    private int _answers; // answers of netifd that differed from the previous one
+    private List<LinkServers> _learned = [];
+    private List<ResolverServer> _asked = []; // of the resolver, if its configuration does not say
+    private int _answers; // answers of netifd, and of resolv_conf.sh, that differed from the previous one
 
     /// <summary>The files that name servers are read from.</summary>
-    public static IReadOnlyList<string> Paths { get; } = [PerInterface, SystemWide, BehindStub];
+    public IReadOnlyList<string> Paths { get; } = written is null
+        ? [PerInterface, SystemWide, BehindStub, Forwarder]
+        : [PerInterface, SystemWide, BehindStub, Forwarder, written];
 
     /// <summary>
     /// Increases whenever <see cref="Refresh"/> finds a changed file, or netifd's networks change.
@@ -46,14 +55,86 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
         Refresh();
     }
 
+    /// <summary>Stores what `resolv_conf.sh` reports.</summary>
+    /// <param name="learned">The servers of each link.</param>
+    /// <param name="asked">The servers that the device's resolver asks now, if its files do not say so; else
+    /// empty.</param>
+    public void Learn(List<LinkServers> learned, List<ResolverServer> asked)
+    {
+        bool isSame = learned.Count == _learned.Count && asked.Count == _asked.Count;
+        for (int i = 0; isSame && i < learned.Count; i++)
+        {
+            isSame = learned[i].IsSameAs(_learned[i]);
+        }
+        for (int i = 0; isSame && i < asked.Count; i++)
+        {
+            isSame = asked[i].Address.Equals(_asked[i].Address);
+        }
+        (_learned, _asked) = (learned, asked);
+        _answers += isSame ? 0 : 1;
+        Refresh();
+    }
+
+    /// <summary>
+    /// Returns the servers that the device's resolver asks. If it is on this host, those that it forwards
+    /// questions to, as far as they are known: those of `--resolv-conf`, of systemd-resolved, of dnsmasq.
+    /// </summary>
+    public List<ResolverServer> OfResolver()
+    {
+        List<ResolverServer> servers = [];
+        if (_asked.Count > 0)
+        {
+            return _asked;
+        }
+        bool isHere = ResolvConf.AddAll(servers, _system.Text);
+        if (isHere)
+        {
+            _ = ResolvConf.AddAll(servers, WrittenText);
+        }
+        foreach (CachedFile file in (ReadOnlySpan<CachedFile>)[_behindStub, _perInterface, _forwarder])
+        {
+            if (isHere && servers.Count == 0)
+            {
+                _ = ResolvConf.AddAll(servers, file.Text);
+            }
+        }
+        return servers;
+    }
+
+    /// <summary>
+    /// Returns the servers that netifd has for a device, for resolv_conf.sh: it knows the other platforms.
+    /// </summary>
+    public List<IPAddress> OfNetifd(ServerLink link)
+    {
+        List<IPAddress> servers = [];
+        foreach (NetifdNetwork network in _networks)
+        {
+            if (network.Device == link.Device)
+            {
+                servers.AddRange(network.NameServers);
+            }
+        }
+        servers.AddRange(ResolvConf.OfInterface(_perInterface.Text, link, DeviceOf, []));
+        return [.. servers.Distinct()];
+    }
+
+    /// <summary>The file of `--resolv-conf` as resolv.conf, also if it is dnsmasq's servers-file.</summary>
+    private string WrittenText =>
+        _written?.Text.Replace("server=", "nameserver ", StringComparison.Ordinal) ?? "";
+
     /// <summary>
     /// Checks whether the files have changed, by one system call per file. Call it every tick, and when
     /// routes change.
     /// </summary>
     public void Refresh()
     {
-        _ = (_perInterface.Text, _system.Text, _behindStub.Text);
-        Version = _perInterface.Version + _system.Version + _behindStub.Version + _answers;
+        Version = _answers;
+        foreach (CachedFile? file in (ReadOnlySpan<CachedFile?>)
+            [_perInterface, _system, _behindStub, _forwarder, _written])
+        {
+            _ = file?.Text;
+            Version += file?.Version ?? 0;
+        }
     }
 
     /// <summary>
@@ -72,6 +153,12 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
             {
                 fromNetifd.AddRange(network.NameServers);
             }
+        }
+        List<IPAddress> learned = [];
+        List<IPAddress> ofOthers = []; // whatever resolv.conf says now, these are asked last
+        foreach (LinkServers each in _learned)
+        {
+            (each.Device == link.Device ? learned : ofOthers).AddRange(each.Servers);
         }
         List<IPAddress> unknown = []; // servers of networks that may be on any link
         List<IPAddress> named = ResolvConf.OfInterface(_perInterface.Text, link, DeviceOf, unknown);
@@ -92,9 +179,13 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured)
         Add(configured);
         Add(fromNetifd);
         Add(named);
-        Add(ResolvConf.Remote(_system.Text, () => _behindStub.Text, link));
+        Add(learned);
+        List<IPAddress> system = ResolvConf.Remote(
+            _system.Text, () => $"{_behindStub.Text}\n{_forwarder.Text}\n{WrittenText}", link);
+        Add(system.Where(server => !ofOthers.Contains(server)));
         AddSoon(servers, link, gateways);
         Add(unknown);
+        Add(ofOthers);
         servers.AddRange(elsewhere);
         return servers.Count <= Most ? servers : servers[..Most];
     }

@@ -81,6 +81,26 @@ internal static class ResolvConf
         return servers;
     }
 
+    /// <summary>Adds the servers of resolv.conf that are not on this host. True if one is.</summary>
+    public static bool AddAll(List<ResolverServer> servers, string text)
+    {
+        bool hasStub = false;
+        foreach (ReadOnlySpan<char> line in Bounded(text).EnumerateLines())
+        {
+            if (TryRead(line, out ReadOnlySpan<char> zone, out IPAddress server))
+            {
+                bool isLocal = IsLocal(server);
+                hasStub |= isLocal;
+                if (!isLocal && servers.Count < MaxServers
+                    && !servers.Exists(other => other.Address.Equals(server)))
+                {
+                    servers.Add(new ResolverServer(server, zone.ToString()));
+                }
+            }
+        }
+        return hasStub;
+    }
+
     /// <summary>Adds the servers of a text. True if one of them is on this host.</summary>
     private static bool AddAll(List<IPAddress> servers, string text, ServerLink link)
     {
@@ -129,14 +149,17 @@ internal static class ResolvConf
         name.StartsWith(network, StringComparison.Ordinal)
         && name[network.Length..] is "" or "_4" or "_6" or "6";
 
-    /// <summary>
-    /// Parses `nameserver ADDRESS[%ZONE]`. Text after the address is a comment. False if the zone is another
-    /// device.
-    /// </summary>
-    private static bool TryReadServer(ReadOnlySpan<char> line, ServerLink link, out IPAddress server)
+    /// <summary>Parses a line like <see cref="TryRead"/>. False if the zone is another device.</summary>
+    private static bool TryReadServer(ReadOnlySpan<char> line, ServerLink link, out IPAddress server) =>
+        TryRead(line, out ReadOnlySpan<char> zone, out server) && (zone.IsEmpty || link.IsZone(zone));
+
+    /// <summary>Parses `nameserver ADDRESS[%ZONE]`. Text after the address is a comment.</summary>
+    private static bool TryRead(
+        ReadOnlySpan<char> line, out ReadOnlySpan<char> zone, out IPAddress server)
     {
         const string Keyword = "nameserver";
         server = IPAddress.None;
+        zone = default;
         ReadOnlySpan<char> trimmed = line.Trim();
         if (!trimmed.StartsWith(Keyword, StringComparison.Ordinal) || trimmed.Length == Keyword.Length
             || trimmed[Keyword.Length] is not (' ' or '\t'))
@@ -147,14 +170,15 @@ internal static class ResolvConf
         int end = address.IndexOfAny(' ', '\t');
         address = end < 0 ? address : address[..end];
 
-        int zone = address.IndexOf('%');
-        if (zone >= 0)
+        int percent = address.IndexOf('%');
+        if (percent >= 0)
         {
-            if (!link.IsZone(address[(zone + 1)..]))
+            zone = address[(percent + 1)..];
+            if (zone.IsEmpty)
             {
                 return false;
             }
-            address = address[..zone]; // the socket is bound to the device
+            address = address[..percent]; // a socket is bound to the device
         }
         return LiteralAddress.TryParse(address, out server);
     }

@@ -9,7 +9,11 @@ namespace ConnMgr.Routing;
 /// Ethernet, 20 to 29 for Wi-Fi, 50 to 59 for WAN.</param>
 /// <param name="Rank">Its position among the standby routes, 0 for the best; null if its route may have any
 /// metric behind the preferred one.</param>
-internal sealed record RoutedLink(int Ifindex, string Name, uint UsualMetric, int? Rank);
+internal sealed record RoutedLink(int Ifindex, string Name, uint UsualMetric, int? Rank)
+{
+    /// <summary>True if nothing beyond the link answers: it is down, or a probe has failed.</summary>
+    public bool IsDead { get; init; }
+}
 
 /// <summary>The own metric of a link's default in one family, while the route is at another one.</summary>
 /// <param name="Own">The metric that its DHCP client, netifd or the user assigned.</param>
@@ -78,4 +82,7 @@ internal sealed record RouteInput(
     /// The policy rules that earlier plans have added; null if the kernel has no policy rules.
     /// </summary>
     public IReadOnlyList<SourceRule>? Rules { get; init; }
+
+    /// <summary>The routes of other programs to single name servers.</summary>
+    public IReadOnlyList<KernelRoute> Hosts { get; init; } = [];
 }

@@ -1,3 +1,5 @@
+using ConnMgr.Netlink;
+
 namespace ConnMgr.Routing;
 
 /// <summary>
@@ -8,7 +10,8 @@ namespace ConnMgr.Routing;
 /// <remarks>
 /// The order of the steps of a family: copy the preferred defaults of other links to their own metrics;
 /// delete all but one of the preferred routes; replace that one; delete duplicates; sort the standby routes.
-/// At last come the subnets that the link shares with another one, and the rules for the other's replies.
+/// At last come host routes to name servers, the subnets that the link shares with another one, and the rules
+/// for the other's replies.
 /// </remarks>
 internal sealed class RoutePlan
 {
@@ -30,7 +33,9 @@ internal sealed class RoutePlan
         }
         IsInPlace = ipv4.IsInPlace && ipv6.IsInPlace;
         int before = Steps.Count;
-        SharedSubnets.Add(input, Steps);
+        List<KernelRoute> wanted = [];
+        NameServerRoutes.Add(input, wanted, Steps);
+        SharedSubnets.Add(input, wanted, Steps);
         ReplyRoutes.Add(input, Steps);
         IsOrdered = ipv4.IsOrdered && ipv6.IsOrdered && Steps.Count == before;
     }

@@ -1,6 +1,8 @@
 using System.ComponentModel;
 using System.Text;
+using ConnMgr.Flows;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 using Tmds.Linux;
 
@@ -116,6 +118,38 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         }
         words = "the kernel gave no answer";
         return Errno.EAGAIN;
+    }
+
+    /// <summary>Asks the kernel where it would send a packet now; see <see cref="RouteQuestion"/>.</summary>
+    /// <returns>The index of the device; 0 if it would send it nowhere; -1 for an address of this host.
+    /// </returns>
+    public int DeviceTo(IpNumber peer)
+    {
+        byte[] request = new RouteQuestion(peer, default, 0).ToRequest();
+        BitConverter.TryWriteBytes(request.AsSpan(8), ++_sequence);
+        int found = 0;
+        if (!_socket.Send(request))
+        {
+            return -1; // not known
+        }
+        while (TryReceive(out ReadOnlySpan<byte> datagram))
+        {
+            NetlinkReader reader = new(datagram);
+            while (reader.TryRead(out NetlinkMessage message))
+            {
+                if (message.Sequence != _sequence)
+                {
+                    continue;
+                }
+                if (message.Type == NetlinkMessage.Error)
+                {
+                    return found;
+                }
+                found = RouteQuestion.TryReadAnswer(message, out int ifindex) ? ifindex
+                    : message.Payload.Length > 7 && message.Payload[7] == Rtnetlink.RTN_LOCAL ? -1 : 0;
+            }
+        }
+        return found;
     }
 
     /// <summary>

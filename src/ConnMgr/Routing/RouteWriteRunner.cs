@@ -1,4 +1,5 @@
 using ConnMgr.Native;
+using ConnMgr.Net;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Routing;
@@ -55,6 +56,9 @@ internal sealed class RouteWriteRunner : IDisposable
         _socket.ReadRouters(state, routes);
         return true;
     }
+
+    /// <inheritdoc cref="RouteTableSocket.DeviceTo"/>
+    public int DeviceTo(IpNumber peer) => _socket.DeviceTo(peer);
 
     /// <summary>Carries out the steps. Skips a step whose required step failed.</summary>
     /// <param name="steps">The steps of a plan.</param>

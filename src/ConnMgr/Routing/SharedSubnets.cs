@@ -14,10 +14,12 @@ internal static class SharedSubnets
     private const int LongestIpv4 = 30; // a subnet with several hosts
     private const int LongestIpv6 = 126;
 
-    /// <summary>Appends the steps that add the missing copies, and delete those of other links.</summary>
-    public static void Add(RouteInput input, List<RouteStep> steps)
+    /// <summary>
+    /// Appends the steps that add the missing copies, and delete those of other links, except for those that
+    /// are <paramref name="wanted"/> already.
+    /// </summary>
+    public static void Add(RouteInput input, List<KernelRoute> wanted, List<RouteStep> steps)
     {
-        List<KernelRoute> wanted = [];
         foreach (DeviceAddress address in input.Addresses)
         {
             IPNetwork subnet = address.Prefix;
@@ -45,7 +47,9 @@ internal static class SharedSubnets
             if (route.IsOfMainTable && !wanted.Exists(route.IsCopyOf))
             {
                 steps.Add(new RouteStep(
-                    RouteVerb.Delete, route.IsIpv6, route, "delete an older route to a shared subnet"));
+                    RouteVerb.Delete, route.IsIpv6, route,
+                    route.Host is { } host ? $"delete the older route to the name server {host}"
+                        : "delete an older route to a shared subnet"));
             }
         }
     }

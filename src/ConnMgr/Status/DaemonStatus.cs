@@ -92,6 +92,17 @@ internal sealed class DaemonStatus
     /// <summary>How often which link followed which as the one in use.</summary>
     public IReadOnlyList<LinkChange> Changes { get; init; } = [];
 
+    /// <summary>
+    /// What is wrong with the way to the resolver's name servers; null if nothing is to be said.
+    /// </summary>
+    public string? ResolverWarning { get; init; }
+
+    /// <summary>The name servers that the device's resolver asks, as far as they are known.</summary>
+    public IReadOnlyList<string> ResolverServers { get; init; } = [];
+
+    /// <summary>What --resolv-conf has done, as a phrase; null if it is off.</summary>
+    public string? ResolverWords { get; init; }
+
     /// <summary>The link that the user prefers by hand; null for none.</summary>
     public string? Preferred { get; init; }
 

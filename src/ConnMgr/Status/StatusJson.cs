@@ -59,6 +59,13 @@ internal static class StatusJson
                 .Name("words").Value(status.Attrd).Close('}');
         }
         json.Name("flow_limit").Value(status.FlowLimit);
+        json.Name("resolver").Open('{').Name("servers").Open('[');
+        foreach (string server in status.ResolverServers)
+        {
+            json.Value(server);
+        }
+        json.Close(']').Name("words").Value(status.ResolverWords)
+            .Name("warning").Value(status.ResolverWarning).Close('}');
         json.Name("preferred").Value(status.Preferred).Name("preferred_seconds_left")
             .Value(status.Preferred is null ? null : status.PreferredFor);
         json.Name("hint").Value(status.Hint)

@@ -158,6 +158,9 @@ internal sealed class StatusReport(
             FlowLimit = flowLimit,
             Attrd = attributes?.Words,
             IsAttrdConnected = attributes is { IsConnected: true },
+            ResolverWarning = links.ResolverWarning is { Length: > 0 } warning ? warning : null,
+            ResolverWords = links.ResolverWords,
+            ResolverServers = links.ResolverServers,
             Preferred = view.Preferred,
             PreferredFor = view.PreferredUntil == TimeSpan.MaxValue ? null : view.PreferredUntil - now,
             Hint = view.InUse is null

@@ -77,6 +77,18 @@ internal static class StatusText
                 + $"last {TextLayout.Span(age)} ago",
                 LabelEnd);
         }
+        if (status.ResolverWarning is not null)
+        {
+            Label(text, "resolver", 0);
+            text.Add(isColored ? TextLayout.Yellow : "");
+            TextLayout.Wrap(text, status.ResolverWarning, LabelEnd);
+            text.Add(isColored ? "\e[0m" : "");
+        }
+        if (status.ResolverWords is not null)
+        {
+            Label(text, status.ResolverWarning is null ? "resolver" : "", 0);
+            TextLayout.Wrap(text, status.ResolverWords, LabelEnd);
+        }
         if (status.FlowLimit is not null)
         {
             Label(text, "flows", 0);

@@ -88,6 +88,7 @@ public sealed class SharedSubnetsTests
                 Addresses = state.Addresses,
                 Subnets = subnets,
             },
+            [],
             steps);
         foreach (RouteStep step in steps)
         {
@@ -124,6 +125,7 @@ public sealed class SharedSubnetsTests
                 Addresses = addresses,
                 Subnets = subnets,
             },
+            [],
             steps);
         return [.. steps.Select(step => $"{step.Verb} {step.Words}")];
     }

@@ -1,0 +1,400 @@
+#!/bin/sh
+# resolv_conf.sh use TARGET IFNAME [LINK=ADDRESS]...: makes the device's resolver ask the name servers of IFNAME, the link in
+# use. resolv_conf.sh restore TARGET: gives the resolver back to the platform. The daemon runs it with --resolv-conf TARGET;
+# an implementer may replace it.
+#
+# TARGET is auto (what the platform has: resolvconf, systemd-resolved or a plain /etc/resolv.conf) or a file: resolv.conf, or
+# dnsmasq's servers-file if its name ends in .servers. LINK=ADDRESS: a name server that netifd has for a link.
+# Output, line by line: "link IFNAME ADDRESS..." the name servers of each link; "asks ADDRESS..." those that the resolver asks
+# now, if no file says so; "did TEXT" what was done. Status 0: done, or nothing to do. 1: the last line says why not.
+# CONNMGR_ROOT, a directory, stands in front of all paths in tests.
+# shellcheck disable=SC2086 # lists of addresses and of names, which have no blanks or patterns
+set -euf
+umask 022
+
+ROOT=${CONNMGR_ROOT:-}
+RUN=${CONNMGR_RUN_DIR:-/var/run/connmgr}
+KEPT=$RUN/resolv.conf.original # what our file has replaced
+OURS=$RUN/resolv.conf.written  # what we have written last
+FLAGS=$RUN/resolv.conf.flags     # systemd-resolved's default-route flags before our change
+RECORD=connmgr                 # our name at openresolv
+RECORD_FIRST=lo.connmgr        # Debian's resolvconf puts lo.* first (interface-order(5))
+
+usage() { echo "usage: ${0##*/} use TARGET IFNAME [LINK=ADDRESS]..., ${0##*/} restore TARGET" >&2; exit 64; }
+fail() { echo "$*"; exit 1; }
+did() { echo "did $*"; }
+
+# Under load each process costs far more than a few lines of shell, so what is read is read by the shell.
+# add WORD...: adds those that look like an address to FOUND, each once: nothing else gets into a file or an option.
+add() {
+    for add_word; do
+        add_word=${add_word%%#*}
+        case ${add_word%%\%*} in
+            '' | *[!0-9A-Fa-f.:]*) continue ;;
+            *:*:*) ;;
+            *.*.*.*) case $add_word in *[!0-9.]*) continue ;; esac ;;
+            *) continue ;;
+        esac
+        case $add_word in *%*[!A-Za-z0-9._-]* | *%) continue ;; esac
+        case " $FOUND " in *" $add_word "*) ;; *) FOUND="${FOUND:+$FOUND }$add_word" ;; esac
+    done
+}
+
+# -- which name servers a link has ------------------------------------------------------------------------------------
+
+# add_file FILE: adds the servers of a resolv.conf text.
+add_file() {
+    [ -f "$1" ] || return 0
+    while read -r file_key file_value _ || [ -n "$file_key" ]; do
+        [ "$file_key" != nameserver ] || add "$file_value"
+        file_key=
+    done <"$1"
+}
+
+# dhclient: the last lease of the interface in its files (dhclient.leases(5)).
+of_dhclient() {
+    of_link=$1
+    set +f
+    set -- "$ROOT"/var/lib/dhcp/dhclient*.leases "$ROOT"/var/lib/dhclient/*.leases "$ROOT"/run/dhclient*.leases
+    set -f
+    for of_file; do
+        [ -f "$of_file" ] || continue
+        of_last='' of_mine='' of_servers=''
+        while read -r of_key of_name of_value; do
+            case "$of_key $of_name" in
+                'lease {' | 'lease6 {') of_mine='' of_servers='' ;;
+                "interface \"$of_link\";") of_mine=1 ;;
+                'option domain-name-servers' | 'option dhcp6.name-servers') of_servers=${of_value%;} ;;
+                '} ') [ -z "$of_mine" ] || [ -z "$of_servers" ] || of_last=$of_servers ;;
+            esac
+        done <"$of_file"
+        IFS=', '
+        add $of_last
+        unset IFS
+    done
+}
+
+# systemd-resolved: what networkd or another program has told it ("Link 2 (eth0): 198.18.1.53"). networkd without it: leases and
+# static servers, by interface index.
+of_systemd() {
+    if has_resolved; then
+        [ -n "${RESOLVED-}" ] || RESOLVED=$(resolvectl dns 2>/dev/null) || :
+        case $RESOLVED in
+            *" ($1): "*)
+                of_servers=${RESOLVED#*" ($1): "}
+                add ${of_servers%%
+*} ;;
+        esac
+    fi
+    read -r of_index 2>/dev/null <"$ROOT/sys/class/net/$1/ifindex" || return 0
+    for of_file in "$ROOT/run/systemd/netif/links/$of_index" "$ROOT/run/systemd/netif/leases/$of_index"; do
+        [ -r "$of_file" ] || continue
+        while read -r of_line; do
+            case $of_line in DNS=*) add ${of_line#DNS=} ;; esac
+        done <"$of_file"
+    done
+}
+
+# resolvconf: the records IFNAME and IFNAME.CLIENT of either program; dhcpcd's own hook.
+of_resolvconf() {
+    set +f
+    set -- "$ROOT/run/resolvconf/interface/$1" "$ROOT/run/resolvconf/interface/$1".* "$ROOT/run/resolvconf/interfaces/$1" \
+        "$ROOT/run/resolvconf/interfaces/$1".* "$ROOT/run/resolvconf/keys/$1"/* "$ROOT/run/dhcpcd/hook-state/resolv.conf/$1" \
+        "$ROOT/run/dhcpcd/hook-state/resolv.conf/$1".*
+    set -f
+    for of_file; do add_file "$of_file"; done
+}
+
+# BusyBox's simple.script notes the interface behind each server: nameserver 198.18.1.53 # eth0
+of_comments() {
+    for of_file in "$KEPT" "$ROOT/etc/resolv.conf"; do
+        [ -f "$of_file" ] || continue
+        while read -r of_key of_value of_rest; do
+            [ "$of_key $of_rest" != "nameserver # $1" ] || add "$of_value"
+        done <"$of_file"
+    done
+}
+
+# find_servers LINK: sets FOUND: those of the first source that knows any. A client's hook may write resolv.conf lines into
+# RUN/resolv/LINK.
+find_servers() {
+    FOUND=
+    add_file "$RUN/resolv/$1"
+    if [ -z "$FOUND" ]; then
+        for find_word in $GIVEN; do
+            case $find_word in "$1="*) add "${find_word#*=}" ;; esac
+        done
+    fi
+    for find_source in of_systemd of_resolvconf of_dhclient of_comments; do
+        [ -n "$FOUND" ] || $find_source "$1"
+    done
+}
+
+# -- a file -----------------------------------------------------------------------------------------------------------
+
+# manager_of FILE: prints the program that a link to such a file belongs to.
+manager_of() {
+    [ -L "$1" ] || return 0
+    case $(readlink "$1") in
+        */systemd/resolve/* | */lib/systemd/resolv.conf) echo systemd-resolved ;;
+        */resolvconf/*) echo resolvconf ;;
+        */NetworkManager/*) echo NetworkManager ;;
+        */connman/*) echo ConnMan ;;
+        */resolv.conf.auto | /tmp/resolv.conf) echo netifd ;;
+    esac
+}
+
+# put FILE NEW: replaces the file's content by that of NEW: by renaming, or, where a file is mounted on it (a container, or
+# ReadWritePaths= of systemd), in place.
+put() {
+    put_target=$(readlink -f "$1") || put_target=$1
+    put_error=$( (cat "$2" >"$put_target.connmgr" && mv -f "$put_target.connmgr" "$put_target") 2>&1) && return
+    rm -f "$put_target.connmgr" 2>/dev/null || :
+    put_error=$( (cat "$2" >"$put_target") 2>&1) || fail "cannot write $1: ${put_error##*: }: its directory may be read-only (in a systemd unit: ReadWritePaths=${1%/*})"
+}
+
+# compose FILE: prints the file with the servers of the link in use in the place of its own. Servers that no link has named
+# are the user's: they stay, as the last. The resolver reads three (resolv.conf(5), MAXNS).
+compose() {
+    FOUND=
+    add_file "$1"
+    compose_file=$FOUND FOUND=$ASKS
+    for compose_server in $compose_file; do
+        case " $ALL " in *" $compose_server "*) ;; *) add "$compose_server" ;; esac
+    done
+    compose_lines='' compose_count=0
+    for compose_server in $FOUND; do
+        compose_count=$((compose_count + 1))
+        [ "$compose_count" -gt 3 ] || compose_lines="${compose_lines}nameserver $compose_server
+"
+    done
+    compose_done=
+    if [ -f "$1" ]; then
+        while IFS= read -r compose_line || [ -n "$compose_line" ]; do
+            case $compose_line in
+                nameserver[' 	']*)
+                    [ -n "$compose_done" ] || printf '%s' "$compose_lines"
+                    compose_done=1 ;;
+                *) printf '%s\n' "$compose_line" ;;
+            esac
+        done <"$1"
+    fi
+    [ -n "$compose_done" ] || printf '%s' "$compose_lines"
+}
+
+# True if all servers of the file are on this host.
+names_this_host() {
+    FOUND=
+    add_file "$1"
+    [ -n "$FOUND" ] || return 1
+    for here_server in $FOUND; do
+        case $here_server in 127.* | ::1) ;; *) return 1 ;; esac
+    done
+}
+
+use_file() {
+    use_manager=$(manager_of "$1")
+    if [ -n "$use_manager" ]; then
+        did "nothing: $1 is a link to a file of $use_manager, which would overwrite it"
+        return
+    fi
+    # The original is what another program has written last.
+    if [ ! -f "$OURS" ] || ! cmp -s "$1" "$OURS"; then
+        if [ -f "$1" ]; then cat "$1" >"$KEPT"; else rm -f "$KEPT"; fi
+    fi
+    case $1 in
+        *.servers)
+            for use_server in $ASKS; do echo "server=$use_server"; done >"$OURS.new" ;;
+        *) compose "$KEPT" >"$OURS.new" ;;
+    esac
+    if cmp -s "$1" "$OURS.new"; then
+        mv "$OURS.new" "$OURS"
+        did "$1: $ASKS, of $LINK"
+        return
+    fi
+    put "$1" "$OURS.new"
+    mv "$OURS.new" "$OURS"
+    case $1 in *.servers) tell_dnsmasq ;; esac
+    did "$1: $ASKS, of $LINK"
+}
+
+restore_file() {
+    if [ -f "$OURS" ] && cmp -s "$1" "$OURS"; then
+        if [ -f "$KEPT" ]; then put "$1" "$KEPT"; else rm -f "$1"; fi
+        case $1 in *.servers) tell_dnsmasq ;; esac
+        did "$1: restored"
+    else
+        did "$1: left as another program has written it"
+    fi
+    rm -f "$OURS" "$KEPT"
+}
+
+# dnsmasq reads its servers-file again after SIGHUP. Without CAP_KILL only init can send it to another user's process.
+tell_dnsmasq() {
+    set +f
+    set -- "$ROOT"/run/dnsmasq/dnsmasq.pid "$ROOT"/run/dnsmasq.pid "$ROOT"/var/run/dnsmasq/*.pid
+    set -f
+    for tell_file; do
+        [ -f "$tell_file" ] || continue
+        read -r tell_pid <"$tell_file" || continue
+        if kill -HUP "$tell_pid" 2>/dev/null; then return; fi
+    done
+    if command -v ubus >/dev/null && ubus call service signal '{ "name": "dnsmasq", "signal": 1 }' 2>/dev/null; then return; fi
+    if command -v systemctl >/dev/null && systemctl kill --signal=HUP dnsmasq.service 2>/dev/null; then return; fi
+    fail "cannot send SIGHUP to dnsmasq: let it read the file as resolv-file=, which it watches by itself"
+}
+
+# -- resolvconf, systemd-resolved -------------------------------------------------------------------------------------
+
+# Prints openresolv, debian or systemd, whose program is resolvconf here; nothing for none.
+flavour() {
+    flavour_path=$(command -v resolvconf) || return 0
+    case $(readlink -f "$flavour_path") in
+        */resolvectl) echo systemd ;;
+        *) if resolvconf --version 2>/dev/null | grep -q openresolv || grep -q openresolv "$flavour_path" 2>/dev/null; then
+            echo openresolv
+        else
+            echo debian
+        fi ;;
+    esac
+}
+
+# The servers, and the search list of the link's own records.
+resolvconf_text() {
+    for text_server in $ASKS; do echo "nameserver $text_server"; done
+    set +f
+    grep -hsE '^(search|domain)[[:space:]]' "$ROOT/run/resolvconf/interface/$LINK".* "$ROOT/run/resolvconf/interfaces/$LINK" \
+        "$ROOT/run/resolvconf/interfaces/$LINK".* || :
+    set -f
+}
+
+# is_recorded NAME: true if the record is what we have added last, and is the same as now.
+is_recorded() {
+    resolvconf_text >"$OURS.new"
+    if [ -e "$ROOT/run/resolvconf/interfaces/$1" ] || [ -e "$ROOT/run/resolvconf/interface/$1" ] ||
+        [ -e "$ROOT/run/resolvconf/keys/$1" ]; then
+        ! cmp -s "$OURS.new" "$OURS" || return 0
+    fi
+    mv "$OURS.new" "$OURS"
+    return 1
+}
+
+use_openresolv() {
+    # Exclusive: the records of the other links stay, but do not count.
+    is_recorded "$RECORD" || use_said=$(resolvconf_text | resolvconf -x -m 0 -a "$RECORD" 2>&1) ||
+        fail "resolvconf -x -a $RECORD: ${use_said##*
+}"
+    did "resolvconf: $ASKS, of $LINK, exclusively"
+}
+
+use_debian() {
+    is_recorded "$RECORD_FIRST" || use_said=$(resolvconf_text | resolvconf -a "$RECORD_FIRST" 2>&1) ||
+        fail "resolvconf -a $RECORD_FIRST: ${use_said##*
+}"
+    did "resolvconf: $ASKS, of $LINK, before all others"
+}
+
+has_resolved() { [ -d "$ROOT/run/systemd/resolve" ] && command -v resolvectl >/dev/null; }
+
+# Each link keeps its servers; the others are no longer asked about names that belong to no link. The link in use goes first, so
+# that there always is one.
+use_resolved() {
+    use_flags=$(resolvectl default-route 2>/dev/null) || use_flags=
+    for use_link in $LINK $LINKS; do
+        use_wanted=no
+        [ "$use_link" != "$LINK" ] || use_wanted=yes
+        case $use_flags in
+            *" ($use_link): $use_wanted"*) continue ;;
+            *" ($use_link): no"*) use_is=no ;;
+            *" ($use_link): yes"*) use_is=yes ;;
+            *) continue ;; # no such link
+        esac
+        grep -qs "^$use_link " "$FLAGS" || echo "$use_link $use_is" >>"$FLAGS"
+        use_said=$(resolvectl default-route "$use_link" "$use_wanted" 2>&1) ||
+            fail "resolvectl default-route $use_link $use_wanted: ${use_said##*
+}"
+        use_flags="$use_flags ($use_link): $use_wanted" # it is done
+    done
+    echo "asks $ASKS"
+    did "systemd-resolved: asks $LINK alone ($ASKS)"
+}
+
+restore_resolved() {
+    while read -r use_link use_is; do
+        resolvectl default-route "$use_link" "${use_is:-yes}" 2>/dev/null || :
+    done 2>/dev/null <"$FLAGS" || :
+    rm -f "$FLAGS"
+    did "systemd-resolved: asks the links that it asked before"
+}
+
+# -- the arguments ----------------------------------------------------------------------------------------------------
+
+# The first three are the links.
+set_links() {
+    set -- ${CONNMGR_NETIF_NAMES:-eth0 wlan0 wwan0}
+    LINKS="${1-} ${2-} ${3-}"
+}
+set_links
+
+# platform: prints what auto is here.
+platform() {
+    platform_flavour=$(flavour)
+    case $(manager_of "$ROOT/etc/resolv.conf"):$platform_flavour in
+        systemd-resolved:* | *:systemd) if has_resolved; then echo resolved; else echo file; fi ;;
+        resolvconf:openresolv | :openresolv) echo openresolv ;;
+        resolvconf:debian) echo debian ;;
+        *) echo file ;;
+    esac
+}
+
+case ${1-} in
+    use)
+        [ $# -ge 3 ] || usage
+        TARGET=$2 LINK=$3
+        shift 3
+        GIVEN=$*
+        ASKS='' ALL=''
+        mkdir -p "$RUN"
+        for link in $LINKS; do
+            find_servers "$link"
+            echo "link $link $FOUND"
+            ALL="$ALL $FOUND"
+            [ "$link" != "$LINK" ] || ASKS=$FOUND
+        done
+        if [ -z "$ASKS" ]; then
+            did "nothing: no name server of $LINK is known"
+            exit 0
+        fi
+        case $TARGET in
+            auto) case $(platform) in
+                resolved) use_resolved ;;
+                openresolv) use_openresolv ;;
+                debian) use_debian ;;
+                *)
+                    if names_this_host "$ROOT/etc/resolv.conf"; then
+                        did "nothing: /etc/resolv.conf names a resolver of this host: let it read a file, and name that with --resolv-conf"
+                    else
+                        use_file "$ROOT/etc/resolv.conf"
+                    fi ;;
+            esac ;;
+            *) use_file "$TARGET" ;;
+        esac ;;
+    restore)
+        [ $# = 2 ] || usage
+        case $2 in
+            auto) case $(platform) in
+                resolved) restore_resolved ;;
+                openresolv)
+                    resolvconf -d "$RECORD"
+                    rm -f "$OURS"
+                    did "resolvconf: the record is deleted" ;;
+                debian)
+                    resolvconf -d "$RECORD_FIRST"
+                    rm -f "$OURS"
+                    did "resolvconf: the record is deleted" ;;
+                *) restore_file "$ROOT/etc/resolv.conf" ;;
+            esac ;;
+            *) restore_file "$2" ;;
+        esac ;;
+    *) usage ;;
+esac

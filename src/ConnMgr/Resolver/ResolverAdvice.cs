@@ -1,0 +1,29 @@
+using System.Net.Sockets;
+using ConnMgr.Links;
+
+namespace ConnMgr.Resolver;
+
+/// <summary>Says which of the resolver's name servers are not asked over the link in use. Pure.</summary>
+internal static class ResolverAdvice
+{
+    /// <summary>
+    /// Returns the warning; empty if there is none, or no link is in use. A server is compared with the link
+    /// that its address family leaves over.
+    /// </summary>
+    public static string Words(IReadOnlyList<ServerPath> servers, ConnectionView view)
+    {
+        string words = "";
+        foreach (ServerPath path in servers)
+        {
+            bool isIpv6 = path.Server.AddressFamily == AddressFamily.InterNetworkV6;
+            string? inUse = (isIpv6 ? view.InUseIpv6 : view.InUseIpv4) ?? view.InUse?.Name;
+            if (view.InUse is not null && path.Link is { } link && link != inUse)
+            {
+                words += (words.Length > 0 ? "; " : "") + (link.Length == 0
+                    ? $"the name server {path.Server} cannot be reached"
+                    : $"the name server {path.Server} is asked over {link}, not over {inUse}");
+            }
+        }
+        return words;
+    }
+}

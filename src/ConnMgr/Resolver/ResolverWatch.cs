@@ -1,0 +1,79 @@
+using ConnMgr.Links;
+using ConnMgr.Logging;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
+using ConnMgr.Probe;
+
+namespace ConnMgr.Resolver;
+
+/// <summary>
+/// Asks the kernel how it reaches the name servers of the device's resolver, and warns if that is not the
+/// link in use: then names fail when that link does, or questions cost money.
+/// </summary>
+/// <param name="log">Receives the warning, and its end.</param>
+/// <param name="state">The kernel's devices.</param>
+/// <param name="servers">The name servers.</param>
+/// <param name="deviceTo">Asks the kernel: <see cref="Routing.RouteTableSocket.DeviceTo"/>.</param>
+internal sealed class ResolverWatch(
+    Log log, KernelState state, NameServers servers, Func<IpNumber, int> deviceTo)
+{
+    private const int MostTicks = 30; // rules and other tables may change without a report
+    private const string Condition = "resolver over another link";
+
+    private int _seenState = -1;
+    private int _seenServers = -1;
+    private string? _seenInUse;
+    private int _ticks;
+    private string _found = ""; // in the last tick
+
+    /// <summary>The warning as logged; empty if there is none.</summary>
+    public string Words { get; private set; } = "";
+
+    /// <summary>
+    /// Call it every tick. A warning is logged if it is the same in two ticks: a switch takes less time.
+    /// </summary>
+    public void Tick(ConnectionView view)
+    {
+        bool hasChanged = state.Version != _seenState || servers.Version != _seenServers
+            || view.InUse?.Name != _seenInUse;
+        if (!hasChanged && _found == Words && ++_ticks < MostTicks)
+        {
+            return;
+        }
+        (_seenState, _seenServers, _seenInUse, _ticks) =
+            (state.Version, servers.Version, view.InUse?.Name, 0);
+        string before = _found;
+        _found = ResolverAdvice.Words(Paths(view), view);
+        if (_found == before && _found != Words)
+        {
+            Words = _found;
+            if (Words.Length > 0)
+            {
+                _ = log.Over(Condition);
+                log.Once(Condition, EventKind.Route, $"{Words}: see --resolv-conf");
+            }
+            else if (log.Over(Condition))
+            {
+                log.Event(EventKind.Route, "the name servers are asked over the link in use again");
+            }
+        }
+    }
+
+    private List<ServerPath> Paths(ConnectionView view)
+    {
+        List<ServerPath> paths = [];
+        foreach (ResolverServer server in servers.OfResolver())
+        {
+            int ifindex = server.Zone.Length == 0
+                ? deviceTo(IpNumber.Of(server.Address))
+                : state.Find(server.Zone)?.Ifindex ?? (int.TryParse(server.Zone, out int zone) ? zone : 0);
+            string? name = ifindex == 0 ? "" : null;
+            foreach (LinkView link in view.Links)
+            {
+                name = link.Facts.Ifindex == ifindex && ifindex != 0 ? link.Name : name;
+            }
+            paths.Add(new ServerPath(server.Address, name));
+        }
+        return paths;
+    }
+}
