@@ -56,8 +56,8 @@ internal readonly record struct Event(
 /// <summary>
 /// Keeps the last 500 events with at most 64 Ki characters of texts and reasons. Frequent events (probes,
 /// holes, refused replies) cannot displace the others: while they are more than a quarter of all, the oldest
-/// of them is dropped first. Events that are not about links (attrd, reloads, hooks, the firewall) are limited
-/// to 50 of each kind. Pure.
+/// of them is dropped first. Events that are not about links (attrd, reloads, hooks, the firewall) are
+/// limited to 50 of each kind. Pure.
 /// </summary>
 internal sealed class EventRing
 {
