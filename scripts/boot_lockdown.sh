@@ -55,12 +55,14 @@ lock() {
     "$script_dir/init_firewall.sh" >"$run_dir/boot.out" 2>"$run_dir/boot.err" &
     script_pid=$!
     (
-        sleep 60 && kill -KILL "$script_pid"
+        # Without its sleep: systemd would report a process that is left over.
+        trap 'kill $!; exit' TERM
+        sleep 60 &
+        wait $! && kill -KILL "$script_pid"
     ) </dev/null >/dev/null 2>&1 &
     timer_pid=$!
     wait "$script_pid" && lock_status=0 || lock_status=$?
-    # The timer's sleep may continue; it has no effect any more.
-    kill -KILL "$timer_pid" 2>/dev/null || :
+    kill -TERM "$timer_pid" 2>/dev/null || :
     wait "$timer_pid" 2>/dev/null || :
     while IFS= read -r line; do printf '%s\n' "$line"; done <"$run_dir/boot.out"
     while IFS= read -r line; do printf '%s\n' "$line"; done <"$run_dir/boot.err" >&2

@@ -7,6 +7,11 @@ using ConnMgr.Native;
 using ConnMgr.Probe;
 
 TimeSpan startedAt = TimeProvider.System.GetElapsedTime(0);
+if (args is ["check"] && DefaultsFile.Read() is { Length: > 0 } defaults)
+{
+    StandardOutput.Line($"{DefaultsFile.Path}: checking with {string.Join(' ', defaults)}");
+    args = ["check", .. defaults];
+}
 if (CommandLine.Read(args, out ExitCode exitCode) is not { } options)
 {
     return End(exitCode);

@@ -110,6 +110,7 @@ life() {
 
     check "start: systemctl enable --now" within systemctl enable --now connmgr
     wait_for 20 "start: it answers" answers
+    check "start: boot_lockdown.sh leaves no process behind" not within sh -c 'journalctl -u connmgr | grep left-over'
     check "start: it manages the proposed interface" grep -q '^enp7s0' "$work/status"
     check "start: the machine is locked" policy_is DROP
     check "start: the implementer's script tells the capabilities" within grep -qx 'exit 6' /usr/lib/af-conn/net_capabilities
@@ -140,6 +141,7 @@ life() {
     within sh -c "sed -i \"s/^CONNMGR_OPTIONS=.*/CONNMGR_OPTIONS='--nonsense'/\" /etc/default/connmgr"
     within systemctl restart connmgr
     wait_for 20 "wrong options: the unit fails" within systemctl is-failed --quiet connmgr
+    check "wrong options: connmgr check finds them" not within connmgr check
     check "wrong options: it is not started again" test "$(within systemctl show -p NRestarts --value connmgr)" = 0
     check "wrong options: the machine stays locked" policy_is DROP
     within sh -c "sed -i \"s/^CONNMGR_OPTIONS=.*/CONNMGR_OPTIONS=''/\" /etc/default/connmgr"

@@ -96,3 +96,21 @@ for bad in "--idle 1" "--probe ftp://x" "--dns maybe" "--nonsense" "--idle 20 --
 done
 run --script-dir "$LAB/none"
 check "no scripts to lock with: exit status 78" test "$status" = 78
+
+# Without options it checks those of /etc/default/connmgr, which connmgr.service gives to the daemon.
+mkdir "$LAB/default"
+mount --bind "$LAB/default" /etc/default
+defaults() { # STATUS REGEX
+    status=0
+    "$(connmgr_path)" check >"$LAB/said" 2>&1 || status=$?
+    [ "$status" = "$1" ] && grep -qE -- "$2" "$LAB/said"
+}
+echo "CONNMGR_OPTIONS='-d --config-dir $LAB/etc'" >"$LAB/default/connmgr"
+check "/etc/default/connmgr: its options are used, and said" defaults 0 "^/etc/default/connmgr: checking with -d --config-dir $LAB/etc$"
+echo "CONNMGR_OPTIONS='-d --probe http://cloud.example/'" >"$LAB/default/connmgr"
+check "a bad one: 64, and what is wrong" defaults 64 '^connmgr: --probe: write the right answer at the end'
+printf "# CONNMGR_OPTIONS='-d'\nCONNMGR_OPTIONS=\"-d\n  --idle 1\"\n" >"$LAB/default/connmgr"
+check "a bad one in the second line" defaults 64 '^connmgr: .*--idle'
+echo "CONNMGR_OPTIONS=''" >"$LAB/default/connmgr"
+check "none" not defaults 64 .
+umount /etc/default

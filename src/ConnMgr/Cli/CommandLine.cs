@@ -247,7 +247,8 @@ internal static class CommandLine
         };
         Command check = new(
             "check", "say, line by line, what is wrong with the configuration; takes the daemon's options "
-            + "and checks them too; end with 0 if nothing is wrong, 64 for an option, 78 for a file");
+            + "(default: those of /etc/default/connmgr) and checks them too; end with 0 if nothing is wrong, "
+            + "64 for an option, 78 for a file");
         foreach (Option option in root.Options)
         {
             if (option is not (HelpOption or VersionOption))
