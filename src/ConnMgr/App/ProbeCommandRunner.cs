@@ -96,7 +96,7 @@ internal sealed class ProbeCommandRunner
         _prober.Start(
             !facts.Ipv4.IsConnected,
             servers.Of(KernelFacts.ServersOf(_table, KindOf(name), name, facts), gateways), isEarly: false,
-            _startedAt);
+            limit: null, _startedAt);
     }
 
     private void End(ProbeResult result)

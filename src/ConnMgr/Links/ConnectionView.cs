@@ -83,7 +83,9 @@ internal sealed record LinkView(
     ProbeResult? LastProbe,
     TimeSpan ProbeEndedAt,
     TimeSpan ProbeTook,
-    ProbeTally Tally);
+    ProbeTally Tally,
+    TimeSpan? RoundTrip = null,
+    TimeSpan Patience = default);
 
 /// <summary>The progress of a switch.</summary>
 internal enum SwitchState

@@ -36,7 +36,7 @@ internal sealed partial class Link
     {
         Kind = kind;
         Name = name;
-        _schedule = new ProbeSchedule(idleLimit);
+        _schedule = new ProbeSchedule(idleLimit, IsMetered);
         _wanProbe = wanProbe;
     }
 
@@ -141,9 +141,7 @@ internal sealed partial class Link
         }
         else if (MayBeSuspected)
         {
-            _suspicion.BeginProbe(now);
-            StartProbe("sent something and heard nothing for 2 s", now, isEarly: true);
-            IsUnderSuspicion = true;
+            BeginSuspicion(now);
         }
         else
         {
@@ -156,10 +154,9 @@ internal sealed partial class Link
     /// </summary>
     public void Tick(bool hadEvidence, TimeSpan now)
     {
-        _schedule.Tick(isSilent: !hadEvidence && !IsProbing);
         if (hadEvidence)
         {
-            _suspicion.SeeEvidence();
+            _schedule.EndTickWithEvidence(now);
         }
         if (IsProbing || IsInterrupted || !State.IsUp())
         {
@@ -183,7 +180,8 @@ internal sealed partial class Link
     {
         Judge();
         _wasProbeInterrupted = false;
-        _schedule.Reset();
+        _schedule.Reset(now);
+        _roundTrips.Reset();
         HasBeenProbed = false;
         HasBeenUp = true;
         UnfailedSince = now;
@@ -204,6 +202,7 @@ internal sealed partial class Link
     {
         Judge();
         _wasProbeInterrupted = false;
+        _roundTrips.Reset();
         if (IsProbing)
         {
             CancelProbe("got another address or route");

@@ -214,8 +214,8 @@ internal sealed class LinkDriver : IDisposable
         [(LinkKind.Ethernet, names.Ethernet), (LinkKind.WiFi, names.WiFi), (LinkKind.Wan, names.Wan)];
 
     private LinkSockets NewSockets(LinkKind kind, string name) => new(
-        _loop, _log, new Link(kind, name, _options.Idle, _options.WanProbe), _probeSettings, _servers,
-        ignoresLinkdownRoutes: !_options.KeepsLinkdownRoutes, _news.Add);
+        _loop, _log, new Link(kind, name, _options.Idle.Of(kind), _options.WanProbe), _probeSettings,
+        _servers, ignoresLinkdownRoutes: !_options.KeepsLinkdownRoutes, _news.Add);
 
     private void CarryOut(in CoreEffect effect, TimeSpan now)
     {
@@ -231,7 +231,7 @@ internal sealed class LinkDriver : IDisposable
                 break;
             case CoreEffectKind.StartProbe:
                 _log.Event(EventFacts.ProbeStarted(name, effect.Words), LogLevel.Debug);
-                SocketsOf(effect.Link)?.StartProbe(_state, effect.IsEarly, now);
+                SocketsOf(effect.Link)?.StartProbe(_state, effect.IsEarly, effect.Limit, now);
                 break;
             case CoreEffectKind.CancelProbe:
                 _log.Event(EventFacts.ProbeCancelled(name, effect.Words), LogLevel.Debug);
