@@ -305,7 +305,7 @@ if grep -qvE '^[0-9.]+$' "$work/silent-death"; then
 else
     # shellcheck disable=SC2046  # three words
     set -- $(spread <"$work/silent-death")
-    row "silent death of an idle link -> switched" 21.5 "$3" s "$1 / $2 / $3"
+    row "silent death of an idle link -> switched" 18.5 "$3" s "$1 / $2 / $3"
 fi
 
 # As many as there are processors, so that they do not wait for each other.

@@ -97,7 +97,7 @@ internal sealed class ProbeCommandRunner
         _prober.Start(
             !facts.Ipv4.IsConnected,
             servers.Of(KernelFacts.ServersOf(_table, link.Kind, name, facts, link.Index), gateways),
-            isEarly: false, _startedAt);
+            isEarly: false, limit: null, _startedAt);
     }
 
     private void End(ProbeResult result)

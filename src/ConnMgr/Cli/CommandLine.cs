@@ -133,8 +133,20 @@ internal static class CommandLine
         Description = "accept whitelisted names that resolve to private addresses",
     };
 
-    private static readonly Option<int> Idle = Number(
-        "--idle", "SECONDS", "silence on a link before it is probed", 16, 2, 3600);
+    private static readonly Option<IdleLimits> Idle = new("--idle")
+    {
+        Description = "silence on a link before it is probed, perhaps per kind (ethernet, wifi, wan), e.g. "
+            + "ethernet=16,wan=300 [default: 16]",
+        HelpName = "SECONDS|KIND=SECONDS,...",
+        CustomParser = result =>
+        {
+            IdleLimits? limits = IdleLimits.Parse(result.Tokens[0].Value);
+            Require(
+                result, limits is not null,
+                "--idle: 2 to 3600, or KIND=SECONDS,... of the kinds ethernet, wifi and wan");
+            return limits;
+        },
+    };
 
     private static readonly Option<string> WanProbeOption = OneOf(
         "--wan-probe", "when the metered link may be probed", "suspect", "never", "suspect", "always");
@@ -411,7 +423,7 @@ internal static class CommandLine
             QueueNumber = (ushort)parsed.GetValue(QueueNumber),
             MarkBit = parsed.GetValue(MarkBit),
             AllowsPrivateAnswers = parsed.GetValue(AllowPrivateAnswers),
-            Idle = TimeSpan.FromSeconds(parsed.GetValue(Idle)),
+            Idle = parsed.GetValue(Idle) ?? new IdleLimits(),
             WanProbe = parsed.GetRequiredValue(WanProbeOption) switch
             {
                 "never" => WanProbe.Never,

@@ -174,7 +174,7 @@ internal sealed record Options
     public bool AllowsPrivateAnswers { get; init; }
 
     /// <summary>How long a link may be silent before it is probed.</summary>
-    public required TimeSpan Idle { get; init; }
+    public IdleLimits Idle { get; init; } = new();
 
     public WanProbe WanProbe { get; init; }
 

@@ -18,6 +18,8 @@ internal sealed class ConnectionCore
     private bool[] _hadEvidence; // by link: it gave evidence in this tick
     // The kernel state of the last call.
     private (int Version, bool IsSettled, uint RoutesAsOf) _seen = (-1, false, 0);
+    private TimeSpan _tickedAt;
+    private TimeSpan _listenAt = TimeSpan.MaxValue;
     private Link? _inUse;
     private TimeSpan _inUseSince;
     private TimeSpan _chosenAt;
@@ -34,7 +36,7 @@ internal sealed class ConnectionCore
         _selector = new Selector(_links, startedAt);
         _crosscheck = new Crosscheck(_links);
         _switches = new SwitchControl(_selector);
-        View = new ConnectionView { Links = [.. _links.Select(Describe)] };
+        View = new ConnectionView { Links = [.. _links.Select(link => Describe(link, startedAt))] };
     }
 
     /// <summary>All links, most preferred first.</summary>
@@ -128,7 +130,12 @@ internal sealed class ConnectionCore
         foreach (Link link in _links)
         {
             link.Advance(now);
+            link.ProbeIdle(now);
             Collect(link);
+        }
+        if (now >= _listenAt)
+        {
+            ListenAgain();
         }
         // A switch that has just ended is judged by the dump that it requests, not by the current routes.
         bool isSettled = kernel.IsSettled && !_switches.WantsRoutes;
@@ -156,6 +163,7 @@ internal sealed class ConnectionCore
             case NewsKind.Evidence:
                 _hadEvidence[news.Link!.Rank] = true;
                 news.Link.SeeEvidence(news.At);
+                ListenInHalfATick(news.At);
                 break;
             case NewsKind.Outgoing:
                 news.Link!.SeeOutgoing(news.At);
@@ -179,6 +187,7 @@ internal sealed class ConnectionCore
     private void OnProbeEnded(Link link, in ProbeResult result, TimeSpan now)
     {
         link.EndProbe(result, now);
+        ListenInHalfATick(now);
         if (Trust.Take(link, result, now) is { } warning)
         {
             _effects.Add(new CoreEffect(CoreEffectKind.Warned, link, warning));
@@ -198,7 +207,31 @@ internal sealed class ConnectionCore
                 _effects.Add(new CoreEffect(CoreEffectKind.Listen, link, IsForOutgoing: link.WantsOutgoing));
             }
         }
+        (_tickedAt, _listenAt) = (now, TimeSpan.MaxValue);
         _switches.AllowRetry();
+    }
+
+    /// <summary>
+    /// Wakes the core in the middle of the tick. A link that has been heard in the first half would be deaf
+    /// to unanswered packets for up to 2 s. A link without traffic costs no wake-up.
+    /// </summary>
+    private void ListenInHalfATick(TimeSpan now)
+    {
+        TimeSpan half = _tickedAt + (Link.TickPeriod / 2);
+        _listenAt = now < half ? half : _listenAt;
+    }
+
+    /// <summary>Rearms the evidence sockets of the links that can come under suspicion.</summary>
+    private void ListenAgain()
+    {
+        _listenAt = TimeSpan.MaxValue;
+        foreach (Link link in _links)
+        {
+            if (link is { IsProbing: false, State: LinkState.Confirmed })
+            {
+                _effects.Add(new CoreEffect(CoreEffectKind.Listen, link, IsForOutgoing: link.WantsOutgoing));
+            }
+        }
     }
 
     private void TakeFacts(KernelState state, TimeSpan now)
@@ -282,17 +315,18 @@ internal sealed class ConnectionCore
             {
                 _hadEvidence[link.Rank] = false; // the packets of a probe are not evidence
             }
-            _effects.Add(new CoreEffect(kind, link, effect.Reason, effect.From, effect.To, effect.IsEarly));
+            _effects.Add(new CoreEffect(
+                kind, link, effect.Reason, effect.From, effect.To, effect.IsEarly, effect.Limit));
         }
         link.ClearEffects();
     }
 
     private void SetNextDeadline(bool isSettled)
     {
-        TimeSpan next = _isStopping ? TimeSpan.MaxValue : _selector.NextDeadline;
+        TimeSpan next = _isStopping ? TimeSpan.MaxValue : Earlier(_selector.NextDeadline, _listenAt);
         foreach (Link link in _links)
         {
-            next = Earlier(next, link.NextDeadline);
+            next = Earlier(next, Earlier(link.NextDeadline, link.IdleAt));
         }
         NextDeadline = isSettled && !_isStopping ? Earlier(next, _switches.NextDeadline) : next;
     }
@@ -303,7 +337,7 @@ internal sealed class ConnectionCore
         LinkView? inUse = null;
         for (int i = 0; i < links.Length; i++)
         {
-            links[i] = Describe(_links[i]);
+            links[i] = Describe(_links[i], now);
             inUse = _links[i] == _inUse ? links[i] : inUse;
         }
         Link? placed = isSettled ? KernelFacts.ChoiceInPlace(kernel.State, _selector.Choice) : null;
@@ -328,10 +362,10 @@ internal sealed class ConnectionCore
         };
     }
 
-    private static LinkView Describe(Link link) => new(
+    private static LinkView Describe(Link link, TimeSpan now) => new(
         link.Kind, link.Name, link.IsMetered, link.State, link.Words, link.Since, link.UpSince, link.Facts,
         link.IsProbing, link.IsAssumed, link.LastProbe, link.ProbeEndedAt,
-        link.ProbeTook, link.Tally, link.Index);
+        link.ProbeTook, link.Tally, link.Index, link.RoundTrip, link.Patience(now));
 
     private static TimeSpan Earlier(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

@@ -84,7 +84,9 @@ internal sealed record LinkView(
     TimeSpan ProbeEndedAt,
     TimeSpan ProbeTook,
     ProbeTally Tally,
-    int Index = 0);
+    int Index = 0,
+    TimeSpan? RoundTrip = null,
+    TimeSpan Patience = default);
 
 /// <summary>The progress of a switch.</summary>
 internal enum SwitchState

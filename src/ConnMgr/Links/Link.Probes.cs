@@ -1,4 +1,5 @@
 using ConnMgr.Config;
+using ConnMgr.Logging;
 using ConnMgr.Probe;
 
 namespace ConnMgr.Links;
@@ -8,10 +9,17 @@ internal sealed partial class Link
 {
     private static readonly TimeSpan EvidenceProbeGap = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan FreshProof = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan LeastPatience = TimeSpan.FromSeconds(0.4);
+    private static readonly TimeSpan LeastMeteredPatience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LeastEarlyLimit = TimeSpan.FromSeconds(1.2);
+    private static readonly TimeSpan LeastLimit = TimeSpan.FromSeconds(1.8);
+    private static readonly TimeSpan LongestLimit = TimeSpan.FromSeconds(3);
 
     private readonly WanProbe _wanProbe;
     private readonly ProbeSchedule _schedule;
     private readonly Suspicion _suspicion = new();
+    private readonly RoundTrips _roundTrips = new();
     private TimeSpan _evidenceProbeAt = TimeSpan.MinValue;
 
     public bool IsProbing { get; private set; }
@@ -56,6 +64,32 @@ internal sealed partial class Link
         State == LinkState.Confirmed && MayBeSuspected && !IsProbing && !IsInterrupted
             && !_suspicion.IsPending;
 
+    /// <summary>The smoothed round trip; null if it has not been measured since the link came up.</summary>
+    public TimeSpan? RoundTrip => _roundTrips.Smoothed;
+
+    /// <summary>When <see cref="ProbeIdle"/> is due; <see cref="TimeSpan.MaxValue"/> if never.</summary>
+    public TimeSpan IdleAt =>
+        State == LinkState.Confirmed && MayProbe && !IsProbing && !IsInterrupted
+            ? _schedule.IdleAt
+            : TimeSpan.MaxValue;
+
+    /// <summary>
+    /// How long a packet that leaves now may wait for an answer before a probe is due: from the measured
+    /// round trip of the busy link, 0.4 to 2 s, on a metered link 1 to 2 s. Each failure within the hour
+    /// doubles the least value. 2 s if nothing has been measured, or after a rest.
+    /// </summary>
+    public TimeSpan Patience(TimeSpan now) => Patience(_roundTrips.TimeoutAt(now), now);
+
+    /// <summary>Starts a probe if the link has been silent for the idle limit.</summary>
+    public void ProbeIdle(TimeSpan now)
+    {
+        if (now >= IdleAt
+            && _schedule.DueReason(State, _surroundings, IsWatchedClosely(now), now) is { } reason)
+        {
+            StartProbe(reason, now);
+        }
+    }
+
     /// <summary>
     /// Handles the first evidence of a tick. Evidence never confirms a link; it starts a probe of an
     /// unconfirmed one.
@@ -63,6 +97,11 @@ internal sealed partial class Link
     public void SeeEvidence(TimeSpan now)
     {
         _suspicion.SeeEvidence();
+        if (!IsProbing)
+        {
+            _schedule.SeeEvidence(now);
+            _roundTrips.SeeEvidence(now);
+        }
         bool useless = LastOutcome is ProbeOutcome.PingOnly or ProbeOutcome.WrongContent;
         if (State is LinkState.Unconfirmed or LinkState.Failed && MayProbe && !IsProbing && !IsInterrupted
             && !useless
@@ -75,13 +114,14 @@ internal sealed partial class Link
 
     /// <summary>
     /// Handles an outgoing TCP segment or DNS question to an address outside the link's own subnets. An early
-    /// probe is due 2 s later unless evidence arrives.
+    /// probe is due after <see cref="Patience(TimeSpan)"/> unless evidence arrives.
     /// </summary>
     public void SeeOutgoing(TimeSpan now)
     {
         if (WantsOutgoing)
         {
-            _suspicion.SeeOutgoing(now);
+            _roundTrips.SeeSent(now);
+            _suspicion.SeeOutgoing(now, Patience(_roundTrips.Timeout, now));
         }
     }
 
@@ -157,6 +197,7 @@ internal sealed partial class Link
         Tally = Tally.With(result.Outcome);
         ProbeTook = now - ProbeStartedAt;
         _schedule.End(result.Outcome, State, now);
+        _roundTrips.EndProbe(result.Heard, now);
         if (IsUnderSuspicion && result.Outcome is ProbeOutcome.EchoAnswered or ProbeOutcome.PingOnly)
         {
             _suspicion.WasUnfounded();
@@ -213,12 +254,47 @@ internal sealed partial class Link
         && _surroundings.InUse == Selector.ClassOf(this)
         && now - (State == LinkState.Confirmed ? Since : UnfailedSince) < Failures.Hold(now);
 
+    /// <summary>Starts an early probe, because a packet has not been answered in time.</summary>
+    private void BeginSuspicion(TimeSpan now)
+    {
+        TimeSpan waited = now - (_suspicion.SentAt ?? now);
+        _suspicion.BeginProbe(now);
+        StartProbe(
+            $"sent something and heard nothing for {Duration.Seconds(waited)}", now, isEarly: true);
+        IsUnderSuspicion = true;
+    }
+
+    private TimeSpan Patience(TimeSpan? timeout, TimeSpan now)
+    {
+        if (timeout is not { } measured)
+        {
+            return LongestPatience;
+        }
+        TimeSpan least = (IsMetered ? LeastMeteredPatience : LeastPatience) * (1 << Failures.Count(now));
+        return measured > LongestPatience || least > LongestPatience ? LongestPatience
+            : measured > least ? measured
+            : least;
+    }
+
+    /// <summary>
+    /// When a probe of a busy link that has heard nothing fails: three times the time within which an answer
+    /// is to be expected, at least 1.8 s, an early one 1.2 s, at most 3 s. Null if nothing has been measured,
+    /// if the link has rested, or if it failed twice within the hour: then a probe has its usual time.
+    /// </summary>
+    private TimeSpan? ProbeLimit(bool isEarly, TimeSpan now) =>
+        State == LinkState.Confirmed && Failures.Count(now) < 2 && _roundTrips.Timeout is { } timeout
+            ? TimeSpan.FromTicks(Math.Clamp(
+                3 * timeout.Ticks, (isEarly ? LeastEarlyLimit : LeastLimit).Ticks, LongestLimit.Ticks))
+            : null;
+
     private void StartProbe(string reason, TimeSpan now, bool isEarly = false)
     {
+        _roundTrips.SeeSent(now);
         IsProbing = true;
         ProbeStartedAt = now;
         _suspicion.Clear(); // the probe itself gives the answer
-        _effects.Add(new LinkEffect(LinkEffectKind.StartProbe, reason, State, State, isEarly));
+        _effects.Add(new LinkEffect(
+            LinkEffectKind.StartProbe, reason, State, State, isEarly, ProbeLimit(isEarly, now)));
     }
 
     private void CancelProbe(string reason)

@@ -42,7 +42,7 @@ internal sealed partial class Link
         IsMetered = isMetered ?? kind == LinkKind.Wan;
         Kind = kind;
         Name = name;
-        _schedule = new ProbeSchedule(idleLimit);
+        _schedule = new ProbeSchedule(idleLimit, IsMetered);
         _wanProbe = wanProbe;
     }
 
@@ -153,9 +153,7 @@ internal sealed partial class Link
         }
         else if (MayBeSuspected)
         {
-            _suspicion.BeginProbe(now);
-            StartProbe("sent something and heard nothing for 2 s", now, isEarly: true);
-            IsUnderSuspicion = true;
+            BeginSuspicion(now);
         }
         else
         {
@@ -168,10 +166,9 @@ internal sealed partial class Link
     /// </summary>
     public void Tick(bool hadEvidence, TimeSpan now)
     {
-        _schedule.Tick(isSilent: !hadEvidence && !IsProbing);
         if (hadEvidence)
         {
-            _suspicion.SeeEvidence();
+            _schedule.EndTickWithEvidence(now);
         }
         if (IsProbing || IsInterrupted || !State.IsUp())
         {
@@ -195,7 +192,8 @@ internal sealed partial class Link
     {
         Judge();
         _wasProbeInterrupted = false;
-        _schedule.Reset();
+        _schedule.Reset(now);
+        _roundTrips.Reset();
         HasBeenProbed = false;
         HasBeenUp = true;
         UnfailedSince = now;
@@ -216,6 +214,7 @@ internal sealed partial class Link
     {
         Judge();
         _wasProbeInterrupted = false;
+        _roundTrips.Reset();
         if (IsProbing)
         {
             CancelProbe("got another address or route");

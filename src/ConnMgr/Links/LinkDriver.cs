@@ -257,7 +257,8 @@ internal sealed class LinkDriver : IDisposable
 
     private LinkSockets NewSockets(NamedLink name) => new(
         _loop, _log,
-        new Link(name.Kind, name.Name, _options.Idle, _options.WanProbe, name.Index, name.IsMetered),
+        new Link(
+            name.Kind, name.Name, _options.Idle.Of(name.Kind), _options.WanProbe, name.Index, name.IsMetered),
         _probeSettings, _servers,
         ignoresLinkdownRoutes: !_options.KeepsLinkdownRoutes, _news.Add);
 
@@ -275,7 +276,7 @@ internal sealed class LinkDriver : IDisposable
                 break;
             case CoreEffectKind.StartProbe:
                 _log.Event(EventFacts.ProbeStarted(name, effect.Words), LogLevel.Debug);
-                SocketsOf(effect.Link)?.StartProbe(_state, effect.IsEarly, now);
+                SocketsOf(effect.Link)?.StartProbe(_state, effect.IsEarly, effect.Limit, now);
                 break;
             case CoreEffectKind.CancelProbe:
                 _log.Event(EventFacts.ProbeCancelled(name, effect.Words), LogLevel.Debug);

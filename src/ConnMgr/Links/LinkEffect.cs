@@ -14,8 +14,10 @@ internal enum LinkEffectKind
 /// <param name="From">The previous state, if it changed.</param>
 /// <param name="To">The new state.</param>
 /// <param name="IsEarly">The probe has a shorter deadline and pings from its start.</param>
+/// <param name="Limit">The probe fails if it has heard nothing for so long; null for the usual time.</param>
 internal readonly record struct LinkEffect(
-    LinkEffectKind Kind, string Reason, LinkState From, LinkState To, bool IsEarly = false);
+    LinkEffectKind Kind, string Reason, LinkState From, LinkState To, bool IsEarly = false,
+    TimeSpan? Limit = null);
 
 /// <summary>What a link needs to know about the other links.</summary>
 /// <param name="IsInUse">This link is in use.</param>

@@ -40,6 +40,7 @@ internal sealed class LinkSockets : IDisposable
     private byte[] _lastEvidence = [];
     private List<IPAddress>? _asked; // the servers that the last probe asked; null if there was none
     private bool _isProbeEarly; // of the last probe
+    private TimeSpan? _probeLimit; // of the last probe
     private TimeSpan _probeAt; // when the core started the last probe
     private bool _isDisturbed;
 
@@ -112,19 +113,28 @@ internal sealed class LinkSockets : IDisposable
 
     /// <summary>
     /// Starts a probe. The evidence socket stays silent until the first tick after the probe, because the
-    /// packets of a probe are not evidence.
+    /// packets of a probe are not evidence. While the link is under suspicion, it goes on listening: a late
+    /// answer lets the probe take longer.
     /// </summary>
-    public void StartProbe(KernelState state, bool isEarly, TimeSpan now)
+    public void StartProbe(KernelState state, bool isEarly, TimeSpan? limit, TimeSpan now)
     {
-        _evidence?.Mute();
+        if (Link.IsUnderSuspicion)
+        {
+            _evidence?.Rearm(outgoing: false);
+        }
+        else
+        {
+            _evidence?.Mute();
+        }
         _asked = NameServersOf(state);
         _isProbeEarly = isEarly;
+        _probeLimit = limit;
         _probeAt = now;
         Probe(now);
     }
 
     private void Probe(TimeSpan now) =>
-        _prober.Start(isIpv6: !Link.Facts.Ipv4.IsConnected, _asked!, _isProbeEarly, now);
+        _prober.Start(isIpv6: !Link.Facts.Ipv4.IsConnected, _asked!, _isProbeEarly, _probeLimit, now);
 
     /// <summary>
     /// Reports whether the firewall is being installed or restored. It may then drop the packets of a probe,
@@ -159,7 +169,11 @@ internal sealed class LinkSockets : IDisposable
             KernelFacts.Gateways(state, Link.Facts.Ifindex));
 
     /// <summary>Cancels the running probe; it reports no result.</summary>
-    public void CancelProbe() => _prober.Cancel();
+    public void CancelProbe()
+    {
+        _prober.Cancel();
+        _evidence?.Mute();
+    }
 
     private void Open()
     {
@@ -252,6 +266,11 @@ internal sealed class LinkSockets : IDisposable
 
     private void OnEvidence()
     {
+        if (Link.IsProbing)
+        {
+            _prober.SeeLife(); // of the application or of the probe itself
+            return;
+        }
         EvidenceAt = _loop.Now;
         _lastEvidence = _evidence!.LastEvidence.ToArray();
         if (_log.IsDebug && EvidenceWords is { } packet)
@@ -268,6 +287,7 @@ internal sealed class LinkSockets : IDisposable
             _log.Debug($"probe of {Link.Name}: {result.Detail}; not judged before the firewall is in force");
             return;
         }
+        _evidence?.Mute();
         _log.Event(EventFacts.ProbeEnded(Link.Name, result.Detail), LogLevel.Debug);
         _tell(new News(NewsKind.ProbeEnded, _loop.Now, Link, result));
     }

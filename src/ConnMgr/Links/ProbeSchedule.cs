@@ -6,7 +6,8 @@ namespace ConnMgr.Links;
 /// Decides when the passing of ticks makes a probe of a link due (sections 5 and 6 of the contract).
 /// </summary>
 /// <param name="idleLimit">How long the link may be silent before it is probed.</param>
-internal sealed class ProbeSchedule(TimeSpan idleLimit)
+/// <param name="isMetered">The link's bytes cost money.</param>
+internal sealed class ProbeSchedule(TimeSpan idleLimit, bool isMetered)
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
@@ -16,8 +17,11 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
     private static readonly TimeSpan ShortWatchGap = TimeSpan.FromSeconds(3); // mostly the next tick
     private static readonly TimeSpan ComparisonGap = TimeSpan.FromSeconds(4);
 
+    /// <summary>3 s for the probe, less 2 s, plus a margin for the switch.</summary>
+    private static readonly TimeSpan IdleLead = TimeSpan.FromSeconds(1.1);
+
     private uint _watchPhase;
-    private TimeSpan _idle;
+    private TimeSpan _idleSince;
     private TimeSpan _retry = FirstRetry;
     private bool _isCompared;
 
@@ -31,22 +35,33 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
     /// </summary>
     public TimeSpan LastEndedAt { get; private set; } = TimeSpan.MinValue;
 
+    /// <summary>
+    /// When to probe a silent link: so early that a probe of 3 s ends within 2 s after the idle limit; a
+    /// metered link only then. The end of a probe counts like evidence.
+    /// </summary>
+    public TimeSpan IdleAt => _idleSince + idleLimit
+        - (isMetered ? TimeSpan.Zero : idleLimit / 4 < IdleLead ? idleLimit / 4 : IdleLead);
+
     /// <summary>Forgets everything: the link has come up.</summary>
-    public void Reset()
+    public void Reset(TimeSpan now)
     {
-        _idle = TimeSpan.Zero;
+        _idleSince = now;
         _retry = FirstRetry;
         _isCompared = false;
         LastOutcome = null;
     }
 
-    /// <summary>Ends a tick.</summary>
-    public void Tick(bool isSilent) => _idle = isSilent ? _idle + Link.TickPeriod : TimeSpan.Zero;
+    /// <summary>Records that the link was not silent.</summary>
+    public void SeeEvidence(TimeSpan now) => _idleSince = now;
+
+    /// <summary>Ends a tick in which the link gave evidence, perhaps at a time that is not known.</summary>
+    public void EndTickWithEvidence(TimeSpan now) =>
+        _idleSince = _idleSince > now - Link.TickPeriod ? _idleSince : now;
 
     /// <summary>Handles the end of a probe of a link that was in <paramref name="state"/>.</summary>
     public void End(ProbeOutcome outcome, LinkState state, TimeSpan now)
     {
-        _idle = TimeSpan.Zero;
+        _idleSince = now;
         _retry = state != LinkState.Failed || LastOutcome is null ? FirstRetry
             : _retry * 2 < LongestRetry ? _retry * 2
             : LongestRetry;
@@ -73,7 +88,7 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit)
         switch (state)
         {
             case LinkState.Confirmed:
-                return _idle >= idleLimit ? $"was silent for {(int)Math.Round(_idle.TotalSeconds)} s"
+                return now >= IdleAt ? $"was silent for {(int)Math.Round((now - _idleSince).TotalSeconds)} s"
                     : IsDueWithin(ProofLifetime, since) ? "was not proved for a minute"
                     : _isCompared && since >= ComparisonGap ? "answered ping alone, unlike another link"
                     : LastOutcome == ProbeOutcome.PingOnly && since >= idleLimit ? "answered ping alone"

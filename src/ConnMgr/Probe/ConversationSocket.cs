@@ -52,6 +52,9 @@ internal sealed unsafe class ConversationSocket : IDisposable
     /// <summary>The cost in bytes of IP, both directions; known once it is closed.</summary>
     public long Bytes { get; private set; }
 
+    /// <summary>True if the peer has accepted the connection.</summary>
+    public bool IsConnected => _isStream && _isSent;
+
     /// <summary>The verdict as a phrase, or the kernel's error.</summary>
     public string Detail { get; private set; } = "";
 

@@ -13,7 +13,8 @@ namespace ConnMgr.Probe;
 /// Each further address of a service is tried 250 ms after the previous one, and each again by a new
 /// conversation every 750 ms, because one lost packet does not mean a dead link. Pings start after 1 s, or as
 /// soon as every service has failed; those of an early probe start at once. A probe ends within 3 s, an early
-/// one within 2 s.
+/// one within 2 s. One with a limit of its own ends then if there was no sign of life; it asks more often. If
+/// the first ping took more than a second, the right answer, which takes two round trips, has up to 5 s.
 /// </remarks>
 internal sealed class ProbePlan
 {
@@ -22,8 +23,8 @@ internal sealed class ProbePlan
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan EarlyLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan BetweenTargets = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan SlowLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(750);
-    private static readonly TimeSpan BeforePing = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BetweenPings = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BeforeMemory = TimeSpan.FromSeconds(1);
 
@@ -35,12 +36,15 @@ internal sealed class ProbePlan
     private readonly AddressFamily _family;
     private readonly string _wanted; // the noun for a correct answer
     private readonly TimeSpan _startedAt;
-    private readonly TimeSpan _endsAt;
+    private readonly TimeSpan _usual; // the limit once there is a sign of life
+    private TimeSpan _limit;
     private int _asked; // the number of names asked
     private TimeSpan _memoryAt;
     private TimeSpan _nextPing;
     private bool _hasPinged;
     private bool _hasEnded;
+    private TimeSpan? _firstPingAt;
+    private TimeSpan? _heard; // from the first packet to the first sign of life
     private TimeSpan? _reachedAt;
     private string _reached = "";
     private string _failure = "timed out";
@@ -55,17 +59,22 @@ internal sealed class ProbePlan
     /// <param name="pings">There is an address of that family to ping.</param>
     /// <param name="isEarly">The probe has a shorter deadline and pings from the start.</param>
     /// <param name="now">The start, in the loop's time.</param>
+    /// <param name="limit">The probe fails if it has heard nothing for so long; null for the usual
+    /// time.</param>
     public ProbePlan(
         IReadOnlyList<ProbeUrl> services, IReadOnlyList<ProbeTarget> remembered, IReadOnlySet<string> proven,
-        bool isIpv6, bool pings, bool isEarly, TimeSpan now)
+        bool isIpv6, bool pings, bool isEarly, TimeSpan now,
+        TimeSpan? limit = null)
     {
         _remembered = remembered;
         _proven = proven;
         _family = isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
         _startedAt = now;
-        _endsAt = now + (isEarly ? EarlyLimit : Limit);
-        _memoryAt = now + BeforeMemory;
-        _nextPing = !pings ? TimeSpan.MaxValue : isEarly ? now : now + BeforePing;
+        TimeSpan usual = isEarly ? EarlyLimit : Limit;
+        _limit = limit ?? usual;
+        _usual = _limit > usual ? _limit : usual;
+        _memoryAt = now + (_limit < _usual ? _limit / 3 : BeforeMemory);
+        _nextPing = !pings ? TimeSpan.MaxValue : isEarly ? now : now + (_limit / 3);
         _wanted = services.All(service => service.Scheme == ProbeScheme.Echo) ? "echo" : "right answer";
         foreach (ProbeUrl service in services)
         {
@@ -82,7 +91,7 @@ internal sealed class ProbePlan
     }
 
     /// <summary>The latest time at which the probe ends.</summary>
-    public TimeSpan EndsAt => _endsAt;
+    public TimeSpan EndsAt => _startedAt + _limit;
 
     /// <summary>The result; null while the probe runs.</summary>
     public ProbeResult? Result { get; private set; }
@@ -92,7 +101,7 @@ internal sealed class ProbePlan
     {
         get
         {
-            TimeSpan next = _endsAt < _memoryAt ? _endsAt : _memoryAt;
+            TimeSpan next = EndsAt < _memoryAt ? EndsAt : _memoryAt;
             next = _nextPing < next ? _nextPing : next;
             foreach (Planned target in _targets)
             {
@@ -129,7 +138,7 @@ internal sealed class ProbePlan
                 UseMemory(service, now);
             }
         }
-        if (now >= _endsAt || (HasFailed && _reachedAt is not null))
+        if (now >= EndsAt || (HasFailed && _reachedAt is not null))
         {
             Result = Judge(now);
             return TryEnd(out step);
@@ -138,14 +147,16 @@ internal sealed class ProbePlan
         {
             if (now >= target.NextTry)
             {
-                target.NextTry = now + BetweenTries;
+                target.FirstTry ??= now;
+                target.NextTry = now + (_limit < _usual ? _limit / 4 : BetweenTries);
                 step = new ProbeStep(ProbeStepKind.Try, Target: target.Target);
                 return true;
             }
         }
         if (now >= _nextPing)
         {
-            _nextPing = now + BetweenPings;
+            _nextPing = now + (_limit < _usual && _limit / 12 < BetweenPings ? _limit / 12 : BetweenPings);
+            _firstPingAt ??= now;
             _hasPinged = true;
             step = new ProbeStep(ProbeStepKind.Ping);
             return true;
@@ -193,6 +204,11 @@ internal sealed class ProbePlan
         }
         string scheme = target.Service.Scheme.Name();
         Planned? planned = _targets.Find(other => other.Target == target);
+        if (verdict != Verdict.NotYet)
+        {
+            _heard ??= now - planned?.FirstTry;
+            SeeLife();
+        }
         switch (verdict)
         {
             case Verdict.Content or Verdict.Protocol:
@@ -203,7 +219,7 @@ internal sealed class ProbePlan
                     ProbeOutcome.EchoAnswered,
                     $"{scheme} answered by {target.Peer} in {Duration.Milliseconds(roundTrip)}"
                     + (detail.Length > 0 ? $" ({detail})" : ""),
-                    roundTrip, scheme, strength.Name(), target.Service.ToString());
+                    roundTrip, scheme, strength.Name(), target.Service.ToString(), Heard: _heard);
                 return;
             case Verdict.Connection:
                 _reachedAt ??= now;
@@ -212,7 +228,8 @@ internal sealed class ProbePlan
                 break;
             case Verdict.Wrong when _proven.Contains(target.Service.ToString()):
                 Result = new ProbeResult(
-                    ProbeOutcome.WrongContent, $"{target.Peer} {detail}", Service: target.Service.ToString());
+                    ProbeOutcome.WrongContent, $"{target.Peer} {detail}", Service: target.Service.ToString(),
+                    Heard: _heard);
                 return;
             case Verdict.Wrong:
                 _failure = $"{target.Peer} {detail}";
@@ -235,8 +252,18 @@ internal sealed class ProbePlan
             _reachedAt = now;
             _reached = "ping answered";
         }
+        SeeLife();
+        if (now - _firstPingAt is { } took)
+        {
+            _heard ??= took;
+            TimeSpan slow = 3 * took < SlowLimit ? 3 * took : SlowLimit;
+            _limit = slow > _limit ? slow : _limit;
+        }
         _nextPing = TimeSpan.MaxValue;
     }
+
+    /// <summary>Handles a sign of life, which proves nothing: the probe takes its usual time.</summary>
+    public void SeeLife() => _limit = _limit < _usual ? _usual : _limit;
 
     /// <summary>Handles the kernel's refusal to open a ping socket.</summary>
     public void LosePing() => (_nextPing, _hasPinged) = (TimeSpan.MaxValue, false);
@@ -306,7 +333,7 @@ internal sealed class ProbePlan
             string after = Duration.Milliseconds(reached - _startedAt);
             return new ProbeResult(
                 ProbeOutcome.PingOnly, $"{_reached} {after} after the start, but no {_wanted} ({_failure})",
-                Suspect: _suspect);
+                Suspect: _suspect, Heard: _heard);
         }
         string ping = _hasPinged ? ", no ping answered" : "";
         return new ProbeResult(
@@ -321,6 +348,8 @@ internal sealed class ProbePlan
         public ProbeTarget Target { get; } = target;
 
         public TimeSpan NextTry { get; set; } = nextTry;
+
+        public TimeSpan? FirstTry { get; set; }
 
         /// <summary>True once a conversation with it was refused, was cut off, or proved nothing.</summary>
         public bool HasFailed { get; private set; }

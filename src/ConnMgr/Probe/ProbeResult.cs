@@ -30,10 +30,12 @@ internal enum ProbeOutcome
 /// did.</param>
 /// <param name="Suspect">The URL of a service that answered wrongly, but was ignored because it has not
 /// answered correctly over any link; null if there was none.</param>
+/// <param name="Heard">The time from the first packet to the first sign of life, lost packets included; null
+/// if there was none.</param>
 internal readonly record struct ProbeResult(
     ProbeOutcome Outcome, string Detail, TimeSpan? RoundTrip = null, string Scheme = "echo",
     string Strength = "content",
-    string? Service = null, string? Suspect = null)
+    string? Service = null, string? Suspect = null, TimeSpan? Heard = null)
 {
     /// <summary>A phrase that follows `confirmed by`.</summary>
     public string Proof => Strength == "content" ? Scheme : $"{Scheme}, {Strength} only";

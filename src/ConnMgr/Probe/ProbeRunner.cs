@@ -51,20 +51,27 @@ internal sealed class ProbeRunner
     /// <summary>The cost of the probes that have ended, in bytes of IP, both directions.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>Starts a probe, which ends within 3 s. Cancels a running one.</summary>
+    /// <summary>Starts a probe, see <see cref="ProbePlan"/>. Cancels a running one.</summary>
     /// <param name="isIpv6">The family that the link is judged by.</param>
     /// <param name="nameServers">The name servers, in the order of asking.</param>
     /// <param name="isEarly">The probe ends within 2 s, and pings from the start.</param>
+    /// <param name="limit">The probe fails if it has heard nothing for so long; null for the usual
+    /// time.</param>
     /// <param name="now">The loop's time.</param>
-    public void Start(bool isIpv6, IReadOnlyList<IPAddress> nameServers, bool isEarly, TimeSpan now)
+    public void Start(
+        bool isIpv6, IReadOnlyList<IPAddress> nameServers, bool isEarly, TimeSpan? limit, TimeSpan now)
     {
         Cancel();
         _isIpv6 = isIpv6;
         _nameServers = nameServers;
         _plan = new ProbePlan(
-            _settings.Services, _remembered, _settings.Proven, isIpv6, PingTarget is not null, isEarly, now);
+            _settings.Services, _remembered, _settings.Proven, isIpv6, PingTarget is not null, isEarly, now,
+            limit);
         Step(now);
     }
+
+    /// <summary>Records a sign of life: the probe takes its usual time.</summary>
+    public void SeeLife() => _plan?.SeeLife();
 
     /// <summary>Ends a running probe without a result.</summary>
     public void Cancel()
@@ -101,6 +108,10 @@ internal sealed class ProbeRunner
     /// <summary>Carries out the steps that are due, and sets the timer for the next.</summary>
     private void Step(TimeSpan now)
     {
+        if (_plan is { } connected && now >= connected.EndsAt && _attempts.Exists(each => each.IsConnected))
+        {
+            connected.SeeLife();
+        }
         if (_plan is { } running && now >= running.EndsAt)
         {
             Conclude(running, now);

@@ -230,6 +230,18 @@ internal sealed class LinkStatus
 
     /// <summary>The IP bytes of the daemon's probes, in both directions.</summary>
     public long ProbeBytes { get; init; }
+
+    /// <summary>
+    /// <see cref="ProbeBytes"/> per day at the rate since the start; over the first minute, as if it had
+    /// lasted a whole one.
+    /// </summary>
+    public long ProbeBytesPerDay { get; init; }
+
+    /// <summary>The smoothed round trip of the busy link; null if it has not been measured.</summary>
+    public TimeSpan? BusyRoundTrip { get; init; }
+
+    /// <summary>How long a packet may now wait for an answer before the link is probed.</summary>
+    public TimeSpan Patience { get; init; }
 }
 
 /// <summary>An address of a link and its gateway as text; null if there is none.</summary>

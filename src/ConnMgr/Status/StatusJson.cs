@@ -121,6 +121,9 @@ internal static class StatusJson
             .Name("bytes_received").Value((long)link.BytesReceived)
             .Name("bytes_sent").Value((long)link.BytesSent)
             .Name("probe_bytes").Value(link.ProbeBytes)
+            .Name("probe_bytes_per_day").Value(link.ProbeBytesPerDay)
+            .Name("busy_round_trip_seconds").Value(link.BusyRoundTrip)
+            .Name("patience_seconds").Value(link.Patience)
             .Close('}');
     }
 

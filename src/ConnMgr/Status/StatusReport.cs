@@ -241,6 +241,10 @@ internal sealed class StatusReport(
             BytesReceived = received,
             BytesSent = sent,
             ProbeBytes = sockets.ProbeBytes,
+            ProbeBytesPerDay = (long)(
+                sockets.ProbeBytes * 86400.0 / Math.Max(60, (now - startedAt).TotalSeconds)),
+            BusyRoundTrip = link.RoundTrip,
+            Patience = link.Patience,
             Usage = usage,
             ProvedAt = wall - (now - usage.ProvedAt),
         };

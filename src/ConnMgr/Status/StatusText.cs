@@ -261,7 +261,10 @@ internal static class StatusText
         Line(
             text, "traffic",
             $"{TextLayout.Size(link.BytesReceived)} received, {TextLayout.Size(link.BytesSent)} sent"
-            + (link.IsMetered ? $", metered; probes {TextLayout.Size((ulong)link.ProbeBytes)}" : ""));
+            + (link.IsMetered ? ", metered" : "")
+            + (link.IsMetered || link.ProbeBytes > 0
+                ? $"; probes {TextLayout.Size((ulong)link.ProbeBytes)}" : "")
+            + (link.ProbeBytes > 0 ? $", {TextLayout.Size((ulong)link.ProbeBytesPerDay)} a day" : ""));
     }
 
     private static void Write(string label, AddressStatus address, Utf8Text text)

@@ -17,7 +17,7 @@ public class CommandLineTests
                 ' ', options.IsFirewallDisabled, options.ConfigDirectory, options.ScriptDirectory,
                 options.RunDirectory, string.Join(',', options.Services),
                 string.Join<System.Net.IPAddress>(',', options.Ping), string.Join<System.Net.IPAddress>(',',
-                    options.Resolvers), options.Idle.TotalSeconds, options.WanProbe,
+                    options.Resolvers), options.Idle.General, options.WanProbe,
                 options.AttrdSocket, options.LogTarget, options.LogLevel));
     }
 
@@ -34,7 +34,7 @@ public class CommandLineTests
         Assert.Equal("198.18.0.3", options.Resolvers.Single().ToString());
         Assert.Equal(
             (3600, WanProbe.Always, null, LogTarget.Syslog, LogLevel.Debug),
-            (options.Idle.TotalSeconds, options.WanProbe, options.AttrdSocket, options.LogTarget,
+            (options.Idle.General, options.WanProbe, options.AttrdSocket, options.LogTarget,
                 options.LogLevel));
         Assert.Empty(Read("--no-ping").Ping);
     }

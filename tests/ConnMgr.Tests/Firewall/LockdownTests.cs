@@ -196,7 +196,6 @@ public sealed class LockdownTests : IDisposable
             Resolvers = [],
             DnsServerMode = DnsServerMode.Any,
             DnsServers = [],
-            Idle = TimeSpan.FromSeconds(16),
             Dns = DnsMode.Sniff,
             Firewall = firewall,
             ManagesLinksUnlocked = managesLinks,

@@ -33,8 +33,18 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
     private TimeSpan _echoArrivesAt = Never;
     private TimeSpan _refusalArrivesAt = Never;
     private TimeSpan _pongArrivesAt = Never;
-    private TimeSpan _evidenceAt = Never;
+    private readonly List<TimeSpan> _evidence = []; // when answers to an application arrive
+    private TimeSpan _connectedAt = Never;
+    private TimeSpan _probeStartedAt;
+    private TimeSpan _usualLimit;
+    private TimeSpan _limit;
+    private TimeSpan? _firstTryAt;
+    private TimeSpan? _firstPingAt;
+    private TimeSpan? _heard;
+    private TimeSpan _lastPacketAt;
+    private TimeSpan _wakesAt;
     private bool _isPingAnswered;
+    private bool _isAccepted; // a connection, by the service
     private bool _hasEchoFailed;
     private bool _hearsEvidence;
     private bool _hearsOutgoing;
@@ -62,6 +72,16 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
 
     public double Loss { get; set; }
 
+    /// <summary>How long a packet waits in the uplink's queue.</summary>
+    public TimeSpan Queue { get; set; }
+
+    /// <summary>
+    /// How long a sleeping link takes to wake up. It sleeps after <see cref="SleepsAfter"/>.
+    /// </summary>
+    public TimeSpan Waking { get; set; }
+
+    public TimeSpan SleepsAfter { get; set; } = TimeSpan.MaxValue;
+
     public int Probes { get; private set; }
 
     public bool IsInKernelsTable => Ifindex != 0 && IsAdminUp && HasAddress && HasRoute;
@@ -69,8 +89,8 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
     public bool IsConnected => IsInKernelsTable && HasCarrier;
 
     public TimeSpan NextAt => Min(
-        _evidenceAt,
-        Min(Min(_probeEndsAt, _attemptAt),
+        _evidence.Count > 0 ? _evidence.Min() : Never,
+        Min(Min(_connectedAt, Min(_probeEndsAt, _attemptAt)),
             Min(Min(_pingAt, _pongArrivesAt), Min(_echoArrivesAt, _refusalArrivesAt))));
 
     /// <summary>RTM_NEWLINK of the device.</summary>
@@ -96,37 +116,62 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
             _hearsOutgoing = false;
             world.Tell(new News(NewsKind.Outgoing, now, link));
         }
-        if (isAnswerable && IsConnected && Upstream != Upstream.Dead && Passes(2))
+        if (isAnswerable && IsConnected && Upstream != Upstream.Dead && Delay(now) is var delay && Passes(2))
         {
-            _evidenceAt = Min(_evidenceAt, now + RoundTrip);
+            _evidence.Add(now + delay);
         }
     }
 
-    public void StartProbe(bool isEarly, TimeSpan now)
+    /// <summary>How long the answer to a packet takes that leaves now.</summary>
+    private TimeSpan Delay(TimeSpan now)
+    {
+        _wakesAt = SleepsAfter != TimeSpan.MaxValue && now - _lastPacketAt > SleepsAfter
+            ? now + Waking
+            : _wakesAt;
+        _lastPacketAt = now > _wakesAt ? now : _wakesAt;
+        return RoundTrip + Queue + (_wakesAt > now ? _wakesAt - now : TimeSpan.Zero);
+    }
+
+    public void StartProbe(bool isEarly, TimeSpan? limit, TimeSpan now)
     {
         Probes++;
         CancelProbe();
-        (_hearsEvidence, _hearsOutgoing) = (false, false);
-        _probeEndsAt = now + TimeSpan.FromSeconds(isEarly ? 2 : 3);
+        (_hearsEvidence, _hearsOutgoing) = (link.IsUnderSuspicion, false);
+        _probeStartedAt = now;
+        _limit = limit ?? TimeSpan.FromSeconds(isEarly ? 2 : 3);
+        _usualLimit = TimeSpan.FromSeconds(Math.Max(isEarly ? 2 : 3, _limit.TotalSeconds));
+        _probeEndsAt = now + _limit;
         _attemptAt = now;
-        _pingAt = isEarly ? now : now + TimeSpan.FromSeconds(1);
+        _pingAt = isEarly ? now : now + (_limit / 3);
     }
 
     public void CancelProbe()
     {
+        _connectedAt = Never;
         _probeEndsAt = _attemptAt = _pingAt = _echoArrivesAt = _refusalArrivesAt = _pongArrivesAt = Never;
-        (_isPingAnswered, _hasEchoFailed) = (false, false);
+        (_isPingAnswered, _hasEchoFailed, _isAccepted) = (false, false, false);
+        (_firstTryAt, _firstPingAt, _heard) = (null, null, null);
+    }
+
+    private void SeeLife(TimeSpan now, TimeSpan? sentAt)
+    {
+        _heard ??= now - sentAt;
+        _limit = _limit < _usualLimit ? _usualLimit : _limit;
+        _probeEndsAt = _probeStartedAt + _limit;
     }
 
     public void Step(TimeSpan now)
     {
-        if (now >= _evidenceAt)
+        if (_evidence.RemoveAll(at => now >= at) > 0 && _hearsEvidence && IsConnected)
         {
-            _evidenceAt = Never;
-            if (_hearsEvidence && IsConnected)
+            (_hearsEvidence, _hearsOutgoing) = (false, false);
+            if (!link.IsProbing)
             {
-                (_hearsEvidence, _hearsOutgoing) = (false, false);
                 world.Tell(new News(NewsKind.Evidence, now, link));
+            }
+            else if (_probeEndsAt != Never)
+            {
+                SeeLife(now, null);
             }
         }
         if (_probeEndsAt != Never)
@@ -142,6 +187,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
             _echoArrivesAt = Never;
             if (IsConnected && Upstream is Upstream.Good or Upstream.Portal)
             {
+                SeeLife(now, _firstTryAt);
                 EndProbe(Upstream == Upstream.Good ? ProbeOutcome.EchoAnswered
                     : ProbeOutcome.WrongContent, now);
                 return;
@@ -156,6 +202,19 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         if (now >= _pongArrivesAt)
         {
             (_pongArrivesAt, _pingAt, _isPingAnswered) = (Never, Never, true);
+            SeeLife(now, _firstPingAt);
+            TimeSpan slow = 3 * (now - _firstPingAt!.Value);
+            _limit = slow > _limit ? Min(slow, TimeSpan.FromSeconds(5)) : _limit;
+            _probeEndsAt = _probeStartedAt + _limit;
+        }
+        if (now >= _connectedAt)
+        {
+            _connectedAt = Never;
+            _isAccepted |= IsConnected && Upstream != Upstream.Dead;
+        }
+        if (now >= _probeEndsAt && _isAccepted)
+        {
+            SeeLife(now, null);
         }
         if (now >= _probeEndsAt || (_isPingAnswered && _hasEchoFailed))
         {
@@ -164,16 +223,20 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         }
         if (now >= _attemptAt)
         {
-            _attemptAt = now + TimeSpan.FromMilliseconds(750);
+            _firstTryAt ??= now;
+            _attemptAt = now + (_limit < _usualLimit ? _limit / 4 : TimeSpan.FromMilliseconds(750));
             Attempt(now);
         }
         if (now >= _pingAt)
         {
-            _pingAt = now + TimeSpan.FromMilliseconds(200);
+            _firstPingAt ??= now;
+            _pingAt = now + (_limit < _usualLimit
+                ? Min(_limit / 12, TimeSpan.FromMilliseconds(200))
+                : TimeSpan.FromMilliseconds(200));
             if (IsConnected && Upstream != Upstream.Dead && world.IsPingUp && Passes(2)
                 && _pongArrivesAt == Never)
             {
-                _pongArrivesAt = now + RoundTrip;
+                _pongArrivesAt = now + Delay(now);
             }
         }
     }
@@ -189,8 +252,15 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         if (isServed)
         {
             // Linux sends a SYN after 0, 1, 3 s, and data after 0, 0.2, 0.6, 1.4 s.
-            TimeSpan took = Lasts([0, 1000, 3000]) is { } connect && Lasts([0, 200, 600, 1400]) is { } data
-                ? connect + data + (2 * RoundTrip) : TimeSpan.FromHours(1);
+            TimeSpan first = Delay(now);
+            TimeSpan took = TimeSpan.FromHours(1);
+            if (Lasts([0, 1000, 3000]) is { } connect)
+            {
+                _connectedAt = Min(_connectedAt, now + connect + first);
+                took = Lasts([0, 200, 600, 1400]) is { } data
+                    ? connect + data + first + RoundTrip + Queue
+                    : took;
+            }
             _echoArrivesAt = Min(_echoArrivesAt, now + took);
         }
         else if (Upstream == Upstream.Good && world.Echo == EchoService.Refuses && Passes(2))
@@ -218,9 +288,11 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
 
     private void EndProbe(ProbeOutcome outcome, TimeSpan now)
     {
+        ProbeResult result = new(outcome, outcome.ToString(), Heard: _heard);
         CancelProbe();
+        _hearsEvidence = false;
         world.Rules.EndProbe(link, now);
-        world.Tell(new News(NewsKind.ProbeEnded, now, link, new ProbeResult(outcome, outcome.ToString())));
+        world.Tell(new News(NewsKind.ProbeEnded, now, link, result));
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;

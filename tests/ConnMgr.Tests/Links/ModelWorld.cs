@@ -88,6 +88,9 @@ internal sealed class ModelWorld
 
     public Traffic Traffic { get; set; }
 
+    /// <summary>The shortest and the longest time between two packets of the application, in ms.</summary>
+    public (int Least, int Most) Pace { get; set; } = (200, 1200);
+
     public SwitchScript Script { get; set; }
 
     public ModelLink? Choice => Find(_core.View.Choice);
@@ -155,7 +158,7 @@ internal sealed class ModelWorld
         }
         if (Traffic != Traffic.None && Now >= _trafficAt)
         {
-            _trafficAt = Now + TimeSpan.FromMilliseconds(Random.Next(200, 1200));
+            _trafficAt = Now + TimeSpan.FromMilliseconds(Random.Next(Pace.Least, Pace.Most));
             Front?.Send(Traffic == Traffic.Talks, Now);
         }
         if (_running is var (target, endsAt, succeeds) && Now >= endsAt)
@@ -237,7 +240,7 @@ internal sealed class ModelWorld
                 link!.Listen(effect.IsForOutgoing);
                 break;
             case CoreEffectKind.StartProbe:
-                link!.StartProbe(effect.IsEarly, Now);
+                link!.StartProbe(effect.IsEarly, effect.Limit, Now);
                 break;
             case CoreEffectKind.CancelProbe:
                 link!.CancelProbe();

@@ -37,7 +37,9 @@ public class SuspicionTests
         link.SeeEvidence(At(10.1));
         Assert.Equal(TimeSpan.MaxValue, link.NextDeadline);
         link.SeeOutgoing(At(10.2));
-        link.Tick(hadEvidence: true, At(12));
+        link.Tick(hadEvidence: true, At(12)); // the evidence came before the packet
+        Assert.NotEqual(TimeSpan.MaxValue, link.NextDeadline);
+        link.SeeEvidence(At(12.1));
         Assert.Equal(TimeSpan.MaxValue, link.NextDeadline);
     }
 

@@ -64,6 +64,56 @@ public class ProbePlanTests
     }
 
     [Fact]
+    public void A_probe_with_a_limit_ends_sooner_and_asks_more_often()
+    {
+        ProbePlan plan = Plan(["tls://198.18.100.10"], isEarly: true, limit: Ms(1200));
+        string steps = Rest(plan);
+        Assert.StartsWith(
+            "0 try tls 198.18.100.10:443\n0 ping\n100 ping\n200 ping\n"
+                + "300 try tls 198.18.100.10:443\n300 ping\n",
+            steps, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "1100 ping\n1200 end\nNoAnswer: no right answer within 1200.0 ms (timed out), no ping answered",
+            steps, StringComparison.Ordinal);
+        _now = Ms(0);
+        Assert.Contains("\n600 ping\n", Rest(Plan(["tls://198.18.100.10"], limit: Ms(1800))),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Any_sign_of_life_gives_a_probe_its_usual_time()
+    {
+        ProbePlan plan = Plan(["tls://198.18.100.10"], pings: false, isEarly: true, limit: Ms(1200));
+        Assert.Equal(Ms(1200), plan.EndsAt);
+        plan.SeeLife();
+        Assert.Equal(Ms(2000), plan.EndsAt);
+
+        plan = Plan(["tls://198.18.100.10"], isEarly: true, limit: Ms(1200));
+        Next(plan);
+        Next(plan);
+        plan.TakePing(Ms(30));
+        Assert.Equal(Ms(2000), plan.EndsAt);
+    }
+
+    [Fact]
+    public void A_slow_ping_gives_the_service_time_for_two_round_trips()
+    {
+        ProbePlan plan = Plan(["tls://198.18.100.10"], isEarly: true);
+        Next(plan);
+        Next(plan);
+        plan.TakePing(Ms(1530));
+        Assert.Equal(Ms(4590), plan.EndsAt);
+        plan.TakeVerdict(Target("tls://198.18.100.10", A), Verdict.Content, "", Ms(3060), Ms(3060));
+        Assert.Equal(Ms(1530), plan.Result!.Value.Heard);
+
+        plan = Plan(["tls://198.18.100.10"], isEarly: true);
+        Next(plan);
+        Next(plan);
+        plan.TakePing(Ms(1900));
+        Assert.Equal(Ms(5000), plan.EndsAt);
+    }
+
+    [Fact]
     public void The_addresses_of_a_name_start_one_after_the_other()
     {
         ProbePlan plan = Plan(["coap://a.example"], pings: false);
@@ -269,8 +319,8 @@ public class ProbePlanTests
 
     private ProbePlan Plan(params string[] urls) => Plan(urls, pings: true);
 
-    private ProbePlan Plan(string[] urls, bool pings = true, bool isEarly = false) =>
-        new([.. urls.Select(Url)], _remembered, _proven, isIpv6: false, pings, isEarly, _now);
+    private ProbePlan Plan(string[] urls, bool pings = true, bool isEarly = false, TimeSpan? limit = null) =>
+        new([.. urls.Select(Url)], _remembered, _proven, isIpv6: false, pings, isEarly, _now, limit);
 
     private static ProbeUrl Url(string text)
     {
