@@ -67,7 +67,8 @@ internal sealed class ConnectionCore
     /// Takes other links after a reload. A link that stays keeps its state; that of the others is dropped.
     /// </summary>
     /// <param name="links">All links, most preferred first.</param>
-    public void SetLinks(IReadOnlyList<Link> links)
+    /// <param name="now">The loop's time.</param>
+    public void SetLinks(IReadOnlyList<Link> links, TimeSpan now)
     {
         Link[] old = _links;
         bool[] hadEvidence = _hadEvidence;
@@ -88,7 +89,7 @@ internal sealed class ConnectionCore
         _selector.SetLinks(_links);
         _crosscheck.SetLinks(_links);
         _seen.Version = -1; // a new link has not received the kernel's facts yet
-        LinkView[] views = [.. _links.Select(Describe)];
+        LinkView[] views = Array.ConvertAll(_links, link => Describe(link, now));
         View = View with { Links = views, InUse = _inUse is { } inUse ? views[inUse.Rank] : null };
     }
 

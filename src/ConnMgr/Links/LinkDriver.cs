@@ -216,7 +216,7 @@ internal sealed class LinkDriver : IDisposable
             }
         }
         _sockets = [.. names.Links.Select((name, i) => kept[i] ?? NewSockets(name))];
-        _core.SetLinks([.. _sockets.Select(sockets => sockets.Link)]);
+        _core.SetLinks([.. _sockets.Select(sockets => sockets.Link)], _loop.Now);
         _switcher.Know(names.Links.Select(link => link.Name));
         _seenVersion = -1;
     }
