@@ -46,6 +46,7 @@ public partial class ArchitectureTests
     private static readonly string[] UsableByPureLinks =
     [
         "ConnMgr.Links.", "ConnMgr.Net.", "ConnMgr.Config.", "ConnMgr.Routing.", "ConnMgr.Probe.",
+        "ConnMgr.Sequence",
         "ConnMgr.Netlink.KernelState", "ConnMgr.Netlink.Device", "ConnMgr.Netlink.DeviceAddress",
         "ConnMgr.Netlink.DefaultRoute", "ConnMgr.Netlink.KernelRoute", "ConnMgr.EventLoop.Pace",
     ];

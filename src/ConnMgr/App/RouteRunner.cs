@@ -86,9 +86,12 @@ internal static class RouteRunner
         string[] links, string wanted)
     {
         uint[] usual = [10, 20, 50];
-        RoutedLink[] routed = [.. links.Select((name, i) => new RoutedLink(
-            state.Find(name)?.Ifindex ?? 0, name, usual[i], Rank: null))];
-        RoutedLink chosen = routed.First(link => link.Name == wanted);
+        List<RoutedLink> routed = [];
+        foreach (string name in links)
+        {
+            routed.Add(new RoutedLink(state.Find(name)?.Ifindex ?? 0, name, usual[routed.Count], Rank: null));
+        }
+        RoutedLink chosen = routed.FirstOrDefault(link => link.Name == wanted)!;
         return new RouteInput(
             routes, [], [.. routed.Where(link => link.Ifindex != 0)], chosen,
             HasAddress(state, chosen, isIpv6: false),

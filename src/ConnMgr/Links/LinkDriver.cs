@@ -163,8 +163,14 @@ internal sealed class LinkDriver : IDisposable
     public void Reload(NetifNames names)
     {
         (LinkKind Kind, string Name)[] wanted = LinksOf(names);
-        int[] changed = [.. Enumerable.Range(0, wanted.Length)
-            .Where(i => _sockets[i].Link.Name != wanted[i].Name)];
+        List<int> changed = [];
+        for (int i = 0; i < wanted.Length; i++)
+        {
+            if (_sockets[i].Link.Name != wanted[i].Name)
+            {
+                changed.Add(i);
+            }
+        }
         foreach (int i in changed)
         {
             _sockets[i].Dispose(); // close all before opening the first: names may have been swapped
@@ -175,7 +181,7 @@ internal sealed class LinkDriver : IDisposable
             _core.Replace(i, _sockets[i].Link);
         }
         _switcher.Know(wanted.Select(link => link.Name));
-        _seenVersion = changed.Length > 0 ? -1 : _seenVersion;
+        _seenVersion = changed.Count > 0 ? -1 : _seenVersion;
     }
 
     /// <summary>

@@ -41,7 +41,8 @@ internal sealed class RoutePlanner
         IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> ownMetrics)
     {
         Dictionary<Link, int> ranks = [];
-        foreach (Link link in links.Where(IsStandby).OrderBy(Selector.ClassOf).ThenBy(link => link.Kind))
+        foreach (Link link in links.Where(IsStandby)
+            .OrderBy(link => (int)link.Kind).OrderBy(link => (int)Selector.ClassOf(link)))
         {
             ranks[link] = ranks.Count;
         }
@@ -49,8 +50,11 @@ internal sealed class RoutePlanner
             link.Facts.Ifindex, link.Name,
             link.Kind switch { LinkKind.Ethernet => 10, LinkKind.WiFi => 20, _ => 50 },
             ranks.TryGetValue(link, out int rank) ? rank : null);
-        Dictionary<Link, RoutedLink> routed =
-            links.Where(link => link.Facts.Ifindex != 0).ToDictionary(link => link, Routed);
+        Dictionary<Link, RoutedLink> routed = [];
+        foreach (Link link in links.Where(link => link.Facts.Ifindex != 0))
+        {
+            routed.Add(link, Routed(link));
+        }
         return RoutePlan.Of(new RouteInput(
             state.Defaults, [.. state.Lost], [.. routed.Values],
             routed.TryGetValue(choice, out RoutedLink? chosen) ? chosen : Routed(choice),

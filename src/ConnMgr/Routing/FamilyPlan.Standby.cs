@@ -13,7 +13,7 @@ internal sealed partial class FamilyPlan
         HashSet<TableRoute> needed = [];
         uint limit = uint.MaxValue; // the best metric of the links handled so far
         foreach (RoutedLink link in _input.Links.Where(link => link.Rank is not null)
-            .OrderByDescending(link => link.Rank))
+            .OrderBy(link => -(long)link.Rank!))
         {
             if (link == _input.Chosen)
             {
