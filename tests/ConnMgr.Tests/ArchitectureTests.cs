@@ -18,13 +18,14 @@ public partial class ArchitectureTests
     /// </summary>
     private static readonly string[][] Layers =
     [
-        ["Native", "Net"],
+        ["Native", "Net", "Queries"],
         ["EventLoop", "Logging"],
         ["Netlink", "Dns", "Control"],
         ["Capture", "Flows", "Probe"],
         ["Config"],
         ["Scripts"],
         ["Routing"],
+        ["Resolver"],
         ["Links", "Cli"],
         ["Firewall", "Attributes"],
         ["Status"],
@@ -46,6 +47,7 @@ public partial class ArchitectureTests
     private static readonly string[] UsableByPureLinks =
     [
         "ConnMgr.Links.", "ConnMgr.Net.", "ConnMgr.Config.", "ConnMgr.Routing.", "ConnMgr.Probe.",
+        "ConnMgr.Queries.",
         "ConnMgr.Netlink.KernelState", "ConnMgr.Netlink.Device", "ConnMgr.Netlink.DeviceAddress",
         "ConnMgr.Netlink.DefaultRoute", "ConnMgr.Netlink.KernelRoute", "ConnMgr.EventLoop.Pace",
     ];

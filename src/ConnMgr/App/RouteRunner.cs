@@ -89,7 +89,7 @@ internal static class RouteRunner
         RoutedLink[] routed = [.. links.Select(link => new RoutedLink(
             state.Find(link.Name)?.Ifindex ?? 0, link.Name,
             RoutePlanner.UsualMetric(link.Kind, link.Index), Rank: null))];
-        RoutedLink chosen = routed.First(link => link.Name == wanted);
+        RoutedLink chosen = routed.FirstOrDefault(link => link.Name == wanted)!;
         return new RouteInput(
             routes, [], [.. routed.Where(link => link.Ifindex != 0)], chosen,
             HasAddress(state, chosen, isIpv6: false),

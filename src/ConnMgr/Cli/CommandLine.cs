@@ -322,7 +322,7 @@ internal static class CommandLine
         });
         root.SetAction(static _ => 0); // makes it valid to give no verb
         root.Directives.Clear();
-        root.Options.OfType<VersionOption>().Single().Action = new SayVersion();
+        root.Options.FirstOrDefault(static option => option is VersionOption)!.Action = new SayVersion();
         StatusLink.Validators.Add(RequireName);
         UseLink.Validators.Add(RequireName);
         AttrdSocket.Validators.Add(result => Require(

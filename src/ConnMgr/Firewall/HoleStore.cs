@@ -230,7 +230,7 @@ internal sealed class HoleStore(
     public (int Opened, int Closed) Change(Whitelist whitelist)
     {
         holes.Change(whitelist, loop.Now, _effects);
-        int opened = _effects.Count(effect => effect.Action == HoleAction.Open);
+        int opened = _effects.Where(effect => effect.Action == HoleAction.Open).Count();
         int closed = _effects.Count - opened;
         Apply(isUrgent: false);
         return (opened, closed);

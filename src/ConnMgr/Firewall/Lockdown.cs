@@ -174,11 +174,13 @@ internal sealed partial class Lockdown : IDisposable
         {
             ApplyProbed();
         }
-        _next.Set(new[]
+        TimeSpan next = _policy?.NextDeadline ?? TimeSpan.MaxValue;
+        foreach (TimeSpan deadline in (ReadOnlySpan<TimeSpan>)
+            [_names.NextDeadline, _store.NextDeadline, _killer.NextDeadline, _probed.NextDeadline])
         {
-            _names.NextDeadline, _store.NextDeadline, _killer.NextDeadline, _probed.NextDeadline,
-            _policy?.NextDeadline ?? TimeSpan.MaxValue,
-        }.Min());
+            next = deadline < next ? deadline : next;
+        }
+        _next.Set(next);
     }
 
     /// <summary>Call it every 2 s.</summary>

@@ -318,7 +318,7 @@ internal sealed class FlowRunner : IDisposable
     {
         Close();
         _used.Forget(_old);
-        if (_counts.Sum() > 0)
+        if (_counts.Any(count => count > 0))
         {
             string links = string.Join(", ", _old.Select(old => old.Link).Distinct());
             _log.Event(

@@ -27,8 +27,7 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
     private const int MaxCandidates = 1024;
     private const int MaxRemembered = 4096;
 
-    private readonly Dictionary<IpNumber, OldAddress> _old = old.DistinctBy(address => address.Address)
-        .ToDictionary(address => address.Address);
+    private readonly Dictionary<IpNumber, OldAddress> _old = ByAddress(old);
     private readonly List<Candidate> _candidates = [];
     private readonly Dictionary<RouteQuestion, int> _answers = [];
     private readonly HashSet<(byte Protocol, ushort Port)> _spared = [];
@@ -105,6 +104,16 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
         {
             Add(new Candidate(FlowKind.Conntrack, address, question, default, entry.DeleteRequest()));
         }
+    }
+
+    private static Dictionary<IpNumber, OldAddress> ByAddress(IReadOnlyList<OldAddress> old)
+    {
+        Dictionary<IpNumber, OldAddress> byAddress = [];
+        foreach (OldAddress address in old)
+        {
+            byAddress.TryAdd(address.Address, address);
+        }
+        return byAddress;
     }
 
     /// <summary>The unanswered questions, without duplicates.</summary>

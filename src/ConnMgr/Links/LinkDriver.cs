@@ -215,8 +215,13 @@ internal sealed class LinkDriver : IDisposable
                 old.Dispose(); // close all before opening the first: names may have been swapped
             }
         }
-        _sockets = [.. names.Links.Select((name, i) => kept[i] ?? NewSockets(name))];
-        _core.SetLinks([.. _sockets.Select(sockets => sockets.Link)], _loop.Now);
+        LinkSockets[] sockets = new LinkSockets[kept.Length];
+        for (int i = 0; i < kept.Length; i++)
+        {
+            sockets[i] = kept[i] ?? NewSockets(names.Links[i]);
+        }
+        _sockets = sockets;
+        _core.SetLinks([.. sockets.Select(opened => opened.Link)], _loop.Now);
         _switcher.Know(names.Links.Select(link => link.Name));
         _seenVersion = -1;
     }

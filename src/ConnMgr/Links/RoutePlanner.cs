@@ -47,7 +47,8 @@ internal sealed class RoutePlanner
         IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> ownMetrics)
     {
         Dictionary<Link, int> ranks = [];
-        foreach (Link link in links.Where(IsStandby).OrderBy(Selector.ClassOf).ThenBy(link => link.Rank))
+        foreach (Link link in links.Where(IsStandby)
+            .OrderBy(link => link.Rank).OrderBy(link => (int)Selector.ClassOf(link)))
         {
             ranks[link] = ranks.Count;
         }
@@ -58,8 +59,11 @@ internal sealed class RoutePlanner
         {
             IsDead = !IsStandby(link) || link.State == LinkState.Failed,
         };
-        Dictionary<Link, RoutedLink> routed =
-            links.Where(link => link.Facts.Ifindex != 0).ToDictionary(link => link, Routed);
+        Dictionary<Link, RoutedLink> routed = [];
+        foreach (Link link in links.Where(link => link.Facts.Ifindex != 0))
+        {
+            routed.Add(link, Routed(link));
+        }
         return RoutePlan.Of(new RouteInput(
             state.Defaults, [.. state.Lost], [.. routed.Values],
             routed.TryGetValue(choice, out RoutedLink? chosen) ? chosen : Routed(choice),

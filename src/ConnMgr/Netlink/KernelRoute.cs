@@ -49,7 +49,7 @@ internal sealed class KernelRoute
         _header = header;
         // The kernel reports attributes in different orders: those of a nexthop inside or outside a multipath
         // route.
-        _attributes = [.. attributes.OrderBy(attribute => attribute.Number)];
+        _attributes = [.. attributes.OrderBy(attribute => (int)attribute.Number)];
         Metric = metric;
         Expires = expires;
         foreach (RouteAttribute attribute in attributes)

@@ -90,7 +90,8 @@ internal sealed partial class FamilyPlan
     /// </summary>
     private void DeleteFromFront(IEnumerable<TableRoute> entries, Dictionary<TableRoute, RouteStep?> copies)
     {
-        List<TableRoute> left = [.. entries.Where(_table.Contains).OrderBy(entry => entry.Route.IsUnicast)];
+        List<TableRoute> left = entries.Where(_table.Contains)
+            .OrderBy(entry => entry.Route.IsUnicast ? 1 : 0);
         while (left.Find(MayDelete) is { } entry)
         {
             Delete(entry, copies[entry], $"removed from metric {entry.Metric}: {Words(entry.Route)}");

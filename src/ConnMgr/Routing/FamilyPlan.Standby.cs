@@ -13,7 +13,7 @@ internal sealed partial class FamilyPlan
         HashSet<TableRoute> needed = [];
         uint limit = uint.MaxValue; // the best metric of the links handled so far
         RoutedLink[] standby = [.. _input.Links.Where(link => link.Rank is not null && link != _input.Chosen)
-            .OrderByDescending(link => link.Rank)];
+            .OrderBy(link => -(long)link.Rank!)];
         uint least = LeastMetric(standby); // of the link at hand, so that the better ones fit before it
         foreach (RoutedLink link in standby)
         {

@@ -119,7 +119,7 @@ internal sealed partial class FamilyPlan
             }
             _table.Add(new TableRoute(route, isPart: false));
         }
-        TableRoute[] sorted = [.. _table.OrderBy(route => route.Metric)]; // stable
+        List<TableRoute> sorted = _table.OrderBy(route => route.Metric); // stable
         _table.Clear();
         _table.AddRange(sorted);
     }
@@ -324,8 +324,10 @@ internal sealed partial class FamilyPlan
         {
             IsInPlace = false;
             // It carries the traffic until the replace.
-            TableRoute? left = others.OrderBy(entry => (!entry.Route.IsUnicast, IsStale(entry.Route)))
-                .ThenBy(entry => !CanDelete(others, entry)).FirstOrDefault();
+            TableRoute? left = others
+                .OrderBy(entry => (entry.Route.IsUnicast ? 0 : 4) + (IsStale(entry.Route) ? 2 : 0)
+                    + (CanDelete(others, entry) ? 0 : 1))
+                .FirstOrDefault();
             DeleteFromFront(others.Where(entry => entry != left), copies);
             bool isRestoring = LostOf(_input.Chosen)?.HasSameHop(wanted) == true
                 && !HasDefault(_input.Chosen);
@@ -381,7 +383,7 @@ internal sealed partial class FamilyPlan
         IsInPlace &= entries.Count == 0;
         Dictionary<TableRoute, RouteStep?> copies = [];
         // A route that does not forward packets must not come before one that does.
-        foreach (TableRoute entry in entries.OrderBy(entry => !entry.Route.IsUnicast))
+        foreach (TableRoute entry in entries.OrderBy(entry => entry.Route.IsUnicast ? 0 : 1))
         {
             copies[entry] = entry.Route == except ? null : PutAside(entry.Route);
         }

@@ -187,7 +187,7 @@ public sealed class ConnectionCoreTests
         Kernel(eth: 0, wifi: 20);
         Handle();
         Link replaced = _eth;
-        _core.SetLinks([NewLink(LinkKind.Ethernet, "lan0"), .. _core.Links.Skip(1)]);
+        _core.SetLinks([NewLink(LinkKind.Ethernet, "lan0"), .. _core.Links.Skip(1)], _now);
         string[] effects = Handle(Probed(replaced, ProbeOutcome.EchoAnswered),
             new News(NewsKind.Evidence, _now, replaced));
         Assert.DoesNotContain(effects, effect => effect.EndsWith("eth0", StringComparison.Ordinal));
