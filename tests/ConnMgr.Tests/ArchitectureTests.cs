@@ -25,9 +25,8 @@ public partial class ArchitectureTests
         ["Config"],
         ["Scripts"],
         ["Routing"],
-        ["Resolver"],
         ["Links", "Cli"],
-        ["Firewall", "Attributes"],
+        ["Resolver", "Firewall", "Attributes"],
         ["Status"],
         ["App"],
     ];

@@ -10,6 +10,7 @@ using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
+using ConnMgr.Resolver;
 using ConnMgr.Scripts;
 using ConnMgr.Status;
 
@@ -32,6 +33,7 @@ internal sealed partial class Daemon : IDisposable
     private readonly NameServers _servers;
     private readonly FileMonitor _files;
     private readonly LinkDriver _links;
+    private readonly ResolverDriver _resolver;
     private readonly AttributeReport? _attributes;
     private readonly Lockdown? _lockdown;
     private readonly StatusReport _report;
@@ -75,12 +77,14 @@ internal sealed partial class Daemon : IDisposable
             _servers, _environment, startedAt,
             _lockdown is { } lockdown ? lockdown.AdmitProbe : null,
             _lockdown is { } locked ? locked.SeeProbe : null);
+        _resolver = new ResolverDriver(
+            _loop, log, options, _environment, _state, _servers, _links.DeviceTo);
         _flows = NewFlowRunner();
         if (options.AttrdSocket is { } socket)
         {
             _attributes = new AttributeReport(_loop, log, options, socket, _environment);
         }
-        _report = new StatusReport(_loop, log, _state, _links, _attributes, _lockdown, options, startedAt);
+        _report = new StatusReport(_loop, log, _state, _links, _attributes, _lockdown, _resolver, options, startedAt);
         if (_lockdown is null && OldLockdown.IsRecorded(options.RunDirectory))
         {
             string text = $"the device is {OldLockdown.Words}";
@@ -127,6 +131,7 @@ internal sealed partial class Daemon : IDisposable
             LogLosses();
             _links.SetDisturbed(_lockdown is { IsDisturbed: true });
             _links.Settle();
+            _resolver.Settle(_links.View);
             if (_routes.IsSettled)
             {
                 _flows?.Observe(_state, _links.View.InPlace);
@@ -150,7 +155,8 @@ internal sealed partial class Daemon : IDisposable
     /// <summary>
     /// True if no script runs. Otherwise wait for its end, or its deadline: nothing else would kill it.
     /// </summary>
-    private bool IsIdle => !_links.IsBusy && _lockdown is not { IsBusy: true };
+    private bool IsIdle =>
+        !_links.IsBusy && !_resolver.IsBusy && _lockdown is not { IsBusy: true };
 
     private void LogLosses()
     {
@@ -188,6 +194,7 @@ internal sealed partial class Daemon : IDisposable
         _tick.Set(_loop.Now + Link.TickPeriod);
         _servers.Refresh();
         _links.Tick();
+        _resolver.Tick(_links.View);
         _routes.DumpNext();
         _lockdown?.Tick();
         _report.Tick();
@@ -235,6 +242,7 @@ internal sealed partial class Daemon : IDisposable
         }
         _isStopping = true;
         _links.Stop();
+        _resolver.Stop();
     }
 
     public void Dispose()
@@ -243,6 +251,7 @@ internal sealed partial class Daemon : IDisposable
         _flows?.Dispose();
         _lockdown?.Dispose();
         _attributes?.Dispose();
+        _resolver.Dispose();
         _links.Dispose();
         _files.Dispose();
         _uevents.Dispose();

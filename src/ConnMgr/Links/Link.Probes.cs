@@ -1,5 +1,4 @@
 using ConnMgr.Config;
-using ConnMgr.Logging;
 using ConnMgr.Probe;
 
 namespace ConnMgr.Links;
@@ -259,8 +258,9 @@ internal sealed partial class Link
     {
         TimeSpan waited = now - (_suspicion.SentAt ?? now);
         _suspicion.BeginProbe(now);
+        long tenths = (waited.Ticks + (TimeSpan.TicksPerSecond / 20)) / (TimeSpan.TicksPerSecond / 10);
         StartProbe(
-            $"sent something and heard nothing for {Duration.Seconds(waited)}", now, isEarly: true);
+            $"sent something and heard nothing for {tenths / 10}.{tenths % 10} s", now, isEarly: true);
         IsUnderSuspicion = true;
     }
 

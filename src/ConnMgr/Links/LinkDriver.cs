@@ -6,7 +6,6 @@ using ConnMgr.Logging;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
-using ConnMgr.Resolver;
 using ConnMgr.Routing;
 using ConnMgr.Scripts;
 
@@ -30,8 +29,6 @@ internal sealed class LinkDriver : IDisposable
     private readonly ConnectionCore _core;
     private readonly SwitchRunner _switcher;
     private readonly HookRunner _hooks;
-    private readonly ResolverWatch _resolver;
-    private readonly ResolverRunner? _resolvConf;
     private readonly List<News> _news = [];
     private readonly Deadline _deadline;
 
@@ -79,25 +76,13 @@ internal sealed class LinkDriver : IDisposable
             (link, failure) => _news.Add(new News(NewsKind.SwitchEnded, loop.Now, link, Failure: failure)));
         _switcher.Know(_core.Links.Select(link => link.Name));
         _hooks = new HookRunner(loop, log, options.HookDirectory);
-        _resolver = new ResolverWatch(log, state, servers, _switcher.DeviceTo);
-        if (options.ResolvConf is not null)
-        {
-            _resolvConf = new ResolverRunner(loop, log, options, environment, state, servers);
-        }
         _deadline = loop.AddTimer(() => { });
         servers.Refresh();
         FollowServers();
     }
 
-    /// <summary>What is wrong with the way to the resolver's name servers; empty for nothing.</summary>
-    public string ResolverWarning => _resolver.Words;
-
-    /// <summary>The name servers that the resolver asks, as texts.</summary>
-    public List<string> ResolverServers =>
-        [.. _servers.OfResolver().Select(server => server.Address.ToString())];
-
-    /// <summary>What --resolv-conf has done, as a phrase; null if it is off.</summary>
-    public string? ResolverWords => _resolvConf?.Words;
+    /// <summary>Asks the kernel for the device to an address; see <see cref="SwitchRunner"/>.</summary>
+    public int DeviceTo(IpNumber peer) => _switcher.DeviceTo(peer);
 
     /// <summary>The decisions and facts after the last <see cref="Settle"/>.</summary>
     public ConnectionView View => _core.View;
@@ -107,8 +92,8 @@ internal sealed class LinkDriver : IDisposable
     /// <summary>The sockets of each link, in the order of <see cref="ConnectionView.Links"/>.</summary>
     public IReadOnlyList<LinkSockets> Sockets => _sockets;
 
-    /// <summary>True while a script runs. Wait for its end: nothing else would kill it.</summary>
-    public bool IsBusy => _switcher.IsBusy || _resolvConf is { IsBusy: true };
+    /// <summary>True while a switch runs. Wait for its end: nothing else would kill the script.</summary>
+    public bool IsBusy => _switcher.IsBusy;
 
     /// <summary>Ends a tick and begins the next.</summary>
     public void Tick()
@@ -116,8 +101,6 @@ internal sealed class LinkDriver : IDisposable
         _news.Add(new News(NewsKind.Tick, _loop.Now));
         CompareServers();
         _switcher.Tick();
-        _resolver.Tick(View);
-        _resolvConf?.Tick(View);
     }
 
     /// <summary>Finds the host routes to the resolver's name servers, which follow a switch.</summary>
@@ -160,11 +143,7 @@ internal sealed class LinkDriver : IDisposable
     }
 
     /// <summary>Stops all further decisions.</summary>
-    public void Stop()
-    {
-        _news.Add(new News(NewsKind.Stop, _loop.Now));
-        _resolvConf?.Stop();
-    }
+    public void Stop() => _news.Add(new News(NewsKind.Stop, _loop.Now));
 
     /// <summary>
     /// Lets the core decide, and carries out its effects. Call it after each batch of events.
@@ -193,7 +172,6 @@ internal sealed class LinkDriver : IDisposable
             CarryOut(effects[i], now);
         }
         LogInUse(now);
-        _resolvConf?.Settle(View);
         // A probe or a switch may have reported news while it was started: decide on it at once.
         TimeSpan next = _news.Count > 0 ? now : _core.NextDeadline;
         _deadline.Set(View.InUse?.Name == _loggedInUse || next < _inUsePace.NextAt
@@ -378,7 +356,6 @@ internal sealed class LinkDriver : IDisposable
             sockets.Dispose();
         }
         _hooks.Dispose();
-        _resolvConf?.Dispose();
         _netifd.Dispose();
         _switcher.Dispose();
         _deadline.Dispose();

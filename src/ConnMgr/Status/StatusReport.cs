@@ -13,13 +13,14 @@ using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
+using ConnMgr.Resolver;
 
 namespace ConnMgr.Status;
 
 /// <summary>Builds the answers to `status` and `metrics`.</summary>
 internal sealed class StatusReport(
     Loop loop, Log log, KernelState state, LinkDriver links, AttributeReport? attributes, Lockdown? lockdown,
-    Options options, TimeSpan startedAt)
+    ResolverDriver resolver, Options options, TimeSpan startedAt)
 {
     private const int ProcFileLimit = 65536;
     private const int Usage = 64; // EX_USAGE
@@ -158,9 +159,9 @@ internal sealed class StatusReport(
             FlowLimit = flowLimit,
             Attrd = attributes?.Words,
             IsAttrdConnected = attributes is { IsConnected: true },
-            ResolverWarning = links.ResolverWarning is { Length: > 0 } warning ? warning : null,
-            ResolverWords = links.ResolverWords,
-            ResolverServers = links.ResolverServers,
+            ResolverWarning = resolver.Warning is { Length: > 0 } warning ? warning : null,
+            ResolverWords = resolver.Words,
+            ResolverServers = resolver.Servers,
             Preferred = view.Preferred,
             PreferredFor = view.PreferredUntil == TimeSpan.MaxValue ? null : view.PreferredUntil - now,
             Hint = view.InUse is null

@@ -14,7 +14,7 @@ namespace ConnMgr.Resolver;
 /// <param name="state">The kernel's devices.</param>
 /// <param name="servers">The name servers.</param>
 /// <param name="deviceTo">Asks the kernel: <see cref="Routing.RouteTableSocket.DeviceTo"/>.</param>
-internal sealed class ResolverWatch(
+internal sealed class ResolverMonitor(
     Log log, KernelState state, NameServers servers, Func<IpNumber, int> deviceTo)
 {
     private const int MostTicks = 30; // rules and other tables may change without a report

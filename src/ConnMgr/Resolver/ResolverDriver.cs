@@ -1,0 +1,67 @@
+using ConnMgr.Config;
+using ConnMgr.EventLoop;
+using ConnMgr.Links;
+using ConnMgr.Logging;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
+using ConnMgr.Probe;
+
+namespace ConnMgr.Resolver;
+
+/// <summary>
+/// Looks after the device's resolver: warns if its name servers are not reached over the link in use, and with
+/// --resolv-conf makes it ask those of that link.
+/// </summary>
+internal sealed class ResolverDriver : IDisposable
+{
+    private readonly NameServers _servers;
+    private readonly ResolverMonitor _monitor;
+    private readonly ResolverRunner? _runner; // null: --resolv-conf is off
+
+    /// <param name="loop">The event loop.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="options">What --resolv-conf says.</param>
+    /// <param name="environment">The environment of resolv_conf.sh.</param>
+    /// <param name="state">The kernel's state.</param>
+    /// <param name="servers">The name servers.</param>
+    /// <param name="deviceTo">Asks the kernel for the device to an address.</param>
+    public ResolverDriver(
+        Loop loop, Log log, Options options, IReadOnlyList<string> environment, KernelState state,
+        NameServers servers, Func<IpNumber, int> deviceTo)
+    {
+        _servers = servers;
+        _monitor = new ResolverMonitor(log, state, servers, deviceTo);
+        if (options.ResolvConf is not null)
+        {
+            _runner = new ResolverRunner(loop, log, options, environment, state, servers);
+        }
+    }
+
+    /// <summary>What is wrong with the way to the resolver's name servers; empty for nothing.</summary>
+    public string Warning => _monitor.Words;
+
+    /// <summary>The name servers that the resolver asks, as texts.</summary>
+    public List<string> Servers => [.. _servers.OfResolver().Select(server => server.Address.ToString())];
+
+    /// <summary>What --resolv-conf has done, as a phrase; null if it is off.</summary>
+    public string? Words => _runner?.Words;
+
+    /// <summary>True while a script runs. Wait for its end: nothing else would kill it.</summary>
+    public bool IsBusy => _runner is { IsBusy: true };
+
+    /// <summary>Follows the link in use. Call it after each decision.</summary>
+    public void Settle(ConnectionView view) => _runner?.Settle(view);
+
+    /// <summary>Follows changes that the kernel does not report. Call it every tick.</summary>
+    public void Tick(ConnectionView view)
+    {
+        _monitor.Tick(view);
+        _runner?.Tick(view);
+    }
+
+    /// <summary>Restores what the resolver asked before, because the daemon ends.</summary>
+    public void Stop() => _runner?.Stop();
+
+    /// <inheritdoc/>
+    public void Dispose() => _runner?.Dispose();
+}
