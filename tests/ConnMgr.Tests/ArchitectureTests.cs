@@ -250,6 +250,7 @@ public partial class ArchitectureTests
         string name = type.Split('.')[^1];
         return (RoomOf(type) is "Native" or "EventLoop" && name != "Pace") // a token bucket is told the time
             || name is "Startup" or "ConfigFiles" or "Daemon" or "LinkSockets" or "AttributeReport"
+                or "Audit" or "AuditText"
                 or "Lockdown" or "LockdownStatus" or "LockdownView" or "HoleStore" or "DnsObserver"
                 or "ReplyGate" or "ReplyReader" or "NameRefresher" or "ConnectionKiller" or "NftBackend"
                 or "SetBackend" or "RuleBackend" or "NameServers" or "ScriptEnvironment" or "StatusReport"

@@ -28,6 +28,9 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
     /// </summary>
     public bool IsFalse { get; private set; }
 
+    /// <summary>Receives every answer, wanted or not; null without an audit.</summary>
+    public AuditNames? Names { get; set; }
+
     /// <summary>Reads a reply.</summary>
     /// <param name="packet">A whole IP packet.</param>
     /// <param name="side">The side that the packet is for.</param>
@@ -43,6 +46,7 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
         DnsWatch.Replies replies = watch.SeeReply(packet, side, asked, now);
         while (replies.TryRead(out DnsAnswer answer))
         {
+            Names?.Learn(answer);
             if (!watch.Counts(answer)
                 || !store.LearnAnswer(answer.Question.Name, answer.Addresses, answer.Aliases,
                     isHeld, out Learned learned))

@@ -25,10 +25,11 @@ internal readonly ref struct ConntrackMessage
     private readonly byte _family;
 
     private ConntrackMessage(
-        byte family, Tuple original, Tuple reply, bool isAnswered, ReadOnlySpan<byte> originalBytes,
-        ReadOnlySpan<byte> id, ReadOnlySpan<byte> zone)
+        byte family, Tuple original, Tuple reply, bool isAnswered, uint mark,
+        ReadOnlySpan<byte> originalBytes, ReadOnlySpan<byte> id, ReadOnlySpan<byte> zone)
     {
         _family = family;
+        Mark = mark;
         Original = original;
         Reply = reply;
         IsAnswered = isAnswered;
@@ -45,6 +46,9 @@ internal readonly ref struct ConntrackMessage
 
     /// <summary>True if packets were seen in both directions.</summary>
     public bool IsAnswered { get; }
+
+    /// <summary>The mark of the connection; 0 if the kernel has none.</summary>
+    public uint Mark { get; }
 
     /// <summary>Returns the request for all entries of both families.</summary>
     public static byte[] Dump()
@@ -97,6 +101,7 @@ internal readonly ref struct ConntrackMessage
         ReadOnlySpan<byte> id = default;
         ReadOnlySpan<byte> zone = default;
         uint status = 0;
+        uint mark = 0;
         AttributeReader attributes = new(payload[HeaderSize..]);
         while (attributes.TryRead(out NetlinkAttribute attribute))
         {
@@ -110,6 +115,9 @@ internal readonly ref struct ConntrackMessage
                     break;
                 case CTA_STATUS when attribute.Value.Length == 4:
                     status = BinaryPrimitives.ReadUInt32BigEndian(attribute.Value);
+                    break;
+                case CTA_MARK when attribute.Value.Length == 4:
+                    mark = BinaryPrimitives.ReadUInt32BigEndian(attribute.Value);
                     break;
                 case CTA_ID when attribute.Value.Length == 4:
                     id = attribute.Value;
@@ -125,7 +133,7 @@ internal readonly ref struct ConntrackMessage
             return false;
         }
         bool isAnswered = (status & IPS_SEEN_REPLY) != 0;
-        entry = new ConntrackMessage(payload[0], first, second, isAnswered, original, id, zone);
+        entry = new ConntrackMessage(payload[0], first, second, isAnswered, mark, original, id, zone);
         return true;
     }
 

@@ -121,6 +121,7 @@ internal static class Ctnetlink
     public const ushort CTA_TUPLE_ORIG = 1;
     public const ushort CTA_TUPLE_REPLY = 2;
     public const ushort CTA_STATUS = 3;
+    public const ushort CTA_MARK = 8;
     public const ushort CTA_ID = 12;
     public const ushort CTA_ZONE = 18;
     public const ushort CTA_TUPLE_IP = 1;
