@@ -8,13 +8,15 @@
 # $run_dir/policies records the old ones. The next successful init_firewall.sh, and 'fwcfg.sh unlock', undo
 # both. An earlier lockdown that is still in force stays as it is.
 #
+# With --audit among the options nothing is dropped: init_firewall.sh is told so, and if it fails, nothing is closed.
+#
 # With --shut among the options it only closes, without init_firewall.sh: the daemon calls it so when that has failed.
 #
 # Status 0: init_firewall.sh has locked the device. 1: closed, or still locked as before. 71: closed only in
 # part; stderr says what is open.
 set -uf
 
-script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto mark_bit='' shut='' previous=''
+script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto mark_bit='' shut='' audit=no previous=''
 for word; do
     case $previous in
         --script-dir) script_dir=$word ;;
@@ -25,6 +27,7 @@ for word; do
     esac
     case $word in
         --shut) shut=yes ;;
+        --audit | --audit=true) audit=yes ;;
         -d | --disable-firewall | --disable-firewall=true) exit 0 ;;
         --script-dir=*) script_dir=${word#*=} ;;
         --config-dir=*) config_dir=${word#*=} ;;
@@ -39,6 +42,7 @@ export CONNMGR_CONFIG_DIR="$config_dir" CONNMGR_RUN_DIR="$run_dir"
 case $firewall in auto | nft | iptables) ;; *) firewall=auto ;; esac
 export CONNMGR_FIREWALL="$firewall"
 case $mark_bit in [0-9] | [12][0-9] | 30) export CONNMGR_MARK_BIT="$mark_bit" ;; esac
+export CONNMGR_AUDIT="$audit"
 mkdir -p "$run_dir" || :
 
 say() { echo "boot_lockdown.sh: $*" >&2; }
@@ -73,9 +77,11 @@ lock() {
 if [ -z "$shut" ]; then
     if lock; then exit 0; fi
     say "$script_dir/init_firewall.sh failed"
+    [ "$audit" = no ] || { say "--audit is on: nothing is closed"; exit 1; }
 fi
 
-if has nft && nft list chain inet connmgr AFERO_FORWARD_WHITELIST >/dev/null 2>&1; then
+# What an audit has left drops nothing.
+if [ ! -e "$run_dir/audit" ] && has nft && nft list chain inet connmgr AFERO_FORWARD_WHITELIST >/dev/null 2>&1; then
     say "the lockdown of before is still in force, locked; $to_open"
     exit 1
 fi

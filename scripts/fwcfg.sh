@@ -235,7 +235,7 @@ unlock() {
     undone='' failed=no
     nft_unlock
     iptables_unlock
-    rm -f "$run/locked" "$run/policies" "$run/services" "$run/closed"
+    rm -f "$run/locked" "$run/policies" "$run/services" "$run/closed" "$run/audit"
     if [ "$failed" = yes ]; then
         fail "not unlocked altogether${undone:+; gone: $undone}"
     elif [ -n "$undone" ]; then

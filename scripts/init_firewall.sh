@@ -30,6 +30,7 @@
 #   CONNMGR_RESOLVER_USERS=N...   users that may ask any name server. Together with CONNMGR_NAME_SERVERS, as the next two
 #   CONNMGR_PROBED=set|ADDR...    addresses that the daemon probes, in the sets afero4_probed and afero6_probed, or these
 #   CONNMGR_PROBE_PORTS=WORD...   at which ports: tcp:80, udp:5683
+#   CONNMGR_AUDIT=yes|no the rules are the same, but packets that no rule accepts pass. Nothing is reset, no connection is ended
 #
 # The report on stdout, a line each:
 #   backend: nft|iptables    and "backend-reason: TEXT" if CONNMGR_FIREWALL=auto would have liked nft better
@@ -38,6 +39,7 @@
 #   name-servers: any|listed whether port 53 is open to the name servers alone
 #   probes: mark|state       how the daemon's own probes are known
 #   bridged: yes|no          whether frames that are only bridged pass if br_netfilter shows them to the firewall
+#   audit: yes               only with CONNMGR_AUDIT=yes: nothing is dropped
 #   ended: N|unknown         connections of before the lockdown that were ended
 #   firewall.user: ok|failed, STATUS    only if there is one; stderr says more
 # Status 0: locked, also if firewall.user failed. 64: bad argument. 78: bad netif_names, or neither nft nor
@@ -65,12 +67,22 @@ init_firewall() {
     lock || { complain "$reasons"; exit "$failure"; }
     other_backend || : # the lockdown is in force; stderr says what is left of the other one
     [ -z "$lacks" ] || fail "$lacks: IPv4 alone is locked; $to_unlock"
+    # Connections that began in the audit are older than the lockdown.
+    [ ! -e "$run/audit" ] || first=yes
     ended=0
-    [ "$first" = no ] || end_connections
+    case $audit.$first in no.yes) end_connections ;; esac
     # If the file cannot be written, the next run ends connections that are already dead.
-    { mkdir -p "$run" && : >"$run/locked" && echo "$mark_bit" >"$run/mark_bit" && rm -f "$run/closed"; } 2>/dev/null || :
+    { mkdir -p "$run" && note_audit && echo "$mark_bit" >"$run/mark_bit" && rm -f "$run/closed"; } 2>/dev/null || :
     report
     firewall_user
+}
+
+# note_audit: records for the next run whether the audit is on. A device in the audit is not locked.
+note_audit() {
+    case $audit in
+        yes) : >"$run/audit" && rm -f "$run/locked" ;;
+        no) : >"$run/locked" && rm -f "$run/audit" ;;
+    esac
 }
 
 read_environment() {
@@ -81,6 +93,13 @@ read_environment() {
         unset) ;;
         *[!0-9]* | ??????*) complain "CONNMGR_QUEUE is a number, or empty"; exit 64 ;;
     esac
+    case ${CONNMGR_AUDIT-} in
+        yes | no) audit=$CONNMGR_AUDIT ;;
+        '') if [ -e "$run/audit" ]; then audit=yes; else audit=no; fi ;;
+        *) complain "CONNMGR_AUDIT is yes or no"; exit 64 ;;
+    esac
+    # shellcheck disable=SC2034  # firewall_nft and firewall_iptables use it
+    case $audit in yes) remaining=ACCEPT ;; no) remaining=DROP ;; esac
     read_mark
     case ${CONNMGR_FIREWALL-unset} in
         auto) candidates='nft iptables' ;;
@@ -157,6 +176,7 @@ report() {
         printf '%s\n' "sets: $said_sets" "queue: $queue" "probes: $probes" "name-servers: $said_servers" "ended: $ended" "backend: $backend"
         [ -z "$reasons" ] || printf '%s\n' "backend-reason: $reasons"
         printf '%s\n' "bridged: $bridged"
+        [ "$audit" = no ] || printf '%s\n' "audit: yes"
     } 2>/dev/null || :
 }
 

@@ -12,7 +12,7 @@ command -v dotnet >/dev/null || { echo "prerequisites.sh: the .NET 10 SDK is mis
 needed='gcc:gcc ld.lld:lld clang:clang git:git ip:iproute2 iptables:iptables ipset:ipset dnsmasq:dnsmasq-base busybox:busybox
     shellcheck:shellcheck nsenter:util-linux ping:iputils-ping pgrep:procps conntrack:conntrack nft:nftables setpriv:util-linux
     socat:socat dhcpcd:dhcpcd-base udhcpc:udhcpc dhclient:isc-dhcp-client tmux:tmux strace:strace python3:python3 unbound:unbound
-    qemu-aarch64-static:qemu-user-static xz:xz-utils wireguard-go:wireguard-go wg:wireguard-tools'
+    qemu-aarch64-static:qemu-user-static xz:xz-utils wireguard-go:wireguard-go wg:wireguard-tools curl:curl'
 [ "${1-}" != vm ] || needed="$needed qemu-system-aarch64:qemu-system-arm cpio:cpio"
 [ "${1-}" != deb ] || needed="$needed debootstrap:debootstrap systemd-nspawn:systemd-container lintian:lintian"
 packages=

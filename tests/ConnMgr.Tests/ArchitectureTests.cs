@@ -18,7 +18,8 @@ public partial class ArchitectureTests
     /// </summary>
     private static readonly string[][] Layers =
     [
-        ["Native", "Net", "Queries"],
+        ["Queries"],
+        ["Native", "Net"],
         ["EventLoop", "Logging"],
         ["Netlink", "Dns", "Control"],
         ["Capture", "Flows", "Probe"],
@@ -250,7 +251,9 @@ public partial class ArchitectureTests
     {
         string name = type.Split('.')[^1];
         return (RoomOf(type) is "Native" or "EventLoop" && name != "Pace") // a token bucket is told the time
-            || name is "Startup" or "ConfigFiles" or "Daemon" or "LinkSockets" or "AttributeReport"
+            || name is "Startup" or "ConfigFiles" or "DefaultsFile" or "Daemon" or "LinkSockets"
+                or "AttributeReport"
+                or "Audit" or "AuditText"
                 or "Lockdown" or "LockdownStatus" or "LockdownView" or "HoleStore" or "DnsObserver"
                 or "ReplyGate" or "ReplyReader" or "NameRefresher" or "ConnectionKiller" or "NftBackend"
                 or "SetBackend" or "RuleBackend" or "NameServers" or "ScriptEnvironment" or "StatusReport"

@@ -15,6 +15,10 @@ internal sealed partial class Daemon
         {
             return (int)Use(request, reply);
         }
+        if (request.Verb == ControlVerb.Audit)
+        {
+            return AuditText.Write(_lockdown, request, reply);
+        }
         if (request.Verb != ControlVerb.Reload)
         {
             return _report.Answer(request, reply, _flows?.Limit, _loop.Now);

@@ -84,7 +84,8 @@ internal sealed partial class Daemon : IDisposable
         {
             _attributes = new AttributeReport(_loop, log, options, socket, _environment);
         }
-        _report = new StatusReport(_loop, log, _state, _links, _attributes, _lockdown, _resolver, options, startedAt);
+        _report = new StatusReport(
+            _loop, log, _state, _links, _attributes, _lockdown, _resolver, options, startedAt);
         if (_lockdown is null && OldLockdown.IsRecorded(options.RunDirectory))
         {
             string text = $"the device is {OldLockdown.Words}";

@@ -33,6 +33,16 @@ internal static class CommandLine
         + "manage the links of the open device and go on trying (manage-links)",
         "exit", "exit", "manage-links");
 
+    private static readonly Option<bool> Audit = new("--audit")
+    {
+        Description = "for the making of a whitelist: drop nothing, and list what is used (connmgr audit)",
+    };
+
+    private static readonly Option<bool> WhitelistLines = new("--whitelist")
+    {
+        Description = "lines for the whitelist, without what it covers",
+    };
+
     private static readonly Option<string> ConfigDirectory = Directory(
         "--config-dir", "/etc/af-conn", "holds whitelist, netif_names and, if wanted, firewall.user");
 
@@ -249,7 +259,8 @@ internal static class CommandLine
             + "cloud answers, and moves the default route to the best one. Runs in the foreground until "
             + "SIGTERM or SIGINT.")
         {
-            DisableFirewall, Firewall, OnFirewallFailure, ConfigDirectory, ScriptDirectory, RunDirectory,
+            DisableFirewall, Firewall, OnFirewallFailure, Audit, ConfigDirectory, ScriptDirectory,
+            RunDirectory,
             HookDirectory,
             Probe, Echo, Ping, NoPing, Resolvers,
             DnsServers, ResolvConf, DnsOption, QueueNumber, MarkBit, AllowPrivateAnswers, Idle,
@@ -279,7 +290,7 @@ internal static class CommandLine
         });
         Command status = new(
             "status", "say which link is in use and why, and how each is; end with 0 if one is confirmed, "
-            + "2 if none is but a metered one is assumed to work, else 1")
+            + "3 if --audit is on, too, 2 if none is but a metered one is assumed to work, else 1")
         {
             StatusLink, Json, Watch, RunDirectory,
         };
@@ -295,6 +306,11 @@ internal static class CommandLine
             Json, RunDirectory,
         };
         root.Subcommands.Add(status);
+        root.Subcommands.Add(new Command(
+            "audit", "with --audit: list what was used, and whether the whitelist covers it")
+        {
+            Json, WhitelistLines, RunDirectory,
+        });
         root.Subcommands.Add(events);
         root.Subcommands.Add(metrics);
         root.Subcommands.Add(reload);
@@ -371,6 +387,7 @@ internal static class CommandLine
                 "check" => Verb.Check,
                 "probe" => Verb.Probe,
                 "status" => Verb.Status,
+                "audit" => Verb.Audit,
                 "events" => Verb.Events,
                 "metrics" => Verb.Metrics,
                 "reload" => Verb.Reload,
@@ -389,6 +406,8 @@ internal static class CommandLine
             Last = NumberOf(parsed.GetValue(LastEvents)),
             Seconds = NumberOf(parsed.GetValue(Since)) ?? NumberOf(parsed.GetValue(For))
                 ?? NumberOf(parsed.GetValue(Timeout)),
+            Audits = parsed.GetValue(Audit),
+            ListsWhitelist = parsed.GetValue(WhitelistLines),
             IsFirewallDisabled = parsed.GetValue(DisableFirewall),
             Firewall = parsed.GetRequiredValue(Firewall) switch
             {

@@ -14,6 +14,9 @@ internal enum ExitCode
     /// <summary>`status`: no link is confirmed, but a metered one is assumed good.</summary>
     Assumed = 2,
 
+    /// <summary>`status`: a link is confirmed, but the device is not locked: --audit is on.</summary>
+    Audit = 3,
+
     /// <summary>EX_USAGE: bad command line.</summary>
     Usage = 64,
 

@@ -60,7 +60,7 @@ internal static class VerbClient
     }
 
     /// <summary>
-    /// Waits until `status` ends with 0 or 2: a link is confirmed, or a metered one is assumed to work.
+    /// Waits until `status` ends with 0, 2 or 3: a link is confirmed, or a metered one is assumed to work.
     /// Returns Failed after the limit. The daemon may not run yet.
     /// </summary>
     public static ExitCode WaitOnline(Options options)
@@ -75,7 +75,7 @@ internal static class VerbClient
                 StandardOutput.Complain($"connmgr: {WordsOf(answer, options.RunDirectory)}");
                 return ExitCode.NoPermission;
             }
-            if (answer == ControlEnd.Answered && status is 0 or 2)
+            if (answer == ControlEnd.Answered && status is 0 or 2 or 3)
             {
                 return ExitCode.Ok;
             }
@@ -97,6 +97,7 @@ internal static class VerbClient
         {
             Verb.Status => "status",
             Verb.Events => "events",
+            Verb.Audit => "audit",
             Verb.Metrics => "metrics",
             Verb.Use => "use",
             _ => "reload",
@@ -105,7 +106,8 @@ internal static class VerbClient
         string link = options.Link is null ? "" : $" link={options.Link}";
         string last = options.Last is null ? "" : $" last={options.Last}";
         string seconds = options.Seconds is null ? "" : $" seconds={options.Seconds}";
-        return $"{verb}{form}{(options.Follows ? " follow" : "")}{link}{last}{seconds}";
+        string lines = options.ListsWhitelist ? " whitelist" : "";
+        return $"{verb}{form}{lines}{(options.Follows ? " follow" : "")}{link}{last}{seconds}";
     }
 
     private static string WordsOf(ControlEnd end, string directory) => end switch

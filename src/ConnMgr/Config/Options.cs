@@ -23,6 +23,7 @@ internal enum Verb
     Probe,
 
     // These verbs talk to a running daemon.
+    Audit,
     Status,
     Events,
     Metrics,
@@ -114,6 +115,12 @@ internal sealed record Options
     /// and keeps trying to lock it. False: it closes the device and exits.
     /// </summary>
     public bool ManagesLinksUnlocked { get; init; }
+
+    /// <summary>True to drop nothing, and to list what the lockdown would have to admit.</summary>
+    public bool Audits { get; init; }
+
+    /// <summary>For `audit`: print lines for the whitelist.</summary>
+    public bool ListsWhitelist { get; init; }
 
     /// <summary>The directory of `netif_names` and `whitelist`.</summary>
     public required string ConfigDirectory { get; init; }

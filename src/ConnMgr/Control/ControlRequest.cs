@@ -8,6 +8,7 @@ namespace ConnMgr.Control;
 internal enum ControlVerb
 {
     Status,
+    Audit,
     Events,
     Metrics,
     Reload,
@@ -32,6 +33,9 @@ internal readonly record struct ControlRequest(
     /// `link=NAME`: the link that `status` describes, or that `use` prefers; null for none.
     /// </summary>
     public string? Link { get; init; }
+
+    /// <summary>`whitelist` (audit only): lines for the whitelist.</summary>
+    public bool ListsWhitelist { get; init; }
 
     /// <summary>`last=N`: the number of events; null for all.</summary>
     public int? Last { get; init; }
@@ -75,6 +79,10 @@ internal readonly record struct ControlRequest(
             {
                 request = request with { Follows = true };
             }
+            else if (word.SequenceEqual("whitelist"u8) && request.Verb == ControlVerb.Audit)
+            {
+                request = request with { ListsWhitelist = true };
+            }
             else if (!TrySetting(word, ref request))
             {
                 return false;
@@ -115,6 +123,7 @@ internal readonly record struct ControlRequest(
         verb = word switch
         {
             _ when word.SequenceEqual("status"u8) => ControlVerb.Status,
+            _ when word.SequenceEqual("audit"u8) => ControlVerb.Audit,
             _ when word.SequenceEqual("events"u8) => ControlVerb.Events,
             _ when word.SequenceEqual("metrics"u8) => ControlVerb.Metrics,
             _ when word.SequenceEqual("reload"u8) => ControlVerb.Reload,

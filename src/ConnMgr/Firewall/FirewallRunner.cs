@@ -196,6 +196,7 @@ internal sealed class FirewallRunner : IDisposable
         _variables.AddRange(_environment);
         _variables.Add($"CONNMGR_FIREWALL={Choice}");
         _variables.Add($"CONNMGR_MARK_BIT={_options.MarkBit}");
+        _variables.Add($"CONNMGR_AUDIT={(_options.Audits ? "yes" : "no")}");
         if (HasSets is { } hasSets)
         {
             _variables.Add($"CONNMGR_SETS={(hasSets ? "yes" : "no")}");

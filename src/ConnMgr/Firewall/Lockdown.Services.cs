@@ -30,6 +30,13 @@ internal sealed partial class Lockdown
         : _isUnrestricted ? $"any, since the firewall cannot match users (wanted: {_policy})"
         : _policy.ToString();
 
+    /// <summary>Tells why the lockdown would admit a use.</summary>
+    public AuditCover CoverOf(AuditEntry entry) =>
+        AuditCovers.Of(entry, _store.Whitelist, MayAsk(entry.Address, entry.User));
+
+    private bool MayAsk(IpNumber server, uint user) => _policy is not { IsAny: false } policy
+        || _isUnrestricted || policy.Servers.Contains(server) || policy.Users.Contains(user);
+
     /// <summary>True if the script has last been told what it would be told now.</summary>
     private bool IsScriptTold => ServiceVariables().AsSpan().SequenceEqual(_firewall.Services);
 

@@ -34,6 +34,7 @@ internal sealed partial class Lockdown : IDisposable
     private string _realNames = ""; // as of the last run of the script because of them
     private int _ticks;
     private bool _wasLocked;
+    private string _bridge;
 
     public Lockdown(
         Loop loop, Log log, Options options, NetifNames names, Whitelist whitelist,
@@ -44,6 +45,7 @@ internal sealed partial class Lockdown : IDisposable
         _options = options;
         _environment = environment;
         _startedAt = loop.Now;
+        _bridge = names.Bridge;
         _policy = options.DnsServerMode == DnsServerMode.Any ? null : new ServerPolicy();
         _probePorts = PortsOf(options.Services);
         _marks = new MarkQuery(log, LinkSocket.Mark);
@@ -57,6 +59,11 @@ internal sealed partial class Lockdown : IDisposable
         _reader.HasNewResolver = HasNewResolver;
         _observer = new DnsObserver(loop, log, _reader, names);
         _gate = new ReplyGate(loop, _observer, _reader);
+        if (options.Audits)
+        {
+            Audit = new Audit(loop, log, _observer.Drain);
+            _reader.Names = Audit.Names;
+        }
         _names = new NameRefresher(loop, _store);
         _killer = new ConnectionKiller(log, _store, new ConnectionRunner(loop, log));
     }
@@ -73,8 +80,11 @@ internal sealed partial class Lockdown : IDisposable
     /// <summary>True while a script runs that must end before the daemon exits.</summary>
     public bool IsBusy => _firewall.IsBusy || _store.Backend.IsBusy;
 
-    /// <summary>True once the rules are in force.</summary>
-    public bool IsLocked => _firewall.IsInForce;
+    /// <summary>True once the rules are in force, and drop what they do not admit.</summary>
+    public bool IsLocked => _firewall.IsInForce && Audit is null;
+
+    /// <summary>What was used; null if the option --audit is not given.</summary>
+    public Audit? Audit { get; }
 
     /// <summary>
     /// True while the rules are being installed or restored: traffic that they allow may be dropped.
@@ -127,6 +137,7 @@ internal sealed partial class Lockdown : IDisposable
     public List<string> Reload(NetifNames names, Whitelist whitelist)
     {
         _observer.Change(names);
+        _bridge = names.Bridge;
         Whitelist old = _store.Whitelist;
         (int opened, int closed) = _store.Change(whitelist);
         _reader.JudgeAgain(_loop.Now);
@@ -151,6 +162,7 @@ internal sealed partial class Lockdown : IDisposable
     {
         TimeSpan now = _loop.Now;
         _observer.Listen(view.State, withReplies: _gate.Number is null || !_firewall.IsInForce);
+        Audit?.Settle(view.State, _bridge);
         if (view.Version != _seenVersion || _policy?.NextDeadline <= now)
         {
             if (_seenVersion?.Servers != view.Version.Servers)
@@ -169,7 +181,10 @@ internal sealed partial class Lockdown : IDisposable
         }
         _names.Advance(now);
         _store.Advance(now);
-        _killer.Advance(now);
+        if (Audit is null)
+        {
+            _killer.Advance(now);
+        }
         if (_probed.Expire(now))
         {
             ApplyProbed();
@@ -186,6 +201,7 @@ internal sealed partial class Lockdown : IDisposable
     /// <summary>Call it every 2 s.</summary>
     public void Tick()
     {
+        Audit?.Tick();
         if (++_ticks % CheckEvery == 0)
         {
             _firewall.Look();
@@ -209,7 +225,7 @@ internal sealed partial class Lockdown : IDisposable
         _firewall.Stop();
         _gate.Close("the daemon stops");
         _store.Save(_loop.Now);
-        if (_firewall.IsInForce)
+        if (IsLocked)
         {
             _log.Event(EventKind.Firewall, "the device stays locked; 'connmgr unlock' unlocks");
         }
@@ -292,7 +308,11 @@ internal sealed partial class Lockdown : IDisposable
             {
                 _log.TellUser($"cannot lock the firewall: {failure}");
             }
-            if (isFirst || !_firewall.IsTableIntact)
+            if (Audit is not null)
+            {
+                HasFailed |= isFirst; // nothing is dropped, so nothing is closed
+            }
+            else if (isFirst || !_firewall.IsTableIntact)
             {
                 _firewall.Close(() => HasFailed |= isFirst);
             }
@@ -327,15 +347,22 @@ internal sealed partial class Lockdown : IDisposable
             {
                 _firewall.Choice = "nft"; // for repairs too: a failed one leaves the table as it is
             }
-            if (!report.KnowsEnded)
+            if (!report.KnowsEnded && Audit is null)
             {
                 _killer.EndForeign();
             }
             _log.Event(
                 EventKind.Firewall,
-                $"locked in {(long)(_loop.Now - _startedAt).TotalMilliseconds} ms; "
+                $"{(Audit is null ? "locked" : "AUDIT: nothing is dropped, ready")} in "
+                + $"{(long)(_loop.Now - _startedAt).TotalMilliseconds} ms; "
                 + $"addresses by {WithReason(_store.Backend.Name, _store.Backend.Reason)}; "
                 + $"DNS: {WithReason(_gate.ModeName, _gate.Reason)}");
+            if (Audit is not null && !report.IsAudit)
+            {
+                _log.Event(
+                    EventKind.Firewall, "init_firewall.sh knows no audit: the device is locked",
+                    LogLevel.Error);
+            }
             _log.Info("stop connmgr, then 'connmgr unlock' unlocks the device");
         }
         if (!IsScriptTold)
@@ -363,6 +390,7 @@ internal sealed partial class Lockdown : IDisposable
         _observer.Dispose();
         _names.Dispose();
         _killer.Dispose();
+        Audit?.Dispose();
         _store.Dispose();
         _firewall.Dispose();
         _next.Dispose();

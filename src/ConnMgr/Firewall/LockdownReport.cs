@@ -24,6 +24,9 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
     /// </summary>
     public bool KeepsMark { get; init; }
 
+    /// <summary>True if nothing is dropped.</summary>
+    public bool IsAudit { get; init; }
+
     /// <summary>True if port 53 is open to the name servers alone.</summary>
     public bool IsServerListed { get; init; }
 
@@ -54,6 +57,9 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
                     break;
                 case "name-servers":
                     report = report with { IsServerListed = value is "listed" };
+                    break;
+                case "audit":
+                    report = report with { IsAudit = value is "yes" };
                     break;
                 case "backend":
                     report = report with { IsNft = value is "nft" };

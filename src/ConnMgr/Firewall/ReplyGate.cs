@@ -122,7 +122,7 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
             hasChanged = reader.Read(packet.Bytes, DnsSide.Device, asked, isHeld: true, now);
         }
         HeldCount += hasChanged ? 1 : 0;
-        if (reader.IsFalse)
+        if (reader.IsFalse && reader.Names is null) // an audit drops nothing
         {
             DroppedCount++;
             return QueueVerdict.Drop; // some resolvers would believe it

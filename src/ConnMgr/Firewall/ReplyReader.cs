@@ -34,6 +34,9 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
     /// </summary>
     public bool IsFalse { get; private set; }
 
+    /// <summary>Receives every answer, wanted or not; null without an audit.</summary>
+    public AuditNames? Names { get; set; }
+
     /// <summary>Reads a reply.</summary>
     /// <param name="packet">A whole IP packet.</param>
     /// <param name="side">The side that the packet is for.</param>
@@ -49,6 +52,7 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
         DnsWatch.Replies replies = watch.SeeReply(packet, side, asked, now);
         while (replies.TryRead(out DnsAnswer answer))
         {
+            Names?.Learn(answer);
             bool counts = watch.Counts(answer);
             if (!counts && answer.IsOfDevice && HasNewResolver is not null && HasNewResolver())
             {

@@ -16,6 +16,7 @@ internal readonly ref struct SockDiagMessage
 
     private const int IdSize = 48; // struct inet_diag_sockid
     private const int Size = 72; // struct inet_diag_msg
+    private const int UserOffset = 64; // idiag_uid
     private const int InodeOffset = 68; // idiag_inode
 
     /// <summary>The states in which an application still uses the connection.</summary>
@@ -37,6 +38,7 @@ internal readonly ref struct SockDiagMessage
         Local = local;
         Peer = peer;
         Mark = mark;
+        User = NetlinkWire.UInt32(payload[UserOffset..]);
         HasOwner = NetlinkWire.UInt32(payload[InodeOffset..]) != 0;
     }
 
@@ -55,6 +57,9 @@ internal readonly ref struct SockDiagMessage
 
     /// <summary>The socket's SO_MARK (INET_DIAG_MARK); 0 if the kernel does not report it.</summary>
     public uint Mark { get; }
+
+    /// <summary>The user of the process that made the socket.</summary>
+    public uint User { get; }
 
     /// <summary>True if a process still has the socket open.</summary>
     public bool HasOwner { get; }
@@ -126,6 +131,26 @@ internal readonly ref struct SockDiagMessage
     /// </summary>
     public static byte[] DestroyNothing() =>
         Request(SOCK_DESTROY, NetlinkMessage.FlagAcknowledge, AF_INET, Tcp, 0, default);
+
+    /// <summary>
+    /// Returns the request for the socket of the device that sends packets of this flow. The kernel answers
+    /// with a row, or ENOENT.
+    /// </summary>
+    public static byte[] Lookup(in Flow flow)
+    {
+        Span<byte> id = stackalloc byte[IdSize];
+        id.Clear();
+        // udp_dump_one() of the kernel takes source and destination as an answer has them.
+        Flow asked = flow.IsTcp ? flow : flow.Reversed;
+        BinaryPrimitives.WriteUInt16BigEndian(id, asked.SourcePort);
+        BinaryPrimitives.WriteUInt16BigEndian(id[2..], asked.DestinationPort);
+        _ = asked.Source.Write(id[4..]);
+        _ = asked.Destination.Write(id[20..]);
+        id[40..].Fill(0xff); // INET_DIAG_NOCOOKIE
+        return Request(
+            DumpRow, 0, flow.Source.IsIpv4 ? (byte)AF_INET : (byte)AF_INET6, flow.IsTcp ? Tcp : Udp,
+            uint.MaxValue, id);
+    }
 
     /// <summary>
     /// Builds a request with struct inet_diag_req_v2. The id contains a cookie, so that it never matches a

@@ -9,8 +9,8 @@ using ConnMgr.Probe;
 namespace ConnMgr.Resolver;
 
 /// <summary>
-/// Looks after the device's resolver: warns if its name servers are not reached over the link in use, and with
-/// --resolv-conf makes it ask those of that link.
+/// Looks after the device's resolver: warns if its name servers are not reached over the link in use, and
+/// with --resolv-conf makes it ask those of that link.
 /// </summary>
 internal sealed class ResolverDriver : IDisposable
 {

@@ -6,6 +6,9 @@ internal sealed class FirewallStatus
     /// <summary>True while the rules are in force.</summary>
     public bool IsLocked { get; init; }
 
+    /// <summary>True if the option --audit is given: nothing is dropped.</summary>
+    public bool IsAudit { get; init; }
+
     /// <summary>How addresses are opened in the kernel: `nft`, `sets` or `rules`.</summary>
     public required string Backend { get; init; }
 

@@ -64,6 +64,7 @@ internal static class LockdownStatus
         return new FirewallStatus
         {
             IsLocked = lockdown.IsLocked,
+            IsAudit = lockdown.Audit is not null,
             Backend = lockdown.Store.Backend.Name,
             BackendReason = lockdown.Store.Backend.Reason,
             Dns = lockdown.Gate.ModeName,

@@ -251,6 +251,9 @@ internal static class MetricsText
             text, "firewall_locked", Gauge, "1 while the rules of the lockdown are in force.",
             firewall.IsLocked ? 1 : 0);
         One(
+            text, "firewall_audit", Gauge, "1 while --audit is on: nothing is dropped.",
+            firewall.IsAudit ? 1 : 0);
+        One(
             text, "lockdown_failed", Gauge, "1 if the last run of init_firewall.sh failed.",
             firewall.HasLastFailed ? 1 : 0);
         One(

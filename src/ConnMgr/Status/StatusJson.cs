@@ -130,6 +130,7 @@ internal static class StatusJson
     private static void Write(FirewallStatus firewall, JsonWriter json)
     {
         json.Open('{').Name("locked").Value(firewall.IsLocked)
+            .Name("audit").Value(firewall.IsAudit)
             .Name("backend").Value(firewall.Backend).Name("backend_reason").Value(firewall.BackendReason)
             .Name("dns").Value(firewall.Dns).Name("dns_reason").Value(firewall.DnsReason)
             .Name("name_servers").Value(firewall.NameServers)

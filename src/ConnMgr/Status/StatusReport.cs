@@ -65,8 +65,9 @@ internal sealed class StatusReport(
     }
 
     /// <summary>
-    /// Answers `status` and `metrics`. Exit status 0: a link is confirmed; 2: no link is, but a metered one
-    /// is assumed good; 1: neither, or the lockdown of an earlier start cuts off the cloud.
+    /// Answers `status` and `metrics`. Exit status 0: a link is confirmed; 3: one is, but --audit is on; 2:
+    /// no link is, but a metered one is assumed good; 1: neither, or the lockdown of an earlier start cuts
+    /// off the cloud.
     /// </summary>
     /// <param name="request">The request.</param>
     /// <param name="reply">Receives the answer.</param>
@@ -94,7 +95,8 @@ internal sealed class StatusReport(
             StatusJson.Write(status, new JsonWriter(reply));
             reply.Add('\n');
         }
-        return status.IsLockedByEarlier ? 1 : status.IsAnyConfirmed ? 0 : status.IsAnyAssumed ? 2 : 1;
+        return status.IsLockedByEarlier ? 1 : status.IsAnyConfirmed ? lockdown?.Audit is null ? 0 : 3
+            : status.IsAnyAssumed ? 2 : 1;
     }
 
     /// <summary>

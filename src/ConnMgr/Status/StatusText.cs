@@ -3,6 +3,8 @@ using ConnMgr.Control;
 using ConnMgr.Links;
 using ConnMgr.Logging;
 
+using ConnMgr.Firewall;
+
 namespace ConnMgr.Status;
 
 /// <summary>Formats the status as text of 80 columns. Pure.</summary>
@@ -138,12 +140,13 @@ internal static class StatusText
     private static void Write(FirewallStatus firewall, bool isColored, Utf8Text text)
     {
         Label(text, "firewall", 0);
+        string state = firewall.IsLocked ? "locked" : firewall.IsAudit ? Audit.Warning : "not locked";
         TextLayout.Colored(
-            text, firewall.IsLocked ? "locked" : "not locked",
+            text, state,
             !isColored ? "" : firewall.IsLocked ? TextLayout.Green : TextLayout.Red);
         string repairs = firewall.Repairs > 0 ? $", restored {Times(firewall.Repairs)}" : "";
         TextLayout.Wrap(
-            text, $", addresses by {firewall.Backend}{repairs}", LabelEnd + (firewall.IsLocked ? 6 : 10));
+            text, $", addresses by {firewall.Backend}{repairs}", LabelEnd + state.Length);
         if (firewall.BackendReason.Length > 0)
         {
             string better = firewall.Backend == "rules" ? "no sets" : "not by nft";
