@@ -23,6 +23,7 @@ internal sealed class ConnectionCore
     private Link? _inUse;
     private TimeSpan _inUseSince;
     private TimeSpan _chosenAt;
+    private bool _decidesAgain;
     private bool _isStopping;
 
     /// <param name="links">All links, most preferred first.</param>
@@ -145,6 +146,11 @@ internal sealed class ConnectionCore
             Decide(kernel, isSettled, now);
         }
         SetNextDeadline(isSettled);
+        if (_decidesAgain)
+        {
+            _decidesAgain = false;
+            NextDeadline = now;
+        }
         View = Describe(kernel, isSettled, now);
         _switches.OnEffectsTaken();
         return _effects;
@@ -261,6 +267,7 @@ internal sealed class ConnectionCore
         if (_selector.Decide(now))
         {
             _chosenAt = now;
+            _decidesAgain = true; // another link may replace this one, although it could not the one before
             _effects.Add(new CoreEffect(
                 CoreEffectKind.Chosen, _selector.Choice, _selector.Reason, Left: before));
         }
