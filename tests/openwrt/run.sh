@@ -109,7 +109,7 @@ for shell in 'busybox ash' dash; do
         done)" = ''
     check "$shell: every example in the configuration is an option that is read" test "$(
         sed -n "s/^#\t\(option\|list\) \([a-z_]*\) .*/\2/p" "$scripts/openwrt/connmgr.config" | sort -u | while read -r option; do
-            grep -qE "^ *connmgr_(flag|number|choice|path|list|links) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
+            grep -qE "^ *connmgr_(flag|number|choice|path|list|links|get) $option( |\$)" "$scripts/openwrt/connmgr.init" || echo "$option"
         done)" = ''
 
     # Every example in the configuration file must be an accepted value.
