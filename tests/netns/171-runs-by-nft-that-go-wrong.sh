@@ -66,7 +66,7 @@ link set wlan0 down name wlan7
 link property add dev wlan7 altname wlan0
 link set wlan7 up
 END
-wait_for 10 "meanwhile, a link gets another name" log_has 'wlan0: .* -> ITFDOWN_SU: lost its device'
+wait_for 10 "meanwhile, a link gets another name" log_has 'wlan0: .* -> ITFDOWN_S'
 rm "$LAB/slow"
 wait_for 30 "another run follows" runs 2
 check "neither is taken for another program" not log_has 'changed the lockdown'
