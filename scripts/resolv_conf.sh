@@ -329,10 +329,19 @@ restore_resolved() {
 
 # -- the arguments ----------------------------------------------------------------------------------------------------
 
-# The first three are the links.
+# set_links: reads the names of the links from the daemon's variable, which has the form of netif_names.
 set_links() {
-    set -- ${CONNMGR_NETIF_NAMES:-eth0 wlan0 wwan0}
-    LINKS="${1-} ${2-} ${3-}"
+    [ -n "${CONNMGR_NETIF_NAMES-}" ] || { LINKS='eth0 wlan0 wwan0'; return; }
+    LINKS=
+    while read -r set_line; do
+        case $set_line in
+            ETH_INTERFACE_[0-9]=* | WIFISTA_INTERFACE_[0-9]=* | WAN_INTERFACE_[0-9]=*)
+                set_line=${set_line#*=\'}
+                LINKS="$LINKS ${set_line%\'*}" ;;
+        esac
+    done <<END
+$CONNMGR_NETIF_NAMES
+END
 }
 set_links
 
