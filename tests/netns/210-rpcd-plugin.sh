@@ -32,7 +32,7 @@ check "status" answers status '{}' '"in_use": "eth0"'
 check "status, with what LuCI adds" answers status '{"ubus_rpc_session":"00000000000000000000000000000000"}' '"in_use": "eth0"'
 check "events" answers events '{}' '"text": "using eth0: eth0 is up, not yet confirmed"'
 check "reload" answers reload '{}' '{"schema": 1, "done": true, "said": ["nothing has changed"]}'
-echo "ETH_INTERFACE_0=''" >"$LAB/etc/netif_names"
+echo "ETH_INTERFACE_0='no such name'" >"$LAB/etc/netif_names"
 check "a reload that is refused" answers reload '{}' '"done": false'
 unplug eth0
 unplug wlan0
