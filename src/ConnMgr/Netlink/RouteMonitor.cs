@@ -253,6 +253,11 @@ internal sealed class RouteMonitor : IDisposable
             _wasInterrupted = false;
             _table.BeginDump();
         }
+        else if (type == RouteMessage.GetRule && Errno.Last == Errno.EOPNOTSUPP)
+        {
+            _next.Remove(type); // qemu-user, which knows few messages, stands for the kernel
+            DumpNext();
+        }
     }
 
     public void Dispose()

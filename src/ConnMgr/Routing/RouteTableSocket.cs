@@ -29,6 +29,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
 
     private readonly NetlinkSocket _socket;
     private uint _sequence;
+    private int _dumpError; // of the last dump
 
     /// <summary>Opens the socket; throws if the kernel refuses it.</summary>
     public RouteTableSocket()
@@ -167,6 +168,10 @@ internal sealed unsafe class RouteTableSocket : IDisposable
                 isComplete = TryDump(type, 0, AllTables,
                     (in NetlinkMessage message) => state.Apply(message, isDumpRow: true));
             }
+            if (type == RouteMessage.GetRule && _dumpError == Errno.EOPNOTSUPP)
+            {
+                continue; // a kernel without policy rules
+            }
             if (!isComplete)
             {
                 return false;
@@ -220,8 +225,10 @@ internal sealed unsafe class RouteTableSocket : IDisposable
             request[NetlinkReader.HeaderSize + 4] = table;
             request[NetlinkReader.HeaderSize + 5] = table == AllTables ? KernelRoute.OwnProtocol : (byte)0;
         }
+        _dumpError = 0;
         if (!_socket.Send(request))
         {
+            _dumpError = Errno.Last;
             return false;
         }
         bool isComplete = true;
@@ -237,6 +244,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
                 isComplete &= (message.Flags & NetlinkMessage.FlagDumpInterrupted) == 0;
                 if (message.ErrorNumber is { } error)
                 {
+                    _dumpError = error;
                     // A missing main table or family counts as empty.
                     return isComplete && error is 0 or Errno.ENOENT or Errno.EOPNOTSUPP;
                 }
