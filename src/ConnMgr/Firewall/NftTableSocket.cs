@@ -1,6 +1,4 @@
-using System.Buffers.Binary;
 using ConnMgr.EventLoop;
-using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
 using Tmds.Linux;
@@ -27,10 +25,6 @@ internal sealed unsafe class NftTableSocket : IDisposable
     private const int MostGone = 256; // addresses that are reported one by one
     private const int Attempts = 5; // of a list that changes meanwhile
 
-    // <linux/filter.h>
-    private const ushort BPF_LD_W_ABS = 0x20;
-    private const ushort BPF_JEQ_K = 0x15;
-    private const ushort BPF_RET_K = 0x06;
     private const uint PortOffset = 12; // of nlmsg_pid in struct nlmsghdr
 
     private readonly Loop _loop;
@@ -74,7 +68,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
         int size = EventBuffer;
         // If this fails, the buffer keeps its default size.
         _ = LibC.setsockopt(_events.Fd, LibC.SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(int));
-        LeaveOutOwn();
+        _events.LeaveOut(PortOffset, size: 4, _ownPorts[0], _ownPorts[1]); // the daemon's own changes
         _token = loop.Add(_events.Fd, Read);
     }
 
@@ -321,26 +315,6 @@ internal sealed unsafe class NftTableSocket : IDisposable
             _elementGone(address);
         }
         _gone.Clear();
-    }
-
-    /// <summary>
-    /// Filters out the daemon's own changes, whose events carry its port ids, so that they do not wake it up.
-    /// </summary>
-    private void LeaveOutOwn()
-    {
-        // BPF loads in network byte order, but the port id is in host order: little-endian on all supported
-        // machines.
-        uint sets = BinaryPrimitives.ReverseEndianness(_ownPorts[0]);
-        uint requests = BinaryPrimitives.ReverseEndianness(_ownPorts[1]);
-        LibcExtra.sock_filter* filter = stackalloc LibcExtra.sock_filter[5];
-        filter[0] = new LibcExtra.sock_filter { code = BPF_LD_W_ABS, k = PortOffset };
-        filter[1] = new LibcExtra.sock_filter { code = BPF_JEQ_K, jt = 2, k = sets };
-        filter[2] = new LibcExtra.sock_filter { code = BPF_JEQ_K, jt = 1, k = requests };
-        filter[3] = new LibcExtra.sock_filter { code = BPF_RET_K, k = uint.MaxValue };
-        filter[4] = new LibcExtra.sock_filter { code = BPF_RET_K, k = 0 };
-        LibcExtra.sock_fprog program = new() { len = 5, filter = filter };
-        Errno.Check(LibC.setsockopt(
-            _events.Fd, LibC.SOL_SOCKET, LibcExtra.SO_ATTACH_FILTER, &program, sizeof(LibcExtra.sock_fprog)));
     }
 
     public void Dispose()

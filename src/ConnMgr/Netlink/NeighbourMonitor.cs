@@ -1,7 +1,5 @@
 using System.ComponentModel;
 using ConnMgr.EventLoop;
-using ConnMgr.Native;
-using Tmds.Linux;
 using static ConnMgr.Netlink.NetlinkHeader;
 
 namespace ConnMgr.Netlink;
@@ -12,15 +10,10 @@ namespace ConnMgr.Netlink;
 /// they have a socket of their own: what is lost there costs one more dump of the entries a second, and
 /// nothing else.
 /// </summary>
-internal sealed unsafe class NeighbourMonitor : IDisposable
+internal sealed class NeighbourMonitor : IDisposable
 {
     private const int ReadsPerWakeUp = 64;
     private const uint FamilyOffset = 16; // of ndm_family behind struct nlmsghdr
-
-    // <linux/filter.h>
-    private const ushort BPF_LD_B_ABS = 0x30;
-    private const ushort BPF_JEQ_K = 0x15;
-    private const ushort BPF_RET_K = 0x06;
 
     private static readonly TimeSpan Gap = TimeSpan.FromSeconds(1);
 
@@ -82,7 +75,7 @@ internal sealed unsafe class NeighbourMonitor : IDisposable
         {
             return false; // too many open files: until there are fewer, all routers count as reachable
         }
-        LeaveOutOthers(_socket.Fd);
+        _socket.LeaveOut(FamilyOffset, size: 1, Rtnetlink.AF_INET, Rtnetlink.AF_BRIDGE);
         _token = _loop.Add(_socket.Fd, Read);
         return true;
     }
@@ -117,20 +110,6 @@ internal sealed unsafe class NeighbourMonitor : IDisposable
                 _table.Apply(message, isDumpRow: false);
             }
         }
-    }
-
-    /// <summary>Drops the entries of IPv4 and of bridges in the kernel, without waking the daemon.</summary>
-    private static void LeaveOutOthers(int fd)
-    {
-        LibcExtra.sock_filter* filter = stackalloc LibcExtra.sock_filter[5];
-        filter[0] = new LibcExtra.sock_filter { code = BPF_LD_B_ABS, k = FamilyOffset };
-        filter[1] = new LibcExtra.sock_filter { code = BPF_JEQ_K, jt = 2, k = Rtnetlink.AF_INET };
-        filter[2] = new LibcExtra.sock_filter { code = BPF_JEQ_K, jt = 1, k = Rtnetlink.AF_BRIDGE };
-        filter[3] = new LibcExtra.sock_filter { code = BPF_RET_K, k = uint.MaxValue };
-        filter[4] = new LibcExtra.sock_filter { code = BPF_RET_K, k = 0 };
-        LibcExtra.sock_fprog program = new() { len = 5, filter = filter };
-        Errno.Check(LibC.setsockopt(
-            fd, LibC.SOL_SOCKET, LibcExtra.SO_ATTACH_FILTER, &program, sizeof(LibcExtra.sock_fprog)));
     }
 
     private void Close()

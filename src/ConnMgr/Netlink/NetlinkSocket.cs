@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using ConnMgr.Native;
 using Tmds.Linux;
 using static ConnMgr.Netlink.NetlinkHeader;
@@ -71,6 +72,33 @@ internal sealed unsafe class NetlinkSocket : IDisposable
 
     /// <summary>The port id of this socket, which answers contain.</summary>
     public uint PortId { get; }
+
+    /// <summary>
+    /// Has the kernel drop messages by one of their numbers, so that they do not wake the daemon. Looks at the
+    /// first message of a datagram.
+    /// </summary>
+    /// <param name="offset">Where the number is, from the beginning of struct nlmsghdr.</param>
+    /// <param name="size">Its size: 1 or 4 bytes.</param>
+    /// <param name="first">A value to drop, in the machine's byte order.</param>
+    /// <param name="second">Another one.</param>
+    public void LeaveOut(uint offset, int size, uint first, uint second)
+    {
+        const ushort LoadWord = 0x20; // BPF_LD | BPF_W | BPF_ABS, <linux/bpf_common.h>
+        const ushort LoadByte = 0x30; // BPF_LD | BPF_B | BPF_ABS
+        const ushort JumpIfEqual = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+        const ushort Return = 0x06; // BPF_RET | BPF_K
+        // BPF loads in network byte order. All supported machines are little-endian.
+        uint InNetworkOrder(uint value) => size == 1 ? value : BinaryPrimitives.ReverseEndianness(value);
+        LibcExtra.sock_filter* filter = stackalloc LibcExtra.sock_filter[5];
+        filter[0] = new LibcExtra.sock_filter { code = size == 1 ? LoadByte : LoadWord, k = offset };
+        filter[1] = new LibcExtra.sock_filter { code = JumpIfEqual, jt = 2, k = InNetworkOrder(first) };
+        filter[2] = new LibcExtra.sock_filter { code = JumpIfEqual, jt = 1, k = InNetworkOrder(second) };
+        filter[3] = new LibcExtra.sock_filter { code = Return, k = uint.MaxValue };
+        filter[4] = new LibcExtra.sock_filter { code = Return, k = 0 };
+        LibcExtra.sock_fprog program = new() { len = 5, filter = filter };
+        Errno.Check(LibC.setsockopt(
+            Fd, LibC.SOL_SOCKET, LibcExtra.SO_ATTACH_FILTER, &program, sizeof(LibcExtra.sock_fprog)));
+    }
 
     /// <summary>
     /// Sends one request to the kernel. Returns false if its buffer is full; try again later.

@@ -43,6 +43,16 @@ internal static partial class NetworkNamespace
         Assert.True(ip.ExitCode == 0, $"ip {arguments}");
     }
 
+    /// <summary>Returns what ip(8) prints.</summary>
+    public static string IpSays(string arguments)
+    {
+        using Process ip = Process.Start(
+            new ProcessStartInfo("ip", arguments) { RedirectStandardOutput = true })!;
+        string answer = ip.StandardOutput.ReadToEnd();
+        ip.WaitForExit();
+        return answer;
+    }
+
     /// <summary>
     /// Returns a device's index. /sys cannot be used: it shows the namespace in which it was mounted.
     /// </summary>

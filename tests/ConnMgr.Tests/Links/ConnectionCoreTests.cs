@@ -243,27 +243,15 @@ public sealed class ConnectionCoreTests
     {
         _dumps++;
         (int Ifindex, string Name, uint? Metric)[] links = [(2, "eth0", eth), (3, "wlan0", wifi)];
-        Dump(RouteMessage.GetLink, links.Select(link => Golden.Link(
+        Golden.Dump(_kernel, RouteMessage.GetLink, links.Select(link => Golden.Link(
             link.Ifindex, link.Name, Golden.Up | (link.Metric is null ? 0 : Golden.Running))));
         links = [.. links.Where(link => link.Metric is not null)];
-        Dump(RouteMessage.GetAddress, [
+        Golden.Dump(_kernel, RouteMessage.GetAddress, [
             .. links.Select(link => Golden.Address(link.Ifindex, $"198.18.{link.Ifindex}.2", 24)),
             .. hasIpv6 ? [Golden.Address(3, "2001:db8:3::2", 64)] : Array.Empty<byte[]>()]);
-        Dump(RouteMessage.GetRoute, [
+        Golden.Dump(_kernel, RouteMessage.GetRoute, [
             .. links.Select(link =>
                 Golden.Route($"198.18.{link.Ifindex}.1", link.Ifindex, link.Metric!.Value)),
             .. hasIpv6 ? [Golden.Route("fe80::1", 3, 1)] : Array.Empty<byte[]>()]);
-    }
-
-    private void Dump(ushort type, IEnumerable<byte[]> rows)
-    {
-        _kernel.BeginDump();
-        foreach (byte[] row in rows)
-        {
-            NetlinkReader reader = new(row);
-            Assert.True(reader.TryRead(out NetlinkMessage message));
-            _kernel.Apply(message, isDumpRow: true);
-        }
-        _kernel.EndDump(type);
     }
 }

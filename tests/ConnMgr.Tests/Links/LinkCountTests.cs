@@ -67,21 +67,9 @@ public sealed class LinkCountTests
     {
         _dumps++;
         int[] all = [.. Enumerable.Range(1, count)];
-        Dump(RouteMessage.GetLink, all.Select(
+        Golden.Dump(_kernel, RouteMessage.GetLink, all.Select(
             i => Golden.Link(i, $"link{i - 1}", Golden.Up | Golden.Running)));
-        Dump(RouteMessage.GetAddress, all.Select(i => Golden.Address(i, $"198.18.{i}.{2 + round}", 24)));
-        Dump(RouteMessage.GetRoute, all.Select(i => Golden.Route($"198.18.{i}.1", i, (uint)(i - 1))));
-    }
-
-    private void Dump(ushort type, IEnumerable<byte[]> rows)
-    {
-        _kernel.BeginDump();
-        foreach (byte[] row in rows)
-        {
-            NetlinkReader reader = new(row);
-            Assert.True(reader.TryRead(out NetlinkMessage message));
-            _kernel.Apply(message, isDumpRow: true);
-        }
-        _kernel.EndDump(type);
+        Golden.Dump(_kernel, RouteMessage.GetAddress, all.Select(i => Golden.Address(i, $"198.18.{i}.{2 + round}", 24)));
+        Golden.Dump(_kernel, RouteMessage.GetRoute, all.Select(i => Golden.Route($"198.18.{i}.1", i, (uint)(i - 1))));
     }
 }

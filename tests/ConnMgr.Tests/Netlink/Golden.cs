@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using ConnMgr.Netlink;
 
 namespace ConnMgr.Tests.Netlink;
 
@@ -20,6 +21,19 @@ internal static class Golden
         Route(null, 4, metric: 50),
         MultipathRoute((2, "198.18.1.1"), (3, "198.18.2.1")),
     ];
+
+    /// <summary>Passes the rows of a dump to the state.</summary>
+    public static void Dump(KernelState state, ushort type, IEnumerable<byte[]> rows)
+    {
+        state.BeginDump();
+        foreach (byte[] row in rows)
+        {
+            NetlinkReader reader = new(row);
+            Assert.True(reader.TryRead(out NetlinkMessage message));
+            state.Apply(message, isDumpRow: true);
+        }
+        state.EndDump(type);
+    }
 
     public static byte[] Link(
         int ifindex, string name, uint flags, ushort type = 16, byte family = 0, string[]? otherNames = null)

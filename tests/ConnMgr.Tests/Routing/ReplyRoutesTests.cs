@@ -71,7 +71,7 @@ public sealed class ReplyRoutesTests
     [InlineData(13, "198.18.1.3", 25)] // another prefix
     [InlineData(99, "198.18.1.3", 24)] // a bridge, which is none of the links
     public void Links_that_share_no_subnet_are_left_alone(int ifindex, string other, byte length) =>
-        Assert.Empty(Plan(Eth0, [Address(12, "198.18.1.2", 24), Address(ifindex, other, length)], []));
+        Assert.Empty(Plan(Eth0, [RouteBuilder.Address(12, "198.18.1.2", 24), RouteBuilder.Address(ifindex, other, length)], []));
 
     /// <summary>The steps are for the real kernel, and the next plan finds them done.</summary>
     [Fact]
@@ -145,8 +145,8 @@ public sealed class ReplyRoutesTests
 
     private static readonly DeviceAddress[] OneLan =
     [
-        Address(12, "198.18.1.2", 24), Address(13, "198.18.1.3", 24), Address(13, "198.18.1.4", 24),
-        Address(13, "2001:db8:1::3", 64), Address(12, "2001:db8:1::2", 64),
+        RouteBuilder.Address(12, "198.18.1.2", 24), RouteBuilder.Address(13, "198.18.1.3", 24), RouteBuilder.Address(13, "198.18.1.4", 24),
+        RouteBuilder.Address(13, "2001:db8:1::3", 64), RouteBuilder.Address(12, "2001:db8:1::2", 64),
     ];
 
     private static int Apply(RouteTableSocket socket, RoutedLink chosen)
@@ -163,15 +163,6 @@ public sealed class ReplyRoutesTests
             Assert.True(error == 0, $"{step.Words}: {words}");
         }
         return steps.Count;
-    }
-
-    private static string IpSays(string arguments)
-    {
-        using System.Diagnostics.Process process = System.Diagnostics.Process.Start(
-            new System.Diagnostics.ProcessStartInfo("ip", arguments) { RedirectStandardOutput = true })!;
-        string answer = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return answer;
     }
 
     private static List<RouteStep> Plan(
@@ -198,15 +189,4 @@ public sealed class ReplyRoutesTests
 
     private static KernelRoute Default(int ifindex, string gateway) =>
         new RouteBuilder(isIpv6: false) { Metric = 20 }.Device(ifindex).Via(gateway).Build();
-
-    private static DeviceAddress Address(int ifindex, string address, byte length)
-    {
-        IPAddress parsed = IPAddress.Parse(address);
-        byte[] bytes = parsed.GetAddressBytes();
-        for (int bit = length; bit < bytes.Length * 8; bit++)
-        {
-            bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
-        }
-        return new DeviceAddress(ifindex, parsed, new IPNetwork(new IPAddress(bytes), length), 0, 0x80);
-    }
 }

@@ -20,6 +20,18 @@ internal sealed class RouteBuilder(bool isIpv6)
 
     public uint Metric { get; init; }
 
+    /// <summary>An address of a device, with its subnet.</summary>
+    public static DeviceAddress Address(int ifindex, string address, byte length)
+    {
+        IPAddress parsed = IPAddress.Parse(address);
+        byte[] bytes = parsed.GetAddressBytes();
+        for (int bit = length; bit < bytes.Length * 8; bit++)
+        {
+            bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        }
+        return new DeviceAddress(ifindex, parsed, new IPNetwork(new IPAddress(bytes), length), 0, 0x80);
+    }
+
     public RouteBuilder Attribute(int type, params byte[] value)
     {
         _attributes.AddRange(BitConverter.GetBytes((ushort)(4 + value.Length)));

@@ -13,8 +13,8 @@ public sealed class SharedSubnetsTests
 
     private static readonly DeviceAddress[] OneLan =
     [
-        Address(2, "198.18.1.2", 24), Address(3, "198.18.1.3", 24), Address(3, "198.18.1.4", 24),
-        Address(2, "2001:db8:1::2", 64), Address(3, "2001:db8:1::3", 64),
+        RouteBuilder.Address(2, "198.18.1.2", 24), RouteBuilder.Address(3, "198.18.1.3", 24), RouteBuilder.Address(3, "198.18.1.4", 24),
+        RouteBuilder.Address(2, "2001:db8:1::2", 64), RouteBuilder.Address(3, "2001:db8:1::3", 64),
     ];
 
     [Fact]
@@ -38,7 +38,7 @@ public sealed class SharedSubnetsTests
     [InlineData(9, "198.18.1.3", 24)] // a bridge, which is none of the links
     public void Links_that_share_no_subnet_are_left_alone(int ifindex, string other, byte length)
     {
-        DeviceAddress[] addresses = [Address(2, "198.18.1.2", 24), Address(ifindex, other, length)];
+        DeviceAddress[] addresses = [RouteBuilder.Address(2, "198.18.1.2", 24), RouteBuilder.Address(ifindex, other, length)];
         Assert.Empty(Steps(Eth0, addresses));
         Assert.Single(Steps(Eth0, addresses, KernelRoute.ToSubnet(
             2, IPNetwork.Parse("198.18.1.0/24"), IPAddress.Parse("198.18.1.2"))));
@@ -105,15 +105,6 @@ public sealed class SharedSubnetsTests
             : answer.Contains(" dev wlan0 ", StringComparison.Ordinal) ? 13 : 0;
     }
 
-    private static string IpSays(string arguments)
-    {
-        using System.Diagnostics.Process process = System.Diagnostics.Process.Start(
-            new System.Diagnostics.ProcessStartInfo("ip", arguments) { RedirectStandardOutput = true })!;
-        string answer = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return answer;
-    }
-
     private static string[] Steps(
         RoutedLink chosen, DeviceAddress[] addresses, params KernelRoute[] subnets)
     {
@@ -128,16 +119,5 @@ public sealed class SharedSubnetsTests
             [],
             steps);
         return [.. steps.Select(step => $"{step.Verb} {step.Words}")];
-    }
-
-    private static DeviceAddress Address(int ifindex, string address, byte length)
-    {
-        IPAddress parsed = IPAddress.Parse(address);
-        byte[] bytes = parsed.GetAddressBytes();
-        for (int bit = length; bit < bytes.Length * 8; bit++)
-        {
-            bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
-        }
-        return new DeviceAddress(ifindex, parsed, new IPNetwork(new IPAddress(bytes), length), 0, 0x80);
     }
 }
