@@ -80,8 +80,8 @@ init_firewall() {
 # note_audit: records for the next run whether the audit is on. A device in the audit is not locked.
 note_audit() {
     case $audit in
-        yes) : >"$run/audit" && rm -f "$run/locked" ;;
-        no) : >"$run/locked" && rm -f "$run/audit" ;;
+        yes) rm -f "$run/locked" && : >"$run/audit" ;;
+        no) rm -f "$run/audit" && : >"$run/locked" ;;
     esac
 }
 

@@ -95,11 +95,11 @@ of_systemd() {
     done
 }
 
-# resolvconf: the records IFNAME and IFNAME.CLIENT of either program; dhcpcd's own hook.
+# resolvconf: the records IFNAME and IFNAME.CLIENT of either program (IFNAME.100 is a VLAN); dhcpcd's own hook.
 of_resolvconf() {
     set +f
-    set -- "$ROOT/run/resolvconf/interface/$1" "$ROOT/run/resolvconf/interface/$1".* "$ROOT/run/resolvconf/interfaces/$1" \
-        "$ROOT/run/resolvconf/interfaces/$1".* "$ROOT/run/resolvconf/keys/$1"/* "$ROOT/run/dhcpcd/hook-state/resolv.conf/$1" \
+    set -- "$ROOT/run/resolvconf/interface/$1" "$ROOT/run/resolvconf/interface/$1".[!0-9]* "$ROOT/run/resolvconf/interfaces/$1" \
+        "$ROOT/run/resolvconf/interfaces/$1".[!0-9]* "$ROOT/run/resolvconf/keys/$1"/* "$ROOT/run/dhcpcd/hook-state/resolv.conf/$1" \
         "$ROOT/run/dhcpcd/hook-state/resolv.conf/$1".*
     set -f
     for of_file; do add_file "$of_file"; done
@@ -127,6 +127,11 @@ find_servers() {
     fi
     for find_source in of_systemd of_resolvconf of_dhclient of_comments; do
         [ -n "$FOUND" ] || $find_source "$1"
+    done
+    # A DHCP server cannot name this host: the file would then look like that of a resolver of this host, for ever.
+    find_all=$FOUND FOUND=
+    for find_word in $find_all; do
+        case $find_word in 127.* | 0.* | ::1 | :: | ::[Ff][Ff][Ff][Ff]:127.*) ;; *) add "$find_word" ;; esac
     done
 }
 
@@ -209,6 +214,7 @@ use_file() {
     esac
     if cmp -s "$1" "$OURS.new"; then
         mv "$OURS.new" "$OURS"
+        [ ! -e "$OURS.untold" ] || tell_dnsmasq
         did "$1: $ASKS, of $LINK"
         return
     fi
@@ -226,21 +232,30 @@ restore_file() {
     else
         did "$1: left as another program has written it"
     fi
-    rm -f "$OURS" "$KEPT"
+    rm -f "$OURS" "$OURS.untold" "$KEPT"
 }
 
-# dnsmasq reads its servers-file again after SIGHUP. Without CAP_KILL only init can send it to another user's process.
+# dnsmasq reads its servers-file again after SIGHUP. Without CAP_KILL only init can send it to another user's process. The
+# pid file belongs to dnsmasq's user, and stays when dnsmasq has ended: check that the process is dnsmasq. If it cannot be
+# told now, the next run tells it.
 tell_dnsmasq() {
+    : >"$OURS.untold"
     set +f
     set -- "$ROOT"/run/dnsmasq/dnsmasq.pid "$ROOT"/run/dnsmasq.pid "$ROOT"/var/run/dnsmasq/*.pid
     set -f
     for tell_file; do
         [ -f "$tell_file" ] || continue
         read -r tell_pid <"$tell_file" || continue
-        if kill -HUP "$tell_pid" 2>/dev/null; then return; fi
+        case $tell_pid in '' | *[!0-9]*) continue ;; esac
+        read -r tell_name 2>/dev/null <"/proc/$tell_pid/comm" || continue
+        [ "$tell_name" = dnsmasq ] || continue
+        if kill -HUP "$tell_pid" 2>/dev/null; then rm -f "$OURS.untold"; return; fi
     done
-    if command -v ubus >/dev/null && ubus call service signal '{ "name": "dnsmasq", "signal": 1 }' 2>/dev/null; then return; fi
-    if command -v systemctl >/dev/null && systemctl kill --signal=HUP dnsmasq.service 2>/dev/null; then return; fi
+    if { command -v ubus >/dev/null && ubus call service signal '{ "name": "dnsmasq", "signal": 1 }' 2>/dev/null; } ||
+        { command -v systemctl >/dev/null && systemctl kill --signal=HUP dnsmasq.service 2>/dev/null; }; then
+        rm -f "$OURS.untold"
+        return
+    fi
     fail "cannot send SIGHUP to dnsmasq: let it read the file as resolv-file=, which it watches by itself"
 }
 
@@ -263,34 +278,35 @@ flavour() {
 resolvconf_text() {
     for text_server in $ASKS; do echo "nameserver $text_server"; done
     set +f
-    grep -hsE '^(search|domain)[[:space:]]' "$ROOT/run/resolvconf/interface/$LINK".* "$ROOT/run/resolvconf/interfaces/$LINK" \
-        "$ROOT/run/resolvconf/interfaces/$LINK".* || :
+    grep -hsE '^(search|domain)[[:space:]]' "$ROOT/run/resolvconf/interface/$LINK".[!0-9]* "$ROOT/run/resolvconf/interfaces/$LINK" \
+        "$ROOT/run/resolvconf/interfaces/$LINK".[!0-9]* || :
     set -f
 }
 
-# is_recorded NAME: true if the record is what we have added last, and is the same as now.
-is_recorded() {
+# record NAME OPTION...: adds the record, unless it is what we have added last. What is added is noted only then: a run that
+# fails is repeated.
+record() {
+    record_name=$1
+    shift
     resolvconf_text >"$OURS.new"
-    if [ -e "$ROOT/run/resolvconf/interfaces/$1" ] || [ -e "$ROOT/run/resolvconf/interface/$1" ] ||
-        [ -e "$ROOT/run/resolvconf/keys/$1" ]; then
+    if [ -e "$ROOT/run/resolvconf/interfaces/$record_name" ] || [ -e "$ROOT/run/resolvconf/interface/$record_name" ] ||
+        [ -e "$ROOT/run/resolvconf/keys/$record_name" ]; then
         ! cmp -s "$OURS.new" "$OURS" || return 0
     fi
+    rm -f "$OURS"
+    record_said=$(resolvconf "$@" -a "$record_name" <"$OURS.new" 2>&1) || fail "resolvconf -a $record_name: ${record_said##*
+}"
     mv "$OURS.new" "$OURS"
-    return 1
 }
 
 use_openresolv() {
     # Exclusive: the records of the other links stay, but do not count.
-    is_recorded "$RECORD" || use_said=$(resolvconf_text | resolvconf -x -m 0 -a "$RECORD" 2>&1) ||
-        fail "resolvconf -x -a $RECORD: ${use_said##*
-}"
+    record "$RECORD" -x -m 0
     did "resolvconf: $ASKS, of $LINK, exclusively"
 }
 
 use_debian() {
-    is_recorded "$RECORD_FIRST" || use_said=$(resolvconf_text | resolvconf -a "$RECORD_FIRST" 2>&1) ||
-        fail "resolvconf -a $RECORD_FIRST: ${use_said##*
-}"
+    record "$RECORD_FIRST"
     did "resolvconf: $ASKS, of $LINK, before all others"
 }
 

@@ -18,7 +18,8 @@ if (CommandLine.Read(args, out ExitCode exitCode) is not { } options)
 }
 LinkSocket.UseMarkBit(options.MarkBit);
 if (options.Verb
-    is Verb.Status or Verb.Events or Verb.Metrics or Verb.Reload or Verb.Use or Verb.WaitOnline)
+    is Verb.Status or Verb.Events or Verb.Metrics or Verb.Audit or Verb.Reload or Verb.Use
+        or Verb.WaitOnline)
 {
     options = options with { RunDirectory = RunDirectoryPointer.Find(options) };
 }

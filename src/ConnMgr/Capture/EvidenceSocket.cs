@@ -150,6 +150,10 @@ internal sealed class EvidenceSocket : IDisposable
             _lastLength = length;
             Disarm();
             Drain();
+            if (hasLeft)
+            {
+                _left(); // before its answer: a fast link is measured, too
+            }
             _received();
             return;
         }

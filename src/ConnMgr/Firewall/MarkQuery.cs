@@ -28,12 +28,12 @@ internal sealed class MarkQuery(Log log, uint mark)
         {
             return;
         }
+        _next = now + Gap;
         using ConntrackQuery query = new();
         if (query.MarkOf(probe) is not { } found)
         {
             return; // the kernel has no ctnetlink, or does not track the connection
         }
-        _next = now + Gap;
         if ((found & mark) == 0 != IsOverwritten)
         {
             IsOverwritten = !IsOverwritten;

@@ -23,7 +23,6 @@ internal sealed class ConnectionCore
     private Link? _inUse;
     private TimeSpan _inUseSince;
     private TimeSpan _chosenAt;
-    private bool _decidesAgain;
     private bool _isStopping;
 
     /// <param name="links">All links, most preferred first.</param>
@@ -146,11 +145,6 @@ internal sealed class ConnectionCore
             Decide(kernel, isSettled, now);
         }
         SetNextDeadline(isSettled);
-        if (_decidesAgain)
-        {
-            _decidesAgain = false;
-            NextDeadline = now;
-        }
         View = Describe(kernel, isSettled, now);
         _switches.OnEffectsTaken();
         return _effects;
@@ -264,10 +258,14 @@ internal sealed class ConnectionCore
         _crosscheck.Compare(now);
         CollectAll();
         Link? before = _selector.Choice;
-        if (_selector.Decide(now))
+        bool hasChosen = false;
+        while (_selector.Decide(now))
+        {
+            hasChosen = true; // another link may replace this one, although it could not the one before
+        }
+        if (hasChosen)
         {
             _chosenAt = now;
-            _decidesAgain = true; // another link may replace this one, although it could not the one before
             _effects.Add(new CoreEffect(
                 CoreEffectKind.Chosen, _selector.Choice, _selector.Reason, Left: before));
         }

@@ -158,6 +158,7 @@ internal sealed partial class Link
         else
         {
             _suspicion.Clear();
+            _roundTrips.Forget();
         }
     }
 
@@ -246,6 +247,7 @@ internal sealed partial class Link
             _interruptedSince = now;
             _wasProbeInterrupted = IsProbing;
             _suspicion.Clear();
+            _roundTrips.Forget();
             CancelProbe("lost address or route");
         }
     }
@@ -254,6 +256,7 @@ internal sealed partial class Link
     {
         _interruptedSince = null;
         _suspicion.Clear();
+        _roundTrips.Forget();
         CancelProbe(words);
         if (State.IsUp())
         {

@@ -13,8 +13,8 @@ namespace ConnMgr.Links;
 internal sealed class RoundTrips
 {
     /// <summary>
-    /// After a longer rest the link may sleep. Traffic with a packet a second seems to rest for up to 2.2 s,
-    /// because the evidence socket does not hear every packet.
+    /// After a longer rest the link may sleep. The evidence socket hears a link at most twice a tick of 2 s,
+    /// so traffic without a pause seems to rest for up to 2.2 s.
     /// </summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2.25);
 
@@ -44,6 +44,9 @@ internal sealed class RoundTrips
     /// <summary>Forgets everything: the link has come up, or leads elsewhere.</summary>
     public void Reset() => (Smoothed, _activeAt, _sentAt) = (null, null, null);
 
+    /// <summary>Forgets the packet that awaits an answer, because the link was interrupted.</summary>
+    public void Forget() => _sentAt = null;
+
     /// <summary>
     /// Records that a packet leaves that awaits an answer. It ends the rest, unless an earlier one did.
     /// </summary>
@@ -71,9 +74,9 @@ internal sealed class RoundTrips
     /// <param name="now">The loop's time.</param>
     public void EndProbe(TimeSpan? heard, TimeSpan now)
     {
-        if (heard is { } took && !_hadRested)
+        if (heard is { } took && (Smoothed is null || !_hadRested))
         {
-            Add(took);
+            Add(took); // the first one may be too long, because it includes waking up, but never too short
         }
         (_sentAt, _activeAt) = (null, now);
     }

@@ -98,17 +98,26 @@ internal sealed class NeighbourMonitor : IDisposable
             }
             if (received == Received.Lost)
             {
-                _again.Set(_loop.Now + Gap);
+                DumpSoon();
             }
             NetlinkReader reader = new(datagram);
             while (reader.TryRead(out NetlinkMessage message))
             {
                 if (message.Type == NetlinkMessage.Error && message.ErrorNumber is not 0)
                 {
-                    _again.Set(_loop.Now + Gap); // another dump runs
+                    DumpSoon(); // another dump runs
                 }
                 _table.Apply(message, isDumpRow: false);
             }
+        }
+    }
+
+    /// <summary>Plans a dump, without putting off one that is planned already.</summary>
+    private void DumpSoon()
+    {
+        if (!_again.IsSet)
+        {
+            _again.Set(_loop.Now + Gap);
         }
     }
 

@@ -11,7 +11,7 @@ namespace ConnMgr.Resolver;
 /// </summary>
 internal sealed class ResolverReport
 {
-    private const int MaxLinks = 16;
+    private const int MaxLinks = 30; // as netif_names has
 
     /// <summary>The name servers of the links.</summary>
     public List<LinkServers> Links { get; } = [];

@@ -69,7 +69,11 @@ internal sealed class ResolverRunner(
     /// <summary>Gives the resolver back to the platform.</summary>
     public void Stop()
     {
-        if (!_isStopping && _inUse is not null)
+        // An earlier daemon that was killed has not restored it.
+        bool hasWritten = _inUse is not null
+            || File.Exists(Path.Combine(options.RunDirectory, "resolv.conf.written"))
+            || File.Exists(Path.Combine(options.RunDirectory, "resolv.conf.flags"));
+        if (!_isStopping && hasWritten)
         {
             _lane.Run([_script, "restore", options.ResolvConf!], End);
         }
@@ -83,7 +87,7 @@ internal sealed class ResolverRunner(
         List<string> words = [_script, "use", options.ResolvConf!, name];
         foreach (LinkView link in view.Links)
         {
-            ServerLink about = KernelFacts.ServersOf(state, link.Kind, link.Name, link.Facts);
+            ServerLink about = KernelFacts.ServersOf(state, link.Kind, link.Name, link.Facts, link.Index);
             foreach (IPAddress server in servers.OfNetifd(about))
             {
                 words.Add($"{link.Name}={server}");
@@ -111,7 +115,7 @@ internal sealed class ResolverRunner(
             Words = did;
             log.Event(EventKind.Route, $"resolv_conf.sh: {did}", level);
         }
-        if (!_isStopping)
+        if (!_isStopping && exit.Failure is null)
         {
             servers.Learn(report.Links, report.Asked);
         }

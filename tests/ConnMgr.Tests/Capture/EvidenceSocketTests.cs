@@ -173,9 +173,9 @@ public sealed unsafe class EvidenceSocketTests
         Ask(mark: 0, port: 53);
         RunBriefly(loop);
         Assert.Equal((1, 1), (outgoing, evidence));
-        // A question and its answer at once: the answer counts, so nothing is suspicious.
+        // A question and its answer at once: both count, in this order, so nothing is suspicious.
         Assert.Equal(
-            (0, 1),
+            (1, 1),
             Tick(true, () =>
             {
                 Ask(mark: 0, port: 53);
@@ -185,7 +185,7 @@ public sealed unsafe class EvidenceSocketTests
         Ask(mark: 0, port: 53);
         socket.Mute();
         RunBriefly(loop);
-        Assert.Equal((0, 1), (outgoing, evidence));
+        Assert.Equal((1, 1), (outgoing, evidence));
     });
 
     private static void Repeat(int times, Action action)

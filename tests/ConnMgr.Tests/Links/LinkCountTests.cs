@@ -69,7 +69,9 @@ public sealed class LinkCountTests
         int[] all = [.. Enumerable.Range(1, count)];
         Golden.Dump(_kernel, RouteMessage.GetLink, all.Select(
             i => Golden.Link(i, $"link{i - 1}", Golden.Up | Golden.Running)));
-        Golden.Dump(_kernel, RouteMessage.GetAddress, all.Select(i => Golden.Address(i, $"198.18.{i}.{2 + round}", 24)));
-        Golden.Dump(_kernel, RouteMessage.GetRoute, all.Select(i => Golden.Route($"198.18.{i}.1", i, (uint)(i - 1))));
+        Golden.Dump(_kernel, RouteMessage.GetAddress,
+            all.Select(i => Golden.Address(i, $"198.18.{i}.{2 + round}", 24)));
+        Golden.Dump(_kernel, RouteMessage.GetRoute,
+            all.Select(i => Golden.Route($"198.18.{i}.1", i, (uint)(i - 1))));
     }
 }

@@ -72,7 +72,12 @@ internal sealed class ModelRules(ModelWorld world)
     /// <summary>The choice must be what the rules say, applied one after the other.</summary>
     public void CheckChoice(Link? before, Link? after)
     {
+        // A chosen link may at once have to give way to one that could not replace the link before it.
         Link? expected = Expected(before);
+        for (Link? next = Expected(expected); next != expected; next = Expected(expected))
+        {
+            expected = next;
+        }
         if (after != expected)
         {
             throw Breach($"chose {Name(after)} after {Name(before)}, rules say {Name(expected)}");

@@ -2,6 +2,7 @@ using System.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Routing;
 using static ConnMgr.Tests.Capture.NetworkNamespace;
+using static ConnMgr.Tests.Routing.RouteBuilder;
 
 namespace ConnMgr.Tests.Routing;
 
@@ -71,7 +72,7 @@ public sealed class ReplyRoutesTests
     [InlineData(13, "198.18.1.3", 25)] // another prefix
     [InlineData(99, "198.18.1.3", 24)] // a bridge, which is none of the links
     public void Links_that_share_no_subnet_are_left_alone(int ifindex, string other, byte length) =>
-        Assert.Empty(Plan(Eth0, [RouteBuilder.Address(12, "198.18.1.2", 24), RouteBuilder.Address(ifindex, other, length)], []));
+        Assert.Empty(Plan(Eth0, [Address(12, "198.18.1.2", 24), Address(ifindex, other, length)], []));
 
     /// <summary>The steps are for the real kernel, and the next plan finds them done.</summary>
     [Fact]
@@ -145,8 +146,8 @@ public sealed class ReplyRoutesTests
 
     private static readonly DeviceAddress[] OneLan =
     [
-        RouteBuilder.Address(12, "198.18.1.2", 24), RouteBuilder.Address(13, "198.18.1.3", 24), RouteBuilder.Address(13, "198.18.1.4", 24),
-        RouteBuilder.Address(13, "2001:db8:1::3", 64), RouteBuilder.Address(12, "2001:db8:1::2", 64),
+        Address(12, "198.18.1.2", 24), Address(13, "198.18.1.3", 24), Address(13, "198.18.1.4", 24),
+        Address(13, "2001:db8:1::3", 64), Address(12, "2001:db8:1::2", 64),
     ];
 
     private static int Apply(RouteTableSocket socket, RoutedLink chosen)

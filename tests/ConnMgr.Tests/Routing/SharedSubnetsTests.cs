@@ -2,6 +2,7 @@ using System.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Routing;
 using static ConnMgr.Tests.Capture.NetworkNamespace;
+using static ConnMgr.Tests.Routing.RouteBuilder;
 
 namespace ConnMgr.Tests.Routing;
 
@@ -13,8 +14,8 @@ public sealed class SharedSubnetsTests
 
     private static readonly DeviceAddress[] OneLan =
     [
-        RouteBuilder.Address(2, "198.18.1.2", 24), RouteBuilder.Address(3, "198.18.1.3", 24), RouteBuilder.Address(3, "198.18.1.4", 24),
-        RouteBuilder.Address(2, "2001:db8:1::2", 64), RouteBuilder.Address(3, "2001:db8:1::3", 64),
+        Address(2, "198.18.1.2", 24), Address(3, "198.18.1.3", 24), Address(3, "198.18.1.4", 24),
+        Address(2, "2001:db8:1::2", 64), Address(3, "2001:db8:1::3", 64),
     ];
 
     [Fact]
@@ -38,7 +39,7 @@ public sealed class SharedSubnetsTests
     [InlineData(9, "198.18.1.3", 24)] // a bridge, which is none of the links
     public void Links_that_share_no_subnet_are_left_alone(int ifindex, string other, byte length)
     {
-        DeviceAddress[] addresses = [RouteBuilder.Address(2, "198.18.1.2", 24), RouteBuilder.Address(ifindex, other, length)];
+        DeviceAddress[] addresses = [Address(2, "198.18.1.2", 24), Address(ifindex, other, length)];
         Assert.Empty(Steps(Eth0, addresses));
         Assert.Single(Steps(Eth0, addresses, KernelRoute.ToSubnet(
             2, IPNetwork.Parse("198.18.1.0/24"), IPAddress.Parse("198.18.1.2"))));
