@@ -12,7 +12,7 @@ ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST)))
 SIZE_BUDGET := 4600000
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what building and testing need (Debian 12 or later, root)
 	@tests/prerequisites.sh

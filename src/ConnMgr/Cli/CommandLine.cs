@@ -35,7 +35,8 @@ internal static class CommandLine
 
     private static readonly Option<bool> Audit = new("--audit")
     {
-        Description = "for the making of a whitelist: drop nothing, and list what is used (connmgr audit)",
+        Description = "block nothing, and record what is used, so that you can write the whitelist "
+            + "('connmgr audit'); never ship it",
     };
 
     private static readonly Option<bool> WhitelistLines = new("--whitelist")
@@ -120,8 +121,9 @@ internal static class CommandLine
 
     private static readonly Option<string> ResolvConf = new("--resolv-conf")
     {
-        Description = "keep the resolver on the name servers of the link in use: auto: by what the platform "
-            + "has; FILE: write it, as resolv.conf or, if its name ends in .servers, for dnsmasq",
+        Description = "after each switch, make the device ask the name servers of the link in use: auto "
+            + "finds out how this system does that; FILE is written, as a resolv.conf or, if its name ends in "
+            + ".servers, for dnsmasq",
         HelpName = "off|auto|FILE",
         DefaultValueFactory = _ => "off",
     };
@@ -348,6 +350,8 @@ internal static class CommandLine
             result, result.GetValueOrDefault<string>() is "off" or "auto" or ['/', _, ..],
             "--resolv-conf: off, auto or an absolute path"));
         root.Validators.Add(result => RejectRepeated(result, root));
+        root.Validators.Add(RequireFirewall);
+        check.Validators.Add(RequireFirewall);
 
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         List<string> errors = [.. parsed.Errors.Select(error => error.Message).Distinct()];
@@ -607,6 +611,10 @@ internal static class CommandLine
             }
         }
     }
+
+    private static void RequireFirewall(CommandResult result) => Require(
+        result, !result.GetValue(Audit) || !result.GetValue(DisableFirewall),
+        "--audit needs the firewall: not with -d");
 
     private static void RequireName(ArgumentResult result)
     {

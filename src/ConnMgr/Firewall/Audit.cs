@@ -60,18 +60,23 @@ internal sealed class Audit(Loop loop, Log log, Action readNames) : IDisposable
         if (!_hasTried)
         {
             _hasTried = true;
-            _socket = AuditSocket.Open(loop, See, out string failure);
-            Failure = failure;
+            Failure = "";
+            _socket = AuditSocket.Open(loop, See, Fail, out string failure);
             if (SmallFile.Read(EventsSetting, 16, out _, out _) is ['0', ..])
             {
-                Failure = $"{EventsSetting} is 0";
+                failure = $"{EventsSetting} is 0";
             }
-            if (Failure.Length > 0)
+            if (failure.Length > 0)
             {
-                log.Event(
-                    EventKind.Firewall, $"the audit sees no connections: {Failure}", LogLevel.Error);
+                Fail(failure);
             }
         }
+    }
+
+    private void Fail(string failure)
+    {
+        Failure = failure;
+        log.Event(EventKind.Firewall, $"the audit sees no connections: {failure}", LogLevel.Error);
     }
 
     /// <summary>Call it every 2 s.</summary>

@@ -26,14 +26,16 @@ internal sealed unsafe class AuditSocket : IDisposable
 
     private readonly Loop _loop;
     private readonly ConnectionHandler _handler;
+    private readonly Action<string> _refused;
     private readonly NetlinkSocket _events = new(
         NETLINK_NETFILTER, checkCredentials: false, NFNLGRP_CONNTRACK_NEW);
 
     private readonly ulong _token;
     private NetlinkSocket? _sockets;
 
-    private AuditSocket(Loop loop, ConnectionHandler handler)
+    private AuditSocket(Loop loop, ConnectionHandler handler, Action<string> refused)
     {
+        _refused = refused;
         _loop = loop;
         _handler = handler;
         int size = ReceiveBuffer;
@@ -60,13 +62,18 @@ internal sealed unsafe class AuditSocket : IDisposable
     /// </summary>
     public long Losses { get; private set; }
 
-    /// <summary>Opens the sockets. Null and the reason if the kernel has no ctnetlink.</summary>
-    public static AuditSocket? Open(Loop loop, ConnectionHandler handler, out string failure)
+    /// <summary>Opens the sockets. Null and the reason if the kernel refuses them.</summary>
+    /// <param name="loop">Watches them.</param>
+    /// <param name="handler">Receives each connection.</param>
+    /// <param name="refused">Receives the kernel's error if it has no ctnetlink.</param>
+    /// <param name="failure">The reason if the result is null.</param>
+    public static AuditSocket? Open(
+        Loop loop, ConnectionHandler handler, Action<string> refused, out string failure)
     {
         try
         {
             failure = "";
-            return new AuditSocket(loop, handler);
+            return new AuditSocket(loop, handler, refused);
         }
         catch (Win32Exception exception)
         {
@@ -129,6 +136,10 @@ internal sealed unsafe class AuditSocket : IDisposable
                             && ConntrackMessage.TryRead(message.Payload, out ConntrackMessage entry))
                         {
                             _handler(entry);
+                        }
+                        else if (message.ErrorNumber is int error and not 0)
+                        {
+                            _refused(new KernelError(error, "conntrack").ToString());
                         }
                     }
                     break;
