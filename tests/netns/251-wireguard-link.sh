@@ -21,7 +21,7 @@ wg genkey >"$LAB/key.wgr"
 # tunnel_end HOST NAME PORT PEER ENDPOINT
 tunnel_end() {
     nsenter --net="/run/netns/$1" env LOG_LEVEL=error wireguard-go --foreground "$2" >"$LAB/wireguard-$2.log" 2>&1 &
-    poll 10 wg show "$2"
+    poll 60 wg show "$2" || { cat "$LAB/wireguard-$2.log"; exit 1; } # its start is not what is tested
     wg set "$2" listen-port "$3" private-key "$LAB/key.$2" \
         peer "$(wg pubkey <"$LAB/key.$4")" allowed-ips 0.0.0.0/0,::/0 endpoint "$5"
 }
