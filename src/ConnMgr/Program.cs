@@ -7,10 +7,16 @@ using ConnMgr.Native;
 using ConnMgr.Probe;
 
 TimeSpan startedAt = TimeProvider.System.GetElapsedTime(0);
-if (args is ["check"] && DefaultsFile.Read() is { Length: > 0 } defaults)
+string badDefaults = "";
+if (args is ["check"] && DefaultsFile.Read(out badDefaults) is { Length: > 0 } defaults)
 {
     StandardOutput.Line($"{DefaultsFile.Path}: checking with {string.Join(' ', defaults)}");
     args = ["check", .. defaults];
+}
+if (badDefaults.Length > 0)
+{
+    StandardOutput.Complain(badDefaults);
+    return End(ExitCode.Config);
 }
 if (CommandLine.Read(args, out ExitCode exitCode) is not { } options)
 {

@@ -111,6 +111,8 @@ echo "CONNMGR_OPTIONS='-d --probe http://cloud.example/'" >"$LAB/default/connmgr
 check "a bad one: 64, and what is wrong" defaults 64 '^connmgr: --probe: write the right answer at the end'
 printf "# CONNMGR_OPTIONS='-d'\nCONNMGR_OPTIONS=\"-d\n  --idle 1\"\n" >"$LAB/default/connmgr"
 check "a bad one in the second line" defaults 64 '^connmgr: .*--idle'
+echo "CONNMGR_OPTIONS=-d --idle 5" >"$LAB/default/connmgr"
+check "sh would start the daemon without -d: 78" defaults 78 '^/etc/default/connmgr, line 1: systemd and sh read it differently'
 echo "CONNMGR_OPTIONS=''" >"$LAB/default/connmgr"
 check "none" not defaults 64 .
 umount /etc/default

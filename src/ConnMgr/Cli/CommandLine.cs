@@ -122,8 +122,8 @@ internal static class CommandLine
     private static readonly Option<string> ResolvConf = new("--resolv-conf")
     {
         Description = "after each switch, make the device ask the name servers of the link in use: auto "
-            + "finds out how this system does that; FILE is written, as a resolv.conf or, if its name ends in "
-            + ".servers, for dnsmasq",
+            + "finds out how this system does that; FILE is written, as a resolv.conf or, if its name ends "
+            + "in .servers, for dnsmasq",
         HelpName = "off|auto|FILE",
         DefaultValueFactory = _ => "off",
     };

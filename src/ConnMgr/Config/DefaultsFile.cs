@@ -14,36 +14,75 @@ internal static class DefaultsFile
     private const int Limit = 65536; // bytes
 
     /// <summary>Returns the options; none if there is no such file.</summary>
-    public static string[] Read() => Parse(SmallFile.Read(Path, Limit, out _, out _) ?? "");
+    /// <param name="error">What is wrong with the file; empty for nothing. Then there are no options.</param>
+    public static string[] Read(out string error)
+    {
+        string? text = SmallFile.Read(Path, Limit, out bool isCut, out int errno);
+        string[] options = Parse(text ?? "", out int badLine);
+        error = isCut ? $"{Path}: longer than {Limit} bytes"
+            : text is null && errno != Errno.ENOENT ? $"{Path}: {Errno.Text(errno)}"
+            : badLine > 0
+                ? $"{Path}, line {badLine}: systemd and sh read it differently, write {Variable}'OPTIONS'"
+            : "";
+        return error.Length > 0 ? [] : options;
+    }
 
     /// <summary>
-    /// Returns the words of the variable's last assignment, as systemd (EnvironmentFile=, and `$NAME` in
-    /// ExecStart=) and sh split them: at white space, behind quotes that may span lines. Pure.
+    /// Returns the words of the variable's last assignment. Accepts only what systemd (EnvironmentFile=, and
+    /// `$NAME` in ExecStart=) and sh read alike: one quoted value, which may span lines, or one plain word,
+    /// and nothing behind it. Pure.
     /// </summary>
-    public static string[] Parse(string text)
+    /// <param name="text">The file's text.</param>
+    /// <param name="badLine">The line of the first assignment in another form, from 1; 0 for none.</param>
+    public static string[] Parse(string text, out int badLine)
     {
+        badLine = 0;
         string value = "";
-        int from = 0;
-        while (from < text.Length)
+        int line = 1;
+        for (int from = 0; from < text.Length;)
         {
-            int end = text.IndexOf('\n', from) is >= 0 and int found ? found : text.Length;
-            string line = text[from..end].TrimStart();
-            if (line.StartsWith(Variable, StringComparison.Ordinal))
+            int end = EndOfLine(text, from);
+            int begin = from;
+            while (begin < end && char.IsWhiteSpace(text[begin]))
             {
-                int begin = text.IndexOf(Variable, from, StringComparison.Ordinal) + Variable.Length;
-                if (begin < text.Length && text[begin] is '\'' or '"')
+                begin++;
+            }
+            int first = line++;
+            if (text.AsSpan(begin, end - begin).StartsWith(Variable))
+            {
+                begin += Variable.Length;
+                bool isQuoted = begin < end && text[begin] is '\'' or '"';
+                int close = isQuoted ? text.IndexOf(text[begin], begin + 1) : end;
+                if (close < 0)
                 {
-                    int close = text.IndexOf(text[begin], begin + 1);
-                    end = close < 0 ? text.Length : close;
-                    value = text[(begin + 1)..end];
+                    badLine = badLine == 0 ? first : badLine;
+                    break;
                 }
-                else
-                {
-                    value = text[begin..end].TrimEnd();
-                }
+                string written = isQuoted ? text[(begin + 1)..close] : text[begin..close].TrimEnd();
+                end = EndOfLine(text, close);
+                line += written.AsSpan().Count('\n');
+                bool isPlain = !HasAny(written, isQuoted ? "$`\\\"" : "$`\\\" \t#;&|<>()'*?[~")
+                    && (!isQuoted || text.AsSpan(close + 1, end - close - 1).IsWhiteSpace());
+                badLine = isPlain || badLine > 0 ? badLine : first;
+                value = written;
             }
             from = end + 1;
         }
-        return value.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        return badLine > 0 ? [] : value.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
     }
+
+    private static bool HasAny(string text, string characters)
+    {
+        foreach (char character in characters)
+        {
+            if (text.Contains(character, StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static int EndOfLine(string text, int from) =>
+        text.IndexOf('\n', from) is >= 0 and int found ? found : text.Length;
 }

@@ -24,7 +24,8 @@ internal sealed class RoutePlanner
     {
         string of = $"{state.Version} {choice.Name} "
             + string.Join(' ', links.Select(
-                link => $"{link.Name} {(int)Selector.ClassOf(link)}{(IsStandby(link) ? "" : "-")}"));
+                link => $"{link.Name} {UsualMetric(link.Kind, link.Index)} "
+                    + $"{(int)Selector.ClassOf(link)}{(IsStandby(link) ? "" : "-")}"));
         if (_plan is null || of != _planOf)
         {
             _planOf = of;
