@@ -155,6 +155,35 @@ internal sealed class LinkDriver : IDisposable
             _state, _routes.IsSettled, _routes.LastDump, _routes.RoutesAsOf, _switcher.OwnMetrics);
         IReadOnlyList<CoreEffect> effects = _core.Handle(CollectionsMarshal.AsSpan(_news), kernel, now);
         _news.Clear();
+        // A switch needs nothing of what follows the kernel's state: a device without a way out does not wait
+        // for files that are read and sockets that are opened.
+        bool hasFollowed = false;
+        for (int i = 0; i < effects.Count; i++)
+        {
+            if (!hasFollowed && effects[i].Kind is CoreEffectKind.Listen or CoreEffectKind.StartProbe)
+            {
+                hasFollowed = true;
+                FollowKernel();
+            }
+            CarryOut(effects[i], now);
+        }
+        if (!hasFollowed)
+        {
+            FollowKernel();
+        }
+        LogInUse(now);
+        // A probe or a switch may have reported news while it was started: decide on it at once.
+        TimeSpan next = _news.Count > 0 ? now : _core.NextDeadline;
+        _deadline.Set(View.InUse?.Name == _loggedInUse || next < _inUsePace.NextAt
+            ? next : _inUsePace.NextAt);
+    }
+
+    /// <summary>
+    /// Brings up to date what follows the kernel's state and the resolver's files. Probes and evidence sockets
+    /// need it.
+    /// </summary>
+    private void FollowKernel()
+    {
         if (_state.Version != _seenVersion)
         {
             _seenVersion = _state.Version;
@@ -167,15 +196,6 @@ internal sealed class LinkDriver : IDisposable
         }
         FollowServers();
         CheckSettings();
-        for (int i = 0; i < effects.Count; i++)
-        {
-            CarryOut(effects[i], now);
-        }
-        LogInUse(now);
-        // A probe or a switch may have reported news while it was started: decide on it at once.
-        TimeSpan next = _news.Count > 0 ? now : _core.NextDeadline;
-        _deadline.Set(View.InUse?.Name == _loggedInUse || next < _inUsePace.NextAt
-            ? next : _inUsePace.NextAt);
     }
 
     /// <summary>

@@ -30,6 +30,7 @@ internal sealed class SwitchRunner : IDisposable
     private readonly Action<Link, string?> _ended;
     private readonly ScriptLane _lane;
     private readonly RouteWriteRunner _writer;
+    private readonly CachedFile _script;
     private bool _isByScript;
     private TimeSpan _readAt;
     private uint _seenDump;
@@ -55,9 +56,12 @@ internal sealed class SwitchRunner : IDisposable
         _ended = ended;
         _lane = new ScriptLane(loop, environment);
         _writer = new RouteWriteRunner(options.RunDirectory);
+        _script = new CachedFile(ScriptPath, ScriptLimit);
         state.OwnPort = _writer.PortId;
         _isByScript = options.Switch == SwitchMode.Script;
     }
+
+    private string ScriptPath => Path.Combine(_options.ScriptDirectory, "switch_route.sh");
 
     /// <summary>True while a script runs.</summary>
     public bool IsBusy => _lane.IsBusy;
@@ -84,8 +88,7 @@ internal sealed class SwitchRunner : IDisposable
         _isByScript = CheckScript();
         if (_isByScript || plan is null)
         {
-            string script = Path.Combine(_options.ScriptDirectory, "switch_route.sh");
-            _lane.Run([script, link.Name], exit => OnScriptEnded(link, exit));
+            _lane.Run([ScriptPath, link.Name], exit => OnScriptEnded(link, exit));
             return;
         }
         string failure = Run(plan);
@@ -154,12 +157,11 @@ internal sealed class SwitchRunner : IDisposable
         {
             return _options.Switch == SwitchMode.Script;
         }
-        string path = Path.Combine(_options.ScriptDirectory, "switch_route.sh");
-        string? text = SmallFile.Read(path, ScriptLimit, out _, out _);
-        bool isForeign = text is not null && !text.Contains(OwnScript, StringComparison.Ordinal);
+        string text = _script.Text;
+        bool isForeign = text.Length > 0 && !text.Contains(OwnScript, StringComparison.Ordinal);
         if (isForeign && !_isByScript)
         {
-            _log.Event(EventKind.Switch, $"routes are moved by {path}, which is not connmgr's own");
+            _log.Event(EventKind.Switch, $"routes are moved by {ScriptPath}, which is not connmgr's own");
         }
         return isForeign;
     }
