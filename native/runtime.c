@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,13 +19,21 @@ pid_t fork(void)
     return _Fork();
 }
 
+#define FINALIZER_STACK (256 * 1024) /* bytes */
+
 /*
- * glibc would reserve 64 MB of address space for the finalizer thread's malloc(). This runs before the
- * runtime starts that thread.
+ * glibc would reserve 64 MB of address space for the finalizer thread's malloc(), and 8 MB (RLIMIT_STACK) for
+ * its stack. This runs before the runtime starts that thread, the only one beside the main thread.
  */
-__attribute__((constructor)) static void share_one_arena(void)
+__attribute__((constructor)) static void keep_second_thread_small(void)
 {
     mallopt(M_ARENA_MAX, 1);
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0)
+        return;
+    if (pthread_attr_setstacksize(&attributes, FINALIZER_STACK) == 0)
+        pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
 }
 
 /* Of the 64 bits that /proc/self/pagemap has for a page: see Documentation/admin-guide/mm/pagemap.rst. */

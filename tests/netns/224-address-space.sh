@@ -5,11 +5,11 @@
 . "$NETNS_DIR/day.sh"
 
 # shellcheck disable=SC3045 # bash and ash have it
-ulimit -v 360000
+ulimit -v 150000
 begin
 check "a command works, too" status_has 'eth0.*ITFUP_SS'
 check "reload works" ask reload
 unplug eth0
 wait_for 2 "the cable pulled: over wlan0" in_use wlan0
-check "address space: at most 360,000 kB" test "$(memory VmSize)" -le 360000
+check "address space: at most 150,000 kB" test "$(memory VmSize)" -le 150000
 echo "# address space $(memory VmSize) kB"
