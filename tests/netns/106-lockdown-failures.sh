@@ -228,7 +228,7 @@ nft_does_with_less() {
 }
 
 variants does_with_less fails_and_says_so missing_tools
-backends bad_arguments at_once
+backends at_once bad_arguments
 VARIANTS=bare variants nft_does_with_less
 
 # Locked in one variant, then the platform changes to the other: open addresses must be in both.

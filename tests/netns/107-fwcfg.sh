@@ -136,7 +136,7 @@ sorted_rules() { rules | sort; }
 
 # shellcheck disable=SC1003,SC2016  # nobody's business
 arguments() {
-    # What is right or wrong does not depend on the variant of iptables: once with each shell.
+    # What is right or wrong does not depend on the variant of iptables.
     [ "$VARIANT" != legacy ] || return 0
     unlock
     lock
@@ -204,4 +204,4 @@ usage() {
         grep -qx '      -- fwcfg.sh sync <comment> \[<ip_addr>...\]' "$LAB/said" && grep -qx '      -- fwcfg.sh restart' "$LAB/said" && [ ! -s "$LAB/complained" ]
 }
 
-backends holes arguments
+backends arguments holes

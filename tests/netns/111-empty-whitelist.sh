@@ -28,4 +28,5 @@ empty() {
     check "${WITH}it stops" stop_connmgr
     nothing "${WITH}stopped: nobody is reached" reached device wlan0 198.18.100.8 2001:db8:100::10
 }
+SOAK=1 # each variant has a case of its own
 variants empty

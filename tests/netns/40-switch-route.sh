@@ -8,20 +8,24 @@
 #   wlan0  198.18.2.2/24  2001:db8:2::2/64 ──veth──  wlan0-far
 #   wwan0  198.18.3.2/32  2001:db8:3::2/64 ──veth──  wwan0-far  routes by the device alone
 #
-# Every check runs with dash and with BusyBox ash; `connmgr route` does the work. The other tests of
-# switch_route.sh source this file for the functions of its first part.
+# `connmgr route` does the work; dash and BusyBox ash take turns, with SOAK=1 every check runs with both. The other
+# tests of switch_route.sh source this file for the functions of its first part.
 . "$(dirname "$0")/lib.sh"
 
 RUN=$LAB/run-dir ETC=$LAB/etc
 mkdir -p "$ETC"
 
-# variants FUNCTION...: calls all functions in each variant.
+# variants FUNCTION...: calls all functions, in turns with dash and BusyBox ash; with SOAK=1 with both.
 variants() {
     command -v busybox >/dev/null || { skip "no busybox here"; return; }
+    mkdir -p "$LAB/path" # without a program: the script needs none but connmgr
     for SHELL_CMD in dash 'busybox ash'; do
-        VARIANT=$SHELL_CMD
-        mkdir -p "$LAB/path" # without a program: the script needs none but connmgr
-        for scenario; do "$scenario"; done
+        VARIANT=$SHELL_CMD turn=0
+        for scenario; do
+            turn=$((turn + 1))
+            case $VARIANT$((turn % 2))${SOAK:-} in dash0 | 'busybox ash1') continue ;; esac
+            "$scenario"
+        done
     done
 }
 
