@@ -4,7 +4,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size manuals deb test-deb test-monitoring release install uninstall dropin soak clean test-arm64-vm
+.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size manuals deb test-deb test-monitoring release install uninstall dropin soak soak-tests soak-verdict clean test-arm64-vm
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
@@ -43,8 +43,15 @@ bench: ready build ## the figures of the README, measured in the lab (root)
 	@./build.sh linux-arm64
 	@tests/netns/bench.sh
 
-soak: ready build ## the lab's tests of minutes, at their full length: about half an hour (root)
-	@SOAK=1 LAB_LIMIT=1200 tests/netns/run.sh $$(cd tests/netns && grep -l '^soak ' [0-9]*.sh)
+# HOURS=24 for a day, MINUTES=5 or SECONDS=90 for a try; SEED=N gives the events of an earlier run.
+soak: ready build ## random events for an hour while a checker asks the kernel what must always hold (root)
+	@tests/netns/soak.sh $(or $(SECONDS),$(and $(MINUTES),$$(($(MINUTES) * 60))),$$(($(or $(HOURS),1) * 3600))) $(SEED)
+
+soak-tests: ready build ## the lab's tests of minutes, at their full length: about an hour and a half (root)
+	@SOAK=1 LAB_LIMIT=3600 tests/netns/run.sh $$(cd tests/netns && grep -l '^soak ' [0-9]*.sh)
+
+soak-verdict: ready build ## how soon a dead link is left, and that no other is, beside a script that pings every second (root)
+	@tests/netns/verdict.sh
 
 test-arm64-vm: setup ## the drop-in in an emulated arm64 machine, which fetches Debian's kernel (root, ten minutes)
 	@tests/prerequisites.sh vm

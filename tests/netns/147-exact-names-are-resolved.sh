@@ -1,6 +1,6 @@
 #!/bin/sh
 # A long whitelist of exact names that all exist: connmgr resolves them by itself and does its other work
-# meanwhile (make soak: 10,000).
+# meanwhile (make soak-tests: 10,000).
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/names.sh"
 . "$NETNS_DIR/application.sh"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A network passes the application's TCP, but neither the echo service nor ping. Only a probe can tell it from
 # a working one (a portal answers TCP, too), and each link is probed anew after 60 s, whatever its traffic.
-# Then Wi-Fi is in use, and the application hardly notices. `make soak` also tests a network that passes ping:
+# Then Wi-Fi is in use, and the application hardly notices. `make soak-tests` also tests a network that passes ping:
 # that needs three such probes.
 # takes 80 s
 . "$(dirname "$0")/lib.sh"

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # An application on the device, and measurements of its gaps and of the routes. Source it after lib.sh.
 
-# soak SHORT LONG: sets how much this run does: LONG in `make soak`, else SHORT.
+# soak SHORT LONG: sets how much this run does: LONG in `make soak-tests`, else SHORT.
 soak() { if [ -n "${SOAK:-}" ]; then HOW_MUCH=$2; else HOW_MUCH=$1; fi; }
 
 # application tcp|dns [PORT]: from now on asks the echo service over one connection, or the name server, ten

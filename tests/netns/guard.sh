@@ -31,7 +31,7 @@ disturbed() {
         END { print int((last - first + 999) / 1000) }' >>"$LAB/times"
 }
 
-# restored_in_time DESC: in make soak half of the repairs take at most 100 ms; on a busy machine a second.
+# restored_in_time DESC: in make soak-tests half of the repairs take at most 100 ms; on a busy machine a second.
 restored_in_time() {
     guard_limit=1000
     [ -z "${SOAK:-}" ] || guard_limit=100

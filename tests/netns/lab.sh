@@ -152,8 +152,10 @@ modem_on() {
     MODEM_PID=$!
 }
 # new_modem LINK: a tun device without Ethernet header and gateway; $! is the process that carries its packets.
+# $SLEEPS: after how many milliseconds the link sleeps, and how many it needs to wake up.
 new_modem() {
-    "$LABTOOL" tunnel device "$1" "$(router_of "$1")" lan >"$LAB/tunnel.$1.log" 2>&1 &
+    # shellcheck disable=SC2086  # words
+    "$LABTOOL" tunnel device "$1" "$(router_of "$1")" lan ${SLEEPS:-} >"$LAB/tunnel.$1.log" 2>&1 &
     poll 10 ip -n "$(router_of "$1")" link show lan
     ip -n "$(router_of "$1")" -batch - <<END
 link set lan up

@@ -11,7 +11,7 @@ static const struct {
     int least;
     int (*run)(int, char **);
 } commands[] = {
-    { "tunnel", "NAMESPACE TUN NAMESPACE TUN", 4, tunnel },
+    { "tunnel", "NAMESPACE TUN NAMESPACE TUN [SLEEPS_AFTER_MS WAKES_IN_MS]", 4, tunnel },
     { "echo", "PORT MODEFILE", 2, echo },
     { "ask", "LINK ADDRESS PORT [MARK]", 3, ask },
     { "flood", "ADDRESS PORT PACKETS_PER_SECOND SECONDS", 4, flood },

@@ -4,7 +4,7 @@
 case $1 in
     bound | renew)
         ip -4 address replace "$ip/${mask:-24}" dev "$interface"
-        for gateway in ${router:-}; do ip route replace default via "$gateway" dev "$interface" metric 10; done ;;
+        for gateway in ${router:-}; do ip route replace default via "$gateway" dev "$interface" metric "${METRIC:-10}"; done ;;
     deconfig) ip -4 address flush dev "$interface" ;;
 esac
 echo "$1 ${ip:-} from ${serverid:-}"
