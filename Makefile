@@ -4,7 +4,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size manuals deb test-deb test-monitoring release install uninstall dropin soak soak-tests soak-verdict clean test-arm64-vm
+.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size manuals deb test-deb test-monitoring test-luci release install uninstall dropin soak soak-tests soak-verdict clean test-arm64-vm
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
@@ -81,19 +81,23 @@ test-deb: deb ## the package's whole life in booted roots of bookworm and trixie
 test-monitoring: ready build ## the alert rules and the dashboard with Debian's promtool and Prometheus, which it fetches (root)
 	@tests/monitoring/run.sh
 
+test-luci: setup build ## the views for LuCI in headless Chromium, before a live daemon, which needs 400 MB more (root, three minutes)
+	@tests/prerequisites.sh luci
+	@tests/luci/run.sh
+
 release: ready ## artifacts/release: tarballs, packages, drop-ins, SBOM, SHA256SUMS of VERSION (x64 and arm64)
 	@packaging/release.sh
 
-install: ## below DESTDIR= (default: /), with DEPLOYMENT=prod|dev and INIT=systemd|openwrt|sysvinit|none
+install: ## below DESTDIR= (default: /), with DEPLOYMENT=prod|dev and INIT=systemd|openwrt|sysvinit|none; LUCI=1: views for LuCI
 	@test -e $(ARTIFACT) || ./build.sh
-	@./install.sh $(ARTIFACT) "$(DESTDIR)/" $(or $(DEPLOYMENT),prod) $(or $(INIT),systemd)
+	@LUCI=$(LUCI) ./install.sh $(ARTIFACT) "$(DESTDIR)/" $(or $(DEPLOYMENT),prod) $(or $(INIT),systemd)
 
 uninstall: ## removes what `make install` put below DESTDIR; with DESTDIR=/ (default) it stops the daemon and unlocks first
 	@./uninstall.sh "$(DESTDIR)/"
 
-dropin: ## artifacts/connmgr-ARCH-DEPLOYMENT.tar.xz for a device's image (ARCH=arm64 DEPLOYMENT=prod)
+dropin: ## artifacts/connmgr-ARCH-DEPLOYMENT.tar.xz for a device's image (ARCH=arm64 DEPLOYMENT=prod; LUCI=1)
 	@./build.sh linux-$(or $(ARCH),arm64)
-	@./dropin.sh $(or $(ARCH),arm64) $(or $(DEPLOYMENT),prod)
+	@LUCI=$(LUCI) ./dropin.sh $(or $(ARCH),arm64) $(or $(DEPLOYMENT),prod)
 
 clean: ## remove what was built
 	@rm -rf artifacts; find src tests \( -name bin -o -name obj \) -type d -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 #!/bin/sh
 # install.sh EXECUTABLE DESTDIR prod|dev openwrt|systemd|sysvinit|none: puts connmgr below DESTDIR as a device has it: the executable,
-# its scripts, whitelist and interface names, and what the init system needs.
+# its scripts, whitelist and interface names, and what the init system needs; with LUCI=1 also the views for OpenWrt's LuCI.
 #
 # Files of others are kept, and it says so: packaging/merge.sh has the rules.
 set -euf
@@ -53,6 +53,14 @@ case $init in
         put 644 "$here/scripts/openwrt/connmgr.keep" /lib/upgrade/keep.d/connmgr
         put 755 "$here/scripts/openwrt/tell-openwrt" /etc/connmgr.d/tell-openwrt
         tree /etc/hotplug.d/connmgr
+        # The views for LuCI: LUCI=1. As its build does it, htdocs becomes /www, and root the root.
+        if [ "${LUCI:-0}" = 1 ]; then
+            luci=$here/scripts/openwrt/luci-app-connmgr
+            for part in htdocs:/www root:; do
+                (cd "$luci/${part%%:*}" && find . -type f) >"$work/luci"
+                while IFS= read -r file; do put 644 "$luci/${part%%:*}/${file#./}" "${part#*:}/${file#./}"; done <"$work/luci"
+            done
+        fi
         # For the package's postinst.
         put 644 "$here/packaging/known-files.sha256" /usr/share/connmgr/known-files.sha256
         options "$here/scripts/openwrt/connmgr.config" "s/^#\(.*\)'echo\.afero\.io:80'/\1'echo.dev.afero.io:80'/" /etc/config/connmgr

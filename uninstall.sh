@@ -37,7 +37,8 @@ while read -r sum file; do
 done <"$root$manifest"
 [ ! -L "$root/usr/bin/connmgr" ] || [ "$(readlink "$root/usr/bin/connmgr")" != ../sbin/connmgr ] || rm -f "$root/usr/bin/connmgr"
 rm -f "$root$manifest"
-for directory in usr/share/connmgr usr/share/doc/connmgr usr/lib/af-conn etc/af-conn etc/connmgr.d etc/capabilities; do
+for directory in usr/share/connmgr usr/share/doc/connmgr usr/lib/af-conn etc/af-conn etc/connmgr.d etc/capabilities \
+    www/luci-static/resources/connmgr www/luci-static/resources/view/connmgr; do
     rmdir "$root/$directory" 2>/dev/null || :
 done
 [ -z "$kept" ] || say "changed since, and kept:$kept"

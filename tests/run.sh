@@ -39,6 +39,7 @@ unit() {
 part "unit tests" unit
 part "attrd shim" tests/attrd/run.sh
 part "init scripts" tests/openwrt/run.sh
+part "LuCI views" tests/luci/static.sh
 part "packaging" tests/packaging/run.sh
 part "lab" tests/netns/run.sh
 [ -z "$failures" ] || printf '%s\n' "${failures#?}"

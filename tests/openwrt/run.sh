@@ -423,7 +423,7 @@ group = json.load(sys.stdin)["connmgr"]
 print(*sorted(method for kind in sys.argv[1:] for method in group[kind]["ubus"]["connmgr"]))' "$@" <"$scripts/openwrt/connmgr.acl.json"
 }
 check "rpcd: each method is in the access list" test "$(granted read write)" = "$(methods)"
-check "rpcd: who may only read, changes nothing" test "$(granted read)" = 'events status'
+check "rpcd: who may only read, changes nothing" test "$(granted read)" = 'check_whitelist events get_whitelist status'
 
 # The package keeps files that users may change: everything below /etc except the init script and its
 # capabilities.
