@@ -457,6 +457,17 @@ check "hook: hotplug scripts hear of the old link first" test "$(grep ^hotplug "
 hook eth5 '' start
 check "hook: a device that netifd does not have" has 'hotplug connmgr connected  eth5'
 check "hook: at first there is no old link" lacks disconnected
+# After `ifdown wan`, with a bridge that is down as well; netifd 777f594 names no l3_device then.
+cat >"$root/ubus/network.interface.json" <<'DUMP'
+{"interface":[{"interface":"lan","up":false,"device":"br-lan"},{"interface":"wan","up":false,"device":"eth0"},{"interface":"wan_6","up":false,"device":"eth0"},
+{"interface":"wwan","up":true,"device":"radio0","l3_device":"wlan0"}]}
+DUMP
+hook wlan0 eth0 'eth0 is administratively down'
+check "hook: a network that is down has its name" test "$(grep ^hotplug "$RECORD" | paste -sd,)" = \
+    'hotplug connmgr disconnected wan eth0,hotplug connmgr connected wwan wlan0'
+hook br-lan radio0 'by hand'
+check "hook: a device is looked for by both names" test "$(grep ^hotplug "$RECORD" | paste -sd,)" = \
+    'hotplug connmgr disconnected wwan radio0,hotplug connmgr connected lan br-lan'
 rm "$root/sbin/hotplug-call"
 
 check "systemd: it starts before the network" grep -qE '^Before=.*\bnetwork-pre\.target\b' "$scripts/systemd/connmgr.service"
