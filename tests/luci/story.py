@@ -108,7 +108,7 @@ missing = [name for name in described if not browser.evaluate(f"document.getElem
 check(f"configuration: all {len(described)} options", len(described) > 30 and not missing, missing)
 for option, bad, good in (("idle", "1", "ethernet=16,wan=300"), ("idle", "16;reboot", "20"), ("queue_num", "65536", "7"), ("echo", "a b", "[2001:db8::1]:80"),
                           ("probe", "ftp://a", "http://198.18.0.1/a#204"), ("ping", "host.example", "2001:db8::2"), ("dns_servers", "some", "any"),
-                          ("ethernet", "$(id)", "wan"), ("run_dir", "/tmp/../etc", "/var/run/connmgr")):
+                          ("ethernet", "$(id)", "wan"), ("hook_dir", "hooks", "/etc/hooks"), ("control_group", "-d", "network"), ("run_dir", "/tmp/../etc", "/var/run/connmgr")):
     browser.type(f"#option-{option}", bad)
     fault = browser.evaluate(f"document.querySelector('#option-{option} + .fault').innerText")
     browser.type(f"#option-{option}", good)

@@ -115,7 +115,7 @@ for shell in 'busybox ash' dash; do
     # Every example in the configuration file must be an accepted value.
     sed 's/^#\t/\t/' "$scripts/openwrt/connmgr.config" >"$root/etc/config/connmgr"
     run "$shell" start
-    check "$shell: the examples arrive in order" gets '[--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--probe][http://www.example.com/check.txt#=all%20is%20well][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][auto][--resolv-conf][off][--idle][16][--wan-probe][suspect][--switch][auto][--dns][auto][--queue-num][5353][--mark-bit][7][--attrd-socket][/var/run/IPC.ATTRD][--log][auto]'
+    check "$shell: the examples arrive in order" gets '[--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn][--script-dir][/usr/lib/af-conn][--run-dir][/var/run/connmgr][--echo][echo.afero.io:80][--probe][http://www.example.com/check.txt#=all%20is%20well][--ping][8.8.8.8][--resolver][198.18.0.53][--dns-servers][auto][--resolv-conf][off][--idle][16][--wan-probe][suspect][--switch][auto][--dns][auto][--queue-num][5353][--mark-bit][7][--attrd-socket][/var/run/IPC.ATTRD][--log][auto][--hook-dir][/etc/connmgr.d][--control-group][network]'
     check "$shell: the lockdown gets the same" grep -qF '[lockdown][--firewall][auto][--on-firewall-failure][exit][--config-dir][/etc/af-conn]' "$RECORD"
 
     uci "option disable_firewall '1'" "option use_ping '0'" "option keep_flows 'yes'" "option allow_private_answers 'on'" \
@@ -136,7 +136,8 @@ for shell in 'busybox ash' dash; do
         "echo '[2001:db8::1'" "echo '[]:80'" "echo '[2001:db8::1]:80;id'" "echo '[host]:80'" \
         "probe 'echo.example'" "probe 'ftp://a'" "probe 'tls://'" "probe 'tls://a\$(id)'" \
         "ping 'host.example'" "ping '1.2.3'" "ping '1.2.3.4.5'" "resolver '198.18.0.1/24'" "dns_servers 'some'" "config_dir 'etc'" \
-        "run_dir '/tmp/../etc'" "script_dir '/tmp/\$(id)'" "attrd_socket '/$(printf %0108d 0)'" "verbose '2'" "attrd ''\\'''"; do
+        "run_dir '/tmp/../etc'" "hook_dir 'hooks'" "hook_dir '/etc/a b'" "control_group 'a b'" "control_group '-d'" \
+        "control_group '\$(id)'" "control_group '$(printf %033d 0)'" "script_dir '/tmp/\$(id)'" "attrd_socket '/$(printf %0108d 0)'" "verbose '2'" "attrd ''\\'''"; do
         uci "option $bad" "option queue_num '7'"
         option=${bad%% *}
         [ "$option" = queue_num ] && uci "option $bad" && expected='' || expected='[--queue-num][7]'

@@ -26,6 +26,7 @@ const checks = {
 	linkOrNone: (value) => value === '-' || checks.link(value),
 	path: (value) => (/^\/[A-Za-z0-9/._+-]{0,255}$/.test(value) && !/\/\.\.(\/|$)/.test(value)) || _('This is no absolute path, or has a character that paths here do not have.'),
 	socket: (value) => value.length > 107 ? _('This is longer than 107 bytes.') : checks.path(value),
+	group: (value) => /^[A-Za-z0-9_][A-Za-z0-9._-]{0,31}$/.test(value) || _('This is no name of a group.'),
 	resolvConf: (value) => value === 'off' || value === 'auto' || checks.path(value),
 	idle: (value) => value.split(',').every((part) => {
 		const number = /^((ethernet|wifi|wan)=)?(\d{1,4})$/.exec(part);
@@ -130,6 +131,8 @@ return view.extend({
 		text('other', 'config_dir', _('Directory of the whitelist'), 'path', '/etc/af-conn');
 		text('other', 'script_dir', _('Directory of the scripts'), 'path', '/usr/lib/af-conn');
 		text('other', 'run_dir', _('Run directory'), 'path', '/var/run/connmgr');
+		text('other', 'hook_dir', _('Directory of hooks'), 'path', '/etc/connmgr.d', _('Its programs run after each switch.'));
+		text('other', 'control_group', _('Control group'), 'group', '', _('Its members may use connmgr status, events and metrics; otherwise only root may.'));
 
 		return map.render();
 	}
