@@ -106,6 +106,15 @@ def question(number, name):
     return struct.pack(">HHHHHH", number & 0xFFFF, 0x100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1"
 
 
+def attribute():
+    """What attrd says about attribute 65008, the network type."""
+    try:
+        return subprocess.run([os.environ["ATTRC"], "-s", os.environ["ATTRD_SOCKET"], "get", "65008"], capture_output=True,
+                              text=True, timeout=3, check=False).stdout.split()
+    except subprocess.TimeoutExpired:
+        return ["no answer"]
+
+
 class Tries:
     """Connections that are begun at once; whether they are there is seen at the end of the second."""
 
@@ -218,6 +227,10 @@ class Checker:
         if self.foreign.get(number - 1):
             tries.begin("foreign name", self.foreign[number - 1])
         asked = self.device.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            asked.sendto(b"x", (FOREIGN, EAR))
+        except OSError:
+            pass
         # The number selects the address: no foreign name has the address of one that was asked for.
         for kind, table, first in (("fresh", self.answered, 0), ("foreign", self.foreign, 32000)):
             table.pop(number - 60, None)
@@ -226,8 +239,7 @@ class Checker:
                 asked.sendto(question(number * 2 + (kind == "fresh"), name), (server, 53))
             except OSError:
                 pass
-        said = subprocess.run([os.environ["ATTRC"], "-s", os.environ["ATTRD_SOCKET"], "get", "65008"], capture_output=True,
-                              text=True, timeout=5, check=False).stdout.split()
+        said = attribute()
         time.sleep(max(0.0, now + 0.85 - time.monotonic()))
 
         got = tries.end()
