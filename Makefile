@@ -58,9 +58,11 @@ test-arm64-vm: setup ## the drop-in in an emulated arm64 machine, which fetches 
 	@$(MAKE) --no-print-directory dropin ARCH=arm64 DEPLOYMENT=prod
 	@tests/vm/run.sh
 
-fuzz: ready ## the property tests and the fuzz target of the attrd shim, for longer (MINUTES=10)
+fuzz: ready ## the property tests for longer, and AFL++ and libFuzzer on each reader of foreign bytes (root, MINUTES=1 each)
+	@tests/prerequisites.sh fuzz
 	@CONNMGR_MODEL_STEPS=10000000 CONNMGR_ROUTE_TABLES=100000 CsCheck_Iter=2000000 dotnet run --project tests/ConnMgr.Tests -c Release --
-	@tests/attrd/fuzz.sh build && tests/attrd/fuzz.sh new $$(( $(or $(MINUTES),10) * 60 ))
+	@tests/attrd/fuzz.sh build && tests/attrd/fuzz.sh new $$(( $(or $(MINUTES),1) * 60 ))
+	@tests/fuzz.sh build && tests/fuzz.sh run $$(( $(or $(MINUTES),1) * 60 ))
 
 lint: ready build ## formatting, analyzers, shellcheck
 	@tests/lint.sh

@@ -104,13 +104,20 @@ internal sealed class NetifNames
         string text = "";
         for (int i = 0; i < KeyCount; i++)
         {
-            if (_values[i].Length > 0 || (i < PreferIndex && KeyOf(i)[^1] == '0'))
+            if ((_values[i].Length > 0 || (i < PreferIndex && KeyOf(i)[^1] == '0')) && !IsOfAnother(i))
             {
                 text += $"{KeyOf(i)}='{_values[i]}'\n";
             }
         }
         return text;
     }
+
+    /// <summary>
+    /// True for the default of the access point's key if another interface has that name. A line with it
+    /// would give the name twice.
+    /// </summary>
+    private bool IsOfAnother(int index) => index == AccessPointIndex && AccessPoint.Length > 0
+        && (AccessPoint == Bridge || Array.IndexOf(_values, AccessPoint, 0, LinkCount) >= 0);
 
     /// <summary>
     /// Parses the file's text. False if there are <paramref name="errors"/>; warnings are allowed.

@@ -121,7 +121,7 @@ internal static class HoleFile
         string line, ReadOnlySpan<Range> words, long saved, TimeSpan now, Holes holes,
         List<HoleEffect> effects) =>
         LiteralAddress.TryParse(line.AsSpan(words[0]), out IPAddress address)
-        && TryRead(line.AsSpan(words[1]), out long age)
+        && TryRead(line.AsSpan(words[1]), out long age) && age <= saved // since the boot
         && TryRead(line.AsSpan(words[2]), out long left)
         && TryRead(line.AsSpan(words[3]), out long lifetime)
         && DnsName.TryParse(line.AsSpan(words[4]), out DnsName name)

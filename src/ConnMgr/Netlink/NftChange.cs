@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 using static ConnMgr.Netlink.Nftables;
 
 namespace ConnMgr.Netlink;
@@ -98,9 +97,22 @@ internal static class NftChange
             }
             else if (attribute.Type == NFTA_GEN_PROC_NAME && attribute.Value.Length <= LongestProgramName)
             {
-                name = Encoding.Latin1.GetString(attribute.Value).TrimEnd('\0');
+                name = NameIn(attribute.Value);
             }
         }
         return name.Length > 0 ? $"{name} (process {process})" : "another program";
+    }
+
+    /// <summary>
+    /// A process may give itself any name (PR_SET_NAME): `?` stands for what must not get into a log.
+    /// </summary>
+    private static string NameIn(ReadOnlySpan<byte> bytes)
+    {
+        char[] name = new char[bytes.TrimEnd((byte)0).Length];
+        for (int i = 0; i < name.Length; i++)
+        {
+            name[i] = bytes[i] is >= (byte)' ' and <= (byte)'~' ? (char)bytes[i] : '?';
+        }
+        return new string(name);
     }
 }

@@ -16,7 +16,7 @@ internal sealed class ResolverReport
     /// <summary>The name servers of the links.</summary>
     public List<LinkServers> Links { get; } = [];
 
-    /// <summary>The servers of `asks`.</summary>
+    /// <summary>The servers of `asks`, at most <see cref="NameServers.Most"/>.</summary>
     public List<ResolverServer> Asked { get; } = [];
 
     /// <summary>The text of the last `did`; empty for none.</summary>
@@ -40,7 +40,10 @@ internal sealed class ResolverReport
                 case ["asks", ..]:
                     foreach (IPAddress server in Servers(words.AsSpan(1)))
                     {
-                        report.Asked.Add(new ResolverServer(server, ""));
+                        if (report.Asked.Count < NameServers.Most)
+                        {
+                            report.Asked.Add(new ResolverServer(server, ""));
+                        }
                     }
                     break;
                 case ["did", ..]:

@@ -63,6 +63,18 @@ public class NetifNamesTests
         Assert.Equal(("eth0 wlan0-1 wwan0*", "wlan0-1"), (Words(names), names.AccessPoint));
     }
 
+    /// <summary>What scripts are given must not have a name twice, which they refuse.</summary>
+    [Theory]
+    [InlineData("WIFISTA_INTERFACE_0='wlan0-1'")]
+    [InlineData("ETH_INTERFACE_5='wlan0-1'")]
+    [InlineData("BRIDGE_INTERFACE_0='wlan0-1'")]
+    public void The_default_name_of_the_access_point_is_not_written_beside_its_owner(string line)
+    {
+        string text = Parse(line).ToText();
+        Assert.DoesNotContain("WIFIAP", text, StringComparison.Ordinal);
+        Assert.Empty(Parse(text).ChangesFrom(Parse(line)));
+    }
+
     [Fact]
     public void Names_of_a_second_file_count()
     {

@@ -395,6 +395,8 @@ public class HolesTests
     [InlineData("198.18.5.1 100 3800 3900 a.example", "open 198.18.5.1 3800")]
     [InlineData("198.18.5.1 100 604800 604800 a.example", "open 198.18.5.1 604800")]
     [InlineData("198.18.5.1 100 604801 604800 a.example", "")]
+    [InlineData("198.18.5.1 1100 3800 3900 a.example", "open 198.18.5.1 3800")] // since the boot
+    [InlineData("198.18.5.1 1101 3800 3900 a.example", "")]
     [InlineData("198.18.5.1 100 3800 604801 a.example", "")]
     [InlineData("198.18.5.1 100 3800 3899 a.example", "")]
     [InlineData("198.18.5.1 100 0 3900 a.example", "revoke 198.18.5.1")]

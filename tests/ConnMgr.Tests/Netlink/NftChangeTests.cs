@@ -81,6 +81,19 @@ public class NftChangeTests
         Assert.Equal("another program", NftChange.ProgramOf(message));
     }
 
+    /// <summary>A program gives itself any name; a line of the log has to stay one.</summary>
+    [Theory]
+    [InlineData("6e0a74", "n?t (process 30829)")]
+    [InlineData("1b5b6d", "?[m (process 30829)")]
+    [InlineData("8520ff", "? ? (process 30829)")]
+    [InlineData("000000", "another program")]
+    public void The_name_of_a_program_is_safe_in_a_log(string name, string expected)
+    {
+        NetlinkReader reader = new(Convert.FromHexString(Generation[..^8] + name + "00"));
+        Assert.True(reader.TryRead(out NetlinkMessage message));
+        Assert.Equal(expected, NftChange.ProgramOf(message));
+    }
+
     [Fact]
     public void A_message_that_is_cut_or_changed_is_survived()
     {

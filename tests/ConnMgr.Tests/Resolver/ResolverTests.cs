@@ -49,6 +49,14 @@ public sealed class ResolverTests
         Assert.Equal("two words", report.Did);
     }
 
+    [Fact]
+    public void The_servers_that_are_asked_are_bounded_over_all_lines()
+    {
+        string lines = string.Concat(
+            Enumerable.Range(1, 100).Select(i => $"asks 198.18.1.{i} 198.18.2.{i}\n"));
+        Assert.Equal(NameServers.Most, ResolverReport.Read(lines).Asked.Count);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("link")]
