@@ -94,7 +94,7 @@ internal static class RtnetlinkTargets
         }
         foreach (KernelRoute route in state.Defaults.Concat(state.Subnets).Concat(state.Hosts))
         {
-            text.Append(route.Fingerprint()).Append('\n');
+            text.Append(Convert.ToHexString(route.ToMessage(RouteMessage.DelRoute, 0))).Append('\n');
         }
         return text.Append(state.InFront(false)).Append(state.InFront(true)).ToString();
     }

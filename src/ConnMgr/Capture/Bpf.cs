@@ -44,7 +44,6 @@ internal static class Bpf
 
     // <linux/bpf_common.h>, <linux/filter.h>: limits and transfers
     public const int BPF_MAXINSNS = 4096;
-    public const int BPF_MEMWORDS = 16;
     public const ushort BPF_TAX = 0x00;
     public const ushort BPF_TXA = 0x80;
 

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
-using System.Globalization;
 using System.Net;
 using System.Text;
 using ConnMgr.Config;
@@ -10,14 +9,13 @@ using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Probe;
+using static ConnMgr.Cli.OptionKinds;
 
 namespace ConnMgr.Cli;
 
 /// <summary>Parses the command line. It reads no file and opens no socket.</summary>
 internal static class CommandLine
 {
-    private const int MostSeconds = 366 * 86400;
-
     private static readonly Option<bool> DisableFirewall = new("--disable-firewall", "-d")
     {
         Description = "firewall-disabled mode: no firewall script, no whitelist, no DNS extraction",
@@ -496,109 +494,7 @@ internal static class CommandLine
         }
     }
 
-    private delegate bool TryParse<T>(string text, out T value, out string error);
-
-    private static Option<string> Directory(string name, string standard, string description)
-    {
-        Option<string> option = new(name)
-        {
-            Description = description,
-            HelpName = "DIR",
-            DefaultValueFactory = _ => standard,
-        };
-        option.Validators.Add(result => Require(
-            result, result.GetValueOrDefault<string>() is { Length: > 0 and < 4096 },
-            $"{name}: no directory"));
-        return option;
-    }
-
-    private static Option<int> Number(
-        string name, string unit, string description, int standard, int least, int most) =>
-        new(name)
-        {
-            Description = description,
-            HelpName = unit,
-            DefaultValueFactory = _ => standard,
-            CustomParser = result =>
-            {
-                bool isValid = int.TryParse(
-                    result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int number);
-                Require(result, isValid && number >= least && number <= most, $"{name}: {least} to {most}");
-                return number;
-            },
-        };
-
     private static int? NumberOf(int value) => value == 0 ? null : value; // 0: not given
-
-    private static int CountIn(ArgumentResult result, string text, int least, int most)
-    {
-        bool isValid = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
-            && number >= least && number <= most;
-        Require(result, isValid, $"{(result.Parent as OptionResult)?.Option.Name}: {least} to {most}");
-        return isValid ? number : 0;
-    }
-
-    /// <summary>A time as a number and a unit: s, m, h or d; without a unit, seconds.</summary>
-    private static Option<int> Time(string name, string description) => new(name)
-    {
-        Description = description,
-        HelpName = "TIME",
-        CustomParser = result =>
-        {
-            string text = result.Tokens[0].Value;
-            int unit = text is [.., 's'] ? 1 : text is [.., 'm'] ? 60 : text is [.., 'h'] ? 3600
-                : text is [.., 'd'] ? 86400 : 0;
-            string digits = unit == 0 ? text : text[..^1];
-            bool isValid = int.TryParse(
-                digits, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
-                && number > 0 && number <= MostSeconds / Math.Max(1, unit);
-            Require(result, isValid, $"{name}: a number of seconds, or with s, m, h or d, up to 366d");
-            return isValid ? number * Math.Max(1, unit) : 0;
-        },
-    };
-
-    private static Option<string> OneOf(
-        string name, string description, string standard, params string[] values)
-    {
-        Option<string> option = new(name)
-        {
-            Description = description,
-            HelpName = string.Join('|', values),
-            DefaultValueFactory = _ => standard,
-        };
-        return option.AcceptOnlyFromAmong(values);
-    }
-
-    private static Option<IPAddress[]> Addresses(
-        string name, string description, params IPAddress[] standard) =>
-        new(name)
-        {
-            Description = description,
-            HelpName = "ADDR",
-            DefaultValueFactory = _ => standard,
-            CustomParser = result => Each(
-                result,
-                static (string text, out IPAddress value, out string error) =>
-                {
-                    error = $"no IP address: {ForeignText.Quote(text)}";
-                    return LiteralAddress.TryParse(text, out value);
-                }),
-        };
-
-    private static T[]? Each<T>(ArgumentResult result, TryParse<T> parse)
-    {
-        List<T> values = [];
-        foreach (Token token in result.Tokens)
-        {
-            if (!parse(token.Value, out T value, out string error))
-            {
-                result.AddError($"{(result.Parent as OptionResult)?.Option.Name}: {error}");
-                return null;
-            }
-            values.Add(value);
-        }
-        return [.. values];
-    }
 
     private static void RejectRepeated(CommandResult result, Command command)
     {
@@ -623,14 +519,6 @@ internal static class CommandLine
             Require(
                 result, InterfaceName.IsValid(word.Value),
                 $"not an interface name: {ForeignText.Quote(word.Value)}");
-        }
-    }
-
-    private static void Require(SymbolResult result, bool condition, string otherwise)
-    {
-        if (!condition)
-        {
-            result.AddError(otherwise);
         }
     }
 }

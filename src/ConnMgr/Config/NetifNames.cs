@@ -72,7 +72,7 @@ internal sealed class NetifNames
     public IReadOnlyList<NamedLink> Links { get; private set; } = [];
 
     /// <summary>The interface of the access point; empty if there is none.</summary>
-    public string AccessPoint => _values[AccessPointIndex];
+    private string AccessPoint => _values[AccessPointIndex];
 
     /// <summary>The bridge to which extenders connect; empty if there is none.</summary>
     public string Bridge => _values[BridgeIndex];

@@ -3,78 +3,6 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Dns;
 
-/// <summary>The origin of questions and replies.</summary>
-internal enum DnsSide
-{
-    /// <summary>
-    /// The device itself: its questions leave through a link, and replies are addressed to it.
-    /// </summary>
-    Device,
-
-    /// <summary>Extenders: questions arrive through the bridge.</summary>
-    Bridge,
-}
-
-/// <summary>The result of judging a reply. Each result is counted.</summary>
-internal enum DnsVerdict
-{
-    /// <summary>The reply answers a question. Its addresses, if any, were passed on.</summary>
-    Answer,
-
-    /// <summary>A TCP segment that completes no message. It is not a refusal, and not counted.</summary>
-    Unfinished,
-
-    /// <summary>The packet is malformed, or is not UDP or TCP from port 53.</summary>
-    BadPacket,
-
-    /// <summary>A fragment (<see cref="PacketFlaw.Fragment"/>).</summary>
-    Fragment,
-
-    /// <summary>No question with this identifier, addresses and ports is open.</summary>
-    Unasked,
-
-    /// <summary>
-    /// The name, type or class differs from the question, or there is not exactly one question.
-    /// </summary>
-    WrongQuestion,
-
-    /// <summary>The message is malformed, or its CNAMEs form a loop.</summary>
-    Malformed,
-
-    /// <summary>A query, or an opcode other than 0.</summary>
-    NotAReply,
-
-    /// <summary>The server reports an error, e.g. that the name does not exist (RCODE is not 0).</summary>
-    ErrorCode,
-
-    /// <summary>The server is not trusted for this question.</summary>
-    UntrustedServer,
-
-    /// <summary>A TCP connection whose SYN was not seen, or that was given up.</summary>
-    LostStream,
-}
-
-/// <summary>One answer to a question that was seen.</summary>
-/// <param name="question">The question.</param>
-/// <param name="addresses">The addresses in the answer, if any; valid until the next reply is read.</param>
-/// <param name="aliases">The steps from the question's name to other names; valid for as long.</param>
-/// <param name="server">The address of the server that answered.</param>
-/// <param name="isOfDevice">True if the device itself asked; false if an extender did, or may have.</param>
-internal readonly ref struct DnsAnswer(
-    scoped in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses, ReadOnlySpan<DnsAlias> aliases,
-    IpNumber server, bool isOfDevice)
-{
-    public readonly DnsQuestion Question = question;
-
-    public readonly ReadOnlySpan<DnsAddress> Addresses = addresses;
-
-    public readonly ReadOnlySpan<DnsAlias> Aliases = aliases;
-
-    public readonly IpNumber Server = server;
-
-    public readonly bool IsOfDevice = isOfDevice;
-}
-
 /// <summary>
 /// Remembers questions and matches replies with them (contract, section 10, rules 1 and 2). The bytes are
 /// hostile. Memory is bounded; no message causes an allocation. Pure.
@@ -227,11 +155,12 @@ internal sealed class DnsWatch
         {
             return;
         }
-        if (!packet.IsSyn && connection.Questions.IsBroken(packet.Sequence) && AreQueries(packet.Payload))
+        if (!packet.IsSyn && connection.Questions.IsBroken(packet.Sequence)
+            && TcpMessages.AreQueries(packet.Payload))
         {
             connection.Questions.Resume(packet.Sequence);
         }
-        Incoming incoming = new(connection.Questions, packet);
+        TcpMessages incoming = new(connection.Questions, packet);
         while (incoming.TryRead(out ReadOnlySpan<byte> message))
         {
             connection.HasAsked = true;
@@ -311,48 +240,12 @@ internal sealed class DnsWatch
     }
 
     /// <summary>
-    /// True for a segment of whole queries. After lost bytes, the stream of questions goes on with such a
-    /// segment: a client writes each query at once, and one that wrote something else could as well ask.
-    /// </summary>
-    private static bool AreQueries(ReadOnlySpan<byte> segment)
-    {
-        bool isQuery = false;
-        while (TryReadMessage(segment, out ReadOnlySpan<byte> message))
-        {
-            segment = segment[(sizeof(ushort) + message.Length)..];
-            isQuery = DnsQuestion.TryReadQuery(message, out _, out _);
-            if (!isQuery)
-            {
-                break;
-            }
-        }
-        return isQuery && segment.IsEmpty;
-    }
-
-    /// <summary>
     /// True for a segment that begins with a whole reply to an open question. After lost bytes, the stream of
     /// replies goes on with such a segment if it is the first after a question.
     /// </summary>
     private static bool IsReply(ReadOnlySpan<byte> segment, in Flow flow, Origin origin, TimeSpan now) =>
-        TryReadMessage(segment, out ReadOnlySpan<byte> message) && message.Length >= sizeof(ushort)
+        TcpMessages.TryReadFirst(segment, out ReadOnlySpan<byte> message) && message.Length >= sizeof(ushort)
         && origin.Questions.Has(flow, BinaryPrimitives.ReadUInt16BigEndian(message), now);
-
-    /// <summary>Reads a message with its length in front (RFC 1035 section 4.2.2).</summary>
-    private static bool TryReadMessage(ReadOnlySpan<byte> bytes, out ReadOnlySpan<byte> message)
-    {
-        message = default;
-        if (bytes.Length < sizeof(ushort))
-        {
-            return false;
-        }
-        int length = BinaryPrimitives.ReadUInt16BigEndian(bytes);
-        if (bytes.Length - sizeof(ushort) < length)
-        {
-            return false;
-        }
-        message = bytes.Slice(sizeof(ushort), length);
-        return true;
-    }
 
     /// <summary>
     /// Returns the flow of the question that a packet for the device answers, as the packet itself says, if
@@ -565,7 +458,7 @@ internal sealed class DnsWatch
         private readonly Origin _origin;
         private readonly TcpConnection? _connection;
         private readonly TimeSpan _now;
-        private Incoming _incoming;
+        private TcpMessages _incoming;
         private bool _hasEnded;
 
         public Replies(DnsVerdict verdict)
@@ -590,7 +483,7 @@ internal sealed class DnsWatch
             Verdict = DnsVerdict.Unfinished;
             if (connection is not null)
             {
-                _incoming = new Incoming(connection.Replies, packet);
+                _incoming = new TcpMessages(connection.Replies, packet);
             }
         }
 
@@ -643,42 +536,6 @@ internal sealed class DnsWatch
             }
             _origin.Connections.Trim(_connection);
             return false;
-        }
-    }
-
-    /// <summary>Iterates over the messages (RFC 1035 section 4.2.2) that a segment completes.</summary>
-    private ref struct Incoming
-    {
-        private readonly TcpStream _stream;
-        private readonly ReadOnlySpan<byte> _available;
-        private readonly bool _wasLost;
-        private int _taken;
-
-        public Incoming(TcpStream stream, scoped in Packet packet)
-        {
-            _stream = stream;
-            _wasLost = stream.IsLost;
-            uint sequence = packet.IsSyn ? unchecked(packet.Sequence + 1) : packet.Sequence;
-            _available = stream.Accept(sequence, packet.Payload);
-        }
-
-        public bool TryRead(out ReadOnlySpan<byte> message)
-        {
-            bool isRead = TryReadMessage(_available[_taken..], out message);
-            _taken += isRead ? sizeof(ushort) + message.Length : 0;
-            return isRead;
-        }
-
-        /// <summary>
-        /// Stores the bytes that are not read yet. Returns false if the stream has just been lost.
-        /// </summary>
-        public readonly bool End()
-        {
-            if (!_available.IsEmpty)
-            {
-                _stream.Advance(_taken, _available);
-            }
-            return _wasLost || !_stream.IsLost;
         }
     }
 }

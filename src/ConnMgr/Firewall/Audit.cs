@@ -10,7 +10,7 @@ namespace ConnMgr.Firewall;
 /// The audit (option --audit): counts what programs of the device and hosts behind the bridge use, while the
 /// lockdown drops nothing. Connections come from conntrack, names from the DNS answers that are seen.
 /// </summary>
-/// <param name="loop">Where connections are reported, and the clock.</param>
+/// <param name="loop">Where connections are reported.</param>
 /// <param name="log">The log.</param>
 /// <param name="readNames">Reads the DNS answers that wait: a name must be known before its first
 /// connection is counted.</param>
@@ -103,7 +103,7 @@ internal sealed class Audit(Loop loop, Log log, Action readNames) : IDisposable
             source, (isDevice ? _socket?.UserOf(flow) : null) ?? AuditTable.UnknownUser,
             source is AuditSource.Host or AuditSource.HostInward ? flow.Source : default,
             isInward ? null : Names.NameOf(flow.Destination, isDevice),
-            isInward ? flow.Source : flow.Destination, flow.Protocol, flow.DestinationPort, loop.Now);
+            isInward ? flow.Source : flow.Destination, flow.Protocol, flow.DestinationPort);
     }
 
     public void Dispose() => _socket?.Dispose();

@@ -46,9 +46,6 @@ internal sealed class AuditEntry
 
     /// <summary>The number of connections.</summary>
     public long Count { get; set; }
-
-    /// <summary>When the last connection began, by the loop's clock.</summary>
-    public TimeSpan Last { get; set; }
 }
 
 /// <summary>
@@ -90,10 +87,9 @@ internal sealed class AuditTable
     /// <param name="address">The other end; for inward connections, the host that began them.</param>
     /// <param name="protocol">IPPROTO_*.</param>
     /// <param name="port">The destination's port.</param>
-    /// <param name="now">The loop's clock.</param>
     public void Add(
         AuditSource source, uint user, IpNumber host, byte[]? name, IpNumber address, byte protocol,
-        ushort port, TimeSpan now)
+        ushort port)
     {
         Count++;
         Span<byte> key = stackalloc byte[HeadSize + 256];
@@ -141,6 +137,5 @@ internal sealed class AuditTable
         AuditEntry entry = _entries[number];
         entry.Count++;
         entry.Address = address;
-        entry.Last = now;
     }
 }

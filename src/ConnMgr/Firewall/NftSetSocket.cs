@@ -103,13 +103,6 @@ internal sealed class NftSetSocket : IDisposable
         return null;
     }
 
-    /// <summary>Adds an element, or sets a new time-out for an existing one.</summary>
-    /// <param name="prefix">An address or prefix.</param>
-    /// <param name="timeout">In seconds; 0 for none. Prefixes never have one.</param>
-    /// <returns>0, or the error (<see cref="Text"/>).</returns>
-    public int Add(IpPrefix prefix, int timeout) =>
-        ApplyOne(new HoleEffect(HoleAction.Open, prefix, timeout));
-
     /// <summary>Deletes an element; deleting an absent one returns 0.</summary>
     public int Delete(IpPrefix prefix) => ApplyOne(new HoleEffect(HoleAction.Close, prefix, 0));
 

@@ -51,9 +51,6 @@ internal sealed class ConnectionCore
     /// <summary>When to call <see cref="Handle"/> even without news.</summary>
     public TimeSpan NextDeadline { get; private set; }
 
-    /// <summary>True while a switch runs; the daemon waits for its end.</summary>
-    public bool IsSwitching => _switches.IsRunning;
-
     /// <summary>How much longer the link has to stay good before it may replace the choice.</summary>
     public TimeSpan HoldLeft(int index, TimeSpan now) => _selector.HoldLeft(_links[index], now);
 

@@ -21,9 +21,6 @@ internal sealed class SwitchControl(Selector selector)
     private Link? _placed; // the last choice that the routes used; the next switch leaves it
     private int _verifiedIpv4; // IPv4 fingerprint of the link at the last switch
 
-    /// <summary>True while a switch runs.</summary>
-    public bool IsRunning => _running is not null;
-
     /// <summary>
     /// True after a switch has ended: <see cref="CoreEffectKind.ReadRoutes"/> fetches the routes that it is
     /// judged by.

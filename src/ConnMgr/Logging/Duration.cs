@@ -11,11 +11,4 @@ internal static class Duration
         long tenths = (time.Ticks + (TicksOfTenth / 2)) / TicksOfTenth;
         return $"{tenths / 10}.{tenths % 10} ms";
     }
-
-    /// <summary>Seconds with one decimal: `0.4 s`.</summary>
-    public static string Seconds(TimeSpan time)
-    {
-        long tenths = (time.Ticks + (TimeSpan.TicksPerSecond / 20)) / (TimeSpan.TicksPerSecond / 10);
-        return $"{tenths / 10}.{tenths % 10} s";
-    }
 }

@@ -3,17 +3,6 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>One attribute of a route, as the kernel reported it.</summary>
-/// <param name="Type">RTA_* with its flags (NLA_F_NESTED), &lt;linux/rtnetlink.h&gt;.</param>
-/// <param name="Value">The bytes after the attribute's header.</param>
-internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
-{
-    private const ushort TypeMask = 0x3fff; // NLA_TYPE_MASK
-
-    /// <summary>RTA_* without flags.</summary>
-    public int Number => Type & TypeMask;
-}
-
 /// <summary>
 /// One default route of the kernel's main table, or a route that connmgr has added, with every byte that the
 /// kernel reported, so that a copy at another metric is complete: attributes without a name here are copied
@@ -27,19 +16,10 @@ internal sealed class KernelRoute
     private const byte FamilyIpv4 = 2; // AF_INET
     private const byte FamilyIpv6 = 10; // AF_INET6
     private const int HeaderSize = 12; // struct rtmsg
-    private const int HopSize = 8; // struct rtnexthop
     private const byte ProtocolRa = 9; // RTPROT_RA
     private const byte TypeUnicast = 1; // RTN_UNICAST
     private const uint MainTable = 254; // RT_TABLE_MAIN
     private const uint Cloned = 0x200; // RTM_F_CLONED
-
-    /// <summary>
-    /// RTNH_F_PERVASIVE and RTNH_F_ONLINK. The kernel also reports other flags (dead, linkdown, offloaded),
-    /// but refuses a route that has them.
-    /// </summary>
-    private const byte AcceptedFlags = 0x2 | OnLink;
-
-    private const byte OnLink = 0x4; // RTNH_F_ONLINK
 
     private readonly byte[] _header;
     private readonly RouteAttribute[] _attributes; // without the metric, the main table and the lifetime
@@ -68,7 +48,7 @@ internal sealed class KernelRoute
                     NexthopId = NetlinkWire.UInt32(value);
                     break;
                 case RouteAttributeType.Multipath:
-                    Hops = ReadHops(value);
+                    Hops = RouteAttribute.ReadHops(value);
                     break;
                 case RouteAttributeType.Preference when value.Length >= 1:
                     Preference = value[0];
@@ -271,7 +251,7 @@ internal sealed class KernelRoute
         {
             return false;
         }
-        if (!TryReadAttributes(payload[HeaderSize..], out List<RouteAttribute> attributes))
+        if (!RouteAttribute.TryReadAll(payload[HeaderSize..], out List<RouteAttribute> attributes))
         {
             return false;
         }
@@ -291,12 +271,12 @@ internal sealed class KernelRoute
                     metric = NetlinkWire.UInt32(value);
                     break;
                 case RouteAttributeType.CacheInfo:
-                    expires = ReadExpires(value);
+                    expires = RouteAttribute.ExpiresOf(value);
                     break;
                 default:
                     if ((RouteAttributeType)attribute.Number == RouteAttributeType.Multipath)
                     {
-                        CleanHops(attribute.Value);
+                        RouteAttribute.CleanHops(attribute.Value);
                     }
                     kept.Add(attribute);
                     break;
@@ -313,7 +293,7 @@ internal sealed class KernelRoute
             header[4] = 0; // RT_TABLE_UNSPEC: the attribute says which
             kept.Add(Make(RouteAttributeType.Table, BitConverter.GetBytes(table)));
         }
-        header[8] &= AcceptedFlags;
+        header[8] &= RouteAttribute.AcceptedFlags;
         header.AsSpan(9, 3).Clear();
         route = new KernelRoute(header, [.. kept], metric, expires);
         return true;
@@ -328,7 +308,7 @@ internal sealed class KernelRoute
     public KernelRoute AsOnLink()
     {
         byte[] header = (byte[])_header.Clone();
-        header[8] |= OnLink;
+        header[8] |= RouteAttribute.OnLink;
         return new KernelRoute(header, _attributes, Metric, Expires);
     }
 
@@ -383,7 +363,7 @@ internal sealed class KernelRoute
     public bool IsCopyOf(KernelRoute other)
     {
         if (!_header.AsSpan(0, 8).SequenceEqual(other._header.AsSpan(0, 8))
-            || ((_header[8] ^ other._header[8]) & ~OnLink) != 0
+            || ((_header[8] ^ other._header[8]) & ~RouteAttribute.OnLink) != 0
             || _attributes.Length != other._attributes.Length)
         {
             return false;
@@ -414,11 +394,6 @@ internal sealed class KernelRoute
             ? new IPAddress(bytes)
             : null;
 
-    /// <summary>True if both are for packets of the same sources.</summary>
-    public bool HasSameSource(KernelRoute other) => SourceLength == other.SourceLength
-        && Find(RouteAttributeType.Source).AsSpan()
-            .SequenceEqual(other.Find(RouteAttributeType.Source).AsSpan());
-
     /// <summary>
     /// True if the other route has the preferred source and metrics that this one names. A missing attribute
     /// matches any.
@@ -435,9 +410,6 @@ internal sealed class KernelRoute
         }
         return true;
     }
-
-    /// <summary>Returns everything that the kernel reported, as a text for comparisons.</summary>
-    public string Fingerprint() => Convert.ToHexString(ToMessage(RouteMessage.DelRoute, 0));
 
     private byte[]? Find(RouteAttributeType type)
     {
@@ -473,7 +445,7 @@ internal sealed class KernelRoute
         foreach (RouteAttribute attribute in _attributes)
         {
             // The kernel reports both the nexthop object and its target, but accepts only one of the two.
-            if (!byId || !IsOfNexthop(attribute.Number))
+            if (!byId || !attribute.IsOfNexthop)
             {
                 writer.Attribute(attribute.Type, attribute.Value);
             }
@@ -525,94 +497,11 @@ internal sealed class KernelRoute
 
     private string HopWords(Func<int, string> nameOf) =>
         (Gateway is null ? "" : $" via {(Gateway.Length == 18 ? "inet6 " : "")}{Router}")
-        + (Ifindex == 0 ? "" : $" dev {nameOf(Ifindex)}") + ((_header[8] & OnLink) != 0 ? " onlink" : "");
+        + (Ifindex == 0 ? "" : $" dev {nameOf(Ifindex)}")
+        + ((_header[8] & RouteAttribute.OnLink) != 0 ? " onlink" : "");
 
     private string SourceWords() =>
         Find(RouteAttributeType.Source) is { Length: 4 or 16 } source
             ? $"{new IPAddress(source)}/{SourceLength}"
             : $"?/{SourceLength}";
-
-    private static bool IsOfNexthop(int number) =>
-        (RouteAttributeType)number is RouteAttributeType.OutputInterface
-        or RouteAttributeType.Gateway or RouteAttributeType.Via or RouteAttributeType.Multipath
-        or RouteAttributeType.Encapsulation or RouteAttributeType.EncapsulationType;
-
-    /// <summary>
-    /// struct rta_cacheinfo: rta_expires is its third number, in hundredths of a second; 0 means never.
-    /// </summary>
-    private static uint? ReadExpires(ReadOnlySpan<byte> value)
-    {
-        int ticks = value.Length >= 12 ? (int)NetlinkWire.UInt32(value[8..]) : 0;
-        return ticks == 0 ? null : ticks < 0 ? 0 : (uint)((ticks + 99) / 100);
-    }
-
-    /// <summary>False if a length is invalid: an incompletely read route must not be copied.</summary>
-    private static bool TryReadAttributes(ReadOnlySpan<byte> rest, out List<RouteAttribute> attributes)
-    {
-        attributes = [];
-        while (rest.Length >= 4)
-        {
-            ushort length = NetlinkWire.UInt16(rest);
-            if (length < 4 || length > rest.Length)
-            {
-                return false;
-            }
-            attributes.Add(new RouteAttribute(NetlinkWire.UInt16(rest[2..]), rest[4..length].ToArray()));
-            rest = rest[Math.Min(rest.Length, NetlinkWire.Align(length))..];
-        }
-        return true;
-    }
-
-    /// <summary>Keeps only the flags of struct rtnexthop that the kernel accepts.</summary>
-    private static void CleanHops(Span<byte> value)
-    {
-        while (value.Length >= HopSize)
-        {
-            value[2] &= AcceptedFlags;
-            ushort length = NetlinkWire.UInt16(value);
-            value = value[Math.Clamp(NetlinkWire.Align(length), HopSize, value.Length)..];
-        }
-    }
-
-    /// <summary>
-    /// Parses consecutive struct rtnexthop. Each becomes a list: its header as attribute 0, then its
-    /// attributes.
-    /// </summary>
-    private static List<RouteAttribute[]> ReadHops(ReadOnlySpan<byte> value)
-    {
-        List<RouteAttribute[]> hops = [];
-        while (value.Length >= HopSize)
-        {
-            ushort length = NetlinkWire.UInt16(value);
-            if (length < HopSize || length > value.Length
-                || !TryReadAttributes(value[HopSize..length], out List<RouteAttribute> own))
-            {
-                break;
-            }
-            hops.Add([new RouteAttribute(0, value[..HopSize].ToArray()), .. own]);
-            value = value[Math.Min(value.Length, NetlinkWire.Align(length))..];
-        }
-        return hops;
-    }
-}
-
-/// <summary>RTA_*, &lt;linux/rtnetlink.h&gt;: the attributes that a copy of a route depends on.</summary>
-internal enum RouteAttributeType
-{
-    Destination = 1, // RTA_DST
-    Source = 2, // RTA_SRC
-    OutputInterface = 4, // RTA_OIF
-    Gateway = 5, // RTA_GATEWAY
-    Priority = 6, // RTA_PRIORITY
-    PreferredSource = 7, // RTA_PREFSRC
-    Metrics = 8, // RTA_METRICS
-    Multipath = 9, // RTA_MULTIPATH
-    CacheInfo = 12, // RTA_CACHEINFO
-    Table = 15, // RTA_TABLE
-    Via = 18, // RTA_VIA
-    Preference = 20, // RTA_PREF
-    EncapsulationType = 21, // RTA_ENCAP_TYPE
-    Encapsulation = 22, // RTA_ENCAP
-    Expires = 23, // RTA_EXPIRES
-    NexthopId = 30, // RTA_NH_ID
 }

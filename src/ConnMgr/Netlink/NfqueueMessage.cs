@@ -9,14 +9,12 @@ namespace ConnMgr.Netlink;
 internal readonly ref struct QueuedPacket
 {
     private QueuedPacket(
-        uint id, byte hook, ReadOnlySpan<byte> bytes, bool isCut, int inputIfindex,
-        ConntrackMessage.Tuple original, ConntrackMessage.Tuple reply)
+        uint id, byte hook, ReadOnlySpan<byte> bytes, ConntrackMessage.Tuple original,
+        ConntrackMessage.Tuple reply)
     {
         Id = id;
         Hook = hook;
         Bytes = bytes;
-        IsCut = isCut;
-        InputIfindex = inputIfindex;
         Original = original;
         Reply = reply;
     }
@@ -29,12 +27,6 @@ internal readonly ref struct QueuedPacket
 
     /// <summary>The packet from its IP header.</summary>
     public ReadOnlySpan<byte> Bytes { get; }
-
-    /// <summary>True if the packet is longer than <see cref="Bytes"/>.</summary>
-    public bool IsCut { get; }
-
-    /// <summary>The index of the input interface; 0 if unknown.</summary>
-    public int InputIfindex { get; }
 
     /// <summary>
     /// Conntrack's tuple of the original packets, before address translation; default if the kernel does not
@@ -61,8 +53,6 @@ internal readonly ref struct QueuedPacket
         uint? id = null;
         byte hook = 0;
         ReadOnlySpan<byte> bytes = default;
-        uint wholeLength = 0;
-        int input = 0;
         ConntrackMessage.Tuple original = default;
         ConntrackMessage.Tuple reply = default;
         AttributeReader attributes = new(message.Payload[Nfqueue.HeaderSize..]);
@@ -78,12 +68,6 @@ internal readonly ref struct QueuedPacket
                 case Nfqueue.NFQA_PAYLOAD:
                     bytes = value;
                     break;
-                case Nfqueue.NFQA_CAP_LEN when value.Length == 4:
-                    wholeLength = BinaryPrimitives.ReadUInt32BigEndian(value);
-                    break;
-                case Nfqueue.NFQA_IFINDEX_INDEV when value.Length == 4:
-                    input = BinaryPrimitives.ReadInt32BigEndian(value);
-                    break;
                 case Nfqueue.NFQA_CT:
                     original = ReadTuple(value, Nfqueue.CTA_TUPLE_ORIG);
                     reply = ReadTuple(value, Nfqueue.CTA_TUPLE_REPLY);
@@ -94,7 +78,7 @@ internal readonly ref struct QueuedPacket
         {
             return false;
         }
-        packet = new QueuedPacket(known, hook, bytes, wholeLength > bytes.Length, input, original, reply);
+        packet = new QueuedPacket(known, hook, bytes, original, reply);
         return true;
     }
 
@@ -137,10 +121,8 @@ internal static class Nfqueue
 
     public const ushort NFQA_PACKET_HDR = 1;
     public const ushort NFQA_VERDICT_HDR = 2;
-    public const ushort NFQA_IFINDEX_INDEV = 5;
     public const ushort NFQA_PAYLOAD = 10;
     public const ushort NFQA_CT = 11;
-    public const ushort NFQA_CAP_LEN = 13;
 
     public const ushort NFQA_CFG_CMD = 1;
     public const ushort NFQA_CFG_PARAMS = 2;

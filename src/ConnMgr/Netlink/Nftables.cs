@@ -30,7 +30,6 @@ internal static class Nftables
     public const int NFT_MSG_DELRULE = 8;
     public const int NFT_MSG_NEWSET = 9;
     public const int NFT_MSG_GETSET = 10;
-    public const int NFT_MSG_DELSET = 11;
     public const int NFT_MSG_NEWSETELEM = 12;
     public const int NFT_MSG_GETSETELEM = 13;
     public const int NFT_MSG_DELSETELEM = 14;

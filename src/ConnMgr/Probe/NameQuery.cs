@@ -70,8 +70,6 @@ internal sealed class NameQuery : IDisposable
     /// <summary>What the last server said, as a phrase.</summary>
     public string Failure { get; private set; } = "there is no name server";
 
-    public bool HasEnded { get; private set; }
-
     /// <summary>The cost in bytes of IP, both directions.</summary>
     public long Bytes { get; private set; }
 
@@ -168,7 +166,6 @@ internal sealed class NameQuery : IDisposable
     private void End()
     {
         Dispose();
-        HasEnded = true;
         _ended(this);
     }
 

@@ -11,7 +11,7 @@ internal sealed partial class FamilyPlan
     /// <summary>
     /// The metric for routes that belong to no link (of a VPN, a blackhole): behind all links.
     /// </summary>
-    private const uint NobodysMetric = 100;
+    private const uint ForeignMetric = 100;
 
     private readonly RouteInput _input;
     private readonly bool _isIpv6;
@@ -426,7 +426,7 @@ internal sealed partial class FamilyPlan
     private RouteStep Place(RoutedLink? link, KernelRoute route, string verb)
     {
         OwnMetric known = link is null ? default : _own.GetValueOrDefault(link.Name);
-        uint own = known.Own > _top ? known.Own : link?.UsualMetric ?? NobodysMetric;
+        uint own = known.Own > _top ? known.Own : link?.UsualMetric ?? ForeignMetric;
         uint metric = FirstFreeFrom(own);
         if (link is not null && metric != (known.Own > _top ? known.Placed : own))
         {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using ConnMgr.Attributes;
+using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.Control;
 using ConnMgr.Dns;
@@ -95,8 +96,9 @@ internal sealed class StatusReport(
             StatusJson.Write(status, new JsonWriter(reply));
             reply.Add('\n');
         }
-        return status.IsLockedByEarlier ? 1 : status.IsAnyConfirmed ? lockdown?.Audit is null ? 0 : 3
-            : status.IsAnyAssumed ? 2 : 1;
+        return (int)(status.IsLockedByEarlier ? ExitCode.Failed
+            : status.IsAnyConfirmed ? lockdown?.Audit is null ? ExitCode.Ok : ExitCode.Audit
+            : status.IsAnyAssumed ? ExitCode.Assumed : ExitCode.Failed);
     }
 
     /// <summary>
@@ -121,7 +123,7 @@ internal sealed class StatusReport(
             StatusJson.Write(link, new JsonWriter(reply));
             reply.Add('\n');
         }
-        return link.IsConfirmed ? 0 : link.IsAssumed ? 2 : 1;
+        return (int)(link.IsConfirmed ? ExitCode.Ok : link.IsAssumed ? ExitCode.Assumed : ExitCode.Failed);
     }
 
     private DaemonStatus Describe(string? flowLimit, TimeSpan now)

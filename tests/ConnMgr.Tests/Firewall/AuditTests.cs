@@ -18,20 +18,18 @@ public sealed class AuditTests
     {
         AuditTable table = new();
         byte[] name = Wire("www.example");
-        table.Add(AuditSource.Device, 0, default, name, Cloud, 6, 80, TimeSpan.FromSeconds(1));
-        table.Add(AuditSource.Device, 0, default, name, Number("198.18.5.2"), 6, 80, TimeSpan.FromSeconds(2));
-        table.Add(AuditSource.Device, 1, default, name, Cloud, 6, 80, default);
-        table.Add(AuditSource.Device, 0, default, name, Cloud, 17, 80, default);
-        table.Add(AuditSource.Device, 0, default, name, Cloud, 6, 81, default);
-        table.Add(AuditSource.Host, 0, Number("198.18.50.2"), name, Cloud, 6, 80, default);
-        table.Add(AuditSource.Host, 0, Number("198.18.50.3"), name, Cloud, 6, 80, default);
-        table.Add(AuditSource.Device, 0, default, null, Cloud, 6, 80, default);
-        table.Add(AuditSource.Device, 0, default, null, Number("198.18.5.2"), 6, 80, default);
+        table.Add(AuditSource.Device, 0, default, name, Cloud, 6, 80);
+        table.Add(AuditSource.Device, 0, default, name, Number("198.18.5.2"), 6, 80);
+        table.Add(AuditSource.Device, 1, default, name, Cloud, 6, 80);
+        table.Add(AuditSource.Device, 0, default, name, Cloud, 17, 80);
+        table.Add(AuditSource.Device, 0, default, name, Cloud, 6, 81);
+        table.Add(AuditSource.Host, 0, Number("198.18.50.2"), name, Cloud, 6, 80);
+        table.Add(AuditSource.Host, 0, Number("198.18.50.3"), name, Cloud, 6, 80);
+        table.Add(AuditSource.Device, 0, default, null, Cloud, 6, 80);
+        table.Add(AuditSource.Device, 0, default, null, Number("198.18.5.2"), 6, 80);
         Assert.Equal(8, table.Entries.Count);
         Assert.Equal((2, 9), (table.Entries[0].Count, table.Count));
-        Assert.Equal(
-            (Number("198.18.5.2"), TimeSpan.FromSeconds(2)),
-            (table.Entries[0].Address, table.Entries[0].Last));
+        Assert.Equal(Number("198.18.5.2"), table.Entries[0].Address);
     }
 
     [Fact]
@@ -40,9 +38,8 @@ public sealed class AuditTests
         AuditTable table = new();
         for (int i = 0; i < 5000; i++)
         {
-            table.Add(AuditSource.Device, 0, default, null, new IpNumber(Cloud.Value + (uint)i), 6, 80,
-                default);
-            table.Add(AuditSource.Inward, 0, default, null, Cloud, 6, (ushort)i, default);
+            table.Add(AuditSource.Device, 0, default, null, new IpNumber(Cloud.Value + (uint)i), 6, 80);
+            table.Add(AuditSource.Inward, 0, default, null, Cloud, 6, (ushort)i);
         }
         Assert.Equal(AuditTable.MaxNameless, table.Entries.Count);
         Assert.Equal(
@@ -50,10 +47,10 @@ public sealed class AuditTests
         Assert.Equal(10000 - AuditTable.MaxNameless, table.UnlistedCount);
         for (int i = 0; i < 600; i++)
         {
-            table.Add(AuditSource.Device, 0, default, Wire($"n{i}.example"), Cloud, 6, 80, default);
+            table.Add(AuditSource.Device, 0, default, Wire($"n{i}.example"), Cloud, 6, 80);
         }
         Assert.Equal(AuditTable.MaxEntries, table.Entries.Count);
-        table.Add(AuditSource.Device, 0, default, Wire("n1.example"), Cloud, 6, 80, default);
+        table.Add(AuditSource.Device, 0, default, Wire("n1.example"), Cloud, 6, 80);
         byte[] again = Wire("n1.example");
         Assert.Equal(
             2, table.Entries.Single(entry => entry.Name is { } name && name.SequenceEqual(again)).Count);

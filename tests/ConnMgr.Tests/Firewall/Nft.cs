@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using ConnMgr.Firewall;
+using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Firewall;
 
@@ -49,6 +51,14 @@ internal static class Nft
         return found.TryGetProperty("elem", out JsonElement elements)
             ? string.Join(", ", elements.EnumerateArray().Select(Text).Order(StringComparer.Ordinal))
             : "";
+    }
+
+    /// <summary>Adds one element, and returns 0 or the kernel's error.</summary>
+    public static int Add(this NftSetSocket sets, IpPrefix prefix, int timeout)
+    {
+        int failure = 0;
+        sets.Apply([new HoleEffect(HoleAction.Open, prefix, timeout)], (_, error) => failure = error);
+        return failure;
     }
 
     private static string Text(JsonElement element)

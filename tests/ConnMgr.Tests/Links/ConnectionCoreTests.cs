@@ -4,7 +4,6 @@ using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
 using ConnMgr.Routing;
-using ConnMgr.Tests.Netlink;
 
 namespace ConnMgr.Tests.Links;
 
@@ -39,7 +38,7 @@ public sealed class ConnectionCoreTests
             effects.Where(effect => !effect.StartsWith("StartProbe", StringComparison.Ordinal)));
         Assert.Contains("StartProbe eth0", effects);
         Assert.Equal("eth0", _core.View.Choice);
-        Assert.True(_core.IsSwitching);
+        Assert.Equal(SwitchState.UnderWay, _core.View.Switch.State);
     }
 
     [Fact]
@@ -85,7 +84,6 @@ public sealed class ConnectionCoreTests
         Kernel(eth: 0, wifi: 20); // the next dump
         Assert.Contains("Switched eth0", Handle());
         Assert.Equal((1, 0), (_core.View.Switch.Succeeded, _core.View.Switch.Failed));
-        Assert.False(_core.IsSwitching);
     }
 
     [Fact]
@@ -240,16 +238,6 @@ public sealed class ConnectionCoreTests
     private void Kernel(uint? eth = null, uint? wifi = null, bool hasIpv6 = false)
     {
         _dumps++;
-        (int Ifindex, string Name, uint? Metric)[] links = [(2, "eth0", eth), (3, "wlan0", wifi)];
-        Golden.Dump(_kernel, RouteMessage.GetLink, links.Select(link => Golden.Link(
-            link.Ifindex, link.Name, Golden.Up | (link.Metric is null ? 0 : Golden.Running))));
-        links = [.. links.Where(link => link.Metric is not null)];
-        Golden.Dump(_kernel, RouteMessage.GetAddress, [
-            .. links.Select(link => Golden.Address(link.Ifindex, $"198.18.{link.Ifindex}.2", 24)),
-            .. hasIpv6 ? [Golden.Address(3, "2001:db8:3::2", 64)] : Array.Empty<byte[]>()]);
-        Golden.Dump(_kernel, RouteMessage.GetRoute, [
-            .. links.Select(link =>
-                Golden.Route($"198.18.{link.Ifindex}.1", link.Ifindex, link.Metric!.Value)),
-            .. hasIpv6 ? [Golden.Route("fe80::1", 3, 1)] : Array.Empty<byte[]>()]);
+        TwoLinks.Dump(_kernel, eth, wifi, hasIpv6);
     }
 }

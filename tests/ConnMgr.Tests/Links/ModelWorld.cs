@@ -101,8 +101,6 @@ internal sealed class ModelWorld
     /// <summary>How often the link in use changed.</summary>
     public int Switches { get; private set; }
 
-    public bool IsSwitching => _core.IsSwitching;
-
     /// <summary>The link of the kernel's preferred default route.</summary>
     public ModelLink? Front
     {

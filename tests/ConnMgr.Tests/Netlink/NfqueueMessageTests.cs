@@ -23,8 +23,8 @@ public class NfqueueMessageTests
     {
         Assert.True(
             TryRead(Packet, out ushort payloadLength, out string tuple,
-                out (uint Id, byte Hook, bool IsCut, int Input) about));
-        Assert.Equal((1u, (byte)1, false, 1), about);
+                out (uint Id, byte Hook) about));
+        Assert.Equal((1u, (byte)1), about);
         Assert.Equal(34, payloadLength);
         Assert.Equal(default(ConntrackMessage.Tuple).ToString(), tuple);
     }
@@ -51,15 +51,6 @@ public class NfqueueMessageTests
         Assert.True(QueuedPacket.TryRead(read, out QueuedPacket packet));
         Assert.Equal(("198.18.1.2", "198.18.1.99"),
             (packet.Original.Source.ToString(), packet.Reply.Source.ToString()));
-    }
-
-    [Fact]
-    public void A_packet_longer_than_what_was_copied_is_cut()
-    {
-        byte[] message = [.. Packet, 8, 0, 13, 0, 0, 0, 0, 35]; // NFQA_CAP_LEN
-        BitConverter.TryWriteBytes(message, message.Length);
-        Assert.True(TryRead(message, out _, out _, out (uint Id, byte Hook, bool IsCut, int Input) about));
-        Assert.True(about.IsCut);
     }
 
     [Fact]
@@ -114,7 +105,7 @@ public class NfqueueMessageTests
 
     private static bool TryRead(
         byte[] datagram, out ushort payloadLength, out string tuple,
-        out (uint Id, byte Hook, bool IsCut, int Input) about)
+        out (uint Id, byte Hook) about)
     {
         payloadLength = 0;
         tuple = "";
@@ -127,7 +118,7 @@ public class NfqueueMessageTests
         }
         payloadLength = (ushort)packet.Bytes.Length;
         tuple = packet.Original.ToString();
-        about = (packet.Id, packet.Hook, packet.IsCut, packet.InputIfindex);
+        about = (packet.Id, packet.Hook);
         return true;
     }
 }

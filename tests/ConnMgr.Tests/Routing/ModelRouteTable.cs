@@ -57,7 +57,7 @@ internal sealed class ModelRouteTable
     public static string Word(KernelRoute route) =>
         $"IPv{(route.IsIpv6 ? 6 : 4)} {route.Metric:D4} proto {route.Protocol} "
         + $"{route.Words(ifindex => $"{ifindex}")}{(route.Expires is null ? "" : " expires")} "
-        + $"{route.Fingerprint()}";
+        + $"{Fingerprint(route)}";
 
     private static IEnumerable<KernelRoute> Split(KernelRoute route) =>
         route.IsIpv6 && route.Hops.Count > 0 && route.NexthopId == 0 ? route.Hops.Select(route.Leg) : [route];
@@ -65,7 +65,27 @@ internal sealed class ModelRouteTable
     private IEnumerable<KernelRoute> Same(KernelRoute route) =>
         _routes.Where(other => other.IsIpv6 == route.IsIpv6
         && other.SourceLength == route.SourceLength && other.Metric == route.Metric
-        && (route.SourceLength == 0 || route.HasSameSource(other)));
+        && (route.SourceLength == 0 || SourceOf(route).SequenceEqual(SourceOf(other))));
+
+    /// <summary>Everything that the kernel reported, as a text for comparisons.</summary>
+    private static string Fingerprint(KernelRoute route) =>
+        Convert.ToHexString(route.ToMessage(RouteMessage.DelRoute, 0));
+
+    /// <summary>The prefix of the sources that an IPv6 route is for, as the message has it.</summary>
+    private static ReadOnlySpan<byte> SourceOf(KernelRoute route)
+    {
+        NetlinkReader reader = new(route.ToMessage(RouteMessage.DelRoute, 0));
+        Assert.True(reader.TryRead(out NetlinkMessage message));
+        AttributeReader attributes = new(message.Payload[12..]); // behind struct rtmsg
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            if (attribute.Type == (int)RouteAttributeType.Source)
+            {
+                return attribute.Value;
+            }
+        }
+        return default;
+    }
 
     private int Insert(KernelRoute route)
     {
@@ -83,7 +103,7 @@ internal sealed class ModelRouteTable
         }
         if (!route.IsIpv6)
         {
-            KernelRoute? identical = Array.Find(same, other => other.Fingerprint() == route.Fingerprint());
+            KernelRoute? identical = Array.Find(same, other => Fingerprint(other) == Fingerprint(route));
             if (identical is not null)
             {
                 return identical == same[0] ? 0 : Exists;
@@ -163,7 +183,7 @@ internal sealed class ModelRouteTable
 
     private static bool IsDuplicate(KernelRoute route, KernelRoute other) => route.IsIpv6
         ? route.HasSameHop(other) && route.NexthopId == other.NexthopId && route.Type == other.Type
-        : route.Fingerprint() == other.Fingerprint();
+        : Fingerprint(route) == Fingerprint(other);
 
     /// <summary>Does what rt6_qualify_for_ecmp does.</summary>
     private bool IsEcmp(KernelRoute route) =>
