@@ -49,7 +49,8 @@ public partial class ArchitectureTests
         "ConnMgr.Links.", "ConnMgr.Net.", "ConnMgr.Config.", "ConnMgr.Routing.", "ConnMgr.Probe.",
         "ConnMgr.Queries.",
         "ConnMgr.Netlink.KernelState", "ConnMgr.Netlink.Device", "ConnMgr.Netlink.DeviceAddress",
-        "ConnMgr.Netlink.DefaultRoute", "ConnMgr.Netlink.KernelRoute", "ConnMgr.EventLoop.Pace",
+        "ConnMgr.Netlink.DefaultRoute", "ConnMgr.Netlink.KernelRoute", "ConnMgr.Netlink.Neighbours",
+        "ConnMgr.EventLoop.Pace",
     ];
 
     private static readonly Dictionary<string, SortedSet<string>> Product =

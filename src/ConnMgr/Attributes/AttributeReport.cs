@@ -162,15 +162,14 @@ internal sealed class AttributeReport : IDisposable
         }
         return best;
 
-        // As the classes of the selection, within which the first one counts.
-        static int Order(LinkView link) => link.State switch
+        // The selection's classes, within which the first link counts. Of the links that are not up, prefer
+        // one that lacks only a way out, then one whose device exists.
+        static int Order(LinkView link)
         {
-            LinkState.Confirmed => link.IsMetered ? 2 : 0,
-            LinkState.Unconfirmed => link.IsMetered ? 2 : 1,
-            LinkState.Failed => link.IsMetered ? 4 : 3,
-            LinkState.NoWayOut => 5,
-            _ => link.Facts.Ifindex != 0 ? 6 : 7,
-        };
+            int order = (int)Selector.ClassOf(link.State, link.IsMetered);
+            return order < (int)LinkClass.None || link.State == LinkState.NoWayOut ? order
+                : order + (link.Facts.Ifindex != 0 ? 1 : 2);
+        }
     }
 
     private NetworkInterface ToldOf(LinkKind kind) => kind switch

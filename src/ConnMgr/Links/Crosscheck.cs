@@ -51,10 +51,18 @@ internal sealed class Crosscheck
         }
     }
 
-    /// <summary>Takes other links after a reload. The comparisons start over.</summary>
+    /// <summary>
+    /// Takes other links after a reload. The comparisons of those that stay go on; a new one has none.
+    /// </summary>
     public void SetLinks(Link[] links)
     {
-        (_links, _rounds) = (links, new Rounds[links.Length]);
+        Rounds[] rounds = new Rounds[links.Length];
+        for (int i = 0; i < links.Length; i++)
+        {
+            int at = Array.IndexOf(_links, links[i]);
+            rounds[i] = at >= 0 ? _rounds[at] : default;
+        }
+        (_links, _rounds) = (links, rounds);
         _choice = _choice is { } choice && Array.IndexOf(links, choice) >= 0 ? choice : null;
     }
 

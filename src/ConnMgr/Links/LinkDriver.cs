@@ -189,9 +189,10 @@ internal sealed class LinkDriver : IDisposable
             _seenVersion = _state.Version;
             _servers.Refresh();
             _netifd.Ask();
+            LinkSubnets subnets = new(_state);
             foreach (LinkSockets sockets in _sockets)
             {
-                sockets.Refresh(_state);
+                sockets.Refresh(_state, subnets);
             }
         }
         FollowServers();

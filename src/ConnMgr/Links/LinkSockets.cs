@@ -82,7 +82,9 @@ internal sealed class LinkSockets : IDisposable
     /// <summary>
     /// Opens the evidence socket, or updates its subnets. Call it when the kernel's state has changed.
     /// </summary>
-    public void Refresh(KernelState state)
+    /// <param name="state">The kernel's state.</param>
+    /// <param name="subnets">The subnets of all devices in that state.</param>
+    public void Refresh(KernelState state, LinkSubnets subnets)
     {
         if (_evidence is not null && _ifindex != Link.Facts.Ifindex)
         {
@@ -94,7 +96,7 @@ internal sealed class LinkSockets : IDisposable
         {
             return;
         }
-        List<Subnet> own = SubnetsOf(state, Link.Facts.Ifindex);
+        List<Subnet> own = subnets.Of(Link.Facts.Ifindex);
         if (_evidence is not { IsGone: false })
         {
             _own = own;
@@ -290,40 +292,6 @@ internal sealed class LinkSockets : IDisposable
         _evidence?.Mute();
         _log.Event(EventFacts.ProbeEnded(Link.Name, result.Detail), LogLevel.Debug);
         _tell(new News(NewsKind.ProbeEnded, _loop.Now, Link, result));
-    }
-
-    /// <summary>
-    /// Returns the subnets on the link, and whatever else it reaches without a gateway, including the
-    /// gateways. On a point-to-point link the subnet is the peer's, so the own address is added.
-    /// </summary>
-    private static List<Subnet> SubnetsOf(KernelState state, int ifindex)
-    {
-        List<Subnet> subnets = [];
-        foreach (DeviceAddress address in state.Addresses)
-        {
-            if (address.Ifindex == ifindex)
-            {
-                subnets.Add(new Subnet(address.Prefix.BaseAddress, address.Prefix.PrefixLength));
-                if (!address.Prefix.Contains(address.Address))
-                {
-                    subnets.Add(new Subnet(address.Address, address.Address.GetAddressBytes().Length * 8));
-                }
-            }
-        }
-        foreach (IPAddress gateway in KernelFacts.Gateways(state, ifindex))
-        {
-            if (!gateway.IsIPv6LinkLocal)
-            {
-                subnets.Add(new Subnet(gateway, gateway.GetAddressBytes().Length * 8));
-            }
-        }
-        Span<byte> bytes = stackalloc byte[16];
-        foreach (IpPrefix prefix in state.Neighbours.Of(ifindex))
-        {
-            int size = prefix.First.Write(bytes);
-            subnets.Add(new Subnet(new IPAddress(bytes[..size]), prefix.Length));
-        }
-        return subnets;
     }
 
     public void Dispose()

@@ -156,11 +156,14 @@ internal sealed class Selector
     }
 
     /// <summary>Returns the class of a link, from its state and whether it is metered.</summary>
-    public static LinkClass ClassOf(Link link) => link.State switch
+    public static LinkClass ClassOf(Link link) => ClassOf(link.State, link.IsMetered);
+
+    /// <summary>The class of a link in that state.</summary>
+    public static LinkClass ClassOf(LinkState state, bool isMetered) => state switch
     {
-        LinkState.Confirmed => link.IsMetered ? LinkClass.C : LinkClass.A,
-        LinkState.Unconfirmed => link.IsMetered ? LinkClass.C : LinkClass.B,
-        LinkState.Failed => link.IsMetered ? LinkClass.E : LinkClass.D,
+        LinkState.Confirmed => isMetered ? LinkClass.C : LinkClass.A,
+        LinkState.Unconfirmed => isMetered ? LinkClass.C : LinkClass.B,
+        LinkState.Failed => isMetered ? LinkClass.E : LinkClass.D,
         _ => LinkClass.None,
     };
 

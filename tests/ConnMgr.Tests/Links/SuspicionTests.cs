@@ -118,8 +118,9 @@ public class SuspicionTests
         Assert.True(wifi.IsProbing && !wan.IsProbing);
     }
 
-    [Fact]
-    public void A_link_whose_echo_alone_is_not_answered_three_times_loses_its_confirmation()
+    /// <summary>A reload that adds another link lets the comparison go on.</summary>
+    [Theory, InlineData(false), InlineData(true)]
+    public void A_link_whose_echo_alone_is_not_answered_three_times_loses_its_confirmation(bool isReloaded)
     {
         Link eth = Confirmed(LinkKind.Ethernet);
         Link wifi = Confirmed(LinkKind.WiFi);
@@ -143,6 +144,11 @@ public class SuspicionTests
                 Assert.True(wifi.IsProbing);
                 wifi.EndProbe(Echo, now);
                 Update(crosscheck, eth, eth, now);
+                if (isReloaded)
+                {
+                    Link added = new(LinkKind.Ethernet, $"eth{probes.Count}", At(16), WanProbe.Suspect);
+                    crosscheck.SetLinks([added, eth, wifi]);
+                }
             }
         }
         Assert.Equal([16, 20, 24], probes);
