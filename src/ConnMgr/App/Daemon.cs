@@ -17,7 +17,7 @@ using ConnMgr.Status;
 namespace ConnMgr.App;
 
 /// <summary>Creates the parts of the daemon, and calls them in order after each batch of events.</summary>
-internal sealed partial class Daemon : IDisposable
+internal sealed class Daemon : IDisposable
 {
     private readonly Log _log;
     private readonly Options _options;
@@ -37,6 +37,7 @@ internal sealed partial class Daemon : IDisposable
     private readonly AttributeReport? _attributes;
     private readonly Lockdown? _lockdown;
     private readonly StatusReport _report;
+    private readonly RequestDriver _requests;
     private readonly ControlSocket? _control;
     private readonly TimeSpan _startedAt;
     private readonly Pace _lossPace = new(burst: 5, TimeSpan.FromMinutes(1)); // a storm causes many losses
@@ -45,7 +46,6 @@ internal sealed partial class Daemon : IDisposable
     private bool _isStopping;
     private string? _hint; // about missing interfaces, as logged
     private int _hintedVersion = -1; // the kernel's state of the last look
-    private NetifNames _names;
     private FlowRunner? _flows;
 
     /// <summary>
@@ -59,7 +59,6 @@ internal sealed partial class Daemon : IDisposable
         _options = options;
         _loop = loop;
         _startedAt = startedAt;
-        _names = names;
         _environment = ScriptEnvironment.Of(options, names);
         _tick = _loop.AddTimer(Tick);
         _signals = new Signals(_loop, OnSignal, LibcExtra.SIGTERM, LibcExtra.SIGINT, LibcExtra.SIGHUP);
@@ -75,8 +74,8 @@ internal sealed partial class Daemon : IDisposable
         _uevents = new UeventSocket(_loop, OnUevent);
         _links = new LinkDriver(_loop, log, options, names, _state, _routes,
             _servers, _environment, startedAt,
-            _lockdown is { } lockdown ? lockdown.AdmitProbe : null,
-            _lockdown is { } locked ? locked.SeeProbe : null);
+            _lockdown is { } lockdown ? lockdown.Services.AdmitProbe : null,
+            _lockdown is { } locked ? locked.Services.SeeProbe : null);
         _resolver = new ResolverDriver(
             _loop, log, options, _environment, _state, _servers, _links.DeviceTo);
         _flows = NewFlowRunner();
@@ -86,6 +85,8 @@ internal sealed partial class Daemon : IDisposable
         }
         _report = new StatusReport(
             _loop, log, _state, _links, _attributes, _lockdown, _resolver, options, startedAt);
+        _requests = new RequestDriver(
+            _loop, log, options, names, _environment, _links, _lockdown, _report, OnLinksReplaced);
         if (_lockdown is null && OldLockdown.IsRecorded(options.RunDirectory))
         {
             string text = $"the device is {OldLockdown.Words}";
@@ -114,7 +115,7 @@ internal sealed partial class Daemon : IDisposable
         _loop.Run(Settle);
         return _lockdown switch
         {
-            { HasFailed: true, NeedsCorrection: true } => ExitCode.Config,
+            { HasFailed: true, Firewall.NeedsCorrection: true } => ExitCode.Config,
             { HasFailed: true } => ExitCode.OsError, // init restarts the daemon
             _ => ExitCode.Ok,
         };
@@ -130,7 +131,7 @@ internal sealed partial class Daemon : IDisposable
         if (_isMonitoring || BeginMonitoring())
         {
             LogLosses();
-            _links.SetDisturbed(_lockdown is { IsDisturbed: true });
+            _links.SetDisturbed(_lockdown is { Firewall.IsDisturbed: true });
             _links.Settle();
             _resolver.Settle(_links.View);
             if (_routes.IsSettled)
@@ -220,6 +221,30 @@ internal sealed partial class Daemon : IDisposable
         _hint = hint;
     }
 
+    /// <summary>Answers a request of the control socket. Returns the exit status of the verb.</summary>
+    private int Answer(in ControlRequest request, Utf8Text reply)
+    {
+        switch (request.Verb)
+        {
+            case ControlVerb.Use:
+                return (int)_requests.Use(request, reply);
+            case ControlVerb.Audit:
+                return AuditText.Write(_lockdown, request, reply);
+            case ControlVerb.Reload:
+                _heap.Trim(); // two whitelists must fit at once, so free the garbage of the last reload
+                return (int)_requests.Reload(request.IsText, reply);
+            default:
+                return _report.Answer(request, reply, _flows?.Limit, _loop.Now);
+        }
+    }
+
+    private void OnLinksReplaced()
+    {
+        _hintedVersion = -1;
+        _flows?.Dispose();
+        _flows = NewFlowRunner();
+    }
+
     private void OnUevent(Uevent? uevent)
     {
         if (uevent is null || _links.View.Find(uevent.Interface) is not null)
@@ -233,7 +258,8 @@ internal sealed partial class Daemon : IDisposable
     {
         if (signal == LibcExtra.SIGHUP)
         {
-            _ = Reload(new ReloadText(), out _);
+            _heap.Trim();
+            _ = _requests.Reload(new ReloadText(), out _);
             return;
         }
         _log.Event(EventKind.Daemon, $"stopping: {(signal == LibcExtra.SIGTERM ? "SIGTERM" : "SIGINT")}");

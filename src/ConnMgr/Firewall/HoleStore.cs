@@ -22,12 +22,19 @@ internal sealed class HoleStore(
 {
     private const int MaxLogged = 32; // addresses of one answer that get their own log line
 
+    /// <summary>
+    /// The number of literals and holes that one step of a fill opens. The loop handles other events between
+    /// two steps: with all 65,536 at once it would stand still for seconds.
+    /// </summary>
+    private const int FillStep = 512;
+
     private readonly List<(IpPrefix Prefix, string Reason)> _failed = [];
     private readonly List<DnsName> _owners = [];
     private List<HoleEffect> _effects = [];
     private List<HoleEffect> _ordered = [];
     private TimeSpan _nextSave;
     private int _checked;
+    private int _toFill; // the literals and holes with smaller indices must still be opened again
 
     /// <summary>The open addresses, and the reasons. Change them only through this class.</summary>
     public Holes Holes => holes;
@@ -50,7 +57,8 @@ internal sealed class HoleStore(
     public long BadAddressCount { get; private set; }
 
     /// <summary>When <see cref="Advance"/> has work.</summary>
-    public TimeSpan NextDeadline => holes.NextDeadline < SaveAt ? holes.NextDeadline : SaveAt;
+    public TimeSpan NextDeadline => _toFill > 0 ? loop.Now
+        : holes.NextDeadline < SaveAt ? holes.NextDeadline : SaveAt;
 
     private TimeSpan SaveAt => holes.NextSave > _nextSave ? holes.NextSave : _nextSave;
 
@@ -75,11 +83,7 @@ internal sealed class HoleStore(
         {
             log.Warn($"{file}: {Errno.Text(errno)}, so the addresses of the last run are forgotten");
         }
-        if (Backend.HasTimeouts)
-        {
-            holes.OpenAll(now, _effects);
-        }
-        Apply(isUrgent: false);
+        ApplyByFill(now);
         CloseForgotten();
     }
 
@@ -95,17 +99,51 @@ internal sealed class HoleStore(
 
     /// <summary>
     /// Puts all addresses that must be open into the kernel: after init_firewall.sh, and after a foreign
-    /// change.
+    /// change. Many take several steps; <see cref="Advance"/> goes on.
     /// </summary>
     public void Fill()
     {
-        _effects.Clear();
         if (Backend.HasTimeouts)
         {
-            holes.OpenAll(loop.Now, _effects);
+            _toFill = holes.OpenCount;
+            GoOnFilling(loop.Now);
         }
-        Backend.Fill(CollectionsMarshal.AsSpan(_effects), _failed);
-        Finish();
+        else
+        {
+            Backend.Sync();
+        }
+    }
+
+    private void GoOnFilling(TimeSpan now)
+    {
+        _toFill = Math.Min(_toFill, holes.OpenCount);
+        for (int i = 0; i < FillStep && _toFill > 0; i++)
+        {
+            holes.OpenAgain(--_toFill, now, _effects);
+        }
+        Apply(isUrgent: false);
+    }
+
+    /// <summary>Applies the pending changes, the openings by a fill.</summary>
+    private void ApplyByFill(TimeSpan now)
+    {
+        if (!Backend.HasTimeouts)
+        {
+            Apply(isUrgent: false);
+            return;
+        }
+        int kept = 0;
+        for (int i = 0; i < _effects.Count; i++)
+        {
+            if (_effects[i].Action != HoleAction.Open)
+            {
+                _effects[kept++] = _effects[i];
+            }
+        }
+        _effects.RemoveRange(kept, _effects.Count - kept);
+        Apply(isUrgent: false);
+        _toFill = holes.OpenCount;
+        GoOnFilling(now);
     }
 
     /// <summary>
@@ -232,7 +270,14 @@ internal sealed class HoleStore(
         holes.Change(whitelist, loop.Now, _effects);
         int opened = _effects.Where(effect => effect.Action == HoleAction.Open).Count();
         int closed = _effects.Count - opened;
-        Apply(isUrgent: false);
+        if (opened > FillStep || _toFill > 0)
+        {
+            ApplyByFill(loop.Now);
+        }
+        else
+        {
+            Apply(isUrgent: false);
+        }
         return (opened, closed);
     }
 
@@ -241,6 +286,10 @@ internal sealed class HoleStore(
     {
         holes.Tick(now, _effects);
         Apply(isUrgent: false);
+        if (_toFill > 0)
+        {
+            GoOnFilling(now);
+        }
         if (now >= SaveAt)
         {
             Save(now);

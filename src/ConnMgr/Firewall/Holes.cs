@@ -232,22 +232,25 @@ internal sealed class Holes(Whitelist whitelist)
         }
     }
 
-    /// <summary>
-    /// Adds an opening for every literal and every hole, for a backend that may have lost them.
-    /// </summary>
-    public void OpenAll(TimeSpan now, List<HoleEffect> effects)
+    /// <summary>The number of literals and holes together.</summary>
+    public int OpenCount => Whitelist.LiteralCount + _holes.Count;
+
+    /// <summary>Adds the opening of a literal or hole, for a backend that may have lost it.</summary>
+    /// <param name="index">0 to <see cref="OpenCount"/> - 1. Go from the last to the first to miss none if
+    /// holes end meanwhile: the last hole takes the index of one that has ended.</param>
+    /// <param name="now">The loop's time.</param>
+    /// <param name="effects">Receives the opening.</param>
+    public void OpenAgain(int index, TimeSpan now, List<HoleEffect> effects)
     {
-        for (int i = 0; i < Whitelist.LiteralCount; i++)
+        if (index < Whitelist.LiteralCount)
         {
-            effects.Add(new HoleEffect(HoleAction.Open, Whitelist.LiteralOf(i), 0));
+            effects.Add(new HoleEffect(HoleAction.Open, Whitelist.LiteralOf(index), 0));
+            return;
         }
-        for (int i = 0; i < _holes.Count; i++)
+        Hole hole = _holes[index - Whitelist.LiteralCount];
+        if (now < hole.Until && !Whitelist.HasLiteral(IpPrefix.Of(hole.Address)))
         {
-            Hole hole = _holes[i];
-            if (now < hole.Until && !Whitelist.HasLiteral(IpPrefix.Of(hole.Address)))
-            {
-                Open(hole, now, effects);
-            }
+            Open(hole, now, effects);
         }
     }
 

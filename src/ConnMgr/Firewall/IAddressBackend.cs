@@ -41,12 +41,11 @@ internal interface IAddressBackend : IDisposable
         ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed);
 
     /// <summary>
-    /// Puts all of these into the kernel, after init_firewall.sh has run and after a foreign change. May
-    /// remove other elements that this backend added.
+    /// Without time-outs only: starts to put everything that must be open into the kernel, after
+    /// init_firewall.sh has run and after a foreign change. The backend reads the list itself (<see
+    /// cref="HoleStore.ListOpen"/>). With time-outs, apply the openings instead.
     /// </summary>
-    /// <param name="all">An <see cref="HoleAction.Open"/> for every literal and every hole.</param>
-    /// <param name="failed">As for <see cref="Apply"/>.</param>
-    void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed);
+    void Sync();
 
     /// <summary>
     /// True if the element was applied but is not in the kernel yet. Never true if <see cref="IsImmediate"/>.

@@ -15,16 +15,23 @@ internal sealed class MarkQuery(Log log, uint mark)
     private static readonly TimeSpan Gap = TimeSpan.FromSeconds(10);
 
     private TimeSpan _next;
+    private TimeSpan? _keptSince; // since when the rules copy the bit
 
     /// <summary>True if the mark of the last checked probe was overwritten.</summary>
     public bool IsOverwritten { get; private set; }
 
-    /// <summary>Checks a probe that has just ended.</summary>
+    /// <summary>Reports whether the rules in force copy the bit.</summary>
+    public void SetKept(bool isKept, TimeSpan now) => _keptSince = isKept ? _keptSince ?? now : null;
+
+    /// <summary>
+    /// Checks a probe that has just ended, if the rules have copied the bit since its start.
+    /// </summary>
     /// <param name="probe">The addresses and ports of its packets.</param>
+    /// <param name="startedAt">When it started.</param>
     /// <param name="now">The loop's time.</param>
-    public void See(in Flow probe, TimeSpan now)
+    public void See(in Flow probe, TimeSpan startedAt, TimeSpan now)
     {
-        if (now < _next)
+        if (now < _next || !(_keptSince < startedAt))
         {
             return;
         }

@@ -1,3 +1,4 @@
+using ConnMgr.Native;
 using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
@@ -13,9 +14,9 @@ internal sealed class NftBackend : IAddressBackend
     private NftBackend(NftSetSocket sets) => _sets = sets;
 
     /// <summary>Creates the table and its sets, or adopts those of an earlier run.</summary>
-    /// <param name="why">Why nf_tables cannot be used, if the result is null.</param>
-    public static NftBackend? Open(out string why) =>
-        NftSetSocket.Open(out why) is { } sets ? new NftBackend(sets) : null;
+    /// <param name="error">Why nf_tables cannot be used, if the result is null.</param>
+    public static NftBackend? Open(out KernelError error) =>
+        NftSetSocket.Open(out error) is { } sets ? new NftBackend(sets) : null;
 
     public string Name => "nft";
 
@@ -32,15 +33,17 @@ internal sealed class NftBackend : IAddressBackend
 
     public void Apply(
         ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed) =>
-        _sets.Apply(effects, (prefix, error) => failed.Add((prefix, NftSetSocket.Text(error))));
+        _sets.Apply(effects, (prefix, error) => failed.Add((prefix, error.ToString())));
 
-    public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed) =>
-        Apply(all, isUrgent: false, failed);
+    public void Sync()
+    {
+        // The caller applies the openings.
+    }
 
     public bool IsOpening(IpPrefix prefix) => false;
 
     public bool TryAdmit(ServiceSet service, ReadOnlySpan<IpNumber> addresses) =>
-        _sets.Replace(service, addresses) == 0;
+        _sets.Replace(service, addresses).IsNone;
 
     public bool Has(IpPrefix prefix) => _sets.Has(prefix);
 

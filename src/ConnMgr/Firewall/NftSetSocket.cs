@@ -67,44 +67,43 @@ internal sealed class NftSetSocket : IDisposable
     public uint PortId => _socket.PortId;
 
     /// <summary>
-    /// Creates the table and its sets, or adopts existing ones with their elements. Null and the reason if
-    /// the kernel has no nf_tables, or refuses it to the daemon.
+    /// Creates the table and its sets, or adopts existing ones with their elements. Null and the error if the
+    /// kernel has no nf_tables, or refuses it to the daemon.
     /// </summary>
-    /// <param name="why">The reason, as a phrase.</param>
+    /// <param name="error">The error, if the result is null.</param>
     /// <param name="updatesInPlace">For tests: false acts as on a kernel before 6.12; null detects
     /// it.</param>
-    public static NftSetSocket? Open(out string why, bool? updatesInPlace = null)
+    public static NftSetSocket? Open(out KernelError error, bool? updatesInPlace = null)
     {
-        why = "";
+        error = KernelError.None;
         NftSetSocket? sets = null;
         try
         {
             sets = new NftSetSocket();
-            int error = sets.Create();
-            if (error == 0)
+            int number = sets.Create();
+            if (number == 0)
             {
-                sets.UpdatesInPlace = updatesInPlace ?? sets.FindOut(out error);
+                sets.UpdatesInPlace = updatesInPlace ?? sets.FindOut(out number);
             }
-            if (error == 0 && sets.ReadPrefixes())
+            if (number == 0 && sets.ReadPrefixes())
             {
                 return sets;
             }
-            error = error == 0 ? Errno.EAGAIN : error;
-            string words = error == EEXIST
-                ? "there is a set of that name, but of another kind"
-                : Errno.Text(error);
-            why = $"cannot make the table inet connmgr and its sets: {words}";
+            error = new KernelError(
+                number == 0 ? Errno.EAGAIN : number, "cannot make the table inet connmgr and its sets",
+                number == EEXIST ? "there is a set of that name, but of another kind" : null);
         }
         catch (Win32Exception exception)
         {
-            why = exception.Message;
+            error = new KernelError(exception.NativeErrorCode, Words: exception.Message);
         }
         sets?.Dispose();
         return null;
     }
 
-    /// <summary>Deletes an element; deleting an absent one returns 0.</summary>
-    public int Delete(IpPrefix prefix) => ApplyOne(new HoleEffect(HoleAction.Close, prefix, 0));
+    /// <summary>Deletes an element; deleting an absent one succeeds.</summary>
+    public KernelError Delete(IpPrefix prefix) =>
+        ErrorOf(ApplyOne(new HoleEffect(HoleAction.Close, prefix, 0)));
 
     /// <summary>
     /// Applies changes in their order, as many in one transaction as fit. If the kernel refuses one, it
@@ -112,7 +111,7 @@ internal sealed class NftSetSocket : IDisposable
     /// </summary>
     /// <param name="effects">The changes.</param>
     /// <param name="failed">Receives each address or prefix that could not be opened, and the error.</param>
-    public void Apply(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, int> failed)
+    public void Apply(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, KernelError> failed)
     {
         while (!effects.IsEmpty)
         {
@@ -167,8 +166,7 @@ internal sealed class NftSetSocket : IDisposable
     }
 
     /// <summary>Makes these the only addresses of a service, in one transaction.</summary>
-    /// <returns>0, or the error (<see cref="Text"/>).</returns>
-    public int Replace(ServiceSet service, ReadOnlySpan<IpNumber> addresses)
+    public KernelError Replace(ServiceSet service, ReadOnlySpan<IpNumber> addresses)
     {
         int first = NftSetMessage.FirstService + (2 * (int)service);
         Begin();
@@ -181,7 +179,7 @@ internal sealed class NftSetSocket : IDisposable
             int set = first + (address.IsIpv4 ? 0 : 1);
             Append(NftSetMessage.AddService(Rest, set, address, NextSequence), 0);
         }
-        return FirstError(Commit());
+        return ErrorOf(FirstError(Commit()));
     }
 
     /// <summary>Deletes the table with all its sets, if it exists.</summary>
@@ -193,14 +191,13 @@ internal sealed class NftSetSocket : IDisposable
         _ = Commit();
     }
 
-    /// <summary>Describes an error.</summary>
-    public static string Text(int error) => error switch
+    private static KernelError ErrorOf(int number) => new(number, Words: number switch
     {
         ENOENT => "there is no such table or set",
         EEXIST => "it overlaps another one",
         ENFILE => "the set is full",
-        _ => Errno.Text(error),
-    };
+        _ => null,
+    });
 
     private int Create()
     {
@@ -231,7 +228,7 @@ internal sealed class NftSetSocket : IDisposable
         {
             left = element.Left;
         }
-        int deletion = Delete(Example);
+        int deletion = Delete(Example).Number;
         error = error == 0 ? deletion : error;
         return left > Short;
     }
@@ -343,7 +340,7 @@ internal sealed class NftSetSocket : IDisposable
         return error;
     }
 
-    private void Finish(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, int> failed)
+    private void Finish(ReadOnlySpan<HoleEffect> effects, Action<IpPrefix, KernelError> failed)
     {
         int error = Commit();
         if (error == 0 && FirstError(0) == 0)
@@ -363,11 +360,11 @@ internal sealed class NftSetSocket : IDisposable
         }
     }
 
-    private static void Report(in HoleEffect effect, int error, Action<IpPrefix, int> failed)
+    private static void Report(in HoleEffect effect, int error, Action<IpPrefix, KernelError> failed)
     {
         if (error != 0 && effect.Action == HoleAction.Open)
         {
-            failed(effect.Prefix, error);
+            failed(effect.Prefix, ErrorOf(error));
         }
     }
 

@@ -11,7 +11,7 @@ namespace ConnMgr.Firewall;
 internal sealed class RuleBackend(AddressRuleRunner rules, string reason) : IAddressBackend
 {
     /// <summary>
-    /// Before the first <see cref="Fill"/> the chains do not exist; the fill then includes earlier changes.
+    /// Before the first <see cref="Sync"/> the chains do not exist; it then includes earlier changes.
     /// </summary>
     private bool _isReady;
 
@@ -46,10 +46,9 @@ internal sealed class RuleBackend(AddressRuleRunner rules, string reason) : IAdd
     }
 
     /// <summary>
-    /// Starts a sync. The runner asks the holes itself when its script starts, which may be later, so the
-    /// list given here is not used.
+    /// Starts a sync. The runner asks the holes itself when its script starts, which may be later.
     /// </summary>
-    public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed)
+    public void Sync()
     {
         _isReady = true;
         rules.Sync();

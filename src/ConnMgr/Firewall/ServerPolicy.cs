@@ -9,6 +9,9 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal sealed class ServerPolicy
 {
+    /// <summary>The port of name servers.</summary>
+    public const ushort Port = 53;
+
     /// <summary>The largest number of servers; further ones are ignored.</summary>
     public const int MaxServers = 64;
 
@@ -104,9 +107,7 @@ internal sealed class ServerPolicy
 
     /// <summary>
     /// Adds the users of sockets that are bound to port 53, from the text of /proc/net/udp or udp6
-    /// (net/ipv4/udp.c, udp4_format_sock). Only a privileged process can bind that port. If root has bound
-    /// it, the name server may run as another user by now: adds the users that distributions have for name
-    /// servers. A user stays until <see cref="ForgetUsers"/>: a name server may be restarted.
+    /// (net/ipv4/udp.c, udp4_format_sock).
     /// </summary>
     /// <param name="text">The list of sockets, or whole lines of it.</param>
     /// <param name="accounts">Returns the text of /etc/passwd, which is rarely needed.</param>
@@ -125,14 +126,28 @@ internal sealed class ServerPolicy
                 && line[columns[Remote]].EndsWith(":0000", StringComparison.Ordinal)
                 && uint.TryParse(line[columns[User]], out uint user))
             {
-                bool isNew = TryAdd(user);
-                hasChanged |= isNew || !IsLocalFound;
-                IsLocalFound = true;
-                if (isNew && user == 0)
-                {
-                    _isUserUnknown = !AddKnown(accounts());
-                }
+                hasChanged |= SeeSocket(user, accounts);
             }
+        }
+        return hasChanged;
+    }
+
+    /// <summary>
+    /// Adds the user of a socket that is bound to port 53. Only a privileged process can bind that port. If
+    /// root has bound it, the name server may run as another user by now: adds the users that distributions
+    /// have for name servers. A user stays until <see cref="ForgetUsers"/>: a name server may be restarted.
+    /// </summary>
+    /// <param name="user">The user who made the socket.</param>
+    /// <param name="accounts">Returns the text of /etc/passwd.</param>
+    /// <returns>True if <see cref="Users"/> or <see cref="IsLocalFound"/> has changed.</returns>
+    public bool SeeSocket(uint user, Func<string> accounts)
+    {
+        bool isNew = TryAdd(user);
+        bool hasChanged = isNew || !IsLocalFound;
+        IsLocalFound = true;
+        if (isNew && user == 0)
+        {
+            _isUserUnknown = !AddKnown(accounts());
         }
         return hasChanged;
     }

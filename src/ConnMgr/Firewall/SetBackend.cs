@@ -30,8 +30,10 @@ internal sealed class SetBackend : IAddressBackend
         ReadOnlySpan<HoleEffect> effects, bool isUrgent, List<(IpPrefix Prefix, string Reason)> failed) =>
         _sets.Apply(effects, (prefix, error) => failed.Add((prefix, error.ToString())));
 
-    public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed) =>
-        Apply(all, isUrgent: false, failed);
+    public void Sync()
+    {
+        // The caller applies the openings.
+    }
 
     public bool IsOpening(IpPrefix prefix) => false;
 

@@ -38,7 +38,10 @@ internal sealed class LinkSubnets
     /// <summary>Returns the subnets of a device. Call it once for each device.</summary>
     public List<Subnet> Of(int ifindex)
     {
-        List<Subnet> subnets = _subnets.GetValueOrDefault(ifindex) ?? [];
+        if (!_subnets.TryGetValue(ifindex, out List<Subnet>? subnets))
+        {
+            subnets = [];
+        }
         Span<byte> bytes = stackalloc byte[16];
         foreach (IpPrefix prefix in _state.Neighbours.Of(ifindex))
         {

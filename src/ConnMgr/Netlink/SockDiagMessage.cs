@@ -97,6 +97,19 @@ internal readonly ref struct SockDiagMessage
         ];
     }
 
+    /// <summary>
+    /// Returns the request that dumps the UDP sockets that are bound to a port and not connected.
+    /// </summary>
+    /// <param name="family">AF_INET or AF_INET6.</param>
+    /// <param name="port">The port.</param>
+    public static byte[] DumpBound(byte family, ushort port)
+    {
+        Span<byte> id = stackalloc byte[IdSize];
+        id.Clear();
+        BinaryPrimitives.WriteUInt16BigEndian(id, port);
+        return Request(DumpRow, NetlinkMessage.FlagDump, family, Udp, 1u << TCP_CLOSE, id);
+    }
+
     /// <summary>Reads a row. Returns false if it is malformed or neither IPv4 nor IPv6.</summary>
     public static bool TryRead(byte protocol, ReadOnlySpan<byte> payload, out SockDiagMessage socket)
     {

@@ -13,6 +13,8 @@ namespace ConnMgr.Routing;
 /// </summary>
 internal sealed class NetifdRunner : IDisposable
 {
+    private const string Unreadable = "netifd is unreadable";
+
     private static readonly TimeSpan Gap = TimeSpan.FromSeconds(1);
 
     private readonly Loop _loop;
@@ -23,7 +25,6 @@ internal sealed class NetifdRunner : IDisposable
     private readonly Deadline _due;
     private TimeSpan _askedAt = TimeSpan.MinValue;
     private List<NetifdNetwork> _networks = [];
-    private bool _saidUnreadable;
 
     /// <param name="loop">Where answers arrive.</param>
     /// <param name="log">Receives the changes.</param>
@@ -84,15 +85,10 @@ internal sealed class NetifdRunner : IDisposable
         }
         if (answer.End() is not { } networks)
         {
-            if (!_saidUnreadable)
-            {
-                _log.Event(
-                    EventKind.Link, "netifd: its answer is no list of networks, ignoring", LogLevel.Warn);
-            }
-            _saidUnreadable = true;
+            _log.Once(Unreadable, EventKind.Link, "netifd: its answer is no list of networks, ignoring");
             return;
         }
-        _saidUnreadable = false;
+        _ = _log.Over(Unreadable);
         if (IsSame(networks, _networks))
         {
             return;

@@ -22,7 +22,7 @@ internal static class AuditText
         List<Row> rows = [];
         foreach (AuditEntry entry in audit.Table.Entries)
         {
-            rows.Add(new Row(entry, lockdown.CoverOf(entry)));
+            rows.Add(new Row(entry, lockdown.Services.CoverOf(entry)));
         }
         rows.Sort(static (a, b) => a.Cover != b.Cover ? a.Cover - b.Cover
             : a.Entry.Source != b.Entry.Source ? a.Entry.Source - b.Entry.Source

@@ -18,7 +18,7 @@ internal sealed class FakeBackend : IAddressBackend
     /// </summary>
     public HashSet<IpPrefix> Opening { get; } = [];
 
-    public int Fills { get; private set; }
+    public int Syncs { get; private set; }
 
     public string Name => "fake";
 
@@ -54,11 +54,7 @@ internal sealed class FakeBackend : IAddressBackend
 
     public bool TryAdmit(ServiceSet service, ReadOnlySpan<IpNumber> addresses) => true;
 
-    public void Fill(ReadOnlySpan<HoleEffect> all, List<(IpPrefix Prefix, string Reason)> failed)
-    {
-        Fills++;
-        Apply(all, isUrgent: false, failed);
-    }
+    public void Sync() => Syncs++;
 
     public bool IsOpening(IpPrefix prefix) => Opening.Contains(prefix);
 

@@ -62,16 +62,16 @@ public sealed class HoleStoreTests : IDisposable
     {
         _rig.Learn("a.example", "198.18.5.1");
         _rig.Store.Fill();
-        Assert.Equal(1, _rig.Backend.Fills);
+        _rig.Backend.Applied.Clear();
         for (int i = 0; i < 4; i++)
         {
             _rig.Store.CheckElements();
         }
-        Assert.Equal(1, _rig.Backend.Fills);
+        Assert.Empty(_rig.Backend.Applied);
         _rig.Backend.Elements.Clear();
         _rig.Store.CheckElements();
         _rig.Store.CheckElements(); // each call asks about one of the two
-        Assert.Equal(2, _rig.Backend.Fills);
+        Assert.Equal(2, _rig.Backend.Applied.Count);
         Assert.Equal(2, _rig.Backend.Elements.Count);
         Assert.Equal(["another program emptied the address sets, filling them again"], _rig.Said());
     }
@@ -107,11 +107,49 @@ public sealed class HoleStoreTests : IDisposable
         FakeBackend rules = new() { HasTimeouts = false, IsImmediate = false };
         _rig.Store.Use(rules);
         _rig.Store.Fill();
-        Assert.Equal((1, 0), (rules.Fills, rules.Applied.Count));
+        Assert.Equal((1, 0), (rules.Syncs, rules.Applied.Count));
         List<IpPrefix> open = [];
         _rig.Store.ListOpen(open);
         Assert.Equal(["198.18.9.0/24", "198.18.5.1", "198.18.9.9"], open.Select(prefix => prefix.ToString()));
     }
+
+    /// <summary>The loop handles other events between the steps.</summary>
+    [Fact]
+    public void Many_prefixes_are_opened_in_steps()
+    {
+        _rig.Restart("a.example\n" + Literals(0, 2000), new FakeBackend());
+        _rig.Learn("a.example", "198.18.5.1");
+        int steps = 0;
+        int before = 0;
+        while (_rig.Store.NextDeadline <= _rig.Loop.Now && steps < 100)
+        {
+            Assert.InRange(_rig.Backend.Applied.Count - before, 1, 600);
+            before = _rig.Backend.Applied.Count;
+            _rig.Store.Advance(_rig.Loop.Now);
+            steps++;
+        }
+        Assert.InRange(steps, 3, 10);
+        Assert.Equal(2001, _rig.Backend.Elements.Count);
+    }
+
+    [Fact]
+    public void What_a_reload_closes_while_others_are_opened_stays_closed()
+    {
+        _rig.Restart(Literals(0, 2000), new FakeBackend());
+        _rig.Store.Change(StoreRig.Read(Literals(0, 1000) + Literals(3000, 4000)));
+        while (_rig.Store.NextDeadline <= _rig.Loop.Now)
+        {
+            _rig.Store.Advance(_rig.Loop.Now);
+        }
+        Assert.Equal(
+            StoreRig.Read(Literals(0, 1000) + Literals(3000, 4000)).LiteralCount,
+            _rig.Backend.Elements.Count);
+        Assert.All(
+            _rig.Backend.Elements.Keys, prefix => Assert.True(_rig.Store.Whitelist.HasLiteral(prefix)));
+    }
+
+    private static string Literals(int from, int to) => string.Concat(
+        Enumerable.Range(from, to - from).Select(i => $"2001:db8:{i:x}::/48\n"));
 
     /// <summary>
     /// A reload with the maximum number of addresses. It once took seconds, because each removal shifted a

@@ -56,7 +56,7 @@ public class HolesModelTests
 
         public bool Run((Kind Kind, int Name, int Address, int Wait, int Number)[] steps)
         {
-            _holes.OpenAll(Seconds(_now), _effects);
+            OpenAll();
             Apply();
             foreach ((Kind kind, int name, int address, int wait, int number) in steps)
             {
@@ -103,14 +103,14 @@ public class HolesModelTests
                     break;
                 case Kind.Flush:
                     _kernel.Clear();
-                    _holes.OpenAll(Seconds(_now), _effects);
+                    OpenAll();
                     break;
                 case Kind.Restart:
                     byte[] text = HoleFile.Write(_holes, "boot", Seconds(_now)).ToArray();
                     _holes = new Holes(Read(_lines));
                     HoleFile.Read(text, "boot", Seconds(_now), _holes, _effects);
                     _effects.Clear();
-                    _holes.OpenAll(Seconds(_now), _effects);
+                    OpenAll();
                     break;
             }
         }
@@ -195,6 +195,14 @@ public class HolesModelTests
         private static DnsName Name(string text) => DnsName.TryParse(text, out DnsName name) ? name : default;
 
         private static IpNumber Address(string text) => IpNumber.Of(System.Net.IPAddress.Parse(text));
+
+        private void OpenAll()
+        {
+            for (int i = _holes.OpenCount; i-- > 0;)
+            {
+                _holes.OpenAgain(i, Seconds(_now), _effects);
+            }
+        }
 
         private static TimeSpan Seconds(int seconds) => TimeSpan.FromSeconds(seconds);
     }

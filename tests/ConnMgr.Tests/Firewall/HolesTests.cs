@@ -455,7 +455,10 @@ public class HolesTests
 
     private string OpenAll(int at)
     {
-        _holes.OpenAll(Seconds(at), _effects);
+        for (int i = 0; i < _holes.OpenCount; i++)
+        {
+            _holes.OpenAgain(i, Seconds(at), _effects);
+        }
         return Effects();
     }
 

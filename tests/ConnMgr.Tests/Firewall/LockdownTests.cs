@@ -76,7 +76,7 @@ public sealed class LockdownTests : IDisposable
         using Lockdown lockdown = New(loop, "198.18.9.0/24");
         lockdown.Start(NetifNames.Defaults, new NameServers([]));
         Until(loop, lockdown, () => lockdown.HasFailed);
-        Assert.False(lockdown.NeedsCorrection);
+        Assert.False(lockdown.Firewall.NeedsCorrection);
         Assert.Equal(
             [
                 "cannot lock the firewall: init_firewall.sh: exit status 1, saying \"no such table\"",
@@ -123,7 +123,7 @@ public sealed class LockdownTests : IDisposable
             Nft.Run(i % 2 == 0 ? "insert rule inet connmgr output accept" : "flush ruleset");
             Until(loop, lockdown, () => Nft.Run("list table inet connmgr", "-s", mayFail: true) == before);
         }
-        Assert.InRange(lockdown.RepairCount, 1, 6); // the script itself may have repaired one of the changes
+        Assert.InRange(lockdown.Firewall.RepairCount, 1, 6); // the script may have repaired one itself
         Nft.Run("delete element inet connmgr afero4 { 198.18.7.7 }");
         Until(loop, lockdown, () => Nft.Elements("afero4").Length > 0);
         Nft.Run("flush set inet connmgr afero4_prefixes");

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using ConnMgr.Firewall;
+using ConnMgr.Native;
 using ConnMgr.Net;
 
 namespace ConnMgr.Tests.Firewall;
@@ -53,10 +54,14 @@ internal static class Nft
             : "";
     }
 
-    /// <summary>Adds one element, and returns 0 or the kernel's error.</summary>
-    public static int Add(this NftSetSocket sets, IpPrefix prefix, int timeout)
+    /// <summary>Adds one element, and returns 0 or the kernel's error number.</summary>
+    public static int Add(this NftSetSocket sets, IpPrefix prefix, int timeout) =>
+        sets.Try(prefix, timeout).Number;
+
+    /// <summary>Adds one element, and returns the kernel's error.</summary>
+    public static KernelError Try(this NftSetSocket sets, IpPrefix prefix, int timeout)
     {
-        int failure = 0;
+        KernelError failure = KernelError.None;
         sets.Apply([new HoleEffect(HoleAction.Open, prefix, timeout)], (_, error) => failure = error);
         return failure;
     }

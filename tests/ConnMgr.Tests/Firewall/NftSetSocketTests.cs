@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.InteropServices;
 using ConnMgr.Firewall;
+using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Tests.Capture;
 
@@ -30,8 +31,10 @@ public class NftSetSocketTests
         Assert.False(sets.Has(Prefix("198.18.7.9", 32)));
         Assert.False(sets.Has(Prefix("198.18.8.128", 25)));
 
-        Assert.Equal((0, 0), (sets.Delete(Prefix("198.18.7.1", 32)), sets.Delete(Prefix("198.18.7.1", 32))));
-        Assert.Equal((0, 0), (sets.Delete(Prefix("198.18.8.0", 24)), sets.Delete(Prefix("198.18.8.0", 24))));
+        Assert.True(sets.Delete(Prefix("198.18.7.1", 32)).IsNone);
+        Assert.True(sets.Delete(Prefix("198.18.7.1", 32)).IsNone);
+        Assert.True(sets.Delete(Prefix("198.18.8.0", 24)).IsNone);
+        Assert.True(sets.Delete(Prefix("198.18.8.0", 24)).IsNone);
         Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
         Assert.Equal("198.18.7.2", Nft.Elements("afero4"));
         Assert.Equal("", Nft.Elements("afero4_prefixes"));
@@ -123,7 +126,7 @@ public class NftSetSocketTests
             new HoleEffect(HoleAction.Open, Prefix("2001:db8::1", 128), 5000),
         ];
         List<string> failures = [];
-        sets.Apply(effects, (prefix, error) => failures.Add($"{prefix} {NftSetSocket.Text(error)}"));
+        sets.Apply(effects, (prefix, error) => failures.Add($"{prefix} {error}"));
         Assert.Equal(["198.18.7.4 the set is full", "198.18.7.5 the set is full"], failures);
         Assert.Equal("198.18.7.1 5000, 198.18.7.2 5000, 198.18.7.3 5000", Nft.Elements("afero4"));
         Assert.Equal("2001:db8::1 5000", Nft.Elements("afero6"));
@@ -143,13 +146,14 @@ public class NftSetSocketTests
         Assert.Equal("198.18.0.0/16, 198.19.0.0/16, 255.255.255.0/24", Nft.Elements("afero4_prefixes"));
         Assert.Equal(
             prefixes.Order(Comparer), sets.List()!.Select(element => element.Prefix).Order(Comparer));
-        Assert.Equal(0, sets.Delete(Prefix("198.18.0.0", 16)));
+        Assert.True(sets.Delete(Prefix("198.18.0.0", 16)).IsNone);
         Assert.Equal("198.18.7.0/24, 198.18.8.0/24, 198.18.9.0/24, 198.19.0.0/16, 255.255.255.0/24",
             Nft.Elements("afero4_prefixes"));
         Assert.Equal((0, 0), (sets.Add(Prefix("0.0.0.0", 0), 0), sets.Add(Prefix("::", 0), 0)));
         Assert.Equal("0.0.0.0/0", Nft.Elements("afero4_prefixes"));
         Assert.Equal("::/0", Nft.Elements("afero6_prefixes"));
-        Assert.Equal((0, 0), (sets.Delete(Prefix("0.0.0.0", 0)), sets.Delete(Prefix("::", 0))));
+        Assert.True(sets.Delete(Prefix("0.0.0.0", 0)).IsNone);
+        Assert.True(sets.Delete(Prefix("::", 0)).IsNone);
         Assert.Equal("2001:db8::/32, ffff::/16", Nft.Elements("afero6_prefixes"));
     });
 
@@ -170,7 +174,8 @@ public class NftSetSocketTests
             ["198.18.4.0/24", "198.18.5.0/24", "198.18.7.1", "198.19.0.0/17"],
             sets.List()!.Select(element => element.Prefix.ToString()).Order());
         Assert.Equal(0, sets.Add(Prefix("198.18.0.0", 16), 0));
-        Assert.Equal((0, 0), (sets.Delete(Prefix("198.18.4.0", 24)), sets.Delete(Prefix("198.18.5.0", 24))));
+        Assert.True(sets.Delete(Prefix("198.18.4.0", 24)).IsNone);
+        Assert.True(sets.Delete(Prefix("198.18.5.0", 24)).IsNone);
         Assert.Equal("198.18.0.0/16, 198.19.0.0/17", Nft.Elements("afero4_prefixes"));
         // nft finds no difference between our set and its own.
         Nft.Run("add set inet connmgr afero6 { type ipv6_addr; flags timeout; }");
@@ -191,10 +196,10 @@ public class NftSetSocketTests
     {
         Nft.Run("add table inet connmgr");
         Nft.Run("add set inet connmgr afero6 { type inet_service; }");
-        Assert.Null(NftSetSocket.Open(out string why));
+        Assert.Null(NftSetSocket.Open(out KernelError why));
         Assert.Equal(
             "cannot make the table inet connmgr and its sets: there is a set of that name, but of another "
-                + "kind", why);
+                + "kind", why.ToString());
     });
 
     [Fact]
@@ -203,9 +208,9 @@ public class NftSetSocketTests
         using NftSetSocket sets = Open();
         Nft.Run("flush ruleset");
         Assert.Equal(
-            "there is no such table or set", NftSetSocket.Text(sets.Add(Prefix("198.18.7.1", 32), 10)));
+            "there is no such table or set", sets.Try(Prefix("198.18.7.1", 32), 10).ToString());
         Assert.Equal(
-            "there is no such table or set", NftSetSocket.Text(sets.Add(Prefix("198.18.7.0", 24), 0)));
+            "there is no such table or set", sets.Try(Prefix("198.18.7.0", 24), 0).ToString());
         Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
         int failed = 0;
         HoleEffect[] effects = [.. Enumerable.Range(1, 200).Select(
@@ -271,8 +276,8 @@ public class NftSetSocketTests
 
     private static NftSetSocket Open(bool? updatesInPlace = null)
     {
-        NftSetSocket? sets = NftSetSocket.Open(out string why, updatesInPlace);
-        Assert.True(sets is not null, why);
+        NftSetSocket? sets = NftSetSocket.Open(out KernelError why, updatesInPlace);
+        Assert.True(sets is not null, why.ToString());
         return sets;
     }
 

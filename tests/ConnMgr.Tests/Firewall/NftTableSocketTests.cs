@@ -1,6 +1,7 @@
 using System.Net;
 using ConnMgr.EventLoop;
 using ConnMgr.Firewall;
+using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Tests.Capture;
 
@@ -114,7 +115,7 @@ public class NftTableSocketTests
         Nft.Run("add table ip connmgr; delete table ip connmgr");
         Assert.Equal(0, rig.Sets.Add(Prefix("198.18.7.1", 32), 3600));
         Assert.Equal(0, rig.Sets.Add(Prefix("198.18.8.0", 24), 0));
-        Assert.Equal(0, rig.Sets.Delete(Prefix("198.18.7.1", 32)));
+        Assert.True(rig.Sets.Delete(Prefix("198.18.7.1", 32)).IsNone);
         Nft.Run("add element inet connmgr afero4 { 198.18.7.2 timeout 1h }");
         Assert.True(rig.Table.Restore());
         rig.RunAll();
@@ -227,8 +228,8 @@ public class NftTableSocketTests
         public Rig()
         {
             Nft.Load(Lockdown);
-            Sets = NftSetSocket.Open(out string why)!;
-            Assert.Equal("", why);
+            Sets = NftSetSocket.Open(out KernelError why)!;
+            Assert.Equal("", why.ToString());
             Table = new NftTableSocket(
                 _loop, Sets.PortId, Damaged.Add, address =>
                     Gone.Add(address?.ToString() ?? "all"), Programs.Add);

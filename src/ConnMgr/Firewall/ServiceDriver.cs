@@ -1,0 +1,299 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using ConnMgr.Config;
+using ConnMgr.EventLoop;
+using ConnMgr.Logging;
+using ConnMgr.Native;
+using ConnMgr.Net;
+using ConnMgr.Netlink;
+using ConnMgr.Probe;
+
+namespace ConnMgr.Firewall;
+
+/// <summary>
+/// Opens what may be asked although the whitelist does not name it: name servers, and the services that the
+/// daemon probes. It finds the name servers of the device, tells the kernel's sets and init_firewall.sh, and
+/// says whose answers count.
+/// </summary>
+/// <param name="loop">The clock.</param>
+/// <param name="log">The log.</param>
+/// <param name="options">Which name servers may be asked, and what is probed.</param>
+/// <param name="locker">Runs the script again when it must learn of other servers.</param>
+/// <param name="reader">Judges the answers of name servers.</param>
+internal sealed class ServiceDriver(
+    Loop loop, Log log, Options options, LockRunner locker, ReplyReader reader)
+{
+    private const int AccountLimit = 1 << 16; // bytes of /etc/passwd
+
+    // Null if any server may be asked.
+    private readonly ServerPolicy? _policy =
+        options.DnsServerMode == DnsServerMode.Any ? null : new ServerPolicy();
+    private readonly ProbedAddresses _probed = new();
+    private readonly string _probePorts = ServiceVariables.PortsOf(options.Services);
+    private readonly MarkQuery _marks = new(log, LinkSocket.Mark);
+    private (int State, int Servers, string? InUse)? _seenVersion;
+    private bool _isUnrestricted; // the script could not restrict the servers
+    private bool _presumesUsers = true;
+    private TimeSpan _nextSearch;
+    private string _loggedServers = "";
+
+    /// <summary>When <see cref="Follow"/> or <see cref="Expire"/> has work.</summary>
+    public TimeSpan NextDeadline
+    {
+        get
+        {
+            TimeSpan policy = _policy?.NextDeadline ?? TimeSpan.MaxValue;
+            return policy < _probed.NextDeadline ? policy : _probed.NextDeadline;
+        }
+    }
+
+    /// <summary>Which name servers may be asked, as a phrase.</summary>
+    public string Words => _policy is null ? "any"
+        : _isUnrestricted ? $"any, since the firewall cannot match users (wanted: {_policy})"
+        : _policy.ToString();
+
+    /// <summary>Tells why the lockdown would admit a use.</summary>
+    public AuditCover CoverOf(AuditEntry entry) =>
+        AuditCovers.Of(entry, locker.Store.Whitelist, MayAsk(entry.Address, entry.User));
+
+    private bool MayAsk(IpNumber server, uint user) => _policy is not { IsAny: false } policy
+        || _isUnrestricted || policy.Servers.Contains(server) || policy.Users.Contains(user);
+
+    /// <summary>True if the script has last been told what it would be told now.</summary>
+    private bool IsScriptTold => Variables().AsSpan().SequenceEqual(locker.Firewall.Services);
+
+    /// <summary>True if the script has last been told which servers may be asked.</summary>
+    private bool WasListTold => locker.Firewall.Services is [string servers, ..]
+        && servers != ServiceVariables.AnyServer;
+
+    /// <summary>Opens an address to a probe of the daemon that is about to begin.</summary>
+    public void AdmitProbe(IPAddress address)
+    {
+        if (_probed.Add(IpNumber.Of(address), loop.Now))
+        {
+            ApplyProbed();
+        }
+    }
+
+    /// <summary>True if another program's rules overwrite the mark of the daemon's packets.</summary>
+    public bool IsMarkOverwritten => _marks.IsOverwritten;
+
+    /// <summary>Handles the end of a probe's conversation.</summary>
+    public void SeeProbe(in Flow flow, TimeSpan startedAt)
+    {
+        if (!locker.Firewall.IsDisturbed)
+        {
+            _marks.See(flow, startedAt, loop.Now);
+        }
+    }
+
+    /// <summary>
+    /// Finds the name servers before the script runs for the first time: those that the files name, and those
+    /// of the device.
+    /// </summary>
+    public void Start(NetifNames names, NameServers servers)
+    {
+        List<IpNumber> used = [];
+        KernelState state = new(); // has not been read yet
+        foreach (NamedLink link in names.Links)
+        {
+            ServerLink any = new(
+                link.Kind, link.Name, ifindex: 0, hasIpv4: true, hasIpv6: true, state, link.Index);
+            AddServers(used, servers.Of(any, gateways: []));
+        }
+        FindResolversAnew();
+        _ = _policy?.Use(PermittedOf(used), loop.Now);
+        AdmitAll();
+    }
+
+    /// <summary>Looks at everything again, after a reload.</summary>
+    public void Reload()
+    {
+        FindResolversAnew();
+        _seenVersion = null;
+    }
+
+    /// <summary>Follows the links and the name servers. Call it after each decision.</summary>
+    /// <returns>True if something about them may have changed.</returns>
+    public bool Follow(in LockdownView view)
+    {
+        TimeSpan now = loop.Now;
+        if (view.Version == _seenVersion && !(_policy?.NextDeadline <= now))
+        {
+            return false;
+        }
+        if (_seenVersion?.Servers != view.Version.Servers)
+        {
+            _ = FindResolvers(); // the program that writes such a file often starts a name server, too
+        }
+        _seenVersion = view.Version;
+        SeeServers(view, now);
+        return true;
+    }
+
+    /// <summary>Closes the addresses that have not been probed for long.</summary>
+    public void Expire()
+    {
+        if (_probed.Expire(loop.Now))
+        {
+            ApplyProbed();
+        }
+    }
+
+    /// <summary>Checks what the kernel does not report. Call it every few seconds.</summary>
+    public void Check()
+    {
+        if (locker.Store.Backend is SetBackend)
+        {
+            AdmitAll(); // the kernel does not report changes of ipset
+        }
+        if (FindResolvers())
+        {
+            _seenVersion = null;
+        }
+    }
+
+    /// <summary>Handles the success of init_firewall.sh.</summary>
+    public void OnScriptEnded(in LockdownReport report)
+    {
+        if (!IsScriptTold)
+        {
+            locker.Run(); // a server or a probe was added while the script ran
+        }
+        _marks.SetKept(report.KeepsMark, loop.Now);
+        _isUnrestricted = WasListTold && !report.IsServerListed && !locker.Firewall.IsBusy;
+        if (_isUnrestricted && _presumesUsers)
+        {
+            _presumesUsers = false; // open port 53 to all programs only if a name server really runs
+            FindResolversAnew();
+            _seenVersion = null;
+        }
+        LogServers();
+    }
+
+    /// <summary>
+    /// Follows the servers that the device uses: first in the kernel's sets, then in the rules. So a server
+    /// is open before it counts, and closed after the device has turned to another one.
+    /// </summary>
+    private void SeeServers(in LockdownView view, TimeSpan now)
+    {
+        List<IpNumber> used = view.UsedServers();
+        if (_policy is not null && view.Connection.Links.Count > 0)
+        {
+            List<IpNumber> permitted = PermittedOf(used);
+            if (options.DnsServerMode == DnsServerMode.Auto)
+            {
+                view.AddGateways(permitted);
+            }
+            bool isInKernel = !_policy.Use(permitted, now)
+                || TryAdmit(ServiceSet.NameServers, _policy.Servers);
+            if (locker.WasLocked && (!isInKernel || !IsScriptTold))
+            {
+                locker.Run();
+            }
+            LogServers();
+        }
+        // What has left the device has passed the lockdown. So with name servers of the device, which may ask
+        // any server, each answer counts.
+        bool isAny = _policy is null || _policy.IsAny || _policy.IsLocalFound || _isUnrestricted;
+        if (reader.Watch.SetServers(CollectionsMarshal.AsSpan(used), isAny ? null : [.. _policy!.Servers]))
+        {
+            reader.JudgeAgain(now);
+        }
+    }
+
+    private List<IpNumber> PermittedOf(List<IpNumber> used)
+    {
+        List<IpNumber> permitted = [];
+        if (options.DnsServerMode == DnsServerMode.Listed)
+        {
+            AddServers(permitted, options.DnsServers);
+        }
+        else
+        {
+            permitted.AddRange(used);
+        }
+        AddServers(permitted, options.Resolvers);
+        return permitted;
+    }
+
+    private static void AddServers(List<IpNumber> servers, IReadOnlyList<IPAddress> added)
+    {
+        foreach (IPAddress server in added)
+        {
+            servers.Add(IpNumber.Of(server));
+        }
+    }
+
+    /// <summary>Forgets the name servers of the device, and finds those that run now.</summary>
+    private void FindResolversAnew()
+    {
+        _policy?.ForgetUsers();
+        if (_presumesUsers && options.DnsServerMode == DnsServerMode.Auto)
+        {
+            _policy?.Presume(ReadAccounts());
+        }
+        _ = FindResolvers();
+    }
+
+    /// <summary>
+    /// Finds a name server of the device that has just started, because an unlisted server has answered.
+    /// </summary>
+    /// <returns>True if the answers of every server count from now on.</returns>
+    public bool HasNewResolver()
+    {
+        if (loop.Now < _nextSearch)
+        {
+            return false;
+        }
+        _nextSearch = loop.Now + TimeSpan.FromSeconds(1);
+        if (!FindResolvers())
+        {
+            return false;
+        }
+        _seenVersion = null;
+        reader.Watch.CountAll();
+        return true;
+    }
+
+    private static string ReadAccounts() => SmallFile.Read("/etc/passwd", AccountLimit, out _, out _) ?? "";
+
+    /// <summary>Finds the name servers that run on the device. True if there are new ones.</summary>
+    private bool FindResolvers() => options.DnsServerMode == DnsServerMode.Auto
+        && _policy is { } policy && ResolverQuery.Tell(policy, ReadAccounts);
+
+    private void LogServers()
+    {
+        string words = Words;
+        if (locker.WasLocked && words != _loggedServers)
+        {
+            _loggedServers = words;
+            log.Event(EventKind.Firewall, $"name servers: {words}");
+        }
+    }
+
+    private void ApplyProbed()
+    {
+        if (!TryAdmit(ServiceSet.Probed, _probed.Addresses) && locker.WasLocked)
+        {
+            locker.Run();
+        }
+    }
+
+    private bool TryAdmit(ServiceSet service, IReadOnlyList<IpNumber> addresses) =>
+        locker.Store.Backend.TryAdmit(service, [.. addresses]);
+
+    /// <summary>Puts the addresses into the kernel again, because they may be gone.</summary>
+    public void AdmitAll()
+    {
+        if (_policy is not null)
+        {
+            _ = TryAdmit(ServiceSet.NameServers, _policy.Servers);
+        }
+        _ = TryAdmit(ServiceSet.Probed, _probed.Addresses);
+    }
+
+    /// <summary>Returns the variables of init_firewall.sh that name the services.</summary>
+    public string[] Variables() => ServiceVariables.Of(
+        locker.Store.Backend is not RuleBackend, _policy, _probed.Addresses, _probePorts);
+}

@@ -1,0 +1,83 @@
+using ConnMgr.Links;
+using static ConnMgr.Tests.Capture.NetworkNamespace;
+
+namespace ConnMgr.Tests.Links;
+
+/// <summary>The driver with the real kernel: links, routes, evidence sockets and hooks.</summary>
+public sealed class LinkDriverTests
+{
+    [Fact]
+    public void It_moves_the_route_to_the_best_link_and_runs_the_hooks() => Run(() =>
+    {
+        using LinkRig rig = new();
+        Hook(rig);
+        rig.Until(() => rig.View.InPlace == "eth0" && File.Exists($"{rig.Directory}/said"));
+        Assert.Equal("eth0", LinkRig.Front());
+        Assert.Equal(("eth0", "eth0"), (rig.View.Choice, rig.View.InUse?.Name));
+        Assert.Equal(SwitchState.None, rig.View.Switch.State);
+        Assert.Equal((1, 0), (rig.View.Switch.Succeeded, rig.View.Switch.Failed));
+        Assert.Single(rig.Said("switched to eth0 in "));
+
+        RunIp("link set eth0-peer down"); // the cable
+        rig.Until(() => rig.View.InPlace == "wlan0");
+        Assert.Equal("wlan0", LinkRig.Front());
+    });
+
+    [Fact]
+    public void A_route_that_another_program_deletes_is_restored() => Run(() =>
+    {
+        using LinkRig rig = new();
+        rig.Until(() => rig.View.InPlace == "eth0");
+        int before = rig.View.Switch.Repairs;
+        RunIp("route delete default dev eth0");
+        Assert.Equal("wlan0", LinkRig.Front());
+        rig.Until(() => rig.View.Switch.Repairs > before && LinkRig.Front() == "eth0");
+        Assert.Equal(1, rig.View.Switch.Succeeded);
+    });
+
+    [Fact]
+    public void A_link_is_preferred_by_hand_only_if_there_is_one() => Run(() =>
+    {
+        using LinkRig rig = new();
+        rig.Until(() => rig.View.InPlace == "eth0");
+        Assert.False(rig.Driver.Prefer("eth1", TimeSpan.MaxValue));
+        Assert.True(rig.Driver.Prefer("wlan0", TimeSpan.MaxValue));
+        rig.Until(() => rig.View.Preferred == "wlan0");
+        Assert.True(rig.Driver.Prefer(null, TimeSpan.MaxValue));
+        rig.Until(() => rig.View.Preferred is null);
+    });
+
+    [Fact]
+    public void A_reload_replaces_the_links_whose_names_have_changed() => Run(() =>
+    {
+        using LinkRig rig = new();
+        rig.Until(() => rig.View.InPlace == "eth0");
+        Link kept = rig.Driver.Core.Links[1];
+        LinkSockets keptSockets = rig.Driver.Sockets[1];
+        rig.Driver.Reload(LinkRig.Names("ETH_INTERFACE_0='lan0'"));
+        Assert.Equal(["lan0", "wlan0", "wwan0"], rig.View.Links.Select(link => link.Name));
+        Assert.Same(kept, rig.Driver.Core.Links[1]);
+        Assert.Same(keptSockets, rig.Driver.Sockets[1]);
+        rig.Until(() => rig.View.InPlace == "wlan0");
+        Assert.Equal("wlan0", LinkRig.Front());
+    });
+
+    [Fact]
+    public void After_its_end_nothing_is_decided() => Run(() =>
+    {
+        using LinkRig rig = new();
+        rig.Until(() => rig.View.InPlace == "eth0");
+        rig.Driver.Stop();
+        RunIp("link set eth0-peer down");
+        rig.Until(() => !rig.View.Find("eth0")!.Facts.Runs);
+        Assert.Equal("eth0", rig.View.Choice);
+        Assert.False(rig.Driver.IsBusy);
+    });
+
+    private static void Hook(LinkRig rig)
+    {
+        string path = Path.Combine(rig.Directory, "10-say");
+        File.WriteAllText(path, "#!/bin/sh\necho \"$*\" >${0%/*}/said\n");
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+    }
+}

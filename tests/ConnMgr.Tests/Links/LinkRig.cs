@@ -1,0 +1,115 @@
+using ConnMgr.Config;
+using ConnMgr.EventLoop;
+using ConnMgr.Links;
+using ConnMgr.Logging;
+using ConnMgr.Netlink;
+using ConnMgr.Probe;
+using static ConnMgr.Tests.Capture.NetworkNamespace;
+
+namespace ConnMgr.Tests.Links;
+
+/// <summary>
+/// A <see cref="LinkDriver"/> over the real kernel, in the namespace of the calling thread: eth0 and wlan0
+/// with a default route each, whose gateways answer nothing.
+/// </summary>
+internal sealed class LinkRig : IDisposable
+{
+    public LinkRig()
+    {
+        RunIp("link set lo up");
+        foreach ((string name, int subnet, int metric) in (ReadOnlySpan<(string, int, int)>)
+            [("eth0", 2, 20), ("wlan0", 3, 10)])
+        {
+            RunIp($"link add {name} type veth peer name {name}-peer");
+            RunIp($"link set {name}-peer up");
+            RunIp($"address add 198.18.{subnet}.2/24 dev {name}");
+            RunIp($"link set {name} up");
+            RunIp($"route add default via 198.18.{subnet}.1 dev {name} metric {metric}");
+        }
+        Options = new Options
+        {
+            ConfigDirectory = Directory,
+            ScriptDirectory = Directory,
+            RunDirectory = Directory,
+            HookDirectory = Directory,
+            IsFirewallDisabled = true,
+            Services = [],
+            Ping = [],
+            Resolvers = [],
+            DnsServers = [],
+            Switch = SwitchMode.Netlink,
+        };
+        Routes = new RouteMonitor(Loop, State);
+        Driver = new LinkDriver(
+            Loop, Log, Options, Names(""), State, Routes, new NameServers([]), Environment, Loop.Now);
+    }
+
+    public string Directory { get; } =
+        System.IO.Directory.CreateTempSubdirectory("connmgr-test-").FullName;
+
+    public Loop Loop { get; } = new();
+
+    public Log Log { get; } = new(LogTarget.Stderr, LogLevel.Error);
+
+    public KernelState State { get; } = new();
+
+    public List<string> Environment { get; } = ["NAMES=", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+
+    public Options Options { get; }
+
+    public RouteMonitor Routes { get; }
+
+    public LinkDriver Driver { get; }
+
+    public ConnectionView View => Driver.View;
+
+    /// <summary>Parses lines of netif_names.</summary>
+    public static NetifNames Names(string text) =>
+        NetifNames.TryParse(text, out NetifNames names, [], []) ? names : throw new ArgumentException(text);
+
+    /// <summary>Runs the loop until the condition holds; a tick every 0.1 s.</summary>
+    public void Until(Func<bool> isDone)
+    {
+        Deadline tick = Loop.AddTimer(() => { });
+        using Deadline limit = Loop.AddTimer(() => throw new TimeoutException());
+        limit.Set(Loop.Now + TimeSpan.FromSeconds(60));
+        bool hasEnded = false;
+        Loop.Run(() =>
+        {
+            if (!tick.IsSet)
+            {
+                tick.Set(Loop.Now + TimeSpan.FromMilliseconds(100));
+                Driver.Tick();
+            }
+            if (Routes.IsSettled)
+            {
+                Driver.Settle();
+            }
+            hasEnded = hasEnded || isDone();
+            if (hasEnded)
+            {
+                Loop.Stop();
+            }
+        });
+        tick.Dispose();
+    }
+
+    /// <summary>The logged lines that begin so.</summary>
+    public string[] Said(string start) =>
+    [
+        .. Log.Events.Events.Select(said => said.Text)
+            .Where(text => text.StartsWith(start, StringComparison.Ordinal)),
+    ];
+
+    /// <summary>The device of the kernel's preferred IPv4 default route.</summary>
+    public static string Front() => IpSays("route get 198.19.0.1").Split("dev ")[1].Split(' ')[0];
+
+    public void Dispose()
+    {
+        Driver.Dispose();
+        Routes.Dispose();
+        Log.Dispose();
+        Loop.Dispose();
+        System.IO.Directory.Delete(Directory, recursive: true);
+    }
+}
