@@ -192,7 +192,7 @@ internal sealed class CompiledMembers
     private bool Has(CustomAttributeHandleCollection attributes, string name) => attributes.Any(handle =>
         _metadata.GetCustomAttribute(handle).Constructor is { Kind: HandleKind.MemberReference } constructor
         && _metadata.GetMemberReference((MemberReferenceHandle)constructor).Parent is
-            { Kind: HandleKind.TypeReference } type
+        { Kind: HandleKind.TypeReference } type
         && _metadata.GetString(_metadata.GetTypeReference((TypeReferenceHandle)type).Name) == name);
 
     private string NameOf(TypeDefinitionHandle handle)
