@@ -4,7 +4,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size manuals deb test-deb test-monitoring test-luci release install uninstall dropin soak soak-tests soak-verdict clean test-arm64-vm
+.PHONY: help setup ready build test unit netns netns-nft attrd demo bench fuzz lint size manuals deb test-deb test-monitoring test-luci release install uninstall dropin soak soak-tests soak-verdict clean test-arm64-vm
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
@@ -35,6 +35,9 @@ unit: ready build ## only the unit tests
 
 netns: ready build ## only the lab's tests, on real packets (root)
 	@tests/netns/run.sh
+
+netns-nft: ready build ## the tests of the lockdown once more, where the device has nft and BusyBox alone (root)
+	@LAB_FIREWALL=nft tests/netns/run.sh $$(cd tests/netns && ls 1[0-7]?-*.sh)
 
 attrd: ready ## only the tests of the attrd shim
 	@tests/attrd/run.sh
