@@ -77,6 +77,10 @@ internal sealed partial class Daemon
         if (changes.Count > 0)
         {
             _links.Reload(names);
+            if (_isMonitoring)
+            {
+                _budgets.Set(names);
+            }
             _hintedVersion = -1;
             _flows?.Dispose();
             _flows = NewFlowRunner();

@@ -33,6 +33,7 @@ internal sealed partial class Daemon : IDisposable
     private readonly NameServers _servers;
     private readonly FileMonitor _files;
     private readonly LinkDriver _links;
+    private readonly BudgetDriver _budgets;
     private readonly ResolverDriver _resolver;
     private readonly AttributeReport? _attributes;
     private readonly Lockdown? _lockdown;
@@ -77,6 +78,7 @@ internal sealed partial class Daemon : IDisposable
             _servers, _environment, startedAt,
             _lockdown is { } lockdown ? lockdown.AdmitProbe : null,
             _lockdown is { } locked ? locked.SeeProbe : null);
+        _budgets = new BudgetDriver(_loop, log, options, _state, _links);
         _resolver = new ResolverDriver(
             _loop, log, options, _environment, _state, _servers, _links.DeviceTo);
         _flows = NewFlowRunner();
@@ -85,7 +87,8 @@ internal sealed partial class Daemon : IDisposable
             _attributes = new AttributeReport(_loop, log, options, socket, _environment);
         }
         _report = new StatusReport(
-            _loop, log, _state, _links, _attributes, _lockdown, _resolver, options, startedAt);
+            _loop, log, _state, _links, _attributes, _lockdown, _resolver, _budgets, options,
+            startedAt);
         if (_lockdown is null && OldLockdown.IsRecorded(options.RunDirectory))
         {
             string text = $"the device is {OldLockdown.Words}";
@@ -112,6 +115,7 @@ internal sealed partial class Daemon : IDisposable
     public ExitCode Run()
     {
         _loop.Run(Settle);
+        _budgets.Stop();
         return _lockdown switch
         {
             { HasFailed: true, NeedsCorrection: true } => ExitCode.Config,
@@ -182,6 +186,7 @@ internal sealed partial class Daemon : IDisposable
         _isMonitoring = true;
         TimeSpan now = _loop.Now;
         _tick.Set(now + Link.TickPeriod);
+        _budgets.Set(_names); // before the first decision
         string names = string.Join(", ", _links.View.Links.Select(link => link.Name));
         _log.Event(
             EventKind.Daemon, $"monitoring {names} (started in {Duration.Milliseconds(now - _startedAt)})");
@@ -194,6 +199,7 @@ internal sealed partial class Daemon : IDisposable
         _log.Tick();
         _tick.Set(_loop.Now + Link.TickPeriod);
         _servers.Refresh();
+        _budgets.Tick();
         _links.Tick();
         _resolver.Tick(_links.View);
         _routes.DumpNext();

@@ -78,7 +78,7 @@ internal sealed class AttributeReport : IDisposable
             _told[(int)kind] = link;
             ToldOf(kind).State = link?.State switch
             {
-                LinkState.Confirmed => 2,
+                LinkState.Confirmed => link.Budget == LinkBudget.Blocked ? (sbyte)1 : (sbyte)2,
                 LinkState.Unconfirmed or LinkState.Failed => 1,
                 _ => 0,
             };
@@ -165,11 +165,14 @@ internal sealed class AttributeReport : IDisposable
         // As the classes of the selection, within which the first one counts.
         static int Order(LinkView link) => link.State switch
         {
-            LinkState.Confirmed => link.IsMetered ? 2 : 0,
-            LinkState.Unconfirmed => link.IsMetered ? 2 : 1,
-            LinkState.Failed => link.IsMetered ? 4 : 3,
-            LinkState.NoWayOut => 5,
-            _ => link.Facts.Ifindex != 0 ? 6 : 7,
+            >= LinkState.Unconfirmed when link.Budget == LinkBudget.Blocked => 6,
+            LinkState.Confirmed or LinkState.Unconfirmed when link.IsMetered =>
+                link.Budget == LinkBudget.Within ? 2 : 3,
+            LinkState.Confirmed => 0,
+            LinkState.Unconfirmed => 1,
+            LinkState.Failed => link.IsMetered ? 5 : 4,
+            LinkState.NoWayOut => 7,
+            _ => link.Facts.Ifindex != 0 ? 8 : 9,
         };
     }
 

@@ -53,6 +53,13 @@ internal static class CommandLine
     private static readonly Option<string> RunDirectory = Directory(
         "--run-dir", Options.StandardRunDirectory, "what the daemon keeps while it runs");
 
+    private static readonly Option<string?> StateDirectory = new("--state-dir")
+    {
+        Description = "keeps what metered links have used of their budgets; must survive a reboot [default: "
+            + "/var/lib/connmgr, or --config-dir where /var is in memory]",
+        HelpName = "DIR",
+    };
+
     private static readonly Option<string> HookDirectory = Directory(
         "--hook-dir", "/etc/connmgr.d", "its programs are run, in order, after each switch");
 
@@ -163,6 +170,12 @@ internal static class CommandLine
     private static readonly Option<string> WanProbeOption = OneOf(
         "--wan-probe", "when the metered link may be probed", "suspect", "never", "suspect", "always");
 
+    private static readonly Option<string> OverBudget = OneOf(
+        "--over-budget",
+        "what becomes of a metered link that has used up its budget of the month (netif_names): it is used "
+            + "if no other link works (last), or not at all (never)",
+        "last", "last", "never");
+
     private static readonly Option<string> SwitchOption = OneOf(
         "--switch",
         "how the default routes are moved; auto runs switch_route.sh if it is not connmgr's own, "
@@ -262,11 +275,11 @@ internal static class CommandLine
             + "SIGTERM or SIGINT.")
         {
             DisableFirewall, Firewall, OnFirewallFailure, Audit, ConfigDirectory, ScriptDirectory,
-            RunDirectory,
+            RunDirectory, StateDirectory,
             HookDirectory,
             Probe, Echo, Ping, NoPing, Resolvers,
             DnsServers, ResolvConf, DnsOption, QueueNumber, MarkBit, AllowPrivateAnswers, Idle,
-            WanProbeOption,
+            WanProbeOption, OverBudget,
             SwitchOption, KeepLinkdownRoutes, KeepFlows, ControlGroup, AttrdSocket, NoAttrd, LogOption,
             Verbose,
         };
@@ -346,6 +359,9 @@ internal static class CommandLine
         AttrdSocket.Validators.Add(result => Require(
             result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
             "--attrd-socket: a path of 1 to 107 bytes"));
+        StateDirectory.Validators.Add(result => Require(
+            result, result.GetValueOrDefault<string>() is { Length: > 0 and < 4096 },
+            "--state-dir: no directory"));
         ResolvConf.Validators.Add(result => Require(
             result, result.GetValueOrDefault<string>() is "off" or "auto" or ['/', _, ..],
             "--resolv-conf: off, auto or an absolute path"));
@@ -424,6 +440,8 @@ internal static class CommandLine
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),
             HasScriptDirectory = parsed.GetResult(ScriptDirectory) is { Implicit: false },
             RunDirectory = parsed.GetRequiredValue(RunDirectory),
+            StateDirectory = parsed.GetValue(StateDirectory),
+            BlocksOverBudget = parsed.GetValue(OverBudget) == "never",
             HasRunDirectory = parsed.GetResult(RunDirectory) is { Implicit: false },
             ControlGroup = parsed.GetValue(ControlGroup),
             HookDirectory = parsed.GetRequiredValue(HookDirectory),

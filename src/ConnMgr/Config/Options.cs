@@ -132,6 +132,18 @@ internal sealed record Options
 
     public required string RunDirectory { get; init; }
 
+    /// <summary>
+    /// The directory of what must survive a reboot; null for /var/lib/connmgr, or where that is in memory,
+    /// that of the configuration.
+    /// </summary>
+    public string? StateDirectory { get; init; }
+
+    /// <summary>
+    /// True if a link that has used up its budget must not send anything; false if it is used when no other
+    /// link works.
+    /// </summary>
+    public bool BlocksOverBudget { get; init; }
+
     /// <summary>True if the command line names the run directory.</summary>
     public bool HasRunDirectory { get; init; }
 

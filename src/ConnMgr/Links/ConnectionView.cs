@@ -86,7 +86,8 @@ internal sealed record LinkView(
     ProbeTally Tally,
     int Index = 0,
     TimeSpan? RoundTrip = null,
-    TimeSpan Patience = default);
+    TimeSpan Patience = default,
+    LinkBudget Budget = default);
 
 /// <summary>The progress of a switch.</summary>
 internal enum SwitchState

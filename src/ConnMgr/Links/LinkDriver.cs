@@ -242,6 +242,15 @@ internal sealed class LinkDriver : IDisposable
         return true;
     }
 
+    /// <summary>Reports how a link's budget bears on its use.</summary>
+    public void SetBudget(string name, LinkBudget budget)
+    {
+        if (_core.Links.FirstOrDefault(link => link.Name == name) is { } link)
+        {
+            _news.Add(new News(NewsKind.Budget, _loop.Now, link, Budget: budget));
+        }
+    }
+
     /// <summary>
     /// Checks the sysctl settings again, since another program (`sysctl --system`, ufw) may have changed
     /// them.

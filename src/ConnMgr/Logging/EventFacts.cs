@@ -55,6 +55,10 @@ internal sealed class EventFacts
     public static EventFacts OfLink(string link, string what, string reason) =>
         new(EventKind.Link, "trouble", $"{what}: {reason}") { Link = link, Reason = reason };
 
+    /// <summary>How much of its budget of bytes a link has used.</summary>
+    public static EventFacts Budget(string link, string words) =>
+        new(EventKind.Link, "budget", $"{link} {words}") { Link = link, Reason = words };
+
     public static EventFacts ProbeStarted(string link, string reason) =>
         new(EventKind.Probe, "probe_started", $"probe of {link}: started: {reason}")
         {
