@@ -198,7 +198,7 @@ public class LinkTests
         Assert.Equal(At(60), TickUntilProbe(link, 44, _ => false));
     }
 
-    /// <summary>As over a full uplink: the ping fits into the time, the service's two round trips do not.</summary>
+    /// <summary>As over a full uplink: ping fits into the time, the two of the service do not.</summary>
     [Fact]
     public void A_link_that_answered_ping_alone_has_the_usual_time_until_it_is_confirmed_again()
     {
