@@ -14,7 +14,7 @@ static const struct {
     { "tunnel", "NAMESPACE TUN NAMESPACE TUN [SLEEPS_AFTER_MS WAKES_IN_MS]", 4, tunnel },
     { "echo", "PORT MODEFILE", 2, echo },
     { "ask", "LINK ADDRESS PORT [MARK]", 3, ask },
-    { "flood", "ADDRESS PORT PACKETS_PER_SECOND SECONDS", 4, flood },
+    { "flood", "ADDRESS PORT PACKETS_PER_SECOND SECONDS [BYTES]", 4, flood },
     { "talk", "tcp|udp|dns ADDRESS PORT [MILLISECONDS]", 3, talk },
     { "watch", "", 0, watch },
     { "names", "ADDRESS OTHER_ADDRESS", 2, name_server },

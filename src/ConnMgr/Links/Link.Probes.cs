@@ -287,10 +287,12 @@ internal sealed partial class Link
     /// <summary>
     /// When a probe of a busy link that has heard nothing fails: three times the time within which an answer
     /// is to be expected, at least 1.8 s, an early one 1.2 s, at most 3 s. Null if nothing has been measured,
-    /// if the link has rested, or if it failed twice within the hour: then a probe has its usual time.
+    /// if the link has rested, if the last probe had no answer but to its ping, as over a full uplink, or if
+    /// the link failed twice within the hour: then a probe has its usual time.
     /// </summary>
     private TimeSpan? ProbeLimit(bool isEarly, TimeSpan now) =>
-        State == LinkState.Confirmed && Failures.Count(now) < 2 && _roundTrips.Timeout is { } timeout
+        State == LinkState.Confirmed && LastOutcome != ProbeOutcome.PingOnly && Failures.Count(now) < 2
+            && _roundTrips.Timeout is { } timeout
             ? TimeSpan.FromTicks(Math.Clamp(
                 3 * timeout.Ticks, (isEarly ? LeastEarlyLimit : LeastLimit).Ticks, LongestLimit.Ticks))
             : null;
