@@ -16,7 +16,7 @@ namespace ConnMgr.Firewall;
 /// <param name="environment">The environment of the programs.</param>
 /// <param name="find">Returns the path of a program as the scripts find it; null if it does not
 /// exist.</param>
-internal sealed class FirewallCloser(
+internal sealed class ClosingRunner(
     Loop loop, Log log, Options options, IReadOnlyList<string> environment, Func<string, string?> find)
     : IDisposable
 {
