@@ -8,7 +8,7 @@ namespace ConnMgr.Firewall;
 
 /// <summary>
 /// Runs init_firewall.sh: at the start, on request, and when another program has changed the rules. If the
-/// script fails, <see cref="FirewallCloser"/> closes the device.
+/// script fails, <see cref="ClosingRunner"/> closes the device.
 /// </summary>
 internal sealed class FirewallRunner : IDisposable
 {
@@ -40,7 +40,7 @@ internal sealed class FirewallRunner : IDisposable
     private readonly List<string> _variables = [];
     private readonly Action<string?, LockdownReport> _ended;
     private readonly ScriptLane _lane;
-    private readonly FirewallCloser _closer;
+    private readonly ClosingRunner _closing;
     private readonly RulesetSocket _rules;
     private readonly Deadline _next;
     private readonly RepairSchedule _schedule = new();
@@ -72,7 +72,7 @@ internal sealed class FirewallRunner : IDisposable
         _environment = environment;
         _ended = ended;
         _lane = new ScriptLane(loop, _variables, ScriptLimit);
-        _closer = new FirewallCloser(loop, log, options, environment, Find);
+        _closing = new ClosingRunner(loop, log, options, environment, Find);
         _rules = new RulesetSocket(loop, Look);
         _next = loop.AddTimer(RunNext);
         _disturbedAt = loop.Now;
@@ -125,7 +125,7 @@ internal sealed class FirewallRunner : IDisposable
     public bool HasFailed { get; private set; }
 
     /// <summary>True while a script or a program runs that must end before the daemon exits.</summary>
-    public bool IsBusy => _lane.IsBusy || _closer.IsBusy;
+    public bool IsBusy => _lane.IsBusy || _closing.IsBusy;
 
     /// <summary>Watches nf_tables: the kernel reports foreign changes, and they are undone at once.</summary>
     /// <param name="setsPort">The netlink port id of the daemon's own changes.</param>
@@ -246,7 +246,7 @@ internal sealed class FirewallRunner : IDisposable
 
     /// <summary>Closes the device if the script cannot lock it.</summary>
     /// <param name="done">Called once, whether closing succeeded or not.</param>
-    public void Close(Action done) => _closer.Close(Choice, done);
+    public void Close(Action done) => _closing.Close(Choice, done);
 
     /// <summary>Returns the path of a program as the scripts find it; null if it does not exist.</summary>
     public string? Find(string program)
@@ -407,7 +407,7 @@ internal sealed class FirewallRunner : IDisposable
     {
         _next.Dispose();
         _lane.Dispose();
-        _closer.Dispose();
+        _closing.Dispose();
         _tables?.Dispose();
         _rules.Dispose();
     }

@@ -5,7 +5,7 @@ using ConnMgr.Tests.Capture;
 namespace ConnMgr.Tests.Firewall;
 
 /// <summary>The table that closes the device. Lab test 163 shows when it is made.</summary>
-public class FirewallCloserTests
+public class ClosingRunnerTests
 {
     [Fact]
     public void The_table_is_that_of_the_boot_script()
@@ -14,16 +14,16 @@ public class FirewallCloserTests
         Match match = Regex.Match(script, "<<'END'\n(add table .*?)\nEND\n", RegexOptions.Singleline);
         string table = match.Groups[1].Value;
         Assert.Contains("connmgr_closed", table, StringComparison.Ordinal);
-        Assert.Equal(Words(table), Words(FirewallCloser.Table));
+        Assert.Equal(Words(table), Words(ClosingRunner.Table));
     }
 
     [Fact]
     public void Nft_takes_it_again_and_again() => NetworkNamespace.Run(() =>
     {
-        Nft.Run(FirewallCloser.Table);
+        Nft.Run(ClosingRunner.Table);
         string first = Nft.Run("list table inet connmgr_closed");
         Assert.Equal(3, Regex.Count(first, "policy drop"));
-        Nft.Run(FirewallCloser.Table);
+        Nft.Run(ClosingRunner.Table);
         Assert.Equal(first, Nft.Run("list table inet connmgr_closed"));
     });
 

@@ -7,8 +7,8 @@ namespace ConnMgr.Firewall;
 
 /// <summary>
 /// Closes the device if init_firewall.sh cannot lock it: by boot_lockdown.sh; if that is missing or fails, by
-/// nft; if there is no nft, or the lockdown of before is in iptables, by the policies of iptables. So it needs
-/// none of connmgr's scripts.
+/// nft; if there is no nft, or the lockdown of before is in iptables, by the policies of iptables. So none
+/// of connmgr's scripts is needed.
 /// </summary>
 /// <param name="loop">Reports the end of each program.</param>
 /// <param name="log">The log.</param>
@@ -16,7 +16,7 @@ namespace ConnMgr.Firewall;
 /// <param name="environment">The environment of the programs.</param>
 /// <param name="find">Returns the path of a program as the scripts find it; null if it does not
 /// exist.</param>
-internal sealed class FirewallCloser(
+internal sealed class ClosingRunner(
     Loop loop, Log log, Options options, IReadOnlyList<string> environment, Func<string, string?> find)
     : IDisposable
 {
