@@ -37,8 +37,7 @@ internal sealed partial class Daemon
             : TimeSpan.MaxValue;
         if (!_links.Prefer(request.Link, until))
         {
-            string links = string.Join(", ", _links.View.Links.Select(link => link.Name));
-            reply.Add($"no link {request.Link}: the links are {links}\n");
+            reply.Add(_links.View.NoLink(request.Link!));
             return ExitCode.Usage;
         }
         string time = request.Seconds is { } left
@@ -77,6 +76,7 @@ internal sealed partial class Daemon
         if (changes.Count > 0)
         {
             _links.Reload(names);
+            _resolver.Reload();
             _hintedVersion = -1;
             _flows?.Dispose();
             _flows = NewFlowRunner();
