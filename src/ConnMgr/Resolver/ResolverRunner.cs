@@ -48,7 +48,7 @@ internal sealed class ResolverRunner(
 
     /// <summary>
     /// True if an earlier daemon that was killed, or that a power cut ended, has not restored the resolver.
-    /// After a power cut the run directory is empty, but a persistent resolv.conf still has the script's text.
+    /// After a power cut the run directory is empty, but a persistent resolv.conf still has our text.
     /// </summary>
     public static bool HasTraces(string runDirectory) =>
         File.Exists(Path.Combine(runDirectory, "resolv.conf.target"))
