@@ -257,6 +257,7 @@ public partial class ArchitectureTests
                 or "Lockdown" or "LockdownStatus" or "LockdownView" or "HoleStore" or "DnsObserver"
                 or "ReplyGate" or "ReplyReader" or "NameRefresher" or "ConnectionKiller" or "NftBackend"
                 or "SetBackend" or "RuleBackend" or "NameServers" or "ScriptEnvironment" or "StatusReport"
+                or "ServerFiles" or "ServiceOptions"
                 or "Log" or "CommandLine" or "OldLockdown" or "RunDirectoryPointer" or "Child" or "ScriptLane"
             || EffectfulName().IsMatch(name);
     }

@@ -162,7 +162,7 @@ unlocks_by_verb() {
     verb_status=0
     verb_path=$LAB/$VARIANT
     [ "$VARIANT" = bare ] || verb_path=$verb_path:$PATH
-    on device "$(command -v env)" PATH="$verb_path" "$(connmgr_path)" unlock --script-dir "$1" --config-dir "$LAB/etc" \
+    on device "$(command -v env)" PATH="$verb_path" "$(connmgr_path)" unlock --script-dir "$1" \
         --run-dir "$LAB/run" >"$LAB/said" 2>"$LAB/complained" || verb_status=$?
 }
 # shellcheck disable=SC2086  # lists

@@ -82,7 +82,7 @@ check "OpenWrt: its other functions have a prefix" test "$(functions_in "$script
     grep -vx 'start_service\|stop_service\|reload_service\|service_triggers\|service_started\|boot' | paste -sd' ')" = ''
 check "OpenWrt: so have its variables" test "$(
     sed '/^ *#/d' "$scripts/openwrt/connmgr.init" | grep -oE '(^|[ ;({])[A-Za-z_][A-Za-z0-9_]*=' |
-    tr -d ' ;({=' | sort -u | grep -vx 'connmgr_.*\|CONNMGR_.*\|START\|STOP\|USE_PROCD\|nofile\|core' | paste -sd' ')" = ''
+    tr -d ' ;({=' | sort -u | grep -vx 'connmgr_.*\|CONNMGR_.*\|START\|STOP\|USE_PROCD\|EXTRA_COMMANDS\|EXTRA_HELP\|nofile\|core' | paste -sd' ')" = ''
 
 for shell in 'busybox ash' dash; do
     command -v "${shell%% *}" >/dev/null || continue
@@ -130,6 +130,16 @@ for shell in 'busybox ash' dash; do
     uci "option echo '198.18.0.1 198.18.0.2'"
     run "$shell" start
     check "$shell: an option where a list is meant is taken as one" gets '[--echo][198.18.0.1][--echo][198.18.0.2]'
+
+    uci "option idle '5'" "option dns 'sniff'" "list echo '198.18.0.1'"
+    run "$shell" connmgr_options >"$root/answer"
+    check "$shell: its options for connmgr check" grep -qx 'options: --echo 198.18.0.1 --idle 5 --dns sniff' "$root/answer"
+    check "$shell: it does nothing else" test ! -s "$RECORD"
+    uci "option idle '1'" "option audit '1'"
+    run "$shell" connmgr_options >"$root/answer"
+    check "$shell: first what is wrong with them" sh -c "sed 1q '$root/answer' | grep -q '^connmgr.main.idle: '"
+    check "$shell: then the others" sh -c "sed 1d '$root/answer' | grep -qx 'options: --audit'"
+    check "$shell: and logs nothing" test ! -s "$RECORD" -a ! -s "$root/errors"
 
     for bad in "idle '1'" "idle '3601'" "idle 'ten'" "idle '-5'" "idle '16;reboot'" "queue_num '65536'" "mark_bit '31'" "wan_probe 'sometimes'" \
         "dns 'drop'" "log 'file'" "keep_flows 'maybe'" "disable_firewall 'tru'" "echo '-d'" "echo 'b\$(id)'" "echo '*'" \

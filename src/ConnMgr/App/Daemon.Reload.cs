@@ -37,8 +37,7 @@ internal sealed partial class Daemon
             : TimeSpan.MaxValue;
         if (!_links.Prefer(request.Link, until))
         {
-            string links = string.Join(", ", _links.View.Links.Select(link => link.Name));
-            reply.Add($"no link {request.Link}: the links are {links}\n");
+            reply.Add(_links.View.NoLink(request.Link!));
             return ExitCode.Usage;
         }
         string time = request.Seconds is { } left
@@ -81,6 +80,7 @@ internal sealed partial class Daemon
             {
                 _budgets.Set(names);
             }
+            _resolver.Reload();
             _hintedVersion = -1;
             _flows?.Dispose();
             _flows = NewFlowRunner();

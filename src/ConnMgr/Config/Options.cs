@@ -125,6 +125,9 @@ internal sealed record Options
     /// <summary>The directory of `netif_names` and `whitelist`.</summary>
     public required string ConfigDirectory { get; init; }
 
+    /// <summary>True if the command line names the directory of the configuration.</summary>
+    public bool HasConfigDirectory { get; init; }
+
     public required string ScriptDirectory { get; init; }
 
     /// <summary>True if the command line names the directory of the scripts.</summary>

@@ -303,7 +303,8 @@ internal sealed partial class Lockdown : IDisposable
                 return;
             }
             _log.Event(
-                EventFacts.Failed(EventKind.Firewall, "cannot lock the firewall", failure), LogLevel.Error);
+                EventFacts.Failed(EventKind.Firewall, "lockdown", failure, "cannot lock the firewall"),
+                LogLevel.Error);
             if (isFirst)
             {
                 _log.TellUser($"cannot lock the firewall: {failure}");

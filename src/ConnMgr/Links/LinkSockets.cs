@@ -187,7 +187,7 @@ internal sealed class LinkSockets : IDisposable
         {
             _log.Event(
                 EventFacts.OfLink(
-                    Link.Name, Link.Name,
+                    Link.Name, "evidence",
                     $"cannot listen for evidence: {Errno.Text(errno)}, retrying when it changes"),
                 LogLevel.Warn);
         }
@@ -254,13 +254,13 @@ internal sealed class LinkSockets : IDisposable
             {
                 string what = errno == 0 ? "set to 2 (loose)" : Errno.Text(errno);
                 _log.Event(
-                    EventFacts.OfLink(Link.Name, Link.Name, $"rp_filter was 1 (strict), {what}"));
+                    EventFacts.OfLink(Link.Name, "rp_filter", $"rp_filter was 1 (strict), {what}"));
             }
         }
     }
 
     private void LogSetting(string path, int errno) => _log.Event(
-        EventFacts.OfLink(Link.Name, path, $"{Errno.Text(errno)}, ignoring"), LogLevel.Warn);
+        EventFacts.OfLink(Link.Name, path, $"{Errno.Text(errno)}, ignoring", path), LogLevel.Warn);
 
     private static string? Read(string path) => SmallFile.Read(path, FileLimit, out _, out _);
 

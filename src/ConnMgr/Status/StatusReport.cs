@@ -102,14 +102,13 @@ internal sealed class StatusReport(
     /// <summary>
     /// Answers `status LINK`. Exit status 0: it is confirmed; 2: assumed good; 1: neither; 64: no such link.
     /// </summary>
-    private static int AnswerLink(DaemonStatus status, in ControlRequest request, Utf8Text reply)
+    private int AnswerLink(DaemonStatus status, in ControlRequest request, Utf8Text reply)
     {
         string name = request.Link!;
         LinkStatus? link = status.Links.FirstOrDefault(link => link.Name == name);
         if (link is null)
         {
-            string links = string.Join(", ", status.Links.Select(link => link.Name));
-            reply.Add($"no link {name}: the links are {links}\n");
+            reply.Add(links.View.NoLink(name));
             return Usage;
         }
         if (request.IsText)
