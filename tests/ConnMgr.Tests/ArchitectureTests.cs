@@ -146,6 +146,15 @@ public partial class ArchitectureTests
     public void Nothing_formats_what_the_executable_cannot() =>
         Assert.Equal("", string.Join('\n', Uses(Product, IsUnprintable)));
 
+    /// <summary>
+    /// All deadlines are of CLOCK_MONOTONIC, so nothing happens if the time of day is set. It stands in log
+    /// lines and in the status.
+    /// </summary>
+    [Fact]
+    public void The_time_of_day_decides_nothing() => Assert.Equal(
+        ["ConnMgr.Logging.Log", "ConnMgr.Status.StatusReport"],
+        Product.Where(type => type.Value.Any(TimeOfDay().IsMatch)).Select(type => type.Key).Order());
+
     [Theory]
     [InlineData("MutantThatNamesAConstant"), InlineData("MutantThatWritesAFraction")]
     [InlineData("MutantThatWritesATime"), InlineData("MutantThatWritesARecord")]
@@ -273,6 +282,9 @@ public partial class ArchitectureTests
         + @"|^System\.Net\.Dns\b|^System\.Security\.Cryptography\.|^Microsoft\.Win32\."
         + @"|^System\.DateTime(Offset)?::get_(UtcNow|Now|Today)$")]
     private static partial Regex Effect();
+
+    [GeneratedRegex(@"^System\.DateTime(Offset)?::get_(UtcNow|Now|Today)$|^System\.TimeProvider::GetUtcNow$")]
+    private static partial Regex TimeOfDay();
 
     [GeneratedRegex(@"^finalizer$|^System\.Threading\.|\.IAsyncStateMachine$")]
     private static partial Regex Concurrent();

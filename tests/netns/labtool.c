@@ -23,6 +23,7 @@ static const struct {
     { "rate", "SERVER NAME#.EXAMPLE OTHER#.EXAMPLE QUERIES_PER_SECOND SECONDS [FROM]", 5, rate },
     { "knock", "ADDRESS TYPE CODE HOPS TEXT", 5, knock },
     { "heard", "", 0, heard },
+    { "inject", "DIRECTORY ORDER PROGRAM [ARGUMENTS]", 3, inject },
     { "netifd", "add|del LINK route|address ADDRESS METRIC|PREFIX [SOURCE]", 5, netifd },
 };
 

@@ -92,7 +92,7 @@ for shell in 'busybox ash' dash; do
     check "$shell: as shipped, it starts with the daemon's defaults" gets ''
     check "$shell: as shipped, nothing is complained of" test ! -s "$root/errors"
     check "$shell: the lockdown is done before procd gets the service" before '[lockdown]' '[procd_close_instance]'
-    check "$shell: it is started again for ever" has '[procd_set_param][respawn][3600][5][0]'
+    check "$shell: it is started again for ever" has '[procd_set_param][respawn][3600][2][0]'
     check "$shell: what it says goes to the log" has '[procd_set_param][stderr][1]'
     check "$shell: also what it says on stdout" has '[procd_set_param][stdout][1]'
     check "$shell: it has limits" has '[procd_set_param][limits][core=0][nofile=256 256]'

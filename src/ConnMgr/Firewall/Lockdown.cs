@@ -51,7 +51,8 @@ internal sealed partial class Lockdown : IDisposable
         _marks = new MarkQuery(log, LinkSocket.Mark);
         _next = loop.AddTimer(() => { });
         _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded);
-        string boot = SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out _) ?? "";
+        string boot = SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out int errno) ?? "";
+        Errno.ThrowIfShortage(errno, "boot_id"); // the addresses of the last run would be forgotten
         _store = new HoleStore(
             loop, log, new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers }, NewBackend(),
             Path.Combine(options.RunDirectory, "holes"), boot.Trim());
@@ -202,6 +203,7 @@ internal sealed partial class Lockdown : IDisposable
     public void Tick()
     {
         Audit?.Tick();
+        _observer.Tick();
         if (++_ticks % CheckEvery == 0)
         {
             _firewall.Look();

@@ -93,9 +93,10 @@ internal sealed class NftSetSocket : IDisposable
             string words = error == EEXIST
                 ? "there is a set of that name, but of another kind"
                 : Errno.Text(error);
+            Errno.ThrowIfShortage(error, "nf_tables");
             why = $"cannot make the table inet connmgr and its sets: {words}";
         }
-        catch (Win32Exception exception)
+        catch (Win32Exception exception) when (!Errno.IsShortage(exception.NativeErrorCode))
         {
             why = exception.Message;
         }

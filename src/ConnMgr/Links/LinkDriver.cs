@@ -100,6 +100,10 @@ internal sealed class LinkDriver : IDisposable
     {
         _news.Add(new News(NewsKind.Tick, _loop.Now));
         CompareServers();
+        foreach (LinkSockets sockets in _sockets)
+        {
+            sockets.Retry(_state);
+        }
         _switcher.Tick();
     }
 
