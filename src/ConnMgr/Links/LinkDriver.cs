@@ -183,8 +183,8 @@ internal sealed class LinkDriver : IDisposable
     }
 
     /// <summary>
-    /// Brings up to date what follows the kernel's state and the resolver's files. Probes and evidence sockets
-    /// need it.
+    /// Brings up to date what follows the kernel's state and the resolver's files. Probes and evidence
+    /// sockets need it.
     /// </summary>
     private void FollowKernel()
     {
