@@ -4,7 +4,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup ready build test unit netns attrd demo bench fuzz lint size manuals deb test-deb test-monitoring test-luci release install uninstall dropin soak soak-tests soak-verdict clean test-arm64-vm
+.PHONY: help setup ready build test unit netns netns-nft attrd demo bench inject fuzz lint size manuals deb test-deb test-monitoring test-luci release install uninstall dropin soak soak-tests soak-verdict clean test-arm64-vm
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
@@ -36,6 +36,9 @@ unit: ready build ## only the unit tests
 netns: ready build ## only the lab's tests, on real packets (root)
 	@tests/netns/run.sh
 
+netns-nft: ready build ## the tests of the lockdown once more, where the device has nft and BusyBox alone (root)
+	@LAB_FIREWALL=nft tests/netns/run.sh $$(cd tests/netns && ls 1[0-7]?-*.sh)
+
 attrd: ready ## only the tests of the attrd shim
 	@tests/attrd/run.sh
 
@@ -52,6 +55,11 @@ soak-tests: ready build ## the lab's tests of minutes, at their full length: abo
 
 soak-verdict: ready build ## how soon a dead link is left, and that no other is, beside a script that pings every second (root)
 	@tests/netns/verdict.sh
+
+inject: ready build ## each system call of the daemon fails in turn, with each of its errors: hours on two cores (root)
+	@pids=; for share in 0/4 1/4 2/4 3/4; do \
+		INJECT=$$share LAB_LIMIT=36000 tests/netns/run.sh 227-faults & pids="$$pids $$!"; \
+	done; failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
 test-arm64-vm: setup ## the drop-in in an emulated arm64 machine, which fetches Debian's kernel (root, ten minutes)
 	@tests/prerequisites.sh vm

@@ -37,7 +37,8 @@ while read -r sum file; do
 done <"$root$manifest"
 [ ! -L "$root/usr/bin/connmgr" ] || [ "$(readlink "$root/usr/bin/connmgr")" != ../sbin/connmgr ] || rm -f "$root/usr/bin/connmgr"
 rm -f "$root$manifest"
-for directory in usr/share/connmgr usr/share/doc/connmgr usr/lib/af-conn etc/af-conn etc/connmgr.d etc/capabilities \
+for name in budget budget.old budget.bad budget.old.bad; do rm -f "$root/etc/af-conn/$name" "$root/var/lib/connmgr/$name"; done
+for directory in usr/share/connmgr usr/share/doc/connmgr usr/lib/af-conn etc/af-conn etc/connmgr.d etc/capabilities var/lib/connmgr \
     www/luci-static/resources/connmgr www/luci-static/resources/view/connmgr; do
     rmdir "$root/$directory" 2>/dev/null || :
 done

@@ -21,12 +21,13 @@ class Option:
 
     @property
     def choices(self) -> list[str]:
-        """The words that it takes, if it takes words: <hold|sniff|auto>."""
-        return self.value.split("|") if re.fullmatch(r"[a-z]+(\|[a-z]+)+", self.value) else []
+        """The words that it takes, perhaps beside other values: <hold|sniff|auto>, <off|auto|FILE>."""
+        return [word for word in self.value.split("|") if re.fullmatch(r"[a-z]+(-[a-z]+)*", word)]
 
     @property
     def kind(self) -> str:
-        return "directory" if self.value == "DIR" else "file" if self.value in ("PATH", "FILE") else ""
+        parts = self.value.split("|")
+        return "directory" if "DIR" in parts else "file" if "PATH" in parts or "FILE" in parts else ""
 
 
 @dataclass
@@ -117,10 +118,11 @@ def words(options: list[Option]) -> str:
 def bash(main: Help, verbs: dict[str, tuple[str, Help]]) -> str:
     every = {name: option for help in [main, *(help for _, help in verbs.values())]
              for option in help.options for name in option.names if option.value}
-    values = "".join(
-        f"        {name}) COMPREPLY=($(compgen -W '{' '.join(option.choices)}' -- \"$word\")); return ;;\n" if option.choices else
-        f"        {name}) COMPREPLY=($(compgen -{'d' if option.kind == 'directory' else 'f'} -- \"$word\")); return ;;\n" if option.kind else
-        f"        {name}) return ;;\n" for name, option in sorted(every.items()))
+    values = ""
+    for name, option in sorted(every.items()):
+        what = {"directory": " -d", "file": " -f"}.get(option.kind, "") + (f" -W '{' '.join(option.choices)}'" if option.choices else "")
+        reply = f"COMPREPLY=($(compgen{what} -- \"$word\")); " if what else ""
+        values += f"        {name}) {reply}return ;;\n"
     cases = "".join(f"        {verb}) words='{words(help.options)}' ;;\n" for verb, (_, help) in verbs.items())
     return f"""# bash completion of connmgr, made from its --help
 _connmgr() {{
@@ -147,8 +149,9 @@ def zsh_options(options: list[Option]) -> str:
     for option in options:
         value = ""
         if option.value:
-            action = f"({' '.join(option.choices)})" if option.choices else "_files -/" if option.kind == "directory" else \
-                "_files" if option.kind else " "
+            files = {"directory": "_files -/", "file": "_files"}.get(option.kind, "")
+            choices = " ".join(option.choices)
+            action = f"{{compadd {choices}; {files}}}" if files and choices else files or (f"({choices})" if choices else " ")
             value = f":{zsh_text(option.value)}:{action}"
         for name in option.names:
             lines.append(f"'{name}[{zsh_text(option.text)}]{value}'")
@@ -182,8 +185,9 @@ def fish_option(option: Option, condition: str) -> str:
     def quote(text: str) -> str:
         return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
     names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
-    value = "" if not option.value else f" -x -a {quote(' '.join(option.choices))}" if option.choices else \
-        " -r" if option.kind == "file" else " -x -a '(__fish_complete_directories)'" if option.kind else " -x"
+    choices = f" -a {quote(' '.join(option.choices))}" if option.choices else ""
+    value = "" if not option.value else f" -r -F{choices}" if option.kind == "file" else \
+        " -x -a '(__fish_complete_directories)'" if option.kind else f" -x{choices}"
     return f"complete -c connmgr -n {quote(condition)} {names}{value} -d {quote(option.text)}\n"
 
 

@@ -4,8 +4,8 @@
 # open device that claims to be locked. With -d or --disable-firewall among the options it does nothing.
 #
 # To close the device it needs no other file. With nft, a table connmgr_closed drops everything except
-# loopback and DHCP. Without nft, the policies of every installed variant of iptables become DROP, and
-# $run_dir/policies records the old ones. The next successful init_firewall.sh, and 'fwcfg.sh unlock', undo
+# loopback and DHCP. Without nft, the policies of every installed variant of iptables become DROP, an empty
+# chain CONNMGR_CLOSED marks the table, and $run_dir/policies records the old ones. The next successful init_firewall.sh, and 'fwcfg.sh unlock', undo
 # both. An earlier lockdown that is still in force stays as it is.
 #
 # With --audit among the options nothing is dropped: init_firewall.sh is told so, and if it fails, nothing is closed.
@@ -164,6 +164,8 @@ for name in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6
     fi
     tables=$name
     note "$tables" || :
+    # An empty chain says that we closed this table, if the record is lost or cannot be written.
+    is_locked "$tables" || "$tables" -w 5 -N CONNMGR_CLOSED 2>/dev/null || "$tables" -N CONNMGR_CLOSED 2>/dev/null || :
     for hook in INPUT OUTPUT FORWARD; do
         "$tables" -w 5 -P "$hook" DROP 2>/dev/null || "$tables" -P "$hook" DROP || case $tables in
             *-*) ;; # the plain name already stands for the platform's variant

@@ -8,7 +8,8 @@
 # not known. Nothing else is touched. A running daemon, or the next start, locks again: stop the daemon first.
 #
 # If the kernel has address sets, the daemon fills those and does not call this script. init_firewall.sh keeps
-# what is added here. Status 0: done. 64: bad argument. 78: bad netif_names. 1: stderr says what did not work.
+# what is added here. Status 0: done. 64: bad argument. 78: bad netif_names. 74: unlocked, but that could not be said on
+# stdout. 1: stderr says what did not work.
 set -euf
 case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
 # shellcheck source=firewall_functions
@@ -239,10 +240,12 @@ unlock() {
     if [ "$failed" = yes ]; then
         fail "not unlocked altogether${undone:+; gone: $undone}"
     elif [ -n "$undone" ]; then
-        echo "$self: unlocked: nothing of connmgr's lockdown is left (gone: $undone)"
+        said="unlocked: nothing of connmgr's lockdown is left (gone: $undone)"
     else
-        echo "$self: unlocked already: there is no lockdown"
+        said="unlocked already: there is no lockdown"
     fi
+    # It is unlocked, whether that can be said or not: 74 is EX_IOERR.
+    { echo "$self: $said"; } 2>/dev/null || { complain "$said; cannot write to standard output"; exit 74; }
     if pid=$(running_daemon); then complain "connmgr (pid $pid) runs, and may lock again: stop it first, or start it with -d"; fi
 }
 

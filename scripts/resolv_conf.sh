@@ -1,7 +1,10 @@
 #!/bin/sh
 # resolv_conf.sh use TARGET IFNAME [LINK=ADDRESS]...: makes the device's resolver ask the name servers of IFNAME, the link in
-# use. resolv_conf.sh restore TARGET: gives the resolver back to the platform. The daemon runs it with --resolv-conf TARGET;
-# an implementer may replace it.
+# use. resolv_conf.sh restore TARGET: undoes what the last `use` has done; TARGET counts only if that is not known. The daemon
+# runs it with --resolv-conf TARGET; an implementer may replace it.
+#
+# What it writes into a file stands between the lines $BEGIN and $END, and the lines that it has replaced are comments that begin
+# with "#connmgr ". So after a power cut, which loses $RUN, our text in a persistent /etc/resolv.conf is not taken for the user's.
 #
 # TARGET is auto (what the platform has: resolvconf, systemd-resolved or a plain /etc/resolv.conf) or a file: resolv.conf, or
 # dnsmasq's servers-file if its name ends in .servers. LINK=ADDRESS: a name server that netifd has for a link.
@@ -16,7 +19,10 @@ ROOT=${CONNMGR_ROOT:-}
 RUN=${CONNMGR_RUN_DIR:-/var/run/connmgr}
 KEPT=$RUN/resolv.conf.original # what our file has replaced
 OURS=$RUN/resolv.conf.written  # what we have written last
-FLAGS=$RUN/resolv.conf.flags     # systemd-resolved's default-route flags before our change
+FLAGS=$RUN/resolv.conf.flags   # systemd-resolved's default-route flags before our change
+DONE=$RUN/resolv.conf.target   # what the last run has changed: openresolv, debian, resolved or a path
+BEGIN='# connmgr: the name servers of the link in use'
+END='# connmgr: end. When connmgr ends, it restores the lines that begin with #connmgr'
 RECORD=connmgr                 # our name at openresolv
 RECORD_FIRST=lo.connmgr        # Debian's resolvconf puts lo.* first (interface-order(5))
 
@@ -158,33 +164,62 @@ put() {
     put_error=$( (cat "$2" >"$put_target") 2>&1) || fail "cannot write $1: ${put_error##*: }: its directory may be read-only (in a systemd unit: ReadWritePaths=${1%/*})"
 }
 
-# compose FILE: prints the file with the servers of the link in use in the place of its own. Servers that no link has named
-# are the user's: they stay, as the last. The resolver reads three (resolv.conf(5), MAXNS).
+# compose FILE KEYWORD: prints the file with the servers of the link in use, as lines KEYWORDADDRESS, before its own, which become
+# comments. In a resolv.conf, servers that no link has named are the user's: they stay, as the last. The resolver reads three
+# (resolv.conf(5), MAXNS). All other lines stay, but dnsmasq's servers-file has none.
 compose() {
+    compose_most=3
+    [ "$2" = 'nameserver ' ] || compose_most=99
     FOUND=
-    add_file "$1"
+    [ "$compose_most" = 99 ] || add_file "$1"
     compose_file=$FOUND FOUND=$ASKS
     for compose_server in $compose_file; do
         case " $ALL " in *" $compose_server "*) ;; *) add "$compose_server" ;; esac
     done
-    compose_lines='' compose_count=0
+    compose_lines=$BEGIN compose_count=0
     for compose_server in $FOUND; do
         compose_count=$((compose_count + 1))
-        [ "$compose_count" -gt 3 ] || compose_lines="${compose_lines}nameserver $compose_server
-"
+        [ "$compose_count" -gt "$compose_most" ] || compose_lines="$compose_lines
+$2$compose_server"
     done
     compose_done=
     if [ -f "$1" ]; then
         while IFS= read -r compose_line || [ -n "$compose_line" ]; do
-            case $compose_line in
-                nameserver[' 	']*)
-                    [ -n "$compose_done" ] || printf '%s' "$compose_lines"
-                    compose_done=1 ;;
-                *) printf '%s\n' "$compose_line" ;;
+            case $compose_most$compose_line in
+                3nameserver[' 	']* | 99*)
+                    [ -n "$compose_done" ] || printf '%s\n' "$compose_lines" "$END"
+                    compose_done=1
+                    compose_line="#connmgr $compose_line" ;;
             esac
+            printf '%s\n' "$compose_line"
         done <"$1"
     fi
-    [ -n "$compose_done" ] || printf '%s' "$compose_lines"
+    [ -n "$compose_done" ] || printf '%s\n' "$compose_lines" "$END"
+}
+
+# True if the file has text of ours.
+is_marked() {
+    [ -f "$1" ] || return 1
+    while IFS= read -r marked_line; do
+        [ "$marked_line" != "$BEGIN" ] || return 0
+    done <"$1"
+    return 1
+}
+
+# unmark FILE: prints the file as it was before `compose`.
+unmark() {
+    unmark_ours=
+    while IFS= read -r unmark_line || [ -n "$unmark_line" ]; do
+        case $unmark_ours$unmark_line in
+            "$BEGIN") unmark_ours=1 ;;
+            "1$BEGIN" | 1nameserver* | 1server=*) ;;
+            *"$END") unmark_ours='' ;;
+            *)
+                unmark_ours=
+                case $unmark_line in '#connmgr '*) unmark_line=${unmark_line#\#connmgr } ;; esac
+                printf '%s\n' "$unmark_line" ;;
+        esac
+    done <"$1"
 }
 
 # True if all servers of the file are on this host.
@@ -205,12 +240,17 @@ use_file() {
     fi
     # The original is what another program has written last.
     if [ ! -f "$OURS" ] || ! cmp -s "$1" "$OURS"; then
-        if [ -f "$1" ]; then cat "$1" >"$KEPT"; else rm -f "$KEPT"; fi
+        if is_marked "$1"; then
+            unmark "$1" >"$KEPT"
+        elif [ -f "$1" ]; then
+            cat "$1" >"$KEPT"
+        else
+            rm -f "$KEPT"
+        fi
     fi
     case $1 in
-        *.servers)
-            for use_server in $ASKS; do echo "server=$use_server"; done >"$OURS.new" ;;
-        *) compose "$KEPT" >"$OURS.new" ;;
+        *.servers) compose "$KEPT" server= >"$OURS.new" ;;
+        *) compose "$KEPT" 'nameserver ' >"$OURS.new" ;;
     esac
     if cmp -s "$1" "$OURS.new"; then
         mv "$OURS.new" "$OURS"
@@ -225,13 +265,18 @@ use_file() {
 }
 
 restore_file() {
-    if [ -f "$OURS" ] && cmp -s "$1" "$OURS"; then
-        if [ -f "$KEPT" ]; then put "$1" "$KEPT"; else rm -f "$1"; fi
-        case $1 in *.servers) tell_dnsmasq ;; esac
-        did "$1: restored"
-    else
-        did "$1: left as another program has written it"
+    if [ ! -f "$OURS" ] || ! cmp -s "$1" "$OURS"; then
+        if is_marked "$1"; then
+            unmark "$1" >"$KEPT"
+        else
+            did "$1: left as another program has written it"
+            rm -f "$OURS" "$OURS.untold" "$KEPT"
+            return
+        fi
     fi
+    if [ -s "$KEPT" ]; then put "$1" "$KEPT"; else rm -f "$1" 2>/dev/null || : >"$1"; fi
+    case $1 in *.servers) tell_dnsmasq ;; esac
+    did "$1: restored"
     rm -f "$OURS" "$OURS.untold" "$KEPT"
 }
 
@@ -365,21 +410,45 @@ set_links
 platform() {
     platform_flavour=$(flavour)
     case $(manager_of "$ROOT/etc/resolv.conf"):$platform_flavour in
-        systemd-resolved:* | *:systemd) if has_resolved; then echo resolved; else echo file; fi ;;
+        systemd-resolved:* | *:systemd) if has_resolved; then echo resolved; else echo "$ROOT/etc/resolv.conf"; fi ;;
         resolvconf:openresolv | :openresolv) echo openresolv ;;
         resolvconf:debian) echo debian ;;
-        *) echo file ;;
+        *) echo "$ROOT/etc/resolv.conf" ;;
     esac
 }
+
+# undo WHAT: restores what $DONE names.
+undo() {
+    case $1 in
+        resolved) restore_resolved ;;
+        openresolv | debian)
+            undo_record=$RECORD
+            [ "$1" = openresolv ] || undo_record=$RECORD_FIRST
+            resolvconf -d "$undo_record"
+            rm -f "$OURS"
+            did "resolvconf: the record is deleted" ;;
+        *) restore_file "$1" ;;
+    esac
+    rm -f "$DONE"
+}
+
+# $WAS: what the last run has changed; empty for nothing.
+WAS=
+[ ! -f "$DONE" ] || read -r WAS <"$DONE" || :
 
 case ${1-} in
     use)
         [ $# -ge 3 ] || usage
-        TARGET=$2 LINK=$3
+        ASKED=$2 TARGET=$2 LINK=$3
         shift 3
         GIVEN=$*
         ASKS='' ALL=''
         mkdir -p "$RUN"
+        [ "$TARGET" != auto ] || TARGET=$(platform)
+        if [ -n "$WAS" ] && [ "$WAS" != "$TARGET" ]; then
+            # Another --resolv-conf, or another resolver is installed. What cannot be undone is lost.
+            (undo "$WAS") >/dev/null 2>&1 || rm -f "$DONE" "$OURS" "$KEPT"
+        fi
         for link in $LINKS; do
             find_servers "$link"
             echo "link $link $FOUND"
@@ -390,36 +459,22 @@ case ${1-} in
             did "nothing: no name server of $LINK is known"
             exit 0
         fi
+        if [ "$ASKED" = auto ] && [ "$TARGET" = "$ROOT/etc/resolv.conf" ] && names_this_host "$TARGET"; then
+            did "nothing: /etc/resolv.conf names a resolver of this host: let it read a file, and name that with --resolv-conf"
+            exit 0
+        fi
+        [ "$WAS" = "$TARGET" ] || echo "$TARGET" >"$DONE"
         case $TARGET in
-            auto) case $(platform) in
-                resolved) use_resolved ;;
-                openresolv) use_openresolv ;;
-                debian) use_debian ;;
-                *)
-                    if names_this_host "$ROOT/etc/resolv.conf"; then
-                        did "nothing: /etc/resolv.conf names a resolver of this host: let it read a file, and name that with --resolv-conf"
-                    else
-                        use_file "$ROOT/etc/resolv.conf"
-                    fi ;;
-            esac ;;
+            resolved) use_resolved ;;
+            openresolv) use_openresolv ;;
+            debian) use_debian ;;
             *) use_file "$TARGET" ;;
         esac ;;
     restore)
         [ $# = 2 ] || usage
-        case $2 in
-            auto) case $(platform) in
-                resolved) restore_resolved ;;
-                openresolv)
-                    resolvconf -d "$RECORD"
-                    rm -f "$OURS"
-                    did "resolvconf: the record is deleted" ;;
-                debian)
-                    resolvconf -d "$RECORD_FIRST"
-                    rm -f "$OURS"
-                    did "resolvconf: the record is deleted" ;;
-                *) restore_file "$ROOT/etc/resolv.conf" ;;
-            esac ;;
-            *) restore_file "$2" ;;
-        esac ;;
+        mkdir -p "$RUN"
+        [ -n "$WAS" ] || WAS=$2
+        [ "$WAS" != auto ] || WAS=$(platform)
+        undo "$WAS" ;;
     *) usage ;;
 esac

@@ -57,6 +57,7 @@ minimise() {
     for input in "$out/new/$1"/default/queue/id*; do
         [ ! -f "$input" ] || cp "$input" "$all/$(sha1sum <"$input" | cut -c 1-16)"
     done
+    cd "$all" # afl-showmap leaves its files in the current directory
     afl-cmin -e -m none -t 5000 -i "$all" -o "$all.few" -- "$(command -v dotnet)" "$program" afl "$1" >"$all.log" 2>&1 ||
         { tail -n 20 "$all.log"; return 1; }
     find "$kept/$1" -type f ! -name 'seed-*' -delete

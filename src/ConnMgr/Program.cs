@@ -6,26 +6,35 @@ using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Probe;
 
+StandardOutput.Reserve();
 TimeSpan startedAt = TimeProvider.System.GetElapsedTime(0);
-string badDefaults = "";
-if (args is ["check"] && DefaultsFile.Read(out badDefaults) is { Length: > 0 } defaults)
+ServiceOptions? service = null; // of `check` without options of its own
+if (args is ["check"])
 {
-    StandardOutput.Line($"{DefaultsFile.Path}: checking with {string.Join(' ', defaults)}");
-    args = ["check", .. defaults];
-}
-if (badDefaults.Length > 0)
-{
-    StandardOutput.Complain(badDefaults);
-    return End(ExitCode.Config);
+    service = ServiceOptions.Read();
+    foreach (string fault in service.Faults)
+    {
+        StandardOutput.Line(fault);
+    }
+    if (service.Words is not { } words)
+    {
+        return End(ExitCode.Config);
+    }
+    if (words.Length > 0)
+    {
+        StandardOutput.Line($"{service.Source}: checking with {string.Join(' ', words)}");
+    }
+    args = ["check", .. words];
 }
 if (CommandLine.Read(args, out ExitCode exitCode) is not { } options)
 {
     return End(exitCode);
 }
+options = WithServiceOptions(args, options);
 LinkSocket.UseMarkBit(options.MarkBit);
 if (options.Verb
     is Verb.Status or Verb.Events or Verb.Metrics or Verb.Audit or Verb.Reload or Verb.Use
-        or Verb.WaitOnline)
+        or Verb.WaitOnline or Verb.Probe)
 {
     options = options with { RunDirectory = RunDirectoryPointer.Find(options) };
 }
@@ -33,7 +42,7 @@ if (options.Verb != Verb.Run)
 {
     try
     {
-        return End(options.Verb switch
+        exitCode = options.Verb switch
         {
             Verb.Check => CheckRunner.Run(options),
             Verb.Route => RouteRunner.Run(options),
@@ -41,7 +50,8 @@ if (options.Verb != Verb.Run)
             Verb.Probe => ProbeCommandRunner.Run(options),
             Verb.WaitOnline => VerbClient.WaitOnline(options),
             _ => VerbClient.Run(options),
-        });
+        };
+        return End(service is { Faults.Count: > 0 } && exitCode == ExitCode.Ok ? ExitCode.Config : exitCode);
     }
     catch (Win32Exception exception)
     {
@@ -78,4 +88,40 @@ static int End(ExitCode exitCode)
     StandardOutput.Complain(
         $"connmgr: cannot write to standard output: {Errno.Text(StandardOutput.Failure)}");
     return (int)ExitCode.IoError;
+}
+
+// `probe`, `route` and `unlock` do what the daemon would: what the command line does not say is as in the
+// options of the service. They work without them, too: a device with a bad file must still be unlocked.
+static Options WithServiceOptions(string[] args, Options options)
+{
+    bool needs = options.Verb switch
+    {
+        Verb.Probe => true,
+        Verb.Route => !options.HasConfigDirectory || !options.HasRunDirectory,
+        Verb.Unlock => !options.HasRunDirectory || !options.HasScriptDirectory,
+        _ => false,
+    };
+    if (!needs)
+    {
+        return options;
+    }
+    ServiceOptions service = ServiceOptions.Read();
+    foreach (string fault in service.Faults)
+    {
+        StandardOutput.Complain($"connmgr: {fault}");
+    }
+    if (service.Words is not { Length: > 0 } words)
+    {
+        return options;
+    }
+    if (CommandLine.Read(words, out _) is not { Verb: Verb.Run } daemon)
+    {
+        StandardOutput.Complain($"connmgr: {service.Source}: its options are wrong, going on without them");
+        return options;
+    }
+    if (options.Verb == Verb.Probe)
+    {
+        StandardOutput.Line($"{service.Source}: probing with {string.Join(' ', words)}");
+    }
+    return CommandLine.Read(args, out _, daemon) ?? options;
 }

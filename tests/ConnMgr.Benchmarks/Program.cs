@@ -1,4 +1,10 @@
 using BenchmarkDotNet.Running;
 using ConnMgr.Benchmarks.Dns;
+using ConnMgr.Benchmarks.Firewall;
 
+if (args is ["elements"])
+{
+    ElementMeasurement.Run();
+    return;
+}
 BenchmarkSwitcher.FromAssembly(typeof(DnsReplyBenchmark).Assembly).Run(args);

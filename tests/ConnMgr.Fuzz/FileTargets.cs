@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text;
-using ConnMgr.Attributes;
 using ConnMgr.Config;
 using ConnMgr.Dns;
 using ConnMgr.Firewall;

@@ -174,8 +174,8 @@ internal static class RtnetlinkTargets
         }
         Unless(uevent.Interface.Length > 0, "a uevent names a device");
         byte[] written = Encoding.UTF8.GetBytes(
-            $"{uevent.Action}@/x\0ACTION={uevent.Action}\0SUBSYSTEM=net\0INTERFACE={uevent.Interface}\0");
-        Unless(uevent.Action.Length == 0 || (Uevent.TryParse(written, out Uevent same) && same == uevent),
+            $"x@/x\0ACTION={uevent.Action}\0SUBSYSTEM=net\0INTERFACE={uevent.Interface}\0");
+        Unless(Uevent.TryParse(written, out Uevent same) && same == uevent,
             "a uevent is the same when it is written and read again");
     }
 }

@@ -147,6 +147,15 @@ public partial class ArchitectureTests
     public void Nothing_formats_what_the_executable_cannot() =>
         Assert.Equal("", string.Join('\n', Uses(Product, IsUnprintable)));
 
+    /// <summary>
+    /// All deadlines are of CLOCK_MONOTONIC, so nothing happens if the time of day is set. It stands in log
+    /// lines and in the status.
+    /// </summary>
+    [Fact]
+    public void The_time_of_day_decides_nothing() => Assert.Equal(
+        ["ConnMgr.Logging.Log", "ConnMgr.Status.StatusReport"],
+        Product.Where(type => type.Value.Any(TimeOfDay().IsMatch)).Select(type => type.Key).Order());
+
     [Theory]
     [InlineData("MutantThatNamesAConstant"), InlineData("MutantThatWritesAFraction")]
     [InlineData("MutantThatWritesATime"), InlineData("MutantThatWritesARecord")]
@@ -258,6 +267,7 @@ public partial class ArchitectureTests
                 or "Lockdown" or "LockdownStatus" or "LockdownView" or "HoleStore" or "DnsObserver"
                 or "ReplyGate" or "ReplyReader" or "NameRefresher" or "ConnectionKiller" or "NftBackend"
                 or "SetBackend" or "RuleBackend" or "NameServers" or "ScriptEnvironment" or "StatusReport"
+                or "ServerFiles" or "ServiceOptions"
                 or "Log" or "CommandLine" or "OldLockdown" or "RunDirectoryPointer" or "Child" or "ScriptLane"
             || EffectfulName().IsMatch(name);
     }
@@ -273,6 +283,9 @@ public partial class ArchitectureTests
         + @"|^System\.Net\.Dns\b|^System\.Security\.Cryptography\.|^Microsoft\.Win32\."
         + @"|^System\.DateTime(Offset)?::get_(UtcNow|Now|Today)$")]
     private static partial Regex Effect();
+
+    [GeneratedRegex(@"^System\.DateTime(Offset)?::get_(UtcNow|Now|Today)$|^System\.TimeProvider::GetUtcNow$")]
+    private static partial Regex TimeOfDay();
 
     [GeneratedRegex(@"^finalizer$|^System\.Threading\.|\.IAsyncStateMachine$")]
     private static partial Regex Concurrent();

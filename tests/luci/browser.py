@@ -32,7 +32,7 @@ class Browser:
         for domain in "Page", "Runtime", "Log":
             self.call(domain + ".enable")
 
-    def _receive(self, seconds=60):
+    def _receive(self, seconds=120):
         end = time.monotonic() + seconds
         while b"\0" not in self._received:
             if not select.select([self._in], [], [], max(0, end - time.monotonic()))[0]:
@@ -87,7 +87,7 @@ class Browser:
             raise RuntimeError(answer["exceptionDetails"].get("exception", {}).get("description", script))
         return answer["result"].get("value")
 
-    def wait_for(self, script, seconds=30):
+    def wait_for(self, script, seconds=60):
         """True as soon as the expression is; false if it is not within that time."""
         end = time.monotonic() + seconds
         while True:

@@ -89,7 +89,13 @@ class View extends Base {
 	}
 }
 
-const poll = { add: (action, seconds) => setInterval(action, seconds * 1000 / (environment.haste || 1)) };
+// A poll that is not answered yet is not repeated (luci.js, Poll.step).
+const poll = {
+	add: (action, seconds) => {
+		const next = () => setTimeout(() => Promise.resolve(action()).finally(next), seconds * 1000 / (environment.haste || 1));
+		next();
+	}
+};
 
 const rpc = {
 	declare: (options) => (...values) => {

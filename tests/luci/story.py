@@ -18,7 +18,7 @@ def check(what, is_right, detail=""):
     print(f"ok - {what}" if is_right else f"not ok - {what}\n# {detail or browser.evaluate('document.body.innerText.slice(0, 1500)')!r}", flush=True)
 
 
-def shows(what, script, seconds=30):
+def shows(what, script, seconds=60):
     check(what, browser.wait_for(script, seconds))
 
 
@@ -176,12 +176,12 @@ shows("unlock: cancelled", "document.getElementById('modal').hidden")
 check("unlock: nothing has happened", is_locked() and status()["firewall"]["locked"])
 browser.click("#connmgr-unlock")
 browser.click("#connmgr-confirm")
-shows("unlock: confirmed", "document.querySelector('.notification')?.innerText.includes('The device is unlocked.')", 60)
+shows("unlock: confirmed", "document.querySelector('.notification')?.innerText.includes('The device is unlocked.')")
 check("unlock: the device is open", not is_locked())
 shows("unlock: the page says that connmgr does not run", text("no answer from connmgr") + " && " + text("The device is not locked."))
 shows("unlock: the way back is offered", "document.getElementById('connmgr-start').style.display !== 'none' && document.getElementById('connmgr-reload').style.display === 'none'")
 browser.click("#connmgr-start")
-shows("start: the device is locked again", text("locked, nft"), 60)
+shows("start: the device is locked again", text("locked, nft"))
 check("start: by the rules", is_locked())
 on_device("kill", "-KILL", (lab / "run/connmgr.pid").read_text().strip())
 shows("a daemon that died: still locked", text("The device is still locked by an earlier start."))

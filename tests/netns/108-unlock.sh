@@ -139,27 +139,30 @@ check "and says what is missing, IPv6" grep -q 'there is no nft and there is no 
 TOOLS=
 
 # Both variants and nft at once: all of it is removed.
-VARIANT=legacy WITH='all at once: ' SHELL_CMD='busybox ash'
-unlock
-everything >"$LAB/before"
-lock "legacy"
-VARIANT=nft
-lock "iptables-nft, too"
-cp -r "$LAB/run" "$LAB/run.kept"
-on device nft add table inet connmgr_closed
-script fwcfg.sh unlock
-check "unlocked" status_is 0
-# shellcheck disable=SC2086  # lists
-both $strangers | same "strangers are reached" reached device eth0 $strangers
-check "no chain of ours is left" not sh -c "nsenter --net=/run/netns/device nft list ruleset 2>/dev/null | grep -E 'AFERO|connmgr'"
-check "nor a legacy one" not sh -c "nsenter --net=/run/netns/device iptables-legacy-save | grep AFERO"
+all_at_once() {
+    VARIANT=legacy WITH='all at once: ' SHELL_CMD='busybox ash'
+    unlock
+    everything >"$LAB/before"
+    lock "legacy"
+    VARIANT=nft
+    lock "iptables-nft, too"
+    cp -r "$LAB/run" "$LAB/run.kept"
+    on device nft add table inet connmgr_closed
+    script fwcfg.sh unlock
+    check "unlocked" status_is 0
+    # shellcheck disable=SC2086  # lists
+    both $strangers | same "strangers are reached" reached device eth0 $strangers
+    check "no chain of ours is left" not sh -c "nsenter --net=/run/netns/device nft list ruleset 2>/dev/null | grep -E 'AFERO|connmgr'"
+    check "nor a legacy one" not sh -c "nsenter --net=/run/netns/device iptables-legacy-save | grep AFERO"
+}
+is_nft || all_at_once
 
 # unlock_verb: `connmgr unlock` does the same. flock(1) holds the lock that a daemon would hold.
 unlocks_by_verb() {
     verb_status=0
     verb_path=$LAB/$VARIANT
     [ "$VARIANT" = bare ] || verb_path=$verb_path:$PATH
-    on device "$(command -v env)" PATH="$verb_path" "$(connmgr_path)" unlock --script-dir "$1" --config-dir "$LAB/etc" \
+    on device "$(command -v env)" PATH="$verb_path" "$(connmgr_path)" unlock --script-dir "$1" \
         --run-dir "$LAB/run" >"$LAB/said" 2>"$LAB/complained" || verb_status=$?
 }
 # shellcheck disable=SC2086  # lists

@@ -52,6 +52,7 @@ asked_by_tcp() {
     case $1 in host) asker=198.18.50.2 ;; device) asker=198.18.1.2 ;; esac
     on device conntrack -L -p tcp -s "$asker" --dport 53 2>/dev/null | grep .
 }
+system_path=$PATH
 all_of() {
     for address in $(on "$1" getent ahosts "$2" | sed 's/ .*//' | sort -u); do connects "$1" "$address" || { echo "$address"; return 1; }; done
 }
@@ -60,15 +61,21 @@ opens() {
     unlock
     rm -rf "$LAB/run"
     echo 'nameserver 198.18.100.53' >"$LAB/resolv.conf"
-    PATH=$LAB/$VARIANT:$PATH
+    PATH=$system_path
+    [ "$VARIANT" = bare ] || PATH=$LAB/$VARIANT:$PATH
     start_connmgr
-    wait_for 15 "${WITH}locked by sets, replies are held" log_has 'locked in [0-9]+ ms; addresses by sets; DNS: hold'
+    case $VARIANT in bare) in_sets=nft ;; *) in_sets=sets ;; esac
+    if can_hold; then
+        wait_for 15 "${WITH}locked by sets, replies are held" log_has "locked in [0-9]+ ms; addresses by $in_sets; DNS: hold"
+    else
+        wait_for 15 "${WITH}locked by sets" log_has "locked in [0-9]+ ms; addresses by $in_sets; DNS: sniff"
+    fi
     wait_for 5 "${WITH}eth0 and wlan0 are confirmed" settled
     for who in host device; do
         for name in a.b.wild.example exact.example alias.example several.example; do
-            check "$WITH$who: $name at the first attempt" first "$who" "$name"
+            check_first "$WITH$who: $name at the first attempt" first "$who" "$name"
         done
-        check "$WITH$who: big.example" first "$who" big.example
+        check_first "$WITH$who: big.example" first "$who" big.example
         check "$WITH$who: which came by TCP" asked_by_tcp "$who"
         check "$WITH$who: all addresses of several.example" all_of "$who" several.example
         check "$WITH$who: all addresses of big.example" all_of "$who" big.example
@@ -86,4 +93,4 @@ opens() {
     check "${WITH}what was open stays open" connects host 198.18.102.10
     check "${WITH}what was shut stays shut" not connects host 198.18.102.20
 }
-variants opens
+if is_nft; then backends opens; else variants opens; fi

@@ -13,8 +13,8 @@ from_cloud() { knocks device 198.18.1.2 2001:db8:1::2; }
 empty() {
     unlock
     rm -rf "$LAB/run"
-    PATH=$LAB/$VARIANT:$PATH
-    case $VARIANT in legacy) : >"$LAB/etc/whitelist" ;; nft) rm "$LAB/etc/whitelist" ;; esac
+    [ "$VARIANT" = bare ] || PATH=$LAB/$VARIANT:$PATH
+    case $VARIANT in legacy | bare) : >"$LAB/etc/whitelist" ;; nft) rm "$LAB/etc/whitelist" ;; esac
     start_connmgr
     wait_for 15 "${WITH}locked" log_has 'locked in [0-9]+ ms'
     wait_for 5 "${WITH}eth0 and wlan0 are confirmed" settled
@@ -29,4 +29,4 @@ empty() {
     nothing "${WITH}stopped: nobody is reached" reached device wlan0 198.18.100.8 2001:db8:100::10
 }
 SOAK=1 # each variant has a case of its own
-variants empty
+if is_nft; then backends empty; else variants empty; fi

@@ -4,6 +4,7 @@
 # rules are right, with both variants.
 # takes 85 s, busy
 . "$(dirname "$0")/lib.sh"
+iptables_only "rules instead of sets are for iptables; 171 changes the tables while the script runs"
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"
 

@@ -21,12 +21,9 @@ server_says() { grep -E "$2" "$LAB/$1/log"; }
 heard_after_rebind() { sed '1,/XMT: Rebind/d' "$LAB/dhclient.out" | grep 'RCV: Reply message on eth0 from fe80::'; }
 has_address6() { ip -n device -6 address show dev eth0 | grep -q 'inet6 2001:db8:1::100/128.* dynamic'; }
 
-VARIANT=nft SHELL_CMD=dash TOOLS=
-mkdir -p "$LAB/nft"
-for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
-    ln -sf "$(command -v "${tool%%-*}-nft${tool#ip*tables}")" "$LAB/nft/$tool"
-done
-WITH="iptables-nft: "
+if is_nft; then VARIANT=bare; else VARIANT=nft; fi
+use_tools
+WITH="$VARIANT: "
 unlock
 ip -n device -6 address flush dev eth0 scope global
 serve6 first 01

@@ -4,6 +4,7 @@
 # those of fwcfg.sh.
 # takes 70 s, busy
 . "$(dirname "$0")/lib.sh"
+iptables_only "it is about both backends"
 . "$NETNS_DIR/firewall.sh"
 
 lab_up

@@ -18,21 +18,30 @@ honest_have() { wait "$HONEST" && cat "$LAB/honest" && grep -qE "$1" "$LAB/hones
 # Only addresses of names that were resolved are open.
 opened() { open_addresses | wc -l && [ "$(open_addresses | wc -l)" = "$1" ]; }
 
-lockdown --dns hold
-check "hold: it does" log_has 'DNS: hold'
-honest 1001 1000
-forged_for 400 1 >"$LAB/last"
-check "hold: 400 names, 26 forgeries before each true answer: resolved and reached at once" grep ' 0 unresolved, 0 lost,' "$LAB/first"
-wait_for 5 "10,000 were sent" forgeries 10000
-check "the honest names beside them are not disturbed" honest_have ' 0 unresolved, 0 lost,'
-check "nothing is open but what they ask for" opened 1400
-check "not the forgers' address" not is_open 198.19.255.1
-check "every reply has been let go" queue_is_empty
+holding() {
+    lockdown --dns hold
+    check "hold: it does" log_has 'DNS: hold'
+    honest 1001 1000
+    forged_for 400 1 >"$LAB/last"
+    check "hold: 400 names, 26 forgeries before each true answer: resolved and reached at once" grep ' 0 unresolved, 0 lost,' "$LAB/first"
+    wait_for 5 "10,000 were sent" forgeries 10000
+    check "the honest names beside them are not disturbed" honest_have ' 0 unresolved, 0 lost,'
+    check "nothing is open but what they ask for" opened 1400
+    check "not the forgers' address" not is_open 198.19.255.1
+    check "every reply has been let go" queue_is_empty
 
-resolve l1.fresh.example >"$LAB/last"
-resolve l1.fresh.example 6 >"$LAB/last" || :
-check "nor loopback, private, link-local, multicast or broadcast ones" opened 1400
-stop_connmgr || :
+    resolve l1.fresh.example >"$LAB/last"
+    resolve l1.fresh.example 6 >"$LAB/last" || :
+    check "nor loopback, private, link-local, multicast or broadcast ones" opened 1400
+    stop_connmgr || :
+}
+before=0
+if can_hold; then
+    holding
+    before=1400
+else
+    skip "with nft: $no_queue"
+fi
 
 lockdown --dns sniff
 check "sniff: it does" log_has 'DNS: sniff'
@@ -40,7 +49,7 @@ honest 2001 5
 forged_for 20 401 >"$LAB/last"
 check "sniff: forgeries before the true answer: resolved" grep ' 0 unresolved,' "$LAB/first"
 check "the honest names beside them, too" honest_have ' 0 unresolved,'
-wait_for 3 "nothing is open but what they ask for" opened 1425
+wait_for 3 "nothing is open but what they ask for" opened $((before + 25))
 check "not the forgers' address" not is_open 198.19.255.1
 resolve l2.fresh.example >"$LAB/last"
-check "nor loopback and the like" opened 1425
+check "nor loopback and the like" opened $((before + 25))

@@ -55,4 +55,4 @@ mode() {
 }
 mode sniff legacy 0
 unlock
-mode hold nft 100
+if can_hold; then mode hold nft 100; else skip "with nft: $no_queue"; fi

@@ -4,6 +4,7 @@
 # closed.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
+hold_only
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"
 

@@ -4,6 +4,7 @@
 # next daemon holds replies again. With both variants of iptables.
 # takes 65 s, busy
 . "$(dirname "$0")/lib.sh"
+hold_only
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"
 

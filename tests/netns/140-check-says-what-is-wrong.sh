@@ -38,7 +38,8 @@ for line in 2 3 4 5 6 7 8 9 10 11 12 13 15; do
     check "line $line is named" says "$LAB/etc/whitelist:$line: "
 done
 check "line 14 is there twice, which is only a warning" grep -q 'whitelist:14: .*(warning)' "$LAB/said"
-check "nothing else is said" lines 14
+check "links that do not exist: one line" grep -q 'netif_names: no interface eth0, wlan0, wwan0 (warning)' "$LAB/said"
+check "nothing else is said" lines 15
 check "nothing of it was executed" test ! -e "$LAB/hacked"
 
 awk 'BEGIN { for (i = 0; i < 10000; i++) print "service-" i ".example" }' >"$LAB/etc/whitelist"
@@ -116,3 +117,26 @@ check "sh would start the daemon without -d: 78" defaults 78 '^/etc/default/conn
 echo "CONNMGR_OPTIONS=''" >"$LAB/default/connmgr"
 check "none" not defaults 64 .
 umount /etc/default
+
+# On OpenWrt, those of /etc/config/connmgr, as the init script reads them. The library is a stand-in: see its head.
+cp -a /etc "$LAB/etc.copy"
+mount --bind "$LAB/etc.copy" /etc
+mkdir -p /etc/config /etc/init.d
+cp "$REPO/tests/openwrt/rc.common" /etc/rc.common
+install -m 755 "$REPO/scripts/openwrt/connmgr.init" /etc/init.d/connmgr
+uci() { printf '%s\n' "config connmgr 'main'" "option config_dir '$LAB/etc'" "option disable_firewall '1'" "$@" >/etc/config/connmgr; }
+uci
+check "OpenWrt: its options are used, and said" defaults 0 "^/etc/config/connmgr: checking with -d --config-dir $LAB/etc$"
+uci "option idle '300'" "list probe 'tls://a.example'" "list probe 'tcp://b.example:9'"
+check "OpenWrt: values and lists" defaults 0 'with -d .* --probe tls://a.example --probe tcp://b.example:9 --idle 300$'
+uci "option idle '1'" "option dns 'maybe'"
+check "OpenWrt: values that the init script refuses: 78" defaults 78 "^connmgr.main.idle: '1' is neither a number"
+check "OpenWrt: each of them" says "connmgr.main.dns: 'maybe' is none of: hold sniff auto"
+check "OpenWrt: and the rest is checked" says "$LAB/etc: no errors"
+uci "list probe 'http://a.example/'"
+check "OpenWrt: what only the daemon can know: 64" defaults 64 '^connmgr: --probe: write the right answer at the end'
+printf '#!/bin/sh /etc/rc.common\n' >/etc/init.d/connmgr
+check "OpenWrt: an init script that does not know the question: 78" defaults 78 'does not say which options it gives'
+rm /etc/init.d/connmgr
+check "OpenWrt: no init script: 78" defaults 78 'does not say which options it gives'
+umount /etc

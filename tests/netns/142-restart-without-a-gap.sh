@@ -51,7 +51,7 @@ killed() {
     stop_connmgr
 }
 
-killed nft rules
+is_nft || killed nft rules
 killed legacy sets
 
 

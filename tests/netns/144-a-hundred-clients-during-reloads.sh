@@ -18,13 +18,6 @@ all_answered() { [ "$(tail -q -n 1 "$LAB"/talk.* | grep -c ' answer$')" = 99 ]; 
 # answers: prints how many answers each client has. all_answer: true if each has more than that.
 answers() { grep -hc ' answer$' "$LAB"/talk.*; }
 all_answer() { answers | paste - "$LAB/answers" | awk '$1 <= $2 { exit 1 }'; }
-mended() {
-    for table in iptables ip6tables; do
-        on device $table -S INPUT 2 | grep -q -- '-j AFERO_ALLOW_WHITELIST_INPUT' || return
-        on device $table -S OUTPUT 2 | grep -q -- '-j AFERO_ALLOW_WHITELIST_OUTPUT' || return
-    done
-}
-
 hundred() {
     by "$1" "$2"
     list 198.18.101.4
@@ -75,9 +68,8 @@ hundred() {
     check "${WITH}no new connection failed" test ! -s "$LAB/hundredth"
     rm "$LAB/trying"
     wait "$hundredth" || :
-    on device iptables -F
-    on device ip6tables -F
-    wait_for 20 "${WITH}flushed: it is mended" mended
+    flush_rules
+    wait_for 20 "${WITH}flushed: it is mended" restored
     answers >"$LAB/answers"
     wait_for 30 "${WITH}and all are answered again" all_answer
     check "${WITH}flushed: nobody was cut off for good" sh -c "! grep -E 'lost|failed' $LAB/talk.*"
@@ -87,5 +79,5 @@ hundred() {
     kill $pids
     stop_connmgr
 }
-hundred nft rules
+is_nft || hundred nft rules
 hundred legacy sets

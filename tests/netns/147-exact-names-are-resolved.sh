@@ -12,7 +12,7 @@ names_up
 awk -v n="$count" 'BEGIN { for (i = 1; i <= n; i++) printf "n%d.fresh.example\n", i }' >"$LAB/etc/whitelist"
 began=$(now)
 lockdown --dns auto
-open_count() { on device ipset list afero4 | grep -c '^198'; }
+open_count() { open_in afero4 | grep -c '^198'; }
 some_open() { [ "$(open_count || :)" -gt 10 ]; }
 all_open() { [ "$(open_count)" -ge "$count" ]; }
 wait_for 20 "names are resolved" some_open

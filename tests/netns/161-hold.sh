@@ -4,6 +4,7 @@
 # the waiting replies.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
+hold_only
 . "$NETNS_DIR/fresh.sh"
 
 FIREWALL=

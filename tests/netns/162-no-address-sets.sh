@@ -2,6 +2,7 @@
 # A kernel without address sets: fwcfg.sh makes rules for each address, for the device and for extenders.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
+iptables_only "addresses are always in sets"
 . "$NETNS_DIR/fresh.sh"
 
 FIREWALL=

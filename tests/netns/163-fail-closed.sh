@@ -3,6 +3,7 @@
 # with 78 if another start would not help, else with 71. A failing firewall.user does not count as such a
 # failure.
 # takes 50 s
+# also by nft
 . "$(dirname "$0")/lib.sh"
 
 FIREWALL=
@@ -10,9 +11,19 @@ lab_up
 SCRIPTS=$LAB/scripts
 cp -r "$REPO/scripts" "$SCRIPTS"
 policies() { on device "$1" -S | grep -c -- '^-P [A-Z]* DROP' || :; }
-closed() { [ "$(policies iptables)" = 3 ] && [ "$(policies ip6tables)" = 3 ]; }
+closed() {
+    if is_nft; then
+        [ "$(on device nft list table inet connmgr_closed | grep -c 'policy drop')" = 3 ]
+    else
+        [ "$(policies iptables)" = 3 ] && [ "$(policies ip6tables)" = 3 ]
+    fi
+}
 reaches() { on device socat -u OPEN:/dev/null "TCP:${1:-198.18.100.8}:80,connect-timeout=0.5"; }
 open_again() {
+    if is_nft; then
+        on device nft flush ruleset
+        return
+    fi
     for table in iptables ip6tables; do for hook in INPUT OUTPUT FORWARD; do on device $table -P $hook ACCEPT; done; done
 }
 
@@ -25,12 +36,41 @@ fails() {
     wait "$CONNMGR_PID" || status=$?
     check "$1: exit status $3" test "$status" = "$3"
     check "$1: it says why" log_has "$4"
-    check "$1: it says what it did" log_has 'closed: the policies of INPUT, FORWARD and OUTPUT are DROP'
+    check "$1: it says what it did" log_has "$CLOSED"
     check "$1: both families are closed" closed
     check "$1: nothing gets out" not reaches
     open_again
 }
 
+CLOSED='closed: the policies of INPUT, FORWARD and OUTPUT are DROP'
+if is_nft; then
+    # Without any script it needs nft alone. A lockdown that is in force stays.
+    CLOSED='closed: the table inet connmgr_closed drops everything except loopback and DHCP'
+    mv "$SCRIPTS" "$LAB/away"
+    fails "no scripts" 5 78 "cannot lock the firewall: init_firewall.sh: cannot run .*No such file"
+    mv "$LAB/away" "$SCRIPTS"
+    echo 'exit 3' >"$SCRIPTS/boot_lockdown.sh"
+    printf '#!/bin/sh\nexit 3\n' >"$SCRIPTS/init_firewall.sh"
+    fails "the script for that fails, too" 5 71 'cannot lock the firewall: init_firewall.sh: exit status 3'
+    cp "$REPO/scripts/init_firewall.sh" "$REPO/scripts/boot_lockdown.sh" "$SCRIPTS/"
+    echo echo.example >"$LAB/etc/whitelist"
+    start_connmgr
+    wait_for 5 "a lockdown is in force" log_has 'locked in'
+    stop_connmgr
+    mv "$SCRIPTS" "$LAB/away"
+    spawn_connmgr
+    status=0
+    wait "$CONNMGR_PID" || status=$?
+    check "then no scripts: exit status 78" test "$status" = 78
+    check "it leaves the lockdown as it is" log_has 'the lockdown of before stays in force'
+    check "and closes nothing else" not on device nft list table inet connmgr_closed
+    check "what is whitelisted is open" reaches 198.18.100.10
+    check "and nothing else" not reaches
+    mv "$LAB/away" "$SCRIPTS"
+    rm -rf "$LAB/run/holes" "$LAB/etc/whitelist"
+    open_again
+    CLOSED='closed by boot_lockdown.sh'
+fi
 rm "$SCRIPTS/init_firewall.sh"
 fails missing 5 78 "cannot lock the firewall: init_firewall.sh: cannot run .*No such file"
 printf '#!/bin/sh\necho "no tables today" >&2\nexit 3\n' >"$SCRIPTS/init_firewall.sh"
@@ -49,7 +89,12 @@ wait_for 5 "and what is whitelisted is open" reaches 198.18.100.10
 check "and nothing else" not reaches
 stop_connmgr
 rm "$LAB/etc/firewall.user"
-for table in iptables ip6tables; do for hook in INPUT OUTPUT FORWARD; do on device $table -P $hook DROP; done; done
+if is_nft; then
+    on device nft 'add table inet connmgr_closed
+        add chain inet connmgr_closed output { type filter hook output priority -20; policy drop; }'
+else
+    for table in iptables ip6tables; do for hook in INPUT OUTPUT FORWARD; do on device $table -P $hook DROP; done; done
+fi
 start_connmgr
 wait_for 5 "mended, it starts" log_has 'locked in'
 wait_for 5 "and opens what is whitelisted" reaches 198.18.100.10

@@ -9,23 +9,26 @@ FIREWALL=
 lab_up
 system_path=$PATH
 reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=0.5"; }
-policies() { on device "$1" -S | grep -c -- '^-P [A-Z]* DROP' || :; }
-locked() {
-    [ "$(policies iptables)" = 3 ] && [ "$(policies ip6tables)" = 3 ] || return
-    for table in iptables ip6tables; do
-        on device $table -S INPUT 1 | grep -q -- '-j AFERO_ALLOW_SERVICE_INPUT' || return
-        on device $table -S OUTPUT 1 | grep -q -- '-j AFERO_ALLOW_SERVICE_OUTPUT' || return
-    done
-}
-mended() { locked && reaches 198.18.100.10 && not reaches 198.18.100.8; }
-mends() { grep -c 'another program changed the firewall, restoring it' "$LAB/connmgr.log" || :; }
+mended() { restored && reaches 198.18.100.10 && not reaches 198.18.100.8; }
+mends() { grep -cE 'another program changed the firewall, restoring it|changed the lockdown' "$LAB/connmgr.log" || :; }
 undisturbed() { [ "$(mends)" = 0 ]; }
-settled_down() { grep -q 'in use: eth0' "$LAB/connmgr.log" && locked && reaches 198.18.100.10; }
+settled_down() { grep -q 'in use: eth0' "$LAB/connmgr.log" && restored && reaches 198.18.100.10; }
+
+open_policy() {
+    if is_nft; then
+        on device nft 'chain inet connmgr output { policy accept; }'
+    else
+        on device iptables -P OUTPUT ACCEPT
+        on device ip6tables -P OUTPUT ACCEPT
+    fi
+}
+rule_in_front() { if is_nft; then on device nft insert rule inet connmgr output accept; else on device iptables -I OUTPUT -j ACCEPT; fi; }
+empty_set() { if is_nft; then on device nft flush set inet connmgr afero4; else on device ipset flush afero4; fi; }
 
 variant() {
     VARIANT=$1 within=$2
     mkdir -p "$LAB/$VARIANT"
-    for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
+    is_nft || for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
         ln -sf "$(command -v "${tool%%-*}-$VARIANT${tool#ip*tables}")" "$LAB/$VARIANT/$tool"
     done
     PATH="$LAB/$VARIANT:$system_path"
@@ -36,17 +39,17 @@ variant() {
     # That run began 5 s after the first and takes longer on a busy machine; what is changed meanwhile counts as its own.
     wait_for 20 "$VARIANT: the second run is over" not pgrep -f init_firewall.sh
 
-    on device iptables -F
+    flush_rules
     wait_for "$within" "$VARIANT: flushed: mended" mended
-    on device ip6tables -P OUTPUT ACCEPT
+    open_policy
     wait_for "$within" "$VARIANT: a policy: mended" mended
-    on device iptables -I OUTPUT -j ACCEPT
+    rule_in_front
     wait_for "$within" "$VARIANT: a rule in front: mended" mended
-    on device iptables -D OUTPUT -j ACCEPT
-    on device ipset flush afero4
+    is_nft || on device iptables -D OUTPUT -j ACCEPT
+    empty_set
     wait_for 10 "$VARIANT: the sets emptied: filled again" reaches 198.18.100.10
-    on device iptables -F
-    on device iptables -P OUTPUT ACCEPT
+    flush_rules
+    open_policy
     ask reload
     wait_for 2 "$VARIANT: reload mends at once" mended
 }
@@ -54,13 +57,14 @@ variant() {
 echo echo.example >"$LAB/etc/whitelist"
 variant nft 3
 # A fight: another manager flushes after each repair.
-(while :; do on device iptables -F 2>/dev/null; sleep 0.2; done) &
+(while :; do flush_rules 2>/dev/null; sleep 0.2; done) &
 fighter=$!
-wait_for 25 "a fight: it says so" log_has 'another program changes the firewall again and again, restoring it at most every 8 s'
+wait_for 25 "a fight: it says so" log_has 'another program changes the firewall again and again, restoring it (at most every 8 s|each time)'
 kill "$fighter"
 wait "$fighter" 2>/dev/null || :
 wait_for 12 "it has the last word" mended
 stop_connmgr
+! is_nft || exit 0
 on device sh -c 'nft flush ruleset 2>/dev/null || { iptables -F; ip6tables -F; iptables -X; ip6tables -X; }'
 for table in iptables ip6tables; do for hook in INPUT OUTPUT FORWARD; do on device $table -P $hook ACCEPT; done; done
 variant legacy 25

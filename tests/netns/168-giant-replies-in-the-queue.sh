@@ -3,6 +3,7 @@
 # kernel is bounded, replies without room pass unseen, and the daemon does not grow.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
+hold_only
 . "$NETNS_DIR/names.sh"
 
 lab_up

@@ -3,6 +3,7 @@
 # the last run that is planned: the daemon cannot tell that from the script's own changes, and still restores it.
 # takes 130 s, busy
 . "$(dirname "$0")/lib.sh"
+iptables_only "171 shows the same"
 
 FIREWALL=
 lab_up

@@ -130,7 +130,7 @@ none_is_lost() {
 
 use_variant legacy
 MODE=hold
-scenario iptables 1000
+is_nft || scenario iptables 1000
 unlock
 MODE=sniff
 scenario nft 3000

@@ -11,16 +11,24 @@ names_up
 nsenter --net=/run/netns/cloud "$LABTOOL" names 2001:db8:100::55 2001:db8:100::8 >"$LAB/names6.log" 2>&1 &
 poll 10 grep -q answering "$LAB/names6.log"
 echo nameserver 2001:db8:100::55 >>"$LAB/resolv.conf"
-lockdown --dns hold
-check "it holds" log_has 'DNS: hold'
+lockdown --dns auto
+! can_hold || check "it holds" log_has 'DNS: hold'
 translate() {
     on device iptables -w -t nat -F
     on device conntrack -F >"$LAB/last" 2>&1 || :
     [ $# = 0 ] || on device iptables -w -t nat -A "$@"
 }
 n=0
+opens() { address=$(resolve "$1$2.fresh.example") && reaches "$address"; }
+# With nft the same translations by the lab's iptables-nft, which is another program there.
 none_is_lost() {
     n=$((n + 200))
+    if ! can_hold; then
+        wait_for 5 "$1: an address is opened" opens n "$n"
+        n=$((n + 200))
+        wait_for 5 "$1: so is one of a name that needs TCP" opens t "$n"
+        return
+    fi
     check "$1: no first connection is lost" none_lost device 100 "$n"
     n=$((n + 200))
     NAMES=t#.fresh.example
@@ -36,4 +44,9 @@ none_is_lost "SNAT"
 translate
 on device ip6tables -w -t nat -A POSTROUTING -p udp --dport 53 -j MASQUERADE --random-fully
 n=$((n + 200))
-check "IPv6, MASQUERADE --random-fully: none is lost" none_lost device 50 "$n" 2001:db8:100::55
+if can_hold; then
+    check "IPv6, MASQUERADE --random-fully: none is lost" none_lost device 50 "$n" 2001:db8:100::55
+else
+    opens6() { address=$(on device "$LABTOOL" resolve 2001:db8:100::55 "n$n.fresh.example") && reaches "$address"; }
+    wait_for 5 "IPv6, MASQUERADE --random-fully: an address is opened" opens6
+fi

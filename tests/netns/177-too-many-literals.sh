@@ -54,5 +54,5 @@ scenario() {
     unlock
 }
 use_variant legacy
-scenario iptables 4 100
+is_nft || scenario iptables 4 100
 scenario nft 6 200

@@ -143,4 +143,4 @@ audit() {
     rm -rf "$LAB/run"
 }
 audit nft
-audit iptables
+is_nft || audit iptables

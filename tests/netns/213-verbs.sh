@@ -5,7 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 connmgr=$(connmgr_path)
-to_full() { "$connmgr" "$@" >/dev/full; }
+to_full() { on device "$connmgr" "$@" >/dev/full; }
+to_none() { on device "$connmgr" "$@" >&-; }
 to_nobody() { "$connmgr" "$@" 2>/dev/null | true; }
 
 lab_up
@@ -22,7 +23,23 @@ for verb in status "status --json" events "events --json" metrics; do
     check "a full disk: $verb ends with 74" exits 74 to_full $verb --run-dir "$LAB/run"
     check "a full disk: $verb says why" said_has 'cannot write to standard output: No space left'
 done
-check "a full disk: check ends with 74" exits 74 to_full check --config-dir "$LAB/etc"
+# Every verb of the command line's own list, with what it needs.
+for verb in $("$connmgr" --help | sed -n '/^Commands:/,$s/^  \([a-z-]*\) .*/\1/p'); do
+    words="--run-dir $LAB/run" wanted=74
+    case $verb in
+        check) words="-d --config-dir $LAB/etc" ;;
+        probe) words="eth0 --probe tcp://198.18.100.10:80 --no-ping --config-dir $LAB/etc" ;;
+        use) words="auto $words" ;;
+        route) words="eth0 --config-dir $LAB/etc $words" ;;
+        unlock) words="--script-dir $REPO/scripts $words" ;;
+        wait-online) wanted=0 ;; # it prints nothing
+    esac
+    # shellcheck disable=SC2086  # words
+    check "a full disk: $verb ends with $wanted" exits "$wanted" to_full "$verb" $words
+    # shellcheck disable=SC2086
+    check "stdout is closed: $verb ends with $wanted" exits "$wanted" to_none "$verb" $words
+done
+check "the list has verbs" test "$wanted" = 74
 for word in --help --version; do check "a full disk: $word ends with 74" exits 74 to_full "$word"; done
 check "a full disk for stderr, too: 64 all the same" exits 64 sh -c "'$connmgr' --nonsense 2>/dev/full"
 check "a reader that has enough is no error" exits 0 to_nobody status --run-dir "$LAB/run"
@@ -85,9 +102,33 @@ check "for reload, too" exits 0 "$connmgr" reload
 stop_connmgr
 check "not after the daemon's end" exits 69 "$connmgr" status
 
+# probe, route and unlock take what they are not told from the options of the service.
+mkdir -p "$LAB/default" "$LAB/other" "$LAB/stubs"
+mount --bind "$LAB/default" /etc/default
+printf "ETH_INTERFACE_0='wlan0'\nWIFISTA_INTERFACE_0=''\n" >"$LAB/other/netif_names"
+echo "CONNMGR_OPTIONS='-d --probe echo://198.18.100.10:80 --no-ping --config-dir $LAB/other --script-dir $LAB/stubs'" >"$LAB/default/connmgr"
+check "probe: by the service's URL" exits 0 on device "$connmgr" probe eth0
+check "it says so" said_has '^/etc/default/connmgr: probing with -d --probe echo:'
+check "it is probed" said_has 'probe of eth0 by echo://198.18.100.10(:80)?$'
+check "probe: the command line comes first" exits 1 on device "$connmgr" probe eth0 --probe tcp://198.18.100.10:9
+check "its URL alone" said_has 'probe of eth0 by tcp://198.18.100.10:9$'
+check "route: the service's names" exits 64 on device "$connmgr" route eth0
+check "they are said" said_has 'the links are wlan0, wwan0'
+check "unlock: the service's scripts" exits 78 on device "$connmgr" unlock
+check "they are named" said_has "$LAB/stubs/fwcfg.sh: No such file"
+echo "CONNMGR_OPTIONS='--idle 1'" >"$LAB/default/connmgr"
+check "a bad option there does not keep unlock from its work" exits 0 on device "$connmgr" unlock --script-dir "$REPO/scripts"
+check "it is said" said_has '^connmgr: /etc/default/connmgr: its options are wrong, going on without them'
+echo "CONNMGR_OPTIONS=-d --idle 5" >"$LAB/default/connmgr"
+check "neither does a line that is read in two ways" exits 0 on device "$connmgr" unlock --script-dir "$REPO/scripts"
+check "that is said, too" said_has 'systemd and sh read it differently'
+umount /etc/default
+
 for typo in statsu:status evnets:events --dms:--dns --idel:--idle; do
     check "${typo%:*}: 64" exits 64 "$connmgr" "${typo%:*}"
     check "${typo%:*}: what was meant" said_has "did you mean '${typo#*:}'\?"
 done
 check "help of a verb has only its own options" exits 0 "$connmgr" metrics --help
 check "not the daemon's" not said_has '--probe|--config-dir|--dns'
+check "and its exit statuses" said_has '^  69  no daemon answers'
+check "an option of another verb in front of it: 64" exits 64 "$connmgr" --idle 5 metrics

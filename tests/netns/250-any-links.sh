@@ -105,5 +105,5 @@ for BACKEND in nft iptables; do
     check "$BACKEND: DHCP on eth1" rules_have 'eth1.*sport 67'
     check "$BACKEND: nothing of eth0, which is no link, and of no bridge" not rules_have 'eth0|br-apnet|-[io] -|""'
     stop_connmgr
-    on device "$(connmgr_path)" unlock --config-dir "$LAB/etc" --script-dir "$REPO/scripts" --run-dir "$LAB/run" >"$LAB/said" 2>&1
+    on device "$(connmgr_path)" unlock --script-dir "$REPO/scripts" --run-dir "$LAB/run" >"$LAB/said" 2>&1
 done

@@ -8,18 +8,19 @@
 
 soak 5 600 # seconds with a full queue, for each kind of traffic
 begin
-# A token bucket. 48 bytes a packet: 112 kbit/s are 291 of them a second, and what is more is dropped.
-on r-eth tc qdisc add dev wan root tbf rate 112kbit burst 2k latency 1500ms
-# Prints the packets in its queue: 437 have room.
+# A token bucket. 1214 bytes a packet: 2 Mbit/s are 206 of them a second, and what is more is dropped. With small packets the
+# queue would never have room for a ping.
+on r-eth tc qdisc add dev wan root tbf rate 2mbit burst 5k latency 1500ms
+# Prints the packets in its queue: 309 have room.
 queue() { on r-eth tc -s qdisc show dev wan | sed -n 's/.* backlog [^ ]* \([0-9]*\)p.*/\1/p'; }
-is_full() { [ "$(queue)" -ge 300 ]; }
+is_full() { [ "$(queue)" -ge 220 ]; }
 is_empty() { [ "$(queue)" -lt 10 ]; }
 
 # full DESC APPLICATION: first 1000 packets a second until the queue is full, then a few more than leave it.
 full() {
     application "$2"
-    on device "$LABTOOL" flood 198.18.100.11 9 1000 0.65 >"$LAB/last"
-    nsenter --net=/run/netns/device "$LABTOOL" flood 198.18.100.11 9 297 3600 >"$LAB/last" &
+    on device "$LABTOOL" flood 198.18.100.11 9 1000 0.4 1172 >"$LAB/last"
+    nsenter --net=/run/netns/device "$LABTOOL" flood 198.18.100.11 9 210 3600 1172 >"$LAB/last" &
     full_flood=$!
     wait_for 3 "$1: a packet waits for over a second" is_full
     stays "$HOW_MUCH" "$1: eth0 stays in use" in_use eth0

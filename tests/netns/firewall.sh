@@ -5,8 +5,8 @@
 # variants FUNCTION...: calls all functions with the variants of iptables. backends FUNCTION...: also with nf_tables
 # alone ("bare": the scripts find only nft and BusyBox without awk). The two variants of iptables, and with them BusyBox
 # ash and dash, take turns from function to function; with SOAK=1 each function is called with both.
-backends() { each_variant "${VARIANTS:-legacy nft bare}" "$@"; }
-variants() { each_variant "${VARIANTS:-legacy nft}" "$@"; }
+backends() { if is_nft; then each_variant bare "$@"; else each_variant "${VARIANTS:-legacy nft bare}" "$@"; fi; }
+variants() { if is_nft; then skip "with nft: $* is about iptables"; else each_variant "${VARIANTS:-legacy nft}" "$@"; fi; }
 each_variant() {
     each_of=$1
     shift

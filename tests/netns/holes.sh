@@ -29,12 +29,16 @@ names_up() {
 }
 
 # by legacy|nft sets|rules: sets which iptables the daemon's scripts find, and how addresses get into the
-# kernel. Afterwards nothing is locked or remembered.
+# kernel; with LAB_FIREWALL=nft neither. Afterwards nothing is locked or remembered.
 by() {
     PATH=${system_path:=$PATH}
     unlock
     rm -f "$LAB/run/holes"
     use_variant "$1"
+    if is_nft; then
+        BY="addresses by nft" WITH="nf_tables: "
+        return
+    fi
     [ "$2" = sets ] || no_sets
     BY="addresses by $2" WITH="iptables-$1, $2: "
 }
@@ -47,8 +51,6 @@ start_by() {
 reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=${2:-0.9}"; }
 resolves() { on device getent ahostsv4 "$1"; }
 
-# left ADDRESS: prints how many seconds the kernel keeps it open; nothing if it is closed.
-left() { on device ipset list "$(case $1 in *:*) echo afero6 ;; *) echo afero4 ;; esac)" | sed -n "s/^$1 timeout //p"; }
 # left_between ADDRESS LEAST MOST
 left_between() {
     seconds=$(left "$1")

@@ -209,6 +209,14 @@ address add 2001:db8:50::2/64 dev lan
 route add default via 198.18.50.1
 route add default via 2001:db8:50::1
 END
+    if is_nft; then
+        on device nft -f - <<'END'
+table inet lab {
+    chain srcnat { type nat hook postrouting priority srcnat; ip saddr 198.18.50.0/24 masquerade; ip6 saddr 2001:db8:50::/64 masquerade; }
+}
+END
+        return
+    fi
     on device iptables -w -t nat -A POSTROUTING -s 198.18.50.0/24 -j MASQUERADE
     on device ip6tables -w -t nat -A POSTROUTING -s 2001:db8:50::/64 -j MASQUERADE
 }

@@ -14,7 +14,7 @@ static const struct {
     { "tunnel", "NAMESPACE TUN NAMESPACE TUN [SLEEPS_AFTER_MS WAKES_IN_MS]", 4, tunnel },
     { "echo", "PORT MODEFILE", 2, echo },
     { "ask", "LINK ADDRESS PORT [MARK]", 3, ask },
-    { "flood", "ADDRESS PORT PACKETS_PER_SECOND SECONDS", 4, flood },
+    { "flood", "ADDRESS PORT PACKETS_PER_SECOND SECONDS [BYTES]", 4, flood },
     { "talk", "tcp|udp|dns ADDRESS PORT [MILLISECONDS]", 3, talk },
     { "watch", "", 0, watch },
     { "names", "ADDRESS OTHER_ADDRESS", 2, name_server },
@@ -23,6 +23,7 @@ static const struct {
     { "rate", "SERVER NAME#.EXAMPLE OTHER#.EXAMPLE QUERIES_PER_SECOND SECONDS [FROM]", 5, rate },
     { "knock", "ADDRESS TYPE CODE HOPS TEXT", 5, knock },
     { "heard", "", 0, heard },
+    { "inject", "DIRECTORY ORDER PROGRAM [ARGUMENTS]", 3, inject },
     { "netifd", "add|del LINK route|address ADDRESS METRIC|PREFIX [SOURCE]", 5, netifd },
 };
 

@@ -20,6 +20,7 @@ int rate(int argc, char **argv);
 int knock(int argc, char **argv);
 int heard(int argc, char **argv);
 int netifd(int argc, char **argv);
+int inject(int argc, char **argv);
 
 // CLOCK_MONOTONIC, in microseconds.
 int64_t now_us(void);

@@ -127,6 +127,7 @@ stays() {
 }
 
 . "$NETNS_DIR/lab.sh"
+. "$NETNS_DIR/backend.sh"
 
 # -- the daemon ---------------------------------------------------------------------------------------------------
 
@@ -142,10 +143,16 @@ spawn_connmgr() {
     : >"$LAB/connmgr.log"
     # As journald does, so that the lines have their severities.
     lab_journal=$(stat -c %d:%i "$LAB/connmgr.log")
+    lab_bare=
+    if is_nft && [ "${FIREWALL--d}" != -d ]; then
+        bare_tools nft
+        lab_bare="unshare --mount sh $NETNS_DIR/bare.sh $LAB/bare"
+        [ "${BACKEND:-}" = auto ] || BACKEND=nft
+    fi
     # Not "on": $! must be the daemon. $PROBES, $ATTRD, $FIREWALL and $RESOLVER are options, with or without a
     # value, or empty.
     # shellcheck disable=SC2086
-    JOURNAL_STREAM=$lab_journal nsenter --net=/run/netns/device "$(connmgr_path)" ${FIREWALL:-${FIREWALL--d}${FIREWALL+--firewall ${BACKEND:-iptables}}} \
+    JOURNAL_STREAM=$lab_journal nsenter --net=/run/netns/device $lab_bare "$(connmgr_path)" ${FIREWALL:-${FIREWALL--d}${FIREWALL+--firewall ${BACKEND:-iptables}}} \
         ${ATTRD:---no-attrd} \
         --config-dir "$LAB/etc" --script-dir "${SCRIPTS:-$REPO/scripts}" --run-dir "$LAB/run" \
         ${PROBES:---echo echo.example:80} --ping 198.18.100.8 \
@@ -162,15 +169,6 @@ needs_option() {
 }
 
 connmgr_path() { echo "${CONNMGR:-$REPO/artifacts/linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/connmgr}"; }
-
-# bare_tools TOOL...: $LAB/bare has these and BusyBox's, except awk, which OpenWrt's lacks in part, and no others.
-bare_tools() {
-    [ ! -e "$LAB/bare/busybox" ] || return 0
-    mkdir -p "$LAB/bare"
-    busybox --install -s "$LAB/bare"
-    rm -f "$LAB/bare/awk"
-    for bare_tool in busybox "$@"; do ln -sf "$(command -v "$bare_tool")" "$LAB/bare/$bare_tool"; done
-}
 
 # ask VERB...: prints the daemon's answer. status_has, events_have, metrics_have REGEX: true if a line of it
 # matches.

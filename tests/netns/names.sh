@@ -22,8 +22,9 @@ lockdown() {
     poll 30 settled
 }
 
-# use_variant legacy|nft: sets which iptables the daemon's scripts find.
+# use_variant legacy|nft: sets which iptables the daemon's scripts find. Changes nothing with LAB_FIREWALL=nft.
 use_variant() {
+    ! is_nft || return 0
     mkdir -p "$LAB/$1"
     for lab_tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
         ln -sf "$(command -v "${lab_tool%%-*}-$1${lab_tool#ip*tables}")" "$LAB/$1/$lab_tool"
@@ -88,5 +89,5 @@ queue_is_empty() {
     # shellcheck disable=SC2016  # awk's
     on device awk '$3 != 0 { exit 1 }' /proc/net/netfilter/nfnetlink_queue
 }
-open_addresses() { on device sh -c 'ipset list afero4; ipset list afero6' | grep -E '^[0-9a-f]+[.:]'; }
+open_addresses() { open_in afero4; open_in afero6; }
 is_open() { open_addresses | grep -q "^$1[ /]"; }

@@ -8,11 +8,12 @@ limit=${LAB_LIMIT:-600} # seconds for one test
 
 # Runs one test and prints all its lines when it has ended, so that parallel tests do not mix.
 one() {
-    name=${1%.sh}
+    name=${1%.sh*}${1#*.sh}
+    case $1 in *+nft) export LAB_FIREWALL=nft ;; esac
     export LAB="$OUT/$name"
     mkdir -p "$LAB"
     read -r began _ </proc/uptime
-    "$here/sandbox.sh" timeout -s KILL "$limit" bash --posix "$here/$1" >"$LAB/output" 2>&1 </dev/null && status=0 || status=$?
+    "$here/sandbox.sh" timeout -s KILL "$limit" bash --posix "$here/${1%+nft}" >"$LAB/output" 2>&1 </dev/null && status=0 || status=$?
     read -r ended _ </proc/uptime
     times >"$LAB/times"
 
@@ -55,18 +56,22 @@ OUT=$(mktemp -d /tmp/connmgr-netns.XXXXXX)
 export OUT
 
 # A test says "# takes N s", or "# takes N s, busy" if it needs a processor for most of that time: more of those at once would
-# disturb each other. Start the longest first, so that none of them runs alone at the end.
+# disturb each other. Start the longest first, so that none of them runs alone at the end. One that says "# also by nft" runs a
+# second time as NAME+nft, with LAB_FIREWALL=nft (see backend.sh). With that variable set, all run so, and once.
 for test in "$here"/[0-9]*-*.sh; do
     name=${test##*/}
     wanted=${1:+no}
     for pattern; do
         case $name in *"$pattern"*) wanted=yes ;; esac
     done
-    [ "$wanted" = no ] || echo "$(sed -n 's/^# takes \([0-9]*\) s.*/\1/p' "$test" | sed 1q | grep . || echo 10) $name"
+    [ "$wanted" != no ] || continue
+    seconds=$(sed -n 's/^# takes \([0-9]*\) s.*/\1/p' "$test" | sed 1q)
+    echo "${seconds:-10} $name"
+    [ -n "${LAB_FIREWALL:-}" ] || ! grep -qx '# also by nft' "$test" || echo "${seconds:-10} $name+nft"
 done | sort -rn -k 1,1 | cut -d ' ' -f 2 >"$OUT/tests"
 [ -s "$OUT/tests" ] || { echo "run.sh: no test has such a name" >&2; rm -rf "$OUT"; exit 64; }
 
-(cd "$here" && xargs grep -l '^# takes .*, busy$' <"$OUT/tests" >"$OUT/busy") || :
+grep -l '^# takes .*, busy$' "$here"/[0-9]*.sh | sed 's/.*\///; p; s/$/+nft/' | grep -xFf - "$OUT/tests" >"$OUT/busy" || :
 grep -vxFf "$OUT/busy" "$OUT/tests" >"$OUT/waiting" || :
 # Everything ends with run.sh, however it ends: it is the parent of both.
 setpriv --pdeathsig KILL xargs -r -P $(((jobs + 1) / 2)) -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/busy" &
@@ -87,7 +92,7 @@ if [ "$failed" != 0 ]; then
 fi
 # A test without any output must not count as passed.
 while read -r test; do
-    [ -e "$OUT/${test%.sh}.lines" ] || { echo "$test: gave no result"; failed=$((failed + 1)); }
+    [ -e "$OUT/${test%.sh*}${test#*.sh}.lines" ] || { echo "$test: gave no result"; failed=$((failed + 1)); }
 done <"$OUT/tests"
 
 [ "$skipped" = 0 ] || echo "$skipped skipped"

@@ -12,7 +12,7 @@ if [ -z "${LAB_SANDBOX:-}" ]; then
     labtool=${here%/tests/netns}/artifacts/lab/labtool
     (
         cd "$here"
-        set -- labtool.h labtool.c dns.c echo.c traffic.c tunnel.c watch.c knock.c netifd.c
+        set -- labtool.h labtool.c dns.c echo.c traffic.c tunnel.c watch.c knock.c netifd.c inject.c
         if [ ! -e "$labtool" ] || [ -n "$(find "$@" -newer "$labtool")" ]; then
             mkdir -p "${labtool%/*}"
             shift

@@ -162,10 +162,10 @@ def words_of(path):
 
 class Daemon:
     def __init__(self):
-        self.pid, self.woken = None, None
+        self.pid, self.woken, self.looked_at = None, None, 0.0
 
     def look(self):
-        """Returns kB, descriptors, children and wake-ups of the last second; None if the daemon does not run."""
+        """Returns kB, descriptors, children and wake-ups a second since the last look; None if the daemon does not run."""
         pid = (words_of(f"{LAB}/pid") or [None])[0]
         try:
             with open(f"/proc/{pid}/status", encoding="ascii") as file:
@@ -182,8 +182,10 @@ class Daemon:
             words = words_of(f"/proc/{pid}/task/{task}/status")
             woken += int(words[words.index("voluntary_ctxt_switches:") + 1]) if words else 0
         before, self.woken = self.woken if pid == self.pid else None, woken
+        since, self.looked_at = self.looked_at, time.monotonic()
         self.pid = pid
-        return int(status["VmRSS"].split()[0]), descriptors, children, None if before is None else woken - before
+        rate = None if before is None else round((woken - before) / (self.looked_at - since))
+        return int(status["VmRSS"].split()[0]), descriptors, children, rate
 
 
 def median(numbers):

@@ -68,7 +68,6 @@ int ask(int argc, char **argv)
 
 int flood(int argc, char **argv)
 {
-    (void)argc;
     enum { BATCH = 64 };
     double rate = atof(argv[2]), seconds = atof(argv[3]);
     int size = rate < 10000 ? 1 : BATCH; // spread evenly what the processor can send one by one
@@ -77,8 +76,10 @@ int flood(int argc, char **argv)
     if (fd < 0)
         die("connect");
 
-    char payload[] = "flood";
-    struct iovec part = { payload, sizeof payload };
+    static char payload[1400] = "flood";
+    struct iovec part = { payload, argc > 4 ? (size_t)atoi(argv[4]) : sizeof "flood" };
+    if (part.iov_len > sizeof payload)
+        return 64;
     struct mmsghdr batch[BATCH];
     memset(batch, 0, sizeof batch);
     for (int i = 0; i < BATCH; i++)

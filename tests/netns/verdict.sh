@@ -139,9 +139,9 @@ measure_loss() {
 measure_full() {
     begins
     # See test 78.
-    on r-eth tc qdisc add dev wan root tbf rate 112kbit burst 2k latency 1500ms
-    on device "$LABTOOL" flood 198.18.100.11 9 1000 0.65 >&2
-    on device "$LABTOOL" flood 198.18.100.11 9 297 "$1" >&2
+    on r-eth tc qdisc add dev wan root tbf rate 2mbit burst 5k latency 1500ms
+    on device "$LABTOOL" flood 198.18.100.11 9 1000 0.4 1172 >&2
+    on device "$LABTOOL" flood 198.18.100.11 9 210 "$1" 1172 >&2
     ends
 }
 # No peer: with a packet every second this link would never sleep.

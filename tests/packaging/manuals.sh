@@ -49,7 +49,45 @@ if [ -x "$built" ]; then
     check "completions: bash: a verb" test "$(bash_completes stat)" = status
     check "completions: bash: an option of a verb" test "$(bash_completes status --js)" = --json
     check "completions: bash: the words of an option" test "$(bash_completes --dns h)" = hold
-    ! command -v zsh >/dev/null || check "completions: zsh reads its file" zsh -n "$work/completions/_connmgr"
-    ! command -v fish >/dev/null || check "completions: fish: a verb" sh -c "XDG_CONFIG_HOME='$work' XDG_DATA_HOME='$work' HOME='$work' \
-        fish -c 'source $work/completions/connmgr.fish; complete -C \"connmgr stat\"' | grep -q '^status'"
+    : >"$work/upstream.servers"
+    check "completions: bash: a word with a hyphen" test "$(bash_completes --on-firewall-failure man)" = manage-links
+    check "completions: bash: a word beside a FILE" test "$(bash_completes --resolv-conf au)" = auto
+    check "completions: bash: a FILE beside words" test "$(bash_completes --resolv-conf "$work/upst")" = "$work/upstream.servers"
+    check "completions: bash: a word beside addresses" test "$(bash_completes --dns-servers an)" = any
+    check "completions: bash: a directory" test "$(bash_completes --run-dir "$work/complet")" = "$work/completions"
+    if command -v zsh >/dev/null; then
+        check "completions: zsh reads its file" zsh -n "$work/completions/_connmgr"
+        # zsh_completes LINE: types the line and a TAB in a terminal of zsh, and prints what the line becomes.
+        zsh_completes() {
+            cat >"$work/play.zsh" <<'END'
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1=; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -d $2; cd $2.d; bindkey '^X' beep; print rea''dy"
+zpty -r shell line '*ready*'
+zpty -w -n shell "connmgr $3"$'\t\x01print -r -- "[[\x05]]"\n'
+zpty -r shell line '*\[\[connmgr*\]\]*'
+print -r -- "$line"
+zpty -d shell
+END
+            mkdir -p "$work/dump.d"
+            timeout 30 zsh -f "$work/play.zsh" "$work/completions" "$work/dump" "$1"
+        }
+        zsh_gives() { zsh_completes "$1" | tr -d '\r' | grep -qF -- "[[connmgr $2"; }
+        check "completions: zsh: a verb with a hyphen" zsh_gives wait wait-online
+        check "completions: zsh: a word with a hyphen" zsh_gives '--on-firewall-failure man' '--on-firewall-failure manage-links'
+        check "completions: zsh: a word beside a FILE" zsh_gives '--resolv-conf au' '--resolv-conf auto'
+        check "completions: zsh: a FILE beside words" zsh_gives "--resolv-conf $work/upst" "--resolv-conf $work/upstream.servers"
+    fi
+    if command -v fish >/dev/null; then
+        # fish_gives LINE WORD
+        fish_gives() {
+            XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work HOME=$work fish -c "source $work/completions/connmgr.fish; complete -C \"connmgr $1\"" |
+                grep -qE "^$2(\$|[[:space:]])"
+        }
+        check "completions: fish: a verb" fish_gives stat status
+        check "completions: fish: a verb with a hyphen" fish_gives wait wait-online
+        check "completions: fish: a word with a hyphen" fish_gives '--on-firewall-failure man' manage-links
+        check "completions: fish: a word beside a FILE" fish_gives '--resolv-conf au' auto
+        check "completions: fish: a FILE beside words" fish_gives "--resolv-conf $work/upst" "$work/upstream.servers"
+    fi
 fi

@@ -67,8 +67,8 @@ internal static class CheckRunner
     }
 
     /// <summary>
-    /// Warns if the links do not exist. It is no error: a modem may be unplugged, and an image may be made on
-    /// another machine.
+    /// Warns of each link that does not exist. It is no error: a modem may be unplugged, and an image may be
+    /// made on another machine.
     /// </summary>
     private static void CompareInterfaces(string directory, string[] names)
     {
@@ -82,7 +82,7 @@ internal static class CheckRunner
                 loop.Stop();
             }
         });
-        if (InterfaceHint.For(table, names) is { } hint)
+        if (InterfaceHint.For(table, names, isComplete: true) is { } hint)
         {
             StandardOutput.Line($"{directory}/netif_names: {hint} (warning)");
         }

@@ -33,6 +33,12 @@ internal sealed class ConfigFiles
     /// </summary>
     public Whitelist Whitelist { get; private set; } = Whitelist.Empty;
 
+    /// <summary>
+    /// True if a file could not be read for lack of memory or descriptors: it may be right, so a start has to
+    /// try again. A reload is refused.
+    /// </summary>
+    public bool IsShort { get; private set; }
+
     /// <summary>True if there are errors, not only warnings.</summary>
     public bool HasErrors { get; private set; }
 
@@ -95,6 +101,7 @@ internal sealed class ConfigFiles
         }
         if (text is null || isCut)
         {
+            IsShort |= Errno.IsShortage(errno);
             string what = isCut ? $"longer than {NetifNamesLimit} bytes" : Errno.Text(errno);
             Say(LogLevel.Error, $"{path}: {what}");
             NetifNames = null;
@@ -113,6 +120,7 @@ internal sealed class ConfigFiles
             SmallFile.ReadBytes(path, WhitelistLimit, out int length, out bool isCut, out int errno);
         if (bytes is null || isCut)
         {
+            IsShort |= Errno.IsShortage(errno);
             string what = isCut ? $"longer than {WhitelistLimit} bytes" : Errno.Text(errno);
             Say(LogLevel.Error, $"{path}: {what}, the whitelist is empty");
             return;

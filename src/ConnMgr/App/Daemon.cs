@@ -33,6 +33,7 @@ internal sealed class Daemon : IDisposable
     private readonly NameServers _servers;
     private readonly FileMonitor _files;
     private readonly LinkDriver _links;
+    private readonly BudgetDriver _budgets;
     private readonly ResolverDriver _resolver;
     private readonly AttributeReport? _attributes;
     private readonly Lockdown? _lockdown;
@@ -76,6 +77,7 @@ internal sealed class Daemon : IDisposable
             _servers, _environment, startedAt,
             _lockdown is { } lockdown ? lockdown.Services.AdmitProbe : null,
             _lockdown is { } locked ? locked.Services.SeeProbe : null);
+        _budgets = new BudgetDriver(_loop, log, options, _state, _links);
         _resolver = new ResolverDriver(
             _loop, log, options, _environment, _state, _servers, _links.DeviceTo);
         _flows = NewFlowRunner();
@@ -84,7 +86,8 @@ internal sealed class Daemon : IDisposable
             _attributes = new AttributeReport(_loop, log, options, socket, _environment);
         }
         _report = new StatusReport(
-            _loop, log, _state, _links, _attributes, _lockdown, _resolver, options, startedAt);
+            _loop, log, _state, _links, _attributes, _lockdown, _resolver, _budgets, options,
+            startedAt);
         _requests = new RequestDriver(
             _loop, log, options, names, _environment, _links, _lockdown, _report, OnLinksReplaced);
         if (_lockdown is null && OldLockdown.IsRecorded(options.RunDirectory))
@@ -113,6 +116,7 @@ internal sealed class Daemon : IDisposable
     public ExitCode Run()
     {
         _loop.Run(Settle);
+        _budgets.Stop();
         return _lockdown switch
         {
             { HasFailed: true, Firewall.NeedsCorrection: true } => ExitCode.Config,
@@ -183,6 +187,7 @@ internal sealed class Daemon : IDisposable
         _isMonitoring = true;
         TimeSpan now = _loop.Now;
         _tick.Set(now + Link.TickPeriod);
+        _budgets.Set(_requests.Names); // before the first decision
         string names = string.Join(", ", _links.View.Links.Select(link => link.Name));
         _log.Event(
             EventKind.Daemon, $"monitoring {names} (started in {Duration.Milliseconds(now - _startedAt)})");
@@ -195,6 +200,7 @@ internal sealed class Daemon : IDisposable
         _log.Tick();
         _tick.Set(_loop.Now + Link.TickPeriod);
         _servers.Refresh();
+        _budgets.Tick();
         _links.Tick();
         _resolver.Tick(_links.View);
         _routes.DumpNext();
@@ -238,8 +244,13 @@ internal sealed class Daemon : IDisposable
         }
     }
 
-    private void OnLinksReplaced()
+    private void OnLinksReplaced(NetifNames names)
     {
+        if (_isMonitoring)
+        {
+            _budgets.Set(names);
+        }
+        _resolver.Reload();
         _hintedVersion = -1;
         _flows?.Dispose();
         _flows = NewFlowRunner();

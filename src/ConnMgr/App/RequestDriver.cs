@@ -22,9 +22,10 @@ namespace ConnMgr.App;
 /// <param name="linksReplaced">Called when a reload has replaced links.</param>
 internal sealed class RequestDriver(
     Loop loop, Log log, Options options, NetifNames names, List<string> environment, LinkDriver links,
-    Lockdown? lockdown, StatusReport report, Action linksReplaced)
+    Lockdown? lockdown, StatusReport report, Action<NetifNames> linksReplaced)
 {
-    private NetifNames _names = names;
+    /// <summary>The names of the interfaces, as the last good reload has read them.</summary>
+    public NetifNames Names { get; private set; } = names;
 
     /// <summary>Prefers a link by hand, or ends that.</summary>
     public ExitCode Use(in ControlRequest request, Utf8Text reply)
@@ -34,8 +35,7 @@ internal sealed class RequestDriver(
             : TimeSpan.MaxValue;
         if (!links.Prefer(request.Link, until))
         {
-            string all = string.Join(", ", links.View.Links.Select(link => link.Name));
-            reply.Add($"no link {request.Link}: the links are {all}\n");
+            reply.Add(links.View.NoLink(request.Link!));
             return ExitCode.Usage;
         }
         string time = request.Seconds is { } left
@@ -76,13 +76,13 @@ internal sealed class RequestDriver(
             return ExitCode.Config;
         }
 
-        List<string> changes = read.ChangesFrom(_names);
-        _names = read;
+        List<string> changes = read.ChangesFrom(Names);
+        Names = read;
         environment[0] = ScriptEnvironment.NamesVariable(read);
         if (changes.Count > 0)
         {
             links.Reload(read);
-            linksReplaced();
+            linksReplaced(read);
         }
         if (lockdown is not null)
         {

@@ -24,7 +24,11 @@ internal static unsafe class Startup
         }
         ConfigFiles files = ConfigFiles.Read(
             options.ConfigDirectory, options.RunDirectory, withWhitelist: !options.IsFirewallDisabled);
-        files.WriteTo(log, isFatal: files.NetifNames is null);
+        files.WriteTo(log, isFatal: files.NetifNames is null || files.IsShort);
+        if (files.IsShort)
+        {
+            return ExitCode.OsError; // init restarts the daemon
+        }
         if (files.NetifNames is not { } names)
         {
             return ExitCode.Config;
@@ -74,12 +78,14 @@ internal static unsafe class Startup
         int fd = LibC.open(paths.Pointer[1], flags, 0x1A4 /* 0644 */);
         if (fd < 0)
         {
+            Errno.ThrowIfShortage(Errno.Last, directory);
             log.Warn(
                 $"{directory}: {Errno.Text(Errno.Last)}, running without the lock against a second connmgr");
             return true;
         }
         if (LibcExtra.flock(fd, LibcExtra.LOCK_EX | LibcExtra.LOCK_NB) < 0)
         {
+            Errno.ThrowIfShortage(Errno.Last, "flock");
             Span<byte> pid = stackalloc byte[16];
             int length;
             fixed (byte* bytes = pid)

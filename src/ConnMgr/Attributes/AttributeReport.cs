@@ -78,7 +78,7 @@ internal sealed class AttributeReport : IDisposable
             _told[(int)kind] = link;
             ToldOf(kind).State = link?.State switch
             {
-                LinkState.Confirmed => 2,
+                LinkState.Confirmed => link.Budget == LinkBudget.Blocked ? (sbyte)1 : (sbyte)2,
                 LinkState.Unconfirmed or LinkState.Failed => 1,
                 _ => 0,
             };
@@ -166,9 +166,10 @@ internal sealed class AttributeReport : IDisposable
         // one that lacks only a way out, then one whose device exists.
         static int Order(LinkView link)
         {
-            int order = (int)Selector.ClassOf(link.State, link.IsMetered);
-            return order < (int)LinkClass.None || link.State == LinkState.NoWayOut ? order
-                : order + (link.Facts.Ifindex != 0 ? 1 : 2);
+            int order = (int)Selector.ClassOf(link.State, link.IsMetered, link.Budget);
+            return order < (int)LinkClass.None || link.State >= LinkState.Unconfirmed ? order
+                : link.State == LinkState.NoWayOut ? order + 1
+                : order + (link.Facts.Ifindex != 0 ? 2 : 3);
         }
     }
 

@@ -16,6 +16,16 @@ namespace ConnMgr.Cli;
 /// <summary>Parses the command line. It reads no file and opens no socket.</summary>
 internal static class CommandLine
 {
+    /// <summary>The exit statuses of all verbs, for their help.</summary>
+    private const string OfAll = "64  wrong command line, or no such link\n71  the kernel refused a request\n"
+        + "74  standard output could not be written\n";
+
+    /// <summary>The exit statuses of the verbs that ask a daemon.</summary>
+    private const string OfAsking = "69  no daemon answers\n" + NotPermitted;
+
+    private const string NotPermitted =
+        "77  you may not ask it: only root, its user, and members of its --control-group may\n";
+
     private static readonly Option<bool> DisableFirewall = new("--disable-firewall", "-d")
     {
         Description = "firewall-disabled mode: no firewall script, no whitelist, no DNS extraction",
@@ -49,7 +59,14 @@ internal static class CommandLine
         "--script-dir", "/usr/lib/af-conn", "holds switch_route.sh and the other scripts");
 
     private static readonly Option<string> RunDirectory = Directory(
-        "--run-dir", Options.StandardRunDirectory, "what the daemon keeps while it runs");
+        "--run-dir", Options.StandardRunDirectory, "holds the daemon's socket and state while it runs");
+
+    private static readonly Option<string?> StateDirectory = new("--state-dir")
+    {
+        Description = "keeps what metered links have used of their budgets; must survive a reboot [default: "
+            + "/var/lib/connmgr, or --config-dir where /var is in memory]",
+        HelpName = "DIR",
+    };
 
     private static readonly Option<string> HookDirectory = Directory(
         "--hook-dir", "/etc/connmgr.d", "its programs are run, in order, after each switch");
@@ -81,10 +98,12 @@ internal static class CommandLine
     };
 
     private static readonly Option<IPAddress[]> Ping = Addresses(
-        "--ping", "second opinion when no service gives a right answer; may be repeated, one of each family",
+        "--ping",
+        "what to ping if no service answers correctly, to tell a dead link from a dead service; may be "
+            + "repeated, one of each family",
         IPAddress.Parse("8.8.8.8"));
 
-    private static readonly Option<bool> NoPing = new("--no-ping") { Description = "no second opinion" };
+    private static readonly Option<bool> NoPing = new("--no-ping") { Description = "do not ping" };
 
     private static readonly Option<IPAddress[]> Resolvers = Addresses(
         "--resolver",
@@ -92,8 +111,9 @@ internal static class CommandLine
 
     private static readonly Option<IPAddress[]> DnsServers = new("--dns-servers")
     {
-        Description = "which name servers may be asked, and whose answers open addresses; auto is those that "
-            + "the device uses, and any for name servers that run on the device",
+        Description = "the name servers that the firewall lets the device ask, and whose answers open "
+            + "addresses: those that the device is configured to use (auto), these (ADDR,...), or all (any). "
+            + "With auto, a resolver program on the device may ask all",
         HelpName = "auto|any|ADDR,ADDR...",
         DefaultValueFactory = _ => [],
         CustomParser = result =>
@@ -159,17 +179,27 @@ internal static class CommandLine
     };
 
     private static readonly Option<string> WanProbeOption = OneOf(
-        "--wan-probe", "when the metered link may be probed", "suspect", "never", "suspect", "always");
+        "--wan-probe",
+        "when to probe a metered link: never, while it is in use and seems dead (suspect), or like other "
+            + "links (always)",
+        "suspect", "never", "suspect", "always");
+
+    private static readonly Option<string> OverBudget = OneOf(
+        "--over-budget",
+        "what becomes of a metered link that has used up its budget of the month (netif_names): it is used "
+            + "if no other link works (last), or not at all (never)",
+        "last", "last", "never");
 
     private static readonly Option<string> SwitchOption = OneOf(
         "--switch",
-        "how the default routes are moved; auto runs switch_route.sh if it is not connmgr's own, "
-            + "else netlink",
+        "who moves the default routes: the daemon (netlink), switch_route.sh (script), or that script only "
+            + "if you have replaced connmgr's own (auto)",
         "auto", "auto", "netlink", "script");
 
     private static readonly Option<bool> KeepLinkdownRoutes = new("--keep-linkdown-routes")
     {
-        Description = "leave the kernel's ignore_routes_with_linkdown alone",
+        Description = "do not make the kernel skip the routes of links without carrier "
+            + "(ignore_routes_with_linkdown)",
     };
 
     private static readonly Option<bool> KeepFlows = new("--keep-flows")
@@ -250,109 +280,15 @@ internal static class CommandLine
 
     /// <summary>
     /// Parses <paramref name="args"/>. Returns null if the program must end with <paramref name="exitCode"/>:
-    /// after --help, --version, or an error, whose message has been printed.
+    /// after --help, --version, or an error, whose message has been printed. For what a verb without a daemon
+    /// is not told, <paramref name="service"/> holds, the options of the daemon; null for the defaults.
     /// </summary>
-    public static Options? Read(string[] args, out ExitCode exitCode)
+    public static Options? Read(string[] args, out ExitCode exitCode, Options? service = null)
     {
-        RootCommand root = new(
-            "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the "
-            + "cloud answers, and moves the default route to the best one. Runs in the foreground until "
-            + "SIGTERM or SIGINT.")
-        {
-            DisableFirewall, Firewall, OnFirewallFailure, Audit, ConfigDirectory, ScriptDirectory,
-            RunDirectory,
-            HookDirectory,
-            Probe, Echo, Ping, NoPing, Resolvers,
-            DnsServers, ResolvConf, DnsOption, QueueNumber, MarkBit, AllowPrivateAnswers, Idle,
-            WanProbeOption,
-            SwitchOption, KeepLinkdownRoutes, KeepFlows, ControlGroup, AttrdSocket, NoAttrd, LogOption,
-            Verbose,
-        };
-        Command check = new(
-            "check", "say, line by line, what is wrong with the configuration; takes the daemon's options "
-            + "(default: those of /etc/default/connmgr) and checks them too; end with 0 if nothing is wrong, "
-            + "64 for an option, 78 for a file");
-        foreach (Option option in root.Options)
-        {
-            if (option is not (HelpOption or VersionOption))
-            {
-                check.Options.Add(option);
-            }
-        }
-        check.Validators.Add(result => RejectRepeated(result, check));
-        root.Subcommands.Add(check);
-        root.Subcommands.Add(new Command(
-            "probe",
-            "run one probe without a daemon, say what is done when, and end with 0 if the link is confirmed, "
-                + "else 1")
-        {
-            ProbeInterface, Probe, Echo, Ping, NoPing, Resolvers, MarkBit, ConfigDirectory,
-        });
-        Command status = new(
-            "status", "say which link is in use and why, and how each is; end with 0 if one is confirmed, "
-            + "3 if --audit is on, too, 2 if none is but a metered one is assumed to work, else 1")
-        {
-            StatusLink, Json, Watch, RunDirectory,
-        };
-        Command events = new("events", "show what has happened, with times and reasons")
-        {
-            Json, Follow, LastEvents, Since, RunDirectory,
-        };
-        Command metrics = new("metrics", "show the same as status, for Prometheus") { RunDirectory };
-        Command reload = new(
-            "reload", "make the daemon read its configuration again, and say what has changed; end with 0, "
-            + "or with 78 if it is refused")
-        {
-            Json, RunDirectory,
-        };
-        root.Subcommands.Add(status);
-        root.Subcommands.Add(new Command(
-            "audit", "with --audit: list what was used, and whether the whitelist covers it")
-        {
-            Json, WhitelistLines, RunDirectory,
-        });
-        root.Subcommands.Add(events);
-        root.Subcommands.Add(metrics);
-        root.Subcommands.Add(reload);
-        root.Subcommands.Add(new Command(
-            "use", "prefer a link by hand while it is good; the daemon's restart ends that; end with 0, or "
-            + "64 if there is no such link")
-        {
-            UseLink, For, RunDirectory,
-        });
-        root.Subcommands.Add(new Command(
-            "wait-online", "wait until a link is confirmed, or a metered one is assumed to work; end with "
-            + "0, or with 1 after --timeout")
-        {
-            Timeout, RunDirectory,
-        });
-        root.Subcommands.Add(new Command(
-            "route", "make a link the way out, now and without a daemon; end with 0 or 1")
-        {
-            RouteTo, ConfigDirectory, RunDirectory,
-        });
-        root.Subcommands.Add(new Command(
-            "unlock", "take the lockdown away; stop the daemon first, or it locks again")
-        {
-            ScriptDirectory, ConfigDirectory, RunDirectory,
-        });
-        root.SetAction(static _ => 0); // makes it valid to give no verb
-        root.Directives.Clear();
-        root.Options.FirstOrDefault(static option => option is VersionOption)!.Action = new SayVersion();
-        StatusLink.Validators.Add(RequireName);
-        UseLink.Validators.Add(RequireName);
-        AttrdSocket.Validators.Add(result => Require(
-            result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
-            "--attrd-socket: a path of 1 to 107 bytes"));
-        ResolvConf.Validators.Add(result => Require(
-            result, result.GetValueOrDefault<string>() is "off" or "auto" or ['/', _, ..],
-            "--resolv-conf: off, auto or an absolute path"));
-        root.Validators.Add(result => RejectRepeated(result, root));
-        root.Validators.Add(RequireFirewall);
-        check.Validators.Add(RequireFirewall);
-
+        RootCommand root = NewRoot();
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         List<string> errors = [.. parsed.Errors.Select(error => error.Message).Distinct()];
+        AddMisplaced(parsed, root, errors);
         if (args is [['[', ..], ..])
         {
             // The parser would treat it as a directive.
@@ -374,15 +310,182 @@ internal static class CommandLine
         }
         if (parsed.Action is not null && parsed.Action != root.Action)
         {
-            using StringWriter said = new();
             // --help or --version
-            exitCode = (ExitCode)parsed.Invoke(new InvocationConfiguration { Output = said });
-            StandardOutput.Write(Encoding.UTF8.GetBytes(said.ToString()));
+            StandardOutput.Write(Encoding.UTF8.GetBytes(TextOf(parsed)));
+            exitCode = ExitCode.Ok;
             return null;
         }
 
         exitCode = ExitCode.Ok;
-        return new Options
+        Options options = OptionsOf(parsed);
+        bool hasServices = Has(parsed, Probe) || Has(parsed, Echo);
+        return service is null ? options : options with
+        {
+            ConfigDirectory = options.HasConfigDirectory ? options.ConfigDirectory : service.ConfigDirectory,
+            ScriptDirectory = options.HasScriptDirectory ? options.ScriptDirectory : service.ScriptDirectory,
+            RunDirectory = options.HasRunDirectory ? options.RunDirectory : service.RunDirectory,
+            HasRunDirectory = options.HasRunDirectory || service.HasRunDirectory,
+            Services = hasServices ? options.Services : service.Services,
+            Ping = Has(parsed, Ping) || Has(parsed, NoPing) ? options.Ping : service.Ping,
+            Resolvers = Has(parsed, Resolvers) ? options.Resolvers : service.Resolvers,
+            MarkBit = Has(parsed, MarkBit) ? options.MarkBit : service.MarkBit,
+        };
+    }
+
+    /// <summary>The verbs and their options: what the help lists, and what is accepted.</summary>
+    internal static RootCommand NewRoot()
+    {
+        RootCommand root = new(
+            "Keeps a gateway connected: watches Ethernet, Wi-Fi and LTE, finds out over which of them the "
+            + "cloud answers, and moves the default route to the best one. Runs in the foreground until "
+            + "SIGTERM or SIGINT.")
+        {
+            DisableFirewall, Firewall, OnFirewallFailure, Audit, ConfigDirectory, ScriptDirectory,
+            RunDirectory, StateDirectory,
+            HookDirectory,
+            Probe, Echo, Ping, NoPing, Resolvers,
+            DnsServers, ResolvConf, DnsOption, QueueNumber, MarkBit, AllowPrivateAnswers, Idle,
+            WanProbeOption, OverBudget,
+            SwitchOption, KeepLinkdownRoutes, KeepFlows, ControlGroup, AttrdSocket, NoAttrd, LogOption,
+            Verbose,
+        };
+        VerbCommand check = new(
+            "check", "say, line by line, what is wrong with the configuration and the daemon's options; "
+            + "without options, with those of /etc/default/connmgr, or of /etc/config/connmgr on OpenWrt",
+            "0   nothing is wrong\n78  a file is wrong\n");
+        foreach (Option option in root.Options)
+        {
+            if (option is not (HelpOption or VersionOption))
+            {
+                check.Options.Add(option);
+            }
+        }
+        check.Validators.Add(result => RejectRepeated(result, check));
+        root.Subcommands.Add(check);
+        root.Subcommands.Add(new VerbCommand(
+            "probe", "run one probe without a daemon, and say what is done when; what you do not give is as "
+            + "in /etc/default/connmgr, or in /etc/config/connmgr on OpenWrt",
+            "0   the link is confirmed\n1   it is not\n77  a capability is missing\n")
+        {
+            ProbeInterface, Probe, Echo, Ping, NoPing, Resolvers, MarkBit, ConfigDirectory,
+        });
+        VerbCommand status = new(
+            "status", "say which link is in use and why, and how each is",
+            "0   a link (LINK) is confirmed\n1   none is\n2   none is, but a metered one is assumed to work\n"
+            + "3   one is, but --audit is on: nothing is blocked\n" + OfAsking)
+        {
+            StatusLink, Json, Watch, RunDirectory,
+        };
+        VerbCommand events = new(
+            "events", "show what has happened, with times and reasons", "0   done\n" + OfAsking)
+        {
+            Json, Follow, LastEvents, Since, RunDirectory,
+        };
+        VerbCommand metrics = new(
+            "metrics", "show the same as status, for Prometheus", "0   done\n" + OfAsking)
+        {
+            RunDirectory,
+        };
+        VerbCommand reload = new(
+            "reload", "make the daemon read its configuration again, and say what has changed",
+            "0   done\n78  refused: nothing has changed\n" + OfAsking)
+        {
+            Json, RunDirectory,
+        };
+        root.Subcommands.Add(status);
+        root.Subcommands.Add(new VerbCommand(
+            "audit", "of a daemon with --audit: list what was used, and whether the whitelist covers it",
+            "0   done\n1   there are more lines for the whitelist than one answer has room for\n"
+            + "69  the daemon runs without --audit, or none answers\n" + NotPermitted)
+        {
+            Json, WhitelistLines, RunDirectory,
+        });
+        root.Subcommands.Add(events);
+        root.Subcommands.Add(metrics);
+        root.Subcommands.Add(reload);
+        root.Subcommands.Add(new VerbCommand(
+            "use", "prefer a link by hand while it is good; the daemon's restart ends that",
+            "0   done\n" + OfAsking)
+        {
+            UseLink, For, RunDirectory,
+        });
+        root.Subcommands.Add(new VerbCommand(
+            "wait-online", "wait until a link is confirmed, or a metered one is assumed to work",
+            "0   a link works\n1   none did within the time\n" + NotPermitted)
+        {
+            Timeout, RunDirectory,
+        });
+        root.Subcommands.Add(new VerbCommand(
+            "route", "move the default routes to a link, now and without a daemon",
+            "0   done\n1   not done, stderr says why\n78  netif_names is wrong\n")
+        {
+            RouteTo, ConfigDirectory, RunDirectory,
+        });
+        root.Subcommands.Add(new VerbCommand(
+            "unlock", "take the lockdown away; stop the daemon first, or it locks again",
+            "0   unlocked\n1   not altogether, stderr says why\n78  fwcfg.sh is missing\n")
+        {
+            ScriptDirectory, RunDirectory,
+        });
+        root.SetAction(static _ => 0); // makes it valid to give no verb
+        root.Directives.Clear();
+        root.Options.FirstOrDefault(static option => option is VersionOption)!.Action = new SayVersion();
+        StatusLink.Validators.Add(RequireName);
+        UseLink.Validators.Add(RequireName);
+        AttrdSocket.Validators.Add(result => Require(
+            result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
+            "--attrd-socket: a path of 1 to 107 bytes"));
+        StateDirectory.Validators.Add(result => Require(
+            result, result.GetValueOrDefault<string>() is { Length: > 0 and < 4096 },
+            "--state-dir: no directory"));
+        ResolvConf.Validators.Add(result => Require(
+            result, result.GetValueOrDefault<string>() is "off" or "auto" or ['/', _, ..],
+            "--resolv-conf: off, auto or an absolute path"));
+        root.Validators.Add(result => RejectRepeated(result, root));
+        root.Validators.Add(RequireFirewall);
+        check.Validators.Add(RequireFirewall);
+        return root;
+    }
+
+    /// <summary>What --help or --version prints.</summary>
+    internal static string TextOf(ParseResult parsed)
+    {
+        using StringWriter said = new();
+        _ = parsed.Invoke(new InvocationConfiguration { Output = said });
+        if (parsed.Action is HelpAction && parsed.CommandResult.Command is VerbCommand verb)
+        {
+            said.Write("Exit status:\n");
+            string[] lines = (verb.Statuses + OfAll).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            lines.AsSpan().Sort(string.CompareOrdinal);
+            foreach (string line in lines)
+            {
+                said.Write($"  {line}\n");
+            }
+            said.Write('\n');
+        }
+        return said.ToString();
+    }
+
+    /// <summary>An option in front of a verb must be one of the verb, too.</summary>
+    private static void AddMisplaced(ParseResult parsed, RootCommand root, List<string> errors)
+    {
+        Command verb = parsed.CommandResult.Command;
+        foreach (SymbolResult given in parsed.RootCommandResult.Children)
+        {
+            if (verb != root && given is OptionResult { Implicit: false, Option: { } option }
+                && option is not (HelpOption or VersionOption) && !verb.Options.Contains(option))
+            {
+                errors.Add($"{option.Name} is no option of '{verb.Name}'");
+            }
+        }
+    }
+
+    /// <summary>True if the command line has the option.</summary>
+    private static bool Has(ParseResult parsed, Option option) =>
+        parsed.GetResult(option) is { Implicit: false };
+
+    private static Options OptionsOf(ParseResult parsed) =>
+        new()
         {
             Verb = parsed.CommandResult.Command.Name switch
             {
@@ -419,10 +522,13 @@ internal static class CommandLine
             },
             ManagesLinksUnlocked = parsed.GetValue(OnFirewallFailure) == "manage-links",
             ConfigDirectory = parsed.GetRequiredValue(ConfigDirectory),
+            HasConfigDirectory = Has(parsed, ConfigDirectory),
             ScriptDirectory = parsed.GetRequiredValue(ScriptDirectory),
-            HasScriptDirectory = parsed.GetResult(ScriptDirectory) is { Implicit: false },
+            HasScriptDirectory = Has(parsed, ScriptDirectory),
             RunDirectory = parsed.GetRequiredValue(RunDirectory),
-            HasRunDirectory = parsed.GetResult(RunDirectory) is { Implicit: false },
+            StateDirectory = parsed.GetValue(StateDirectory),
+            BlocksOverBudget = parsed.GetValue(OverBudget) == "never",
+            HasRunDirectory = Has(parsed, RunDirectory),
             ControlGroup = parsed.GetValue(ControlGroup),
             HookDirectory = parsed.GetRequiredValue(HookDirectory),
             Services = ServicesOf(parsed.GetValue(Echo) ?? [], parsed.GetValue(Probe) ?? []),
@@ -468,7 +574,6 @@ internal static class CommandLine
             },
             LogLevel = parsed.GetValue(Verbose) ? LogLevel.Debug : LogLevel.Info,
         };
-    }
 
     /// <summary>The parser returns no server for `auto`, and the unspecified address for `any`.</summary>
     private static DnsServerMode ServerModeOf(IPAddress[] servers) =>
@@ -492,6 +597,13 @@ internal static class CommandLine
             parseResult.InvocationConfiguration.Output.WriteLine(BuildInfo.Revision);
             return 0;
         }
+    }
+
+    /// <summary>A verb, and the exit statuses that its help lists: lines of a number and a phrase.</summary>
+    private sealed class VerbCommand(string name, string description, string statuses)
+        : Command(name, description)
+    {
+        public string Statuses => statuses;
     }
 
     private static int? NumberOf(int value) => value == 0 ? null : value; // 0: not given

@@ -24,6 +24,9 @@ internal sealed class NamedLink(LinkKind kind, int index, string name)
     /// True if each byte costs money: WAN links, unless METERED or UNMETERED says otherwise.
     /// </summary>
     public bool IsMetered { get; set; } = kind == LinkKind.Wan;
+
+    /// <summary>The bytes that a metered link may use in a month; 0 for any number.</summary>
+    public long Budget { get; set; }
 }
 
 /// <summary>
@@ -39,12 +42,18 @@ internal sealed class NetifNames
     private const int PreferIndex = LinkCount + 2; // this and the next are lists of names
     private const int MeteredIndex = LinkCount + 3;
     private const int UnmeteredIndex = LinkCount + 4;
-    private const int KeyCount = LinkCount + 5;
+    private const int BudgetDayIndex = LinkCount + 5;
+    private const int FirstBudget = LinkCount + 6; // ETH_BUDGET_0; those of the other links follow
+    private const int KeyCount = FirstBudget + LinkCount;
 
-    private static readonly string[] Prefixes = ["ETH_INTERFACE_", "WIFISTA_INTERFACE_", "WAN_INTERFACE_"];
+    private static readonly string[] Prefixes =
+    [
+        "ETH_INTERFACE_", "WIFISTA_INTERFACE_", "WAN_INTERFACE_",
+        "ETH_BUDGET_", "WIFISTA_BUDGET_", "WAN_BUDGET_",
+    ];
 
     private static readonly string[] OtherKeys =
-        ["WIFIAP_INTERFACE_0", "BRIDGE_INTERFACE_0", "PREFER", "METERED", "UNMETERED"];
+        ["WIFIAP_INTERFACE_0", "BRIDGE_INTERFACE_0", "PREFER", "METERED", "UNMETERED", "WAN_BUDGET_DAY"];
 
     private readonly string[] _values; // by number of the key; empty: none
 
@@ -70,6 +79,11 @@ internal sealed class NetifNames
     /// The links, most preferred first: those of PREFER, then the others by kind and index. At least one.
     /// </summary>
     public IReadOnlyList<NamedLink> Links { get; private set; } = [];
+
+    /// <summary>
+    /// The day of the month on which all budgets begin anew, 1 to 31; the last one of a shorter month.
+    /// </summary>
+    public int BudgetDay => BudgetSettings.ParseDay(_values[BudgetDayIndex]) ?? 1;
 
     /// <summary>The interface of the access point; empty if there is none.</summary>
     private string AccessPoint => _values[AccessPointIndex];
@@ -165,9 +179,9 @@ internal sealed class NetifNames
                     warnings.Add(new Remark(number, "more unknown keys, ignoring them too"));
                 }
             }
-            else if (FindBadName(at, value) is { } bad)
+            else if (FaultOf(at, value) is { } fault)
             {
-                errors.Add(new Remark(number, $"{key}: not an interface name: {ForeignText.Quote(bad)}"));
+                errors.Add(new Remark(number, $"{key}: {fault}"));
             }
             else
             {
@@ -184,31 +198,43 @@ internal sealed class NetifNames
     /// <summary>Returns the number of a key; -1 if it is unknown.</summary>
     private static int IndexOf(string key)
     {
-        for (int kind = 0; kind < Prefixes.Length; kind++)
+        for (int i = 0; i < Prefixes.Length; i++)
         {
-            string prefix = Prefixes[kind];
+            string prefix = Prefixes[i];
             if (key.Length == prefix.Length + 1 && char.IsAsciiDigit(key[^1])
                 && key.StartsWith(prefix, StringComparison.Ordinal))
             {
-                return (kind * PerKind) + key[^1] - '0';
+                int at = (i * PerKind) + key[^1] - '0';
+                return at < LinkCount ? at : at - LinkCount + FirstBudget;
             }
         }
         int other = Array.IndexOf(OtherKeys, key);
         return other < 0 ? -1 : LinkCount + other;
     }
 
-    private static string KeyOf(int at) => at < LinkCount
-        ? Prefixes[at / PerKind] + (char)('0' + (at % PerKind))
-        : OtherKeys[at - LinkCount];
-
-    /// <summary>Returns the part of a value that is no interface name; null if the value is right.</summary>
-    private static string? FindBadName(int at, string value)
+    private static string KeyOf(int at)
     {
-        if (at < PreferIndex)
+        if (at is >= LinkCount and < FirstBudget)
         {
-            return value.Length == 0 || InterfaceName.IsValid(value) ? null : value;
+            return OtherKeys[at - LinkCount];
         }
-        return Array.Find(WordsOf(value), word => !InterfaceName.IsValid(word));
+        at = at < LinkCount ? at : at - FirstBudget + LinkCount; // as if the other keys came last
+        return Prefixes[at / PerKind] + (char)('0' + (at % PerKind));
+    }
+
+    /// <summary>Returns what is wrong with a value, as a phrase; null if it is right.</summary>
+    private static string? FaultOf(int at, string value)
+    {
+        if (at >= BudgetDayIndex)
+        {
+            return at == BudgetDayIndex
+                ? BudgetSettings.FaultOfDay(value)
+                : BudgetSettings.FaultOfSize(value);
+        }
+        string? bad = at >= PreferIndex ? Array.Find(WordsOf(value), word => !InterfaceName.IsValid(word))
+            : value.Length == 0 || InterfaceName.IsValid(value) ? null
+            : value;
+        return bad is null ? null : $"not an interface name: {ForeignText.Quote(bad)}";
     }
 
     private static string[] WordsOf(string value) =>
@@ -228,6 +254,9 @@ internal sealed class NetifNames
         foreach (NamedLink link in rest)
         {
             link.IsMetered = (link.IsMetered || Lists(MeteredIndex, link)) && !Lists(UnmeteredIndex, link);
+            link.Budget = link.IsMetered
+                ? BudgetSettings.ParseSize(_values[BudgetOf(link.Kind, link.Index)]) ?? 0
+                : 0;
         }
         List<NamedLink> links = [];
         foreach (string word in WordsOf(_values[PreferIndex]))
@@ -241,6 +270,8 @@ internal sealed class NetifNames
         links.AddRange(rest);
         Links = links;
     }
+
+    private static int BudgetOf(LinkKind kind, int index) => FirstBudget + ((int)kind * PerKind) + index;
 
     private bool Lists(int at, NamedLink link) => Array.IndexOf(WordsOf(_values[at]), link.Name) >= 0;
 
@@ -258,7 +289,7 @@ internal sealed class NetifNames
                 last,
                 "there is no link: ETH_INTERFACE_0, WIFISTA_INTERFACE_0 and WAN_INTERFACE_0 are empty"));
         }
-        for (int at = PreferIndex; at < KeyCount; at++)
+        for (int at = PreferIndex; at <= UnmeteredIndex; at++)
         {
             foreach (string word in WordsOf(_values[at]))
             {
@@ -280,6 +311,31 @@ internal sealed class NetifNames
                 errors.Add(new Remark(
                     Math.Max(lineOf[MeteredIndex], lineOf[UnmeteredIndex]),
                     $"'{link.Name}' is both in METERED and in UNMETERED"));
+            }
+        }
+        CheckBudgets(lineOf, warnings);
+    }
+
+    /// <summary>Reports budgets of links that do not exist or cost nothing.</summary>
+    private void CheckBudgets(int[] lineOf, List<Remark> warnings)
+    {
+        for (int i = 0; i < LinkCount; i++)
+        {
+            int at = FirstBudget + i;
+            if (_values[at].Length == 0 || lineOf[at] == 0 || warnings.Count > MaxRemarks)
+            {
+                continue;
+            }
+            NamedLink? link = null;
+            foreach (NamedLink other in Links)
+            {
+                link = BudgetOf(other.Kind, other.Index) == at ? other : link;
+            }
+            if (link is not { IsMetered: true })
+            {
+                string why = link is null ? $"there is no {KeyOf(i)}"
+                    : $"{link.Name} is not metered (METERED='{link.Name}' would say so)";
+                warnings.Add(new Remark(lineOf[at], $"{KeyOf(at)}: {why}, ignoring"));
             }
         }
     }

@@ -125,12 +125,27 @@ internal sealed record Options
     /// <summary>The directory of `netif_names` and `whitelist`.</summary>
     public required string ConfigDirectory { get; init; }
 
+    /// <summary>True if the command line names the directory of the configuration.</summary>
+    public bool HasConfigDirectory { get; init; }
+
     public required string ScriptDirectory { get; init; }
 
     /// <summary>True if the command line names the directory of the scripts.</summary>
     public bool HasScriptDirectory { get; init; }
 
     public required string RunDirectory { get; init; }
+
+    /// <summary>
+    /// The directory of what must survive a reboot; null for /var/lib/connmgr, or where that is in memory,
+    /// that of the configuration.
+    /// </summary>
+    public string? StateDirectory { get; init; }
+
+    /// <summary>
+    /// True if a link that has used up its budget must not send anything; false if it is used when no other
+    /// link works.
+    /// </summary>
+    public bool BlocksOverBudget { get; init; }
 
     /// <summary>True if the command line names the run directory.</summary>
     public bool HasRunDirectory { get; init; }

@@ -98,8 +98,10 @@ internal sealed unsafe class ControlSocket : IDisposable
             // give the file to the group.
             || (group is not null && !IsOpenToAll(path, address)))
         {
-            failure = Errno.Text(Errno.Last);
+            int errno = Errno.Last;
+            failure = Errno.Text(errno);
             _ = LibC.close(fd);
+            Errno.ThrowIfShortage(errno, path);
             return null;
         }
         return new ControlSocket(loop, path, fd, events, answer, group);

@@ -33,7 +33,7 @@ internal sealed class AddressSetSocket : IDisposable
         {
             sets = new AddressSetSocket();
         }
-        catch (Win32Exception exception)
+        catch (Win32Exception exception) when (!Errno.IsShortage(exception.NativeErrorCode))
         {
             error = new KernelError(exception.NativeErrorCode, "netlink socket");
             return null;
@@ -44,6 +44,7 @@ internal sealed class AddressSetSocket : IDisposable
             error = sets.Put(IpsetMessage.Create(sets._request, isIpv6, ++sets._sequence));
             if (!error.IsNone)
             {
+                Errno.ThrowIfShortage(error.Number, "ipset");
                 error = error with { Call = $"cannot make the set {(isIpv6 ? "afero6" : "afero4")}" };
                 sets.Dispose();
                 return null;

@@ -14,19 +14,24 @@ internal sealed class ConntrackQuery : IDisposable
 {
     private const int AnswerSize = 4096;
 
-    private NetlinkSocket? _socket; // null if the kernel has no ctnetlink
+    private NetlinkSocket? _socket;
+    private bool _isAbsent; // the kernel has no ctnetlink
     private uint _sequence;
 
-    public ConntrackQuery()
+    private bool TryOpen()
     {
         try
         {
-            _socket = new NetlinkSocket(NETLINK_NETFILTER, AnswerSize, checkCredentials: false);
+            _socket ??= _isAbsent
+                ? null
+                : new NetlinkSocket(NETLINK_NETFILTER, AnswerSize, checkCredentials: false);
         }
-        catch (Win32Exception)
+        catch (Win32Exception exception)
         {
             // Without it, translated questions are not recognized.
+            _isAbsent = !Errno.IsShortage(exception.NativeErrorCode);
         }
+        return _socket is not null;
     }
 
     /// <summary>
@@ -49,11 +54,11 @@ internal sealed class ConntrackQuery : IDisposable
     /// </summary>
     private ReadOnlySpan<byte> Find(in Flow original)
     {
-        if (_socket is null || !_socket.Send(ConntrackMessage.Lookup(original, ++_sequence)))
+        if (!TryOpen() || !_socket!.Send(ConntrackMessage.Lookup(original, ++_sequence)))
         {
             return default;
         }
-        while (_socket.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
+        while (_socket!.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
         {
             NetlinkReader reader = new(datagram);
             while (reader.TryRead(out NetlinkMessage message))
@@ -64,6 +69,7 @@ internal sealed class ConntrackQuery : IDisposable
                     {
                         // The kernel has no ctnetlink. It would look for the module at each request.
                         Dispose();
+                        _isAbsent = true;
                         return default;
                     }
                     return message.Type == ConntrackMessage.DumpRow ? message.Payload : default;

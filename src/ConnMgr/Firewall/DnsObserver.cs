@@ -20,6 +20,7 @@ internal sealed class DnsObserver : IDisposable
     private readonly ReplyReader _reader;
     private List<Listener> _listeners = []; // the bridge's first
     private int _seenVersion = -1;
+    private bool _isDeaf; // a socket could not be opened
 
     /// <param name="loop">Where packets arrive.</param>
     /// <param name="log">The log.</param>
@@ -74,11 +75,16 @@ internal sealed class DnsObserver : IDisposable
             return;
         }
         _seenVersion = table.Version;
+        _isDeaf = false;
         foreach (Listener listener in _listeners)
         {
             Listen(listener, table.Find(listener.Device)?.Ifindex ?? 0, withReplies);
         }
+        _ = !_isDeaf && _log.Over("deaf to DNS");
     }
+
+    /// <summary>Opens the sockets again that could not be opened. Call it every 2 s.</summary>
+    public void Tick() => _seenVersion = _isDeaf ? -1 : _seenVersion;
 
     /// <summary>Reads all sockets, so that every question is known before its reply is judged.</summary>
     public void Drain()
@@ -112,10 +118,10 @@ internal sealed class DnsObserver : IDisposable
         listener.Socket = DnsSocket.Open(_loop, ifindex, isBridge, withReplies, heard, out int errno);
         if (listener.Socket is null)
         {
-            _log.Event(
-                EventKind.Reply,
-                $"{listener.Device}: cannot listen to DNS: {Errno.Text(errno)}, retrying when it changes",
-                LogLevel.Warn);
+            _isDeaf = true;
+            _log.Once(
+                "deaf to DNS", EventKind.Reply,
+                $"{listener.Device}: cannot listen to DNS: {Errno.Text(errno)}, retrying");
         }
     }
 

@@ -8,7 +8,7 @@ namespace ConnMgr.Firewall;
 
 /// <summary>
 /// Runs init_firewall.sh: at the start, on request, and when another program has changed the rules. If the
-/// script fails, closes the firewall by the policies of the built-in chains.
+/// script fails, <see cref="ClosingRunner"/> closes the device.
 /// </summary>
 internal sealed class FirewallRunner : IDisposable
 {
@@ -32,8 +32,6 @@ internal sealed class FirewallRunner : IDisposable
 
     private const int MostLogged = 100; // foreign changes
 
-    private static readonly string[] Hooks = ["INPUT", "FORWARD", "OUTPUT"];
-
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly string _script;
@@ -42,7 +40,7 @@ internal sealed class FirewallRunner : IDisposable
     private readonly List<string> _variables = [];
     private readonly Action<string?, LockdownReport> _ended;
     private readonly ScriptLane _lane;
-    private readonly ScriptLane _closing;
+    private readonly ClosingRunner _closing;
     private readonly RulesetSocket _rules;
     private readonly Deadline _next;
     private readonly RepairSchedule _schedule = new();
@@ -74,7 +72,7 @@ internal sealed class FirewallRunner : IDisposable
         _environment = environment;
         _ended = ended;
         _lane = new ScriptLane(loop, _variables, ScriptLimit);
-        _closing = new ScriptLane(loop, environment);
+        _closing = new ClosingRunner(loop, log, options, environment, Find);
         _rules = new RulesetSocket(loop, Look);
         _next = loop.AddTimer(RunNext);
         _disturbedAt = loop.Now;
@@ -246,98 +244,9 @@ internal sealed class FirewallRunner : IDisposable
     /// </summary>
     private bool IsWatching => IsInForce && !_lane.IsBusy && !_isRepairing && _tables is null;
 
-    /// <summary>
-    /// Closes the device if the script cannot lock it: by boot_lockdown.sh if there is nft. Otherwise sets
-    /// the policies of both families to DROP, only by the platform's variant of iptables: packets pass both
-    /// variants, and nothing would ever reopen the unused one.
-    /// </summary>
+    /// <summary>Closes the device if the script cannot lock it.</summary>
     /// <param name="done">Called once, whether closing succeeded or not.</param>
-    public void Close(Action done)
-    {
-        string shutting = Path.Combine(_options.ScriptDirectory, "boot_lockdown.sh");
-        if (Choice == "iptables" || Find("nft") is null || !File.Exists(shutting))
-        {
-            ClosePolicies(done);
-            return;
-        }
-        string[] argv =
-        [
-            shutting, "--shut", "--firewall", Choice, "--script-dir", _options.ScriptDirectory,
-            "--config-dir", _options.ConfigDirectory, "--run-dir", _options.RunDirectory,
-        ];
-        _closing.Run(argv, exit =>
-        {
-            const int IsShut = 1;
-            if (exit.Code is not (0 or IsShut))
-            {
-                ClosePolicies(done);
-                return;
-            }
-            _log.Event(EventKind.Firewall, $"closed by boot_lockdown.sh{Said(exit)}", LogLevel.Error);
-            done();
-        });
-    }
-
-    private void ClosePolicies(Action done) =>
-        Close("iptables", 0, isIpv4Closed => Close("ip6tables", 0, isIpv6Closed =>
-    {
-        _log.Event(
-            EventKind.Firewall,
-            isIpv4Closed && isIpv6Closed
-                ? "closed: the policies of INPUT, FORWARD and OUTPUT are DROP"
-                : "the policies could not be set to DROP either",
-            LogLevel.Error);
-        done();
-    }));
-
-    private void Close(string name, int variant, Action<bool> done)
-    {
-        string[] variants = [name, $"{name}-nft", $"{name}-legacy"];
-        if (variant == variants.Length)
-        {
-            done(false);
-        }
-        else if (Find(variants[variant]) is { } program)
-        {
-            SetPolicy(program, 0, isDone =>
-            {
-                if (isDone)
-                {
-                    done(true);
-                }
-                else
-                {
-                    Close(name, variant + 1, done);
-                }
-            });
-        }
-        else
-        {
-            Close(name, variant + 1, done);
-        }
-    }
-
-    private void SetPolicy(string program, int hook, Action<bool> done)
-    {
-        if (hook == Hooks.Length)
-        {
-            done(true);
-            return;
-        }
-        _closing.Run([program, "-w", "5", "-P", Hooks[hook], "DROP"], exit =>
-        {
-            if (exit.Failure is null)
-            {
-                SetPolicy(program, hook + 1, done);
-                return;
-            }
-            _log.Event(
-                EventFacts.Failed(
-                    EventKind.Firewall, $"{program} -P {Hooks[hook]} DROP", $"{exit.Failure}{Said(exit)}"),
-                LogLevel.Warn);
-            done(false);
-        });
-    }
+    public void Close(Action done) => _closing.Close(Choice, done);
 
     /// <summary>Returns the path of a program as the scripts find it; null if it does not exist.</summary>
     public string? Find(string program)
@@ -487,7 +396,8 @@ internal sealed class FirewallRunner : IDisposable
         }
     }
 
-    private static string Said(ChildExit exit)
+    /// <summary>Returns what a program said last, as the end of a log line; "" if nothing.</summary>
+    internal static string Said(ChildExit exit)
     {
         string lastLine = exit.Output.TrimEnd().Split('\n')[^1];
         return lastLine.Length > 0 ? $", saying {ForeignText.Quote(lastLine)}" : "";

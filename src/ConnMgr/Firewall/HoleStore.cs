@@ -81,6 +81,7 @@ internal sealed class HoleStore(
         }
         else if (errno != Errno.ENOENT)
         {
+            Errno.ThrowIfShortage(errno, file); // forgotten addresses would be closed
             log.Warn($"{file}: {Errno.Text(errno)}, so the addresses of the last run are forgotten");
         }
         ApplyByFill(now);

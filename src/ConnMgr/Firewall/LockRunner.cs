@@ -36,7 +36,8 @@ internal sealed class LockRunner : IDisposable
         _environment = environment;
         _startedAt = loop.Now;
         _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded);
-        string boot = SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out _) ?? "";
+        string boot = SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out int errno) ?? "";
+        Errno.ThrowIfShortage(errno, "boot_id"); // the addresses of the last run would be forgotten
         Store = new HoleStore(
             loop, log, new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers }, NewBackend(),
             Path.Combine(options.RunDirectory, "holes"), boot.Trim());
@@ -174,7 +175,8 @@ internal sealed class LockRunner : IDisposable
             return;
         }
         _log.Event(
-            EventFacts.Failed(EventKind.Firewall, "cannot lock the firewall", failure), LogLevel.Error);
+            EventFacts.Failed(EventKind.Firewall, "lockdown", failure, "cannot lock the firewall"),
+            LogLevel.Error);
         if (isFirst)
         {
             _log.TellUser($"cannot lock the firewall: {failure}");

@@ -159,6 +159,7 @@ internal sealed class Lockdown : IDisposable
     public void Tick()
     {
         Audit?.Tick();
+        _observer.Tick();
         if (++_ticks % CheckEvery == 0)
         {
             Firewall.Look();

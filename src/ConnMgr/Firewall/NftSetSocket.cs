@@ -89,11 +89,13 @@ internal sealed class NftSetSocket : IDisposable
             {
                 return sets;
             }
+            number = number == 0 ? Errno.EAGAIN : number;
+            Errno.ThrowIfShortage(number, "nf_tables");
             error = new KernelError(
-                number == 0 ? Errno.EAGAIN : number, "cannot make the table inet connmgr and its sets",
+                number, "cannot make the table inet connmgr and its sets",
                 number == EEXIST ? "there is a set of that name, but of another kind" : null);
         }
-        catch (Win32Exception exception)
+        catch (Win32Exception exception) when (!Errno.IsShortage(exception.NativeErrorCode))
         {
             error = new KernelError(exception.NativeErrorCode, Words: exception.Message);
         }

@@ -76,7 +76,7 @@ internal sealed class ReplyQueueSocket : IDisposable
             error = KernelError.None;
             return new ReplyQueueSocket(loop, queue, handler);
         }
-        catch (Win32Exception exception)
+        catch (Win32Exception exception) when (!Errno.IsShortage(exception.NativeErrorCode))
         {
             error = new KernelError(exception.NativeErrorCode, "nfqueue");
             return null;

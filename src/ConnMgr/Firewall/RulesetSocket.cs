@@ -42,10 +42,15 @@ internal sealed unsafe class RulesetSocket : IDisposable
     {
         _loop = loop;
         _changed = changed;
-        _raw[0] = LibC.socket(LibC.AF_INET, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK,
-            IPPROTO_RAW);
-        _raw[1] = LibC.socket(LibC.AF_INET6, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK,
-            IPPROTO_RAW);
+        for (int i = 0; i < 2; i++)
+        {
+            int type = LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK;
+            _raw[i] = LibC.socket(i == 0 ? LibC.AF_INET : LibC.AF_INET6, type, IPPROTO_RAW);
+            if (_raw[i] < 0)
+            {
+                Errno.ThrowIfShortage(Errno.Last, "socket");
+            }
+        }
         _token = loop.Add(_events.Fd, Read);
     }
 

@@ -41,6 +41,7 @@ internal sealed class FlowRunner : IDisposable
     private bool _hasAsked;
     private int _seenVersion = -1;
     private string? _seenInPlace;
+    private bool _mustRepeat; // no socket could be opened now
     private bool _isAtConntrack;
     private int _tries;
     private int _rounds;
@@ -104,16 +105,20 @@ internal sealed class FlowRunner : IDisposable
         {
             return;
         }
-        _hasAsked = true;
         try
         {
             _question = new ExchangeSocket(_loop, NETLINK_SOCK_DIAG, window: 1);
             _question.Begin([SockDiagMessage.DestroyNothing()], TakeAnswer, _ => EndQuestion());
         }
+        catch (Win32Exception error) when (Errno.IsShortage(error.NativeErrorCode))
+        {
+            return; // ask at the next change
+        }
         catch (Win32Exception error)
         {
             CannotEndSockets(error.Message);
         }
+        _hasAsked = true;
     }
 
     private void TakeAnswer(int request, in NetlinkMessage message)
@@ -174,6 +179,7 @@ internal sealed class FlowRunner : IDisposable
         }
         catch (Win32Exception error)
         {
+            _mustRepeat |= Errno.IsShortage(error.NativeErrorCode);
             Complain($"cannot list {what}", error.Message);
             return false;
         }
@@ -317,7 +323,15 @@ internal sealed class FlowRunner : IDisposable
     private void Finish()
     {
         Close();
-        _used.Forget(_old);
+        if (_mustRepeat)
+        {
+            _mustRepeat = false;
+            _seenInPlace = null; // the next wake-up finds the same flows again
+        }
+        else
+        {
+            _used.Forget(_old);
+        }
         if (_counts.Any(count => count > 0))
         {
             string links = string.Join(", ", _old.Select(old => old.Link).Distinct());

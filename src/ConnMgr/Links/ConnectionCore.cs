@@ -172,6 +172,9 @@ internal sealed class ConnectionCore
             case NewsKind.ServersChanged:
                 news.Link!.SeeOtherServers(news.At);
                 break;
+            case NewsKind.Budget:
+                news.Link!.SetBudget(news.Budget);
+                break;
             case NewsKind.SwitchEnded:
                 bool isKnown = Has(news.Link!);
                 _switches.OnEnded(news.Link!, news.Failure, isKnown, kernel, news.At, _effects);
@@ -289,7 +292,7 @@ internal sealed class ConnectionCore
     private void TellSurroundings()
     {
         LinkClass inUse = _inUse is { } used ? Selector.ClassOf(used) : LinkClass.None;
-        bool isNothingLeft = Array.TrueForAll(_links, link => Selector.ClassOf(link) > LinkClass.C);
+        bool isNothingLeft = Array.TrueForAll(_links, link => Selector.ClassOf(link) > LinkClass.D);
         foreach (Link link in _links)
         {
             link.SetSurroundings(new Surroundings(link == _inUse, inUse, isNothingLeft));
@@ -368,7 +371,8 @@ internal sealed class ConnectionCore
     private static LinkView Describe(Link link, TimeSpan now) => new(
         link.Kind, link.Name, link.IsMetered, link.State, link.Words, link.Since, link.UpSince, link.Facts,
         link.IsProbing, link.IsAssumed, link.LastProbe, link.ProbeEndedAt,
-        link.ProbeTook, link.Tally, link.Index, link.RoundTrip, link.Patience(now));
+        link.ProbeTook, link.Tally, link.Index, link.RoundTrip, link.Patience(now),
+        link.Budget);
 
     private static TimeSpan Earlier(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

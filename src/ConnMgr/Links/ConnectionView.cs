@@ -64,6 +64,13 @@ internal sealed record ConnectionView
         }
         return null;
     }
+
+    /// <summary>The answer to a request about a link that does not exist, as a line.</summary>
+    public string NoLink(string name)
+    {
+        string names = string.Join(", ", Links.Select(link => link.Name));
+        return $"no link {name}: the links are {names}\n";
+    }
 }
 
 /// <summary>
@@ -86,7 +93,8 @@ internal sealed record LinkView(
     ProbeTally Tally,
     int Index = 0,
     TimeSpan? RoundTrip = null,
-    TimeSpan Patience = default);
+    TimeSpan Patience = default,
+    LinkBudget Budget = default);
 
 /// <summary>The progress of a switch.</summary>
 internal enum SwitchState

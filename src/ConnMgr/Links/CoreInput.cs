@@ -24,6 +24,9 @@ internal enum NewsKind
     /// <summary>The link's name servers differ from those that its last probe asked.</summary>
     ServersChanged,
 
+    /// <summary>The link has used up its budget of bytes, or a new one has begun.</summary>
+    Budget,
+
     /// <summary>The switch that <see cref="CoreEffectKind.Switch"/> requested has ended.</summary>
     SwitchEnded,
 
@@ -38,8 +41,10 @@ internal enum NewsKind
 /// cref="NewsKind.Stop"/>.</param>
 /// <param name="Probe">The result of the probe.</param>
 /// <param name="Failure">Why the switch failed, as a phrase; null if its runner reports success.</param>
+/// <param name="Budget">How the budget bears on the use of the link.</param>
 internal readonly record struct News(
-    NewsKind Kind, TimeSpan At, Link? Link = null, ProbeResult Probe = default, string? Failure = null);
+    NewsKind Kind, TimeSpan At, Link? Link = null, ProbeResult Probe = default, string? Failure = null,
+    LinkBudget Budget = default);
 
 /// <summary>The kernel's state, and how current it is.</summary>
 /// <param name="State">Devices, addresses and default routes.</param>

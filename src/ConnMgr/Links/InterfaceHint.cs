@@ -21,10 +21,13 @@ internal static class InterfaceHint
     /// <summary>
     /// Returns e.g. `no interface eth0; present: enp1s0 (default route), wlp2s0`. Null if all links exist; or
     /// if one does, and no other device has a default route; or if there is no other device.
+    /// <paramref name="isComplete"/>: null only if all links exist.
     /// </summary>
     /// <param name="table">The kernel's devices and routes.</param>
     /// <param name="names">The names of the links.</param>
-    public static string? For(KernelState table, IReadOnlyCollection<string> names)
+    /// <param name="isComplete">True to name every link that is missing.</param>
+    public static string? For(
+        KernelState table, IReadOnlyCollection<string> names, bool isComplete = false)
     {
         string missing = "";
         int missed = 0;
@@ -60,7 +63,11 @@ internal static class InterfaceHint
             }
         }
         bool isHelpful = missed > 0 && (ways.Length > 0 || (missed == names.Count && present.Length > 0));
-        return isHelpful ? $"no interface {missing}; present: {(ways + present)[2..]}" : null;
+        if (!isHelpful)
+        {
+            return isComplete && missed > 0 ? $"no interface {missing}" : null;
+        }
+        return $"no interface {missing}; present: {(ways + present)[2..]}";
     }
 
     private static bool IsOther(string name)

@@ -57,7 +57,7 @@ internal static class KernelFacts
     /// The link that the kernel's routes lead over: the choice if it is in front in each family that it has.
     /// So an IPv6-only choice is in use although IPv4 leaves over another link. Else the link in front, even
     /// if it is down by now: by IPv4 if there is a way out, else by IPv6. Null if it is none of the links, or
-    /// if none of them is up.
+    /// if none of them is up. A link that must not send anything counts only if it is in front itself.
     /// </summary>
     public static Link? InUse(KernelState table, IReadOnlyList<Link> links, Link? choice)
     {
@@ -68,9 +68,10 @@ internal static class KernelFacts
         bool isAnyUp = false;
         foreach (Link link in links)
         {
-            isAnyUp |= link.State.IsUp();
+            isAnyUp |= Selector.ClassOf(link) != LinkClass.None;
         }
-        return isAnyUp ? InFront(table, links, isIpv6: table.InFront(isIpv6: false) is null) : null;
+        Link? front = InFront(table, links, isIpv6: table.InFront(isIpv6: false) is null);
+        return isAnyUp || (front is not null && front.State.IsUp()) ? front : null;
     }
 
     /// <summary>

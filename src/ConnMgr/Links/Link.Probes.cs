@@ -151,7 +151,8 @@ internal sealed partial class Link
     /// </summary>
     public bool ProbeAsArbiter(TimeSpan now)
     {
-        if (!IsAssumed || IsProbing || IsInterrupted || _wanProbe == WanProbe.Never)
+        if (!IsAssumed || IsProbing || IsInterrupted || _wanProbe == WanProbe.Never
+            || Budget != LinkBudget.Within)
         {
             return false;
         }
@@ -225,14 +226,21 @@ internal sealed partial class Link
     /// link is left.
     /// </summary>
     private bool MayProbe =>
-        !IsMetered || _wanProbe == WanProbe.Always
-            || (State == LinkState.Failed && _surroundings.IsNothingLeft);
+        IsProbedFreely || (State == LinkState.Failed && _surroundings.IsNothingLeft && !IsBlocked);
+
+    /// <summary>
+    /// True if the link is probed like any other. One over its budget is not, unless it is in use, since
+    /// nothing else works then.
+    /// </summary>
+    private bool IsProbedFreely => !IsMetered || (_wanProbe == WanProbe.Always
+        && (Budget == LinkBudget.Within || (_surroundings.IsInUse && !IsBlocked)));
 
     /// <summary>
     /// True if suspicion may start a probe. With `--wan-probe suspect`, a metered link is probed only while
     /// in use.
     /// </summary>
-    private bool MayBeSuspected => MayProbe || (_wanProbe == WanProbe.Suspect && _surroundings.IsInUse);
+    private bool MayBeSuspected =>
+        MayProbe || (_wanProbe == WanProbe.Suspect && _surroundings.IsInUse && !IsBlocked);
 
     /// <summary>
     /// True if the link failed within the last 10 minutes. Probe it often, whatever its traffic, so that the
@@ -279,10 +287,12 @@ internal sealed partial class Link
     /// <summary>
     /// When a probe of a busy link that has heard nothing fails: three times the time within which an answer
     /// is to be expected, at least 1.8 s, an early one 1.2 s, at most 3 s. Null if nothing has been measured,
-    /// if the link has rested, or if it failed twice within the hour: then a probe has its usual time.
+    /// if the link has rested, if the last probe had no answer but to its ping, as over a full uplink, or if
+    /// the link failed twice within the hour: then a probe has its usual time.
     /// </summary>
     private TimeSpan? ProbeLimit(bool isEarly, TimeSpan now) =>
-        State == LinkState.Confirmed && Failures.Count(now) < 2 && _roundTrips.Timeout is { } timeout
+        State == LinkState.Confirmed && LastOutcome != ProbeOutcome.PingOnly && Failures.Count(now) < 2
+            && _roundTrips.Timeout is { } timeout
             ? TimeSpan.FromTicks(Math.Clamp(
                 3 * timeout.Ticks, (isEarly ? LeastEarlyLimit : LeastLimit).Ticks, LongestLimit.Ticks))
             : null;

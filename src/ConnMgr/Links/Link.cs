@@ -59,6 +59,14 @@ internal sealed partial class Link
     /// <summary>True if the link's bytes cost money, as those of LTE.</summary>
     public bool IsMetered { get; }
 
+    /// <summary>How the link's budget of bytes bears on its use.</summary>
+    public LinkBudget Budget { get; private set; }
+
+    /// <summary>
+    /// True if the link has used up its budget and must not send anything: it is never chosen or probed.
+    /// </summary>
+    public bool IsBlocked => Budget == LinkBudget.Blocked;
+
     public LinkState State { get; private set; }
 
     /// <summary>When the link entered the state, in the loop's time.</summary>
@@ -135,6 +143,18 @@ internal sealed partial class Link
     /// <summary>Stores what this link needs to know about the other links.</summary>
     public void SetSurroundings(in Surroundings surroundings) => _surroundings = surroundings;
 
+    /// <summary>Takes another state of the link's budget. A blocked link is not probed any more.</summary>
+    public void SetBudget(LinkBudget budget)
+    {
+        Budget = budget;
+        if (IsBlocked)
+        {
+            _suspicion.Clear();
+            _roundTrips.Forget();
+            CancelProbe("is over its budget");
+        }
+    }
+
     /// <summary>Does what is due at this time.</summary>
     public void Advance(TimeSpan now)
     {
@@ -198,7 +218,7 @@ internal sealed partial class Link
         HasBeenProbed = false;
         HasBeenUp = true;
         UnfailedSince = now;
-        if (IsMetered && _wanProbe != WanProbe.Always)
+        if (IsMetered && !IsProbedFreely)
         {
             Enter(LinkState.Confirmed, "is up, assumed good (metered, not probed)", now);
             return;
@@ -220,7 +240,7 @@ internal sealed partial class Link
         {
             CancelProbe("got another address or route");
         }
-        if (IsMetered && State == LinkState.Failed && _wanProbe != WanProbe.Always)
+        if (IsMetered && State == LinkState.Failed && !IsProbedFreely)
         {
             Enter(LinkState.Confirmed, "has a new address, assumed good (metered, not probed)", now);
         }

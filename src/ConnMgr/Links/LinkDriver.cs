@@ -100,6 +100,10 @@ internal sealed class LinkDriver : IDisposable
     {
         _news.Add(new News(NewsKind.Tick, _loop.Now));
         CompareServers();
+        foreach (LinkSockets sockets in _sockets)
+        {
+            sockets.Retry(_state);
+        }
         _switcher.Tick();
     }
 
@@ -179,8 +183,8 @@ internal sealed class LinkDriver : IDisposable
     }
 
     /// <summary>
-    /// Brings up to date what follows the kernel's state and the resolver's files. Probes and evidence sockets
-    /// need it.
+    /// Brings up to date what follows the kernel's state and the resolver's files. Probes and evidence
+    /// sockets need it.
     /// </summary>
     private void FollowKernel()
     {
@@ -241,6 +245,15 @@ internal sealed class LinkDriver : IDisposable
         }
         _core.Prefer(link, until, _loop.Now);
         return true;
+    }
+
+    /// <summary>Reports how a link's budget bears on its use.</summary>
+    public void SetBudget(string name, LinkBudget budget)
+    {
+        if (_core.Links.FirstOrDefault(link => link.Name == name) is { } link)
+        {
+            _news.Add(new News(NewsKind.Budget, _loop.Now, link, Budget: budget));
+        }
     }
 
     /// <summary>

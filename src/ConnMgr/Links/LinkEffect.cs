@@ -22,5 +22,5 @@ internal readonly record struct LinkEffect(
 /// <summary>What a link needs to know about the other links.</summary>
 /// <param name="IsInUse">This link is in use.</param>
 /// <param name="InUse">The class of the link in use, this one or another.</param>
-/// <param name="IsNothingLeft">No link is of class A, B or C.</param>
+/// <param name="IsNothingLeft">No link is of class A, B, C or D.</param>
 internal readonly record struct Surroundings(bool IsInUse, LinkClass InUse, bool IsNothingLeft);

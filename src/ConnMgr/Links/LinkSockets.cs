@@ -43,6 +43,8 @@ internal sealed class LinkSockets : IDisposable
     private TimeSpan? _probeLimit; // of the last probe
     private TimeSpan _probeAt; // when the core started the last probe
     private bool _isDisturbed;
+    private bool _isDeaf; // as logged
+    private bool _hasMissedSetting; // a setting could not be read or changed now
 
     /// <param name="loop">The event loop.</param>
     /// <param name="log">Receives events, and refusals of the kernel.</param>
@@ -106,6 +108,21 @@ internal sealed class LinkSockets : IDisposable
         {
             _own = own;
             _evidence.SetSubnets(CollectionsMarshal.AsSpan(own));
+        }
+    }
+
+    /// <summary>
+    /// Tries again what failed for lack of memory or descriptors. Call it every tick.
+    /// </summary>
+    public void Retry(KernelState state)
+    {
+        if (Link.Facts.Runs && _evidence is not { IsGone: false })
+        {
+            Refresh(state, new LinkSubnets(state));
+        }
+        else if (_hasMissedSetting)
+        {
+            CheckSettings();
         }
     }
 
@@ -189,14 +206,14 @@ internal sealed class LinkSockets : IDisposable
         {
             _log.Event(
                 EventFacts.OfLink(
-                    Link.Name, Link.Name,
-                    $"cannot listen for evidence: {Errno.Text(errno)}, retrying when it changes"),
-                LogLevel.Warn);
+                    Link.Name, "evidence", $"cannot listen for evidence: {Errno.Text(errno)}, retrying"),
+                _isDeaf ? LogLevel.Debug : LogLevel.Warn);
         }
         else if (!Link.IsProbing)
         {
             _evidence.Rearm(Link.WantsOutgoing);
         }
+        _isDeaf = _evidence is null;
     }
 
     /// <summary>
@@ -209,6 +226,7 @@ internal sealed class LinkSockets : IDisposable
         {
             return;
         }
+        _hasMissedSetting = false;
         LoosenReversePathFilter();
         // If two links are in one LAN, each must answer ARP for its own addresses alone, and ask with one of
         // them (Documentation/networking/ip-sysctl.rst): else answers to one link's packets arrive on the
@@ -252,19 +270,29 @@ internal sealed class LinkSockets : IDisposable
         if (ReversePathFilter.IsStrict(Read(ReversePathFilter.Path("all")), Read(path)))
         {
             int errno = SmallFile.Overwrite(path, "2\n"u8);
+            _hasMissedSetting |= Errno.IsShortage(errno);
             if (_filterPace.TryTake(_loop.Now))
             {
                 string what = errno == 0 ? "set to 2 (loose)" : Errno.Text(errno);
                 _log.Event(
-                    EventFacts.OfLink(Link.Name, Link.Name, $"rp_filter was 1 (strict), {what}"));
+                    EventFacts.OfLink(Link.Name, "rp_filter", $"rp_filter was 1 (strict), {what}"));
             }
         }
     }
 
-    private void LogSetting(string path, int errno) => _log.Event(
-        EventFacts.OfLink(Link.Name, path, $"{Errno.Text(errno)}, ignoring"), LogLevel.Warn);
+    private void LogSetting(string path, int errno)
+    {
+        _hasMissedSetting |= Errno.IsShortage(errno);
+        _log.Event(
+            EventFacts.OfLink(Link.Name, path, $"{Errno.Text(errno)}, ignoring", path), LogLevel.Warn);
+    }
 
-    private static string? Read(string path) => SmallFile.Read(path, FileLimit, out _, out _);
+    private string? Read(string path)
+    {
+        string? text = SmallFile.Read(path, FileLimit, out _, out int errno);
+        _hasMissedSetting |= Errno.IsShortage(errno);
+        return text;
+    }
 
     private void OnEvidence()
     {

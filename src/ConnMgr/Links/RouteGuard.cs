@@ -79,6 +79,9 @@ internal sealed class RouteGuard
     /// </summary>
     public bool HasSwitchedTo(Link link) => _tried == link && _hasSucceeded && !_isRunning;
 
+    /// <summary>Forgets the last switch: the link must not be used any more.</summary>
+    public void Release() => _tried = _isRunning ? _tried : null;
+
     /// <summary>
     /// Handles the end of a switch to <paramref name="link"/>; ignored if the choice has changed since.
     /// </summary>

@@ -25,14 +25,21 @@ internal sealed class RoutePlanner
         string of = $"{state.Version} {choice.Name} "
             + string.Join(' ', links.Select(
                 link => $"{link.Name} {UsualMetric(link.Kind, link.Index)} "
-                    + $"{(int)Selector.ClassOf(link)}{(IsStandby(link) ? "" : "-")}"));
+                    + $"{(int)Selector.ClassOf(link)}{(IsStandby(link) ? "" : "-")}"
+                    + (link.IsBlocked ? "!" : "")));
         if (_plan is null || of != _planOf)
         {
             _planOf = of;
-            _plan = MakePlan(state, links, choice, ownMetrics);
+            _plan = RoutePlan.Of(InputOf(state, links, choice, ownMetrics));
         }
         return _plan;
     }
+
+    /// <summary>Returns the changes that hide the blocked links, when there is no link to use.</summary>
+    public static RoutePlan Hide(
+        KernelState state, IReadOnlyList<Link> links,
+        IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> ownMetrics) =>
+        RoutePlan.OfNone(InputOf(state, links, null, ownMetrics));
 
     /// <summary>Drops the cached plan, because it is being carried out.</summary>
     public void Forget() => _plan = null;
@@ -43,12 +50,12 @@ internal sealed class RoutePlanner
     public static uint UsualMetric(LinkKind kind, int index) =>
         (uint)index + (kind switch { LinkKind.Ethernet => 10u, LinkKind.WiFi => 20, _ => 50 });
 
-    private static RoutePlan MakePlan(
-        KernelState state, IReadOnlyList<Link> links, Link choice,
+    private static RouteInput InputOf(
+        KernelState state, IReadOnlyList<Link> links, Link? choice,
         IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> ownMetrics)
     {
         Dictionary<Link, int> ranks = [];
-        foreach (Link link in links.Where(IsStandby)
+        foreach (Link link in links.Where(link => IsStandby(link) && !link.IsBlocked)
             .OrderBy(link => link.Rank).OrderBy(link => (int)Selector.ClassOf(link)))
         {
             ranks[link] = ranks.Count;
@@ -58,24 +65,26 @@ internal sealed class RoutePlanner
             UsualMetric(link.Kind, link.Index),
             ranks.TryGetValue(link, out int rank) ? rank : null)
         {
-            IsDead = !IsStandby(link) || link.State == LinkState.Failed,
+            IsDead = !IsStandby(link) || link.IsBlocked || link.State == LinkState.Failed,
+            IsBlocked = link.IsBlocked,
         };
         Dictionary<Link, RoutedLink> routed = [];
         foreach (Link link in links.Where(link => link.Facts.Ifindex != 0))
         {
             routed.Add(link, Routed(link));
         }
-        return RoutePlan.Of(new RouteInput(
-            state.Defaults, [.. state.Lost], [.. routed.Values],
-            routed.TryGetValue(choice, out RoutedLink? chosen) ? chosen : Routed(choice),
-            choice.Facts.Ipv4.HasAddress, choice.Facts.Ipv6.HasAddress, ownMetrics)
+        RoutedLink chosen = choice is null ? new RoutedLink(0, "", 0, null)
+            : routed.GetValueOrDefault(choice) ?? Routed(choice);
+        return new RouteInput(
+            state.Defaults, [.. state.Lost], [.. routed.Values], chosen,
+            choice is { Facts.Ipv4.HasAddress: true }, choice is { Facts.Ipv6.HasAddress: true }, ownMetrics)
         {
             Addresses = state.Addresses,
             Subnets = state.Subnets,
             Rules = state.HasRules ? state.Rules : null,
             Hosts = state.Hosts,
             Routers = state.Routers,
-        });
+        };
     }
 
     /// <summary>

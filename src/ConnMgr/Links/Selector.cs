@@ -11,16 +11,19 @@ internal enum LinkClass
     /// <summary>Unmetered, unconfirmed.</summary>
     B,
 
-    /// <summary>Metered, not failed.</summary>
+    /// <summary>Metered, not failed, within its budget.</summary>
     C,
 
-    /// <summary>Unmetered, failed.</summary>
+    /// <summary>Metered, not failed, over its budget.</summary>
     D,
 
-    /// <summary>Metered, failed.</summary>
+    /// <summary>Unmetered, failed.</summary>
     E,
 
-    /// <summary>Not up.</summary>
+    /// <summary>Metered, failed.</summary>
+    F,
+
+    /// <summary>Not up, or over its budget and never to be used then.</summary>
     None,
 }
 
@@ -87,11 +90,14 @@ internal sealed class Selector
     /// <summary>Returns, as a phrase, why one link is left for another.</summary>
     private string Why(Link? left, Link next, TimeSpan now)
     {
-        string good = $"{next.Name} {next.Words}";
+        string good = $"{next.Name} {next.Words}"
+            + (ClassOf(next) == LinkClass.D ? ", although over its budget" : "");
         return next == Preferred(now) ? $"{good}, preferred by hand"
             : left is null ? good
             : IsOut(left, now) ? $"switching to {left.Name} failed twice or more, {good}"
-            : ClassOf(left) is LinkClass.B or > LinkClass.C && ClassOf(next) != ClassOf(left)
+            : left.IsBlocked || (ClassOf(left) == LinkClass.D && ClassOf(next) == LinkClass.C)
+                ? $"{left.Name} is over its budget, {good}"
+            : ClassOf(left) is LinkClass.B or > LinkClass.D && ClassOf(next) != ClassOf(left)
                 ? $"{left.Name} {left.Words}, {good}"
             : left.IsMetered && !next.IsMetered ? $"{good}, {left.Name} costs money"
             : $"{good}, preferred to {left.Name}";
@@ -143,9 +149,11 @@ internal sealed class Selector
         TimeSpan until = (ClassOf(Choice), ClassOf(link)) switch
         {
             (LinkClass.A, LinkClass.A) => link.Since + link.Failures.Hold(now),
-            (LinkClass.B, LinkClass.B) or (LinkClass.C, LinkClass.C) =>
+            (LinkClass.B, LinkClass.B) or (LinkClass.C or LinkClass.D, LinkClass.C)
+                or (LinkClass.D, LinkClass.D) =>
                 link.UnfailedSince + link.Failures.Hold(now),
-            (LinkClass.C, LinkClass.A or LinkClass.B) => link.UnfailedSince + link.Failures.MeteredWait(now),
+            (LinkClass.C or LinkClass.D, LinkClass.A or LinkClass.B) =>
+                link.UnfailedSince + link.Failures.MeteredWait(now),
             _ => TimeSpan.Zero,
         };
         if (IsOut(link, now) && _switchFailures[link].OutUntil > until)
@@ -155,15 +163,18 @@ internal sealed class Selector
         return until > now ? until - now : TimeSpan.Zero;
     }
 
-    /// <summary>Returns the class of a link, from its state and whether it is metered.</summary>
-    public static LinkClass ClassOf(Link link) => ClassOf(link.State, link.IsMetered);
+    /// <summary>Returns the class of a link, from its state, its budget, and whether it is metered.</summary>
+    public static LinkClass ClassOf(Link link) => ClassOf(link.State, link.IsMetered, link.Budget);
 
-    /// <summary>The class of a link in that state.</summary>
-    public static LinkClass ClassOf(LinkState state, bool isMetered) => state switch
+    /// <summary>Returns the class of a link in that state and with that budget.</summary>
+    public static LinkClass ClassOf(LinkState state, bool isMetered, LinkBudget budget) => state switch
     {
-        LinkState.Confirmed => isMetered ? LinkClass.C : LinkClass.A,
-        LinkState.Unconfirmed => isMetered ? LinkClass.C : LinkClass.B,
-        LinkState.Failed => isMetered ? LinkClass.E : LinkClass.D,
+        _ when budget == LinkBudget.Blocked => LinkClass.None,
+        LinkState.Confirmed or LinkState.Unconfirmed when isMetered =>
+            budget == LinkBudget.Within ? LinkClass.C : LinkClass.D,
+        LinkState.Confirmed => LinkClass.A,
+        LinkState.Unconfirmed => LinkClass.B,
+        LinkState.Failed => isMetered ? LinkClass.F : LinkClass.E,
         _ => LinkClass.None,
     };
 
@@ -242,19 +253,23 @@ internal sealed class Selector
                 return isPreferred && link.HasBeenProbed
                     && HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);
 
-            case (LinkClass.C, LinkClass.A): // rule 3
+            case (LinkClass.C or LinkClass.D, LinkClass.A): // rule 3
                 return HasServed(link, link.UnfailedSince, link.Failures.MeteredWait(now), now);
 
-            case (LinkClass.C, LinkClass.B): // rules 1 and 3
+            case (LinkClass.C or LinkClass.D, LinkClass.B): // rules 1 and 3
                 return (link.HasBeenProbed || now < _startedAt + StartWait)
                     && HasServed(link, link.UnfailedSince, link.Failures.MeteredWait(now), now);
 
-            case (LinkClass.C, LinkClass.C): // rules 3 and 4; a pardon without a probe proves nothing
+            case (LinkClass.D, LinkClass.C): // rule 4; each byte over the budget counts
+                return HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);
+
+            case (LinkClass.C, LinkClass.C) or (LinkClass.D, LinkClass.D):
+                // rules 3 and 4; a pardon without a probe proves nothing
                 return isPreferred
                     && link.LastOutcome is not (ProbeOutcome.NoAnswer or ProbeOutcome.WrongContent)
                     && HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);
 
-            case (LinkClass.D or LinkClass.E, <= LinkClass.C): // rule 1
+            case (LinkClass.E or LinkClass.F, <= LinkClass.D): // rule 1
                 return true;
 
             default: // rules 2 and 6

@@ -52,6 +52,12 @@ internal sealed class SwitchControl(Selector selector)
         {
             return; // a newer choice waits for the end of the running switch
         }
+        if (choice is { IsBlocked: true })
+        {
+            _guard.Release();
+            _placed = null;
+            choice = null; // there is no link to use
+        }
         KernelState state = kernel.State;
         RoutePlan? plan = choice is null ? null : Plan(kernel, links, choice);
         bool isInPlace = plan?.IsInPlace ?? (choice is not null && KernelFacts.IsInPlace(state, choice)
@@ -67,12 +73,13 @@ internal sealed class SwitchControl(Selector selector)
             effects.Add(new CoreEffect(CoreEffectKind.Switch, link, found, IsRepair: isRepair, Plan: plan));
             return;
         }
-        if (plan is { IsInPlace: true, IsOrdered: false }
-            && _guard.HasSwitchedTo(choice!)
-            && _tidyPace.TryTake(now))
+        RoutePlan? tidy = plan is null or { Lacks.Length: > 0 } ? Hiding(kernel, links)
+            : plan.IsInPlace && _guard.HasSwitchedTo(choice!) ? plan
+            : null;
+        if (tidy is { IsOrdered: false } && _tidyPace.TryTake(now))
         {
             _planner.Forget();
-            effects.Add(new CoreEffect(CoreEffectKind.Tidy, choice, Plan: plan));
+            effects.Add(new CoreEffect(CoreEffectKind.Tidy, choice, Plan: tidy));
             effects.Add(new CoreEffect(CoreEffectKind.ReadRoutes, choice));
         }
         if (KernelFacts.ChoiceInPlace(state, choice) is { } placed)
@@ -80,6 +87,12 @@ internal sealed class SwitchControl(Selector selector)
             _placed = placed;
         }
     }
+
+    /// <summary>Returns the plan that hides blocked links; null if there are none.</summary>
+    private static RoutePlan? Hiding(in KernelView kernel, IReadOnlyList<Link> links) =>
+        kernel.OwnMetrics is { } ownMetrics && links.Any(link => link.IsBlocked)
+            ? RoutePlanner.Hide(kernel.State, links, ownMetrics)
+            : null;
 
     private RoutePlan? Plan(in KernelView kernel, IReadOnlyList<Link> links, Link link) =>
         kernel.OwnMetrics is { } ownMetrics ? _planner.Plan(kernel.State, links, link, ownMetrics) : null;

@@ -31,6 +31,11 @@ internal sealed class EventFacts
     /// <summary>The new state or link; null if there is none.</summary>
     public string? To { get; private init; }
 
+    /// <summary>
+    /// What has failed, or is not as it should be: a script, a program, a setting; null in other events.
+    /// </summary>
+    public string? What { get; private init; }
+
     /// <summary>The reason, the result or the failure, as a phrase of bounded length; else null.</summary>
     public string? Reason
     {
@@ -52,8 +57,21 @@ internal sealed class EventFacts
         };
 
     /// <summary>Another fact about a link, e.g. a setting that cannot be changed.</summary>
-    public static EventFacts OfLink(string link, string what, string reason) =>
-        new(EventKind.Link, "trouble", $"{what}: {reason}") { Link = link, Reason = reason };
+    /// <param name="link">The interface name.</param>
+    /// <param name="what">What is not as it should be.</param>
+    /// <param name="reason">Why, as a phrase.</param>
+    /// <param name="head">Begins the sentence; the link if null.</param>
+    public static EventFacts OfLink(string link, string what, string reason, string? head = null) =>
+        new(EventKind.Link, "trouble", $"{head ?? link}: {reason}")
+        {
+            Link = link,
+            What = what,
+            Reason = reason,
+        };
+
+    /// <summary>How much of its budget of bytes a link has used.</summary>
+    public static EventFacts Budget(string link, string words) =>
+        new(EventKind.Link, "budget", $"{link} {words}") { Link = link, Reason = words };
 
     public static EventFacts ProbeStarted(string link, string reason) =>
         new(EventKind.Probe, "probe_started", $"probe of {link}: started: {reason}")
@@ -151,6 +169,10 @@ internal sealed class EventFacts
     }
 
     /// <summary>A program, a script or a request of connmgr has failed.</summary>
-    public static EventFacts Failed(EventKind kind, string what, string reason) =>
-        new(kind, "failed", $"{what}: {reason}") { Reason = reason };
+    /// <param name="kind">The subject.</param>
+    /// <param name="what">The program, the script or the request.</param>
+    /// <param name="reason">Why, as a phrase.</param>
+    /// <param name="head">Begins the sentence; <paramref name="what"/> if null.</param>
+    public static EventFacts Failed(EventKind kind, string what, string reason, string? head = null) =>
+        new(kind, "failed", $"{head ?? what}: {reason}") { What = what, Reason = reason };
 }

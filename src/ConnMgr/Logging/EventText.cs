@@ -29,7 +29,8 @@ internal static class EventText
             .Name("text").Value(what.Text)
             .Name("event").Value(what.Facts?.Name).Name("link").Value(what.Facts?.Link)
             .Name("from").Value(what.Facts?.From).Name("to").Value(what.Facts?.To)
-            .Name("reason").Value(what.Facts?.Reason).Name("took_seconds").Value(what.Facts?.Took)
+            .Name("what").Value(what.Facts?.What).Name("reason").Value(what.Facts?.Reason)
+            .Name("took_seconds").Value(what.Facts?.Took)
             .Close('}');
     }
 

@@ -138,6 +138,10 @@ internal sealed unsafe class Log : IDisposable
     public void Once(string condition, EventKind kind, string text, LogLevel level = LogLevel.Warn) =>
         Event(kind, text, _conditions.Add(condition) ? level : LogLevel.Debug);
 
+    /// <summary>The same for an event whose facts programs can read.</summary>
+    public void Once(string condition, EventFacts facts, LogLevel level = LogLevel.Warn) =>
+        Event(facts, _conditions.Add(condition) ? level : LogLevel.Debug);
+
     /// <summary>Ends the condition: its next beginning is logged again.</summary>
     /// <returns>True if it had been logged.</returns>
     public bool Over(string condition) => _conditions.Remove(condition);

@@ -15,10 +15,12 @@ internal static class Errno
     public const int ESRCH = 3;
     public const int EINTR = 4;
     public const int EAGAIN = 11;
+    public const int ENOMEM = 12;
     public const int EACCES = 13;
     public const int EEXIST = 17;
     public const int ENODEV = 19;
     public const int EINVAL = 22;
+    public const int ENFILE = 23;
     public const int EMFILE = 24;
     public const int EPIPE = 32;
     public const int EOPNOTSUPP = 95;
@@ -34,6 +36,24 @@ internal static class Errno
 
     /// <summary>Returns the text of an error number, e.g. `No such device`.</summary>
     public static string Text(int errno) => Marshal.GetPInvokeErrorMessage(errno);
+
+    /// <summary>
+    /// True for an error that says nothing about what the kernel can do: it lacks memory or descriptors now,
+    /// or a signal came.
+    /// </summary>
+    public static bool IsShortage(int errno) => errno is EINTR or ENOMEM or ENFILE or EMFILE or ENOBUFS;
+
+    /// <summary>
+    /// Throws if the error is a shortage. Call it at the start, where the daemon would do without something
+    /// for as long as it runs: init starts it again instead.
+    /// </summary>
+    public static void ThrowIfShortage(int errno, string call)
+    {
+        if (IsShortage(errno))
+        {
+            Throw(errno, call);
+        }
+    }
 
     /// <summary>
     /// For calls that must succeed: returns the result, or throws an exception that names the call.

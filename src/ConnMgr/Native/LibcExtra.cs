@@ -36,6 +36,13 @@ internal static unsafe partial class LibcExtra
     // <sys/prctl.h>
     public const int PR_SET_PDEATHSIG = 1;
 
+    // <sys/timex.h>
+    public const int TIME_ERROR = 5;
+
+    // <linux/magic.h>
+    public const uint TMPFS_MAGIC = 0x01021994;
+    public const uint RAMFS_MAGIC = 0x858458f6;
+
     // <sys/file.h>
     public const int LOCK_EX = 2;
     public const int LOCK_NB = 4;
@@ -125,6 +132,19 @@ internal static unsafe partial class LibcExtra
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int rename(byte* oldpath, byte* newpath);
+
+    /// <summary>
+    /// <paramref name="buf"/>: a zeroed buffer that is larger than any libc's struct timex (208 bytes).
+    /// </summary>
+    [LibraryImport("libc")]
+    public static partial int adjtimex(void* buf);
+
+    /// <summary>
+    /// <paramref name="buf"/>: larger than any libc's struct statfs (120 bytes), which begins with f_type, a
+    /// long.
+    /// </summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int statfs(byte* path, void* buf);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int prctl(int option, nuint arg2, nuint arg3, nuint arg4, nuint arg5);

@@ -77,7 +77,7 @@ internal static unsafe class SmallFile
             }
             length += (int)Math.Max(0, count);
         }
-        while (count > 0 && length <= limit);
+        while ((count > 0 && length <= limit) || (count < 0 && Errno.Last == Errno.EINTR));
         errno = count < 0 ? Errno.Last : 0;
         _ = LibC.close(fd);
         if (errno != 0)

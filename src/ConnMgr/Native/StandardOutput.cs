@@ -19,6 +19,27 @@ internal static unsafe class StandardOutput
     /// </summary>
     public static int Failure { get; private set; }
 
+    /// <summary>
+    /// Opens /dev/null, for reading alone, in the place of standard descriptors that are closed: a write to
+    /// them still fails, and no socket of ours gets their number, and then the report. Call it first.
+    /// </summary>
+    public static void Reserve()
+    {
+        fixed (byte* path = "/dev/null\0"u8)
+        {
+            int fd;
+            do
+            {
+                fd = LibC.open(path, LibC.O_RDONLY, 0);
+            }
+            while (fd is >= 0 and <= Error);
+            if (fd > Error)
+            {
+                _ = LibC.close(fd);
+            }
+        }
+    }
+
     /// <summary>Writes a line to standard output.</summary>
     public static void Line(string text) => Write(Encoding.UTF8.GetBytes(text + "\n"));
 

@@ -172,6 +172,18 @@ internal sealed class KernelRoute
             && route.IsOfMainTable;
     }
 
+    /// <summary>Returns a default that makes the kernel refuse packets, marked as connmgr's own.</summary>
+    public static KernelRoute Unreachable(bool isIpv6, uint metric)
+    {
+        const byte TypeUnreachable = 7; // RTN_UNREACHABLE
+        byte[] header =
+        [
+            isIpv6 ? FamilyIpv6 : FamilyIpv4, 0, 0, 0, (byte)MainTable, OwnProtocol, 0, TypeUnreachable,
+            0, 0, 0, 0,
+        ];
+        return new KernelRoute(header, [], metric, expires: null);
+    }
+
     /// <summary>Returns the route to a subnet of a device, marked as connmgr's own.</summary>
     /// <param name="ifindex">The device.</param>
     /// <param name="subnet">The subnet.</param>

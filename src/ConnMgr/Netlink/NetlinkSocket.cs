@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.ComponentModel;
 using ConnMgr.Native;
 using Tmds.Linux;
 using static ConnMgr.Netlink.NetlinkHeader;
@@ -51,21 +52,35 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         _buffer = GC.AllocateUninitializedArray<byte>(bufferSize, pinned: true);
         Fd = Errno.Check(LibC.socket(
             LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, protocol));
+        try
+        {
+            PortId = Bind(groups);
+        }
+        catch (Win32Exception)
+        {
+            _ = LibC.close(Fd);
+            throw;
+        }
+    }
+
+    /// <summary>Returns the port id.</summary>
+    private uint Bind(ReadOnlySpan<int> groups)
+    {
         sockaddr_nl address = new() { nl_family = (ushort)LibC.AF_NETLINK };
         Errno.Check(LibC.bind(Fd, (sockaddr*)&address, sizeof(sockaddr_nl)));
         socklen_t length = sizeof(sockaddr_nl);
         Errno.Check(LibC.getsockname(Fd, (sockaddr*)&address, &length));
-        PortId = address.nl_pid;
         foreach (int group in groups)
         {
             int value = group;
             Errno.Check(LibC.setsockopt(Fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &value, sizeof(int)));
         }
-        if (checkCredentials)
+        if (_checkCredentials)
         {
             int on = 1;
             Errno.Check(LibC.setsockopt(Fd, LibC.SOL_SOCKET, LibC.SO_PASSCRED, &on, sizeof(int)));
         }
+        return address.nl_pid;
     }
 
     public int Fd { get; }
@@ -107,7 +122,12 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     {
         fixed (byte* bytes = request)
         {
-            nint sent = (nint)LibC.send(Fd, bytes, request.Length, 0);
+            nint sent;
+            do
+            {
+                sent = (nint)LibC.send(Fd, bytes, request.Length, 0);
+            }
+            while (sent < 0 && Errno.Last == Errno.EINTR);
             return sent == request.Length;
         }
     }

@@ -16,7 +16,8 @@ internal sealed class ResolverDriver : IDisposable
 {
     private readonly NameServers _servers;
     private readonly ResolverMonitor _monitor;
-    private readonly ResolverRunner? _runner; // null: --resolv-conf is off
+    private readonly ResolverRunner? _runner; // null: --resolv-conf is off, and nothing is to be restored
+    private readonly bool _isOff;
 
     /// <param name="loop">The event loop.</param>
     /// <param name="log">The log.</param>
@@ -31,9 +32,14 @@ internal sealed class ResolverDriver : IDisposable
     {
         _servers = servers;
         _monitor = new ResolverMonitor(log, state, servers, deviceTo);
-        if (options.ResolvConf is not null)
+        _isOff = options.ResolvConf is null;
+        if (!_isOff || ResolverRunner.HasTraces(options.RunDirectory))
         {
             _runner = new ResolverRunner(loop, log, options, environment, state, servers);
+        }
+        if (_isOff)
+        {
+            _runner?.Stop();
         }
     }
 
@@ -44,7 +50,7 @@ internal sealed class ResolverDriver : IDisposable
     public List<string> Servers => [.. _servers.OfResolver().Select(server => server.Address.ToString())];
 
     /// <summary>What --resolv-conf has done, as a phrase; null if it is off.</summary>
-    public string? Words => _runner?.Words;
+    public string? Words => _isOff ? null : _runner?.Words;
 
     /// <summary>True while a script runs. Wait for its end: nothing else would kill it.</summary>
     public bool IsBusy => _runner is { IsBusy: true };
@@ -52,11 +58,17 @@ internal sealed class ResolverDriver : IDisposable
     /// <summary>Follows the link in use. Call it after each decision.</summary>
     public void Settle(ConnectionView view) => _runner?.Settle(view);
 
+    /// <summary>Follows a reload that has changed the links.</summary>
+    public void Reload() => _runner?.LinksChanged();
+
     /// <summary>Follows changes that the kernel does not report. Call it every tick.</summary>
     public void Tick(ConnectionView view)
     {
         _monitor.Tick(view);
-        _runner?.Tick(view);
+        if (!_isOff)
+        {
+            _runner?.Tick(view);
+        }
     }
 
     /// <summary>Restores what the resolver asked before, because the daemon ends.</summary>

@@ -3,6 +3,7 @@ using ConnMgr.Config;
 using ConnMgr.EventLoop;
 using ConnMgr.Links;
 using ConnMgr.Logging;
+using ConnMgr.Native;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
 using ConnMgr.Scripts;
@@ -11,9 +12,10 @@ namespace ConnMgr.Resolver;
 
 /// <summary>
 /// Runs `resolv_conf.sh`, which makes the device's resolver ask the name servers of the link in use: at once
-/// when another link is in use, and at the next tick when name servers or addresses have changed. After its
-/// own writing it runs once more: another program may have written meanwhile, and a run that finds what it
-/// would write changes nothing. It never blocks.
+/// when another link is in use, and at the next tick when name servers, addresses or the links have changed.
+/// After its own writing it runs once more: another program may have written meanwhile, and a run that finds
+/// what it would write changes nothing. With --resolv-conf off it only restores what an earlier daemon has
+/// left. It never blocks.
 /// </summary>
 /// <param name="loop">Reports the script's end.</param>
 /// <param name="log">Receives what the script has done, and its failures.</param>
@@ -25,17 +27,35 @@ internal sealed class ResolverRunner(
     Loop loop, Log log, Options options, IReadOnlyList<string> environment, KernelState state,
     NameServers servers) : IDisposable
 {
+    private const string Script = "resolv_conf.sh";
     private const string Failed = "resolv_conf.sh fails";
+    private const string ResolvConf = "/etc/resolv.conf";
+    private const int FileLimit = 65536; // bytes
+
+    /// <summary>The first line of what the script writes into a file; $BEGIN there.</summary>
+    internal const string Mark = "# connmgr: the name servers of the link in use\n";
 
     // On a busy device openresolv takes long.
     private readonly ScriptLane _lane = new(loop, environment, TimeSpan.FromSeconds(30));
-    private readonly string _script = Path.Combine(options.ScriptDirectory, "resolv_conf.sh");
+    private readonly string _script = Path.Combine(options.ScriptDirectory, Script);
+    private readonly ServerFiles _files = new(options.RunDirectory);
     private string? _inUse; // the link of the last run
     private int _seenState = -1;
     private int _seenServers = -1;
     private int _failures; // in a row
     private int _wait; // ticks until a failed run is repeated; 0 for none
     private bool _isStopping;
+
+    /// <summary>
+    /// True if an earlier daemon that was killed, or that a power cut ended, has not restored the resolver.
+    /// After a power cut the run directory is empty, but a persistent resolv.conf still has our text.
+    /// </summary>
+    public static bool HasTraces(string runDirectory) =>
+        File.Exists(Path.Combine(runDirectory, "resolv.conf.target"))
+        || File.Exists(Path.Combine(runDirectory, "resolv.conf.written"))
+        || File.Exists(Path.Combine(runDirectory, "resolv.conf.flags"))
+        || (SmallFile.Read(ResolvConf, FileLimit, out _, out _) ?? "").Contains(
+            Mark, StringComparison.Ordinal);
 
     /// <summary>True while the script runs.</summary>
     public bool IsBusy => _lane.IsBusy;
@@ -58,6 +78,10 @@ internal sealed class ResolverRunner(
     /// </summary>
     public void Tick(ConnectionView view)
     {
+        if (_files.HaveChanged())
+        {
+            LinksChanged();
+        }
         bool isRepeated = _wait > 0 && --_wait == 0;
         if (view.InUse is { } link && !_isStopping && !IsBusy
             && (isRepeated || state.Version != _seenState || servers.Version != _seenServers))
@@ -66,16 +90,15 @@ internal sealed class ResolverRunner(
         }
     }
 
+    /// <summary>The links, or their name servers, may be others: runs the script at the next tick.</summary>
+    public void LinksChanged() => _seenState = -1;
+
     /// <summary>Gives the resolver back to the platform.</summary>
     public void Stop()
     {
-        // An earlier daemon that was killed has not restored it.
-        bool hasWritten = _inUse is not null
-            || File.Exists(Path.Combine(options.RunDirectory, "resolv.conf.written"))
-            || File.Exists(Path.Combine(options.RunDirectory, "resolv.conf.flags"));
-        if (!_isStopping && hasWritten)
+        if (!_isStopping && (_inUse is not null || HasTraces(options.RunDirectory)))
         {
-            _lane.Run([_script, "restore", options.ResolvConf!], End);
+            _lane.Run([_script, "restore", options.ResolvConf ?? "auto"], End);
         }
         _isStopping = true;
     }
@@ -102,9 +125,10 @@ internal sealed class ResolverRunner(
         if (exit.Failure is { } failure)
         {
             string last = exit.Output.TrimEnd().Split('\n')[^1];
-            Words = $"resolv_conf.sh: {failure}"
-                + (last.Length > 0 ? $", saying {ForeignText.Quote(last)}" : "");
-            log.Once(Failed, EventKind.Route, Words);
+            string reason = last.Length > 0 ? $"{failure}, saying {ForeignText.Quote(last)}" : failure;
+            EventFacts facts = EventFacts.Failed(EventKind.Route, Script, reason);
+            Words = facts.Text;
+            log.Once(Failed, facts);
             _wait = 1 << Math.Min(_failures++, 6);
         }
         else
@@ -113,7 +137,7 @@ internal sealed class ResolverRunner(
             string did = report.Did.Length > 0 ? ForeignText.Quote(report.Did) : "nothing";
             LogLevel level = log.Over(Failed) || did != Words ? LogLevel.Info : LogLevel.Debug;
             Words = did;
-            log.Event(EventKind.Route, $"resolv_conf.sh: {did}", level);
+            log.Event(EventKind.Route, $"{Script}: {did}", level);
         }
         if (!_isStopping && exit.Failure is null)
         {

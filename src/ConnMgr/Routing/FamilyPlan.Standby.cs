@@ -11,7 +11,7 @@ internal sealed partial class FamilyPlan
     private void OrderStandby()
     {
         HashSet<TableRoute> needed = [];
-        uint limit = uint.MaxValue; // the best metric of the links handled so far
+        uint limit = HideBlocked(needed); // the best metric of the links handled so far
         RoutedLink[] standby = [.. _input.Links.Where(link => link.Rank is not null && link != _input.Chosen)
             .OrderBy(link => -(long)link.Rank!)];
         uint least = LeastMetric(standby); // of the link at hand, so that the better ones fit before it

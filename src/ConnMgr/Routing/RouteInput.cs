@@ -13,6 +13,9 @@ internal sealed record RoutedLink(int Ifindex, string Name, uint UsualMetric, in
 {
     /// <summary>True if nothing beyond the link answers: it is down, or a probe has failed.</summary>
     public bool IsDead { get; init; }
+
+    /// <summary>True if the link must not send anything: its routes are hidden.</summary>
+    public bool IsBlocked { get; init; }
 }
 
 /// <summary>The own metric of a link's default in one family, while the route is at another one.</summary>

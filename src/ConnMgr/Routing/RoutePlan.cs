@@ -40,6 +40,13 @@ internal sealed class RoutePlan
         IsOrdered = ipv4.IsOrdered && ipv6.IsOrdered && Steps.Count == before;
     }
 
+    private RoutePlan(RouteInput input, bool isIpv6First)
+    {
+        new FamilyPlan(input, isIpv6First, Steps).Hide();
+        new FamilyPlan(input, !isIpv6First, Steps).Hide();
+        IsOrdered = Steps.Count == 0;
+    }
+
     /// <summary>The steps, in order; empty if the table is correct.</summary>
     public List<RouteStep> Steps { get; } = [];
 
@@ -66,4 +73,7 @@ internal sealed class RoutePlan
 
     /// <summary>Makes the plan.</summary>
     public static RoutePlan Of(RouteInput input) => new(input);
+
+    /// <summary>Makes the plan of a device that has no link to use: it hides the blocked ones.</summary>
+    public static RoutePlan OfNone(RouteInput input) => new(input, isIpv6First: false);
 }

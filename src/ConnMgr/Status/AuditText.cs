@@ -9,9 +9,13 @@ namespace ConnMgr.Status;
 internal static class AuditText
 {
     private const int Unavailable = 69; // EX_UNAVAILABLE
+    private const int Cut = 1;
     private const int Reserve = 1024; // bytes of the reply for the end
 
-    /// <summary>Returns the verb's exit status: 0, or 69 if there is no audit.</summary>
+    /// <summary>
+    /// Returns the verb's exit status: 0; 1 if the lines for the whitelist had no room; or 69 if there is no
+    /// audit.
+    /// </summary>
     public static int Write(Lockdown? lockdown, in ControlRequest request, Utf8Text reply)
     {
         if (lockdown?.Audit is not { } audit)
@@ -29,7 +33,17 @@ internal static class AuditText
             : b.Entry.Count.CompareTo(a.Entry.Count));
         if (request.ListsWhitelist)
         {
-            WriteLines(rows, audit, reply);
+            List<AuditEntry> open = [];
+            foreach (Row row in rows)
+            {
+                if (row.Cover == AuditCover.None)
+                {
+                    open.Add(row.Entry);
+                }
+            }
+            bool isWhole = WriteLines(open, reply);
+            WriteEnd(0, audit, "# ", reply);
+            return isWhole ? 0 : Cut;
         }
         else if (request.IsText)
         {
@@ -80,21 +94,29 @@ internal static class AuditText
         }
     }
 
-    /// <summary>Names first, each once; then, as comments, what no name stands for.</summary>
-    private static void WriteLines(List<Row> rows, Audit audit, Utf8Text text)
+    /// <summary>
+    /// Names first, each once; then, as comments, what no name stands for. False if there was no room for all
+    /// of them; the text says so.
+    /// </summary>
+    /// <param name="open">What the whitelist does not cover.</param>
+    /// <param name="text">Receives the lines.</param>
+    internal static bool WriteLines(List<AuditEntry> open, Utf8Text text)
     {
         HashSet<string> seen = [];
+        int hidden = 0;
         for (int pass = 0; pass < 2; pass++)
         {
-            foreach (Row row in rows)
+            foreach (AuditEntry entry in open)
             {
-                AuditEntry entry = row.Entry;
                 bool isInward = entry.Source is AuditSource.Inward or AuditSource.HostInward;
                 bool isNamed = entry.Name is not null && AuditCovers.NameOf(entry.Name).IsHostName;
-                if (row.Cover != AuditCover.None || isNamed != (pass == 0)
-                    || text.Length > ControlSocket.MaxReply - Reserve
-                    || !seen.Add(isInward ? HowOf(entry) : WhatOf(entry)))
+                if (isNamed != (pass == 0) || !seen.Add(isInward ? HowOf(entry) : WhatOf(entry)))
                 {
+                    continue;
+                }
+                if (text.Length > ControlSocket.MaxReply - Reserve)
+                {
+                    hidden++;
                     continue;
                 }
                 if (isNamed)
@@ -111,7 +133,12 @@ internal static class AuditText
                 }
             }
         }
-        WriteEnd(0, audit, "# ", text);
+        if (hidden > 0)
+        {
+            text.Add("# CUT: no room for ").Add(hidden)
+                .Add(" more: add these to the whitelist, run 'connmgr reload', and ask again\n");
+        }
+        return hidden == 0;
     }
 
     private static void WriteHint(AuditEntry entry, bool isInward, Utf8Text text)

@@ -175,6 +175,9 @@ internal sealed class LinkStatus
     /// <summary>True if the link is metered, up, and assumed good without a probe.</summary>
     public bool IsAssumed { get; init; }
 
+    /// <summary>The monthly budget of bytes; null if there is none.</summary>
+    public BudgetStatus? Budget { get; init; }
+
     public AddressStatus Ipv4 { get; init; }
 
     public AddressStatus Ipv6 { get; init; }
@@ -242,6 +245,31 @@ internal sealed class LinkStatus
 
     /// <summary>How long a packet may now wait for an answer before the link is probed.</summary>
     public TimeSpan Patience { get; init; }
+}
+
+/// <summary>The budget of a metered link.</summary>
+internal sealed class BudgetStatus
+{
+    /// <summary>The bytes that may be used in a month, both directions.</summary>
+    public long Bytes { get; init; }
+
+    /// <summary>The bytes that have been used since the month of the budget began.</summary>
+    public long Used { get; init; }
+
+    /// <summary>The used part in percent.</summary>
+    public long Percent { get; init; }
+
+    /// <summary>`ok`, `warning` (80 % or more) or `over` (100 % or more).</summary>
+    public string Level { get; init; } = "ok";
+
+    /// <summary>True if the link must not send anything.</summary>
+    public bool IsBlocked { get; init; }
+
+    /// <summary>When the next month of the budget begins; null until the clock could be trusted.</summary>
+    public DateTime? ResetsAt { get; init; }
+
+    /// <summary>Why the figures would not survive a reboot, as a phrase; null if they would.</summary>
+    public string? Trouble { get; init; }
 }
 
 /// <summary>An address of a link and its gateway as text; null if there is none.</summary>

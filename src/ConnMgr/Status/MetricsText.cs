@@ -133,6 +133,10 @@ internal static class MetricsText
         {
             Sample(text, "probe_bytes_total", link).Add(link.ProbeBytes).Add('\n');
         }
+        if (status.Links.Any(link => link.Budget is not null))
+        {
+            WriteBudgets(status, text);
+        }
         WriteUsage(status, text);
         Head(text, "probes_total", Counter, "Ended probes.");
         foreach (LinkStatus link in status.Links)
@@ -184,6 +188,36 @@ internal static class MetricsText
                 .Add("\",ipv6=\""u8).Add(link.Ipv6.Address ?? "")
                 .Add("\",ipv6_gateway=\""u8).Add(link.Ipv6.Gateway ?? "")
                 .Add("\"} 1\n"u8);
+        }
+    }
+
+    /// <summary>The budgets of the links that have one.</summary>
+    private static void WriteBudgets(DaemonStatus status, Utf8Text text)
+    {
+        Head(text, "link_budget_bytes", Gauge, "The bytes that a metered link may use in a month.");
+        foreach (LinkStatus link in status.Links)
+        {
+            if (link.Budget is { } budget)
+            {
+                Sample(text, "link_budget_bytes", link).Add(budget.Bytes).Add('\n');
+            }
+        }
+        Head(text, "link_budget_used_bytes", Gauge, "The bytes of this month, both directions.");
+        foreach (LinkStatus link in status.Links)
+        {
+            if (link.Budget is { } budget)
+            {
+                Sample(text, "link_budget_used_bytes", link).Add(budget.Used).Add('\n');
+            }
+        }
+        Head(text, "link_budget_reset_timestamp_seconds", Gauge, "When the budget begins anew, since 1970.");
+        foreach (LinkStatus link in status.Links)
+        {
+            if (link.Budget?.ResetsAt is { } at)
+            {
+                Sample(text, "link_budget_reset_timestamp_seconds", link)
+                    .AddSeconds(at - DateTime.UnixEpoch).Add('\n');
+            }
         }
     }
 

@@ -124,7 +124,27 @@ internal static class StatusJson
             .Name("probe_bytes_per_day").Value(link.ProbeBytesPerDay)
             .Name("busy_round_trip_seconds").Value(link.BusyRoundTrip)
             .Name("patience_seconds").Value(link.Patience)
-            .Close('}');
+            .Name("budget");
+        if (link.Budget is { } budget)
+        {
+            json.Open('{').Name("bytes").Value(budget.Bytes).Name("used_bytes").Value(budget.Used)
+                .Name("percent").Value(budget.Percent).Name("level").Value(budget.Level)
+                .Name("blocked").Value(budget.IsBlocked).Name("resets");
+            if (budget.ResetsAt is { } resets)
+            {
+                json.Value(resets);
+            }
+            else
+            {
+                json.Value((string?)null);
+            }
+            json.Name("trouble").Value(budget.Trouble).Close('}');
+        }
+        else
+        {
+            json.Value((string?)null);
+        }
+        json.Close('}');
     }
 
     private static void Write(FirewallStatus firewall, JsonWriter json)

@@ -21,7 +21,7 @@ namespace ConnMgr.Status;
 /// <summary>Builds the answers to `status` and `metrics`.</summary>
 internal sealed class StatusReport(
     Loop loop, Log log, KernelState state, LinkDriver links, AttributeReport? attributes, Lockdown? lockdown,
-    ResolverDriver resolver, Options options, TimeSpan startedAt)
+    ResolverDriver resolver, BudgetDriver budgets, Options options, TimeSpan startedAt)
 {
     private const int ProcFileLimit = 65536;
     private const int Usage = 64; // EX_USAGE
@@ -104,14 +104,13 @@ internal sealed class StatusReport(
     /// <summary>
     /// Answers `status LINK`. Exit status 0: it is confirmed; 2: assumed good; 1: neither; 64: no such link.
     /// </summary>
-    private static int AnswerLink(DaemonStatus status, in ControlRequest request, Utf8Text reply)
+    private int AnswerLink(DaemonStatus status, in ControlRequest request, Utf8Text reply)
     {
         string name = request.Link!;
         LinkStatus? link = status.Links.FirstOrDefault(link => link.Name == name);
         if (link is null)
         {
-            string links = string.Join(", ", status.Links.Select(link => link.Name));
-            reply.Add($"no link {name}: the links are {links}\n");
+            reply.Add(links.View.NoLink(name));
             return Usage;
         }
         if (request.IsText)
@@ -198,6 +197,7 @@ internal sealed class StatusReport(
             counters, state.Find(link.Facts.Ifindex)?.Name ?? link.Name);
         (int failures, TimeSpan? lastFailure) = links.Core.FailuresOf(index, now);
         LinkUsage usage = _usage.Of(link.Name, counters, now);
+        bool isBlocked = link.Budget == LinkBudget.Blocked;
         return new LinkStatus
         {
             Name = link.Name,
@@ -216,8 +216,9 @@ internal sealed class StatusReport(
             UpFor = now - link.UpSince,
             IsInUse = link == links.View.InUse,
             IsMetered = link.IsMetered,
-            IsConfirmed = link.State == LinkState.Confirmed && !link.IsAssumed,
-            IsAssumed = link.IsAssumed,
+            IsConfirmed = link.State == LinkState.Confirmed && !link.IsAssumed && !isBlocked,
+            IsAssumed = link.IsAssumed && !isBlocked,
+            Budget = budgets.Find(link.Name) is { } budget ? Describe(budget, isBlocked) : null,
             Ipv4 = AddressOf(link.Facts.Ifindex, isIpv6: false),
             Ipv6 = AddressOf(link.Facts.Ifindex, isIpv6: true),
             Evidence = sockets.EvidenceWords,
@@ -254,6 +255,22 @@ internal sealed class StatusReport(
             ProvedAt = wall - (now - usage.ProvedAt),
         };
     }
+
+    private BudgetStatus Describe(ByteBudget budget, bool isBlocked) => new()
+    {
+        Bytes = budget.Limit,
+        Used = budget.Used,
+        Percent = budget.Percent,
+        Level = budget.Level switch
+        {
+            BudgetLevel.Low => "ok",
+            BudgetLevel.Near => "warning",
+            _ => "over",
+        },
+        IsBlocked = isBlocked,
+        ResetsAt = budget.Account.Until,
+        Trouble = budgets.Trouble,
+    };
 
     /// <summary>Returns the first usable address of a family, and the first gateway.</summary>
     private AddressStatus AddressOf(int ifindex, bool isIpv6)

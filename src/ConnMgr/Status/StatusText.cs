@@ -60,10 +60,13 @@ internal static class StatusText
         {
             Label(text, "switch", 0);
             bool isFailed = status.Switch == SwitchState.Failed;
+            bool isBlocked = status.Links.Any(
+                link => link.Name == status.Choice && link.Budget is { IsBlocked: true });
             text.Add(isColored ? isFailed ? TextLayout.Red : TextLayout.Yellow : "");
             TextLayout.Wrap(
                 text,
-                isFailed ? status.SwitchFailure
+                isBlocked ? $"none: {status.Choice} is over its budget (--over-budget never)"
+                    : isFailed ? status.SwitchFailure
                     : status.Switch == SwitchState.UnderWay ? $"to {status.Choice}, under way"
                     : status.Choice is null ? "none chosen yet"
                     : $"to {status.Choice} when it is up",
@@ -230,8 +233,15 @@ internal static class StatusText
         TextLayout.Colored(text, link.State, isColored ? ColorOf(link) : "");
         string age = $" for {TextLayout.Span(link.StateFor)}: ";
         text.Add(age);
-        string role = (link.IsInUse ? "in use, " : "") + (link.IsAssumed ? "assumed, " : "");
+        string budgetRole = link.Budget is not { Level: "over" } ? ""
+            : link.Budget.IsBlocked ? "not used, over its budget, "
+            : "over its budget, ";
+        string role = budgetRole + (link.IsInUse ? "in use, " : "") + (link.IsAssumed ? "assumed, " : "");
         TextLayout.Wrap(text, role + link.Words, column + link.State.Length + age.Length);
+        if (link.Budget is not null)
+        {
+            Write(link.Budget, isColored, text);
+        }
         if (link.StateValue == 0)
         {
             return; // the rest is from the time before
@@ -268,6 +278,22 @@ internal static class StatusText
             + (link.IsMetered || link.ProbeBytes > 0
                 ? $"; probes {TextLayout.Size((ulong)link.ProbeBytes)}" : "")
             + (link.ProbeBytes > 0 ? $", {TextLayout.Size((ulong)link.ProbeBytesPerDay)} a day" : ""));
+    }
+
+    private static void Write(BudgetStatus budget, bool isColored, Utf8Text text)
+    {
+        Label(text, "budget", 1);
+        text.Add(isColored && budget.Level != "ok" ? TextLayout.Yellow : "");
+        string until = budget.ResetsAt is { } end
+            ? $"resets {BudgetPeriod.Words(end)} 00:00 UTC"
+            : "the clock is not set yet, the reset day not known";
+        string trouble = budget.Trouble is null ? "" : $"; a reboot forgets it: {budget.Trouble}";
+        TextLayout.Wrap(
+            text,
+            $"{TextLayout.Size((ulong)budget.Used)} of {TextLayout.Size((ulong)budget.Bytes)}, "
+            + $"{budget.Percent} %, {until}{trouble}",
+            LabelEnd);
+        text.Add(isColored && budget.Level != "ok" ? "\e[0m" : "");
     }
 
     private static void Write(string label, AddressStatus address, Utf8Text text)

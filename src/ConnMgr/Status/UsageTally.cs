@@ -1,5 +1,5 @@
-using ConnMgr.Attributes;
 using ConnMgr.Links;
+using ConnMgr.Net;
 
 namespace ConnMgr.Status;
 

@@ -2,6 +2,7 @@ using System.Text;
 using ConnMgr.App;
 using ConnMgr.Cli;
 using ConnMgr.Control;
+using ConnMgr.Links;
 using ConnMgr.Logging;
 using ConnMgr.Probe;
 using ConnMgr.Resolver;
@@ -59,12 +60,13 @@ public sealed class RequestDriverTests
     {
         ResolverDriver resolver = new(
             rig.Loop, rig.Log, rig.Options, rig.Environment, rig.State, new NameServers([]), _ => 0);
+        BudgetDriver budgets = new(rig.Loop, rig.Log, rig.Options, rig.State, rig.Driver);
         StatusReport report = new(
-            rig.Loop, rig.Log, rig.State, rig.Driver, attributes: null, lockdown: null, resolver, rig.Options,
-            rig.Loop.Now);
+            rig.Loop, rig.Log, rig.State, rig.Driver, attributes: null, lockdown: null, resolver, budgets,
+            rig.Options, rig.Loop.Now);
         return new RequestDriver(
             rig.Loop, rig.Log, rig.Options, LinkRig.Names(""), rig.Environment, rig.Driver, lockdown: null,
-            report, linksReplaced);
+            report, _ => linksReplaced());
     }
 
     private static void Write(LinkRig rig, string names) =>

@@ -1,4 +1,5 @@
 using ConnMgr.Attributes;
+using ConnMgr.Net;
 using Attribute = ConnMgr.Attributes.Attribute;
 
 namespace ConnMgr.Tests.Attributes;

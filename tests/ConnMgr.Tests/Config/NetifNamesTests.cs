@@ -28,6 +28,13 @@ public class NetifNamesTests
     [InlineData(
         "ETH_INTERFACE_0=''\nWAN_INTERFACE_0=''\nWIFISTA_INTERFACE_0=\n#",
         "3: there is no link: ETH_INTERFACE_0, WIFISTA_INTERFACE_0 and WAN_INTERFACE_0 are empty")]
+    [InlineData(
+        "WAN_BUDGET_0='500MB'",
+        "1: WAN_BUDGET_0: \"500MB\": write up to six digits and K, M, G or T, e.g. '500M' or '2G' "
+            + "(1M is 1000000 bytes)")]
+    [InlineData(
+        "WAN_BUDGET_DAY='32'",
+        "1: WAN_BUDGET_DAY: \"32\": write a day of the month, 1 to 31 (in a shorter month, the last day)")]
     [InlineData("ETH_INTERFACE_7='wlan0'", "1: ETH_INTERFACE_7 and WIFISTA_INTERFACE_0 are both 'wlan0'")]
     [InlineData("PREFER='eth0 a/b'", "1: PREFER: not an interface name: \"a/b\"")]
     [InlineData("METERED='wlan0'\nUNMETERED='eth0\twlan0'", "2: 'wlan0' is both in METERED and in UNMETERED")]
@@ -53,6 +60,49 @@ public class NetifNamesTests
         List<Remark> errors = [];
         Assert.False(NetifNames.TryParse(text, out _, errors, []));
         Assert.Equal(expected, Assert.Single(errors.Select(error => $"{error.Line}: {error.Text}")));
+    }
+
+    [Theory]
+    [InlineData("500M", 500_000_000), InlineData("2G", 2_000_000_000), InlineData("001K", 1000)]
+    [InlineData("999999T", 999_999_000_000_000_000), InlineData("", 0)]
+    [InlineData("0M", -1), InlineData("M", -1), InlineData("500", -1), InlineData("-1M", -1)]
+    [InlineData("1.5G", -1), InlineData("1000000K", -1), InlineData("5m", -1), InlineData(" 5M", -1)]
+    public void A_budget_is_a_number_with_a_unit(string text, long bytes)
+    {
+        bool isValid = NetifNames.TryParse($"WAN_BUDGET_0='{text}'", out NetifNames names, [], []);
+        Assert.Equal(bytes >= 0, isValid);
+        Assert.Equal(Math.Max(0, bytes), isValid ? names.Links[2].Budget : 0);
+    }
+
+    [Theory]
+    [InlineData("1", 1), InlineData("31", 31), InlineData("07", 7), InlineData("", 1)]
+    [InlineData("0", -1), InlineData("00", -1), InlineData("100", -1), InlineData("-1", -1)]
+    public void The_budgets_begin_anew_on_a_day_of_the_month(string text, int day)
+    {
+        bool isValid = NetifNames.TryParse($"WAN_BUDGET_DAY='{text}'", out NetifNames names, [], []);
+        Assert.Equal(day, isValid ? names.BudgetDay : -1);
+    }
+
+    [Fact]
+    public void Only_metered_links_have_budgets_of_any_kind_and_index()
+    {
+        List<Remark> warnings = [];
+        Assert.True(NetifNames.TryParse(
+            "METERED='wlan0'\nWIFISTA_BUDGET_0='1G'\nETH_BUDGET_0='1M'\nWAN_BUDGET_3='1M'\n"
+                + "WAN_INTERFACE_9='ppp0'\nWAN_BUDGET_9='3K'",
+            out NetifNames names, [], warnings));
+        Assert.Equal(
+            ["eth0 0", "wlan0 1000000000", "wwan0 0", "ppp0 3000"],
+            names.Links.Select(link => $"{link.Name} {link.Budget}"));
+        Assert.Equal(
+            ["3: ETH_BUDGET_0: eth0 is not metered (METERED='eth0' would say so), ignoring",
+                "4: WAN_BUDGET_3: there is no WAN_INTERFACE_3, ignoring"],
+            warnings.Select(warning => $"{warning.Line}: {warning.Text}"));
+        Assert.True(NetifNames.TryParse(names.ToText(), out NetifNames again, [], []));
+        Assert.Empty(again.ChangesFrom(names));
+        Assert.Equal(
+            ["WAN_BUDGET_0: none -> 5M"],
+            Parse("WAN_BUDGET_0='5M'").ChangesFrom(NetifNames.Defaults));
     }
 
     /// <summary>The same as in a shell that sources the file: the other key keeps its default.</summary>

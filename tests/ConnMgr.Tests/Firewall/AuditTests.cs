@@ -1,8 +1,12 @@
 using System.Net;
+using System.Text;
+using ConnMgr.Control;
 using ConnMgr.Dns;
 using ConnMgr.Firewall;
+using ConnMgr.Logging;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
+using ConnMgr.Status;
 
 namespace ConnMgr.Tests.Firewall;
 
@@ -30,6 +34,29 @@ public sealed class AuditTests
         Assert.Equal(8, table.Entries.Count);
         Assert.Equal((2, 9), (table.Entries[0].Count, table.Count));
         Assert.Equal(Number("198.18.5.2"), table.Entries[0].Address);
+    }
+
+    [Theory]
+    [InlineData(500, false)]
+    [InlineData(900, true)]
+    [InlineData(1024, true)]
+    public void Lines_for_the_whitelist_that_have_no_room_are_counted(int kinds, bool isCut)
+    {
+        AuditTable table = new();
+        string label = new('a', 50);
+        for (int i = 0; i < kinds; i++)
+        {
+            byte[] name = Wire($"{i:0000}.{label}.{label}.{label}.{label}.example");
+            table.Add(AuditSource.Device, 0, default, name, Cloud, 6, 443);
+        }
+        Utf8Text text = new(ControlSocket.MaxReply);
+        Assert.Equal(!isCut, AuditText.WriteLines([.. table.Entries], text));
+        string[] lines = Encoding.UTF8.GetString(text.Bytes).TrimEnd().Split('\n');
+        int named = lines.Count(line => line[0] != '#');
+        string end = isCut ? $"# CUT: no room for {kinds - named} more: " : "0";
+        Assert.StartsWith(end, lines[^1], StringComparison.Ordinal);
+        Assert.True(text.Length <= ControlSocket.MaxReply);
+        Assert.Equal(isCut, named < kinds);
     }
 
     [Fact]

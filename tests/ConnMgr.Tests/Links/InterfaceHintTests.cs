@@ -39,6 +39,30 @@ public class InterfaceHintTests
         Assert.Equal(hint, InterfaceHint.For(table, Names));
     }
 
+    [Theory]
+    [InlineData("eth0 wlan0", null, "no interface wwan0")]
+    [InlineData("", null, "no interface eth0, wlan0, wwan0")]
+    [InlineData("eth0 usb0", "usb0", "no interface wlan0, wwan0; present: usb0 (default route)")]
+    [InlineData("eth0 eth1", null, "no interface wlan0, wwan0")]
+    [InlineData("eth0 wlan0 wwan0", null, null)]
+    public void A_check_names_every_link_that_is_missing(string devices, string? way, string? hint)
+    {
+        KernelState table = new();
+        string[] names = devices.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        for (int i = 0; i < names.Length; i++)
+        {
+            Apply(table, Golden.Link(i + 1, names[i], Golden.Up | Golden.Running), isDumpRow: false);
+        }
+        table.BeginDump();
+        if (way is not null)
+        {
+            byte[] route = Golden.Route("198.18.1.1", Array.IndexOf(names, way) + 1, metric: 10);
+            Apply(table, route, isDumpRow: true);
+        }
+        table.EndDump(RouteMessage.GetRoute);
+        Assert.Equal(hint, InterfaceHint.For(table, Names, isComplete: true));
+    }
+
     [Fact]
     public void A_link_with_an_alternative_name_is_not_named_as_another_device()
     {

@@ -198,6 +198,22 @@ public class LinkTests
         Assert.Equal(At(60), TickUntilProbe(link, 44, _ => false));
     }
 
+    /// <summary>As over a full uplink: ping fits into the time, the two of the service do not.</summary>
+    [Fact]
+    public void A_link_that_answered_ping_alone_has_the_usual_time_until_it_is_confirmed_again()
+    {
+        Link link = Confirmed(Ethernet());
+        link.SeeOutgoing(At(1));
+        link.SeeEvidence(At(1.03));
+        Assert.NotNull(LimitOfProbe(link, At(2)));
+        link.EndProbe(PingOnly, At(3));
+        Assert.Null(LimitOfProbe(link, At(4)));
+        link.EndProbe(PingOnly, At(5));
+        Assert.Null(LimitOfProbe(link, At(6)));
+        link.EndProbe(Echo, At(7));
+        Assert.NotNull(LimitOfProbe(link, At(8)));
+    }
+
     [Fact]
     public void Wrong_content_fails_a_confirmed_link_at_once()
     {
@@ -433,6 +449,13 @@ public class LinkTests
             }
         }
         throw new InvalidOperationException("it is never probed");
+    }
+
+    private static TimeSpan? LimitOfProbe(Link link, TimeSpan now)
+    {
+        link.ClearEffects();
+        link.Probe("is tested", isEarly: false, now);
+        return Assert.Single(link.Effects).Limit;
     }
 
     private static string Effects(Link link)

@@ -72,6 +72,8 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
 
     public double Loss { get; set; }
 
+    public LinkBudget Budget { get; set; }
+
     /// <summary>How long a packet waits in the uplink's queue.</summary>
     public TimeSpan Queue { get; set; }
 

@@ -29,6 +29,8 @@ internal sealed class ModelRules(ModelWorld world)
             case CoreEffectKind.CancelProbe:
                 Of(effect.Link!).ProbeStartedAt = null;
                 break;
+            case CoreEffectKind.StartProbe when BudgetOf(effect.Link!) == LinkBudget.Blocked:
+                throw Breach($"{effect.Link!.Name} is probed, which costs bytes that it must not send");
             case CoreEffectKind.StartProbe:
                 Of(effect.Link!).ProbeStartedAt = Now;
                 break;
@@ -143,9 +145,9 @@ internal sealed class ModelRules(ModelWorld world)
 
     private bool IsFit(Link link, Link? choice)
     {
-        return link.State.IsUp() && (!link.IsInterrupted || link == choice)
+        return Class(link) != '-' && (!link.IsInterrupted || link == choice)
             && (Of(link).FailedSwitches < 2 || Now >= Of(link).OutUntil
-                || world.Links.Count(l => l.Link.State.IsUp()) == 1);
+                || world.Links.Count(l => Class(l.Link) != '-') == 1);
     }
 
     private bool IsLeft(Link choice, Link link, bool isBoot)
@@ -158,11 +160,13 @@ internal sealed class ModelRules(ModelWorld world)
             ('B', 'A') => Of(choice).ProbeStartedAt is { } start && start >= record.Since
                 && Now - start >= Seconds(1),
             ('B', 'B') => isPreferred && record.IsProbed && Now - record.UnfailedSince >= Hold(record),
-            ('C', 'A') => Now - record.UnfailedSince >= MeteredWait(record),
-            ('C', 'B') => (record.IsProbed || isBoot) && Now - record.UnfailedSince >= MeteredWait(record),
-            ('C', 'C') => isPreferred && Now - record.UnfailedSince >= Hold(record)
+            ('C' or 'D', 'A') => Now - record.UnfailedSince >= MeteredWait(record),
+            ('C' or 'D', 'B') => (record.IsProbed || isBoot)
+                && Now - record.UnfailedSince >= MeteredWait(record),
+            ('D', 'C') => Now - record.UnfailedSince >= Hold(record),
+            ('C', 'C') or ('D', 'D') => isPreferred && Now - record.UnfailedSince >= Hold(record)
                 && link.LastOutcome is not (ProbeOutcome.NoAnswer or ProbeOutcome.WrongContent),
-            ('D' or 'E', 'A' or 'B' or 'C') => true,
+            ('E' or 'F', 'A' or 'B' or 'C' or 'D') => true,
             _ => false,
         };
     }
@@ -188,7 +192,8 @@ internal sealed class ModelRules(ModelWorld world)
             CheckTruth(link);
         }
         ModelLink? front = world.Front;
-        if (world.InUse != (world.Links.Any(link => link.Link.State.IsUp()) ? front : null))
+        bool mayBeUsed = world.Links.Any(link => Class(link.Link) != '-') || front?.Link.State.IsUp() == true;
+        if (world.InUse != (mayBeUsed ? front : null))
         {
             throw Breach("in use is not what the routes say");
         }
@@ -202,7 +207,8 @@ internal sealed class ModelRules(ModelWorld world)
         {
             throw Breach("LTE in use while another link is confirmed and has served its wait");
         }
-        bool isAstray = isSteady && world.Choice is { IsConnected: true } choice && choice != front;
+        bool isAstray = isSteady && world.Choice is { IsConnected: true } choice
+            && Class(choice.Link) != '-' && choice != front;
         if (Lasts(isAstray, ref _isAstraySince, 13))
         {
             throw Breach("the routes do not lead where they should");
@@ -269,13 +275,17 @@ internal sealed class ModelRules(ModelWorld world)
         return isSo && Now - since > Seconds(seconds);
     }
 
-    private static char Class(Link link) => (link.State, link.IsMetered) switch
+    private LinkBudget BudgetOf(Link link) => world.Links[link.Rank].Budget;
+
+    private char Class(Link link) => (link.State, link.IsMetered) switch
     {
+        _ when BudgetOf(link) == LinkBudget.Blocked => '-',
         (LinkState.Confirmed, false) => 'A',
         (LinkState.Unconfirmed, false) => 'B',
-        (LinkState.Failed, false) => 'D',
-        (LinkState.Failed, true) => 'E',
-        (LinkState.Confirmed or LinkState.Unconfirmed, true) => 'C',
+        (LinkState.Failed, false) => 'E',
+        (LinkState.Failed, true) => 'F',
+        (LinkState.Confirmed or LinkState.Unconfirmed, true) =>
+            BudgetOf(link) == LinkBudget.Over ? 'D' : 'C',
         _ => '-',
     };
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using ConnMgr.Config;
+using ConnMgr.Links;
 using CsCheck;
 
 namespace ConnMgr.Tests.Links;
@@ -26,6 +27,7 @@ internal enum Happening
     Script,
     RouteDisturbed,
     Push,
+    Budget,
 }
 
 /// <summary>One event, some time after the previous one.</summary>
@@ -177,6 +179,10 @@ internal static class ModelSchedule
             case Happening.RouteDisturbed when link.IsInKernelsTable:
                 world.PutInFront(link);
                 break;
+            case Happening.Budget when link.Link.IsMetered:
+                link.Budget = (LinkBudget)(item.Value % 3);
+                world.Tell(new News(NewsKind.Budget, world.Now, link.Link, Budget: link.Budget));
+                break;
             case Happening.Push:
                 link.Send(isAnswerable: true, world.Now);
                 break;
@@ -191,7 +197,8 @@ internal static class ModelSchedule
         {
             link.Ifindex = link.Ifindex == 0 ? link.Link.Rank + 2 : link.Ifindex;
             (link.IsAdminUp, link.HasCarrier, link.HasAddress, link.HasRoute) = (true, true, true, true);
-            (link.Upstream, link.Loss) = (Upstream.Good, 0);
+            (link.Upstream, link.Loss, link.Budget) = (Upstream.Good, 0, LinkBudget.Within);
+            world.Tell(new News(NewsKind.Budget, world.Now, link.Link, Budget: link.Budget));
         }
         (world.Echo, world.IsPingUp, world.Script) = (EchoService.Up, true, SwitchScript.Works);
         world.Change();

@@ -369,6 +369,57 @@ public class SelectorTests
         Assert.Equal("", Decide(4000));
     }
 
+    /// <summary>
+    /// Over its budget, a link comes behind all that work, also behind other metered ones, but before those
+    /// that have failed. It is left for any of them; the best one that is over its budget stays.
+    /// </summary>
+    [Fact]
+    public void A_link_over_its_budget_is_the_last_that_works()
+    {
+        Link second = new(LinkKind.Wan, "wwan1", TimeSpan.FromSeconds(16), WanProbe.Suspect, index: 1);
+        Selector selector = new([_world.Eth, _world.Wan, second], TimeSpan.Zero);
+        string Decide(double at) =>
+            selector.Decide(_world.At(at).Now) ? $"{selector.Choice!.Name}: {selector.Reason}" : "";
+        _world.At(20).Up(_world.Wan, second);
+        Assert.StartsWith("wwan0:", Decide(20), StringComparison.Ordinal);
+        _world.Wan.SetBudget(LinkBudget.Over);
+        Assert.Equal(LinkClass.D, Selector.ClassOf(_world.Wan));
+        Assert.Equal(
+            "wwan1: wwan0 is over its budget, wwan1 is up, assumed good (metered, not probed)", Decide(21));
+        second.SetBudget(LinkBudget.Over);
+        Assert.StartsWith("wwan0:", Decide(22), StringComparison.Ordinal); // by their order
+        second.SetBudget(LinkBudget.Within);
+        Assert.StartsWith("wwan1:", Decide(23), StringComparison.Ordinal);
+
+        _world.At(24).Down(second);
+        Assert.EndsWith("not probed), although over its budget", Decide(24), StringComparison.Ordinal);
+        Assert.Equal(_world.Wan, selector.Choice);
+        _world.At(25).Up(_world.Eth);
+        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        Assert.Equal("", Decide(25)); // what works over its budget is better than what has failed
+        FamilyFacts other = Connected with { Fingerprint = 2 };
+        _world.At(26).Eth.SetFacts(new LinkFacts(2, true, true, other, default), _world.Now);
+        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.EchoAnswered, ""), _world.Now);
+        Assert.EndsWith("wwan0 costs money", Decide(26), StringComparison.Ordinal);
+        selector.Prefer(_world.Wan, TimeSpan.MaxValue, _world.Now);
+        Assert.Equal("", Decide(27)); // not even by hand
+    }
+
+    [Fact]
+    public void A_blocked_link_is_not_chosen_and_is_left_at_once_for_anything()
+    {
+        _world.At(20).Up(_world.Wan);
+        Assert.StartsWith("wwan0:", _world.Decide(20), StringComparison.Ordinal);
+        _world.Wan.SetBudget(LinkBudget.Blocked);
+        Assert.Equal("", _world.Decide(21));
+        _world.Up(_world.Eth);
+        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        Assert.StartsWith("eth0: wwan0 is over its budget", _world.Decide(22), StringComparison.Ordinal);
+        Assert.Equal("", _world.Decide(400)); // failed, and yet nothing else
+        _world.Wan.SetBudget(LinkBudget.Within);
+        Assert.StartsWith("wwan0:", _world.Decide(401), StringComparison.Ordinal);
+    }
+
     /// <summary>What costs money comes last, whatever PREFER and the kind say.</summary>
     [Fact]
     public void The_class_counts_before_the_order()

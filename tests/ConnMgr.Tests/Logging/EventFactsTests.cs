@@ -43,7 +43,13 @@ public class EventFactsTests
             "hole opened|||198.18.7.1|api.example.com (*.example.com)||"
                 + "opened 198.18.7.1: api.example.com (*.example.com)"
         },
-        { "hook", "hook failed||||exit status 4||hook x: exit status 4" },
+        { "hook", "hook failed||||exit status 4||hook x: exit status 4|hook x" },
+        {
+            "lockdown",
+            "firewall failed||||no nft||cannot lock the firewall: no nft|lockdown"
+        },
+        { "setting", "link trouble|eth0|||read-only||/proc/x: read-only|/proc/x" },
+        { "filter", "link trouble|eth0|||it was strict||eth0: it was strict|rp_filter" },
     };
 
     [Theory]
@@ -59,6 +65,11 @@ public class EventFactsTests
         string members = string.Join('|', Members
             .Select(member => json.GetProperty(member))
             .Select(value => value.ValueKind == JsonValueKind.Null ? "" : value.ToString()));
+        if (facts.What is { } what)
+        {
+            members += $"|{what}";
+        }
+        Assert.Equal(facts.What, json.GetProperty("what").GetString());
         Assert.Equal(expected, $"{json.GetProperty("kind")} {json.GetProperty("event")}|{members}");
     }
 
@@ -70,8 +81,8 @@ public class EventFactsTests
         Utf8Text text = new(1 << 16);
         EventText.WriteJson(ring.Events[0], new JsonWriter(text));
         Assert.EndsWith(
-            "\"text\":\"stopping\",\"event\":null,\"link\":null,\"from\":null,\"to\":null,\"reason\":null,"
-                + "\"took_seconds\":null}",
+            "\"text\":\"stopping\",\"event\":null,\"link\":null,\"from\":null,\"to\":null,\"what\":null,"
+                + "\"reason\":null,\"took_seconds\":null}",
             Encoding.UTF8.GetString(text.Bytes));
     }
 
@@ -124,6 +135,10 @@ public class EventFactsTests
         "cancelled" => EventFacts.ProbeCancelled("eth0", "lost carrier"),
         "ended" => EventFacts.ProbeEnded("eth0", "no echo"),
         "opened" => EventFacts.Opened("198.18.7.1", "api.example.com", "*.example.com"),
+        "lockdown" => EventFacts.Failed(
+            EventKind.Firewall, "lockdown", "no nft", "cannot lock the firewall"),
+        "setting" => EventFacts.OfLink("eth0", "/proc/x", "read-only", "/proc/x"),
+        "filter" => EventFacts.OfLink("eth0", "rp_filter", "it was strict"),
         _ => EventFacts.Failed(EventKind.Hook, "hook x", "exit status 4"),
     };
 }

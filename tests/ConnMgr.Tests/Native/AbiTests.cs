@@ -23,6 +23,8 @@ public class AbiTests
         #include <sys/eventfd.h>
         #include <sys/timerfd.h>
         #include <sys/wait.h>
+        #include <sys/timex.h>
+        #include <linux/magic.h>
         #include <sys/epoll.h>
         #include <sys/prctl.h>
         #include <sys/random.h>

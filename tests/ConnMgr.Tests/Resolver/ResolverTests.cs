@@ -57,6 +57,13 @@ public sealed class ResolverTests
         Assert.Equal(NameServers.Most, ResolverReport.Read(lines).Asked.Count);
     }
 
+    [Fact]
+    public void The_script_marks_its_text_as_the_daemon_expects_it()
+    {
+        string script = File.ReadAllText(Path.Combine(Repository.Root, "scripts", "resolv_conf.sh"));
+        Assert.Contains($"\nBEGIN='{ResolverRunner.Mark.TrimEnd()}'\n", script, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("link")]

@@ -38,6 +38,35 @@ public class StatusTextTests
 
         """.ReplaceLineEndings("\n"), Text(Example(), isColored: false));
 
+    [Theory]
+    [InlineData(80, "warning", false, " budget    400 MB of 500 MB, 80 %, resets 2026-12-01 00:00 UTC")]
+    [InlineData(100, "over", true, "wwan0      ITFUP_SS for 0 ms: not used, over its budget, is up")]
+    [InlineData(100, "over", false, "wwan0      ITFUP_SS for 0 ms: over its budget, is up")]
+    public void A_budget_is_shown_and_what_follows_from_it(
+        int percent, string level, bool isBlocked, string line)
+    {
+        LinkStatus link = new()
+        {
+            Name = "wwan0",
+            Kind = "wan",
+            StateValue = 5,
+            State = "ITFUP_SS",
+            Words = "is up",
+            Budget = new BudgetStatus
+            {
+                Bytes = 500_000_000,
+                Used = 5_000_000L * percent,
+                Percent = percent,
+                Level = level,
+                IsBlocked = isBlocked,
+                ResetsAt = new DateTime(2026, 12, 1, 0, 0, 0, DateTimeKind.Utc),
+            },
+        };
+        Utf8Text text = new(10_000);
+        StatusText.Write(link, isColored: false, text);
+        Assert.Contains(line, Encoding.UTF8.GetString(text.Bytes).Split('\n'));
+    }
+
     [Fact]
     public void No_line_is_wider_than_a_terminal_whatever_is_in_it()
     {

@@ -24,6 +24,7 @@ const checks = {
 	server: (value) => value === 'auto' || value === 'any' || isAddress(value) || _('This is neither auto, any nor an IP address.'),
 	link: (value) => /^[A-Za-z0-9_][A-Za-z0-9._-]{0,14}$/.test(value) || _('This is no name of a network or a device.'),
 	linkOrNone: (value) => value === '-' || checks.link(value),
+	budget: (value) => value === '-' || (/^\d{1,6}[KMGT]$/.test(value) && /[1-9]/.test(value)) || _('This is no number with K, M, G or T, like 500M.'),
 	path: (value) => (/^\/[A-Za-z0-9/._+-]{0,255}$/.test(value) && !/\/\.\.(\/|$)/.test(value)) || _('This is no absolute path, or has a character that paths here do not have.'),
 	socket: (value) => value.length > 107 ? _('This is longer than 107 bytes.') : checks.path(value),
 	group: (value) => /^[A-Za-z0-9_][A-Za-z0-9._-]{0,31}$/.test(value) || _('This is no name of a group.'),
@@ -103,6 +104,12 @@ return view.extend({
 		withNetworks(list('links', 'prefer', _('Preferred'), 'link', '', _('Before the others of their class.')));
 		withNetworks(list('links', 'metered', _('Metered'), 'link', '', _('Their bytes cost money. By default those of LTE do.')));
 		withNetworks(list('links', 'unmetered', _('Not metered'), 'link', ''));
+		const budgets = _('Bytes that they may use in a month, like 500M, in the order of the links above; - for any number.');
+		list('links', 'ethernet_budget', _('Budgets of metered Ethernet'), 'budget', '', budgets);
+		list('links', 'wifi_budget', _('Budgets of metered Wi-Fi'), 'budget', '', budgets);
+		list('links', 'lte_budget', _('Budgets of LTE'), 'budget', '', budgets);
+		number('links', 'budget_day', _('Day of the budgets'), 1, 31, '1', _('They begin anew on this day of the month, at 00:00 UTC.'));
+		choice('links', 'over_budget', _('Over the budget'), [ 'last', 'never' ], _('last: the link is used if no other works. never: it is not used.'));
 		withNetworks(text('links', 'access_point', _('Access point'), 'linkOrNone', 'wlan0-1'));
 		withNetworks(text('links', 'bridge', _('Bridge of extenders'), 'linkOrNone', 'br-apnet'));
 
@@ -131,6 +138,7 @@ return view.extend({
 		text('other', 'config_dir', _('Directory of the whitelist'), 'path', '/etc/af-conn');
 		text('other', 'script_dir', _('Directory of the scripts'), 'path', '/usr/lib/af-conn');
 		text('other', 'run_dir', _('Run directory'), 'path', '/var/run/connmgr');
+		text('other', 'state_dir', _('Directory of what is kept'), 'path', '/etc/af-conn', _('How much of the budgets is used. It must survive a reboot.'));
 		text('other', 'hook_dir', _('Directory of hooks'), 'path', '/etc/connmgr.d', _('Its programs run after each switch.'));
 		text('other', 'control_group', _('Control group'), 'group', '', _('Its members may use connmgr status, events and metrics; otherwise only root may.'));
 

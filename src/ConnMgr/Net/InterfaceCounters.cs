@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace ConnMgr.Attributes;
+namespace ConnMgr.Net;
 
 /// <summary>
 /// Reads the kernel's 64-bit byte counters in the text of /proc/net/dev (proc_pid_net(5)). Pure.
@@ -10,7 +10,12 @@ internal static class InterfaceCounters
     private const int SentColumn = 8;
 
     /// <summary>The counters of one interface, in bytes; zero if the text does not name it.</summary>
-    public static (ulong Received, ulong Sent) Find(ReadOnlySpan<char> text, ReadOnlySpan<char> name)
+    public static (ulong Received, ulong Sent) Find(ReadOnlySpan<char> text, ReadOnlySpan<char> name) =>
+        TryFind(text, name, out ulong received, out ulong sent) ? (received, sent) : default;
+
+    /// <summary>The counters of one interface, in bytes; false if the text does not name it.</summary>
+    public static bool TryFind(
+        ReadOnlySpan<char> text, ReadOnlySpan<char> name, out ulong received, out ulong sent)
     {
         foreach (ReadOnlySpan<char> line in text.EnumerateLines())
         {
@@ -18,10 +23,12 @@ internal static class InterfaceCounters
             if (colon > 0 && line[..colon].Trim().SequenceEqual(name))
             {
                 ReadOnlySpan<char> numbers = line[(colon + 1)..];
-                return (Column(numbers, 0), Column(numbers, SentColumn));
+                (received, sent) = (Column(numbers, 0), Column(numbers, SentColumn));
+                return true;
             }
         }
-        return default;
+        received = sent = 0;
+        return false;
     }
 
     private static ulong Column(ReadOnlySpan<char> numbers, int column)
