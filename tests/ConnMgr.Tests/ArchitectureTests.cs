@@ -149,11 +149,11 @@ public partial class ArchitectureTests
 
     /// <summary>
     /// All deadlines are of CLOCK_MONOTONIC, so nothing happens if the time of day is set. It stands in log
-    /// lines and in the status.
+    /// lines and in the status. Only the budgets need the date, and do not believe a clock that is set.
     /// </summary>
     [Fact]
     public void The_time_of_day_decides_nothing() => Assert.Equal(
-        ["ConnMgr.Logging.Log", "ConnMgr.Status.StatusReport"],
+        ["ConnMgr.Links.BudgetDriver", "ConnMgr.Logging.Log", "ConnMgr.Status.StatusReport"],
         Product.Where(type => type.Value.Any(TimeOfDay().IsMatch)).Select(type => type.Key).Order());
 
     [Theory]

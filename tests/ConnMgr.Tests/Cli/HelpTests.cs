@@ -15,6 +15,8 @@ public sealed partial class HelpTests
         ["--config-dir"] = "/x",
         ["--script-dir"] = "/x",
         ["--run-dir"] = "/x",
+        ["--state-dir"] = "/x",
+        ["--over-budget"] = "never",
         ["--hook-dir"] = "/x",
         ["--probe"] = "tls://a.example",
         ["--echo"] = "a.example",
