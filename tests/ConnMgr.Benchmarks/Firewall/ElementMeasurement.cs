@@ -31,8 +31,8 @@ internal static class ElementMeasurement
         Console.WriteLine("elements: nft median, p99; ipset median, p99; ratio of the medians, of the p99");
         foreach (int count in (int[])[10, 1000, 30000])
         {
-            using NftSetSocket nft = NftSetSocket.Open(out string why)
-                ?? throw new InvalidOperationException(why);
+            using NftSetSocket nft = NftSetSocket.Open(out KernelError why)
+                ?? throw new InvalidOperationException(why.ToString());
             using AddressSetSocket ipset = AddressSetSocket.Open(out KernelError error)
                 ?? throw new InvalidOperationException(error.ToString());
             Device byNft = new(effects => nft.Apply(effects, (prefix, _) => Fail(prefix)), count);
