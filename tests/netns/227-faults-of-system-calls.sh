@@ -1,8 +1,8 @@
 #!/bin/sh
 # System calls of the daemon fail, one at a time: while it starts, and while links fail over and names are asked for the first
 # time. Afterwards the routes are right, exactly the right addresses are open, and it runs or was started again; the device was
-# never open. Fifteen stories with three faults each, by chance (SEED=N repeats a run); `make inject` makes each call site fail.
-# takes 200 s
+# never open. Eight stories with three faults each, by chance (SEED=N repeats a run); `make inject` makes each call site fail.
+# takes 120 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"
@@ -17,9 +17,10 @@ wrong() {
     grep -vE '^<7> ?(probe|evidence) ' "$LAB/connmgr.log" | tail -n 12 | cut -c 1-200 | sed 's/^/# /'
     tail -n 1 "$LAB/ends" | sed 's/^/# /'
 }
-# within SECONDS WHAT CMD...: CMD must become true in time. A daemon that dies is back after 2 s.
+# within SECONDS WHAT CMD...: CMD must become true in that time, or in 20 s more: a daemon that dies is back after 2 s, locks, and
+# proves its links anew. What a fault has decided for good stays wrong.
 within() {
-    within_limit=$(($1 + $(patience))) within_what=$2
+    within_limit=$(($1 + 20 + $(patience))) within_what=$2
     shift 2
     poll "$within_limit" "$@" || wrong "$within_what"
 }
@@ -72,7 +73,7 @@ shuffled() { awk -v seed="$seed" 'BEGIN { srand(seed) } { print rand() " " $0 }'
 for part in 1 2 3; do
     { [ "$part" != 1 ] || echo "$first"; pairs "$LAB/calls.$part" | ${FAULTS:-cat} | sort -u | shuffled; } >"$LAB/orders.$part"
 done
-count=${STORIES:-15}
+count=${STORIES:-8}
 [ -z "${INJECT:-}" ] || count=100000
 paste -d ';' "$LAB/orders.1" "$LAB/orders.2" "$LAB/orders.3" |
     awk -v share="${INJECT:-0/1}" 'BEGIN { split(share, part, "/") } NR % part[2] == part[1]' | sed "${count}q" >"$LAB/chosen"

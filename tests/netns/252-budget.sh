@@ -82,7 +82,7 @@ stop_connmgr
 check "the end writes what was used" test "$(saved)" -ge "$before"
 spend 3
 start
-check "after a restart nothing is lost, not even what flowed meanwhile" used_from $((before + 8568)) $((before + 20000))
+wait_for 10 "after a restart nothing is lost, not even what flowed meanwhile" used_from $((before + 8568)) $((before + 20000))
 check "it is still over its budget" status_has '^ budget +1[0-9]+ kB of 100 kB'
 stop_connmgr
 modem_off
@@ -90,7 +90,7 @@ write_state 123000 0
 modem_on
 spend 3
 start
-check "after a reboot the device counts from zero, and nothing is lost" used_from 131568 140000
+wait_for 10 "after a reboot the device counts from zero, and nothing is lost" used_from 131568 140000
 stop_connmgr
 
 # A damaged file: the one of the write before counts. A hostile one, and none at all: counting begins.
@@ -98,7 +98,7 @@ cp "$state/budget" "$state/budget.old"
 head -c 40 "$state/budget.old" >"$state/budget"
 start
 check "a damaged file is said" log_has "^<4> ?$state/budget: it has no end \(kept as $state/budget.bad\): using $state/budget.old"
-check "the one before counts" used_from 131568 140000
+wait_for 10 "the one before counts" used_from 131568 140000
 check "it is kept" test -s "$state/budget.bad"
 stop_connmgr
 rm -f "$state"/budget*
@@ -106,14 +106,14 @@ mkfifo "$state/budget"
 head -c 100000 /dev/urandom >"$state/budget.old"
 start
 check "neither a FIFO nor garbage harms it" log_has "^<4> ?$state/budget: .*what the links have used is not known, counting from now on"
-check "counting begins" used_from 0 20000
+wait_for 10 "counting begins" used_from 0 20000
 stop_connmgr
 rm -rf "$state"
 : >"$state"
 start
 spend 2
 wait_for 5 "a directory that is none: it warns that a reboot forgets" log_has "^<4> ?$state/budget: .*: a reboot forgets what the links have used"
-check "and goes on counting" used_from 5712 20000
+wait_for 10 "and goes on counting" used_from 5712 20000
 check "status says it" status_has 'a reboot$|forgets it'
 stop_connmgr
 rm "$state"
@@ -152,7 +152,7 @@ wait_for 5 "the modem is used again" in_use wwan0
 plug eth0
 wait_for 25 "eth0 again" in_use eth0
 wait_for 5 "the modem's route is where it was" is_back
-check "what was used is kept" used_from 123000 200000
+wait_for 10 "what was used is kept" used_from 123000 200000
 stop_connmgr
 
 names "WAN_BUDGET_0='5 MB'" "WAN_BUDGET_DAY='32'"

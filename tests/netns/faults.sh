@@ -86,13 +86,13 @@ obeyed() {
 
 # ready: true if the daemon has locked and monitors, both families lead over eth0, and the links are confirmed.
 ready() {
-    leads eth0 && leads6 eth0 && [ "$(grep -cE '^<6> ?(monitoring |locked in .*DNS: |(eth0|wlan0|wwan0): ITFUP_SU -> ITFUP_SS)' "$LAB/connmgr.log")" -ge 4 ]
+    leads eth0 && leads6 eth0 && [ "$(grep -cE '^<6> ?(monitoring |locked in .*DNS: |(eth0|wlan0|wwan0): ITFUP_S[UF] -> ITFUP_SS)' "$LAB/connmgr.log")" -ge 4 ]
 }
 
 # meet SECONDS: asks for a new name of the whitelist and connects; true if both succeed. Only the addresses of names met may be open.
 meet() {
     STORY_NAME=$((STORY_NAME + 1))
-    poll "$(($1 + $(patience)))" met
+    poll "$(($1 + 20 + $(patience)))" met # as within
 }
 met() { NAMES='n#.fresh.example' none_lost device 1 "$STORY_NAME"; }
 
