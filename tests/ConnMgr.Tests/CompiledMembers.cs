@@ -1,7 +1,6 @@
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Reflection.Metadata;
-using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
 
 namespace ConnMgr.Tests;
@@ -12,11 +11,6 @@ namespace ConnMgr.Tests;
 /// </summary>
 internal sealed class CompiledMembers
 {
-    private static readonly Dictionary<int, OperandType> Operands = typeof(OpCodes)
-        .GetFields(BindingFlags.Public | BindingFlags.Static)
-        .Select(field => (OpCode)field.GetValue(null)!)
-        .ToDictionary(code => code.Value & 0xffff, code => code.OperandType);
-
     private readonly PEReader _file;
     private readonly MetadataReader _metadata;
     private readonly ILookup<(string Type, string Name), EntityHandle> _byName;
@@ -72,35 +66,11 @@ internal sealed class CompiledMembers
 
     private void Follow(MethodBodyBlock body)
     {
-        BlobReader code = body.GetILReader();
-        while (code.RemainingBytes > 0)
+        foreach ((OperandType kind, EntityHandle used) in CompiledCode.Handles(body))
         {
-            int operation = code.ReadByte();
-            operation = operation == 0xfe ? (operation << 8) | code.ReadByte() : operation;
-            switch (Operands[operation])
+            if (kind != OperandType.InlineType)
             {
-                case OperandType.InlineNone:
-                    break;
-                case OperandType.ShortInlineBrTarget or OperandType.ShortInlineI
-                    or OperandType.ShortInlineVar:
-                    code.Offset += 1;
-                    break;
-                case OperandType.InlineVar:
-                    code.Offset += 2;
-                    break;
-                case OperandType.InlineI8 or OperandType.InlineR:
-                    code.Offset += 8;
-                    break;
-                case OperandType.InlineSwitch:
-                    int targets = code.ReadInt32();
-                    code.Offset += 4 * targets;
-                    break;
-                case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok:
-                    Reach(MetadataTokens.EntityHandle(code.ReadInt32()));
-                    break;
-                default:
-                    code.Offset += 4;
-                    break;
+                Reach(used);
             }
         }
     }

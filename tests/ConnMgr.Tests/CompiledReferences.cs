@@ -1,8 +1,6 @@
 using System.Collections.Immutable;
 using System.Reflection;
-using System.Reflection.Emit;
 using System.Reflection.Metadata;
-using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
 
 namespace ConnMgr.Tests;
@@ -14,11 +12,6 @@ namespace ConnMgr.Tests;
 /// </summary>
 internal sealed class CompiledReferences : ISignatureTypeProvider<string, object?>
 {
-    private static readonly Dictionary<int, OperandType> Operands = typeof(OpCodes)
-        .GetFields(BindingFlags.Public | BindingFlags.Static)
-        .Select(field => (OpCode)field.GetValue(null)!)
-        .ToDictionary(code => code.Value & 0xffff, code => code.OperandType);
-
     private readonly MetadataReader _metadata;
     private readonly PEReader _file;
     private SortedSet<string> _found = [];
@@ -95,37 +88,9 @@ internal sealed class CompiledReferences : ISignatureTypeProvider<string, object
         {
             See(region.CatchType);
         }
-        BlobReader code = body.GetILReader();
-        while (code.RemainingBytes > 0)
+        foreach ((_, EntityHandle used) in CompiledCode.Handles(body))
         {
-            int operation = code.ReadByte();
-            operation = operation == 0xfe ? (operation << 8) | code.ReadByte() : operation;
-            switch (Operands[operation])
-            {
-                case OperandType.InlineNone:
-                    break;
-                case OperandType.ShortInlineBrTarget or OperandType.ShortInlineI
-                    or OperandType.ShortInlineVar:
-                    code.Offset += 1;
-                    break;
-                case OperandType.InlineVar:
-                    code.Offset += 2;
-                    break;
-                case OperandType.InlineI8 or OperandType.InlineR:
-                    code.Offset += 8;
-                    break;
-                case OperandType.InlineSwitch:
-                    int targets = code.ReadInt32();
-                    code.Offset += 4 * targets;
-                    break;
-                case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok
-                    or OperandType.InlineType:
-                    See(MetadataTokens.EntityHandle(code.ReadInt32()));
-                    break;
-                default:
-                    code.Offset += 4;
-                    break;
-            }
+            See(used);
         }
     }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SIGKILL at random moments of starts, failovers, reloads and first connections, with the lockdown: the device is never open, and
-# the next daemon has the right route, opens what is asked for, and nothing that was not asked for. 1,000 moments, with SOAK=1 alone.
-# takes 5 s
+# the next daemon has the right route, opens what is asked for, and nothing that was not asked for. SOAK=1: 1,000 moments; else 30.
+# takes 90 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"
@@ -15,11 +15,9 @@ only_asked_are_open() {
 }
 last_met_is_open() { grep -qx "198.19.$((STORY_NAME / 256)).$((STORY_NAME % 256))" "$LAB/open"; }
 
-[ -n "${SOAK:-}" ] || { skip "takes minutes: make soak-tests"; exit 0; }
-
 lab_up
 faults_up
-soak "${KILLS:-20}" 1000
+soak "${KILLS:-30}" 1000
 KEPT=$(connmgr_path)
 BACKEND=${BACKEND:-nft}
 keep &
@@ -41,7 +39,7 @@ while read -r event delay; do
     again none
     kills=$((kills + 1))
     [ $((kills % 10)) = 0 ] || continue
-    # The daemon may have taken it for the link's own default.
+    # A switch makes one default of the two that wlan0 has then, at the lower metric: give it its own again.
     ip -n device route del default via 198.18.2.1 dev wlan0 metric 5 2>/dev/null || :
     configure wlan0
     plug eth0

@@ -1,8 +1,8 @@
 #!/bin/sh
 # System calls of the daemon fail, one at a time: while it starts, and while links fail over and names are asked for the first
 # time. Afterwards the routes are right, exactly the right addresses are open, and it runs or was started again; the device was
-# never open. Eight stories with three faults each, by chance (SEED=N repeats a run); `make inject` makes each call site fail.
-# takes 120 s
+# never open. Fifteen stories with three faults each, chosen by SEED=N (default 1); `make inject` makes each call site fail.
+# takes 200 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"
@@ -68,12 +68,12 @@ check "without faults all goes well" test "$wrongs" = 0
 
 # Those of a start whose faults had consequences for as long as the daemon ran come first.
 first=$(sed -nE 's/^(openat [0-9a-f]+) .*(whitelist|netif_names|boot_id|run\/holes|connmgr\.pid)$/\1 EMFILE/p' "$LAB/calls.1")
-seed=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+seed=${SEED:-1}
 shuffled() { awk -v seed="$seed" 'BEGIN { srand(seed) } { print rand() " " $0 }' | sort | cut -d ' ' -f 2-; }
 for part in 1 2 3; do
     { [ "$part" != 1 ] || echo "$first"; pairs "$LAB/calls.$part" | ${FAULTS:-cat} | sort -u | shuffled; } >"$LAB/orders.$part"
 done
-count=${STORIES:-8}
+count=${STORIES:-15}
 [ -z "${INJECT:-}" ] || count=100000
 paste -d ';' "$LAB/orders.1" "$LAB/orders.2" "$LAB/orders.3" |
     awk -v share="${INJECT:-0/1}" 'BEGIN { split(share, part, "/") } NR % part[2] == part[1]' | sed "${count}q" >"$LAB/chosen"

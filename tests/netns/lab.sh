@@ -252,6 +252,13 @@ END
 COMMIT
 END
             return ;;
+    esac
+    forward_nothing "$1" "${2:-drop}"
+}
+# forward_nothing LINK HOW: nothing behind the router answers. It resets connections (reset), says that hosts are
+# unreachable (unreachable), or is silent.
+forward_nothing() {
+    case $2 in
         reset) rule "$1" -A FORWARD -i lan -p tcp -j REJECT --reject-with tcp-reset ;;
         unreachable)
             on "$(router_of "$1")" iptables -w -A FORWARD -i lan -j REJECT --reject-with icmp-host-unreachable

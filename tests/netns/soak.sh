@@ -79,13 +79,7 @@ event_fault() {
 # Not upstream_dead: it would heal the other links' cloud.
 upstream_down() {
     rule "$1" -F FORWARD
-    case $2 in
-        reset) rule "$1" -A FORWARD -i lan -p tcp -j REJECT --reject-with tcp-reset ;;
-        unreachable)
-            on "$(router_of "$1")" iptables -w -A FORWARD -i lan -j REJECT --reject-with icmp-host-unreachable
-            on "$(router_of "$1")" ip6tables -w -A FORWARD -i lan -j REJECT --reject-with icmp6-addr-unreachable ;;
-    esac
-    rule "$1" -A FORWARD -j DROP
+    forward_nothing "$1" "$2"
 }
 event_heal() {
     case $2 in

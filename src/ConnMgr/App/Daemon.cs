@@ -89,7 +89,7 @@ internal sealed class Daemon : IDisposable
             _loop, log, _state, _links, _attributes, _lockdown, _resolver, _budgets, options,
             startedAt);
         _requests = new RequestDriver(
-            _loop, log, options, names, _environment, _links, _lockdown, _report, OnLinksReplaced);
+            _loop, log, options, names, _environment, _links, _lockdown, _report, OnNamesChanged);
         if (_lockdown is null && OldLockdown.IsRecorded(options.RunDirectory))
         {
             string text = $"the device is {OldLockdown.Words}";
@@ -244,7 +244,7 @@ internal sealed class Daemon : IDisposable
         }
     }
 
-    private void OnLinksReplaced(NetifNames names)
+    private void OnNamesChanged(NetifNames names, bool areLinksReplaced)
     {
         if (_isMonitoring)
         {
@@ -252,8 +252,11 @@ internal sealed class Daemon : IDisposable
         }
         _resolver.Reload();
         _hintedVersion = -1;
-        _flows?.Dispose();
-        _flows = NewFlowRunner();
+        if (areLinksReplaced)
+        {
+            _flows?.Dispose();
+            _flows = NewFlowRunner();
+        }
     }
 
     private void OnUevent(Uevent? uevent)

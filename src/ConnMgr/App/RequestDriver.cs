@@ -19,10 +19,11 @@ namespace ConnMgr.App;
 /// <param name="links">The links.</param>
 /// <param name="lockdown">The lockdown; null if the firewall is disabled.</param>
 /// <param name="report">Counts the reloads.</param>
-/// <param name="linksReplaced">Called when a reload has replaced links.</param>
+/// <param name="namesChanged">Called when a reload has changed the names; the second argument is true if it has
+/// replaced links.</param>
 internal sealed class RequestDriver(
     Loop loop, Log log, Options options, NetifNames names, List<string> environment, LinkDriver links,
-    Lockdown? lockdown, StatusReport report, Action<NetifNames> linksReplaced)
+    Lockdown? lockdown, StatusReport report, Action<NetifNames, bool> namesChanged)
 {
     /// <summary>The names of the interfaces, as the last good reload has read them.</summary>
     public NetifNames Names { get; private set; } = names;
@@ -81,8 +82,7 @@ internal sealed class RequestDriver(
         environment[0] = ScriptEnvironment.NamesVariable(read);
         if (changes.Count > 0)
         {
-            links.Reload(read);
-            linksReplaced(read);
+            namesChanged(read, links.Reload(read));
         }
         if (lockdown is not null)
         {

@@ -167,7 +167,7 @@ internal sealed class AttributeReport : IDisposable
         static int Order(LinkView link)
         {
             int order = (int)Selector.ClassOf(link.State, link.IsMetered, link.Budget);
-            return order < (int)LinkClass.None || link.State >= LinkState.Unconfirmed ? order
+            return order < (int)LinkClass.None || link.State.IsUp() ? order
                 : link.State == LinkState.NoWayOut ? order + 1
                 : order + (link.Facts.Ifindex != 0 ? 2 : 3);
         }

@@ -20,6 +20,14 @@ internal sealed class NamedLink(LinkKind kind, int index, string name)
 
     public string Name => name;
 
+    /// <summary>The kind and the index as in the keys of the file, e.g. `WAN_0`.</summary>
+    public string Key => (kind switch
+    {
+        LinkKind.Ethernet => "ETH_",
+        LinkKind.WiFi => "WIFISTA_",
+        _ => "WAN_",
+    }) + (char)('0' + index);
+
     /// <summary>
     /// True if each byte costs money: WAN links, unless METERED or UNMETERED says otherwise.
     /// </summary>

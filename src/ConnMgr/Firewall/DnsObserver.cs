@@ -80,7 +80,6 @@ internal sealed class DnsObserver : IDisposable
         {
             Listen(listener, table.Find(listener.Device)?.Ifindex ?? 0, withReplies);
         }
-        _ = !_isDeaf && _log.Over("deaf to DNS");
     }
 
     /// <summary>Opens the sockets again that could not be opened. Call it every 2 s.</summary>
@@ -119,10 +118,11 @@ internal sealed class DnsObserver : IDisposable
         if (listener.Socket is null)
         {
             _isDeaf = true;
-            _log.Once(
-                "deaf to DNS", EventKind.Reply,
-                $"{listener.Device}: cannot listen to DNS: {Errno.Text(errno)}, retrying");
+            _log.Event(
+                EventKind.Reply, $"{listener.Device}: cannot listen to DNS: {Errno.Text(errno)}, retrying",
+                listener.HasWarned ? LogLevel.Debug : LogLevel.Warn);
         }
+        listener.HasWarned = listener.Socket is null;
     }
 
     private void HearBridge(ReadOnlySpan<byte> packet, bool isQuestion) =>
@@ -184,6 +184,9 @@ internal sealed class DnsObserver : IDisposable
         public int Ifindex { get; set; }
 
         public bool? WithReplies { get; set; }
+
+        /// <summary>True if the last attempt to open the socket failed, and the log has said so.</summary>
+        public bool HasWarned { get; set; }
 
         public void Close()
         {

@@ -36,6 +36,9 @@ internal sealed class HoleStore(
     private int _checked;
     private int _toFill; // the literals and holes with smaller indices must still be opened again
 
+    /// <summary>Closings that wait for the end of the fill: what they close may be opened by it.</summary>
+    private readonly List<HoleEffect> _closings = [];
+
     /// <summary>The open addresses, and the reasons. Change them only through this class.</summary>
     public Holes Holes => holes;
 
@@ -96,6 +99,8 @@ internal sealed class HoleStore(
         Backend.Dispose();
         Backend = another;
         holes.HasTimeouts = another.HasTimeouts;
+        _toFill = 0;
+        Close();
     }
 
     /// <summary>
@@ -106,13 +111,19 @@ internal sealed class HoleStore(
     {
         if (Backend.HasTimeouts)
         {
-            _toFill = holes.OpenCount;
-            GoOnFilling(loop.Now);
+            BeginFilling(loop.Now);
         }
         else
         {
             Backend.Sync();
         }
+    }
+
+    private void BeginFilling(TimeSpan now)
+    {
+        holes.ForgetKernel();
+        _toFill = holes.OpenCount;
+        GoOnFilling(now);
     }
 
     private void GoOnFilling(TimeSpan now)
@@ -123,9 +134,27 @@ internal sealed class HoleStore(
             holes.OpenAgain(--_toFill, now, _effects);
         }
         Apply(isUrgent: false);
+        if (_toFill == 0)
+        {
+            Close();
+        }
     }
 
-    /// <summary>Applies the pending changes, the openings by a fill.</summary>
+    /// <summary>Applies the closings that waited, except of what has been opened meanwhile.</summary>
+    private void Close()
+    {
+        foreach (HoleEffect closing in _closings)
+        {
+            if (!holes.IsOpen(closing.Prefix))
+            {
+                _effects.Add(closing);
+            }
+        }
+        _closings.Clear();
+        Apply(isUrgent: false);
+    }
+
+    /// <summary>Applies the pending changes: the openings by a fill, and then the closings.</summary>
     private void ApplyByFill(TimeSpan now)
     {
         if (!Backend.HasTimeouts)
@@ -133,18 +162,9 @@ internal sealed class HoleStore(
             Apply(isUrgent: false);
             return;
         }
-        int kept = 0;
-        for (int i = 0; i < _effects.Count; i++)
-        {
-            if (_effects[i].Action != HoleAction.Open)
-            {
-                _effects[kept++] = _effects[i];
-            }
-        }
-        _effects.RemoveRange(kept, _effects.Count - kept);
-        Apply(isUrgent: false);
-        _toFill = holes.OpenCount;
-        GoOnFilling(now);
+        _closings.AddRange(_effects.Where(effect => effect.Action != HoleAction.Open));
+        _effects.Clear();
+        BeginFilling(now);
     }
 
     /// <summary>
@@ -157,13 +177,14 @@ internal sealed class HoleStore(
     }
 
     /// <summary>
-    /// Refills the sets if another program has emptied them. Checks one element per call, in turn.
+    /// Refills the sets if another program has emptied them. Checks one element per call, in turn, but none
+    /// during a fill.
     /// </summary>
     public void CheckElements()
     {
         int literals = Whitelist.LiteralCount;
         int count = literals + holes.Count;
-        if (count == 0)
+        if (count == 0 || _toFill > 0)
         {
             return;
         }
@@ -285,11 +306,14 @@ internal sealed class HoleStore(
     /// <summary>Ends the holes that are due, sends extended time-outs to the kernel, and saves.</summary>
     public void Advance(TimeSpan now)
     {
-        holes.Tick(now, _effects);
-        Apply(isUrgent: false);
         if (_toFill > 0)
         {
-            GoOnFilling(now);
+            GoOnFilling(now); // Tick would open all that is left at once
+        }
+        else
+        {
+            holes.Tick(now, _effects);
+            Apply(isUrgent: false);
         }
         if (now >= SaveAt)
         {

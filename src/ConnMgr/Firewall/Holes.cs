@@ -232,6 +232,22 @@ internal sealed class Holes(Whitelist whitelist)
         }
     }
 
+    /// <summary>True if the prefix is a literal entry, or the address of a hole.</summary>
+    public bool IsOpen(IpPrefix prefix) => Whitelist.HasLiteral(prefix)
+        || (prefix.IsAddress && _holes.Find(prefix.First) is not null);
+
+    /// <summary>
+    /// Records that the kernel may have none of the holes: until <see cref="OpenAgain"/> has opened it, an
+    /// answer with its address opens it.
+    /// </summary>
+    public void ForgetKernel()
+    {
+        for (int i = 0; i < _holes.Count; i++)
+        {
+            _holes[i].KernelUntil = Hole.Never;
+        }
+    }
+
     /// <summary>The number of literals and holes together.</summary>
     public int OpenCount => Whitelist.LiteralCount + _holes.Count;
 
@@ -328,8 +344,7 @@ internal sealed class Holes(Whitelist whitelist)
         for (int i = 0; i < old.LiteralCount; i++)
         {
             IpPrefix literal = old.LiteralOf(i);
-            if (!whitelist.HasLiteral(literal)
-                && !(literal.IsAddress && _holes.Find(literal.First) is not null))
+            if (!IsOpen(literal))
             {
                 effects.Add(new HoleEffect(HoleAction.Revoke, literal, 0));
             }

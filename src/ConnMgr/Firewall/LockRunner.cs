@@ -36,11 +36,9 @@ internal sealed class LockRunner : IDisposable
         _environment = environment;
         _startedAt = loop.Now;
         _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded);
-        string boot = SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out int errno) ?? "";
-        Errno.ThrowIfShortage(errno, "boot_id"); // the addresses of the last run would be forgotten
         Store = new HoleStore(
             loop, log, new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers }, NewBackend(),
-            Path.Combine(options.RunDirectory, "holes"), boot.Trim());
+            Path.Combine(options.RunDirectory, "holes"), BootId.Read());
     }
 
     /// <summary>The open addresses, in the backend that the rules match.</summary>

@@ -136,7 +136,7 @@ internal sealed class Lockdown : IDisposable
             if (realNames != _realNames)
             {
                 _realNames = realNames;
-                Firewall.Run(); // when it ran before, the device may not have been there
+                _locker.Run(); // when it ran before, the device may not have been there
             }
         }
         _names.Advance(now);

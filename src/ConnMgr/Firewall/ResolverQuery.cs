@@ -11,18 +11,20 @@ namespace ConnMgr.Firewall;
 /// sock_diag(7) for them alone, so the answer is short even if the device has thousands of sockets. A kernel
 /// without udp_diag (OpenWrt: kmod-inet-diag) lists all sockets in /proc/net instead. It never waits.
 /// </summary>
-internal static class ResolverQuery
+internal sealed class ResolverQuery
 {
     private const int AnswerSize = 8192;
+
+    private bool _isAbsent; // the kernel has no udp_diag; it would look for the module at each request
 
     /// <summary>Reports the sockets to a policy.</summary>
     /// <param name="policy">The policy.</param>
     /// <param name="accounts">Returns the text of /etc/passwd, which is rarely needed.</param>
     /// <returns>True if the policy has changed.</returns>
-    public static bool Tell(ServerPolicy policy, Func<string> accounts)
+    public bool Tell(ServerPolicy policy, Func<string> accounts)
     {
         bool hasChanged = false;
-        if (TryAsk(policy, accounts, ref hasChanged))
+        if (!_isAbsent && TryAsk(policy, accounts, ref hasChanged))
         {
             return hasChanged;
         }
@@ -33,7 +35,7 @@ internal static class ResolverQuery
         return hasChanged;
     }
 
-    private static bool TryAsk(ServerPolicy policy, Func<string> accounts, ref bool hasChanged)
+    private bool TryAsk(ServerPolicy policy, Func<string> accounts, ref bool hasChanged)
     {
         try
         {
@@ -41,13 +43,14 @@ internal static class ResolverQuery
             return TryAsk(socket, AF_INET, policy, accounts, ref hasChanged)
                 && TryAsk(socket, AF_INET6, policy, accounts, ref hasChanged);
         }
-        catch (Win32Exception)
+        catch (Win32Exception exception)
         {
-            return false; // the kernel has no sock_diag
+            _isAbsent = !Errno.IsShortage(exception.NativeErrorCode);
+            return false;
         }
     }
 
-    private static bool TryAsk(
+    private bool TryAsk(
         NetlinkSocket socket, byte family, ServerPolicy policy, Func<string> accounts, ref bool hasChanged)
     {
         if (!socket.Send(SockDiagMessage.DumpBound(family, ServerPolicy.Port)))
@@ -61,7 +64,8 @@ internal static class ResolverQuery
             {
                 if (message.ErrorNumber is { } error)
                 {
-                    return error == 0; // the end of the dump, or ENOENT without udp_diag
+                    _isAbsent = error == Errno.ENOENT;
+                    return error == 0; // the end of the dump
                 }
                 if (message.Type == SockDiagMessage.DumpRow
                     && SockDiagMessage.TryRead(SockDiagMessage.Udp, message.Payload, out SockDiagMessage row)

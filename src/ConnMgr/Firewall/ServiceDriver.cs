@@ -30,6 +30,7 @@ internal sealed class ServiceDriver(
         options.DnsServerMode == DnsServerMode.Any ? null : new ServerPolicy();
     private readonly ProbedAddresses _probed = new();
     private readonly string _probePorts = ServiceVariables.PortsOf(options.Services);
+    private readonly ResolverQuery _resolvers = new();
     private readonly MarkQuery _marks = new(log, LinkSocket.Mark);
     private (int State, int Servers, string? InUse)? _seenVersion;
     private bool _isUnrestricted; // the script could not restrict the servers
@@ -260,7 +261,7 @@ internal sealed class ServiceDriver(
 
     /// <summary>Finds the name servers that run on the device. True if there are new ones.</summary>
     private bool FindResolvers() => options.DnsServerMode == DnsServerMode.Auto
-        && _policy is { } policy && ResolverQuery.Tell(policy, ReadAccounts);
+        && _policy is { } policy && _resolvers.Tell(policy, ReadAccounts);
 
     private void LogServers()
     {

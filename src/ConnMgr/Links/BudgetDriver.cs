@@ -19,8 +19,6 @@ internal sealed unsafe class BudgetDriver
     /// <summary>The shortest time between two writes, so at most 144 a day.</summary>
     private static readonly TimeSpan SaveGap = TimeSpan.FromMinutes(10);
 
-    private static readonly string[] Kinds = ["ETH_", "WIFISTA_", "WAN_"];
-
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly Options _options;
@@ -52,7 +50,7 @@ internal sealed unsafe class BudgetDriver
             ?? (Directory.Exists("/var/lib") && !IsInMemory("/var/lib") ? "/var/lib/connmgr"
                 : options.ConfigDirectory);
         _path = Path.Combine(_directory, "budget");
-        _boot = (SmallFile.Read("/proc/sys/kernel/random/boot_id", 64, out _, out _) ?? "").Trim();
+        _boot = BootId.Read();
     }
 
     /// <summary>Why the accounts would not survive a reboot, as a phrase; null if they would.</summary>
@@ -82,7 +80,7 @@ internal sealed unsafe class BudgetDriver
         {
             if (link.Budget > 0)
             {
-                ByteBudget budget = Open($"{Kinds[(int)link.Kind]}{link.Index}", link.Name);
+                ByteBudget budget = Open(link.Key, link.Name);
                 (budget.Name, budget.Limit, budget.Day) = (link.Name, link.Budget, names.BudgetDay);
                 budgets.Add(budget);
             }
@@ -134,7 +132,11 @@ internal sealed unsafe class BudgetDriver
         DateTime wall = DateTime.UtcNow;
         bool isSynced = IsSynced();
         _clock.Observe(wall, now);
-        string counters = SmallFile.Read("/proc/net/dev", CountersLimit, out _, out _) ?? "";
+        string counters = SmallFile.Read("/proc/net/dev", CountersLimit, out bool isCut, out _) ?? "";
+        if (isCut)
+        {
+            counters = counters[..Math.Max(0, counters.LastIndexOf('\n'))]; // the last number may be half a number
+        }
         foreach (ByteBudget budget in _budgets)
         {
             Device? device = _state.Find(budget.Name);
@@ -224,6 +226,7 @@ internal sealed unsafe class BudgetDriver
         string? fault = Load(_path);
         if (fault is null)
         {
+            _savedAt = _startedAt; // the file of the write before must stay older, so that it is on the medium
             return;
         }
         string? older = Load($"{_path}.old");
@@ -245,6 +248,7 @@ internal sealed unsafe class BudgetDriver
         {
             return "";
         }
+        Errno.ThrowIfShortage(errno, path); // an intact file would be put aside
         string? fault = text is null ? Errno.Text(errno)
             : isCut ? "it is too long"
             : BudgetFile.Read(text, _boot, _accounts);

@@ -207,10 +207,15 @@ internal sealed class LinkDriver : IDisposable
     /// Applies new interface names. A link whose name has changed is a new link without history; the others
     /// keep theirs.
     /// </summary>
-    public void Reload(NetifNames names)
+    /// <returns>False if the links are the same, in the same order.</returns>
+    public bool Reload(NetifNames names)
     {
         LinkSockets?[] kept =
             [.. names.Links.Select(name => Array.Find(_sockets, old => IsSame(old.Link, name)))];
+        if (kept.AsSpan().SequenceEqual(_sockets))
+        {
+            return false;
+        }
         foreach (LinkSockets old in _sockets)
         {
             if (Array.IndexOf(kept, old) < 0)
@@ -227,6 +232,7 @@ internal sealed class LinkDriver : IDisposable
         _core.SetLinks([.. sockets.Select(opened => opened.Link)], _loop.Now);
         _switcher.Know(names.Links.Select(link => link.Name));
         _seenVersion = -1;
+        return true;
     }
 
     private static bool IsSame(Link link, NamedLink name) =>
@@ -238,7 +244,7 @@ internal sealed class LinkDriver : IDisposable
     /// </summary>
     public bool Prefer(string? name, TimeSpan until)
     {
-        Link? link = _core.Links.FirstOrDefault(link => link.Name == name);
+        Link? link = Find(name);
         if (name is not null && link is null)
         {
             return false;
@@ -247,10 +253,12 @@ internal sealed class LinkDriver : IDisposable
         return true;
     }
 
+    private Link? Find(string? name) => _core.Links.FirstOrDefault(link => link.Name == name);
+
     /// <summary>Reports how a link's budget bears on its use.</summary>
     public void SetBudget(string name, LinkBudget budget)
     {
-        if (_core.Links.FirstOrDefault(link => link.Name == name) is { } link)
+        if (Find(name) is { } link)
         {
             _news.Add(new News(NewsKind.Budget, _loop.Now, link, Budget: budget));
         }

@@ -43,7 +43,8 @@ internal sealed class LinkSockets : IDisposable
     private TimeSpan? _probeLimit; // of the last probe
     private TimeSpan _probeAt; // when the core started the last probe
     private bool _isDisturbed;
-    private bool _isDeaf; // as logged
+    private bool _hasWarnedDeaf;
+    private bool _isRetrying; // what fails now has been said
     private bool _hasMissedSetting; // a setting could not be read or changed now
 
     /// <param name="loop">The event loop.</param>
@@ -116,6 +117,7 @@ internal sealed class LinkSockets : IDisposable
     /// </summary>
     public void Retry(KernelState state)
     {
+        _isRetrying = true;
         if (Link.Facts.Runs && _evidence is not { IsGone: false })
         {
             Refresh(state, new LinkSubnets(state));
@@ -124,6 +126,7 @@ internal sealed class LinkSockets : IDisposable
         {
             CheckSettings();
         }
+        _isRetrying = false;
     }
 
     /// <summary>Begins a tick: reports the first evidence of it.</summary>
@@ -207,13 +210,13 @@ internal sealed class LinkSockets : IDisposable
             _log.Event(
                 EventFacts.OfLink(
                     Link.Name, "evidence", $"cannot listen for evidence: {Errno.Text(errno)}, retrying"),
-                _isDeaf ? LogLevel.Debug : LogLevel.Warn);
+                _hasWarnedDeaf ? LogLevel.Debug : LogLevel.Warn);
         }
         else if (!Link.IsProbing)
         {
             _evidence.Rearm(Link.WantsOutgoing);
         }
-        _isDeaf = _evidence is null;
+        _hasWarnedDeaf = _evidence is null;
     }
 
     /// <summary>
@@ -284,7 +287,8 @@ internal sealed class LinkSockets : IDisposable
     {
         _hasMissedSetting |= Errno.IsShortage(errno);
         _log.Event(
-            EventFacts.OfLink(Link.Name, path, $"{Errno.Text(errno)}, ignoring", path), LogLevel.Warn);
+            EventFacts.OfLink(Link.Name, path, $"{Errno.Text(errno)}, ignoring", path),
+            _isRetrying ? LogLevel.Debug : LogLevel.Warn);
     }
 
     private string? Read(string path)

@@ -35,13 +35,10 @@ internal sealed class LinkSubnets
         }
     }
 
-    /// <summary>Returns the subnets of a device. Call it once for each device.</summary>
+    /// <summary>Returns the subnets of a device.</summary>
     public List<Subnet> Of(int ifindex)
     {
-        if (!_subnets.TryGetValue(ifindex, out List<Subnet>? subnets))
-        {
-            subnets = [];
-        }
+        List<Subnet> subnets = [.. _subnets.TryGetValue(ifindex, out List<Subnet>? known) ? known : []];
         Span<byte> bytes = stackalloc byte[16];
         foreach (IpPrefix prefix in _state.Neighbours.Of(ifindex))
         {

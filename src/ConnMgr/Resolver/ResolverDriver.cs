@@ -59,7 +59,7 @@ internal sealed class ResolverDriver : IDisposable
     public void Settle(ConnectionView view) => _runner?.Settle(view);
 
     /// <summary>Follows a reload that has changed the links.</summary>
-    public void Reload() => _runner?.LinksChanged();
+    public void Reload() => _runner?.RunAtNextTick();
 
     /// <summary>Follows changes that the kernel does not report. Call it every tick.</summary>
     public void Tick(ConnectionView view)

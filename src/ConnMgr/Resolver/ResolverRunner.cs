@@ -80,7 +80,7 @@ internal sealed class ResolverRunner(
     {
         if (_files.HaveChanged())
         {
-            LinksChanged();
+            RunAtNextTick();
         }
         bool isRepeated = _wait > 0 && --_wait == 0;
         if (view.InUse is { } link && !_isStopping && !IsBusy
@@ -90,8 +90,8 @@ internal sealed class ResolverRunner(
         }
     }
 
-    /// <summary>The links, or their name servers, may be others: runs the script at the next tick.</summary>
-    public void LinksChanged() => _seenState = -1;
+    /// <summary>Runs the script at the next tick: the links, or their name servers, may be others.</summary>
+    public void RunAtNextTick() => _seenState = -1;
 
     /// <summary>Gives the resolver back to the platform.</summary>
     public void Stop()

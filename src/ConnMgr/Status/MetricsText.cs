@@ -210,7 +210,7 @@ internal static class MetricsText
                 Sample(text, "link_budget_used_bytes", link).Add(budget.Used).Add('\n');
             }
         }
-        Head(text, "link_budget_reset_timestamp_seconds", Gauge, "When the budget begins anew, since 1970.");
+        Head(text, "link_budget_reset_timestamp_seconds", Gauge, "Unix time at which the next month begins.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.Budget?.ResetsAt is { } at)

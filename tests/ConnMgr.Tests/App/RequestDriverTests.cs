@@ -66,7 +66,13 @@ public sealed class RequestDriverTests
             rig.Options, rig.Loop.Now);
         return new RequestDriver(
             rig.Loop, rig.Log, rig.Options, LinkRig.Names(""), rig.Environment, rig.Driver, lockdown: null,
-            report, _ => linksReplaced());
+            report, (_, areReplaced) =>
+            {
+                if (areReplaced)
+                {
+                    linksReplaced();
+                }
+            });
     }
 
     private static void Write(LinkRig rig, string names) =>

@@ -148,6 +148,69 @@ public sealed class HoleStoreTests : IDisposable
             _rig.Backend.Elements.Keys, prefix => Assert.True(_rig.Store.Whitelist.HasLiteral(prefix)));
     }
 
+    [Fact]
+    public void A_reload_of_many_closes_nothing_before_all_is_open()
+    {
+        _rig.Restart(Literals(0, 2000), new FakeBackend());
+        Finish();
+        _rig.Backend.Applied.Clear();
+        _rig.Store.Change(StoreRig.Read(Literals(1000, 3000)));
+        Assert.DoesNotContain(_rig.Backend.Applied, IsRevocation);
+        Finish();
+        int first = _rig.Backend.Applied.FindIndex(applied => IsRevocation(applied));
+        Assert.Equal(1000, _rig.Backend.Applied.Count - first);
+        Assert.All(_rig.Backend.Applied.Skip(first), applied => Assert.True(IsRevocation(applied)));
+        Assert.Equal(2000, _rig.Backend.Elements.Count);
+    }
+
+    [Fact]
+    public void What_is_wanted_again_before_the_end_of_the_fill_stays_open()
+    {
+        _rig.Restart(Literals(0, 2000) + "198.18.5.1\na.example", new FakeBackend());
+        Finish();
+        _rig.Store.Change(StoreRig.Read(Literals(1000, 3000) + "a.example"));
+        _rig.Learn("a.example", "198.18.5.1");
+        Finish();
+        Assert.Contains(StoreRig.Prefix("198.18.5.1"), _rig.Backend.Elements.Keys);
+    }
+
+    /// <summary>A held reply waits for its element.</summary>
+    [Fact]
+    public void During_a_fill_an_answer_opens_what_has_not_been_filled_yet()
+    {
+        _rig.Restart("*.s.example", new FakeBackend());
+        for (int i = 0; i < 1000; i++)
+        {
+            _rig.Learn($"n{i}.s.example", $"198.19.{i / 250}.{(i % 250) + 1}");
+        }
+        _rig.Backend.Elements.Clear();
+        _rig.Store.Fill();
+        Assert.DoesNotContain(StoreRig.Prefix("198.19.0.1"), _rig.Backend.Elements.Keys);
+        _rig.Learn("n0.s.example", "198.19.0.1");
+        Assert.Contains(StoreRig.Prefix("198.19.0.1"), _rig.Backend.Elements.Keys);
+    }
+
+    [Fact]
+    public void A_check_during_a_fill_finds_nothing_missing()
+    {
+        _rig.Restart(Literals(0, 2000), new FakeBackend());
+        for (int i = 0; i < 2000; i++)
+        {
+            _rig.Store.CheckElements();
+        }
+        Assert.Empty(_rig.Said());
+    }
+
+    private static bool IsRevocation(string applied) => applied.StartsWith("Revoke", StringComparison.Ordinal);
+
+    private void Finish()
+    {
+        while (_rig.Store.NextDeadline <= _rig.Loop.Now)
+        {
+            _rig.Store.Advance(_rig.Loop.Now);
+        }
+    }
+
     private static string Literals(int from, int to) => string.Concat(
         Enumerable.Range(from, to - from).Select(i => $"2001:db8:{i:x}::/48\n"));
 

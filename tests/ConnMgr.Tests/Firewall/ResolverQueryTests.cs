@@ -8,6 +8,7 @@ namespace ConnMgr.Tests.Firewall;
 /// <summary>The query with the real kernel.</summary>
 public sealed class ResolverQueryTests
 {
+    private readonly ResolverQuery _query = new();
     private readonly ServerPolicy _policy = new();
 
     [Theory, InlineData("127.0.0.1"), InlineData("::1")]
@@ -32,7 +33,7 @@ public sealed class ResolverQueryTests
         Assert.False(Tell());
     });
 
-    private bool Tell() => ResolverQuery.Tell(_policy, () => "root:x:0:0::/root:/bin/sh\n");
+    private bool Tell() => _query.Tell(_policy, () => "root:x:0:0::/root:/bin/sh\n");
 
     private static Socket Bound(string address, int port)
     {
