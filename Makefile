@@ -42,7 +42,7 @@ netns-nft: ready build ## the tests of the lockdown once more, where the device 
 attrd: ready ## only the tests of the attrd shim
 	@tests/attrd/run.sh
 
-bench: ready build ## the figures of the README, measured in the lab (root)
+bench: ready build ## the figures of docs/figures.md, measured in the lab (root)
 	@./build.sh linux-arm64
 	@tests/netns/bench.sh
 

@@ -8,6 +8,7 @@ trap 'rm -rf "$root"' EXIT
 umask 022
 here=$(cd "$(dirname "$0")" && pwd)
 if [ "${1-}" = unpack ]; then
+    [ $# = 3 ] || { sed -n '2,5s/^# //p' "$0" >&2; exit 64; }
     tar -xJf "$2" -C "$root"
     "$here/packaging/merge.sh" "$root" "$3"
     exit 0

@@ -28,7 +28,9 @@ sed -i '\,  usr/lib/af-conn/,!d' "$root/usr/share/connmgr/manifest.sha256"
 put() { install -D -m 644 "$1" "$root$2"; }
 gzipped() { put "$1" "$2" && gzip -9n "$root$2"; }
 put packaging/deb/lintian-overrides /usr/share/lintian/overrides/connmgr
-for page in README.md docs/*.md; do put "$page" "/usr/share/doc/connmgr/$page"; done
+for page in *.md docs/*.md docs/openwrt/*.png; do
+    case $page in CHANGELOG.md) ;; *) put "$page" "/usr/share/doc/connmgr/$page" ;; esac
+done
 for file in scripts/monitoring/* scripts/*.schema.json; do put "$file" "/usr/share/doc/connmgr/examples/${file##*/}"; done
 {
     cat packaging/deb/copyright

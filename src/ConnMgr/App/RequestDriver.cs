@@ -19,8 +19,8 @@ namespace ConnMgr.App;
 /// <param name="links">The links.</param>
 /// <param name="lockdown">The lockdown; null if the firewall is disabled.</param>
 /// <param name="report">Counts the reloads.</param>
-/// <param name="namesChanged">Called when a reload has changed the names; the second argument is true if it has
-/// replaced links.</param>
+/// <param name="namesChanged">Called when a reload has changed the names; the second argument is true if it
+/// has replaced links.</param>
 internal sealed class RequestDriver(
     Loop loop, Log log, Options options, NetifNames names, List<string> environment, LinkDriver links,
     Lockdown? lockdown, StatusReport report, Action<NetifNames, bool> namesChanged)

@@ -135,7 +135,8 @@ internal sealed unsafe class BudgetDriver
         string counters = SmallFile.Read("/proc/net/dev", CountersLimit, out bool isCut, out _) ?? "";
         if (isCut)
         {
-            counters = counters[..Math.Max(0, counters.LastIndexOf('\n'))]; // the last number may be half a number
+            // The last number may lack digits.
+            counters = counters[..Math.Max(0, counters.LastIndexOf('\n'))];
         }
         foreach (ByteBudget budget in _budgets)
         {
@@ -226,7 +227,7 @@ internal sealed unsafe class BudgetDriver
         string? fault = Load(_path);
         if (fault is null)
         {
-            _savedAt = _startedAt; // the file of the write before must stay older, so that it is on the medium
+            _savedAt = _startedAt; // when this file becomes the older one, it must be on the medium
             return;
         }
         string? older = Load($"{_path}.old");

@@ -21,8 +21,8 @@ internal static unsafe class StandardOutput
 
     /// <summary>
     /// Opens /dev/null, for reading alone, in the place of standard descriptors that are closed: a write to
-    /// them still fails. Call it first: otherwise a socket could get the number 1 or 2, and the report would be
-    /// written into it.
+    /// them still fails. Call it first: otherwise a socket could get the number 1 or 2, and the report would
+    /// be written into it.
     /// </summary>
     public static void Reserve()
     {

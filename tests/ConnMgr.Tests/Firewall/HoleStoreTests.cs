@@ -201,7 +201,8 @@ public sealed class HoleStoreTests : IDisposable
         Assert.Empty(_rig.Said());
     }
 
-    private static bool IsRevocation(string applied) => applied.StartsWith("Revoke", StringComparison.Ordinal);
+    private static bool IsRevocation(string applied) =>
+        applied.StartsWith("Revoke", StringComparison.Ordinal);
 
     private void Finish()
     {
