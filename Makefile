@@ -74,9 +74,11 @@ fuzz: ready ## the property tests for longer, and AFL++ and libFuzzer on each re
 
 lint: ready build ## formatting, analyzers, shellcheck
 	@tests/lint.sh
+	@echo "ok - make lint"
 
 size: build ## fails if the executable is larger than its budget
 	@size=$$(wc -c < $(ARTIFACT)); echo "$(ARTIFACT): $$size bytes, budget $(SIZE_BUDGET)"; test $$size -le $(SIZE_BUDGET)
+	@echo "ok - make size"
 
 manuals: build ## manual pages and completions, artifacts/manuals
 	@packaging/manuals.sh

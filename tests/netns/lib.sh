@@ -42,7 +42,7 @@ finish() {
     if [ "$status" != 0 ]; then
         # For a failed command substitution, print the failure inside it before its line.
         [ ! -s "$LAB/died" ] || lab_command="$(tail -n 3 "$LAB/died" | cut -c 1-300)"
-        not_ok "the test itself ended with status $status"
+        not_ok "the test itself ended with status $status (LAB_SHELL='bash --posix' names the line)"
     fi
     [ -z "$LAB_FAILED" ] || exit 1
 }

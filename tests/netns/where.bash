@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Functions for lib.sh that only bash can do; run.sh uses bash. They print where a test is, and wait without a
-# process.
+# Functions for lib.sh that only bash can do (LAB_SHELL='bash --posix'). They print where a test is, and wait
+# without a process.
 
 # where: prints the line in the test and those in the functions that it calls, innermost first.
 where() {
