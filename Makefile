@@ -42,7 +42,8 @@ netns-nft: ready build ## the tests of the lockdown once more, where the device 
 attrd: ready ## only the tests of the attrd shim
 	@tests/attrd/run.sh
 
-bench: ready build ## the figures of docs/figures.md, measured in the lab (root)
+bench: setup build ## the figures of docs/figures.md, measured in the lab beside peers, which it fetches (root)
+	@tests/prerequisites.sh bench
 	@./build.sh linux-arm64
 	@tests/netns/bench.sh
 
@@ -53,7 +54,8 @@ soak: ready build ## random events for an hour while a checker asks the kernel w
 soak-tests: ready build ## the lab's tests of minutes, at their full length: about an hour and a half (root)
 	@SOAK=1 LAB_LIMIT=3600 tests/netns/run.sh $$(cd tests/netns && grep -l '^soak ' [0-9]*.sh)
 
-soak-verdict: ready build ## how soon a dead link is left, and that no other is, beside a script that pings every second (root)
+soak-verdict: setup build ## how soon a dead link is left, and that no other is, beside a script that pings every second (root)
+	@tests/prerequisites.sh bench
 	@tests/netns/verdict.sh
 
 inject: ready build ## each system call of the daemon fails in turn, with each of its errors: hours on two cores (root)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# prerequisites.sh [--check] [vm|deb|luci|fuzz]: installs what building and testing need on Debian 12 and later (root). With "vm"
-# also what a virtual machine needs, with "deb" what the tests of the Debian package need, with "luci" a browser, with "fuzz" AFL++.
-# --check installs nothing: it names what is missing, exit status 1. The .NET SDK is never installed.
+# prerequisites.sh [--check] [vm|deb|luci|fuzz|bench]: installs what building and testing need on Debian 12 and later (root). With "vm"
+# also what a virtual machine needs, with "deb" what the tests of the Debian package need, with "luci" a browser, with "fuzz" AFL++,
+# with "bench" the peers. --check installs nothing: it names what is missing, exit status 1. The .NET SDK is never installed.
 set -eu
 
 check=
@@ -16,6 +16,7 @@ needed='gcc:gcc ld.lld:lld clang:clang git:git ip:iproute2 iptables:iptables ips
 [ "${1-}" != vm ] || needed="$needed qemu-system-aarch64:qemu-system-arm cpio:cpio"
 [ "${1-}" != luci ] || needed="$needed chromium:chromium"
 [ "${1-}" != fuzz ] || needed="$needed afl-fuzz:afl++"
+[ "${1-}" != bench ] || needed="$needed NetworkManager:network-manager dbus-daemon:dbus-daemon keepalived:keepalived"
 [ "${1-}" != deb ] || needed="$needed debootstrap:debootstrap systemd-nspawn:systemd-container lintian:lintian"
 packages=
 for entry in $needed; do

@@ -70,7 +70,7 @@ c.example # \ "é"' "$before")" '"saved": true'
 check "as it is" test "$(cat "$LAB/etc/whitelist")" = 'b.example
 c.example # \ "é"'
 check "its mode stays" test "$(stat -c %a "$LAB/etc/whitelist")" = 640
-check "nothing is left over" test "$(find "$LAB/etc" -name '*.new')" = ''
+check "nothing is left over" test "$(find "$LAB/etc" -name '*.saving')" = ''
 printf 'a\033[2J\n' >"$LAB/etc/whitelist"
 check "a whitelist with control characters is not edited" answers get_whitelist '{}' 'has control characters'
 : >"$LAB/etc/whitelist"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# bench.sh [quick]: measures, in the lab, what connmgr must reach, and prints it beside the limit. Exit status 0 if
-# every limit is kept. About six minutes; quick: fewer runs and shorter ones, two minutes. Wants the machine for itself.
+# bench.sh [quick]: measures, in the lab, what connmgr must reach, and prints it beside the limit and beside peers of Debian
+# (peers.sh; `make soak-verdict` has keepalived). Exit status 0 if every limit is kept. About six minutes; quick: fewer runs and shorter ones, two minutes. Wants the machine for itself.
 set -eu
 
 NETNS_DIR=$(cd "$(dirname "$0")" && pwd)
@@ -157,7 +157,7 @@ measure_cost() {
     find "/proc/$CONNMGR_PID/task" -mindepth 1 -maxdepth 1 | wc -l
 }
 
-# measure_dns hold|sniff|script|open HOW COUNT: makes COUNT first connections to new names. Prints the share
+# measure_dns hold|sniff|script|open HOW COUNT, measure_dns peer nftset COUNT: makes COUNT first connections to new names. Prints the share
 # that takes over 100 ms, in per cent; median and 99th percentile of resolve plus connect, and median of a
 # question, in ms. HOW they are resolved: direct, dnsmasq, unbound, or behind the bridge.
 measure_dns() {
@@ -173,6 +173,7 @@ measure_dns() {
         hold | sniff) lockdown --dns "$1" ;;
         script) no_sets; lockdown --dns sniff ;;
         open) start_connmgr; poll 5 settled ;;
+        peer) . "$NETNS_DIR/peers.sh"; server=127.0.0.1; peer_lockdown ;;
     esac
     first "$host" "$3" 1 "$server" >"$LAB/last"
     sed -E 's/^([0-9]+) names, ([0-9]+) unresolved, [0-9]+ lost, ([0-9]+) over 100 ms, resolve median ([0-9.]+) ms, with connect median ([0-9.]+) p99 ([0-9.]+) .*/\1 \2 \3 \4 \5 \6/' \
@@ -229,6 +230,12 @@ if [ "${1:-}" = --measure ]; then
         dns.*) measure_dns "$@" ;;
         dns-rate) measure_dns_rate "$@" ;;
         memory) measure_memory "$@" ;;
+        peer-switch.* | peer-cost.*)
+            . "$NETNS_DIR/peers.sh"
+            case $what in
+                peer-switch.*) measure_peer_switch "${what#*.}" "$1" ;;
+                *) measure_peer_cost "${what#*.}" "$1" ;;
+            esac ;;
         idle-without-probes)
             start_connmgr --idle 3600
             measure_cost "$2" "$1" sleep "$1" ;;
@@ -283,6 +290,7 @@ spread_row() {
     fi
 }
 
+echo "$(uname -m), $(nproc) processors ($(sed -n 's/^model name.*: //p' /proc/cpuinfo | sed q)), kernel $(uname -r)"
 read -r load _ </proc/loadavg
 [ "${load%.*}" -lt 1 ] || echo "This machine is busy (load $load): the times will be longer than they need be."
 printf '%-44s %8s %8s %-5s %s\n' "" limit measured "" "minimum / median / maximum"
@@ -293,6 +301,21 @@ spread_row "daemon stopped, cable pulled: IPv4 connects" 50 maximum ms stopped-i
 spread_row "daemon stopped, cable pulled: IPv6 connects" 50 maximum ms stopped-ipv6 "$runs"
 spread_row "start -> monitoring" 100 maximum ms start-live "$starts"
 spread_row "start -> monitoring, dead upstream" 100 maximum ms start-dead "$starts"
+
+# Peers of Debian, if they are installed.
+for peer in dhcpcd NetworkManager; do
+    if command -v "$peer" >/dev/null; then
+        spread_row "carrier loss -> default gone, $peer" '' median ms "peer-switch.$peer" 5
+        if measure "peer-cost.$peer" "$idle" >"$work/peer-cost.$peer" &&
+            { read -r wakeups && read -r rss; } <"$work/peer-cost.$peer"; then
+            row "idle: wake-ups a second, $peer" '' "$wakeups" "" "$rss kB"
+        else
+            no_row "peer-cost.$peer"
+        fi
+    else
+        printf '%-44s is not installed\n' "$peer"
+    fi
+done
 
 # These mostly wait, so run them in parallel.
 for delay in $deaths; do
@@ -366,15 +389,16 @@ dns() {
     measure "dns.$1.$2" "$@" >"$work/dns.$1.$2" &&
         { read -r lost && read -r median && read -r p99 && read -r question; } <"$work/dns.$1.$2"
 }
-for kind in 'hold direct' 'hold dnsmasq' 'hold unbound' 'hold bridge' 'sniff direct' 'script direct' 'open direct'; do
+for kind in 'hold direct' 'hold dnsmasq' 'hold unbound' 'hold bridge' 'sniff direct' 'script direct' 'open direct' 'peer nftset'; do
     case $kind in
         hold*) count=$names limit=0 ;;
-        open*) count=$names limit='' ;;
+        open* | peer*) count=$names limit='' ;;
         *) count=$((names / 100 + 20)) limit='' ;;
     esac
     # shellcheck disable=SC2086  # two words
     if dns $kind "$count"; then
-        row "fresh names, $kind: lost" "$limit" "$lost" % "of $count; resolve + connect: median $median, p99 $p99 ms"
+        case $kind in peer*) what="dnsmasq --nftset" ;; *) what=$kind ;; esac
+        row "fresh names, $what: lost" "$limit" "$lost" % "of $count; resolve + connect: median $median, p99 $p99 ms"
         case $kind in
             'hold direct') held=$question ;;
             'open direct')
