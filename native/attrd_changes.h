@@ -1,6 +1,6 @@
 /*
- * What attrd is to be told: the latest value of each published attribute, and the changes that still wait to
- * be sent, in order. Pure data: no I/O, no time. attrd_publish in attrd_shim.h says what listeners see of it.
+ * The values to send to attrd: the latest value of each published attribute, and the changes that still wait
+ * to be sent, in order. Pure data: no I/O, no time. attrd_publish in attrd_shim.h describes what listeners see.
  */
 #ifndef ATTRD_CHANGES_H
 #define ATTRD_CHANGES_H
@@ -34,19 +34,19 @@ typedef struct {
     attrd_change waiting[ATTRD_MAX_PENDING]; /* the first is the next to be sent */
 } attrd_changes;
 
-/* size: 0 to ATTRD_MAX_PUBLISHED_SIZE. ATTRD_OK, also for what is no change, or ATTRD_E_FULL. */
+/* size: 0 to ATTRD_MAX_PUBLISHED_SIZE. Returns ATTRD_OK, also if the value has not changed, or ATTRD_E_FULL. */
 int32_t attrd_changes_put(attrd_changes *changes, uint32_t attribute, const uint8_t *bytes, uint32_t size);
 
 /*
- * Leaves only the latest value of each attribute, at the place of its oldest: what waits longest goes first,
- * so an attribute that keeps changing holds nobody up, itself included.
+ * Keeps only the latest value of each attribute, at the place of its oldest waiting one. The attribute that has
+ * waited longest is sent first, so one that keeps changing delays neither the others nor itself.
  */
 void attrd_changes_coalesce(attrd_changes *changes);
 
-/* A connection was opened: every latest value waits to be sent, once, and nothing older does. */
+/* Call it when a connection was opened: every latest value waits to be sent, once, and no older value does. */
 void attrd_changes_restart(attrd_changes *changes);
 
-/* The attribute whose value `sent` is to be sent now, or NULL if nothing waits. */
+/* Returns the attribute whose value `sent` must be sent now, or NULL if none waits. */
 attrd_published *attrd_changes_take(attrd_changes *changes);
 
 #endif

@@ -1,4 +1,4 @@
-/* The conversation. attrd_stream.h has the bytes' way, attrd_changes.h what is to be sent. */
+/* The protocol's states. attrd_stream.h transfers the bytes, attrd_changes.h has the values to send. */
 #include "attrd_shim.h"
 
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 #define MS UINT64_C(1000000)
 #define OPEN_TIMEOUT (1000 * MS)
 #define SET_TIMEOUT (5000 * MS)
-#define LEAVE_TIMEOUT (10000 * MS) /* for attrd to close a connection that we have ended */
+#define LEAVE_TIMEOUT (10000 * MS) /* for attrd to close a connection that the shim has ended */
 #define PIECE_TIMEOUT (5000 * MS) /* between two pieces of a value */
-#define SLOW_ANSWER (50 * MS)     /* an attrd that takes longer is not told intermediate values */
-#define ROOM_AROUND_VALUE 64u     /* header and parameters of any message, generously */
+#define SLOW_ANSWER (50 * MS)     /* if attrd takes longer, intermediate values are left out */
+#define ROOM_AROUND_VALUE 64u     /* more than the header and parameters of any message */
 
 struct attrd_handle {
     struct sockaddr_un address;
@@ -25,7 +25,7 @@ struct attrd_handle {
     uint64_t now;
     int32_t state;
     uint32_t generation;
-    uint32_t failures;      /* since attrd last confirmed all that was sent, as far as they matter */
+    uint32_t failures;      /* since attrd last confirmed all that was sent; counts up to the longest wait */
     uint64_t deadline;      /* WAITING: to connect; OPENING: for the answer; LEAVING: to close */
     uint64_t reconnect;     /* LEAVING: the earliest time for the next connection */
     int32_t closed;         /* ATTRD_CLOSED_* that the caller does not know yet, or 0 */
@@ -77,7 +77,7 @@ static void disconnect(attrd_handle *handle)
     handle->deadline = handle->reconnect;
 }
 
-/* Forgets all that belongs to the connection and plans the next. It ends at once only if attrd ended it. */
+/* Drops all state of the connection and plans the next one. Closes at once only if attrd has closed. */
 static void lose(attrd_handle *handle, int32_t reason, uint32_t detail)
 {
     static const uint8_t seconds[] = { 1, 2, 4, 10 };
@@ -141,7 +141,7 @@ static void connect_and_open(attrd_handle *handle)
     end_request(handle, &message);
 }
 
-/* Ends what is overdue; only to be asked when all that has arrived was taken, since that is in time. */
+/* Ends what is overdue. Call it only after all received messages were taken, because those arrived in time. */
 static void expire(attrd_handle *handle)
 {
     if (handle->state == ATTRD_STATE_OPENING && handle->now >= handle->deadline)
@@ -151,7 +151,7 @@ static void expire(attrd_handle *handle)
     attrd_transfers_expire(&handle->transfers, handle->now);
 }
 
-/* ---- what we publish ---- */
+/* ---- published values ---- */
 
 /* Sends the next change if none is under way. */
 static void send_change(attrd_handle *handle)
@@ -161,7 +161,7 @@ static void send_change(attrd_handle *handle)
         return;
     attrd_published *change = attrd_changes_take(&handle->changes);
     if (change == NULL) {
-        handle->failures = 0; /* attrd has opened, and confirmed all that there is */
+        handle->failures = 0; /* attrd has accepted the open, and confirmed all values */
         return;
     }
 
@@ -205,7 +205,7 @@ static bool on_set_reply(attrd_handle *handle, wire_reader *body, attrd_event *e
            on_set_done(handle, status, event);
 }
 
-/* To our open, or to the piece with a published value: there, 0 only means that the set reply follows. */
+/* An answer to our open, or to the piece with a published value, where 0 only means that the set reply follows. */
 static bool on_answer(attrd_handle *handle, uint32_t id, uint8_t status, attrd_event *event)
 {
     if (id != handle->awaited_id)
@@ -225,7 +225,7 @@ static bool on_answer(attrd_handle *handle, uint32_t id, uint8_t status, attrd_e
     return true;
 }
 
-/* ---- what others want ---- */
+/* ---- requests of other clients ---- */
 
 /* The answer to a piece, or to a request that failed. */
 static void answer(attrd_handle *handle, uint32_t id, uint8_t status, uint16_t number)
@@ -256,7 +256,7 @@ static bool on_get(attrd_handle *handle, uint32_t id, wire_reader *body, attrd_e
     return true;
 }
 
-/* A piece of a set by somebody else, or of a notification. */
+/* A piece of a value that another client sets, or of a notification. */
 static bool on_piece(attrd_handle *handle, uint32_t id, uint8_t code, wire_reader *body, attrd_event *event)
 {
     attrd_piece piece;
@@ -278,7 +278,7 @@ static bool on_piece(attrd_handle *handle, uint32_t id, uint8_t code, wire_reade
     return value != NULL;
 }
 
-/* True if the message became an event. What is malformed or unknown is answered if it asks, and forgotten. */
+/* True if the message became an event. Malformed and unknown requests are answered with an error; all else is dropped. */
 static bool on_message(attrd_handle *handle, const uint8_t *message, uint32_t size, attrd_event *event)
 {
     uint32_t sequence = wire_sequence(message);
@@ -308,7 +308,7 @@ static bool on_message(attrd_handle *handle, const uint8_t *message, uint32_t si
     }
 }
 
-/* ---- what the caller sees ---- */
+/* ---- the interface ---- */
 
 attrd_handle *attrd_create(const char *path, const char *name, const uint32_t *ranges, int32_t range_count,
                            uint64_t now_ns)

@@ -7,8 +7,8 @@
 
 #include "attrd_shim.h"
 
-/* The kernel doubles this, and keeps a message of up to half of that together: it is sent whole or not at
- * all. A few short messages fill it, so not many are ever on their way. */
+/* The kernel doubles this, and sends a message of up to half of that size whole or not at all. A few short
+ * messages fill the buffer, so only few are in the kernel at a time. */
 #define SEND_BUFFER 4160
 
 /* The last message has room, whatever waits before it. */
@@ -105,11 +105,10 @@ void attrd_stream_end(attrd_stream *stream, wire_writer *message, uint32_t seque
 }
 
 /*
- * attrd reads at most 4,096 bytes at a time and throws away a message that such a read cuts. It does not
- * tell how much it has read, and a read that is under way goes on while we send. But a message with a
- * descriptor ends the read that reaches it (unix(7): ancillary data is a barrier), so one goes with every
- * message. attrd reads with recv and so asks for no descriptor: the kernel closes it, and it would be good
- * for nothing anyway.
+ * attrd reads at most 4,096 bytes at a time, and drops a message that such a read cuts. It does not report how
+ * much it has read, and a read may still be running while the shim sends. But a message with a descriptor ends
+ * the read that reaches it (unix(7): ancillary data is a barrier), so every message carries one. attrd reads
+ * with recv, which accepts no descriptor: the kernel closes it.
  */
 static ssize_t send_with(const attrd_stream *stream, int descriptor, const uint8_t *bytes, uint32_t size)
 {
@@ -145,11 +144,11 @@ int attrd_stream_flush(attrd_stream *stream)
 }
 
 /*
- * attrd dies of SIGPIPE when it answers a peer that has closed. If it was stopped or busy, our request is
- * still to be answered. So our end has to exist until attrd has read everything. The last message carries our
- * end as its descriptor: the kernel keeps the end open as long as that message waits for attrd, even if this
- * process has ended. To attrd the message is the reply to a set that it never made (its operation ids begin
- * with 1): it logs that, answers nothing, and reads the end of the stream next.
+ * attrd dies of SIGPIPE when it answers a peer that has closed. If it was stopped or busy, it may still have to
+ * answer a request of ours. So our end must exist until attrd has read everything. The last message carries
+ * our end as its descriptor: the kernel keeps it open while the message waits for attrd, even after this
+ * process has ended. attrd takes the message for the reply to a set that it never made (its operation ids begin
+ * with 1): it logs that, does not answer, and then reads the end of the stream.
  */
 void attrd_stream_leave(attrd_stream *stream)
 {

@@ -12,7 +12,7 @@ bool attrd_piece_read(attrd_piece *piece, uint8_t code, wire_reader *body)
     return wire_is_done(body);
 }
 
-/* Transaction 0 finds a free place. */
+/* Transaction 0 matches a free place. */
 static attrd_transfer *find(attrd_transfers *transfers, uint16_t transaction)
 {
     for (uint32_t i = 0; i < ATTRD_MAX_TRANSFERS; i++)

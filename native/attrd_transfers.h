@@ -1,7 +1,7 @@
 /*
- * Values that arrive in pieces: a bounded number at a time, each of bounded size, forgotten if the sender
- * falls silent. Pure data: no I/O; the time is given. The statuses are those that the protocol asks the
- * receiver of a piece for.
+ * Values that arrive in pieces: a bounded number at a time, each of bounded size; a value is dropped if its
+ * next piece does not arrive in time. Pure data: no I/O; the caller passes the time. The statuses are those that
+ * the protocol requires of the receiver of a piece.
  */
 #ifndef ATTRD_TRANSFERS_H
 #define ATTRD_TRANSFERS_H
@@ -38,17 +38,17 @@ typedef struct {
 bool attrd_piece_read(attrd_piece *piece, uint8_t code, wire_reader *body);
 
 /*
- * Takes a piece in: a status, and with status 0 the transaction that its sender shall go on with. *value is
- * the whole value if it was the last piece, else NULL; it stays until the next piece is taken and the message
- * is gone.
+ * Adds a piece. Returns a status, and with status 0 the transaction for the sender's next piece. *value is the
+ * whole value after the last piece, else NULL; it stays valid until the next piece is added or the message is
+ * dropped.
  */
 uint8_t attrd_transfers_take(attrd_transfers *transfers, const attrd_piece *piece, uint64_t deadline,
                              uint16_t *transaction, const uint8_t **value);
 
-/* Forgets the transfers whose next piece is overdue. UINT64_MAX: all. */
+/* Drops the transfers whose next piece is overdue; all of them if now is UINT64_MAX. */
 void attrd_transfers_expire(attrd_transfers *transfers, uint64_t now);
 
-/* When the first of them is overdue, or ATTRD_NO_DEADLINE. */
+/* Returns when the first transfer is overdue, or ATTRD_NO_DEADLINE. */
 uint64_t attrd_transfers_deadline(const attrd_transfers *transfers);
 
 #endif

@@ -33,7 +33,7 @@ enum { WIRE_BAD_TLV = 4, WIRE_TOO_MANY_TRANSACTIONS = 7, WIRE_TRANSACTION_NOT_FO
 #define WIRE_NO_BLOB 0x8000u   /* set in every type that is not a blob */
 #define WIRE_BLOB_SIZE 0x3fffu /* bit 14 only marks printable bytes */
 
-/* Reads parameters in turn. After one that is missing, cut or of another type, ok is false and all are 0. */
+/* Reads parameters in order. After one that is missing, cut off or of another type, ok is false, and all further ones read as 0. */
 typedef struct {
     const uint8_t *at;
     const uint8_t *end;
@@ -88,7 +88,7 @@ static inline const uint8_t *wire_take_blob(wire_reader *reader, uint32_t *size)
     return blob;
 }
 
-/* Every parameter was there, and nothing else is. */
+/* True if every parameter was present and no bytes are left. */
 static inline bool wire_is_done(const wire_reader *reader)
 {
     return reader->ok && reader->at == reader->end;
@@ -118,13 +118,13 @@ static inline uint32_t wire_size(const uint8_t *message)
     return size;
 }
 
-/* No message has such a size: the bytes are none, and what follows cannot be told apart either. */
+/* True for a size that no message has. The messages that follow cannot be found either. */
 static inline bool wire_is_nonsense(uint32_t size)
 {
     return size < WIRE_HEADER || size > WIRE_MESSAGE_MAX;
 }
 
-/* Writes a message at start. The caller has made sure of the room. */
+/* Writes a message at start. The caller has checked that there is room. */
 typedef struct {
     uint8_t *start;
     uint8_t *at;
@@ -167,7 +167,7 @@ static inline void wire_put_blob(wire_writer *writer, const void *bytes, uint32_
     writer->at += size;
 }
 
-/* Completes the message and gives its size. */
+/* Completes the message and returns its size. */
 static inline uint32_t wire_end(wire_writer *writer, uint32_t sequence)
 {
     uint16_t size = (uint16_t)(writer->at - writer->start);

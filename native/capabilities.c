@@ -24,10 +24,10 @@ static void note(int result)
         atomic_compare_exchange_strong(&first_error, &none, -errno);
 }
 
-/* For the calling thread. Only system calls: it runs in a signal handler too. */
+/* Works on the calling thread. It makes only system calls, because it also runs in a signal handler. */
 static void keep_in_this_thread(void)
 {
-    /* Needs CAP_SETPCAP. Who does not have that gains nothing by the set, since there are no new privileges. */
+    /* Needs CAP_SETPCAP. Without it the bounding set is harmless, because there are no new privileges. */
     for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
         if (!(kept >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 && errno != EPERM)
             note(-1);

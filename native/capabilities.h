@@ -1,14 +1,14 @@
-/* Giving up what the process does not need, in all of its threads. */
+/* Drops the capabilities that the process does not need, in all of its threads. */
 #ifndef CONNMGR_CAPABILITIES_H
 #define CONNMGR_CAPABILITIES_H
 
 #include <stdint.h>
 
 /*
- * Keeps of the capabilities held those in `keep` (a bit each, <linux/capability.h>): effective, permitted, inheritable, ambient for
- * those that are started, and the bounding set. Nobody gains privileges from then on, through set-user-ID programs either. In
- * every thread: the kernel keeps all this for each of its own. Returns 0, or -errno of the first thing that did not work;
- * the others are done all the same.
+ * Keeps only the capabilities in `keep` (a bit each, <linux/capability.h>) that the process holds: effective, permitted,
+ * inheritable, ambient for started programs, and the bounding set. From then on no program gains privileges, not even
+ * set-user-ID programs. Does this in every thread, because the kernel stores capabilities for each thread. Returns 0, or
+ * -errno of the first step that failed; the other steps are carried out all the same.
  */
 int32_t connmgr_keep_capabilities(uint64_t keep);
 

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* How far local time (TZ, else /etc/localtime) is ahead of UTC at `seconds` since 1970, in seconds; 0 if unknown. */
+/* Returns the offset of local time (TZ, else /etc/localtime) from UTC at `seconds` since 1970, in seconds; 0 if unknown. */
 int32_t connmgr_utc_offset(int64_t seconds);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the .NET runtime does with glibc that costs a small device too much. */
+/* Replaces uses of glibc by the .NET runtime that cost a small device too much. */
 #define _GNU_SOURCE
 #include "runtime.h"
 
@@ -12,7 +12,7 @@
 
 /*
  * The runtime forks only to have a crashed process dumped. glibc's fork() also prepares its name services
- * for the child: 130 kB that nothing else here needs.
+ * for the child: 130 kB that no other code here needs.
  */
 pid_t fork(void)
 {
@@ -40,7 +40,7 @@ __attribute__((constructor)) static void keep_second_thread_small(void)
 #define PAGE_IS_OF_FILE (UINT64_C(1) << 61)
 #define PAGE_IS_PRESENT (UINT64_C(1) << 63)
 
-/* A page that has been written is not the file's any more: MADV_DONTNEED would lose what was written. */
+/* A written page is no longer backed by the file: MADV_DONTNEED would lose its content. */
 static void unmap_clean(int pagemap, uintptr_t start, uintptr_t end, uintptr_t page)
 {
     uint64_t entries[256];
@@ -52,7 +52,7 @@ static void unmap_clean(int pagemap, uintptr_t start, uintptr_t end, uintptr_t p
         ssize_t got = pread(pagemap, entries, wanted * sizeof(*entries), where);
         if (got < (ssize_t)sizeof(*entries))
             return;
-        uintptr_t clean = start; /* where a row of clean pages begins */
+        uintptr_t clean = start; /* the start of a run of clean pages */
         for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++, start += page) {
             if ((entries[i] & PAGE_IS_PRESENT) && (entries[i] & PAGE_IS_OF_FILE))
                 continue;
@@ -77,12 +77,12 @@ static int unmap_segments(struct dl_phdr_info *executable, size_t size, void *pa
         uintptr_t end = (start + segment->p_memsz) & ~(page - 1);
         unmap_clean(*(int *)pagemap, (start + page - 1) & ~(page - 1), end, page);
     }
-    return 1; /* the executable comes first, and a static one is all there is */
+    return 1; /* the executable comes first; a static one has no other objects */
 }
 
 /*
  * Under qemu-user /proc/self/pagemap is that of the emulator, with other addresses. This page of the stack has
- * just been written: a pagemap that says anything else is not ours.
+ * just been written; a pagemap that shows otherwise belongs to another address space.
  */
 static int is_ours(int pagemap)
 {

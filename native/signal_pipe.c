@@ -17,7 +17,7 @@ static void on_signal(int signo)
 {
     int saved = errno;
     uint8_t byte = (uint8_t)signo;
-    /* A full pipe already holds more signals than anybody needs. */
+    /* A full pipe already holds more signals than the loop needs. */
     ssize_t ignored = write(write_end, &byte, 1);
     (void)ignored;
     errno = saved;
@@ -39,7 +39,7 @@ int32_t connmgr_catch_signals(const int32_t *signals, int32_t count)
         if (sigaction((int)signals[i], &action, NULL) < 0)
             return -errno;
 
-    /* Whoever started us may have blocked them, or ignored SIGCHLD, so that children would vanish unseen. */
+    /* The parent process may have blocked these signals, or ignored SIGCHLD, so that children could not be reaped. */
     sigset_t caught;
     sigemptyset(&caught);
     for (int32_t i = 0; i < count; i++)

@@ -10,7 +10,7 @@
 #
 # With --audit among the options nothing is dropped: init_firewall.sh is told so, and if it fails, nothing is closed.
 #
-# With --shut among the options it only closes, without init_firewall.sh: the daemon calls it so when that has failed.
+# With --shut among the options it only closes, without init_firewall.sh: the daemon calls it in this way when init_firewall.sh has failed.
 #
 # Status 0: init_firewall.sh has locked the device. 1: closed, or still locked as before. 71: closed only in
 # part; stderr says what is open.
@@ -49,8 +49,8 @@ say() { echo "boot_lockdown.sh: $*" >&2; }
 has() { command -v "$1" >/dev/null; }
 to_open="'$script_dir/init_firewall.sh' locks once it works, '$script_dir/fwcfg.sh unlock' opens"
 
-# lock: runs init_firewall.sh for at most 60 s, or the boot would wait for one that hangs. What it says goes through
-# files: a process that it leaves behind would keep a pipe open.
+# lock: runs init_firewall.sh for at most 60 s, or the boot would wait for one that hangs. Its output goes through
+# files: a process that it leaves running would keep a pipe open.
 lock() {
     if ! true >"$run_dir/boot.out" || ! true >"$run_dir/boot.err"; then
         "$script_dir/init_firewall.sh"
@@ -80,9 +80,9 @@ if [ -z "$shut" ]; then
     [ "$audit" = no ] || { say "--audit is on: nothing is closed"; exit 1; }
 fi
 
-# What an audit has left drops nothing: look at the policy.
+# The rules of an audit drop nothing, so check the policy.
 if has nft && nft list chain inet connmgr output 2>/dev/null | grep -q 'policy drop'; then
-    say "the lockdown of before is still in force, locked; $to_open"
+    say "the earlier lockdown is still in force, locked; $to_open"
     exit 1
 fi
 
@@ -173,5 +173,5 @@ for name in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6
         esac
     done
 done
-[ "$status" = 71 ] || say "the policies of iptables are DROP, and a lockdown of before is still in force where there was one; $to_open"
+[ "$status" = 71 ] || say "the policies of iptables are DROP, and an earlier lockdown is still in force where there was one; $to_open"
 exit "$status"

@@ -238,7 +238,7 @@ unlock() {
     iptables_unlock
     rm -f "$run/locked" "$run/policies" "$run/services" "$run/closed" "$run/audit"
     if [ "$failed" = yes ]; then
-        fail "not unlocked altogether${undone:+; gone: $undone}"
+        fail "not completely unlocked${undone:+; gone: $undone}"
     elif [ -n "$undone" ]; then
         said="unlocked: nothing of connmgr's lockdown is left (gone: $undone)"
     else

@@ -33,14 +33,14 @@
 #   CONNMGR_AUDIT=yes|no the rules are the same, but packets that no rule accepts pass. Nothing is reset, no connection is ended
 #
 # The report on stdout, a line each:
-#   backend: nft|iptables    and "backend-reason: TEXT" if CONNMGR_FIREWALL=auto would have liked nft better
+#   backend: nft|iptables    and "backend-reason: TEXT" if CONNMGR_FIREWALL=auto could not use nft
 #   sets: yes|no             whether sets hold the addresses
 #   queue: N|none
 #   name-servers: any|listed whether port 53 is open to the name servers alone
-#   probes: mark|state       how the daemon's own probes are known
+#   probes: mark|state       how the rules recognize the daemon's own probes
 #   bridged: yes|no          whether frames that are only bridged pass if br_netfilter shows them to the firewall
 #   audit: yes               only with CONNMGR_AUDIT=yes: nothing is dropped
-#   ended: N|unknown         connections of before the lockdown that were ended
+#   ended: N|unknown         how many connections from before the lockdown were ended
 #   firewall.user: ok|failed, STATUS    only if there is one; stderr says more
 # Status 0: locked, also if firewall.user failed. 64: bad argument. 78: bad netif_names, or neither nft nor
 # iptables is installed. 1: stderr says what did not work.
@@ -56,7 +56,7 @@ init_firewall() {
     # shellcheck source=firewall_iptables
     . "$here/firewall_iptables"
 
-    # Finish the lockdown even if the caller ends: half a lockdown is of no use.
+    # Finish the lockdown even if the caller ends: an incomplete lockdown protects nothing.
     trap '' HUP INT PIPE TERM
 
     [ $# = 0 ] || { echo "usage: $self" >&2; exit 64; }
@@ -235,7 +235,7 @@ firewall_user() {
         0) echo "firewall.user: ok" 2>/dev/null || : ;;
         *)
             complain "$user failed with status $user_status: the device is locked without it; $to_unlock"
-            # Remove what it did by half: make our chains anew, in front, and the policies.
+            # Undo its incomplete changes: make our chains again, in front, and the policies.
             first=no
             "${backend}_lock" || fail "$why"
             echo "firewall.user: failed, $user_status" 2>/dev/null || : ;;

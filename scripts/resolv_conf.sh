@@ -30,7 +30,7 @@ usage() { echo "usage: ${0##*/} use TARGET IFNAME [LINK=ADDRESS]..., ${0##*/} re
 fail() { echo "$*"; exit 1; }
 did() { echo "did $*"; }
 
-# Under load each process costs far more than a few lines of shell, so what is read is read by the shell.
+# Under load each process costs far more than a few lines of shell, so the shell itself reads the files.
 # add WORD...: adds those that look like an address to FOUND, each once: nothing else gets into a file or an option.
 add() {
     for add_word; do
@@ -134,7 +134,7 @@ find_servers() {
     for find_source in of_systemd of_resolvconf of_dhclient of_comments; do
         [ -n "$FOUND" ] || $find_source "$1"
     done
-    # A DHCP server cannot name this host: the file would then look like that of a resolver of this host, for ever.
+    # A DHCP server cannot name this host: the file would then look like that of a resolver of this host, indefinitely.
     find_all=$FOUND FOUND=
     for find_word in $find_all; do
         case $find_word in 127.* | 0.* | ::1 | :: | ::[Ff][Ff][Ff][Ff]:127.*) ;; *) add "$find_word" ;; esac
@@ -238,7 +238,7 @@ use_file() {
         did "nothing: $1 is a link to a file of $use_manager, which would overwrite it"
         return
     fi
-    # The original is what another program has written last.
+    # The original is the text that another program has written last.
     if [ ! -f "$OURS" ] || ! cmp -s "$1" "$OURS"; then
         if is_marked "$1"; then
             unmark "$1" >"$KEPT"
@@ -446,7 +446,7 @@ case ${1-} in
         mkdir -p "$RUN"
         [ "$TARGET" != auto ] || TARGET=$(platform)
         if [ -n "$WAS" ] && [ "$WAS" != "$TARGET" ]; then
-            # Another --resolv-conf, or another resolver is installed. What cannot be undone is lost.
+            # Another --resolv-conf, or another resolver is installed. What cannot be undone is dropped.
             (undo "$WAS") >/dev/null 2>&1 || rm -f "$DONE" "$OURS" "$KEPT"
         fi
         for link in $LINKS; do

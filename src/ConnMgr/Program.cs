@@ -78,7 +78,8 @@ catch (Exception exception)
     return (int)ExitCode.Software;
 }
 
-// A report that was cut off must not end like a complete one. A reader that closes the pipe has enough.
+// A truncated report must not end with the status of a complete one. A reader that closes the pipe has
+// read what it needs.
 static int End(ExitCode exitCode)
 {
     if (StandardOutput.Failure is 0 or Errno.EPIPE)
@@ -90,8 +91,9 @@ static int End(ExitCode exitCode)
     return (int)ExitCode.IoError;
 }
 
-// `probe`, `route` and `unlock` do what the daemon would: what the command line does not say is as in the
-// options of the service. They work without them, too: a device with a bad file must still be unlocked.
+// `probe`, `route` and `unlock` act like the daemon: they use the options of the service, except those
+// that the command line gives. They also work without the options of the service: a device with a bad file
+// must still be unlocked.
 static Options WithServiceOptions(string[] args, Options options)
 {
     bool needs = options.Verb switch

@@ -7,4 +7,9 @@ if (args is ["elements"])
     ElementMeasurement.Run();
     return;
 }
+if (args is ["prefixes"])
+{
+    ElementMeasurement.ClosePrefixes();
+    return;
+}
 BenchmarkSwitcher.FromAssembly(typeof(DnsReplyBenchmark).Assembly).Run(args);

@@ -29,14 +29,14 @@ internal static class ProbeTargets
         Unless(verdict is Verdict.NotYet or Verdict.Content or Verdict.Protocol or Verdict.Wrong,
             "TLS has four verdicts");
         Unless(verdict != Verdict.Content || bytes.IndexOf(Entropy.AsSpan(32, 32)) >= 0,
-            "the right answer repeats what was sent");
+            "the correct answer repeats what was sent");
     }
 
     public static void Mqtt(ReadOnlySpan<byte> bytes)
     {
         Verdict verdict = Stream(MqttUrl, bytes);
         Unless(verdict != Verdict.Protocol || bytes.StartsWith((ReadOnlySpan<byte>)[0x20, 2, 0]),
-            "the right answer is CONNACK");
+            "the correct answer is CONNACK");
     }
 
     public static void Coap(ReadOnlySpan<byte> bytes)

@@ -62,7 +62,7 @@ printf "ETH_INTERFACE_0='eth0'\n" >"$LAB/etc/netif_names"
 printf '%s\n' https://api.example.com/v1 api.example.com:8883 api.example.com/v1 .example.com >"$LAB/etc/whitelist"
 run
 check "a URL, a port, a path, a dot: exit status 78" test "$status" = 78
-check "what to write instead of a URL" says 'whitelist:1: no address or prefix: "https://api.example.com/v1"; write '"'api.example.com', not a URL"
+check "what to write instead of a URL" says 'whitelist:1: not an address or prefix: "https://api.example.com/v1"; write '"'api.example.com', not a URL"
 check "instead of a port" says "write 'api.example.com', without a port"
 check "instead of a path" says "write 'api.example.com', without a path"
 check "instead of a dot" says "write '*.example.com'"
@@ -109,7 +109,7 @@ defaults() { # STATUS REGEX
 echo "CONNMGR_OPTIONS='-d --config-dir $LAB/etc'" >"$LAB/default/connmgr"
 check "/etc/default/connmgr: its options are used, and said" defaults 0 "^/etc/default/connmgr: checking with -d --config-dir $LAB/etc$"
 echo "CONNMGR_OPTIONS='-d --probe http://cloud.example/'" >"$LAB/default/connmgr"
-check "a bad one: 64, and what is wrong" defaults 64 '^connmgr: --probe: write the right answer at the end'
+check "a bad one: 64, and what is wrong" defaults 64 '^connmgr: --probe: write the correct answer at the end'
 printf "# CONNMGR_OPTIONS='-d'\nCONNMGR_OPTIONS=\"-d\n  --idle 1\"\n" >"$LAB/default/connmgr"
 check "a bad one in the second line" defaults 64 '^connmgr: .*--idle'
 echo "CONNMGR_OPTIONS=-d --idle 5" >"$LAB/default/connmgr"
@@ -134,7 +134,7 @@ check "OpenWrt: values that the init script refuses: 78" defaults 78 "^connmgr.m
 check "OpenWrt: each of them" says "connmgr.main.dns: 'maybe' is none of: hold sniff auto"
 check "OpenWrt: and the rest is checked" says "$LAB/etc: no errors"
 uci "list probe 'http://a.example/'"
-check "OpenWrt: what only the daemon can know: 64" defaults 64 '^connmgr: --probe: write the right answer at the end'
+check "OpenWrt: what only the daemon can know: 64" defaults 64 '^connmgr: --probe: write the correct answer at the end'
 printf '#!/bin/sh /etc/rc.common\n' >/etc/init.d/connmgr
 check "OpenWrt: an init script that does not know the question: 78" defaults 78 'does not say which options it gives'
 rm /etc/init.d/connmgr

@@ -86,5 +86,5 @@ check "neither nft nor iptables: it ends with 78" test "$status" = 78
 check "and says what is missing" log_has 'there is neither nft nor iptables: install'
 start_connmgr --dns auto --on-firewall-failure manage-links
 wait_for 10 "--on-firewall-failure manage-links: it manages links" in_use eth0
-check "and says so" log_has 'cannot lock the firewall, managing links without: .* neither nft nor iptables'
+check "and says so" log_has 'cannot lock the firewall, managing the links of the open device: .* neither nft nor iptables'
 stop_connmgr || :

@@ -38,11 +38,11 @@ check "what was open is open" on device socat -u OPEN:/dev/null TCP:198.18.100.1
 echo "# the default names" >"$LAB/etc/netif_names"
 printf '%s\n' 198.18.100.8 '*.cdn.example' >"$LAB/etc/whitelist"
 check "a good one: what has changed is said" reload 0 'whitelist: .*2 entries'
-check "the entries that went are named" grep -qxF "whitelist: without echo.example" "$LAB/said"
-check "and those that came" grep -qxF "whitelist: with 198.18.100.8" "$LAB/said"
+check "the entries that went are named" grep -qxF "whitelist: removed echo.example" "$LAB/said"
+check "and those that came" grep -qxF "whitelist: added 198.18.100.8" "$LAB/said"
 check "those that stay are not" not grep -q "cdn.example" "$LAB/said"
 printf '%s\n' 198.18.100.8 '*.net.example' >"$LAB/etc/whitelist"
-check "one for another: said, although nothing is opened or closed" reload 0 '^whitelist: with \*\.net\.example$'
+check "one for another: said, although nothing is opened or closed" reload 0 '^whitelist: added \*\.net\.example$'
 check "the same again: nothing has changed" reload 0 '^nothing has changed$'
 wait_for 3 "status: the new whitelist" status_has '^whitelist +2 entries, 0 addresses open$'
 # Port 80 of TCP stays open, because it is probed.

@@ -49,7 +49,7 @@ check "but not after each" test "$(grep -c . "$LAB/asked")" -le $((count + 4))
 # An invalid answer changes nothing.
 head -c 1000 "$LAB/dump" >"$LAB/dump.new" && mv "$LAB/dump.new" "$LAB/dump"
 ip -n device address add 198.18.1.110/32 dev eth0
-wait_for 5 "half an answer is ignored, and said" log_has 'netifd: its answer is no list of networks, ignoring'
+wait_for 5 "half an answer is ignored, and said" log_has 'netifd: its answer is not a list of networks, ignoring'
 check "the links stay confirmed" confirmed
 stop_connmgr
 

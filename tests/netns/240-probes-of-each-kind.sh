@@ -24,7 +24,7 @@ step() { grep -E -- "$1" "$LAB/probe"; }
 check "echo: right" probe 0 ' confirmed by echo: echo answered by 198.18.100.1[01]:80 in ' echo://echo.example:80
 check "each step has its time: resolve" step '^ +[0-9]+\.[0-9] ms  resolve echo.example: 198.18.100.1'
 check "each step has its time: connect" step '^ +[0-9]+\.[0-9] ms  echo 198.18.100.1[01]:80: connect$'
-check "each step has its time: right, with its cost" step '^ +[0-9]+\.[0-9] ms  echo .*: right \(after [0-9.]+ ms, [0-9]+ bytes\)$'
+check "each step has its time: right, with its cost" step '^ +[0-9]+\.[0-9] ms  echo .*: correct \(after [0-9.]+ ms, [0-9]+ bytes\)$'
 check "the old spelling" probe 0 ' confirmed by echo: ' echo://198.18.100.10:80 --echo echo.example
 check "echo: nobody listens, the ping decides" probe 1 ' not confirmed: ping answered .*refused' echo://198.18.100.10
 serve banner 198.18.100.11 22 banner
@@ -142,7 +142,7 @@ if real dropbear; then
         probe 1 ' not confirmed: 198.18.100.10:22 accepted a connection' tcp://198.18.100.10:22 --no-ping
 fi
 
-# -- any right answer confirms; bad URLs --------------------------------------------------------------------------------
+# -- any correct answer confirms; bad URLs --------------------------------------------------------------------------------
 check "one of two services is right" probe 0 ' confirmed by echo: ' tls://198.18.100.11:1000 --probe echo://198.18.100.10:80
 absent() {
     lab_status=0

@@ -1,6 +1,6 @@
 #!/bin/sh
 # --echo names an SSH server, which speaks first: no link fails because of that, the log has a warning, and
-# ping decides. Once a service has answered rightly, a wrong answer means a portal.
+# ping decides. Once a service has answered correctly, a wrong answer means a portal.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 
@@ -9,7 +9,7 @@ on cloud /usr/bin/python3 "$NETNS_DIR/probed.py" 198.18.100.10 22 banner >"$LAB/
 poll 10 grep -q listening "$LAB/ssh.log"
 PROBES='--echo 198.18.100.10:22' start_connmgr --idle 4
 wait_for 5 "eth0 is in use" in_use eth0
-warned="^<4> ?'echo://198.18.100.10:22' has not answered rightly over any link since the start, and wrongly over "
+warned="^<4> ?'echo://198.18.100.10:22' has not answered correctly over any link since the start, and wrongly over "
 check "a warning" log_has "$warned"
 check "status: the service is suspected" status_has '^service +echo://198.18.100.10:22: proves content, about'
 check "status: what decides" status_has 'wrongly over .*: ping|ping decides|decides meanwhile'

@@ -28,7 +28,7 @@ WIFISTA_INTERFACE_0='same'" "the same name twice" 3
 printf '%s\n' "ETH_INTERFACE_10='eth9'" "PREFER='eth7'" >"$LAB/etc/netif_names"
 start_connmgr
 check "an unknown key: it runs, and says so" log_has '^<4> ?.*ETH_INTERFACE_10'
-check "so does a name in PREFER that is no link" log_has "^<4> ?.*netif_names:2: PREFER: 'eth7' is no link"
+check "so does a name in PREFER that is no link" log_has "^<4> ?.*netif_names:2: PREFER: 'eth7' is not a link"
 stop_connmgr
 rm "$LAB/etc/netif_names"
 start_connmgr

@@ -19,13 +19,13 @@ for nonsense in length-7 length-65535 body-too-long unknown-type unknown-code un
 done
 
 connections() { grep -c 'attrd: connected' "$LAB/connmgr.log"; }
-check "events: it spoke nonsense" events_have ' attrd +attrd: speaks nonsense, trying again$'
+check "events: it spoke nonsense" events_have ' attrd +attrd: sends invalid messages, retrying$'
 
 before=$(connections)
 more() { [ "$(connections)" -gt "$before" ]; }
 tell_attrd close
 wait_for 15 "the connection is closed: it comes back" more
-check "events: who closed it" events_have ' attrd +attrd: has closed the connection, trying again$'
+check "events: who closed it" events_have ' attrd +attrd: has closed the connection, retrying$'
 
 tell_attrd hang
 unplug eth0
@@ -37,7 +37,7 @@ before=$(connections)
 tell_attrd leave
 unplug wlan0
 wait_for 1 "attrd is gone: LTE takes over as ever" in_use wwan0
-check "status: attrd is gone" status_has '^attrd +(has closed the connection|not there \(.*\)), trying again$'
+check "status: attrd is gone" status_has '^attrd +(has closed the connection|cannot connect \(.*\)), retrying$'
 tell_attrd return
 wait_for 15 "attrd is back: so is the connection" more
 listen 65008 65059

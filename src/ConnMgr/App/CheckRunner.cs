@@ -35,7 +35,7 @@ internal static class CheckRunner
             isGood = false;
         }
 
-        // The init script of a running system may have looked up other names.
+        // On a running system, the init script may have written other names into the run directory.
         if ((ConfigFiles.Read(options.ConfigDirectory, options.RunDirectory, withWhitelist: false).NetifNames
             ?? files.NetifNames) is { } names)
         {
@@ -61,14 +61,14 @@ internal static class CheckRunner
         if (hasUser)
         {
             StandardOutput.Line(
-                $"{user}: its syntax is right; whether its commands work, only the lockdown shows");
+                $"{user}: its syntax is correct; only the lockdown shows whether its commands work");
         }
         return ExitCode.Ok;
     }
 
     /// <summary>
-    /// Warns of each link that does not exist. It is no error: a modem may be unplugged, and an image may be
-    /// made on another machine.
+    /// Warns of each link that does not exist. A missing link is not an error: a modem may be unplugged,
+    /// and an image may be built on another machine.
     /// </summary>
     private static void CompareInterfaces(string directory, string[] names)
     {

@@ -34,8 +34,8 @@ internal sealed class ConfigFiles
     public Whitelist Whitelist { get; private set; } = Whitelist.Empty;
 
     /// <summary>
-    /// True if a file could not be read for lack of memory or descriptors: it may be right, so a start has to
-    /// try again. A reload is refused.
+    /// True if a file could not be read for lack of memory or descriptors. Its content may be correct, so
+    /// init must start the daemon again. A reload is refused.
     /// </summary>
     public bool IsShort { get; private set; }
 

@@ -24,8 +24,7 @@ internal sealed class Daemon : IDisposable
     private readonly Loop _loop;
     private readonly List<string> _environment; // of scripts; shared by all parts that start scripts
     private readonly Deadline _tick;
-    private readonly Signals _signals;
-    private readonly Watchdog _watchdog;
+    private readonly Watchdog? _watchdog;
     private readonly Heap _heap = new();
     private readonly KernelState _state = new();
     private readonly RouteMonitor _routes;
@@ -41,20 +40,29 @@ internal sealed class Daemon : IDisposable
     private readonly RequestDriver _requests;
     private readonly ControlSocket? _control;
     private readonly TimeSpan _startedAt;
-    private readonly Pace _lossPace = new(burst: 5, TimeSpan.FromMinutes(1)); // a storm causes many losses
+    private readonly Pace _lossPace = new(burst: 5, TimeSpan.FromMinutes(1)); // losses come in bursts
     private int _seenLosses;
     private bool _isMonitoring;
     private bool _isStopping;
     private string? _hint; // about missing interfaces, as logged
-    private int _hintedVersion = -1; // the kernel's state of the last look
+    private int _hintedVersion = -1; // the version of the kernel's state that was last compared
     private FlowRunner? _flows;
 
     /// <summary>
     /// Creates all parts, and starts the lockdown unless the firewall is disabled. Throws if the kernel
     /// refuses a required resource.
     /// </summary>
+    /// <param name="options">The command-line options.</param>
+    /// <param name="names">The interface names of the links.</param>
+    /// <param name="whitelist">What the lockdown may open.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="loop">The event loop of the process.</param>
+    /// <param name="startedAt">When the process started, in the loop's time.</param>
+    /// <param name="watchdog">Kills the process if the loop hangs; null in unit tests, which share a process.
+    /// </param>
     public Daemon(
-        Options options, NetifNames names, Whitelist whitelist, Log log, Loop loop, TimeSpan startedAt)
+        Options options, NetifNames names, Whitelist whitelist, Log log, Loop loop, TimeSpan startedAt,
+        Watchdog? watchdog)
     {
         _log = log;
         _options = options;
@@ -62,8 +70,7 @@ internal sealed class Daemon : IDisposable
         _startedAt = startedAt;
         _environment = ScriptEnvironment.Of(options, names);
         _tick = _loop.AddTimer(Tick);
-        _signals = new Signals(_loop, OnSignal, LibcExtra.SIGTERM, LibcExtra.SIGINT, LibcExtra.SIGHUP);
-        _watchdog = new Watchdog();
+        _watchdog = watchdog;
         _servers = new NameServers(
             options.Resolvers, options.ResolvConf is ['/', ..] ? options.ResolvConf : null);
         _lockdown = options.IsFirewallDisabled
@@ -108,7 +115,8 @@ internal sealed class Daemon : IDisposable
         _control = ControlSocket.Open(_loop, path, log.Events, Answer, group, out string failure);
         if (_control is null)
         {
-            log.Event(EventKind.Daemon, $"{path}: {failure}, running without", LogLevel.Warn);
+            log.Event(
+                EventKind.Daemon, $"{path}: {failure}, running without the control socket", LogLevel.Warn);
         }
     }
 
@@ -159,7 +167,8 @@ internal sealed class Daemon : IDisposable
     }
 
     /// <summary>
-    /// True if no script runs. Otherwise wait for its end, or its deadline: nothing else would kill it.
+    /// True if no script runs. The daemon waits for a running script before it exits: after the exit,
+    /// nothing would kill a script that hangs.
     /// </summary>
     private bool IsIdle =>
         !_links.IsBusy && !_resolver.IsBusy && _lockdown is not { IsBusy: true };
@@ -171,7 +180,7 @@ internal sealed class Daemon : IDisposable
             _seenLosses = _routes.Losses;
             if (_lossPace.TryTake(_loop.Now))
             {
-                _log.Event(EventKind.Route, "messages of rtnetlink were lost, reading everything anew",
+                _log.Event(EventKind.Route, "rtnetlink messages were lost, reading the whole state again",
                     LogLevel.Warn);
             }
         }
@@ -196,7 +205,7 @@ internal sealed class Daemon : IDisposable
 
     private void Tick()
     {
-        _watchdog.Feed();
+        _watchdog?.Feed();
         _log.Tick();
         _tick.Set(_loop.Now + Link.TickPeriod);
         _servers.Refresh();
@@ -210,7 +219,7 @@ internal sealed class Daemon : IDisposable
         _heap.Trim();
     }
 
-    /// <summary>Logs which interfaces there are, if those of netif_names are missing.</summary>
+    /// <summary>Logs which interfaces exist, if those of netif_names do not.</summary>
     private void AdviseOnNames()
     {
         if (_links.View.InUse is not null || !_routes.IsSettled || _state.Version == _hintedVersion)
@@ -268,7 +277,11 @@ internal sealed class Daemon : IDisposable
         }
     }
 
-    private void OnSignal(int signal)
+    /// <summary>
+    /// Handles a signal: SIGHUP reloads; any other one stops the daemon, the second one without waiting for
+    /// scripts.
+    /// </summary>
+    public void OnSignal(int signal)
     {
         if (signal == LibcExtra.SIGHUP)
         {
@@ -297,6 +310,5 @@ internal sealed class Daemon : IDisposable
         _files.Dispose();
         _uevents.Dispose();
         _routes.Dispose();
-        _signals.Dispose();
     }
 }

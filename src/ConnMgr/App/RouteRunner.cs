@@ -26,7 +26,7 @@ internal static class RouteRunner
         if (options.RouteTo is not [string wanted] || !known.Contains(wanted))
         {
             string fault = options.RouteTo is [string name]
-                ? $"{ForeignText.Quote(name)} is no link"
+                ? $"{ForeignText.Quote(name)} is not a link"
                 : "usage: connmgr route IFNAME";
             Complain($"{fault}: the links are {string.Join(", ", known)}");
             return ExitCode.Usage;
@@ -37,7 +37,8 @@ internal static class RouteRunner
     }
 
     /// <summary>
-    /// Makes a plan and carries it out; again, if the table has changed meanwhile or a step has failed.
+    /// Makes a plan and carries it out. Repeats both if the table has changed meanwhile or a step has
+    /// failed.
     /// </summary>
     private static ExitCode Switch(RouteWriteRunner writer, IReadOnlyList<NamedLink> links, string wanted)
     {
@@ -63,7 +64,7 @@ internal static class RouteRunner
             {
                 if (!hasSaid)
                 {
-                    Say($"{wanted} is in front already");
+                    Say($"{wanted} already has the preferred default routes");
                 }
                 return ExitCode.Ok;
             }
@@ -115,7 +116,8 @@ internal static class RouteRunner
             string lines = said;
             if (said.Split(' ') is [string ethernet, string wifi, string wan, _, _])
             {
-                // An earlier daemon gives the names alone. The last two are no links.
+                // A daemon of an earlier version passes five names without keys. The last two are not
+                // links.
                 lines = $"ETH_INTERFACE_0='{ethernet}'\nWIFISTA_INTERFACE_0='{wifi}'\n"
                     + $"WAN_INTERFACE_0='{wan}'\nWIFIAP_INTERFACE_0=\nBRIDGE_INTERFACE_0=";
             }

@@ -7,8 +7,9 @@ using Tmds.Linux;
 namespace ConnMgr.App;
 
 /// <summary>
-/// Leads `status`, `reload` and the other verbs to a daemon with another --run-dir: the file `run-dir` in the
-/// standard run directory names it, while that daemon runs. A user does not know the options of the service.
+/// Leads `status`, `reload` and the other verbs to a daemon with another --run-dir: the file `run-dir` in
+/// the standard run directory names it, while that daemon runs. The user need not know the options of the
+/// service.
 /// </summary>
 internal sealed unsafe class RunDirectoryPointer : IDisposable
 {

@@ -20,7 +20,7 @@ internal sealed class ServiceOptions
 
     private static readonly TimeSpan ScriptLimit = TimeSpan.FromSeconds(10);
 
-    /// <summary>The file that has them.</summary>
+    /// <summary>The file that the options come from.</summary>
     public required string Source { get; init; }
 
     /// <summary>The options; null if the file is not usable.</summary>
@@ -29,7 +29,7 @@ internal sealed class ServiceOptions
     /// <summary>What is wrong with the file, as lines; empty for nothing.</summary>
     public required IReadOnlyList<string> Faults { get; init; }
 
-    /// <summary>Reads them. No file: no options.</summary>
+    /// <summary>Reads the options. Without the file, there are none.</summary>
     public static ServiceOptions Read()
     {
         if (File.Exists("/etc/rc.common") && File.Exists(UciPath))
@@ -49,8 +49,8 @@ internal sealed class ServiceOptions
     }
 
     /// <summary>
-    /// Reads the answer of the init script: a line `options: OPTION...`; each line before it is a fault. The
-    /// help text of an init script that does not know the question has no such line.
+    /// Reads the answer of the init script: a line `options: OPTION...`; each line before it is a fault.
+    /// An older init script prints its help text instead, which has no such line.
     /// </summary>
     internal static ServiceOptions Of(string output)
     {

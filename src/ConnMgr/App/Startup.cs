@@ -47,14 +47,20 @@ internal static unsafe class Startup
         log.Info($"runs as {Capabilities.Describe()}");
 
         using Loop loop = new();
-        using Daemon daemon = new(options, names, files.Whitelist, log, loop, startedAt);
-        return daemon.Run();
+        Daemon? daemon = null; // a signal before the loop runs waits in the pipe
+        using Signals signals = new(
+            loop, signal => daemon?.OnSignal(signal), LibcExtra.SIGTERM, LibcExtra.SIGINT, LibcExtra.SIGHUP);
+        using (daemon = new Daemon(
+            options, names, files.Whitelist, log, loop, startedAt, new Watchdog()))
+        {
+            return daemon.Run();
+        }
     }
 
     /// <summary>
-    /// Asks the kernel for a SIGTERM when OpenWrt's ujail, our parent, dies. procd then starts another ujail.
-    /// Until August 2026 a killed ujail left its process behind (procd, jail.c), which would keep the lock
-    /// from the next daemon. The daemon outlives any other parent.
+    /// Asks the kernel for a SIGTERM when OpenWrt's ujail, our parent, dies. procd then starts another
+    /// ujail. Until August 2026 a killed ujail left its process behind (procd, jail.c), which would keep
+    /// the lock from the next daemon. The daemon does not end with any other parent.
     /// </summary>
     private static void EndWithJail()
     {

@@ -17,8 +17,9 @@ internal sealed unsafe class AttributeClient : IDisposable
     private const int WaitingLimit = 20;
 
     /// <summary>
-    /// How long such a get waits. After 5 s attrd would report a time-out to its client. That client may have
-    /// given up at the same moment, and attrd dies of SIGPIPE when it writes to a client that is gone.
+    /// How long a get waits for a value. After 5 s attrd would report a time-out to its client. That
+    /// client may have given up at the same moment, and attrd dies of SIGPIPE when it writes to a client
+    /// that is gone.
     /// </summary>
     private static readonly TimeSpan WaitingTime = TimeSpan.FromSeconds(4);
 
@@ -231,13 +232,13 @@ internal sealed unsafe class AttributeClient : IDisposable
 
     private static string WordsOfClosed(int why, uint detail) => why switch
     {
-        AttrdShim.ATTRD_CLOSED_CONNECT => $"not there ({Errno.Text((int)detail)}), trying again",
-        AttrdShim.ATTRD_CLOSED_UNANSWERED => "does not answer, trying again",
-        AttrdShim.ATTRD_CLOSED_REFUSED => $"refuses us with status {detail}, trying again",
-        AttrdShim.ATTRD_CLOSED_BY_PEER => "has closed the connection, trying again",
-        AttrdShim.ATTRD_CLOSED_FAILED => $"connection failed ({Errno.Text((int)detail)}), trying again",
-        AttrdShim.ATTRD_CLOSED_NONSENSE => "speaks nonsense, trying again",
-        _ => $"did not confirm attribute {detail}, trying again",
+        AttrdShim.ATTRD_CLOSED_CONNECT => $"cannot connect ({Errno.Text((int)detail)}), retrying",
+        AttrdShim.ATTRD_CLOSED_UNANSWERED => "does not answer, retrying",
+        AttrdShim.ATTRD_CLOSED_REFUSED => $"refuses connmgr with status {detail}, retrying",
+        AttrdShim.ATTRD_CLOSED_BY_PEER => "has closed the connection, retrying",
+        AttrdShim.ATTRD_CLOSED_FAILED => $"connection failed ({Errno.Text((int)detail)}), retrying",
+        AttrdShim.ATTRD_CLOSED_NONSENSE => "sends invalid messages, retrying",
+        _ => $"did not confirm attribute {detail}, retrying",
     };
 
     public void Dispose()

@@ -162,8 +162,8 @@ internal sealed class AttributeReport : IDisposable
         }
         return best;
 
-        // The selection's classes, within which the first link counts. Of the links that are not up, prefer
-        // one that lacks only a way out, then one whose device exists.
+        // Order links by the classes of the selection. Of the links that are not up, prefer one that lacks
+        // only an address or a default route, then one whose device exists.
         static int Order(LinkView link)
         {
             int order = (int)Selector.ClassOf(link.State, link.IsMetered, link.Budget);

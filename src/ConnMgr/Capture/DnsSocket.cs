@@ -1,4 +1,5 @@
 using ConnMgr.EventLoop;
+using ConnMgr.Native;
 
 namespace ConnMgr.Capture;
 
@@ -56,14 +57,14 @@ internal sealed class DnsSocket : IDisposable
     /// <param name="withReplies">True to capture replies too (sniff), false for questions only
     /// (hold).</param>
     /// <param name="heard">Called for each packet, from the loop and from <see cref="Drain"/>.</param>
-    /// <param name="errno">
+    /// <param name="error">
     /// The error if the result is null, e.g. ENODEV (the device is gone) or EPERM (CAP_NET_RAW is missing).
     /// </param>
     public static DnsSocket? Open(
-        Loop loop, int ifindex, bool isBridge, bool withReplies, DnsHeard heard, out int errno)
+        Loop loop, int ifindex, bool isBridge, bool withReplies, DnsHeard heard, out KernelError error)
     {
         PacketSocket? socket = PacketSocket.Open(
-            loop, ifindex, DnsFilter.Build(isBridge, withReplies), ReceiveBuffer, out errno);
+            loop, ifindex, DnsFilter.Build(isBridge, withReplies), ReceiveBuffer, out error);
         return socket is null ? null : new DnsSocket(socket, isBridge, heard);
     }
 

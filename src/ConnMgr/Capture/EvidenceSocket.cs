@@ -1,4 +1,5 @@
 using ConnMgr.EventLoop;
+using ConnMgr.Native;
 using ConnMgr.Net;
 
 namespace ConnMgr.Capture;
@@ -67,15 +68,15 @@ internal sealed class EvidenceSocket : IDisposable
     /// </param>
     /// <param name="left">Called on an outgoing packet that expects an answer, at most as often, and before
     /// any evidence.</param>
-    /// <param name="errno">
+    /// <param name="error">
     /// The error if the result is null, e.g. ENODEV (the device is gone) or EPERM (CAP_NET_RAW is missing).
     /// </param>
     public static EvidenceSocket? Open(
         Loop loop, int ifindex, ReadOnlySpan<Subnet> own, uint ownMark, Action received, Action left,
-        out int errno)
+        out KernelError error)
     {
         PacketSocket? opened =
-            PacketSocket.Open(loop, ifindex, EvidenceFilter.RejectAll, ReceiveBuffer, out errno);
+            PacketSocket.Open(loop, ifindex, EvidenceFilter.RejectAll, ReceiveBuffer, out error);
         if (opened is null)
         {
             return null;
@@ -169,8 +170,8 @@ internal sealed class EvidenceSocket : IDisposable
         }
     }
 
-    // If the kernel lacks memory for the filter, packets are read and dropped, and the next packet triggers
-    // another attempt. Another processor may meanwhile queue a packet that it was filtering: Receive finds
+    // If the kernel lacks memory for the filter, the socket reads and drops packets, and tries again at
+    // the next packet. Another processor may meanwhile queue a packet that it was filtering: Receive finds
     // the socket disarmed and drops it.
     private void Disarm()
     {

@@ -34,26 +34,26 @@ internal sealed class PacketSocket : IDisposable
     /// In bytes. The kernel doubles it, raises it to its minimum (about 2 KiB; a first packet always fits)
     /// and allocates memory only as needed. It may exceed the system's limit if CAP_NET_ADMIN permits that.
     /// </param>
-    /// <param name="errno">
+    /// <param name="error">
     /// The error if the result is null, e.g. ENODEV (the device is gone) or EPERM (CAP_NET_RAW is missing).
     /// </param>
     public static PacketSocket? Open(
-        Loop loop, int ifindex, BpfInstruction[] filter, int receiveBuffer, out int errno)
+        Loop loop, int ifindex, BpfInstruction[] filter, int receiveBuffer, out KernelError error)
     {
         // With protocol 0 the socket receives nothing until it has its filter and its device.
         int fd = LibC.socket(LibC.AF_PACKET, LibC.SOCK_DGRAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0);
         if (fd < 0)
         {
-            errno = Errno.Last;
+            error = new KernelError(Errno.Last);
             return null;
         }
         if (!TrySetReceiveBuffer(fd, receiveBuffer) || !TryAttach(fd, filter) || !TryBind(fd, ifindex))
         {
-            errno = Errno.Last;
+            error = new KernelError(Errno.Last);
             _ = LibC.close(fd);
             return null;
         }
-        errno = 0;
+        error = KernelError.None;
         return new PacketSocket(loop, fd);
     }
 

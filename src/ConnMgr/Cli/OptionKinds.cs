@@ -15,18 +15,17 @@ internal static class OptionKinds
     /// <summary>Parses the text of one value; the error is a phrase.</summary>
     public delegate bool TryParse<T>(string text, out T value, out string error);
 
-    /// <summary>An option whose value is a directory.</summary>
-    public static Option<string> Directory(string name, string standard, string description)
+    /// <summary>An option whose value is a directory; without a default if that is null.</summary>
+    public static Option<string> Directory(string name, string? standard, string description)
     {
-        Option<string> option = new(name)
+        Option<string> option = new(name) { Description = description, HelpName = "DIR" };
+        if (standard is not null)
         {
-            Description = description,
-            HelpName = "DIR",
-            DefaultValueFactory = _ => standard,
-        };
+            option.DefaultValueFactory = _ => standard;
+        }
         option.Validators.Add(result => Require(
             result, result.GetValueOrDefault<string>() is { Length: > 0 and < 4096 },
-            $"{name}: no directory"));
+            $"{name}: not a directory"));
         return option;
     }
 
@@ -47,7 +46,9 @@ internal static class OptionKinds
             },
         };
 
-    /// <summary>Parses a number within bounds; reports an error and returns 0 if it is none.</summary>
+    /// <summary>
+    /// Parses a number within bounds. Reports an error and returns 0 for any other text.
+    /// </summary>
     public static int CountIn(ArgumentResult result, string text, int least, int most)
     {
         bool isValid = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
@@ -100,7 +101,7 @@ internal static class OptionKinds
                 result,
                 static (string text, out IPAddress value, out string error) =>
                 {
-                    error = $"no IP address: {ForeignText.Quote(text)}";
+                    error = $"not an IP address: {ForeignText.Quote(text)}";
                     return LiteralAddress.TryParse(text, out value);
                 }),
         };

@@ -31,7 +31,7 @@ internal static class VerbClient
         ControlClient client = new(Path.Combine(options.RunDirectory, "connmgr.sock"));
         string request = RequestOf(options);
         bool clears = options.Watches && IsTerminal();
-        // The first request does not wait for a restart.
+        // The first request does not wait for a daemon that restarts.
         long answeredAt = Environment.TickCount64 - RestartMilliseconds;
         while (true)
         {

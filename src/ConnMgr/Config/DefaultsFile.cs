@@ -14,7 +14,8 @@ internal static class DefaultsFile
     private const int Limit = 65536; // bytes
 
     /// <summary>Returns the options; none if there is no such file.</summary>
-    /// <param name="error">What is wrong with the file; empty for nothing. Then there are no options.</param>
+    /// <param name="error">What is wrong with the file; empty if nothing is. With an error, no options are
+    /// returned.</param>
     public static string[] Read(out string error)
     {
         string? text = SmallFile.Read(Path, Limit, out bool isCut, out int errno);

@@ -10,9 +10,9 @@ internal sealed class IdleLimits
     private const int Most = 3600; // seconds
     private static readonly string[] Kinds = ["ethernet=", "wifi=", "wan="]; // in the order of LinkKind
 
-    private readonly int[] _seconds = new int[Kinds.Length]; // 0: as the others
+    private readonly int[] _seconds = new int[Kinds.Length]; // 0: the general limit
 
-    /// <summary>The limit of the kinds that have none of their own, in seconds.</summary>
+    /// <summary>The limit of the kinds without a limit, in seconds.</summary>
     public int General { get; private set; } = 16;
 
     /// <summary>Returns the limit of a kind.</summary>
@@ -21,7 +21,7 @@ internal sealed class IdleLimits
 
     /// <summary>
     /// Parses a list of seconds and KIND=seconds, separated by commas, e.g. `30` or `ethernet=16,wan=300`.
-    /// The last one of a kind counts. Null if it is invalid.
+    /// The last value of a kind counts. Null if the text is invalid.
     /// </summary>
     public static IdleLimits? Parse(string text)
     {

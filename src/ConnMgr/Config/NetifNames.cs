@@ -21,12 +21,7 @@ internal sealed class NamedLink(LinkKind kind, int index, string name)
     public string Name => name;
 
     /// <summary>The kind and the index as in the keys of the file, e.g. `WAN_0`.</summary>
-    public string Key => (kind switch
-    {
-        LinkKind.Ethernet => "ETH_",
-        LinkKind.WiFi => "WIFISTA_",
-        _ => "WAN_",
-    }) + (char)('0' + index);
+    public string Key => NetifNames.KindPrefixes[(int)kind] + (char)('0' + index);
 
     /// <summary>
     /// True if each byte costs money: WAN links, unless METERED or UNMETERED says otherwise.
@@ -54,11 +49,8 @@ internal sealed class NetifNames
     private const int FirstBudget = LinkCount + 6; // ETH_BUDGET_0; those of the other links follow
     private const int KeyCount = FirstBudget + LinkCount;
 
-    private static readonly string[] Prefixes =
-    [
-        "ETH_INTERFACE_", "WIFISTA_INTERFACE_", "WAN_INTERFACE_",
-        "ETH_BUDGET_", "WIFISTA_BUDGET_", "WAN_BUDGET_",
-    ];
+    /// <summary>The start of the keys of each <see cref="LinkKind"/>.</summary>
+    internal static readonly string[] KindPrefixes = ["ETH_", "WIFISTA_", "WAN_"];
 
     private static readonly string[] OtherKeys =
         ["WIFIAP_INTERFACE_0", "BRIDGE_INTERFACE_0", "PREFER", "METERED", "UNMETERED", "WAN_BUDGET_DAY"];
@@ -136,7 +128,7 @@ internal sealed class NetifNames
 
     /// <summary>
     /// True for the default of the access point's key if another interface has that name. A line with it
-    /// would give the name twice.
+    /// would give two interfaces the same name.
     /// </summary>
     private bool IsOfAnother(int index) => index == AccessPointIndex && AccessPoint.Length > 0
         && (AccessPoint == Bridge || Array.IndexOf(_values, AccessPoint, 0, LinkCount) >= 0);
@@ -206,18 +198,19 @@ internal sealed class NetifNames
     /// <summary>Returns the number of a key; -1 if it is unknown.</summary>
     private static int IndexOf(string key)
     {
-        for (int i = 0; i < Prefixes.Length; i++)
+        int other = Array.IndexOf(OtherKeys, key);
+        if (other >= 0)
         {
-            string prefix = Prefixes[i];
-            if (key.Length == prefix.Length + 1 && char.IsAsciiDigit(key[^1])
-                && key.StartsWith(prefix, StringComparison.Ordinal))
+            return LinkCount + other;
+        }
+        for (int at = 0; at < KeyCount; at = at == LinkCount - 1 ? FirstBudget : at + 1)
+        {
+            if (key == KeyOf(at))
             {
-                int at = (i * PerKind) + key[^1] - '0';
-                return at < LinkCount ? at : at - LinkCount + FirstBudget;
+                return at;
             }
         }
-        int other = Array.IndexOf(OtherKeys, key);
-        return other < 0 ? -1 : LinkCount + other;
+        return -1;
     }
 
     private static string KeyOf(int at)
@@ -226,8 +219,10 @@ internal sealed class NetifNames
         {
             return OtherKeys[at - LinkCount];
         }
-        at = at < LinkCount ? at : at - FirstBudget + LinkCount; // as if the other keys came last
-        return Prefixes[at / PerKind] + (char)('0' + (at % PerKind));
+        bool isBudget = at >= FirstBudget;
+        int link = isBudget ? at - FirstBudget : at;
+        string what = isBudget ? "BUDGET_" : "INTERFACE_";
+        return KindPrefixes[link / PerKind] + what + (char)('0' + (link % PerKind));
     }
 
     /// <summary>Returns what is wrong with a value, as a phrase; null if it is right.</summary>
@@ -308,7 +303,7 @@ internal sealed class NetifNames
                 }
                 if (!isLink && lineOf[at] > 0 && warnings.Count <= MaxRemarks)
                 {
-                    warnings.Add(new Remark(lineOf[at], $"{KeyOf(at)}: '{word}' is no link, ignoring"));
+                    warnings.Add(new Remark(lineOf[at], $"{KeyOf(at)}: '{word}' is not a link, ignoring"));
                 }
             }
         }

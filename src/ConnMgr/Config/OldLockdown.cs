@@ -1,13 +1,13 @@
 namespace ConnMgr.Config;
 
 /// <summary>
-/// Tells whether the device is still locked by an earlier run: by what the scripts record in the run
-/// directory until `unlock` removes it, or until a reboot.
+/// Tells whether an earlier run has left the device locked. The scripts record this in the run directory,
+/// until `unlock` or a reboot removes the record.
 /// </summary>
 internal static class OldLockdown
 {
     /// <summary>
-    /// What such a lockdown means without a daemon that follows the cloud, and how to end it.
+    /// What such a lockdown means while no daemon opens the addresses of the cloud, and how to end it.
     /// </summary>
     public const string Words =
         "locked by an earlier start, and no daemon opens the addresses of the cloud: 'connmgr unlock' "

@@ -50,7 +50,9 @@ internal enum DnsMode
 /// <summary>Which name servers may be asked, and whose answers count.</summary>
 internal enum DnsServerMode
 {
-    /// <summary>Those that the device uses, and any for the name servers that run on the device.</summary>
+    /// <summary>
+    /// Those that the device uses. Name servers that run on the device may ask any server.
+    /// </summary>
     Auto,
 
     Any,
@@ -225,7 +227,7 @@ internal sealed record Options
 
     /// <summary>
     /// For `events`: those of this time before now; for `use`: for how long; for `wait-online`: the limit.
-    /// Null for without limit.
+    /// Null for no limit.
     /// </summary>
     public int? Seconds { get; init; }
 

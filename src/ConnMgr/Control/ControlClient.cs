@@ -38,7 +38,7 @@ internal sealed unsafe class ControlClient(string path)
     private const int ReadSize = 16384;
     private const int RetryMilliseconds = 100;
 
-    /// <summary>The reply to a user who is no member of the daemon's --control-group.</summary>
+    /// <summary>The reply to a user who is not a member of the daemon's --control-group.</summary>
     public static ReadOnlySpan<byte> NotAMember => "{\"error\":\"not a member of the control group\"}\n"u8;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);

@@ -94,8 +94,8 @@ internal sealed unsafe class ControlSocket : IDisposable
         if (LibC.fchmod(fd, 0x180 /* 0600 */) < 0
             || LibC.bind(fd, (sockaddr*)&address, sizeof(sockaddr_un)) < 0
             || LibC.listen(fd, Backlog) < 0
-            // With a group every user may connect, and Accept looks at who it is: the daemon has no right to
-            // give the file to the group.
+            // With a group, every user may connect, and Accept checks the user: the daemon has no right to
+            // change the group of the file.
             || (group is not null && !IsOpenToAll(path, address)))
         {
             int errno = Errno.Last;
@@ -118,7 +118,8 @@ internal sealed unsafe class ControlSocket : IDisposable
         int fd = LibC.open(directory.Pointer[0], flags, 0);
         if (fd >= 0)
         {
-            // If it is a link, or belongs to another user, its owner has to let the group in.
+            // If the directory is a link, or belongs to another user, its owner must give the group
+            // access.
             stat status;
             if (LibC.fstat(fd, &status) == 0 && (uint)status.st_uid == (uint)LibC.geteuid())
             {

@@ -13,7 +13,7 @@ namespace ConnMgr.Dns;
 /// recognizes it. Therefore pass in the questions of the bridge first, then those of the links, then the
 /// replies.
 /// </remarks>
-internal sealed class DnsWatch
+internal sealed partial class DnsWatch
 {
     /// <summary>
     /// The largest number of open questions: of the device, of extenders, and of copies, each.
@@ -446,96 +446,5 @@ internal sealed class DnsWatch
         public Questions Questions { get; } = new(MaxQuestions, hash);
 
         public TcpConnections Connections { get; } = new(MaxConnections, MaxStreamBytes);
-    }
-
-    /// <summary>The replies in one packet: one of a UDP datagram, none or several of a TCP segment.</summary>
-    internal ref struct Replies
-    {
-        private readonly DnsWatch? _watch; // null if no message is left
-        private readonly ReadOnlySpan<byte> _datagram;
-        private readonly Flow _flow;
-        private readonly IpNumber _server;
-        private readonly Origin _origin;
-        private readonly TcpConnection? _connection;
-        private readonly TimeSpan _now;
-        private TcpMessages _incoming;
-        private bool _hasEnded;
-
-        public Replies(DnsVerdict verdict)
-        {
-            Verdict = verdict;
-            _origin = null!;
-            _hasEnded = true;
-        }
-
-        public Replies(
-            DnsWatch watch, scoped in Packet packet, scoped in Flow flow, Origin origin,
-            TcpConnection? connection, TimeSpan now)
-        {
-            _watch = watch;
-            _datagram = packet.Payload;
-            _flow = flow;
-            // For the device conntrack names the server that was really asked.
-            _server = origin == watch._bridge ? packet.Flow.Source : flow.Destination;
-            _origin = origin;
-            _connection = connection;
-            _now = now;
-            Verdict = DnsVerdict.Unfinished;
-            if (connection is not null)
-            {
-                _incoming = new TcpMessages(connection.Replies, packet);
-            }
-        }
-
-        /// <summary>
-        /// Answer if there was at least one; else the verdict on the last message. Final once all messages
-        /// have been read.
-        /// </summary>
-        public DnsVerdict Verdict { get; private set; }
-
-        /// <summary>
-        /// True for a datagram that claims to answer an open question, by its addresses, ports and id, but
-        /// does not: only a forger sends it. Final once all messages have been read.
-        /// </summary>
-        public bool IsFalse { get; private set; }
-
-        /// <summary>
-        /// Reads the next answer; false if there is none left. Includes answers of servers that do not count
-        /// (<see cref="Counts"/>).
-        /// </summary>
-        public bool TryRead(out DnsAnswer answer)
-        {
-            answer = default;
-            if (_hasEnded || _watch is null)
-            {
-                return false;
-            }
-            if (_connection is null)
-            {
-                _hasEnded = true;
-                Verdict = _watch.Count(_watch.Judge(_datagram, _flow, _server, _origin, _now, out answer));
-                IsFalse = Verdict is DnsVerdict.Malformed or DnsVerdict.NotAReply or DnsVerdict.WrongQuestion
-                    && _watch.IsPending(_datagram, _flow, _origin, _now);
-                return Verdict is DnsVerdict.Answer or DnsVerdict.UntrustedServer;
-            }
-            while (_incoming.TryRead(out ReadOnlySpan<byte> message))
-            {
-                DnsVerdict next =
-                    _watch.Count(_watch.Judge(message, _flow, _server, _origin, _now, out answer));
-                Verdict = Verdict == DnsVerdict.Answer ? Verdict : next;
-                if (next is DnsVerdict.Answer or DnsVerdict.UntrustedServer)
-                {
-                    return true;
-                }
-            }
-            _hasEnded = true;
-            if (!_incoming.End())
-            {
-                _watch._lostStreams++;
-                Verdict = Verdict == DnsVerdict.Unfinished ? _watch.Count(DnsVerdict.LostStream) : Verdict;
-            }
-            _origin.Connections.Trim(_connection);
-            return false;
-        }
     }
 }

@@ -8,7 +8,7 @@ namespace ConnMgr.Dns;
 /// </summary>
 /// <remarks>
 /// A question may be answered as often as it was sent. Each accepted reply uses up one, so a forged second
-/// reply matches nothing. Names are stored as keyed hashes to keep the table small.
+/// reply matches no question. Names are stored as keyed hashes to keep the table small.
 /// </remarks>
 /// <param name="capacity">The largest number of questions; a power of two.</param>
 /// <param name="hash">A hash with a secret key.</param>

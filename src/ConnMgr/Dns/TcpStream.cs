@@ -72,7 +72,8 @@ internal sealed class TcpStream
         IsStarted && (IsLost || unchecked((int)(sequence - _base)) > _contiguous);
 
     /// <summary>
-    /// Continues with a segment that begins a message. What is missing before it is not waited for.
+    /// Continues with a segment that begins a message. Does not wait for the bytes that are missing before
+    /// it.
     /// </summary>
     /// <param name="sequence">The sequence number of the segment's first byte.</param>
     public void Resume(uint sequence)

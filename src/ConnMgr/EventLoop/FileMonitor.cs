@@ -4,8 +4,8 @@ using Tmds.Linux;
 namespace ConnMgr.EventLoop;
 
 /// <summary>
-/// Reports at once when files may have changed, by inotify(7): also if one is replaced or appears. Best
-/// effort: the caller checks from time to time, too.
+/// Reports by inotify(7) at once when files may have changed, also if a file is replaced or appears. Best
+/// effort: the caller also checks periodically.
 /// </summary>
 internal sealed unsafe class FileMonitor : IDisposable
 {
@@ -58,8 +58,8 @@ internal sealed unsafe class FileMonitor : IDisposable
 
     /// <summary>
     /// Watches the files that are there now, and their directories; watching one again has no effect. Then
-    /// ends the watches of those that they have replaced: a user who may replace a file would otherwise use
-    /// up the watches of root.
+    /// ends the watches of those that they have replaced: otherwise a user who may replace a file could
+    /// use up the watches of root.
     /// </summary>
     private void Watch()
     {

@@ -23,8 +23,8 @@ internal sealed class AddressRuleRunner : IDisposable
     private const int LongestDoubling = 6; // 2^6 = 64 s
 
     /// <summary>
-    /// Foreign changes made while our scripts run cannot be told from our own. A sync after this time repairs
-    /// them.
+    /// While our scripts run, foreign changes cannot be distinguished from our own. A sync after this time
+    /// repairs them.
     /// </summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
 
@@ -37,7 +37,7 @@ internal sealed class AddressRuleRunner : IDisposable
     private readonly ScriptLane _lane;
     private readonly Deadline _nextSync;
     private readonly WaitingChanges _waiting = new();
-    // The last change of each address; none of them waits.
+    // The last change of each address, if it failed. These changes are not in the queue.
     private readonly Dictionary<IpPrefix, Change> _failed = [];
     // The changes that waited when the running sync began.
     private readonly Dictionary<IpPrefix, Change> _syncing = [];
@@ -200,7 +200,7 @@ internal sealed class AddressRuleRunner : IDisposable
         {
             if (_log.Over("rules not changed"))
             {
-                _log.Event(EventKind.Firewall, "the rules of all addresses are as they should be again");
+                _log.Event(EventKind.Firewall, "the rules of all addresses are correct again");
             }
             _failures = 0;
             foreach (Change change in syncing)

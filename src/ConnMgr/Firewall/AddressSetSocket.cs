@@ -12,7 +12,7 @@ namespace ConnMgr.Firewall;
 internal sealed class AddressSetSocket : IDisposable
 {
     private const int NETLINK_NETFILTER = 12;
-    // A part of a list is a page, or this much on machines with large pages.
+    // The kernel returns a list in parts of a page, or of this size on machines with larger pages.
     private const int AnswerSize = 8192;
 
     private readonly NetlinkSocket _socket =
@@ -54,8 +54,8 @@ internal sealed class AddressSetSocket : IDisposable
     }
 
     /// <summary>
-    /// Makes these the only addresses of a service: adds them before it deletes the others. Asks the kernel
-    /// for nothing but a list if they are. False if the kernel refuses.
+    /// Makes these the only addresses of a service: adds them before it deletes the others. If the kernel
+    /// already has exactly these, changes nothing. False if the kernel refuses.
     /// </summary>
     public bool TryReplace(ServiceSet service, ReadOnlySpan<IpNumber> addresses)
     {
@@ -68,7 +68,7 @@ internal sealed class AddressSetSocket : IDisposable
                 : null;
             if (error == Errno.ENOENT)
             {
-                // It is not there yet, or another program has destroyed it.
+                // The set does not exist yet, or another program has destroyed it.
                 isDone &= Put(IpsetMessage.Create(_request, isIpv6, ++_sequence, service)).IsNone;
             }
             else
@@ -212,7 +212,7 @@ internal sealed class AddressSetSocket : IDisposable
                     {
                         if (message.Sequence == _sequence && message.ErrorNumber is { } error)
                         {
-                            return new KernelError(error, Words: IpsetMessage.Words(error));
+                            return new KernelError(error, words: IpsetMessage.Words(error));
                         }
                     }
                     break;

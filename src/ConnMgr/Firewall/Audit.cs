@@ -42,7 +42,9 @@ internal sealed class Audit(Loop loop, Log log, Action readNames) : IDisposable
     /// <summary>Why no connections are seen; empty if they are.</summary>
     public string Failure { get; private set; } = "not begun";
 
-    /// <summary>Begins once the addresses of the device are known, and follows them.</summary>
+    /// <summary>
+    /// Opens the sockets once the addresses of the device are known, and follows changes of the addresses.
+    /// </summary>
     public void Settle(KernelState state, string bridge)
     {
         if (state.Addresses.Count == 0 || (state.Version == _seenVersion && bridge == _seenBridge))
@@ -61,22 +63,22 @@ internal sealed class Audit(Loop loop, Log log, Action readNames) : IDisposable
         {
             _hasTried = true;
             Failure = "";
-            _socket = AuditSocket.Open(loop, See, Fail, out string failure);
+            _socket = AuditSocket.Open(loop, See, Fail, out KernelError error);
             if (SmallFile.Read(EventsSetting, 16, out _, out _) is ['0', ..])
             {
-                failure = $"{EventsSetting} is 0";
+                error = new KernelError(Errno.ENOENT, words: $"{EventsSetting} is 0");
             }
-            if (failure.Length > 0)
+            if (!error.IsNone)
             {
-                Fail(failure);
+                Fail(error);
             }
         }
     }
 
-    private void Fail(string failure)
+    private void Fail(KernelError error)
     {
-        Failure = failure;
-        log.Event(EventKind.Firewall, $"the audit sees no connections: {failure}", LogLevel.Error);
+        Failure = error.ToString();
+        log.Event(EventKind.Firewall, $"the audit sees no connections: {error.ToString()}", LogLevel.Error);
     }
 
     /// <summary>Call it every 2 s.</summary>

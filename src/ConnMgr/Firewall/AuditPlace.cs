@@ -3,7 +3,9 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>Knows the addresses of the device, and tells who began a connection. Pure.</summary>
+/// <summary>
+/// Knows the addresses of the device, and finds out which side began a connection. Pure.
+/// </summary>
 internal sealed class AuditPlace
 {
     private readonly NameTable _own = new();
@@ -21,7 +23,8 @@ internal sealed class AuditPlace
     }
 
     /// <summary>
-    /// Tells who began a connection. False if both ends are the device itself, or both are behind the bridge.
+    /// Finds out which side began a connection. False if both ends are the device itself, or both are
+    /// behind the bridge.
     /// </summary>
     public bool TryFind(IpNumber source, IpNumber destination, out AuditSource found)
     {

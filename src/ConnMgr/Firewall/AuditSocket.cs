@@ -26,14 +26,14 @@ internal sealed unsafe class AuditSocket : IDisposable
 
     private readonly Loop _loop;
     private readonly ConnectionHandler _handler;
-    private readonly Action<string> _refused;
+    private readonly Action<KernelError> _refused;
     private readonly NetlinkSocket _events = new(
         NETLINK_NETFILTER, checkCredentials: false, NFNLGRP_CONNTRACK_NEW);
 
     private readonly ulong _token;
     private NetlinkSocket? _sockets;
 
-    private AuditSocket(Loop loop, ConnectionHandler handler, Action<string> refused)
+    private AuditSocket(Loop loop, ConnectionHandler handler, Action<KernelError> refused)
     {
         _refused = refused;
         _loop = loop;
@@ -66,18 +66,18 @@ internal sealed unsafe class AuditSocket : IDisposable
     /// <param name="loop">Watches them.</param>
     /// <param name="handler">Receives each connection.</param>
     /// <param name="refused">Receives the kernel's error if it has no ctnetlink.</param>
-    /// <param name="failure">The reason if the result is null.</param>
+    /// <param name="error">The reason if the result is null.</param>
     public static AuditSocket? Open(
-        Loop loop, ConnectionHandler handler, Action<string> refused, out string failure)
+        Loop loop, ConnectionHandler handler, Action<KernelError> refused, out KernelError error)
     {
         try
         {
-            failure = "";
+            error = KernelError.None;
             return new AuditSocket(loop, handler, refused);
         }
         catch (Win32Exception exception)
         {
-            failure = new KernelError(exception.NativeErrorCode, "conntrack").ToString();
+            error = new KernelError(exception.NativeErrorCode, "conntrack");
             return null;
         }
     }
@@ -139,7 +139,7 @@ internal sealed unsafe class AuditSocket : IDisposable
                         }
                         else if (message.ErrorNumber is int error and not 0)
                         {
-                            _refused(new KernelError(error, "conntrack").ToString());
+                            _refused(new KernelError(error, "conntrack"));
                         }
                     }
                     break;

@@ -7,7 +7,7 @@ namespace ConnMgr.Firewall;
 
 /// <summary>
 /// Closes the device if init_firewall.sh cannot lock it: by boot_lockdown.sh; if that is missing or fails, by
-/// nft; if there is no nft, or the lockdown of before is in iptables, by the policies of iptables. So none
+/// nft; if there is no nft, or the earlier lockdown is in iptables, by the policies of iptables. So none
 /// of connmgr's scripts is needed.
 /// </summary>
 /// <param name="loop">Reports the end of each program.</param>
@@ -83,7 +83,7 @@ internal sealed class ClosingRunner(
     {
         if (listed.Failure is null && listed.Output.Contains("policy drop", StringComparison.Ordinal))
         {
-            log.Event(EventKind.Firewall, "the lockdown of before stays in force", LogLevel.Warn);
+            log.Event(EventKind.Firewall, "the earlier lockdown stays in force", LogLevel.Warn);
             done();
         }
         else if (find("iptables") is { } iptables)

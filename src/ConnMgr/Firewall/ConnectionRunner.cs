@@ -13,9 +13,9 @@ internal delegate bool EntryPredicate(in ConntrackMessage entry);
 internal delegate bool SocketPredicate(in SockDiagMessage socket);
 
 /// <summary>
-/// Lists the conntrack entries and removes some of them: the firewall then treats their packets as those of
-/// an unknown connection. Also ends sockets of the device itself, so that a program that only listens is
-/// told. Its netlink sockets are open only while it works.
+/// Lists the conntrack entries and removes some of them: the firewall then treats their packets as those
+/// of an unknown connection. Also ends sockets of the device itself, so that a program that only receives
+/// gets an error. Its netlink sockets are open only while it works.
 /// </summary>
 internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
 {
@@ -95,7 +95,8 @@ internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
     }
 
     private void Complain(KernelError error) =>
-        log.Once("connections not listed", EventKind.Firewall, $"cannot list connections: {error}");
+        log.Once(
+            "connections not listed", EventKind.Firewall, $"cannot list connections: {error.ToString()}");
 
     private void Take(int request, in NetlinkMessage message)
     {
@@ -153,8 +154,8 @@ internal sealed class ConnectionRunner(Loop loop, Log log) : IDisposable
     }
 
     /// <summary>
-    /// Ends sockets of the device, at most <see cref="MaxDeletions"/>. The remaining ones get an error when
-    /// they send.
+    /// Ends sockets of the device, at most <see cref="MaxDeletions"/>. Programs with the remaining sockets
+    /// get an error when they send.
     /// </summary>
     private void EndSockets()
     {

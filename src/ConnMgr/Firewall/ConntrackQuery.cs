@@ -67,7 +67,8 @@ internal sealed class ConntrackQuery : IDisposable
                 {
                     if (message.ErrorNumber is Errno.EINVAL or Errno.EOPNOTSUPP or Errno.EPERM)
                     {
-                        // The kernel has no ctnetlink. It would look for the module at each request.
+                        // The kernel has no ctnetlink. Do not ask again, because the kernel would search
+                        // for the module at each request.
                         Dispose();
                         _isAbsent = true;
                         return default;

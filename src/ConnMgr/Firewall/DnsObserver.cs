@@ -40,7 +40,7 @@ internal sealed class DnsObserver : IDisposable
     public void Change(NetifNames names)
     {
         List<Listener> listeners = [];
-        Take(names.Bridge, DnsSide.Bridge); // even if there is none
+        Take(names.Bridge, DnsSide.Bridge); // also if there is no bridge: it stays the first
         foreach (NamedLink link in names.Links)
         {
             Take(link.Name, DnsSide.Device);
@@ -114,12 +114,12 @@ internal sealed class DnsObserver : IDisposable
         }
         bool isBridge = listener.Side == DnsSide.Bridge;
         DnsHeard heard = isBridge ? HearBridge : HearLink;
-        listener.Socket = DnsSocket.Open(_loop, ifindex, isBridge, withReplies, heard, out int errno);
+        listener.Socket = DnsSocket.Open(_loop, ifindex, isBridge, withReplies, heard, out KernelError error);
         if (listener.Socket is null)
         {
             _isDeaf = true;
             _log.Event(
-                EventKind.Reply, $"{listener.Device}: cannot listen to DNS: {Errno.Text(errno)}, retrying",
+                EventKind.Reply, $"{listener.Device}: cannot listen to DNS: {error.ToString()}, retrying",
                 listener.HasWarned ? LogLevel.Debug : LogLevel.Warn);
         }
         listener.HasWarned = listener.Socket is null;
@@ -130,8 +130,8 @@ internal sealed class DnsObserver : IDisposable
 
     private void HearLink(ReadOnlySpan<byte> packet, bool isQuestion)
     {
-        // Each time, after the packet was received: whatever entered by the bridge and left as this packet is
-        // in the bridge's socket by now, or was counted as dropped there.
+        // Drain the bridge after this question was received: if it entered through the bridge, it is in
+        // the bridge's socket by now, or was counted there as dropped.
         if (isQuestion)
         {
             Drain(_listeners[0]);

@@ -20,7 +20,7 @@ internal sealed class FirewallRunner : IDisposable
     internal static readonly TimeSpan ScriptLimit = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Foreign changes made while the script runs cannot be told from its own, so the script runs once more
+    /// While the script runs, foreign changes cannot be distinguished from its own, so it runs once more
     /// after this time. After a foreign change it runs up to four more times, with the wait doubled each
     /// time.
     /// </summary>
@@ -50,7 +50,7 @@ internal sealed class FirewallRunner : IDisposable
     private bool _isChanging;
     private bool _isStopping;
     private int _looks; // the number of further runs planned
-    private int _furtherLooks; // how often one was added, since the last two runs were not alike
+    private int _furtherLooks; // runs added because the last two differed
     private TimeSpan _nextLook;
     private (int Events, ulong Ipv4, ulong Ipv6)? _lastRun; // what the last run did; null before the first
     private TimeSpan? _disturbedAt; // null while the rules are as the script left them
@@ -153,7 +153,7 @@ internal sealed class FirewallRunner : IDisposable
     public void Run() => Run(looks: 1);
 
     /// <summary>
-    /// Runs the script no more, because the daemon ends; the present run goes on to its end.
+    /// Starts no further run, because the daemon ends. A running script continues to its end.
     /// </summary>
     public void Stop()
     {
@@ -208,7 +208,7 @@ internal sealed class FirewallRunner : IDisposable
         _lane.Run([_script], exit =>
         {
             End(exit);
-            // A run that was requested meanwhile begins now: its changes are not foreign either.
+            // A run that was requested meanwhile begins now. Its changes are not foreign either.
             if (_tables is { } present && _lane.IsBusy)
             {
                 present.IsPaused = true;
@@ -307,8 +307,11 @@ internal sealed class FirewallRunner : IDisposable
         _log.Event(EventKind.Firewall, "another program changed the firewall, restoring it");
     }
 
-    /// <summary>Runs the script: at once, or in a fight with another program at most every 8 s.</summary>
-    /// <param name="words">What a fight means, for the log.</param>
+    /// <summary>
+    /// Runs the script: at once, or at most every 8 s while another program keeps changing the rules.
+    /// </summary>
+    /// <param name="words">What the daemon does if another program keeps changing the rules, for the
+    /// log.</param>
     private void Repair(string words)
     {
         TimeSpan now = _loop.Now;

@@ -28,7 +28,7 @@ internal enum HoleOutcome
     /// <summary>The name is not whitelisted; nothing was changed.</summary>
     NotWanted,
 
-    /// <summary>No name may open the address (behaviour, section 10, rule 4).</summary>
+    /// <summary>No name may open the address (contract, section 10, rule 4).</summary>
     BadAddress,
 
     /// <summary>The table is full, and no hole can be replaced.</summary>

@@ -36,7 +36,9 @@ internal sealed class HoleStore(
     private int _checked;
     private int _toFill; // the literals and holes with smaller indices must still be opened again
 
-    /// <summary>Closings that wait for the end of the fill: what they close may be opened by it.</summary>
+    /// <summary>
+    /// Closings that wait for the end of the fill, which may still open the same addresses.
+    /// </summary>
     private readonly List<HoleEffect> _closings = [];
 
     /// <summary>The open addresses, and the reasons. Change them only through this class.</summary>
@@ -105,7 +107,7 @@ internal sealed class HoleStore(
 
     /// <summary>
     /// Puts all addresses that must be open into the kernel: after init_firewall.sh, and after a foreign
-    /// change. Many take several steps; <see cref="Advance"/> goes on.
+    /// change. If there are many, <see cref="Advance"/> continues in further steps.
     /// </summary>
     public void Fill()
     {

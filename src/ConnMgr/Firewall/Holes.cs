@@ -104,7 +104,7 @@ internal sealed class Holes(Whitelist whitelist)
 
     public Hole this[int index] => _holes[index];
 
-    /// <summary>How long an address of an answer with this TTL stays open, in seconds.</summary>
+    /// <summary>How long an address from an answer with this TTL stays open, in seconds.</summary>
     public static int LifetimeOf(uint ttl) =>
         (int)Math.Min(Math.Max((long)ttl, LeastTtl) + Extra, LongestLifetime);
 

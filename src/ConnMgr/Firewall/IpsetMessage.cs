@@ -199,11 +199,11 @@ internal static class IpsetMessage
     /// <summary>Describes an ipset error; null for an ordinary errno.</summary>
     public static string? Words(int error) => error switch
     {
-        EEXIST or IPSET_ERR_TYPE_MISMATCH => "there is a set of that name, but of another kind",
-        ENOENT => "there is no such set",
+        EEXIST or IPSET_ERR_TYPE_MISMATCH => "a set of that name has another type",
+        ENOENT => "no such set",
         IPSET_ERR_FIND_TYPE => "the kernel has no hash:net",
         IPSET_ERR_MAX_SETS => "there are too many sets",
-        IPSET_ERR_EXIST => "it is not there",
+        IPSET_ERR_EXIST => "the element is not in the set",
         IPSET_ERR_TYPE_SPECIFIC => "the set is full",
         > 4096 => $"ipset error {error}",
         _ => null,

@@ -6,9 +6,12 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
 
+/// <summary>Receives the report of a successful run of init_firewall.sh.</summary>
+internal delegate void LockedHandler(in LockdownReport report, bool isFirst);
+
 /// <summary>
 /// Locks the device: runs init_firewall.sh, acts on its report, and moves the addresses to the backend that
-/// the script's rules can match.
+/// the script's rules can match. <see cref="Lockdown"/> connects it with the other parts.
 /// </summary>
 internal sealed class LockRunner : IDisposable
 {
@@ -18,18 +21,30 @@ internal sealed class LockRunner : IDisposable
     private readonly IReadOnlyList<string> _environment;
     private readonly TimeSpan _startedAt;
     private readonly FirewallRunner _firewall;
-    private ReplyGate _gate = null!; // this and the next two: not before Start
-    private ServiceDriver _services = null!;
-    private ConnectionKiller _killer = null!;
+    private readonly Action _prepare;
+    private readonly Action _refill;
+    private readonly Action<IpPrefix> _opened;
+    private readonly LockedHandler _locked;
 
     /// <param name="loop">The event loop.</param>
     /// <param name="log">The log.</param>
     /// <param name="options">The command-line options.</param>
     /// <param name="whitelist">What may be opened.</param>
     /// <param name="environment">The environment of the scripts.</param>
+    /// <param name="prepare">Called before each run: sets the queue and the services that the script reads
+    /// from <see cref="Firewall"/>.</param>
+    /// <param name="refill">Called when the kernel may have lost the addresses of name servers and probes:
+    /// admits them again.</param>
+    /// <param name="opened">Receives each address that now has rules, or could not get them.</param>
+    /// <param name="locked">Receives the report of each successful run.</param>
     public LockRunner(
-        Loop loop, Log log, Options options, Whitelist whitelist, IReadOnlyList<string> environment)
+        Loop loop, Log log, Options options, Whitelist whitelist, IReadOnlyList<string> environment,
+        Action prepare, Action refill, Action<IpPrefix> opened, LockedHandler locked)
     {
+        _prepare = prepare;
+        _refill = refill;
+        _opened = opened;
+        _locked = locked;
         _loop = loop;
         _log = log;
         _options = options;
@@ -53,16 +68,6 @@ internal sealed class LockRunner : IDisposable
     /// <inheritdoc cref="Lockdown.HasFailed"/>
     public bool HasFailed { get; private set; }
 
-    /// <summary>Runs the script for the first time.</summary>
-    /// <param name="gate">The queue that the rules lead to.</param>
-    /// <param name="services">The name servers and probes that the rules admit.</param>
-    /// <param name="killer">Ends the connections that were open before the lockdown.</param>
-    public void Start(ReplyGate gate, ServiceDriver services, ConnectionKiller killer)
-    {
-        (_gate, _services, _killer) = (gate, services, killer);
-        Run();
-    }
-
     /// <summary>Runs the script now, or after its present run.</summary>
     public void Run()
     {
@@ -72,8 +77,7 @@ internal sealed class LockRunner : IDisposable
         bool isForced = isNft || _options.Firewall == FirewallBackend.Nft;
         _firewall.Choice = mayChoose ? "auto" : isForced ? "nft" : "iptables";
         _firewall.HasSets = isNft ? null : Store.Backend is SetBackend;
-        _firewall.Queue = _gate.Number;
-        _firewall.Services = _services.Variables();
+        _prepare();
         _firewall.Run();
     }
 
@@ -82,7 +86,7 @@ internal sealed class LockRunner : IDisposable
         string why = "";
         if (_options.Firewall != FirewallBackend.Iptables)
         {
-            KernelError error = new(Errno.ENOENT, Words: "there is no nft");
+            KernelError error = new(Errno.ENOENT, words: "there is no nft");
             if (_firewall.Find("nft") is not null && NftBackend.Open(out error) is { } nft)
             {
                 _firewall.WatchTables(nft.PortId, Fill, OnElementGone);
@@ -93,17 +97,17 @@ internal sealed class LockRunner : IDisposable
         return NewIptablesBackend(why);
     }
 
-    /// <param name="why">Why it is not nf_tables; empty if the user selected iptables.</param>
+    /// <param name="why">Why nf_tables is not used; empty if the user selected iptables.</param>
     private IAddressBackend NewIptablesBackend(string why) =>
         SetBackend.Open(why, out KernelError error) is { } sets
             ? sets
-            : NewRuleBackend(why.Length > 0 ? $"{error}; not by nft, since {why}" : error.ToString());
+            : NewRuleBackend($"{error.ToString()}{(why.Length > 0 ? "; not by nft, since " : "")}{why}");
 
     private RuleBackend NewRuleBackend(string reason) => new(
         new AddressRuleRunner(
             _loop, _log, Path.Combine(_options.ScriptDirectory, "fwcfg.sh"), _environment,
             prefixes => Store!.ListOpen(prefixes), _firewall.SetChanging,
-            prefix => _gate.SeeOpened(prefix)),
+            _opened),
         reason);
 
     private void OnElementGone(IpNumber? address)
@@ -121,7 +125,7 @@ internal sealed class LockRunner : IDisposable
     private void Fill()
     {
         Store.Fill();
-        _services.AdmitAll();
+        _refill();
     }
 
     private void OnScriptEnded(string? failure, LockdownReport report)
@@ -131,14 +135,14 @@ internal sealed class LockRunner : IDisposable
             OnFailed(failure);
             return;
         }
-        // A report without the line (lost in other output, or an implementer's script) decides nothing.
+        // A report may lack the line `backend` (an implementer's script). Then look at the tables.
         if (Store.Backend is NftBackend nft && !(report.IsNft ?? _firewall.IsLockedByTables))
         {
-            // The script has locked by iptables, possibly without sets, since it was not told of any.
+            // The script has locked by iptables, possibly without sets, because CONNMGR_SETS was not set.
             _firewall.WatchIptables();
             nft.DeleteTable();
-            Store.Use(NewIptablesBackend(report.BackendReason ?? "init_firewall.sh does not lock by it"));
-            _services.AdmitAll();
+            Store.Use(NewIptablesBackend(report.BackendReason ?? "init_firewall.sh does not lock by nft"));
+            _refill();
             Run();
             return;
         }
@@ -147,18 +151,13 @@ internal sealed class LockRunner : IDisposable
             Store.Use(NewRuleBackend("iptables has no rules that match address sets"));
             Run(); // with the addresses themselves
         }
-        if (_gate.Number is not null && report.Queue is null)
+        if (Store.Backend is NftBackend)
         {
-            string firewall = Store.Backend is NftBackend ? "nft" : "iptables";
-            _gate.Close($"{firewall} has no rules that lead to a queue");
-            _firewall.Queue = null;
+            _firewall.Choice = "nft"; // for repairs too: a failed one leaves the table as it is
         }
-        if (!WasLocked)
-        {
-            WasLocked = true;
-            OnFirstLocked(report);
-        }
-        _services.OnScriptEnded(report);
+        bool isFirst = !WasLocked;
+        WasLocked = true;
+        _locked(report, isFirst);
         Fill();
     }
 
@@ -169,7 +168,8 @@ internal sealed class LockRunner : IDisposable
         {
             _log.Once(
                 "not locked", EventKind.Firewall,
-                $"cannot lock the firewall, managing links without: {failure}, retrying", LogLevel.Error);
+                $"cannot lock the firewall, managing the links of the open device: {failure}, retrying",
+                LogLevel.Error);
             return;
         }
         _log.Event(
@@ -189,26 +189,21 @@ internal sealed class LockRunner : IDisposable
         }
     }
 
-    private void OnFirstLocked(in LockdownReport report)
+    /// <summary>Logs that the device is locked for the first time, and how.</summary>
+    /// <param name="report">The script's report.</param>
+    /// <param name="gate">How DNS replies are handled.</param>
+    public void LogLocked(in LockdownReport report, ReplyGate gate)
     {
-        if (Store.Backend is NftBackend)
-        {
-            _firewall.Choice = "nft"; // for repairs too: a failed one leaves the table as it is
-        }
-        if (!report.KnowsEnded && !_options.Audits)
-        {
-            _killer.EndForeign();
-        }
         _log.Event(
             EventKind.Firewall,
             $"{(_options.Audits ? "AUDIT: nothing is dropped, ready" : "locked")} in "
             + $"{(long)(_loop.Now - _startedAt).TotalMilliseconds} ms; "
             + $"addresses by {WithReason(Store.Backend.Name, Store.Backend.Reason)}; "
-            + $"DNS: {WithReason(_gate.ModeName, _gate.Reason)}");
+            + $"DNS: {WithReason(gate.ModeName, gate.Reason)}");
         if (_options.Audits && !report.IsAudit)
         {
             _log.Event(
-                EventKind.Firewall, "init_firewall.sh knows no audit: the device is locked",
+                EventKind.Firewall, "init_firewall.sh does not support --audit: the device is locked",
                 LogLevel.Error);
         }
         _log.Info("stop connmgr, then 'connmgr unlock' unlocks the device");

@@ -3,6 +3,7 @@ using ConnMgr.Dns;
 using ConnMgr.EventLoop;
 using ConnMgr.Logging;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using ConnMgr.Probe;
 
 namespace ConnMgr.Firewall;
@@ -39,7 +40,8 @@ internal sealed class Lockdown : IDisposable
         _options = options;
         _bridge = names.Bridge;
         _next = loop.AddTimer(() => { });
-        _locker = new LockRunner(loop, log, options, whitelist, environment);
+        _locker = new LockRunner(
+            loop, log, options, whitelist, environment, PrepareRun, AdmitServices, OnOpened, OnLocked);
         _reader = new ReplyReader(new DnsWatch(new NameHash(Entropy.UInt64(), Entropy.UInt64())), Store);
         _services = new ServiceDriver(loop, log, options, _locker, _reader);
         _reader.HasNewResolver = _services.HasNewResolver;
@@ -93,8 +95,37 @@ internal sealed class Lockdown : IDisposable
     {
         _services.Start(names, servers);
         _gate.Open(_options.Dns, _options.QueueNumber);
-        _locker.Start(_gate, _services, _killer);
+        _locker.Run();
         Store.Restore();
+    }
+
+    private void PrepareRun()
+    {
+        Firewall.Queue = _gate.Number;
+        Firewall.Services = _services.Variables();
+    }
+
+    private void AdmitServices() => _services.AdmitAll();
+
+    private void OnOpened(IpPrefix prefix) => _gate.SeeOpened(prefix);
+
+    private void OnLocked(in LockdownReport report, bool isFirst)
+    {
+        if (_gate.Number is not null && report.Queue is null)
+        {
+            string firewall = Store.Backend is NftBackend ? "nft" : "iptables";
+            _gate.Close($"{firewall} has no rules that lead to a queue");
+            Firewall.Queue = null;
+        }
+        if (isFirst)
+        {
+            if (!report.KnowsEnded && Audit is null)
+            {
+                _killer.EndForeign();
+            }
+            _locker.LogLocked(report, _gate);
+        }
+        _services.OnScriptEnded(report);
     }
 
     /// <summary>

@@ -7,7 +7,8 @@ namespace ConnMgr.Firewall;
 /// Finds out whether another program's rules overwrite the mark of the daemon's packets. The lockdown copies
 /// the daemon's bit from the packets to the mark of their connection, which conntrack shows.
 /// </summary>
-/// <param name="log">Receives a warning when it begins, and a line when it has ended.</param>
+/// <param name="log">Receives a warning when a mark was overwritten, and a line when marks are kept
+/// again.</param>
 /// <param name="mark">The bit of the daemon's own packets.</param>
 internal sealed class MarkQuery(Log log, uint mark)
 {

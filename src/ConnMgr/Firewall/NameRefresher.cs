@@ -12,7 +12,7 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal sealed class NameRefresher : IDisposable
 {
-    // A name that does not exist may take all of its 4 s: then 8 names a second.
+    // A question without an answer takes 4 s, so at worst 8 names are resolved per second.
     private const int MaxAtOnce = 32;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 

@@ -14,14 +14,17 @@ namespace ConnMgr.Firewall;
 /// element is added (so that it exists in any case), deleted, and added again. That is one transaction, so no
 /// packet sees an intermediate state.
 /// </remarks>
-internal sealed class NftSetSocket : IDisposable
+internal sealed partial class NftSetSocket : IDisposable
 {
     private const int NETLINK_NETFILTER = 12;
     private const int ENOENT = Errno.ENOENT;
     private const int EEXIST = 17;
     private const int ENFILE = 23;
 
-    /// <summary>In bytes. A part of a list is a page, or this much on machines with large pages.</summary>
+    /// <summary>
+    /// In bytes. The kernel returns a list in parts of a page, or of this size on machines with larger
+    /// pages.
+    /// </summary>
     private const int AnswerSize = 8192;
 
     /// <summary>
@@ -93,11 +96,11 @@ internal sealed class NftSetSocket : IDisposable
             Errno.ThrowIfShortage(number, "nf_tables");
             error = new KernelError(
                 number, "cannot make the table inet connmgr and its sets",
-                number == EEXIST ? "there is a set of that name, but of another kind" : null);
+                number == EEXIST ? "a set of that name has another type" : null);
         }
         catch (Win32Exception exception) when (!Errno.IsShortage(exception.NativeErrorCode))
         {
-            error = new KernelError(exception.NativeErrorCode, Words: exception.Message);
+            error = new KernelError(exception.NativeErrorCode, words: exception.Message);
         }
         sets?.Dispose();
         return null;
@@ -128,7 +131,7 @@ internal sealed class NftSetSocket : IDisposable
             {
                 Finish(effects[..count], failed);
             }
-            else if ((count = AddPrefixes(effects)) == 0)
+            else if ((count = ChangePrefixes(effects)) == 0)
             {
                 Report(effects[count], ApplyOne(effects[count]), failed);
                 count = 1;
@@ -193,10 +196,10 @@ internal sealed class NftSetSocket : IDisposable
         _ = Commit();
     }
 
-    private static KernelError ErrorOf(int number) => new(number, Words: number switch
+    private static KernelError ErrorOf(int number) => new(number, words: number switch
     {
-        ENOENT => "there is no such table or set",
-        EEXIST => "it overlaps another one",
+        ENOENT => "no such table or set",
+        EEXIST => "it overlaps another prefix",
         ENFILE => "the set is full",
         _ => null,
     });
@@ -213,7 +216,7 @@ internal sealed class NftSetSocket : IDisposable
     }
 
     /// <summary>
-    /// Tests whether the kernel updates time-outs: gives an element a longer one, and reads it back.
+    /// Tests whether the kernel updates time-outs: gives an element a longer time-out, and reads it back.
     /// </summary>
     private bool FindOut(out int error)
     {
@@ -269,23 +272,26 @@ internal sealed class NftSetSocket : IDisposable
     }
 
     /// <summary>
-    /// Adds the first prefixes in one transaction, as many as fit and neither cover nor lie within others: a
-    /// whitelist may have thousands.
+    /// Adds or deletes the first prefixes in one transaction, as many as fit and neither cover nor lie within
+    /// others: a reload may open or close thousands.
     /// </summary>
-    /// <returns>The number of prefixes added; 0 if the first one must be changed alone.</returns>
-    private int AddPrefixes(ReadOnlySpan<HoleEffect> effects)
+    /// <returns>The number of prefixes changed; 0 if the first one must be changed alone.</returns>
+    private int ChangePrefixes(ReadOnlySpan<HoleEffect> effects)
     {
         int count = 0;
         Span<bool> areNew = stackalloc bool[BatchSize / LeastSize];
+        bool isOpening = effects[0].Action == HoleAction.Open;
         Begin();
-        while (count < effects.Length && HasRoom && effects[count].Action == HoleAction.Open
+        while (count < effects.Length && HasRoom && (effects[count].Action == HoleAction.Open) == isOpening
             && !effects[count].Prefix.IsAddress)
         {
             _changes.Clear();
-            areNew[count] = _cover.Add(effects[count].Prefix, _changes);
+            areNew[count] = isOpening
+                ? _cover.Add(effects[count].Prefix, _changes)
+                : _cover.Remove(effects[count].Prefix, _changes);
             if (_changes.Count != 1)
             {
-                UndoNew(effects.Slice(count, 1), areNew[count..]);
+                UndoNew(effects.Slice(count, 1), areNew[count..], isOpening);
                 break;
             }
             Write(effects[count], count);
@@ -296,17 +302,18 @@ internal sealed class NftSetSocket : IDisposable
         {
             return count;
         }
-        UndoNew(effects[..count], areNew);
+        UndoNew(effects[..count], areNew, isOpening);
         return 0;
     }
 
-    private void UndoNew(ReadOnlySpan<HoleEffect> effects, ReadOnlySpan<bool> areNew)
+    private void UndoNew(
+        ReadOnlySpan<HoleEffect> effects, ReadOnlySpan<bool> areNew, bool wereAdded)
     {
         for (int i = 0; i < effects.Length; i++)
         {
             if (areNew[i])
             {
-                _cover.Undo(effects[i].Prefix, wasAdded: true);
+                _cover.Undo(effects[i].Prefix, wereAdded);
             }
         }
     }
@@ -368,101 +375,6 @@ internal sealed class NftSetSocket : IDisposable
         {
             failed(effect.Prefix, ErrorOf(error));
         }
-    }
-
-    private uint NextSequence => _sequence + 1;
-
-    private Span<byte> Rest => _batch.AsSpan(_length);
-
-    private bool HasRoom =>
-        _length + (MessagesPerEffect * NftSetMessage.MaxSize) + NftSetMessage.MarkSize <= BatchSize;
-
-    private void Begin()
-    {
-        _length = NftSetMessage.Begin(_batch, ++_sequence);
-        _firstSequence = NextSequence;
-        _count = 0;
-    }
-
-    private void Write(in HoleEffect effect, int index)
-    {
-        bool isOpening = effect.Action == HoleAction.Open;
-        bool isUpdate = UpdatesInPlace || !effect.Prefix.IsAddress;
-        if (!isOpening || !isUpdate)
-        {
-            Append(NftSetMessage.Add(Rest, effect.Prefix, null, NextSequence), index);
-            Append(NftSetMessage.Delete(Rest, effect.Prefix, NextSequence), index);
-        }
-        if (isOpening)
-        {
-            Append(NftSetMessage.Add(Rest, effect.Prefix, effect.Timeout, NextSequence), index);
-        }
-    }
-
-    private void Append(int length, int effect)
-    {
-        _last = _length;
-        _length += length;
-        _sequence++;
-        _effects[_count] = effect;
-        _errors[_count++] = 0;
-    }
-
-    /// <summary>
-    /// Sends the batch. Only its last message requests an answer, because the kernel reports refused messages
-    /// in any case.
-    /// </summary>
-    /// <returns>The error of the batch as a whole. The errors of its messages are in _errors.</returns>
-    private int Commit()
-    {
-        uint lastSequence = _sequence;
-        ref byte flags = ref _batch[_last + 6]; // nlmsg_flags
-        flags |= (byte)NetlinkMessage.FlagAcknowledge;
-        _length += NftSetMessage.End(Rest, ++_sequence);
-        if (!_socket.Send(_batch.AsSpan(0, _length)))
-        {
-            return Errno.Last;
-        }
-        while (true)
-        {
-            switch (_socket.Receive(out ReadOnlySpan<byte> datagram))
-            {
-                case Received.Nothing:
-                    return Errno.EAGAIN; // cannot happen: the answer is there when Send returns
-                case Received.Lost:
-                    return Errno.ENOBUFS; // the batch may be done or not, and may be repeated
-            }
-            NetlinkReader reader = new(datagram);
-            while (reader.TryRead(out NetlinkMessage message))
-            {
-                uint index = message.Sequence - _firstSequence;
-                if (message.ErrorNumber is not { } error)
-                {
-                    continue;
-                }
-                if (message.Sequence == _firstSequence - 1 && error != 0)
-                {
-                    return error;
-                }
-                if (index < (uint)_count)
-                {
-                    _errors[index] = error;
-                    if (message.Sequence == lastSequence)
-                    {
-                        return 0;
-                    }
-                }
-            }
-        }
-    }
-
-    private int FirstError(int whole)
-    {
-        for (int i = 0; i < _count && whole == 0; i++)
-        {
-            whole = _errors[i];
-        }
-        return whole;
     }
 
     private bool TryGet(IpPrefix prefix, out NftElement element, out int error)

@@ -63,7 +63,7 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         _queue = ReplyQueueSocket.Open(loop, number, Judge, out KernelError error);
         if (_queue is null)
         {
-            Reason = $"cannot bind NFQUEUE {number}: {error}";
+            Reason = $"cannot bind NFQUEUE {number}: {error.ToString()}";
             return;
         }
         Number = number;

@@ -138,8 +138,8 @@ internal sealed class ReplyQueueSocket : IDisposable
         NetlinkReader messages = new(datagram);
         while (messages.TryRead(out NetlinkMessage message))
         {
-            // An error concerns a verdict on a packet that is gone: its interface vanished, or the queue was
-            // flushed.
+            // An error is about a verdict on a packet that no longer exists: its interface vanished, or
+            // the queue was flushed.
             if (!QueuedPacket.TryRead(message, out QueuedPacket packet))
             {
                 continue;
@@ -152,7 +152,7 @@ internal sealed class ReplyQueueSocket : IDisposable
                     break;
                 case QueueVerdict.Drop:
                     RetryUnsent();
-                    // If it fails, the kernel keeps the packet: 1 of 64.
+                    // If sending fails, the kernel keeps the packet, which occupies one of the 64 places.
                     _ = Send(packet.Id, isAccept: false, isBatch: false);
                     break;
             }
@@ -165,7 +165,7 @@ internal sealed class ReplyQueueSocket : IDisposable
         int error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: true));
         if (error == Errno.EAGAIN)
         {
-            // The module has been loaded meanwhile.
+            // The kernel has loaded the module meanwhile.
             error = Ask(Nfqueue.Bind(_queue, Length, withConntrack: true));
         }
         if (error == Errno.EOPNOTSUPP)

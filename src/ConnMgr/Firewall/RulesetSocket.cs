@@ -55,9 +55,9 @@ internal sealed unsafe class RulesetSocket : IDisposable
     }
 
     /// <summary>Takes the present rules as correct. Call it after our own changes.</summary>
-    /// <returns>
-    /// What has happened and what is there now. Two runs of a script that does the same return the same,
-    /// unless another program has changed more than the rules of single addresses during one of them.
+    /// <returns> What has happened and what is there now. After two runs of the same script the results
+    /// are equal, unless another program has changed more than the rules of single addresses during one of
+    /// the runs.
     /// </returns>
     public (int Events, ulong Ipv4, ulong Ipv6) Remember()
     {
@@ -107,7 +107,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
                     return;
                 case Received.Lost:
                     _hasNftChanged = _hasNftFrameChanged = true;
-                    _frameEvents += 1 << 20; // like no run without a loss
+                    _frameEvents += 1 << 20; // differs from every run without a loss
                     break;
                 case Received.Datagram:
                     NetlinkReader messages = new(datagram);

@@ -5,7 +5,7 @@ namespace ConnMgr.Firewall;
 
 /// <summary>
 /// Which name servers may be asked over port 53: those that the device uses, or those that the user lists.
-/// Besides, the name servers of the device itself, which may be recursive, may ask any. Pure.
+/// The name servers that run on the device, which may be recursive, may ask any server. Pure.
 /// </summary>
 internal sealed class ServerPolicy
 {

@@ -11,9 +11,9 @@ using ConnMgr.Probe;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Opens what may be asked although the whitelist does not name it: name servers, and the services that the
-/// daemon probes. It finds the name servers of the device, tells the kernel's sets and init_firewall.sh, and
-/// says whose answers count.
+/// Opens the addresses that the whitelist does not name: name servers, and the services that the daemon
+/// probes. It finds the name servers that run on the device, passes all addresses to the kernel's sets and
+/// to init_firewall.sh, and decides whose answers count.
 /// </summary>
 /// <param name="loop">The clock.</param>
 /// <param name="log">The log.</param>
@@ -53,7 +53,7 @@ internal sealed class ServiceDriver(
         : _isUnrestricted ? $"any, since the firewall cannot match users (wanted: {_policy})"
         : _policy.ToString();
 
-    /// <summary>Tells why the lockdown would admit a use.</summary>
+    /// <summary>Returns why the lockdown would admit a use.</summary>
     public AuditCover CoverOf(AuditEntry entry) =>
         AuditCovers.Of(entry, locker.Store.Whitelist, MayAsk(entry.Address, entry.User));
 
@@ -107,7 +107,7 @@ internal sealed class ServiceDriver(
         AdmitAll();
     }
 
-    /// <summary>Looks at everything again, after a reload.</summary>
+    /// <summary>Finds the name servers and links again, after a reload.</summary>
     public void Reload()
     {
         FindResolversAnew();
@@ -173,8 +173,8 @@ internal sealed class ServiceDriver(
     }
 
     /// <summary>
-    /// Follows the servers that the device uses: first in the kernel's sets, then in the rules. So a server
-    /// is open before it counts, and closed after the device has turned to another one.
+    /// Follows the servers that the device uses: first in the kernel's sets, then in the rules. So a
+    /// server is open before its answers count, and is closed after the device has stopped using it.
     /// </summary>
     private void SeeServers(in LockdownView view, TimeSpan now)
     {
@@ -194,8 +194,8 @@ internal sealed class ServiceDriver(
             }
             LogServers();
         }
-        // What has left the device has passed the lockdown. So with name servers of the device, which may ask
-        // any server, each answer counts.
+        // A question that left the device was admitted by the lockdown. Name servers that run on the
+        // device may ask any server, so if there are any, the answer of each server counts.
         bool isAny = _policy is null || _policy.IsAny || _policy.IsLocalFound || _isUnrestricted;
         if (reader.Watch.SetServers(CollectionsMarshal.AsSpan(used), isAny ? null : [.. _policy!.Servers]))
         {

@@ -5,9 +5,9 @@ using ConnMgr.Net;
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// The last answers that opened nothing, because no whitelisted name led to theirs, or because their server
-/// was not trusted. A resolver's cache keeps serving them, so they are judged again when the whitelist, the
-/// servers or the aliases change. Pure; times are monotonic.
+/// The last answers that opened nothing, because no whitelisted name led to their names, or because their
+/// server was not trusted. A resolver's cache keeps serving them, so they are judged again when the
+/// whitelist, the servers or the aliases change. Pure; times are monotonic.
 /// </summary>
 /// <remarks>
 /// At most <see cref="MaxAnswers"/>; a further one replaces the oldest. Each has at most <see

@@ -36,7 +36,10 @@ internal sealed class Whitelist
 
     private readonly List<Shape> _shapes = [];
 
-    /// <summary>Each as one byte for the family, one for the length, and 16 for the address.</summary>
+    /// <summary>
+    /// Addresses and prefixes, each as one byte for the family, one for the length, and 16 for the
+    /// address.
+    /// </summary>
     private readonly NameTable _literals = new();
 
     /// <summary>The distinct prefix lengths of the literals, per family.</summary>

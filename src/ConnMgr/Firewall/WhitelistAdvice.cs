@@ -9,7 +9,7 @@ internal static class WhitelistAdvice
 {
     /// <summary>For a name or an address of the device itself.</summary>
     public const string ForDevice =
-        "the device reaches itself without an entry, and no other device by this: remove the line";
+        "the device reaches itself without an entry, and the entry opens no other host: remove the line";
 
     /// <summary>
     /// Returns what to write instead of a line with an error: a URL, a port, a path, or `.example.com`. Null

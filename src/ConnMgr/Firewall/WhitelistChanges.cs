@@ -11,8 +11,8 @@ internal static class WhitelistChanges
     private const int MaxChanges = 50;
 
     /// <summary>
-    /// Lists the added and removed entries, each as a phrase; for too many, only that entries may have
-    /// changed.
+    /// Lists the added and removed entries, each as a phrase; if there are too many, says only that
+    /// entries may have changed.
     /// </summary>
     public static List<string> Between(Whitelist old, Whitelist whitelist)
     {
@@ -27,14 +27,14 @@ internal static class WhitelistChanges
         {
             if (!after.Contains(entry))
             {
-                changes.Add($"whitelist: without {entry}");
+                changes.Add($"whitelist: removed {entry}");
             }
         }
         foreach (string entry in after)
         {
             if (!before.Contains(entry))
             {
-                changes.Add($"whitelist: with {entry}");
+                changes.Add($"whitelist: added {entry}");
             }
         }
         int more = changes.Count - MaxChanges;

@@ -15,7 +15,8 @@ namespace ConnMgr.Firewall;
 internal static class WhitelistReader
 {
     /// <summary>
-    /// Further remarks are only counted, because the file may contain anything, in any size.
+    /// The largest number of remarks. Further ones are only counted, because the file may have any
+    /// content.
     /// </summary>
     public const int MaxRemarks = 1000;
 
@@ -70,7 +71,7 @@ internal static class WhitelistReader
             }
             else if (++omitted == 1 || remarks.Count == 0)
             {
-                remarks.Add(new Remark(number, said + "; what is wrong with later lines is not said"));
+                remarks.Add(new Remark(number, said + "; errors in later lines are not reported"));
             }
         }
         if (tooMany > 0)
@@ -167,7 +168,7 @@ internal static class WhitelistReader
         }
         if (!whitelist.TryAdd(name, star))
         {
-            warning = $"there already: {ForeignText.Quote(text.ToString())}";
+            warning = $"already listed: {ForeignText.Quote(text.ToString())}";
         }
         else if (WhitelistAdvice.ForName(text) is { } remark)
         {
@@ -182,7 +183,7 @@ internal static class WhitelistReader
         int slash = text.IndexOf('/');
         if (!LiteralAddress.TryParse(slash < 0 ? text : text[..slash], out System.Net.IPAddress parsed))
         {
-            return "no address or prefix";
+            return "not an address or prefix";
         }
         IpNumber address = IpNumber.Of(parsed);
         bool isIpv4 = parsed.AddressFamily == AddressFamily.InterNetwork;
@@ -196,7 +197,7 @@ internal static class WhitelistReader
             out length)
             || length > longest))
         {
-            return "no address or prefix";
+            return "not an address or prefix";
         }
         if (length < (isIpv4 ? ShortestIpv4 : ShortestIpv6))
         {
@@ -214,7 +215,7 @@ internal static class WhitelistReader
         }
         if (!whitelist.TryAdd(prefix))
         {
-            warning = $"there already: {ForeignText.Quote(text.ToString())}";
+            warning = $"already listed: {ForeignText.Quote(text.ToString())}";
         }
         else if (System.Net.IPAddress.IsLoopback(parsed))
         {

@@ -147,7 +147,7 @@ internal sealed class StaleFlows(IReadOnlyList<OldAddress> old, IReadOnlySet<int
     private static IpNumber SourceOf(OldAddress address) => address.SelectsRoute ? address.Address : default;
 
     /// <summary>
-    /// True if the flow is known not to be stale. A socket that stays keeps its conntrack entry.
+    /// True if the flow is known not to be stale. If a socket is kept, its conntrack entry is kept too.
     /// </summary>
     private bool IsKept(OldAddress address, RouteQuestion question, FlowKind kind, Conversation conversation)
     {

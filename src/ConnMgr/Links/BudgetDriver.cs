@@ -86,22 +86,29 @@ internal sealed unsafe class BudgetDriver
             }
         }
         _budgets = budgets;
-        Tick();
         foreach (NamedLink link in names.Links)
         {
-            _links.SetBudget(link.Name, Find(link.Name) is { } budget ? StateOf(budget) : LinkBudget.Within);
+            if (Find(link.Name) is null)
+            {
+                _links.SetBudget(link.Name, LinkBudget.Within);
+            }
         }
+        Tick(tellsAll: true);
     }
 
     /// <summary>Counts, and writes the accounts if they are worth it. Call it every tick.</summary>
-    public void Tick()
+    public void Tick() => Tick(tellsAll: false);
+
+    /// <param name="tellsAll">True to report the state of each budget to its link, even if it is the same.
+    /// </param>
+    private void Tick(bool tellsAll)
     {
         if (_budgets.Count == 0)
         {
             return;
         }
         TimeSpan now = _loop.Now;
-        Count(now);
+        Count(now, tellsAll);
         TimeSpan unsaved = now - (_savedAt ?? _startedAt);
         if ((_savedAt is null || unsaved >= SaveGap) && _budgets.Exists(it => it.IsWorthSaving(unsaved)))
         {
@@ -109,12 +116,14 @@ internal sealed unsafe class BudgetDriver
         }
     }
 
-    /// <summary>Writes what has been counted since the last write. Call it at the end.</summary>
+    /// <summary>
+    /// Writes the accounts if they have changed since the last write. Call it when the daemon stops.
+    /// </summary>
     public void Stop()
     {
         if (_budgets.Count > 0)
         {
-            Count(_loop.Now);
+            Count(_loop.Now, tellsAll: false);
             if (_budgets.Exists(static budget => budget.IsWorthSaving(TimeSpan.MaxValue)))
             {
                 Save(_loop.Now);
@@ -127,7 +136,7 @@ internal sealed unsafe class BudgetDriver
         : _options.BlocksOverBudget ? LinkBudget.Blocked
         : LinkBudget.Over;
 
-    private void Count(TimeSpan now)
+    private void Count(TimeSpan now, bool tellsAll)
     {
         DateTime wall = DateTime.UtcNow;
         bool isSynced = IsSynced();
@@ -135,7 +144,7 @@ internal sealed unsafe class BudgetDriver
         string counters = SmallFile.Read("/proc/net/dev", CountersLimit, out bool isCut, out _) ?? "";
         if (isCut)
         {
-            // The last number may lack digits.
+            // The last line may be incomplete.
             counters = counters[..Math.Max(0, counters.LastIndexOf('\n'))];
         }
         foreach (ByteBudget budget in _budgets)
@@ -155,15 +164,19 @@ internal sealed unsafe class BudgetDriver
                 _log.Event(EventFacts.Budget(
                     budget.Name, before > 0 ? $"{said}, {TextLayout.Size((ulong)before)} before" : said));
             }
-            Announce(budget);
+            if (Announce(budget) || tellsAll)
+            {
+                _links.SetBudget(budget.Name, StateOf(budget));
+            }
         }
     }
 
-    private void Announce(ByteBudget budget)
+    /// <summary>Logs a change of the level. False if there is none.</summary>
+    private bool Announce(ByteBudget budget)
     {
         if (budget.Level == budget.Announced)
         {
-            return;
+            return false;
         }
         string words = $"has used {TextLayout.Size((ulong)budget.Used)} of "
             + $"{TextLayout.Size((ulong)budget.Limit)}, {budget.Percent} % of its budget";
@@ -176,7 +189,7 @@ internal sealed unsafe class BudgetDriver
                     : $"{words}: it is used only if no other link works{until}"),
             budget.Level > budget.Announced ? LogLevel.Warn : LogLevel.Info);
         budget.Announced = budget.Level;
-        _links.SetBudget(budget.Name, StateOf(budget));
+        return true;
     }
 
     /// <summary>True if the kernel says that its clock is synchronised, as NTP clients tell it.</summary>
@@ -184,7 +197,7 @@ internal sealed unsafe class BudgetDriver
     {
         const int Size = 512;
         byte* buffer = stackalloc byte[Size];
-        new Span<byte>(buffer, Size).Clear(); // change nothing
+        new Span<byte>(buffer, Size).Clear(); // modes = 0: only read the clock's state
         return LibcExtra.adjtimex(buffer) is >= 0 and not LibcExtra.TIME_ERROR;
     }
 
@@ -217,8 +230,8 @@ internal sealed unsafe class BudgetDriver
     }
 
     /// <summary>
-    /// Reads the accounts, or if that file is damaged those of the write before. A damaged file is kept under
-    /// another name.
+    /// Reads the accounts; if the file is damaged, reads the file of the previous write. Keeps a damaged
+    /// file under another name.
     /// </summary>
     private void Load()
     {
@@ -227,7 +240,7 @@ internal sealed unsafe class BudgetDriver
         string? fault = Load(_path);
         if (fault is null)
         {
-            _savedAt = _startedAt; // when this file becomes the older one, it must be on the medium
+            _savedAt = _startedAt; // wait before the next write, which keeps this file as the older one
             return;
         }
         string? older = Load($"{_path}.old");
@@ -249,7 +262,7 @@ internal sealed unsafe class BudgetDriver
         {
             return "";
         }
-        Errno.ThrowIfShortage(errno, path); // an intact file would be put aside
+        Errno.ThrowIfShortage(errno, path); // otherwise an intact file would be renamed to .bad
         string? fault = text is null ? Errno.Text(errno)
             : isCut ? "it is too long"
             : BudgetFile.Read(text, _boot, _accounts);

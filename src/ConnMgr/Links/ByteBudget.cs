@@ -63,7 +63,8 @@ internal sealed class BudgetAccount(string key, string name)
 /// period has not ended, the bytes of the period before are added again.
 /// </remarks>
 /// <param name="account">What is stored about the link.</param>
-/// <param name="isNew">True if nothing was stored: what the kernel has counted so far does not count.</param>
+/// <param name="isNew">True if nothing was stored: bytes that the kernel has counted so far do not
+/// count.</param>
 internal sealed class ByteBudget(BudgetAccount account, bool isNew)
 {
     private static readonly TimeSpan LongestUnsaved = TimeSpan.FromHours(1);
@@ -94,7 +95,7 @@ internal sealed class ByteBudget(BudgetAccount account, bool isNew)
     /// <summary>The used part in percent, rounded down.</summary>
     public long Percent => (long)(Used * 100.0 / Limit);
 
-    /// <summary>The level that the log has; set by the one who writes it.</summary>
+    /// <summary>The level that was last logged. The caller that logs it sets it.</summary>
     public BudgetLevel Announced { get; set; }
 
     /// <summary>Takes the kernel's counter of the link's device, both directions.</summary>
@@ -102,7 +103,8 @@ internal sealed class ByteBudget(BudgetAccount account, bool isNew)
     /// <param name="bytes">Its counter.</param>
     public void Count(int ifindex, ulong bytes)
     {
-        bool isOther = _startsHere || Name != account.Name; // its counter is from before it was this link
+        // Its counter includes bytes from before the device belonged to this link.
+        bool isOther = _startsHere || Name != account.Name;
         _startsHere = false;
         account.Name = Name;
         if (ifindex == 0)
@@ -110,13 +112,13 @@ internal sealed class ByteBudget(BudgetAccount account, bool isNew)
             return;
         }
         ulong more = isOther ? 0
-            : ifindex != account.Ifindex ? bytes // created since
+            : ifindex != account.Ifindex ? bytes // the device is new since the last count
             : bytes >= account.Counter ? bytes - account.Counter
-            : bytes; // the driver has started anew
+            : bytes; // the driver has reset its counter
         if (!isOther && ifindex == account.Ifindex && bytes < account.Counter
             && account.Counter - bytes <= account.Counter / 16)
         {
-            return; // the sums of some drivers step back a little
+            return; // the sums of some drivers decrease a little at times
         }
         long added = (long)Math.Min(more, (ulong)(BudgetFile.MostBytes - account.Used));
         account.Used += added;
@@ -143,7 +145,8 @@ internal sealed class ByteBudget(BudgetAccount account, bool isNew)
         }
         else if (wall >= until)
         {
-            // If the end was set by a clock that was not synchronised, it does not show when the bytes came.
+            // If the end was set by a clock that was not synchronised, it is unknown to which period the
+            // bytes belong.
             if (account.IsFirm || !isSynced)
             {
                 (account.Before, account.Used) = (account.Used, Math.Min(_undated, account.Used));

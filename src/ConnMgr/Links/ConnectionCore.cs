@@ -213,8 +213,9 @@ internal sealed class ConnectionCore
     }
 
     /// <summary>
-    /// Wakes the core in the middle of the tick. A link that has been heard in the first half would be deaf
-    /// to unanswered packets for up to 2 s. A link without traffic costs no wake-up.
+    /// Wakes the core in the middle of the tick. Otherwise the evidence socket of a link that was heard in
+    /// the first half would report no outgoing packet for up to 2 s. A link without traffic costs no
+    /// wake-up.
     /// </summary>
     private void ListenInHalfATick(TimeSpan now)
     {

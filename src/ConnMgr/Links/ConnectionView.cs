@@ -22,8 +22,8 @@ internal sealed record ConnectionView
     public TimeSpan ChosenAt { get; init; }
 
     /// <summary>
-    /// The choice if it is in front in each family that it has, else the link that the kernel's default route
-    /// leads over: by IPv4 if IPv4 has a way out, else by IPv6. Null: none of ours.
+    /// The choice if it is in front in each family that it has, else the link that the kernel's default
+    /// route leads over: by IPv4 if IPv4 has a way out, else by IPv6. Null if that is none of our links.
     /// </summary>
     public LinkView? InUse { get; init; }
 

@@ -53,7 +53,8 @@ internal enum CoreEffectKind
 /// <param name="From">The previous state, for <see cref="CoreEffectKind.StateChanged"/>.</param>
 /// <param name="To">The new state.</param>
 /// <param name="IsEarly">The probe has a shorter deadline and pings from its start.</param>
-/// <param name="Limit">The probe fails if it has heard nothing for so long; null for the usual time.</param>
+/// <param name="Limit">The probe fails if it has heard nothing for this time; null for the usual
+/// time.</param>
 /// <param name="IsRepair">The switch restores a route that another program changed.</param>
 /// <param name="IsInPlace">False if the routes were changed again after a repair.</param>
 /// <param name="Took">The time from the decision to the verification of the switch.</param>

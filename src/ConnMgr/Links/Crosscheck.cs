@@ -3,8 +3,8 @@ using ConnMgr.Probe;
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Starts probes of a link for the sake of another one, and compares the results (sections 5 and 6 of the
-/// contract). It does no I/O and reads no clock.
+/// Starts probes of a link in order to judge another one, and compares the results (sections 5 and 6 of
+/// the contract). It does no I/O and reads no clock.
 /// </summary>
 internal sealed class Crosscheck
 {

@@ -1,7 +1,8 @@
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Stores the failures of a link within the last hour, as many as the waits of the selection depend on.
+/// Stores the failures of a link within the last hour, at most as many as the waits of the selection
+/// depend on.
 /// </summary>
 internal sealed class FailureHistory
 {

@@ -54,10 +54,11 @@ internal static class KernelFacts
     public static LinkFacts Of(KernelState table, string name) => Of(table, [name])[0];
 
     /// <summary>
-    /// The link that the kernel's routes lead over: the choice if it is in front in each family that it has.
-    /// So an IPv6-only choice is in use although IPv4 leaves over another link. Else the link in front, even
-    /// if it is down by now: by IPv4 if there is a way out, else by IPv6. Null if it is none of the links, or
-    /// if none of them is up. A link that must not send anything counts only if it is in front itself.
+    /// The link that the kernel's routes lead over: the choice if it is in front in each family that it
+    /// has. So an IPv6-only choice is in use although IPv4 leaves over another link. Otherwise the link in
+    /// front, even if it is down by now: by IPv4 if IPv4 has a default route, else by IPv6. Null if it is
+    /// none of the links, or if none of them is up. A link that must not send anything counts only if it
+    /// is in front itself.
     /// </summary>
     public static Link? InUse(KernelState table, IReadOnlyList<Link> links, Link? choice)
     {
@@ -140,7 +141,7 @@ internal static class KernelFacts
         }
     }
 
-    /// <summary>Returns what decides which name servers a link can ask.</summary>
+    /// <summary>Returns the facts that decide which name servers a link can ask.</summary>
     public static ServerLink ServersOf(
         KernelState table, LinkKind kind, string name, in LinkFacts facts, int index = 0) =>
         new(kind, name, facts.Ifindex, facts.Ipv4.IsConnected, facts.Ipv6.IsConnected, table, index);

@@ -285,10 +285,10 @@ internal sealed partial class Link
     }
 
     /// <summary>
-    /// When a probe of a busy link that has heard nothing fails: three times the time within which an answer
-    /// is to be expected, at least 1.8 s, an early one 1.2 s, at most 3 s. Null if nothing has been measured,
-    /// if the link has rested, if the last probe had no answer but to its ping, as over a full uplink, or if
-    /// the link failed twice within the hour: then a probe has its usual time.
+    /// Returns after which time a probe of a busy link fails if it has heard nothing: three times the
+    /// expected time of an answer, at least 1.8 s (an early probe 1.2 s), at most 3 s. Null for the usual
+    /// time: if nothing has been measured, if the link has rested, if only the ping of the last probe was
+    /// answered (as over a full uplink), or if the link failed twice within the hour.
     /// </summary>
     private TimeSpan? ProbeLimit(bool isEarly, TimeSpan now) =>
         State == LinkState.Confirmed && LastOutcome != ProbeOutcome.PingOnly && Failures.Count(now) < 2

@@ -228,8 +228,8 @@ internal sealed partial class Link
     }
 
     /// <summary>
-    /// Starts over after a change of address, gateway or family, since older proof no longer counts, or makes
-    /// up for a missed probe.
+    /// Starts over after a change of address, gateway or family, since the result of an older probe no
+    /// longer counts, or starts a probe that could not start earlier.
     /// </summary>
     private void Reconsider(TimeSpan now)
     {

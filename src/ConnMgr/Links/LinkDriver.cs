@@ -32,7 +32,7 @@ internal sealed class LinkDriver : IDisposable
     private readonly List<News> _news = [];
     private readonly Deadline _deadline;
 
-    // A program that fights over a route never stops; limit the log lines about it.
+    // Two programs that keep changing a route never stop; limit the log lines about it.
     private readonly Pace _inUsePace = new(burst: 10, TimeSpan.FromSeconds(10));
     private readonly Pace _repairPace = new(burst: 10, TimeSpan.FromMinutes(1));
     private int _seenVersion = -1;
@@ -92,7 +92,10 @@ internal sealed class LinkDriver : IDisposable
     /// <summary>The sockets of each link, in the order of <see cref="ConnectionView.Links"/>.</summary>
     public IReadOnlyList<LinkSockets> Sockets => _sockets;
 
-    /// <summary>True while a switch runs. Wait for its end: nothing else would kill the script.</summary>
+    /// <summary>
+    /// True while a switch runs. The daemon waits for its end before it exits: after the exit, nothing
+    /// would kill a script that hangs.
+    /// </summary>
     public bool IsBusy => _switcher.IsBusy;
 
     /// <summary>Ends a tick and begins the next.</summary>
@@ -159,8 +162,8 @@ internal sealed class LinkDriver : IDisposable
             _state, _routes.IsSettled, _routes.LastDump, _routes.RoutesAsOf, _switcher.OwnMetrics);
         IReadOnlyList<CoreEffect> effects = _core.Handle(CollectionsMarshal.AsSpan(_news), kernel, now);
         _news.Clear();
-        // A switch needs nothing of what follows the kernel's state: a device without a way out does not wait
-        // for files that are read and sockets that are opened.
+        // A switch needs neither the name servers nor the evidence sockets. Start it before they are
+        // brought up to date, so that a device without a way out does not wait for them.
         bool hasFollowed = false;
         for (int i = 0; i < effects.Count; i++)
         {
@@ -183,8 +186,8 @@ internal sealed class LinkDriver : IDisposable
     }
 
     /// <summary>
-    /// Brings up to date what follows the kernel's state and the resolver's files. Probes and evidence
-    /// sockets need it.
+    /// Brings the name servers, the evidence sockets and the sysctl settings up to date with the kernel's
+    /// state. Probes need this.
     /// </summary>
     private void FollowKernel()
     {

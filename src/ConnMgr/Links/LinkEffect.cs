@@ -14,7 +14,8 @@ internal enum LinkEffectKind
 /// <param name="From">The previous state, if it changed.</param>
 /// <param name="To">The new state.</param>
 /// <param name="IsEarly">The probe has a shorter deadline and pings from its start.</param>
-/// <param name="Limit">The probe fails if it has heard nothing for so long; null for the usual time.</param>
+/// <param name="Limit">The probe fails if it has heard nothing for this time; null for the usual
+/// time.</param>
 internal readonly record struct LinkEffect(
     LinkEffectKind Kind, string Reason, LinkState From, LinkState To, bool IsEarly = false,
     TimeSpan? Limit = null);

@@ -31,7 +31,7 @@ internal sealed class LinkSockets : IDisposable
     private readonly Action<News> _tell;
     private readonly ProbeRunner _prober;
     private readonly bool _ignoresLinkdownRoutes;
-    // Limits the log if another program keeps changing it.
+    // Limits the log if another program keeps changing rp_filter.
     private readonly Pace _filterPace = new(burst: 5, TimeSpan.FromMinutes(1));
     private EvidenceSocket? _evidence;
     private int _ifindex; // of the evidence socket
@@ -44,7 +44,7 @@ internal sealed class LinkSockets : IDisposable
     private TimeSpan _probeAt; // when the core started the last probe
     private bool _isDisturbed;
     private bool _hasWarnedDeaf;
-    private bool _isRetrying; // what fails now has been said
+    private bool _isRetrying; // the present failure has been logged
     private bool _hasMissedSetting; // a setting could not be read or changed now
 
     /// <param name="loop">The event loop.</param>
@@ -112,9 +112,7 @@ internal sealed class LinkSockets : IDisposable
         }
     }
 
-    /// <summary>
-    /// Tries again what failed for lack of memory or descriptors. Call it every tick.
-    /// </summary>
+    /// <summary>Retries what failed for lack of memory or descriptors. Call it every tick.</summary>
     public void Retry(KernelState state)
     {
         _isRetrying = true;
@@ -204,12 +202,12 @@ internal sealed class LinkSockets : IDisposable
         _ifindex = Link.Facts.Ifindex;
         _evidence = EvidenceSocket.Open(
             _loop, _ifindex, CollectionsMarshal.AsSpan(_own), LinkSocket.Mark, OnEvidence,
-            () => _tell(new News(NewsKind.Outgoing, _loop.Now, Link)), out int errno);
+            () => _tell(new News(NewsKind.Outgoing, _loop.Now, Link)), out KernelError error);
         if (_evidence is null)
         {
             _log.Event(
                 EventFacts.OfLink(
-                    Link.Name, "evidence", $"cannot listen for evidence: {Errno.Text(errno)}, retrying"),
+                    Link.Name, "evidence", $"cannot listen for evidence: {error.ToString()}, retrying"),
                 _hasWarnedDeaf ? LogLevel.Debug : LogLevel.Warn);
         }
         else if (!Link.IsProbing)
@@ -220,8 +218,9 @@ internal sealed class LinkSockets : IDisposable
     }
 
     /// <summary>
-    /// Applies the sysctl settings that the daemon depends on. Call it when the device appears and when the
-    /// kernel reports a change: another program (`sysctl --system`, ufw) may apply its own later.
+    /// Applies the sysctl settings that the daemon depends on. Call it when the device appears and when
+    /// the kernel reports a change: another program (`sysctl --system`, ufw) may apply its own settings
+    /// later.
     /// </summary>
     public void CheckSettings()
     {

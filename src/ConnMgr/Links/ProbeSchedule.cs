@@ -17,7 +17,10 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit, bool isMetered)
     private static readonly TimeSpan ShortWatchGap = TimeSpan.FromSeconds(3); // mostly the next tick
     private static readonly TimeSpan ComparisonGap = TimeSpan.FromSeconds(4);
 
-    /// <summary>3 s for the probe, less 2 s, plus a margin for the switch.</summary>
+    /// <summary>
+    /// How long before the end of the idle limit a probe starts: a probe takes up to 3 s and must end
+    /// within 2 s after the limit; 0.1 s is left for the switch.
+    /// </summary>
     private static readonly TimeSpan IdleLead = TimeSpan.FromSeconds(1.1);
 
     private uint _watchPhase;
@@ -36,8 +39,8 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit, bool isMetered)
     public TimeSpan LastEndedAt { get; private set; } = TimeSpan.MinValue;
 
     /// <summary>
-    /// When to probe a silent link: so early that a probe of 3 s ends within 2 s after the idle limit; a
-    /// metered link only then. The end of a probe counts like evidence.
+    /// When to probe a silent link: so early that a probe of 3 s ends within 2 s after the idle limit. A
+    /// metered link is probed only at the idle limit. The end of a probe counts like evidence.
     /// </summary>
     public TimeSpan IdleAt => _idleSince + idleLimit
         - (isMetered ? TimeSpan.Zero : idleLimit / 4 < IdleLead ? idleLimit / 4 : IdleLead);
@@ -83,15 +86,15 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit, bool isMetered)
         if (isWatchedClosely && IsDueWithin(_watchPhase < 1u << 31 ? ShortWatchGap : WatchGap, since))
         {
             _watchPhase += 0x9E3779B9;
-            return "failed of late";
+            return "failed recently";
         }
         switch (state)
         {
             case LinkState.Confirmed:
                 return now >= IdleAt ? $"was silent for {(int)Math.Round((now - _idleSince).TotalSeconds)} s"
-                    : IsDueWithin(ProofLifetime, since) ? "was not proved for a minute"
-                    : _isCompared && since >= ComparisonGap ? "answered ping alone, unlike another link"
-                    : LastOutcome == ProbeOutcome.PingOnly && since >= idleLimit ? "answered ping alone"
+                    : IsDueWithin(ProofLifetime, since) ? "was not confirmed for a minute"
+                    : _isCompared && since >= ComparisonGap ? "answered only ping, unlike another link"
+                    : LastOutcome == ProbeOutcome.PingOnly && since >= idleLimit ? "answered only ping"
                     : null;
             case LinkState.Failed:
                 bool isUrgent = surroundings.InUse != LinkClass.A;

@@ -79,7 +79,7 @@ internal sealed class RouteGuard
     /// </summary>
     public bool HasSwitchedTo(Link link) => _tried == link && _hasSucceeded && !_isRunning;
 
-    /// <summary>Forgets the last switch: the link must not be used any more.</summary>
+    /// <summary>Forgets the last switch, because the link must no longer be used.</summary>
     public void Release() => _tried = _isRunning ? _tried : null;
 
     /// <summary>

@@ -264,7 +264,8 @@ internal sealed class Selector
                 return HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);
 
             case (LinkClass.C, LinkClass.C) or (LinkClass.D, LinkClass.D):
-                // rules 3 and 4; a pardon without a probe proves nothing
+                // Rules 3 and 4. A metered link that is trusted again after 5 minutes without a probe has
+                // proved nothing.
                 return isPreferred
                     && link.LastOutcome is not (ProbeOutcome.NoAnswer or ProbeOutcome.WrongContent)
                     && HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);

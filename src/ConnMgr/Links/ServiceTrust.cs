@@ -4,8 +4,9 @@ namespace ConnMgr.Links;
 
 /// <summary>
 /// Decides which services count as evidence of a captive portal. A wrong answer means a portal only if the
-/// service has answered correctly before. A service that never did, over any link since the start, may not be
-/// the service that the user believes it is (it may be SSH, for example) and would condemn every link. Pure.
+/// service has answered correctly before. A service that never did, over any link since the start, may not
+/// be the service that the user believes it is (it may be SSH, for example) and its answers would make
+/// every link count as failed. Pure.
 /// </summary>
 internal sealed class ServiceTrust
 {
@@ -47,22 +48,23 @@ internal sealed class ServiceTrust
         if (_proven.Contains(suspect))
         {
             link.Probe(
-                $"got a wrong answer from '{suspect}', which has proved right meanwhile",
+                $"got a wrong answer from '{suspect}', which has answered correctly meanwhile",
                 isEarly: true, now);
             return null;
         }
         _suspicions[link] = result;
         return _warned.Add(suspect)
-            ? $"'{suspect}' has not answered rightly over any link since the start, "
-                + $"and wrongly over {link.Name}: is that the service? ping decides until it answers rightly"
+            ? $"'{suspect}' has not answered correctly over any link since the start, "
+                + $"and wrongly over {link.Name}: is that the service? ping decides until it answers "
+                + "correctly"
             : null;
     }
 
     /// <summary>
     /// Probes over a metered link whether a service is wrong or a portal answers in its place, if no other
-    /// link can tell. Without that, a portal on the only unmetered link would be used indefinitely, and a
-    /// wrong service would send all traffic over the metered link. It costs at most one probe an hour, and
-    /// none with `--wan-probe never`.
+    /// link can tell. Without this probe, the daemon would use a portal on the only unmetered link
+    /// indefinitely, or move all traffic to the metered link because of a wrong service. It costs at most
+    /// one probe an hour, and none with `--wan-probe never`.
     /// </summary>
     /// <param name="links">All links, after they have handled the results of their probes.</param>
     /// <param name="now">The loop's time.</param>

@@ -6,7 +6,7 @@ internal sealed class SteadyClock
     private static readonly TimeSpan Rest = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan Jump = TimeSpan.FromMinutes(1);
 
-    private DateTime? _bootAt; // by the wall clock; the same as long as nobody sets it
+    private DateTime? _bootAt; // by the wall clock; constant as long as no program sets the clock
     private TimeSpan _since;
 
     /// <summary>True if the clock has run for 10 minutes without being set by more than a minute.</summary>
@@ -15,7 +15,7 @@ internal sealed class SteadyClock
     /// <summary>Takes both times.</summary>
     public void Observe(DateTime wall, TimeSpan now)
     {
-        // A time before year 1 is no DateTime, and no clock of a kernel shows it.
+        // A DateTime cannot be before year 1. No clock of a kernel shows such a time.
         DateTime bootAt = wall.Ticks > now.Ticks ? wall - now : wall;
         if (_bootAt is not { } before || (bootAt - before).Duration() > Jump)
         {

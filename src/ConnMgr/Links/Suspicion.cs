@@ -1,8 +1,8 @@
 namespace ConnMgr.Links;
 
 /// <summary>
-/// Decides when an early probe is worthwhile because a packet left the link and no answer came. It knows no
-/// link.
+/// Decides when an early probe is worthwhile because a packet left the link and no answer came. It does
+/// not refer to a link. Pure.
 /// </summary>
 internal sealed class Suspicion
 {

@@ -13,7 +13,7 @@ internal sealed class SwitchControl(Selector selector)
 {
     private readonly RouteGuard _guard = new();
     private readonly RoutePlanner _planner = new();
-    // Another program may undo it each time.
+    // Another program may undo the change each time.
     private readonly Pace _tidyPace = new(burst: 5, TimeSpan.FromSeconds(5));
     private Attempt? _running;
     private Attempt? _verifying;

@@ -1,8 +1,8 @@
 namespace ConnMgr.Logging;
 
 /// <summary>
-/// An event whose facts programs can read: its sentence, for the log, and the members of `events --json` with
-/// the same content. Pure.
+/// An event with its facts for programs: its sentence, for the log, and the members of `events --json`
+/// with the same content. Pure.
 /// </summary>
 internal sealed class EventFacts
 {
@@ -32,7 +32,7 @@ internal sealed class EventFacts
     public string? To { get; private init; }
 
     /// <summary>
-    /// What has failed, or is not as it should be: a script, a program, a setting; null in other events.
+    /// The script, program or setting that has failed or is wrong; null in other events.
     /// </summary>
     public string? What { get; private init; }
 
@@ -58,7 +58,7 @@ internal sealed class EventFacts
 
     /// <summary>Another fact about a link, e.g. a setting that cannot be changed.</summary>
     /// <param name="link">The interface name.</param>
-    /// <param name="what">What is not as it should be.</param>
+    /// <param name="what">What is wrong, e.g. the name of a setting.</param>
     /// <param name="reason">Why, as a phrase.</param>
     /// <param name="head">Begins the sentence; the link if null.</param>
     public static EventFacts OfLink(string link, string what, string reason, string? head = null) =>
@@ -90,7 +90,7 @@ internal sealed class EventFacts
     public static EventFacts ProbeEnded(string link, string result) =>
         new(EventKind.Probe, "probe_ended", $"probe of {link}: {result}") { Link = link, Reason = result };
 
-    /// <summary>A service has never answered rightly.</summary>
+    /// <summary>A service has answered wrongly, and never correctly.</summary>
     public static EventFacts ServiceSuspected(string link, string warning) =>
         new(EventKind.Probe, "service_suspected", warning) { Link = link, Reason = warning };
 
@@ -104,7 +104,7 @@ internal sealed class EventFacts
             Reason = reason,
         };
 
-    /// <summary>The user prefers a link (null: no link any more).</summary>
+    /// <summary>The user prefers a link; null if the preference has ended.</summary>
     public static EventFacts Preferred(string? link, string words) =>
         new(EventKind.Decision, "preferred", words) { Link = link, To = link, Reason = words };
 
@@ -131,7 +131,9 @@ internal sealed class EventFacts
             Reason = failure,
         };
 
-    /// <summary>The kernel's routes lead over another link, whoever changed them.</summary>
+    /// <summary>
+    /// The kernel's routes lead over another link, no matter which program changed them.
+    /// </summary>
     public static EventFacts InUse(string? from, string? to) =>
         new(EventKind.Switch, "in_use", $"in use: {to ?? "none"}") { Link = to, From = from, To = to };
 

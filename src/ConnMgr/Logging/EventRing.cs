@@ -55,9 +55,9 @@ internal readonly record struct Event(
 
 /// <summary>
 /// Keeps the last 500 events with at most 64 Ki characters of texts and reasons. Frequent events (probes,
-/// holes, refused replies) cannot displace the others: while they are more than a quarter of all, the oldest
-/// of them is dropped first. Events that are not about links (attrd, reloads, hooks, the firewall) are
-/// limited to 50 of each kind. Pure.
+/// holes, refused replies) cannot displace the others: if more than a quarter of the events are of these
+/// kinds, the oldest of these is dropped first. Events that are not about links (attrd, reloads, hooks,
+/// the firewall) are limited to 50 of each kind. Pure.
 /// </summary>
 internal sealed class EventRing
 {

@@ -77,8 +77,8 @@ internal sealed unsafe class Log : IDisposable
     }
 
     /// <summary>
-    /// True if stderr is the journal's: systemd.exec(5), JOURNAL_STREAM. Only then a line begins with its
-    /// severity in brackets, which journald takes off (sd-daemon(3)).
+    /// True if stderr is the journal's: systemd.exec(5), JOURNAL_STREAM. Only then does a line begin with
+    /// its severity in brackets, which journald removes (sd-daemon(3)).
     /// </summary>
     /// <param name="stream">The environment variable JOURNAL_STREAM: device and inode, in decimal; null if
     /// it is not set.</param>
@@ -184,7 +184,8 @@ internal sealed unsafe class Log : IDisposable
     {
         if (!Flush() && _toSyslog)
         {
-            // syslogd may have been restarted while a process that does not read still holds the old socket.
+            // syslogd may have been restarted while another process keeps the old socket open without
+            // reading it.
             Disconnect();
             Flush();
         }

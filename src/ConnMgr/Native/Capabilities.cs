@@ -19,7 +19,7 @@ internal static class Capabilities
     {
         if (Read("CapEff:") is not { } held)
         {
-            return null; // without /proc: let the calls that need it fail
+            return null; // without /proc: the calls that need a capability will fail
         }
         return (held & (1UL << CAP_NET_ADMIN)) == 0 ? nameof(CAP_NET_ADMIN)
             : (held & (1UL << CAP_NET_RAW)) == 0 ? nameof(CAP_NET_RAW)

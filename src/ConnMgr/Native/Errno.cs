@@ -38,14 +38,14 @@ internal static class Errno
     public static string Text(int errno) => Marshal.GetPInvokeErrorMessage(errno);
 
     /// <summary>
-    /// True for an error that says nothing about what the kernel can do: it lacks memory or descriptors now,
-    /// or a signal came.
+    /// True for a temporary error, which does not mean that the kernel lacks a feature: too little memory
+    /// or too few descriptors now, or a signal.
     /// </summary>
     public static bool IsShortage(int errno) => errno is EINTR or ENOMEM or ENFILE or EMFILE or ENOBUFS;
 
     /// <summary>
-    /// Throws if the error is a shortage. Call it at the start, where the daemon would do without something
-    /// for as long as it runs: init starts it again instead.
+    /// Throws if the error is temporary (<see cref="IsShortage"/>). Call it at the start for a feature
+    /// without which the daemon would otherwise run until its end: init starts the daemon again instead.
     /// </summary>
     public static void ThrowIfShortage(int errno, string call)
     {

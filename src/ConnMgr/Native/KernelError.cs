@@ -4,11 +4,17 @@ namespace ConnMgr.Native;
 /// An expected error of the kernel, returned by value: the caller continues without the result, or retries.
 /// Fatal errors are thrown instead (<see cref="Errno.Check"/>).
 /// </summary>
-/// <param name="Number">errno; 0 is success.</param>
-/// <param name="Call">The system call or request that failed, e.g. `nfqueue`; may be empty.</param>
-/// <param name="Words">A subsystem's own text for the number; null for the text of libc.</param>
-internal readonly record struct KernelError(int Number, string Call = "", string? Words = null)
+/// <param name="number">errno; 0 is success.</param>
+/// <param name="call">The system call or request that failed, e.g. `nfqueue`; may be empty.</param>
+/// <param name="words">A subsystem's own text for the number; null for the text of libc.</param>
+internal readonly struct KernelError(int number, string call = "", string? words = null)
 {
+    private readonly string? _words = words;
+
+    public int Number { get; } = number;
+
+    public string Call { get; init; } = call;
+
     /// <summary>Success.</summary>
     public static KernelError None => new(0);
 
@@ -19,7 +25,7 @@ internal readonly record struct KernelError(int Number, string Call = "", string
     /// </summary>
     public override string ToString()
     {
-        string words = Words ?? (IsNone ? "" : Errno.Text(Number));
-        return string.IsNullOrEmpty(Call) || IsNone ? words : $"{Call}: {words}";
+        string said = _words ?? (IsNone ? "" : Errno.Text(Number));
+        return string.IsNullOrEmpty(Call) || IsNone ? said : $"{Call}: {said}";
     }
 }

@@ -90,14 +90,15 @@ internal static unsafe class SmallFile
     }
 
     /// <summary>
-    /// Reads a text of any length in parts of whole lines, such as the list of all sockets in /proc/net. Does
-    /// nothing if it cannot be read. A line of more than 16 KiB is read in pieces. Ends after 1,024 reads, of
-    /// a page each where the kernel makes the text.
+    /// Reads a text of any length in parts of whole lines, such as the list of all sockets in /proc/net.
+    /// Does nothing if it cannot be read. A line of more than 16 KiB is read in pieces. Ends after 1,024
+    /// reads, of a page each for a file in /proc.
     /// </summary>
     public static void ReadParts(string path, TextPart handler)
     {
         const int PartSize = 16384;
-        const int MostParts = 1024; // the kernel begins anew for each page, so the work grows with the square
+        // For each page the kernel lists all earlier sockets again, so its work grows with the square.
+        const int MostParts = 1024;
         using NativeStrings name = new([path]);
         int fd = LibC.open(name.Pointer[0], LibC.O_RDONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0);
         if (fd < 0)

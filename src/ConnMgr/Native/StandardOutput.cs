@@ -20,9 +20,9 @@ internal static unsafe class StandardOutput
     public static int Failure { get; private set; }
 
     /// <summary>
-    /// Opens /dev/null, for reading alone, in the place of standard descriptors that are closed: a write to
-    /// them still fails. Call it first: otherwise a socket could get the number 1 or 2, and the report would
-    /// be written into it.
+    /// Opens /dev/null read-only in place of standard descriptors that are closed: a write to them still
+    /// fails. Call it first: otherwise a socket could get the number 1 or 2, and the report would be
+    /// written into it.
     /// </summary>
     public static void Reserve()
     {

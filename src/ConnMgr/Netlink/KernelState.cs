@@ -4,20 +4,21 @@ using ConnMgr.Net;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// The kernel's devices, addresses and default routes, updated from messages; it knows no sockets. Devices
+/// The kernel's devices, addresses and default routes, updated from messages; it opens no socket. Devices
 /// and addresses are updated by their events. Default routes always come from a whole dump, because the
-/// kernel removes IPv4 routes without an event when a device or an address goes, and reports a replaced route
-/// without the old one. A device or an address that no default uses needs no dump: beside a large routing
-/// table, one takes far more time than the event itself.
+/// kernel removes IPv4 routes without an event when a device or an address goes, and reports a replaced
+/// route without the old one. A device or an address that no default uses needs no dump: beside a large
+/// routing table, one takes far more time than the event itself.
 /// </summary>
 internal sealed class KernelState
 {
     private const int MostReplaced = 64;
 
     private readonly Dictionary<int, Device> _devices = [];
-    private readonly List<DeviceAddress> _addresses = [];
+    private readonly List<DeviceAddress> _addresses = []; // in the kernel's order, the primary ones first
+    private readonly HashSet<DeviceAddress> _knownAddresses = new(SameAddress.Comparer); // the same ones
     private readonly HashSet<int> _seenDevices = [];
-    private readonly List<DeviceAddress> _seenAddresses = [];
+    private readonly HashSet<DeviceAddress> _seenAddresses = new(SameAddress.Comparer);
     private bool _isDumping;
     private List<DefaultRoute> _routes = [];
     private List<DefaultRoute> _newRoutes = [];
@@ -173,8 +174,7 @@ internal sealed class KernelState
                 }
                 break;
             case RouteMessage.GetAddress:
-                Version += _addresses.RemoveAll(
-                    address => !_seenAddresses.Exists(seen => seen.IsSameAs(address)));
+                Remove(address => !_seenAddresses.Contains(address));
                 break;
             case RouteMessage.GetRule:
                 HasRules = true;
@@ -229,32 +229,36 @@ internal sealed class KernelState
 
             case RouteMessage.DelLink when RouteMessage.TryReadLink(message.Payload, out Device device):
                 Version += _devices.Remove(device.Ifindex) ? 1 : 0;
-                Version += _addresses.RemoveAll(address => address.Ifindex == device.Ifindex);
+                Remove(address => address.Ifindex == device.Ifindex);
                 _neighbours.Remove(device.Ifindex);
                 return _owners.Has(device.Ifindex);
 
             case RouteMessage.NewAddress
                 when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
                 See(address);
-                int at = _addresses.FindIndex(address.IsSameAs);
-                if (at >= 0 && _addresses[at] == address)
+                if (_knownAddresses.TryGetValue(address, out DeviceAddress? known))
                 {
-                    return false;
-                }
-                if (at >= 0)
-                {
-                    _addresses[at] = address;
+                    if (known == address)
+                    {
+                        return false;
+                    }
+                    _addresses[_addresses.IndexOf(known)] = address;
+                    _knownAddresses.Remove(known);
                 }
                 else
                 {
                     _addresses.Add(address);
                 }
+                _knownAddresses.Add(address);
                 Version++;
                 return false;
 
             case RouteMessage.DelAddress
                 when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
-                Version += _addresses.RemoveAll(address.IsSameAs);
+                if (_knownAddresses.Contains(address))
+                {
+                    Remove(address.IsSameAs);
+                }
                 return _owners.Has(address.Ifindex) || _owners.HasSource(address.Address);
 
             case RouteMessage.NewNeighbour:
@@ -324,8 +328,8 @@ internal sealed class KernelState
     }
 
     /// <summary>
-    /// Processes the event of a route that is no default. True if it requires a new dump: another route to
-    /// the same neighbours may be left, which only a dump tells.
+    /// Processes the event of a route that is not a default. True if it requires a new dump: another route
+    /// to the same neighbours may be left, which only a dump tells.
     /// </summary>
     private bool SeeNeighbours(in NetlinkMessage message)
     {
@@ -339,11 +343,17 @@ internal sealed class KernelState
             return device != 0 && _owners.Has(device);
         }
         Version += _neighbours.Add(message.Payload, isDumpRow: false) ? 1 : 0;
-        // It may have replaced one of ours, which the kernel does not report.
+        // The new route may have replaced one of connmgr's, which the kernel does not report.
         return _subnets.Count > 0 && (message.Flags & NetlinkMessage.FlagReplace) != 0
             && (OwnPort == 0 || message.PortId != OwnPort)
             && KernelRoute.TryReadPrefix(message.Payload, out KernelRoute route)
             && _subnets.Exists(route.HasSameDestination);
+    }
+
+    private void Remove(Predicate<DeviceAddress> isGone)
+    {
+        Version += _addresses.RemoveAll(isGone);
+        _ = _knownAddresses.RemoveWhere(isGone);
     }
 
     private bool MayHaveRoute(int ifindex, bool isIpv6) =>
@@ -387,5 +397,16 @@ internal sealed class KernelState
         {
             _seenAddresses.Add(address);
         }
+    }
+
+    /// <summary>Compares addresses by <see cref="DeviceAddress.IsSameAs"/>.</summary>
+    private sealed class SameAddress : IEqualityComparer<DeviceAddress>
+    {
+        public static readonly SameAddress Comparer = new();
+
+        public bool Equals(DeviceAddress? one, DeviceAddress? other) =>
+            ReferenceEquals(one, other) || (one is not null && other is not null && one.IsSameAs(other));
+
+        public int GetHashCode(DeviceAddress address) => address.Address.GetHashCode() ^ address.Ifindex;
     }
 }

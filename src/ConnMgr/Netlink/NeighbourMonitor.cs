@@ -7,8 +7,7 @@ namespace ConnMgr.Netlink;
 /// <summary>
 /// Follows the IPv6 neighbour entries while a device has several advertised routers (<see
 /// cref="RivalRouters"/>). A host in the LAN can make the kernel report entries as fast as it can send, so
-/// they have a socket of their own: what is lost there costs one more dump of the entries a second, and
-/// nothing else.
+/// they have a separate socket: a loss there only causes one more dump of the entries per second.
 /// </summary>
 internal sealed class NeighbourMonitor : IDisposable
 {
@@ -73,7 +72,7 @@ internal sealed class NeighbourMonitor : IDisposable
         }
         catch (Win32Exception)
         {
-            return false; // too many open files: until there are fewer, all routers count as reachable
+            return false; // too many open files: meanwhile all routers count as reachable
         }
         _socket.LeaveOut(FamilyOffset, size: 1, Rtnetlink.AF_INET, Rtnetlink.AF_BRIDGE);
         _token = _loop.Add(_socket.Fd, Read);
@@ -112,7 +111,7 @@ internal sealed class NeighbourMonitor : IDisposable
         }
     }
 
-    /// <summary>Plans a dump, without putting off one that is planned already.</summary>
+    /// <summary>Plans a dump, without delaying one that is already planned.</summary>
     private void DumpSoon()
     {
         if (!_again.IsSet)

@@ -5,8 +5,8 @@ namespace ConnMgr.Netlink;
 
 /// <summary>
 /// The addresses that each device reaches without a gateway, by the routes other than defaults: those of
-/// routes without a gateway (a subnet, a modem's management address), and the gateways themselves. A packet
-/// from there says nothing about what is beyond. Gateways of defaults are in <see
+/// routes without a gateway (a subnet, a modem's management address), and the gateways themselves. A
+/// packet from such an address does not show that the upstream works. Gateways of defaults are in <see
 /// cref="KernelState.Defaults"/>. Pure.
 /// </summary>
 /// <remarks>

@@ -89,8 +89,8 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     public uint PortId { get; }
 
     /// <summary>
-    /// Has the kernel drop messages by one of their numbers, so that they do not wake the daemon. Looks at
-    /// the first message of a datagram.
+    /// Makes the kernel drop messages by one of their numbers, so that they do not wake the daemon. The
+    /// first message of a datagram decides.
     /// </summary>
     /// <param name="offset">Where the number is, from the beginning of struct nlmsghdr.</param>
     /// <param name="size">Its size: 1 or 4 bytes.</param>

@@ -15,8 +15,8 @@ internal enum NftChangeKind
     ElementsDeleted,
 
     /// <summary>
-    /// A rule was changed in a user's chain, of fwcfg.sh or firewall.user. It belongs to the lockdown from
-    /// now on.
+    /// A rule was changed in a user's chain, of fwcfg.sh or firewall.user. From now on it is part of the
+    /// lockdown.
     /// </summary>
     UserRule,
 
@@ -104,7 +104,8 @@ internal static class NftChange
     }
 
     /// <summary>
-    /// A process may give itself any name (PR_SET_NAME): `?` stands for what must not get into a log.
+    /// A process may give itself any name (PR_SET_NAME): `?` replaces characters that must not get into a
+    /// log.
     /// </summary>
     private static string NameIn(ReadOnlySpan<byte> bytes)
     {

@@ -5,8 +5,8 @@ namespace ConnMgr.Netlink;
 
 /// <summary>
 /// The lockdown's tables as init_firewall.sh has left them, without the addresses. From the rows that the
-/// kernel listed, it builds the transaction that creates them again. So a table that another program has
-/// deleted is restored within one system call, without starting a program. Pure.
+/// kernel listed, it builds the transaction that creates them again. So the daemon restores a table that
+/// another program has deleted by one system call, without starting a program. Pure.
 /// </summary>
 /// <remarks>
 /// A row of a list has the attributes of the request that creates the object, and some of the kernel's own

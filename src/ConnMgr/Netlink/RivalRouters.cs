@@ -6,8 +6,8 @@ namespace ConnMgr.Netlink;
 /// <summary>
 /// The IPv6 routers that advertise themselves on a device beside another one, and which of them neighbour
 /// unreachability detection has given up (RFC 4861, section 7.3). The kernel then uses another of its
-/// advertised routes (find_rr_leaf, net/ipv6/route.c), and connmgr's copy of such a route has to follow. With
-/// a single router there is nothing to choose, so its neighbour entry does not matter. Pure.
+/// advertised routes (find_rr_leaf, net/ipv6/route.c), and connmgr's copy of such a route has to follow. A
+/// single router has no alternative, so its neighbour entry does not matter. Pure.
 /// </summary>
 internal sealed class RivalRouters
 {
@@ -26,12 +26,12 @@ internal sealed class RivalRouters
         public bool IsDead { get; set; }
     }
 
-    /// <summary>True while a device has several.</summary>
+    /// <summary>True while a device has several advertised routers.</summary>
     public bool Exist => _routers.Count > 0;
 
     /// <summary>
-    /// Takes the routers from the default routes. A router of before keeps its state; a new one counts as
-    /// reachable until its entry is known.
+    /// Takes the routers from the default routes. A router that was known before keeps its state; a new
+    /// one counts as reachable until its entry is known.
     /// </summary>
     public void Update(IReadOnlyList<KernelRoute> defaults)
     {
@@ -59,8 +59,9 @@ internal sealed class RivalRouters
     }
 
     /// <summary>
-    /// Processes the payload of RTM_NEWNEIGH (struct ndmsg). A deleted entry says nothing about the router: a
-    /// failed one is deleted after a while. True if a router has died or is back.
+    /// Processes the payload of RTM_NEWNEIGH (struct ndmsg). A deleted entry says nothing about the
+    /// router: a failed one is deleted after a while. True if a router has become unreachable or reachable
+    /// again.
     /// </summary>
     public bool Apply(ReadOnlySpan<byte> payload)
     {
@@ -76,7 +77,7 @@ internal sealed class RivalRouters
             if (attribute.Type == NDA_DST && IpNumber.TryRead(attribute.Value, out IpNumber address)
                 && Find(_routers, ifindex, address) is { } router)
             {
-                // While the kernel asks for it anew, it is what it was.
+                // While the kernel resolves the address again, the router keeps its state.
                 bool isDead = state == NUD_INCOMPLETE ? router.IsDead : (state & NUD_FAILED) != 0;
                 bool hasChanged = isDead != router.IsDead;
                 router.IsDead = isDead;

@@ -8,8 +8,8 @@ namespace ConnMgr.Netlink;
 /// messages triggers a new dump.
 /// </summary>
 /// <remarks>
-/// If changes never stop (two programs that fight over a route), it reads and dumps 20 times a second, and
-/// the last dump counts meanwhile: otherwise there would be no moment in which the routes may be judged.
+/// If changes never stop (two programs that keep changing a route), it reads and dumps 20 times a second,
+/// and the last dump counts between two dumps: otherwise the routes could never be judged.
 /// </remarks>
 internal sealed class RouteMonitor : IDisposable
 {
@@ -188,7 +188,7 @@ internal sealed class RouteMonitor : IDisposable
     /// </remarks>
     public void DumpNext()
     {
-        if (_dumping != 0 || _isFull || (_next.Count == 0 && !BeginPicture()))
+        if (_dumping != 0 || _isFull || (_next.Count == 0 && !BeginSnapshot()))
         {
             return;
         }
@@ -206,7 +206,7 @@ internal sealed class RouteMonitor : IDisposable
     /// Begins a snapshot of everything that is wanted. False if nothing is wanted, or a pause must come
     /// first.
     /// </summary>
-    private bool BeginPicture()
+    private bool BeginSnapshot()
     {
         if (_wanted.Count == 0 || (_nextDump.IsSet && !_isUrgent))
         {
@@ -214,7 +214,7 @@ internal sealed class RouteMonitor : IDisposable
         }
         if (!_pace.TryTake(_loop.Now) && !_isUrgent)
         {
-            // Do not even read events during the pause: they only tell that there is more to dump.
+            // Do not read events during the pause: each would only request another dump.
             _loop.Remove(_socket.Fd, _token);
             _nextDump.Set(_pace.NextAt);
             return false;
@@ -255,7 +255,7 @@ internal sealed class RouteMonitor : IDisposable
         }
         else if (type == RouteMessage.GetRule && Errno.Last == Errno.EOPNOTSUPP)
         {
-            _next.Remove(type); // qemu-user, which knows few messages, stands for the kernel
+            _next.Remove(type); // under qemu-user, which supports few messages
             DumpNext();
         }
     }

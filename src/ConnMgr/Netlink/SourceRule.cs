@@ -12,8 +12,8 @@ namespace ConnMgr.Netlink;
 internal sealed record SourceRule(IPAddress Address, uint Table)
 {
     /// <summary>
-    /// Before the rule of the main table (32766), and those of programs that put theirs right before it, such
-    /// as wg-quick.
+    /// Before the rule of the main table (32766), and the rules that programs such as wg-quick put right
+    /// before it.
     /// </summary>
     public const uint Priority = 32_700;
 
@@ -34,7 +34,8 @@ internal sealed record SourceRule(IPAddress Address, uint Table)
     public static bool IsOwnTable(uint table) => table - FirstTable < MostDevices;
 
     /// <summary>
-    /// Parses the payload of RTM_NEWRULE or RTM_DELRULE. False if it is malformed, or no rule of connmgr's.
+    /// Parses the payload of RTM_NEWRULE or RTM_DELRULE. False if it is malformed, or not a rule of
+    /// connmgr.
     /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> payload, out SourceRule rule)
     {

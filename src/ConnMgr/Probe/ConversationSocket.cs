@@ -66,28 +66,25 @@ internal sealed unsafe class ConversationSocket : IDisposable
     /// <param name="now">The loop's time.</param>
     /// <param name="ended">Receives the verdict; <see cref="Verdict.NotYet"/> if the conversation ended
     /// without an answer.</param>
-    /// <param name="failure">The kernel's error, if the result is null.</param>
+    /// <param name="error">The kernel's error, if the result is null.</param>
     public static ConversationSocket? Open(
         Loop loop, string device, ProbeTarget target, IConversation conversation, TimeSpan now,
-        Action<ConversationSocket, Verdict> ended, out string failure)
+        Action<ConversationSocket, Verdict> ended, out KernelError error)
     {
-        failure = "";
         bool isStream = target.Service.Scheme != ProbeScheme.Coap;
         int family = target.Peer.AddressFamily == AddressFamily.InterNetworkV6 ? LibC.AF_INET6 : LibC.AF_INET;
-        int fd = LinkSocket.Open(family, isStream ? LibC.SOCK_STREAM : LibC.SOCK_DGRAM, 0, device);
+        int fd = LinkSocket.Open(family, isStream ? LibC.SOCK_STREAM : LibC.SOCK_DGRAM, 0, device, out error);
         if (fd < 0)
         {
-            failure = Errno.Text(-fd);
             return null;
         }
         if (isStream)
         {
             PrepareStream(fd);
         }
-        int errno = LinkSocket.Connect(fd, target.Peer.Address, target.Peer.Port);
-        if (errno is not (0 or Errno.EINPROGRESS))
+        error = LinkSocket.Connect(fd, target.Peer.Address, target.Peer.Port);
+        if (error.Number is not (0 or Errno.EINPROGRESS))
         {
-            failure = Errno.Text(errno);
             _ = LibC.close(fd);
             return null;
         }

@@ -24,14 +24,21 @@ internal static unsafe class LinkSocket
     /// <summary>Sets the bit of the mark, 0 to 30. Call it before any socket is opened.</summary>
     public static void UseMarkBit(int bit) => Mark = 1u << bit;
 
-    /// <summary>Opens a socket. Returns the descriptor, or -errno (ENODEV if the device is gone).</summary>
-    public static int Open(int family, int type, int protocol, string device)
+    /// <summary>Opens a socket. Returns the descriptor, or -1 and the error.</summary>
+    /// <param name="family">AF_INET or AF_INET6.</param>
+    /// <param name="type">SOCK_STREAM, SOCK_DGRAM or SOCK_RAW.</param>
+    /// <param name="protocol">The protocol; 0 for the usual one of the type.</param>
+    /// <param name="device">The device that the socket is bound to.</param>
+    /// <param name="error">The error if the result is -1, e.g. ENODEV (the device is gone).</param>
+    public static int Open(int family, int type, int protocol, string device, out KernelError error)
     {
         int fd = LibC.socket(family, type | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, protocol);
         if (fd < 0)
         {
-            return -Errno.Last;
+            error = new KernelError(Errno.Last);
+            return -1;
         }
+        error = KernelError.None;
         Span<byte> name = stackalloc byte[16];
         name.Clear();
         int length = Encoding.UTF8.GetBytes(device, name[..15]);
@@ -44,19 +51,21 @@ internal static unsafe class LinkSocket
                 return fd;
             }
         }
-        int errno = Errno.Last;
+        error = new KernelError(Errno.Last);
         _ = LibC.close(fd);
-        return -errno;
+        return -1;
     }
 
-    /// <summary>Calls connect(2). Returns 0 or the errno; EINPROGRESS is usual for TCP.</summary>
-    public static int Connect(int fd, System.Net.IPAddress address, int port)
+    /// <summary>Calls connect(2). EINPROGRESS is usual for TCP.</summary>
+    public static KernelError Connect(int fd, System.Net.IPAddress address, int port)
     {
         Span<byte> bytes = stackalloc byte[SockAddr.MaxSize];
         int size = SockAddr.Write(address, port, bytes);
         fixed (byte* pointer = bytes)
         {
-            return LibC.connect(fd, (sockaddr*)pointer, size) == 0 ? 0 : Errno.Last;
+            return LibC.connect(fd, (sockaddr*)pointer, size) == 0
+                ? KernelError.None
+                : new KernelError(Errno.Last);
         }
     }
 }

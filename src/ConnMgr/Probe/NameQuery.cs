@@ -98,11 +98,11 @@ internal sealed class NameQuery : IDisposable
     {
         QuestionRunner.Asked? asked = null;
         asked = _runner.Ask(
-            _device, _servers[at], _question, (message, errno) => Receive(asked!, at, message, errno),
-            out int errno);
+            _device, _servers[at], _question, (message, in failure) => Receive(asked!, at, message, failure),
+            out KernelError error);
         if (asked is null)
         {
-            Refuse(at, Errno.Text(errno));
+            Refuse(at, error.ToString());
             return false;
         }
         _wasAsked[at] = true;
@@ -111,15 +111,15 @@ internal sealed class NameQuery : IDisposable
         return true;
     }
 
-    private void Receive(QuestionRunner.Asked asked, int at, ReadOnlySpan<byte> message, int errno)
+    private void Receive(QuestionRunner.Asked asked, int at, ReadOnlySpan<byte> message, in KernelError error)
     {
         if (_isOver)
         {
             return; // another query of the socket has ended this one
         }
-        if (errno != 0)
+        if (!error.IsNone)
         {
-            Refuse(at, Errno.Text(errno));
+            Refuse(at, error.ToString());
             AskNext();
             return;
         }

@@ -102,7 +102,8 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
     }
 
     /// <summary>
-    /// Returns the servers that netifd has for a device, for resolv_conf.sh: it knows the other platforms.
+    /// Returns the servers that netifd has for a device, for resolv_conf.sh, which finds those of other
+    /// platforms itself.
     /// </summary>
     public List<IPAddress> OfNetifd(ServerLink link)
     {
@@ -142,8 +143,8 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
     /// gateways among the first <see cref="Soon"/>, and servers on another link's subnet last.
     /// </summary>
     /// <param name="link">The link.</param>
-    /// <param name="gateways">The link's gateways, because a router may be a name server although nothing
-    /// says so.</param>
+    /// <param name="gateways">The link's gateways, because a router may be a name server although no file
+    /// names it.</param>
     public List<IPAddress> Of(ServerLink link, IEnumerable<IPAddress> gateways)
     {
         List<IPAddress> fromNetifd = [];
@@ -155,7 +156,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
             }
         }
         List<IPAddress> learned = [];
-        List<IPAddress> ofOthers = []; // whatever resolv.conf says now, these are asked last
+        List<IPAddress> ofOthers = []; // asked last, even if resolv.conf names them now
         foreach (LinkServers each in _learned)
         {
             (each.Device == link.Device ? learned : ofOthers).AddRange(each.Servers);

@@ -40,17 +40,15 @@ internal sealed unsafe class PingSocket : IDisposable
     }
 
     /// <summary>
-    /// Opens the socket without sending. Returns null if the kernel refuses; <paramref name="failure"/> gives
-    /// its error.
+    /// Opens the socket without sending. Returns null and the error if the kernel refuses.
     /// </summary>
     public static PingSocket? Open(
-        Loop loop, string device, IPAddress target, Action answered, out string failure)
+        Loop loop, string device, IPAddress target, Action answered, out KernelError error)
     {
         bool isIpv6 = target.AddressFamily == AddressFamily.InterNetworkV6;
         int fd = isIpv6
-            ? LinkSocket.Open(LibC.AF_INET6, LibC.SOCK_RAW, IPPROTO_ICMPV6, device)
-            : LinkSocket.Open(LibC.AF_INET, LibC.SOCK_RAW, IPPROTO_ICMP, device);
-        failure = fd < 0 ? Errno.Text(-fd) : "";
+            ? LinkSocket.Open(LibC.AF_INET6, LibC.SOCK_RAW, IPPROTO_ICMPV6, device, out error)
+            : LinkSocket.Open(LibC.AF_INET, LibC.SOCK_RAW, IPPROTO_ICMP, device, out error);
         if (fd < 0)
         {
             return null;

@@ -11,10 +11,11 @@ namespace ConnMgr.Probe;
 /// </summary>
 /// <remarks>
 /// Each further address of a service is tried 250 ms after the previous one, and each again by a new
-/// conversation every 750 ms, because one lost packet does not mean a dead link. Pings start after 1 s, or as
-/// soon as every service has failed; those of an early probe start at once. A probe ends within 3 s, an early
-/// one within 2 s. One with a limit of its own ends then if there was no sign of life; it asks more often. If
-/// the first ping took more than a second, the right answer, which takes two round trips, has up to 5 s.
+/// conversation every 750 ms, because one lost packet does not mean a dead link. Pings start after 1 s, or
+/// as soon as every service has failed; those of an early probe start at once. A probe ends within 3 s, an
+/// early one within 2 s. A probe with its own limit ends at the limit if there was no sign of life, and
+/// asks more often. If the first ping took more than a second, the correct answer, which takes two round
+/// trips, has up to 5 s.
 /// </remarks>
 internal sealed class ProbePlan
 {
@@ -59,7 +60,7 @@ internal sealed class ProbePlan
     /// <param name="pings">There is an address of that family to ping.</param>
     /// <param name="isEarly">The probe has a shorter deadline and pings from the start.</param>
     /// <param name="now">The start, in the loop's time.</param>
-    /// <param name="limit">The probe fails if it has heard nothing for so long; null for the usual
+    /// <param name="limit">The probe fails if it has heard nothing for this time; null for the usual
     /// time.</param>
     public ProbePlan(
         IReadOnlyList<ProbeUrl> services, IReadOnlyList<ProbeTarget> remembered, IReadOnlySet<string> proven,
@@ -75,7 +76,7 @@ internal sealed class ProbePlan
         _usual = _limit > usual ? _limit : usual;
         _memoryAt = now + (_limit < _usual ? _limit / 3 : BeforeMemory);
         _nextPing = !pings ? TimeSpan.MaxValue : isEarly ? now : now + (_limit / 3);
-        _wanted = services.All(service => service.Scheme == ProbeScheme.Echo) ? "echo" : "right answer";
+        _wanted = services.All(service => service.Scheme == ProbeScheme.Echo) ? "echo" : "correct answer";
         foreach (ProbeUrl service in services)
         {
             if (service.Address is { } literal)

@@ -6,7 +6,7 @@ internal enum ProbeOutcome
     /// <summary>A service gave the correct answer, of strength content or protocol.</summary>
     EchoAnswered,
 
-    /// <summary>Something else answered in the service's place, e.g. a portal.</summary>
+    /// <summary>Something else answered instead of the service, e.g. a portal.</summary>
     WrongContent,
 
     /// <summary>

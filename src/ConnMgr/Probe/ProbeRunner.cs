@@ -55,7 +55,7 @@ internal sealed class ProbeRunner
     /// <param name="isIpv6">The family that the link is judged by.</param>
     /// <param name="nameServers">The name servers, in the order of asking.</param>
     /// <param name="isEarly">The probe ends within 2 s, and pings from the start.</param>
-    /// <param name="limit">The probe fails if it has heard nothing for so long; null for the usual
+    /// <param name="limit">The probe fails if it has heard nothing for this time; null for the usual
     /// time.</param>
     /// <param name="now">The loop's time.</param>
     public void Start(
@@ -169,14 +169,14 @@ internal sealed class ProbeRunner
         _watch?.Invoke($"{NameOf(target)}: connect");
         ConversationSocket? attempt = ConversationSocket.Open(
             _loop, _device, target, Conversation.With(target.Service, entropy), now, EndAttempt,
-            out string failure);
+            out KernelError error);
         if (attempt is not null)
         {
             _attempts.Add(attempt);
             return;
         }
-        _watch?.Invoke($"{NameOf(target)}: {failure}");
-        plan.TakeVerdict(target, Verdict.NotYet, failure, TimeSpan.Zero, now);
+        _watch?.Invoke($"{NameOf(target)}: {error.ToString()}");
+        plan.TakeVerdict(target, Verdict.NotYet, error.ToString(), TimeSpan.Zero, now);
     }
 
     private void EndAttempt(ConversationSocket attempt, Verdict verdict)
@@ -197,8 +197,8 @@ internal sealed class ProbeRunner
         TimeSpan took = now - attempt.StartedAt;
         string words = verdict switch
         {
-            Verdict.Content => "right",
-            Verdict.Protocol => "right, by its protocol alone",
+            Verdict.Content => "correct",
+            Verdict.Protocol => "correct, by its protocol alone",
             Verdict.Connection => "connected, which proves as little as a ping",
             _ => "",
         };
@@ -231,9 +231,9 @@ internal sealed class ProbeRunner
 
     private void Ping(ProbePlan plan)
     {
-        string failure = "";
-        _ping ??= PingSocket.Open(_loop, _device, PingTarget!, TakePing, out failure);
-        _watch?.Invoke($"ping {PingTarget}{(failure.Length > 0 ? ": " : "")}{failure}");
+        KernelError error = KernelError.None;
+        _ping ??= PingSocket.Open(_loop, _device, PingTarget!, TakePing, out error);
+        _watch?.Invoke($"ping {PingTarget}{(error.IsNone ? "" : ": ")}{error.ToString()}");
         if (_ping is null)
         {
             plan.LosePing();

@@ -124,7 +124,7 @@ internal sealed record ProbeUrl(
         {
             if (!answer.StartsWith('=') || answer.Length == 1)
             {
-                error = "write the right answer at the end: #204 for that status, "
+                error = "write the correct answer at the end: #204 for that status, "
                     + "or #=TEXT for a body that begins with TEXT";
                 return false;
             }

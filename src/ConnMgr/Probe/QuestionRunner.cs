@@ -9,16 +9,8 @@ using Tmds.Linux;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Receives an answer, or an error of the socket. The message claims the question's id; nothing else of it
-/// has been checked.
-/// </summary>
-/// <param name="message">The message; empty if there is an error.</param>
-/// <param name="errno">The error; 0 for a message.</param>
-internal delegate void QuestionAnswered(ReadOnlySpan<byte> message, int errno);
-
-/// <summary>
-/// Sends questions to name servers, and hands out their answers. Questions to one server at almost the same
-/// time share a socket, so that many silent servers do not use up the descriptors of the process.
+/// Sends questions to name servers, and passes on their answers. Questions to one server at almost the
+/// same time share a socket, so that many silent servers do not use up the descriptors of the process.
 /// </summary>
 /// <remarks>
 /// Forgers must guess port and id (RFC 5452 section 4). The kernel chooses the port of each socket at
@@ -55,12 +47,13 @@ internal sealed unsafe class QuestionRunner(Loop loop)
     /// <param name="server">The server.</param>
     /// <param name="question">The question.</param>
     /// <param name="answered">Receives answers until <see cref="End"/>, perhaps several.</param>
-    /// <param name="errno">The error if the result is null.</param>
+    /// <param name="error">The error if the result is null.</param>
     public Asked? Ask(
-        string device, IPAddress server, in DnsQuestion question, QuestionAnswered answered, out int errno)
+        string device, IPAddress server, in DnsQuestion question, AnswerHandler answered,
+        out KernelError error)
     {
-        errno = 0;
-        if ((Find(device, server) ?? Open(device, server, out errno)) is not { } socket)
+        error = KernelError.None;
+        if ((Find(device, server) ?? Open(device, server, out error)) is not { } socket)
         {
             return null;
         }
@@ -102,16 +95,17 @@ internal sealed unsafe class QuestionRunner(Loop loop)
         return null;
     }
 
-    private Shared? Open(string device, IPAddress server, out int errno)
+    private Shared? Open(string device, IPAddress server, out KernelError error)
     {
         if (_sockets.Count >= MaxSockets)
         {
             Close(_sockets[0]); // its questions will be repeated
         }
         bool isIpv6 = server.AddressFamily == AddressFamily.InterNetworkV6;
-        int fd = LinkSocket.Open(isIpv6 ? LibC.AF_INET6 : LibC.AF_INET, LibC.SOCK_DGRAM, 0, device);
-        errno = fd < 0 ? -fd : LinkSocket.Connect(fd, server, DnsPort);
-        if (errno != 0)
+        int family = isIpv6 ? LibC.AF_INET6 : LibC.AF_INET;
+        int fd = LinkSocket.Open(family, LibC.SOCK_DGRAM, 0, device, out error);
+        error = fd < 0 ? error : LinkSocket.Connect(fd, server, DnsPort);
+        if (!error.IsNone)
         {
             if (fd >= 0)
             {
@@ -138,7 +132,7 @@ internal sealed unsafe class QuestionRunner(Loop loop)
                 Close(socket);
                 foreach (Asked asked in all)
                 {
-                    asked.Answered(default, errno);
+                    asked.Answered(default, new KernelError(errno));
                 }
             }
             return;
@@ -146,7 +140,7 @@ internal sealed unsafe class QuestionRunner(Loop loop)
         if (size >= sizeof(ushort))
         {
             ReadOnlySpan<byte> message = new(buffer, (int)size);
-            socket.Find(BinaryPrimitives.ReadUInt16BigEndian(message))?.Answered(message, 0);
+            socket.Find(BinaryPrimitives.ReadUInt16BigEndian(message))?.Answered(message, KernelError.None);
         }
     }
 
@@ -160,14 +154,22 @@ internal sealed unsafe class QuestionRunner(Loop loop)
         }
     }
 
+    /// <summary>
+    /// Receives an answer, or an error of the socket. The message has the question's id; nothing else of it
+    /// has been checked.
+    /// </summary>
+    /// <param name="message">The message; empty if there is an error.</param>
+    /// <param name="error">The error; none for a message.</param>
+    internal delegate void AnswerHandler(ReadOnlySpan<byte> message, in KernelError error);
+
     /// <summary>One question to one server.</summary>
-    internal sealed class Asked(Shared socket, ushort id, QuestionAnswered answered)
+    internal sealed class Asked(Shared socket, ushort id, AnswerHandler answered)
     {
         public Shared Socket { get; } = socket;
 
         public ushort Id { get; } = id;
 
-        public QuestionAnswered Answered { get; } = answered;
+        public AnswerHandler Answered { get; } = answered;
 
         /// <summary>The size of the question, in bytes of DNS.</summary>
         public int Size { get; set; }

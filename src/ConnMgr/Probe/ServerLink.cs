@@ -37,8 +37,8 @@ internal sealed class ServerLink(
     }
 
     /// <summary>
-    /// True if the server is on a subnet of another device and on none of the link's. It may be reached
-    /// through the link's router, but hardly ever is.
+    /// True if the server is on a subnet of another device and on none of the link's. The link's router
+    /// may lead to it, but rarely does.
     /// </summary>
     public bool IsElsewhere(IPAddress server) =>
         IsOnSubnet(server, own: false) && !IsOnSubnet(server, own: true);

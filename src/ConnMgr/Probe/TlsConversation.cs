@@ -10,8 +10,8 @@ namespace ConnMgr.Probe;
 /// computed. A ServerHello of TLS 1.2, or an alert, proves only that the peer speaks TLS.
 /// </summary>
 /// <remarks>
-/// The certificate is not checked: TLS 1.3 encrypts it, and checking it would need a certificate store and a
-/// correct clock. A portal that answers TLS 1.3 itself is mistaken for the service.
+/// The certificate is not checked: TLS 1.3 encrypts it, and checking it would need a certificate store and
+/// a correct clock. A portal that itself answers with TLS 1.3 is mistaken for the service.
 /// </remarks>
 internal sealed class TlsConversation : IConversation
 {

@@ -2,12 +2,14 @@ namespace ConnMgr.Queries;
 
 /// <summary>
 /// The few queries over sequences that connmgr needs, with the meaning that System.Linq gives them. The
-/// compiler makes code anew for each value type, and System.Linq has a dozen classes for each Select or Where
-/// of one: together a twentieth of the executable. These are one class for each query.
+/// compiler generates code for each value type, and System.Linq has a dozen classes for each Select or
+/// Where of one: together a twentieth of the executable. Here each query is one class.
 /// </summary>
 internal static class Sequence
 {
-    /// <summary>What <paramref name="choose"/> makes of each item, lazily and in order.</summary>
+    /// <summary>
+    /// Returns the result of <paramref name="choose"/> for each item, lazily and in order.
+    /// </summary>
     public static IEnumerable<TResult> Select<T, TResult>(this IEnumerable<T> items, Func<T, TResult> choose)
     {
         foreach (T item in items)
@@ -29,7 +31,8 @@ internal static class Sequence
     }
 
     /// <summary>
-    /// The items of all sequences that <paramref name="open"/> makes of the items, lazily and in order.
+    /// Returns the items of all sequences that <paramref name="open"/> returns for the items, lazily and
+    /// in order.
     /// </summary>
     public static IEnumerable<TResult> SelectMany<T, TResult>(
         this IEnumerable<T> items,

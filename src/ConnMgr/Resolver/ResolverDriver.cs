@@ -9,14 +9,14 @@ using ConnMgr.Probe;
 namespace ConnMgr.Resolver;
 
 /// <summary>
-/// Looks after the device's resolver: warns if its name servers are not reached over the link in use, and
-/// with --resolv-conf makes it ask those of that link.
+/// Warns if the name servers of the device's resolver are not reached over the link in use. With
+/// --resolv-conf, makes the resolver ask the name servers of that link.
 /// </summary>
 internal sealed class ResolverDriver : IDisposable
 {
     private readonly NameServers _servers;
     private readonly ResolverMonitor _monitor;
-    private readonly ResolverRunner? _runner; // null: --resolv-conf is off, and nothing is to be restored
+    private readonly ResolverRunner? _runner; // null: --resolv-conf is off, and there is nothing to restore
     private readonly bool _isOff;
 
     /// <param name="loop">The event loop.</param>
@@ -43,7 +43,9 @@ internal sealed class ResolverDriver : IDisposable
         }
     }
 
-    /// <summary>What is wrong with the way to the resolver's name servers; empty for nothing.</summary>
+    /// <summary>
+    /// Which of the resolver's name servers are not reached over the link in use; empty if all are.
+    /// </summary>
     public string Warning => _monitor.Words;
 
     /// <summary>The name servers that the resolver asks, as texts.</summary>
@@ -52,7 +54,10 @@ internal sealed class ResolverDriver : IDisposable
     /// <summary>What --resolv-conf has done, as a phrase; null if it is off.</summary>
     public string? Words => _isOff ? null : _runner?.Words;
 
-    /// <summary>True while a script runs. Wait for its end: nothing else would kill it.</summary>
+    /// <summary>
+    /// True while a script runs. The daemon waits for its end before it exits: after the exit, nothing
+    /// would kill a script that hangs.
+    /// </summary>
     public bool IsBusy => _runner is { IsBusy: true };
 
     /// <summary>Follows the link in use. Call it after each decision.</summary>

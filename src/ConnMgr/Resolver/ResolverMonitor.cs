@@ -8,7 +8,7 @@ namespace ConnMgr.Resolver;
 
 /// <summary>
 /// Asks the kernel how it reaches the name servers of the device's resolver, and warns if that is not the
-/// link in use: then names fail when that link does, or questions cost money.
+/// link in use: names would then fail with that other link, or questions would cost money.
 /// </summary>
 /// <param name="log">Receives the warning, and its end.</param>
 /// <param name="state">The kernel's devices.</param>

@@ -11,11 +11,11 @@ using ConnMgr.Scripts;
 namespace ConnMgr.Resolver;
 
 /// <summary>
-/// Runs `resolv_conf.sh`, which makes the device's resolver ask the name servers of the link in use: at once
-/// when another link is in use, and at the next tick when name servers, addresses or the links have changed.
-/// After its own writing it runs once more: another program may have written meanwhile, and a run that finds
-/// what it would write changes nothing. With --resolv-conf off it only restores what an earlier daemon has
-/// left. It never blocks.
+/// Runs `resolv_conf.sh`, which makes the device's resolver ask the name servers of the link in use: at
+/// once when another link is in use, and at the next tick when name servers, addresses or the links have
+/// changed. After a run that wrote a file it runs the script once more, because another program may have
+/// written meanwhile; a run that finds the wanted content changes nothing. With --resolv-conf off it only
+/// restores what an earlier daemon has left. It never blocks.
 /// </summary>
 /// <param name="loop">Reports the script's end.</param>
 /// <param name="log">Receives what the script has done, and its failures.</param>
@@ -90,10 +90,12 @@ internal sealed class ResolverRunner(
         }
     }
 
-    /// <summary>Runs the script at the next tick: the links, or their name servers, may be others.</summary>
+    /// <summary>
+    /// Runs the script at the next tick, because the links or their name servers may have changed.
+    /// </summary>
     public void RunAtNextTick() => _seenState = -1;
 
-    /// <summary>Gives the resolver back to the platform.</summary>
+    /// <summary>Restores the resolver's configuration of the platform.</summary>
     public void Stop()
     {
         if (!_isStopping && (_inUse is not null || HasTraces(options.RunDirectory)))

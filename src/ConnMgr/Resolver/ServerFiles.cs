@@ -4,8 +4,8 @@ using Tmds.Linux;
 namespace ConnMgr.Resolver;
 
 /// <summary>
-/// Notices changes of the files from which `resolv_conf.sh` takes the name servers of the links: a lease that
-/// changes nothing but its server need not change resolv.conf, an address or a route.
+/// Notices changes of the files from which `resolv_conf.sh` takes the name servers of the links: a lease
+/// that changes only its name servers need not change resolv.conf, an address or a route.
 /// </summary>
 /// <param name="runDirectory">The run directory; hooks of DHCP clients write into `resolv` there.</param>
 internal sealed class ServerFiles(string runDirectory)

@@ -3,10 +3,10 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Routing;
 
 /// <content>
-/// Hides the routes of links that must not send anything: an unreachable default is put behind those of all
-/// other links, and the routes of the hidden ones are moved behind it. So the kernel sends nothing over them,
-/// not even when the preferred link loses its carrier and before the daemon knows it. The platform's routes
-/// are kept, so that the link can be used again.
+/// Hides the routes of links that must not send anything: an unreachable default is put behind those of
+/// all other links, and the routes of the hidden ones are moved behind it. So the kernel sends nothing
+/// over them, not even between a loss of carrier of the preferred link and the daemon's reaction. The
+/// platform's routes are kept, so that the link can be used again.
 /// </content>
 internal sealed partial class FamilyPlan
 {

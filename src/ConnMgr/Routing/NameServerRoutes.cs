@@ -5,11 +5,12 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// Host routes to name servers, as systemd-networkd makes them (RoutesToDNS=), stay where they are when the
-/// default routes move. If such a route leads over a dead link, a route over the chosen link is put in front
-/// of it; it goes when the link has recovered. The other program's own route is never changed. Over a link
-/// that works, the route stays in force: the server may be internal to that link's provider, who alone
-/// reaches it. A server on the dead link's own subnet is left alone too: no other link leads there. Pure.
+/// Host routes to name servers, as systemd-networkd makes them (RoutesToDNS=), do not follow the default
+/// routes. If such a route leads over a dead link, the plan puts a route over the chosen link in front of
+/// it, and deletes that route when the link has recovered. The other program's own route is never changed.
+/// Over a link that works, the route stays in force: the server may be internal to that link's provider,
+/// and unreachable over other links. A server on the dead link's own subnet is left alone too: no other
+/// link leads there. Pure.
 /// </summary>
 internal static class NameServerRoutes
 {

@@ -85,7 +85,7 @@ internal sealed class NetifdRunner : IDisposable
         }
         if (answer.End() is not { } networks)
         {
-            _log.Once(Unreadable, EventKind.Link, "netifd: its answer is no list of networks, ignoring");
+            _log.Once(Unreadable, EventKind.Link, "netifd: its answer is not a list of networks, ignoring");
             return;
         }
         _ = _log.Over(Unreadable);

@@ -5,13 +5,13 @@ namespace ConnMgr.Routing;
 
 /// <summary>
 /// Two links in one LAN: a host there that connects to the address of the link that is not in use must get
-/// the replies from that link, not from the one in use, since switches and access points drop packets whose
-/// source address they know at another port. So packets from such an address use a table of their link: the
-/// subnet, and the link's default. Pure.
+/// the replies from that link, not from the one in use, since switches and access points drop packets
+/// whose source address they know at another port. So packets from such an address use a routing table for
+/// their link, with its subnet and its default. Pure.
 /// </summary>
 /// <remarks>
-/// The kernel deletes the routes of a link that goes down, and looks on in the main table when a link's table
-/// has no route: a rule that is left is harmless.
+/// The kernel deletes the routes of a link that goes down, and continues in the main table when a link's
+/// table has no route. So a rule that remains is harmless.
 /// </remarks>
 internal static class ReplyRoutes
 {

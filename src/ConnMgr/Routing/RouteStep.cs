@@ -21,7 +21,7 @@ internal enum RouteVerb
     /// <summary>Deletes a route (RTM_DELROUTE); deleting an absent one succeeds.</summary>
     Delete,
 
-    /// <summary>Adds a policy rule (RTM_NEWRULE); one that exists is left.</summary>
+    /// <summary>Adds a policy rule (RTM_NEWRULE); adding an existing one changes nothing.</summary>
     AddRule,
 
     /// <summary>Deletes a policy rule (RTM_DELRULE); deleting an absent one succeeds.</summary>

@@ -122,7 +122,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     }
 
     /// <summary>Asks the kernel where it would send a packet now; see <see cref="RouteQuestion"/>.</summary>
-    /// <returns>The index of the device; 0 if it would send it nowhere; -1 for an address of this host.
+    /// <returns>The index of the device; 0 if there is no route; -1 for an address of this host.
     /// </returns>
     public int DeviceTo(IpNumber peer)
     {

@@ -75,7 +75,7 @@ internal sealed class Child : IDisposable
         child = StartOnce(loop, limit, argv, environment, exited, out failure, out _, listener);
         if (child is null)
         {
-            loop.HoldSpares(); // else its end does
+            loop.HoldSpares(); // otherwise the end of the process does
         }
         return child;
     }

@@ -34,8 +34,8 @@ internal sealed class HookRunner(Loop loop, Log log, string directory) : IDispos
 
     /// <summary>
     /// True for the names that run-parts of Debian and BusyBox accepts: letters, digits, `_` and `-`. This
-    /// skips the files that editors and packages leave behind (`x~`, `.x.swp`, `x.opkg-new`). A suffix `.sh`
-    /// is accepted too, since no such file has it.
+    /// skips the files that editors and packages leave behind (`x~`, `.x.swp`, `x.opkg-new`). A suffix
+    /// `.sh` is accepted too, since none of these files has it.
     /// </summary>
     public static bool IsHookName(string name)
     {

@@ -16,8 +16,8 @@ internal static class ScriptEnvironment
 
     /// <summary>
     /// Returns the environment of the project's own scripts; <see cref="NamesVariable"/> is the first. The
-    /// names are those in force, because the file may have been changed since, and the change may have been
-    /// refused.
+    /// names are those in force: the file may have changed since, and the daemon may have refused the
+    /// change.
     /// </summary>
     public static List<string> Of(Options options, NetifNames names) =>
         [NamesVariable(names), .. Of(options)];

@@ -78,7 +78,7 @@ internal static class AuditText
     {
         if (hidden > 0)
         {
-            text.Add(before).Add("and ").Add(hidden).Add(" kinds more\n");
+            text.Add(before).Add("and ").Add(hidden).Add(" more kinds\n");
         }
         if (audit.Table.UnlistedCount > 0)
         {
@@ -95,8 +95,8 @@ internal static class AuditText
     }
 
     /// <summary>
-    /// Names first, each once; then, as comments, what no name stands for. False if there was no room for all
-    /// of them; the text says so.
+    /// Writes the names, each once; then, as comments, the addresses without a name. False if there was no
+    /// room for all of them; the text then says so.
     /// </summary>
     /// <param name="open">What the whitelist does not cover.</param>
     /// <param name="text">Receives the lines.</param>

@@ -58,9 +58,7 @@ internal sealed class DaemonStatus
     /// </summary>
     public TimeSpan? LastRepairAge { get; init; }
 
-    /// <summary>
-    /// What cannot be done with flows over the old link after a switch; null if nothing is to be said.
-    /// </summary>
+    /// <summary>Which flows over the old link cannot be ended after a switch; null if all can.</summary>
     public string? FlowLimit { get; init; }
 
     /// <summary>
@@ -93,7 +91,7 @@ internal sealed class DaemonStatus
     public IReadOnlyList<LinkChange> Changes { get; init; } = [];
 
     /// <summary>
-    /// What is wrong with the way to the resolver's name servers; null if nothing is to be said.
+    /// Which of the resolver's name servers are not reached over the link in use; null if all are.
     /// </summary>
     public string? ResolverWarning { get; init; }
 
@@ -106,12 +104,10 @@ internal sealed class DaemonStatus
     /// <summary>The link that the user prefers by hand; null for none.</summary>
     public string? Preferred { get; init; }
 
-    /// <summary>How much longer that is so; null for without end.</summary>
+    /// <summary>How much longer the link is preferred; null for without end.</summary>
     public TimeSpan? PreferredFor { get; init; }
 
-    /// <summary>
-    /// Which interfaces exist, if those of the links do not; null if nothing is to be said.
-    /// </summary>
+    /// <summary>Which interfaces exist, if those of the links do not; null if they do.</summary>
     public string? Hint { get; init; }
 
     /// <summary>
@@ -225,7 +221,7 @@ internal sealed class LinkStatus
     /// <inheritdoc cref="BytesReceived"/>
     public ulong BytesSent { get; init; }
 
-    /// <summary>Wall time of the last right answer; null if there was none.</summary>
+    /// <summary>Wall time of the last correct answer; null if there was none.</summary>
     public DateTime? ProvedAt { get; init; }
 
     /// <summary>Times and bytes in use, and durations of probes; null in tests of other parts.</summary>

@@ -14,7 +14,10 @@ internal static class LockdownStatus
 
     private const int MaxAliases = 64;
 
-    /// <summary>The result of replies with an error of the server, e.g. that there is no such name.</summary>
+    /// <summary>
+    /// The name of the result of replies in which the server reports an error, e.g. that there is no such
+    /// name.
+    /// </summary>
     public const string ErrorCode = "error code";
 
     public static FirewallStatus Of(Lockdown lockdown, TimeSpan now)

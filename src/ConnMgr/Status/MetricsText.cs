@@ -29,7 +29,7 @@ internal static class MetricsText
         One(text, "wakeups_total", Counter, "How often the event loop has woken up.", status.WakeUps);
         Head(
             text, "link_confirmed", Gauge,
-            "1 if the cloud is proved over at least one link, 0.5 if a metered link is assumed to work, "
+            "1 if the cloud is confirmed over at least one link, 0.5 if a metered link is assumed to work, "
                 + "else 0.");
         text.Add(status.IsAnyConfirmed ? "connmgr_link_confirmed 1\n"u8
             : status.IsAnyAssumed ? "connmgr_link_confirmed 0.5\n"u8
@@ -38,7 +38,7 @@ internal static class MetricsText
         {
             Head(
                 text, "service_proven", Gauge,
-                "1 if the service has answered a probe rightly since the start.");
+                "1 if the service has answered a probe correctly since the start.");
         }
         foreach (ServiceStatus service in status.Services)
         {
@@ -91,7 +91,7 @@ internal static class MetricsText
         Head(
             text, "link_state", Gauge,
             "0 down, 1 no address or default route, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed, "
-            + "6 assumed: metered, up, not proved.");
+            + "6 assumed: metered, up, not confirmed.");
         foreach (LinkStatus link in status.Links)
         {
             Sample(text, "link_state", link).Add(link.IsAssumed ? 6 : link.StateValue).Add('\n');
@@ -238,7 +238,7 @@ internal static class MetricsText
         }
         Head(
             text, "link_last_proof_timestamp_seconds", Gauge,
-            "When a service last answered rightly over the link.");
+            "When a service last answered correctly over the link.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.ProvedAt is { } at)

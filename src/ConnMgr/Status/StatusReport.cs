@@ -50,7 +50,7 @@ internal sealed class StatusReport(
         {
             if (verdict == DnsVerdict.ErrorCode)
             {
-                continue; // a right answer, without addresses
+                continue; // a correct answer, without addresses
             }
             long refused = lockdown.Watch.CountOf(verdict) - _refused[(int)verdict];
             if (refused > 0)
@@ -72,8 +72,8 @@ internal sealed class StatusReport(
     /// </summary>
     /// <param name="request">The request.</param>
     /// <param name="reply">Receives the answer.</param>
-    /// <param name="flowLimit">What cannot be done with flows over the old link after a switch; null if
-    /// nothing is to be said.</param>
+    /// <param name="flowLimit">Which flows over the old link cannot be ended after a switch; null if all
+    /// can.</param>
     /// <param name="now">The loop's time.</param>
     public int Answer(in ControlRequest request, Utf8Text reply, string? flowLimit, TimeSpan now)
     {

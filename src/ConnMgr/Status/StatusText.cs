@@ -112,9 +112,9 @@ internal static class StatusText
             TextLayout.Wrap(
                 text,
                 $"{service.Url}: proves {service.Strength}, about {service.Cost} bytes; "
-                + (service.IsProven ? "has answered rightly"
+                + (service.IsProven ? "has answered correctly"
                     : service.SuspectedBy is null ? "has not answered yet"
-                    : $"has not answered rightly over any link, and wrongly over {service.SuspectedBy}: "
+                    : $"has not answered correctly over any link, and wrongly over {service.SuspectedBy}: "
                         + "ping decides meanwhile"),
                 LabelEnd);
             text.Add(isColored && service.SuspectedBy is not null ? "\e[0m" : "");
@@ -164,7 +164,7 @@ internal static class StatusText
         long refused = 0;
         foreach ((string verdict, long count) in firewall.Replies)
         {
-            // The server's error is a right answer.
+            // The server's error is a correct answer.
             refused += verdict == LockdownStatus.ErrorCode ? 0 : count;
         }
         refused -= firewall.Replies[0].Count;
@@ -286,7 +286,7 @@ internal static class StatusText
         text.Add(isColored && budget.Level != "ok" ? TextLayout.Yellow : "");
         string until = budget.ResetsAt is { } end
             ? $"resets {BudgetPeriod.Words(end)} 00:00 UTC"
-            : "the clock is not set yet, the reset day not known";
+            : "the clock is not set yet, so the reset day is unknown";
         string trouble = budget.Trouble is null ? "" : $"; a reboot forgets it: {budget.Trouble}";
         TextLayout.Wrap(
             text,

@@ -4,9 +4,9 @@ using ConnMgr.Net;
 namespace ConnMgr.Status;
 
 /// <summary>
-/// Counts what the metrics report and no other part needs: how long and with how many bytes each link was in
-/// use, which link followed which, and how long probes took. Pure, except that it is passed the kernel's
-/// counters.
+/// Counts what the metrics report and no other part needs: how long and with how many bytes each link was
+/// in use, which link followed which, and how long probes took. Pure, except that it reads the kernel's
+/// counters through its argument.
 /// </summary>
 /// <param name="readCounters">Returns the text of /proc/net/dev.</param>
 internal sealed class UsageTally(Func<string> readCounters)
@@ -136,7 +136,7 @@ internal sealed class LinkUsage
     /// <summary>When its last probe ended, in the loop's time.</summary>
     public TimeSpan ProbeEndedAt { get; private set; }
 
-    /// <summary>When its last right answer came, in the loop's time; null if none has.</summary>
+    /// <summary>When its last correct answer came, in the loop's time; null if none has.</summary>
     public TimeSpan? ProvedAt { get; private set; }
 
     /// <summary>

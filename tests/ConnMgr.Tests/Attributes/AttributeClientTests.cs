@@ -78,7 +78,7 @@ public sealed class AttributeClientTests : IDisposable
         _loop.Run(() => { });
         Event said = Assert.Single(_log.Events.Events);
         Assert.Equal(
-            ("attrd: not there (No such file or directory), trying again", 1), (said.Text, said.Times));
+            ("attrd: cannot connect (No such file or directory), retrying", 1), (said.Text, said.Times));
         Assert.False(client.IsOpen);
     }
 

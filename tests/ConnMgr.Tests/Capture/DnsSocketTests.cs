@@ -213,8 +213,9 @@ public sealed unsafe class DnsSocketTests
 
     private static DnsSocket Open(Loop loop, string device, bool isBridge, bool withReplies, DnsHeard heard)
     {
-        DnsSocket? socket = DnsSocket.Open(loop, Index(device), isBridge, withReplies, heard, out int errno);
-        Assert.Equal(0, errno);
+        DnsSocket? socket = DnsSocket.Open(
+            loop, Index(device), isBridge, withReplies, heard, out KernelError error);
+        Assert.True(error.IsNone);
         return socket!;
     }
 
@@ -224,7 +225,7 @@ public sealed unsafe class DnsSocketTests
         Assert.Throws<TimeoutException>(() => loop.Run(() => { }));
     }
 
-    private static int PacketSocket(string device)
+    internal static int PacketSocket(string device)
     {
         int fd = Errno.Check(LibC.socket(LibC.AF_PACKET, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC, 0));
         sockaddr_ll address = new() { sll_family = (ushort)LibC.AF_PACKET, sll_ifindex = Index(device) };
@@ -232,7 +233,7 @@ public sealed unsafe class DnsSocketTests
         return fd;
     }
 
-    private static void Send(int fd, byte[] frame)
+    internal static void Send(int fd, byte[] frame)
     {
         fixed (byte* bytes = frame)
         {

@@ -240,8 +240,9 @@ public sealed unsafe class EvidenceSocketTests
         socket.Rearm();
         socket.Mute();
         socket.SetSubnets([]);
-        Assert.Null(EvidenceSocket.Open(loop, index, Own, OwnMark, () => { }, () => { }, out int errno));
-        Assert.Equal(Errno.ENODEV, errno);
+        Assert.Null(EvidenceSocket.Open(
+            loop, index, Own, OwnMark, () => { }, () => { }, out KernelError error));
+        Assert.Equal(Errno.ENODEV, error.Number);
     });
 
     [Fact]
@@ -295,8 +296,8 @@ public sealed unsafe class EvidenceSocketTests
     {
         EvidenceSocket? socket = EvidenceSocket.Open(
             loop, Index(device), Own, OwnMark, received, left
-            ?? (() => Assert.Fail("something left")), out int errno);
-        Assert.Equal(0, errno);
+            ?? (() => Assert.Fail("something left")), out KernelError error);
+        Assert.True(error.IsNone);
         return socket!;
     }
 

@@ -277,7 +277,7 @@ public class NetifNamesTests
         List<Remark> warnings = [];
         Assert.True(NetifNames.TryParse("PREFER='eth0 eth7'\nMETERED=x", out _, [], warnings));
         Assert.Equal(
-            ["1: PREFER: 'eth7' is no link, ignoring", "2: METERED: 'x' is no link, ignoring"],
+            ["1: PREFER: 'eth7' is not a link, ignoring", "2: METERED: 'x' is not a link, ignoring"],
             warnings.Select(warning => $"{warning.Line}: {warning.Text}"));
     }
 

@@ -116,7 +116,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
         void Done()
         {
             Assert.Equal("sync connmgr", Calls()[^1]);
-            Assert.Equal("the rules of all addresses are as they should be again", Said()[1]);
+            Assert.Equal("the rules of all addresses are correct again", Said()[1]);
             done = Calls().Length;
         }
     }

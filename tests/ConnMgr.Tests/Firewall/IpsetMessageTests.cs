@@ -98,7 +98,7 @@ public class IpsetMessageTests
     }
 
     [Theory]
-    [InlineData(17, "there is a set of that name, but of another kind")]
+    [InlineData(17, "a set of that name has another type")]
     [InlineData(4352, "the set is full")]
     [InlineData(4104, "ipset error 4104")]
     [InlineData(1, null)]

@@ -165,8 +165,8 @@ public sealed class LockdownTests : IDisposable
         Assert.False(lockdown.IsLocked);
         Assert.Equal(
             [
-                "cannot lock the firewall, managing links without: init_firewall.sh: exit status 1, saying "
-                + "\"there is neither nft nor iptables\", retrying",
+                "cannot lock the firewall, managing the links of the open device: init_firewall.sh: exit "
+                + "status 1, saying \"there is neither nft nor iptables\", retrying",
             ],
             Said());
         Assert.DoesNotContain(" DROP", Run("iptables", "-S"));

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using ConnMgr.Firewall;
 using ConnMgr.Native;
 using ConnMgr.Net;
+using ConnMgr.Netlink;
 using ConnMgr.Tests.Capture;
 
 namespace ConnMgr.Tests.Firewall;
@@ -198,8 +199,8 @@ public class NftSetSocketTests
         Nft.Run("add set inet connmgr afero6 { type inet_service; }");
         Assert.Null(NftSetSocket.Open(out KernelError why));
         Assert.Equal(
-            "cannot make the table inet connmgr and its sets: there is a set of that name, but of another "
-                + "kind", why.ToString());
+            "cannot make the table inet connmgr and its sets: a set of that name has another type",
+            why.ToString());
     });
 
     [Fact]
@@ -208,9 +209,9 @@ public class NftSetSocketTests
         using NftSetSocket sets = Open();
         Nft.Run("flush ruleset");
         Assert.Equal(
-            "there is no such table or set", sets.Try(Prefix("198.18.7.1", 32), 10).ToString());
+            "no such table or set", sets.Try(Prefix("198.18.7.1", 32), 10).ToString());
         Assert.Equal(
-            "there is no such table or set", sets.Try(Prefix("198.18.7.0", 24), 0).ToString());
+            "no such table or set", sets.Try(Prefix("198.18.7.0", 24), 0).ToString());
         Assert.False(sets.Has(Prefix("198.18.7.1", 32)));
         int failed = 0;
         HoleEffect[] effects = [.. Enumerable.Range(1, 200).Select(
@@ -248,6 +249,33 @@ public class NftSetSocketTests
             effects.Select(effect => effect.Prefix)
             .Order(Comparer), found.Select(element => element.Prefix).Order(Comparer));
         Assert.All(found, element => Assert.InRange(element.Timeout, 604000u, 604800u));
+    });
+
+    /// <summary>A reload may close thousands: each transaction has as many as fit.</summary>
+    [Fact]
+    public void Prefixes_are_opened_and_closed_many_at_a_time() => NetworkNamespace.Run(() =>
+    {
+        using NftSetSocket sets = Open();
+        const int Netfilter = 12; // NETLINK_NETFILTER
+        const int Group = 7; // NFNLGRP_NFTABLES
+        using NetlinkSocket events = new(Netfilter, 1 << 16, checkCredentials: false, Group);
+        foreach (HoleAction action in (HoleAction[])[HoleAction.Open, HoleAction.Revoke, HoleAction.Close])
+        {
+            HoleEffect[] effects = [.. Enumerable.Range(0, 200).Select(
+                i => new HoleEffect(action, Prefix($"198.18.{i}.0", 24), 0))];
+            sets.Apply(effects, (prefix, error) => Assert.Fail($"{prefix} {error}"));
+            int transactions = 0;
+            while (events.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
+            {
+                NetlinkReader messages = new(datagram);
+                while (messages.TryRead(out NetlinkMessage message))
+                {
+                    transactions += message.Type == NftSetMessage.Type(Nftables.NFT_MSG_NEWGEN) ? 1 : 0;
+                }
+            }
+            Assert.InRange(transactions, 1, 10);
+            Assert.Equal(action == HoleAction.Open ? 200 : 0, sets.List()!.Count);
+        }
     });
 
     [Theory, InlineData(null), InlineData(false)]

@@ -84,19 +84,19 @@ public class WhitelistTests
     [InlineData("'echo.example'", "neither a host name nor an address")]
     [InlineData("echo.example..", "neither a host name nor an address")]
     [InlineData("-echo.example", "neither a host name nor an address")]
-    [InlineData("echo.example:80", "no address or prefix")]
-    [InlineData("http://echo.example", "no address or prefix")]
-    [InlineData("1.2.3", "no address or prefix")]
-    [InlineData("198.18.0.256", "no address or prefix")]
-    [InlineData("198.18.0.01", "no address or prefix")]
-    [InlineData("198.18.0.1.", "no address or prefix")]
-    [InlineData("198.18.0.0/33", "no address or prefix")]
-    [InlineData("198.18.0.0/", "no address or prefix")]
-    [InlineData("198.18.0.0/+8", "no address or prefix")]
-    [InlineData("198.18.0.0/255.255.0.0", "no address or prefix")]
-    [InlineData("[2001:db8::1]", "no address or prefix")]
-    [InlineData("2001:db8::1%eth0", "no address or prefix")]
-    [InlineData("2001:db8::/129", "no address or prefix")]
+    [InlineData("echo.example:80", "not an address or prefix")]
+    [InlineData("http://echo.example", "not an address or prefix")]
+    [InlineData("1.2.3", "not an address or prefix")]
+    [InlineData("198.18.0.256", "not an address or prefix")]
+    [InlineData("198.18.0.01", "not an address or prefix")]
+    [InlineData("198.18.0.1.", "not an address or prefix")]
+    [InlineData("198.18.0.0/33", "not an address or prefix")]
+    [InlineData("198.18.0.0/", "not an address or prefix")]
+    [InlineData("198.18.0.0/+8", "not an address or prefix")]
+    [InlineData("198.18.0.0/255.255.0.0", "not an address or prefix")]
+    [InlineData("[2001:db8::1]", "not an address or prefix")]
+    [InlineData("2001:db8::1%eth0", "not an address or prefix")]
+    [InlineData("2001:db8::/129", "not an address or prefix")]
     [InlineData("::ffff:198.18.0.1", "an IPv4 address in IPv6 form")]
     [InlineData("::ffff:0.0.0.0/96", "an IPv4 address in IPv6 form")]
     [InlineData("198.0.0.0/7", "prefix shorter than /8")]
@@ -163,9 +163,9 @@ public class WhitelistTests
         Assert.Equal(4, whitelist.Count);
         Assert.Equal(
             [
-                new Remark(2, "there already: \"A.example.\""),
-                new Remark(4, "there already: \"*.A.example\""),
-                new Remark(6, "there already: \"198.18.0.1/32\""),
+                new Remark(2, "already listed: \"A.example.\""),
+                new Remark(4, "already listed: \"*.A.example\""),
+                new Remark(6, "already listed: \"198.18.0.1/32\""),
                 new Remark(7, "means 198.18.0.0/24: \"198.18.0.1/24\""),
             ],
             warnings);
@@ -178,7 +178,7 @@ public class WhitelistTests
         WhitelistReader.Read(
             Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("?\n", 100_000))), errors, []);
         Assert.Equal(WhitelistReader.MaxRemarks + 1, errors.Count);
-        Assert.Equal("neither a host name nor an address: \"?\"; what is wrong with later lines is not said",
+        Assert.Equal("neither a host name nor an address: \"?\"; errors in later lines are not reported",
             errors[^1].Text);
     }
 

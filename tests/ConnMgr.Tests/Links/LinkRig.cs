@@ -14,18 +14,9 @@ namespace ConnMgr.Tests.Links;
 /// </summary>
 internal sealed class LinkRig : IDisposable
 {
-    public LinkRig()
+    public LinkRig(Func<Options, Options>? change = null)
     {
-        RunIp("link set lo up");
-        foreach ((string name, int subnet, int metric) in (ReadOnlySpan<(string, int, int)>)
-            [("eth0", 2, 20), ("wlan0", 3, 10)])
-        {
-            RunIp($"link add {name} type veth peer name {name}-peer");
-            RunIp($"link set {name}-peer up");
-            RunIp($"address add 198.18.{subnet}.2/24 dev {name}");
-            RunIp($"link set {name} up");
-            RunIp($"route add default via 198.18.{subnet}.1 dev {name} metric {metric}");
-        }
+        AddLinks();
         Options = new Options
         {
             ConfigDirectory = Directory,
@@ -39,9 +30,25 @@ internal sealed class LinkRig : IDisposable
             DnsServers = [],
             Switch = SwitchMode.Netlink,
         };
+        Options = change?.Invoke(Options) ?? Options;
         Routes = new RouteMonitor(Loop, State);
         Driver = new LinkDriver(
             Loop, Log, Options, Names(""), State, Routes, new NameServers([]), Environment, Loop.Now);
+    }
+
+    /// <summary>Makes eth0 and wlan0 in the namespace of the calling thread.</summary>
+    public static void AddLinks()
+    {
+        RunIp("link set lo up");
+        foreach ((string name, int subnet, int metric) in (ReadOnlySpan<(string, int, int)>)
+            [("eth0", 2, 20), ("wlan0", 3, 10)])
+        {
+            RunIp($"link add {name} type veth peer name {name}-peer");
+            RunIp($"link set {name}-peer up");
+            RunIp($"address add 198.18.{subnet}.2/24 dev {name}");
+            RunIp($"link set {name} up");
+            RunIp($"route add default via 198.18.{subnet}.1 dev {name} metric {metric}");
+        }
     }
 
     public string Directory { get; } =
@@ -70,28 +77,31 @@ internal sealed class LinkRig : IDisposable
     /// <summary>Runs the loop until the condition holds; a tick every 0.1 s.</summary>
     public void Until(Func<bool> isDone)
     {
-        Deadline tick = Loop.AddTimer(() => { });
+        using Deadline tick = Loop.AddTimer(() => { });
         using Deadline limit = Loop.AddTimer(() => throw new TimeoutException());
         limit.Set(Loop.Now + TimeSpan.FromSeconds(60));
-        bool hasEnded = false;
-        Loop.Run(() =>
+        try
         {
-            if (!tick.IsSet)
+            Loop.Run(() =>
             {
-                tick.Set(Loop.Now + TimeSpan.FromMilliseconds(100));
-                Driver.Tick();
-            }
-            if (Routes.IsSettled)
-            {
-                Driver.Settle();
-            }
-            hasEnded = hasEnded || isDone();
-            if (hasEnded)
-            {
-                Loop.Stop();
-            }
-        });
-        tick.Dispose();
+                if (!tick.IsSet)
+                {
+                    tick.Set(Loop.Now + TimeSpan.FromMilliseconds(100));
+                    Driver.Tick();
+                }
+                if (Routes.IsSettled)
+                {
+                    Driver.Settle();
+                }
+                if (isDone())
+                {
+                    throw new OperationCanceledException(); // Loop.Stop would end the next Run, too
+                }
+            });
+        }
+        catch (OperationCanceledException)
+        {
+        }
     }
 
     /// <summary>The logged lines that begin so.</summary>

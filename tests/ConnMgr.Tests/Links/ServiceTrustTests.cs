@@ -6,7 +6,7 @@ using ConnMgr.Probe;
 namespace ConnMgr.Tests.Links;
 
 /// <summary>
-/// A wrong answer accuses a link only if the service has answered rightly over some link before.
+/// A wrong answer accuses a link only if the service has answered correctly over some link before.
 /// </summary>
 public class ServiceTrustTests
 {
@@ -25,9 +25,9 @@ public class ServiceTrustTests
     {
         string? warning = Take(_eth, Suspect, 1);
         Assert.Equal(
-            "'echo://echo.example' has not answered rightly over any link since the start, and wrongly over "
-                + "eth0: "
-            + "is that the service? ping decides until it answers rightly", warning);
+            "'echo://echo.example' has not answered correctly over any link since the start, and wrongly "
+                + "over eth0: "
+            + "is that the service? ping decides until it answers correctly", warning);
         Assert.Equal(_eth, _trust.SuspectedBy(Service));
         Assert.Null(Take(_eth, Suspect, 2));
         Assert.Null(Take(_wlan, Suspect, 3));

@@ -19,6 +19,54 @@ public class KernelStateTests
             _table.Addresses.Select(address => $"{address.Ifindex} {address.Address} {address.Prefix}"));
     }
 
+    /// <summary>Compares with a simple list of what the kernel has reported.</summary>
+    [Fact]
+    public void Addresses_are_those_of_the_kernel_in_its_order()
+    {
+        Random random = new(7);
+        List<(int Device, int Host, uint Flags)> expected = [];
+        for (int i = 0; i < 3_000; i++)
+        {
+            int device = random.Next(1, 4);
+            int host = random.Next(1, 30);
+            uint flags = random.Next(2) == 0 ? 0x80u : 0xa0u;
+            int at = expected.FindIndex(known => known.Device == device && known.Host == host);
+            int version = _table.Version;
+            switch (random.Next(8))
+            {
+                case 0:
+                    Event(Golden.Address(device, $"198.18.0.{host}", 24, type: 21));
+                    Assert.Equal(at >= 0, _table.Version > version);
+                    _ = expected.RemoveAll(known => known.Device == device && known.Host == host);
+                    break;
+                case 1 when random.Next(8) == 0: // a dump that lacks one
+                    _table.BeginDump();
+                    _ = expected.RemoveAll(known => known.Host == host);
+                    expected.ForEach(known => See(known, isDumpRow: true));
+                    _table.EndDump(RouteMessage.GetAddress);
+                    break;
+                default:
+                    See((device, host, flags), isDumpRow: false);
+                    Assert.Equal(at < 0 || expected[at].Flags != flags, _table.Version > version);
+                    if (at < 0)
+                    {
+                        expected.Add((device, host, flags));
+                    }
+                    else
+                    {
+                        expected[at] = (device, host, flags);
+                    }
+                    break;
+            }
+            Assert.Equal(
+                expected, _table.Addresses.Select(found =>
+                    (found.Ifindex, (int)found.Address.GetAddressBytes()[3], found.Flags)));
+        }
+
+        void See((int Device, int Host, uint Flags) known, bool isDumpRow) => Apply(
+            Golden.Address(known.Device, $"198.18.0.{known.Host}", 24, flags: known.Flags), isDumpRow);
+    }
+
     [Fact]
     public void A_renamed_device_is_found_by_its_new_name_alone()
     {

@@ -59,7 +59,7 @@ public class ProbePlanTests
             1600 ping
             1800 ping
             2000 end
-            NoAnswer: no right answer within 2000.0 ms (timed out), no ping answered
+            NoAnswer: no correct answer within 2000.0 ms (timed out), no ping answered
             """, Rest(plan));
     }
 
@@ -73,7 +73,7 @@ public class ProbePlanTests
                 + "300 try tls 198.18.100.10:443\n300 ping\n",
             steps, StringComparison.Ordinal);
         Assert.EndsWith(
-            "1100 ping\n1200 end\nNoAnswer: no right answer within 1200.0 ms (timed out), no ping answered",
+            "1100 ping\n1200 end\nNoAnswer: no correct answer within 1200.0 ms (timed out), no ping answered",
             steps, StringComparison.Ordinal);
         _now = Ms(0);
         Assert.Contains("\n600 ping\n", Rest(Plan(["tls://198.18.100.10"], limit: Ms(1800))),
@@ -131,7 +131,7 @@ public class ProbePlanTests
             2290 try coap 198.18.100.10:5683
             2540 try coap 198.18.100.11:5683
             3000 end
-            NoAnswer: no right answer within 3000.0 ms (timed out)
+            NoAnswer: no correct answer within 3000.0 ms (timed out)
             """, Rest(plan));
     }
 
@@ -150,7 +150,7 @@ public class ProbePlanTests
             1750 try tcp 198.18.100.10:22
             2500 try tcp 198.18.100.10:22
             3000 end
-            NoAnswer: no right answer within 3000.0 ms (timed out)
+            NoAnswer: no correct answer within 3000.0 ms (timed out)
             """, Rest(plan));
     }
 
@@ -246,7 +246,7 @@ public class ProbePlanTests
         plan.TakeVerdict(Target("tcp://198.18.100.10:22", A), Verdict.Connection, "", Ms(9), _now);
         Assert.Equal(
             "9 end\nPingOnly: 198.18.100.10:22 accepted a connection 9.0 ms after the start, "
-            + "but no right answer (timed out)", Rest(plan));
+            + "but no correct answer (timed out)", Rest(plan));
     }
 
     [Fact]

@@ -14,7 +14,8 @@ public class ProbeUrlTests
     private const string Brackets = "write an IPv6 address with a port as [ADDRESS]:PORT";
     private const string NoBrackets = "write an IPv6 address in brackets: [ADDRESS]";
     private const string Answer =
-        "write the right answer at the end: #204 for that status, or #=TEXT for a body that begins with TEXT";
+        "write the correct answer at the end: #204 for that status, or #=TEXT for a body that begins "
+        + "with TEXT";
 
     [Theory]
     [InlineData("echo://echo.example", "echo", "echo.example", 7)]

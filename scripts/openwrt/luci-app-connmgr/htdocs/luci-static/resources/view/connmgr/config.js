@@ -113,7 +113,7 @@ return view.extend({
 		withNetworks(text('links', 'access_point', _('Access point'), 'linkOrNone', 'wlan0-1'));
 		withNetworks(text('links', 'bridge', _('Bridge of extenders'), 'linkOrNone', 'br-apnet'));
 
-		list('probes', 'echo', _('Echo services'), 'host', 'echo.afero.io:80', _('HOST or HOST:PORT. Any right answer proves that the cloud is reachable.'));
+		list('probes', 'echo', _('Echo services'), 'host', 'echo.afero.io:80', _('HOST or HOST:PORT. Any correct answer proves that the cloud is reachable.'));
 		list('probes', 'probe', _('Other services'), 'url', 'tls://HOST', _('echo://HOST:PORT, http://HOST/PATH#204, tls://HOST, mqtt://HOST, coap://HOST or tcp://HOST:PORT.'));
 		list('probes', 'ping', _('Addresses to ping'), 'address', '8.8.8.8', _('Asked when no service answers.'));
 		flag('probes', 'use_ping', _('Ping'), '', true);

@@ -1,0 +1,227 @@
+using ConnMgr.Netlink;
+
+namespace ConnMgr.Routing;
+
+/// <content>The steps that make the chosen link's route the preferred one, and put the others back.</content>
+internal sealed partial class FamilyPlan
+{
+    /// <summary>
+    /// Returns the route that must be preferred. An existing one stays unless the link's router has changed.
+    /// In IPv4, a DHCP client that received another router adds its route at the metric that the link's route
+    /// had; in IPv6 several routers may coexist. Of advertised routes, the one with the best preference
+    /// counts, with its current attributes.
+    /// </summary>
+    private KernelRoute Wanted()
+    {
+        RoutedLink link = _input.Chosen;
+        KernelRoute? front = InFrontOf(link)?.Route;
+        if (front is null)
+        {
+            (KernelRoute? original, bool stays) = OriginalOf(link);
+            return stays ? original!.Derive(_top) : original!.At(_top);
+        }
+        if (front.IsDerived)
+        {
+            KernelRoute current = OriginOf(front)!;
+            KernelRoute best = BestOrigin(link.Ifindex)!;
+            KernelRoute origin = OriginRank(best) < OriginRank(current) ? best : current;
+            return origin.Derive(_top);
+        }
+        if (!_isIpv6 && _own.TryGetValue(link.Name, out OwnMetric own) && own.Own > _top)
+        {
+            TableRoute[] there = [.. _table.Where(
+                entry => entry.Metric == own.Own && IsOf(entry.Route, link)
+                    && !entry.Route.IsDerived)];
+            if (there.Length == 1 && !there[0].Route.IsCopyOf(front))
+            {
+                return there[0].Route.At(_top);
+            }
+        }
+        return front;
+    }
+
+    private void TakeOver()
+    {
+        KernelRoute? stood = InFrontOf(_input.Chosen)?.Route;
+        KernelRoute wanted = Wanted();
+        TableRoute? kept = _table.Find(entry => entry.Metric <= _top && entry.Route.IsCopyOf(wanted));
+        List<TableRoute> others = [.. Front().Where(entry => IsInTheWay(entry, kept))];
+        if (kept is not null && !CanDelete(others, left: null))
+        {
+            // The kernel would delete it, or another route of the link, instead of one of the others.
+            others = [kept, .. Front().Where(entry => entry != kept)];
+            kept = null;
+        }
+        Dictionary<TableRoute, RouteStep?> copies = PutAside(others, except: kept is null && others.Count > 0
+            && others[0].Route != wanted && stood is not null && !stood.IsCopyOf(wanted) ? stood : null);
+        RouteStep? replace = null;
+        if (kept is null)
+        {
+            IsInPlace = false;
+            // This route carries the traffic until the replacement.
+            TableRoute? left = others
+                .OrderBy(entry => (entry.Route.IsUnicast ? 0 : 4) + (IsStale(entry.Route) ? 2 : 0)
+                    + (CanDelete(others, entry) ? 0 : 1))
+                .FirstOrDefault();
+            DeleteFromFront(others.Where(entry => entry != left), copies);
+            bool isRestoring = LostOf(_input.Chosen)?.HasSameHop(wanted) == true
+                && !HasDefault(_input.Chosen);
+            replace = Do(
+                RouteVerb.Replace, wanted, $"took over{FromWords(wanted)}: {Words(wanted)}", isRestoring);
+            _table.RemoveAll(entry => entry == left);
+            _table.Insert(0, new TableRoute(wanted, isPart: false));
+            _used.Add(_top);
+        }
+        DeleteFromFront(others, copies);
+        DeleteDuplicates(wanted, replace);
+    }
+
+    private IEnumerable<TableRoute> Front() => _table.TakeWhile(entry => entry.Metric <= _top);
+
+    private string FromWords(KernelRoute wanted)
+    {
+        (KernelRoute? original, bool stays) = OriginalOf(_input.Chosen);
+        return original is null || !original.HasSameHop(wanted) || original.Metric <= _top
+            ? $" at metric {_top}"
+            : stays ? $" at metric {_top}, as at {original.Metric}"
+            : $", metric {original.Metric} -> {_top}";
+    }
+
+    /// <summary>
+    /// True for a route in front that must be removed: that of another link, a derived one, or any if none
+    /// is kept.
+    /// </summary>
+    private bool IsInTheWay(TableRoute entry, TableRoute? kept) =>
+        entry != kept && (!IsOf(entry.Route, _input.Chosen) || entry.Route.IsDerived || kept is null);
+
+    /// <summary>
+    /// Removes other links' routes from the front, because the chosen link lacks this family; unless a route
+    /// that does not forward packets would then be the best.
+    /// </summary>
+    private void ClearFront()
+    {
+        List<TableRoute> others = [.. Front().Where(
+            entry => !IsOf(entry.Route, _input.Chosen) || entry.Route.IsDerived)];
+        if (_table.Find(entry => entry.Metric > _top) is { Route.IsUnicast: false })
+        {
+            others.RemoveAll(entry => !IsStale(entry.Route));
+        }
+        DeleteFromFront(others, PutAside(others, except: null));
+    }
+
+    /// <summary>True for a copy whose original is gone, and no other route has its nexthop.</summary>
+    private bool IsStale(KernelRoute route) => route.IsDerived && OriginOf(route) is null
+        && !_table.Exists(entry => !entry.Route.IsDerived && entry.Route.HasSameHop(route));
+
+    /// <summary>Copies routes from the front to their own metrics, except a stale one.</summary>
+    private Dictionary<TableRoute, RouteStep?> PutAside(List<TableRoute> entries, KernelRoute? except)
+    {
+        IsInPlace &= entries.Count == 0;
+        Dictionary<TableRoute, RouteStep?> copies = [];
+        // A route that does not forward packets must not come before one that does.
+        foreach (TableRoute entry in entries.OrderBy(entry => entry.Route.IsUnicast ? 0 : 1))
+        {
+            copies[entry] = entry.Route == except ? null : PutAside(entry.Route);
+        }
+        return copies;
+    }
+
+    /// <summary>
+    /// Copies a route from the front to its own metric. Null if its link has a route there already.
+    /// </summary>
+    private RouteStep? PutAside(KernelRoute route)
+    {
+        if (route.IsDerived)
+        {
+            return PutDerivedAside(route);
+        }
+        if (_table.Exists(entry => entry.Metric > _top && entry.Route.IsCopyOf(route)))
+        {
+            return null;
+        }
+        return Place(OwnerOf(route), route, "put back");
+    }
+
+    /// <summary>
+    /// Keeps a copy as a standby route. An advertised route replaces its copy there; a default for some
+    /// sources, or over several devices, does not.
+    /// </summary>
+    private RouteStep? PutDerivedAside(KernelRoute copy)
+    {
+        if (OriginOf(copy) is not { } origin || StandsForLink(origin)
+            || _table.Exists(entry => entry.Metric > _top && entry.Route.IsDerived
+                && entry.Route.HasSameHop(copy)))
+        {
+            return null;
+        }
+        uint metric = FirstFreeFrom(Math.Max(origin.Metric, _top + 1));
+        return metric <= _top ? null : Add(copy.At(metric), $"put back at metric {metric}: {Words(copy)}");
+    }
+
+    /// <summary>Adds a route at the first free metric, starting from its link's own.</summary>
+    private RouteStep Place(RoutedLink? link, KernelRoute route, string verb)
+    {
+        OwnMetric known = link is null ? default : _own.GetValueOrDefault(link.Name);
+        uint own = known.Own > _top ? known.Own : link?.UsualMetric ?? ForeignMetric;
+        uint metric = FirstFreeFrom(own);
+        if (link is not null && metric != (known.Own > _top ? known.Placed : own))
+        {
+            Remember(link, new OwnMetric(own, metric), needs: null);
+        }
+        return Add(route.At(metric), $"{verb} at metric {metric}: {Words(route)}");
+    }
+
+    /// <summary>
+    /// Deletes the route's former entry, and what a client has added again, so that a link has one default.
+    /// An advertised route belongs to the kernel, and stays.
+    /// </summary>
+    private void DeleteDuplicates(KernelRoute wanted, RouteStep? needs)
+    {
+        bool isNoted = false;
+        foreach (TableRoute entry in (TableRoute[])[.. _table])
+        {
+            if (entry.Metric <= _top || Stays(entry.Route)
+                || !entry.Route.IsCopyOf(wanted)
+                || !MayDelete(entry))
+            {
+                continue;
+            }
+            OwnMetric known = _own.GetValueOrDefault(_input.Chosen.Name);
+            if (!isNoted && !entry.Route.IsDerived && known.Placed != entry.Metric)
+            {
+                // If another route of the link has the same metric, do not mistake that one for its new
+                // router.
+                bool isShared = _table.Exists(
+                    other => other != entry && other.Metric == entry.Metric
+                        && IsOf(other.Route, _input.Chosen));
+                uint own = isShared ? FirstFreeFrom(entry.Metric) : entry.Metric;
+                Remember(_input.Chosen, new OwnMetric(own, own), needs);
+            }
+            isNoted = true;
+            Delete(entry, needs, $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+        }
+    }
+
+    /// <summary>
+    /// Restores routes that another program's replace removed, behind the preferred one. The chosen link's
+    /// becomes preferred.
+    /// </summary>
+    private void RestoreLost()
+    {
+        foreach (RoutedLink link in _input.Links)
+        {
+            if ((link != _input.Chosen || !HasWayOut) && LostOf(link) is { } lost && !HasDefault(link))
+            {
+                if (lost.Metric > _top && !_used.Contains(lost.Metric))
+                {
+                    Add(lost, $"restored at metric {lost.Metric}: {Words(lost)}");
+                }
+                else
+                {
+                    Place(link, lost, "restored");
+                }
+                _steps[^1] = _steps[^1] with { IsRestoring = true };
+            }
+        }
+    }
+}
