@@ -14,7 +14,8 @@ namespace ConnMgr.Probe;
 /// conversation every 750 ms, because one lost packet does not mean a dead link. Pings start after 1 s, or as
 /// soon as every service has failed; those of an early probe start at once. A probe ends within 3 s, an early
 /// one within 2 s. One with a limit of its own ends then if there was no sign of life; it asks more often. If
-/// the first ping took more than a second, the right answer, which takes two round trips, has up to 5 s.
+/// the first ping took more than a second, the right answer, which takes two round trips and a third for the
+/// name, has up to 6 s: a full uplink must not look like a service that is blocked.
 /// </remarks>
 internal sealed class ProbePlan
 {
@@ -23,7 +24,7 @@ internal sealed class ProbePlan
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan EarlyLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan BetweenTargets = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan SlowLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SlowLimit = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(750);
     private static readonly TimeSpan BetweenPings = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BeforeMemory = TimeSpan.FromSeconds(1);
@@ -256,7 +257,7 @@ internal sealed class ProbePlan
         if (now - _firstPingAt is { } took)
         {
             _heard ??= took;
-            TimeSpan slow = 3 * took < SlowLimit ? 3 * took : SlowLimit;
+            TimeSpan slow = 4 * took < SlowLimit ? 4 * took : SlowLimit;
             _limit = slow > _limit ? slow : _limit;
         }
         _nextPing = TimeSpan.MaxValue;
