@@ -44,18 +44,20 @@ if [ -z "$(find /usr/lib -name 'libclang_rt.fuzzer*.a' -print -quit 2>/dev/null)
         packages="$packages libclang-rt-dev"
 fi
 /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || packages="$packages python3-jsonschema"
-# openresolv is unpacked beside the tests: installed, it would take over this machine's resolv.conf. Its test is
-# skipped without it.
-openresolv=$(dirname "$0")/../artifacts/lab/openresolv
-[ -n "$check" ] || [ -x "$openresolv/sbin/resolvconf" ] || packages="$packages openresolv"
-[ -n "$packages" ] || exit 0
+# openresolv and Debian's resolvconf are unpacked beside the tests: installed, they would take over this machine's
+# resolv.conf. Their test is skipped without them.
+beside=$(dirname "$0")/../artifacts/lab unpacked=
+for package in openresolv resolvconf; do
+    [ -n "$check" ] || [ -x "$beside/$package/sbin/resolvconf" ] || unpacked="$unpacked $package"
+done
+[ -n "$packages$unpacked" ] || exit 0
 
 if [ -n "$check" ]; then
     echo "prerequisites.sh: missing:$packages. Run: make setup" >&2
     exit 1
 fi
 [ "$(id -u)" = 0 ] || { echo "prerequisites.sh: run as root, or install:$packages" >&2; exit 77; }
-echo "installing$packages"
+echo "installing$packages$unpacked"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # Packages of servers start them, unless policy forbids: none is wanted but in the lab.
@@ -65,15 +67,13 @@ if [ ! -e "$policy" ]; then
     chmod +x "$policy"
     trap 'rm -f "$policy"' EXIT
 fi
-case " $packages " in
-    *" openresolv "*)
-        packages=$(echo "$packages" | sed 's/ openresolv//')
-        unpack=$(mktemp -d)
-        (cd "$unpack" && apt-get download -qq openresolv >/dev/null && dpkg -x openresolv_*.deb tree)
-        mkdir -p "$openresolv"
-        cp -a "$unpack/tree/." "$openresolv"
-        rm -rf "$unpack"
-        [ -n "$packages" ] || exit 0 ;;
-esac
+for package in $unpacked; do
+    unpack=$(mktemp -d)
+    (cd "$unpack" && apt-get download -qq "$package" >/dev/null && dpkg -x "$package"_*.deb tree)
+    mkdir -p "$beside/$package"
+    cp -a "$unpack/tree/." "$beside/$package"
+    rm -rf "$unpack"
+done
+[ -n "$packages" ] || exit 0
 # shellcheck disable=SC2086 # a list
 apt-get install -y -qq --no-install-recommends $packages >/dev/null

@@ -1,12 +1,12 @@
 #!/bin/sh
 # connmgr probe with a right, a wrong and a hostile server of each kind, over IPv4 and IPv6: the verdict and
 # its words.
-# takes 60 s
+# takes 75 s
 . "$(dirname "$0")/lib.sh"
 
 lab_up
-serve() { # NAME ADDRESS PORT MODE
-    on cloud /usr/bin/python3 "$NETNS_DIR/probed.py" "$2" "$3" "$4" >"$LAB/$1.log" 2>&1 &
+serve() { # NAME ADDRESS PORT MODE [udp]
+    on cloud /usr/bin/python3 "$NETNS_DIR/probed.py" "$2" "$3" "$4" ${5:+"$5"} >"$LAB/$1.log" 2>&1 &
     poll 10 grep -q listening "$LAB/$1.log"
 }
 # probe STATUS REGEX URL [ARGS...]: one probe of eth0 ends with the status, and its last line matches.
@@ -60,6 +60,25 @@ wait_for 5 "http: the server could not send its megabyte" sent
 check "http: the service is broken, the ping decides" probe 1 ' not confirmed: ping answered .*status 503' "$http:1006/#204"
 check "http: silence" probe 1 ' not confirmed: ' "$http:1000/#204"
 check "http: SSH speaks first" probe 1 ' wrong content: .* does not speak HTTP: "SSH-2.0' "$http:22/#204"
+
+# -- the same answers to the others -----------------------------------------------------------------------------------
+serve slowtls 198.18.100.11 1008 slowtls
+serve slowmqtt 198.18.100.11 1009 slowmqtt
+serve udp-silent 198.18.100.11 1010 silent udp
+serve udp-wrong 198.18.100.11 1011 wrong udp
+serve udp-long 198.18.100.11 1012 megabyte udp
+check "echo: a portal" probe 1 ' wrong content: .* something else than the echo .*"HTTP/1.1 302' echo://198.18.100.11:1001
+check "mqtt: a portal" probe 1 ' wrong content: .* does not speak MQTT' mqtt://198.18.100.11:1001
+for scheme in echo tls mqtt; do
+    check "$scheme: a megabyte" probe 1 ' wrong content: ' "$scheme://198.18.100.11:1005"
+    check "$scheme: a megabyte costs no more than the first bytes" step ', [0-9]{1,4} bytes\)$'
+done
+check "tls: a byte a second" probe 1 ' not confirmed: ping answered .*timed out' tls://198.18.100.11:1008
+check "mqtt: a byte a second" probe 1 ' not confirmed: ping answered .*timed out' mqtt://198.18.100.11:1009
+check "coap: silence" probe 1 ' not confirmed: ping answered .*timed out' coap://198.18.100.11:1010
+check "coap: something else is no answer (RFC 7252, 4.2)" probe 1 ' not confirmed: ping answered .*timed out' coap://198.18.100.11:1011
+check "coap: nor is the longest datagram" probe 1 ' not confirmed: ping answered .*timed out' coap://198.18.100.11:1012
+check "tcp: nobody listens" probe 1 ' not confirmed: ping answered .*refused' tcp://198.18.100.11:9
 
 # -- by IPv6 alone ------------------------------------------------------------------------------------------------------
 ip -n device -4 address flush dev eth0
@@ -116,7 +135,7 @@ CONF
     check "tls: nginx without TLS" probe 1 ' wrong content: .* does not speak TLS' tls://198.18.100.8:8080
 fi
 if real mosquitto; then
-    printf 'listener 1883 198.18.100.10\nallow_anonymous true\n' >"$LAB/open.conf"
+    printf 'listener 1883 198.18.100.10\nlistener 1883 2001:db8:100::10\nallow_anonymous true\n' >"$LAB/open.conf"
     printf 'listener 1884 198.18.100.10\nallow_anonymous false\n' >"$LAB/closed.conf"
     for conf in open closed; do on cloud "$REAL" -c "$LAB/$conf.conf" >"$LAB/$conf.log" 2>&1 & done
     poll 10 listens 1883
@@ -127,6 +146,7 @@ if real mosquitto; then
 fi
 if real coap-server-notls; then
     on cloud "$REAL" -A 198.18.100.10 >"$LAB/coap.log" 2>&1 &
+    on cloud "$REAL" -A 2001:db8:100::10 >"$LAB/coap6.log" 2>&1 &
     poll 10 listens 5683
     check "coap-server" probe 0 ' confirmed by coap, protocol only: coap answered by 198.18.100.10:5683' coap://198.18.100.10
     check "coap: nobody listens" probe 1 ' not confirmed: ping answered .*refused' coap://198.18.100.11
@@ -141,6 +161,18 @@ if real dropbear; then
     check "dropbear: tcp counts like a ping" \
         probe 1 ' not confirmed: 198.18.100.10:22 accepted a connection' tcp://198.18.100.10:22 --no-ping
 fi
+
+# -- the real servers by IPv6 alone -------------------------------------------------------------------------------------
+ip -n device -4 address flush dev eth0
+six() { # PORT REGEX URL: there is such a server
+    listens "$1" | grep -qE '2001:db8:100::10|\[::\]|\*:' || return 0
+    check "IPv6: ${3%%:*}" probe 0 "$2" "$3"
+}
+six 443 ' confirmed by tls: tls answered by \[2001:db8:100::10\]:443 ' 'tls://[2001:db8:100::10]'
+six 1883 ' confirmed by mqtt, protocol only: ' 'mqtt://[2001:db8:100::10]'
+six 5683 ' confirmed by coap, protocol only: ' 'coap://[2001:db8:100::10]'
+check "IPv6: tcp counts like a ping" probe 1 ' accepted a connection' 'tcp://[2001:db8:100::11]:1007' --no-ping
+configure eth0
 
 # -- any correct answer confirms; bad URLs --------------------------------------------------------------------------------
 check "one of two services is right" probe 0 ' confirmed by echo: ' tls://198.18.100.11:1000 --probe echo://198.18.100.10:80

@@ -1,7 +1,8 @@
 #!/bin/sh
-# The resolver follows the switch: a plain resolv.conf that the real dhclient writes for two links, dnsmasq with a file of its
-# own, and a host route to a name server over a dead link. Without --resolv-conf, log and status say what is wrong.
-# takes 75 s
+# The resolver follows the switch: a plain resolv.conf that the real dhclient writes for two links, or BusyBox's udhcpc by the recipe
+# of docs/operations.md, dnsmasq with a file of its own, and a host route to a name server over a dead link. Without --resolv-conf,
+# log and status say what is wrong.
+# takes 95 s
 . "$(dirname "$0")/lib.sh"
 
 RESOLVER=
@@ -115,6 +116,35 @@ check "plain: status says it" shows 'resolver .*/etc/resolv\.conf: 198\.18\.1\.1
 check "plain: the JSON agrees with its schema" status_is_valid
 ends
 check "plain: the original is back" grep -q '^nameserver 198.18.2.1' /etc/resolv.conf
+
+# -- the same with BusyBox's client, whose script has the line of docs/operations.md -----------------------------------------
+# shellcheck disable=SC2016 # the text of the page
+recipe=$(sed -n 's/^| BusyBox with udhcpc .*at bound and renew, `\(.*\)` |$/\1/p' "$REPO/docs/operations.md")
+check "udhcpc: the recipe is there" test -n "$recipe"
+{
+    cat "$NETNS_DIR/udhcpc.sh"
+    # shellcheck disable=SC2016 # for the script
+    printf 'case $1 in bound | renew)\n%s ;;\nesac\n' "$recipe" | sed "s|/var/run/connmgr|$LAB/run|g"
+} >"$LAB/udhcpc.script"
+chmod +x "$LAB/udhcpc.script"
+rm -f /var/lib/dhcp/*
+for link in eth0 wlan0; do
+    unconfigure "$link"
+    on device env METRIC="$(metric_of "$link")" busybox udhcpc -n -q -i "$link" -t 5 -T 1 -s "$LAB/udhcpc.script" >"$LAB/last" 2>&1
+done
+start_connmgr --resolv-conf auto
+wait_for 10 "udhcpc: eth0 is in use" in_use eth0
+wait_for 15 "udhcpc: the resolver has its name server" names 198.18.1.1
+wait_for 10 "udhcpc: both links are confirmed" confirmed
+unplug eth0
+wait_for 5 "udhcpc: eth0 pulled, wlan0 is in use" in_use wlan0
+wait_for 15 "udhcpc: the resolver has wlan0's server" names 198.18.2.1
+check "udhcpc: names resolve" resolves
+plug eth0
+ends
+rm -rf "$LAB/run/resolv"
+leases eth0
+leases wlan0
 
 # A file mounted on it is written in place; on a read-only file system the message says what to do.
 cp "$LAB/original" /etc/resolv.conf

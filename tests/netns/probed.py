@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-# probed.py ADDRESS PORT MODE [udp]: a server that answers everybody in one way: silent, slow (one byte a second), megabyte,
-# banner (of SSH, before it is asked), mail (likewise), close, portal (a redirect), page (another body), text, echo, wrong.
+# probed.py ADDRESS PORT MODE [udp]: a server that answers everybody in one way: silent, slow, slowtls, slowmqtt (the right answer,
+# one byte a second), megabyte (by UDP the longest datagram), banner (of SSH, before it is asked), mail (likewise), close, portal (a redirect), page (another body), text, echo, wrong.
 import socket, sys, threading, time
 
 address, port, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -12,6 +12,11 @@ ANSWERS = {
     "text": b"HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\nNetworkManager is online",
     "broken": b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
     "wrong": b"\x00nothing that anybody asked for",
+}
+SLOW = {
+    "slow": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "slowtls": b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03",  # RFC 8446: a record with a ServerHello
+    "slowmqtt": b"\x20\x02\x00\x00",  # CONNACK
 }
 
 
@@ -25,8 +30,8 @@ def serve(client):
             if mode in ("banner", "mail"):
                 client.sendall(b"SSH-2.0-OpenSSH_9.2\r\n" if mode == "banner" else b"220 mail.example ESMTP\r\n")
             asked = client.recv(4096) if mode != "close" else b""
-            if mode == "slow":
-                for byte in b"HTTP/1.1 204 No Content\r\n\r\n":
+            if mode in SLOW:
+                for byte in SLOW[mode]:
                     client.sendall(bytes([byte]))
                     time.sleep(1)
             elif mode == "megabyte":
@@ -47,6 +52,14 @@ def serve(client):
             pass
 
 
+if sys.argv[4:] == ["udp"]:
+    service = socket.socket(family, socket.SOCK_DGRAM)
+    service.bind((address, port))
+    write("listening")
+    while True:
+        asked, client = service.recvfrom(4096)
+        if mode in ("wrong", "megabyte"):
+            service.sendto(ANSWERS["wrong"] if mode == "wrong" else b"x" * 60000, client)
 listener = socket.create_server((address, port), family=family, backlog=64)
 write("listening")
 while True:

@@ -133,12 +133,12 @@ internal sealed class LinkSockets : IDisposable
 
     /// <summary>
     /// Starts a probe. The evidence socket stays silent until the first tick after the probe, because the
-    /// packets of a probe are not evidence. While the link is under suspicion, it goes on listening: a late
-    /// answer lets the probe take longer.
+    /// packets of a probe are not evidence. If the probe has a limit of its own, it goes on listening: what
+    /// still arrives, for the application too, lets the probe take its usual time.
     /// </summary>
     public void StartProbe(KernelState state, bool isEarly, TimeSpan? limit, TimeSpan now)
     {
-        if (Link.IsUnderSuspicion)
+        if (limit is not null)
         {
             _evidence?.Rearm(outgoing: false);
         }

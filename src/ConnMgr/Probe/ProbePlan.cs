@@ -15,7 +15,8 @@ namespace ConnMgr.Probe;
 /// as soon as every service has failed; those of an early probe start at once. A probe ends within 3 s, an
 /// early one within 2 s. A probe with its own limit ends at the limit if there was no sign of life, and
 /// asks more often. If the first ping took more than a second, the correct answer, which takes two round
-/// trips, has up to 5 s.
+/// trips and a third for the name, has up to 6 s: a full uplink must not look like a service that is
+/// blocked.
 /// </remarks>
 internal sealed class ProbePlan
 {
@@ -24,7 +25,7 @@ internal sealed class ProbePlan
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan EarlyLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan BetweenTargets = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan SlowLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SlowLimit = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(750);
     private static readonly TimeSpan BetweenPings = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BeforeMemory = TimeSpan.FromSeconds(1);
@@ -257,7 +258,7 @@ internal sealed class ProbePlan
         if (now - _firstPingAt is { } took)
         {
             _heard ??= took;
-            TimeSpan slow = 3 * took < SlowLimit ? 3 * took : SlowLimit;
+            TimeSpan slow = 4 * took < SlowLimit ? 4 * took : SlowLimit;
             _limit = slow > _limit ? slow : _limit;
         }
         _nextPing = TimeSpan.MaxValue;

@@ -35,6 +35,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
     private TimeSpan _pongArrivesAt = Never;
     private readonly List<TimeSpan> _evidence = []; // when answers to an application arrive
     private TimeSpan _connectedAt = Never;
+    private TimeSpan _namedAt = Never; // when the name server answers
     private TimeSpan _probeStartedAt;
     private TimeSpan _usualLimit;
     private TimeSpan _limit;
@@ -92,7 +93,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
 
     public TimeSpan NextAt => Min(
         _evidence.Count > 0 ? _evidence.Min() : Never,
-        Min(Min(_connectedAt, Min(_probeEndsAt, _attemptAt)),
+        Min(Min(Min(_connectedAt, _namedAt), Min(_probeEndsAt, _attemptAt)),
             Min(Min(_pingAt, _pongArrivesAt), Min(_echoArrivesAt, _refusalArrivesAt))));
 
     /// <summary>RTM_NEWLINK of the device.</summary>
@@ -138,18 +139,22 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
     {
         Probes++;
         CancelProbe();
-        (_hearsEvidence, _hearsOutgoing) = (link.IsUnderSuspicion, false);
+        (_hearsEvidence, _hearsOutgoing) = (limit is not null, false);
         _probeStartedAt = now;
         _limit = limit ?? TimeSpan.FromSeconds(isEarly ? 2 : 3);
         _usualLimit = TimeSpan.FromSeconds(Math.Max(isEarly ? 2 : 3, _limit.TotalSeconds));
         _probeEndsAt = now + _limit;
-        _attemptAt = now;
+        // The service has a name; its address of the last time is used if the answer is late.
+        _namedAt = IsConnected && Upstream != Upstream.Dead && Lasts([0, 1000]) is { } asked
+            ? now + asked + Delay(now)
+            : Never;
+        _attemptAt = Min(_namedAt, now + (_limit < _usualLimit ? _limit / 3 : TimeSpan.FromSeconds(1)));
         _pingAt = isEarly ? now : now + (_limit / 3);
     }
 
     public void CancelProbe()
     {
-        _connectedAt = Never;
+        _connectedAt = _namedAt = Never;
         _probeEndsAt = _attemptAt = _pingAt = _echoArrivesAt = _refusalArrivesAt = _pongArrivesAt = Never;
         (_isPingAnswered, _hasEchoFailed, _isAccepted) = (false, false, false);
         (_firstTryAt, _firstPingAt, _heard) = (null, null, null);
@@ -164,7 +169,12 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
 
     public void Step(TimeSpan now)
     {
-        if (_evidence.RemoveAll(at => now >= at) > 0 && _hearsEvidence && IsConnected)
+        bool isAnswered = _evidence.RemoveAll(at => now >= at) > 0 && IsConnected;
+        if (isAnswered)
+        {
+            world.Answer();
+        }
+        if (isAnswered && _hearsEvidence)
         {
             (_hearsEvidence, _hearsOutgoing) = (false, false);
             if (!link.IsProbing)
@@ -205,9 +215,17 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         {
             (_pongArrivesAt, _pingAt, _isPingAnswered) = (Never, Never, true);
             SeeLife(now, _firstPingAt);
-            TimeSpan slow = 3 * (now - _firstPingAt!.Value);
-            _limit = slow > _limit ? Min(slow, TimeSpan.FromSeconds(5)) : _limit;
+            TimeSpan slow = 4 * (now - _firstPingAt!.Value);
+            _limit = slow > _limit ? Min(slow, TimeSpan.FromSeconds(6)) : _limit;
             _probeEndsAt = _probeStartedAt + _limit;
+        }
+        if (now >= _namedAt)
+        {
+            _namedAt = Never;
+            if (_hearsEvidence)
+            {
+                SeeLife(now, null); // the socket hears the probe's own packets, too
+            }
         }
         if (now >= _connectedAt)
         {

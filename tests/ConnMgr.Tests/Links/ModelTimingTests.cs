@@ -31,17 +31,28 @@ public class ModelTimingTests(ITestOutputHelper output)
     [InlineData(20, 60, 2.5, 4)]
     [InlineData(200, 1200, 2.5, 4)]
     [InlineData(1000, 5000, 6, 9.5)] // mostly after a rest
-    public void A_death_under_traffic_is_found_soon(int least, int most, double median, double longest)
+    public void A_death_under_traffic_is_found_soon(int least, int most, double median, double longest) =>
+        Dies(Traffic.Talks, least, most, median, longest);
+
+    /// <summary>Milliseconds between an answer and the next packet of the application.</summary>
+    [Theory]
+    [InlineData(0, 2, 2.5, 4)]
+    [InlineData(90, 110, 2.5, 4)]
+    public void A_death_under_one_that_waits_for_answers_is_found_soon(
+        int least, int most, double median, double longest) =>
+        Dies(Traffic.Asks, least, most, median, longest);
+
+    private void Dies(Traffic traffic, int least, int most, double median, double longest)
     {
         List<double> times = [];
         for (int seed = 0; seed < 10 * Seeds; seed++)
         {
-            ModelWorld world = new(seed) { Traffic = Traffic.Talks, Pace = (least, most) };
+            ModelWorld world = new(seed) { Traffic = traffic, Pace = (least, most) };
             world.Run(60 + (seed * 0.137));
             world.Eth.Upstream = Upstream.Dead;
             times.Add(Until(world, () => world.InUse == world.WiFi));
         }
-        Report($"silent death under traffic, a packet every {least} to {most} ms", times);
+        Report($"silent death under traffic ({traffic}), a packet every {least} to {most} ms", times);
         Assert.InRange(times.Max(), 0, longest);
         Assert.InRange(times.Order().ElementAt(times.Count / 2), 0, median);
     }
@@ -60,6 +71,33 @@ public class ModelTimingTests(ITestOutputHelper output)
             world.Eth.Queue = TimeSpan.FromSeconds(isFull ? 1.5 : 0);
             world.Run(1 + (59 * random.NextDouble()));
         });
+    }
+
+    /// <summary>
+    /// An uplink whose queue grows within 5 s to 1.5 s, and stays full for up to two minutes. The application
+    /// waits for its answers.
+    /// </summary>
+    [Theory]
+    [InlineData(0, 2)]
+    [InlineData(90, 110)]
+    [InlineData(500, 1500)]
+    public void An_uplink_that_fills_moves_nobody(int least, int most)
+    {
+        Quiet(
+            "uplink fills", least, most,
+            (world, random) =>
+            {
+                double filling = 5 * random.NextDouble();
+                for (int step = 1; step <= 15; step++)
+                {
+                    world.Eth.Queue = TimeSpan.FromSeconds(0.1 * step);
+                    world.Run(filling / 15);
+                }
+                world.Run(1 + (119 * random.NextDouble()));
+                world.Eth.Queue = TimeSpan.Zero;
+                world.Run(1 + (59 * random.NextDouble()));
+            },
+            (world, _) => world.Traffic = Traffic.Asks);
     }
 
     [Theory]

@@ -18,6 +18,11 @@ internal enum Traffic
     /// <summary>An application asks, and is answered if the link works.</summary>
     Talks,
 
+    /// <summary>
+    /// An application sends the next packet after the answer to the last one, and that one again as TCP does.
+    /// </summary>
+    Asks,
+
     /// <summary>An application sends to an address that does not answer.</summary>
     Shouts,
 }
@@ -37,6 +42,8 @@ internal enum SwitchScript
 /// </summary>
 internal sealed class ModelWorld
 {
+    private static readonly TimeSpan LeastRetransmission = TimeSpan.FromSeconds(0.2);
+
     private readonly ConnectionCore _core;
     private readonly KernelState _kernel = new();
     private readonly List<News> _news = [];
@@ -45,6 +52,8 @@ internal sealed class ModelWorld
     private bool _isWoken;
     private TimeSpan _tickAt = Link.TickPeriod;
     private TimeSpan _trafficAt = TimeSpan.Zero;
+    private TimeSpan _askedAt;
+    private TimeSpan _retransmission = LeastRetransmission;
     private (ModelLink Link, TimeSpan EndsAt, bool Succeeds)? _running;
 
     /// <param name="seed">Seed of packet losses and of small differences in time.</param>
@@ -121,6 +130,19 @@ internal sealed class ModelWorld
     /// <summary>Adds an input that the driver would pass to the core at the end of this wake-up.</summary>
     public void Tell(in News news) => _news.Add(news);
 
+    /// <summary>The application has an answer.</summary>
+    public void Answer()
+    {
+        if (Traffic == Traffic.Asks)
+        {
+            TimeSpan twice = 2 * (Now - _askedAt);
+            _retransmission = twice > LeastRetransmission ? twice : LeastRetransmission;
+            _trafficAt = NextPacketAt;
+        }
+    }
+
+    private TimeSpan NextPacketAt => Now + TimeSpan.FromMilliseconds(Random.Next(Pace.Least, Pace.Most));
+
     /// <summary>Lets time pass.</summary>
     public void Run(double seconds)
     {
@@ -156,8 +178,13 @@ internal sealed class ModelWorld
         }
         if (Traffic != Traffic.None && Now >= _trafficAt)
         {
-            _trafficAt = Now + TimeSpan.FromMilliseconds(Random.Next(Pace.Least, Pace.Most));
-            Front?.Send(Traffic == Traffic.Talks, Now);
+            _trafficAt = NextPacketAt;
+            if (Traffic == Traffic.Asks)
+            {
+                _trafficAt = Now + _retransmission;
+                (_askedAt, _retransmission) = (Now, 2 * _retransmission);
+            }
+            Front?.Send(Traffic != Traffic.Shouts, Now);
         }
         if (_running is var (target, endsAt, succeeds) && Now >= endsAt)
         {

@@ -96,21 +96,21 @@ public class ProbePlanTests
     }
 
     [Fact]
-    public void A_slow_ping_gives_the_service_time_for_two_round_trips()
+    public void A_slow_ping_gives_the_service_time_for_its_name_and_two_round_trips()
     {
         ProbePlan plan = Plan(["tls://198.18.100.10"], isEarly: true);
         Next(plan);
         Next(plan);
-        plan.TakePing(Ms(1530));
-        Assert.Equal(Ms(4590), plan.EndsAt);
-        plan.TakeVerdict(Target("tls://198.18.100.10", A), Verdict.Content, "", Ms(3060), Ms(3060));
-        Assert.Equal(Ms(1530), plan.Result!.Value.Heard);
+        plan.TakePing(Ms(1200));
+        Assert.Equal(Ms(4800), plan.EndsAt);
+        plan.TakeVerdict(Target("tls://198.18.100.10", A), Verdict.Content, "", Ms(2400), Ms(2400));
+        Assert.Equal(Ms(1200), plan.Result!.Value.Heard);
 
         plan = Plan(["tls://198.18.100.10"], isEarly: true);
         Next(plan);
         Next(plan);
         plan.TakePing(Ms(1900));
-        Assert.Equal(Ms(5000), plan.EndsAt);
+        Assert.Equal(Ms(6000), plan.EndsAt);
     }
 
     [Fact]
