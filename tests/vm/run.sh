@@ -102,6 +102,16 @@ guest 'nft flush ruleset'
 wait_for 60 "another program flushes everything: it is locked again" guest 'nft list table inet connmgr | grep "hook output .*policy drop"'
 check "and a foreign address is shut" guest 'labtool first 198.18.100.55 n#.foreign.example 205 2 80 4 | grep " 0 unresolved, 2 lost,"'
 check "no first connection is lost" guest 'labtool first 198.18.100.55 n#.fresh.example 401 20 80 4 | grep " 0 unresolved, 0 lost,"'
+# SOAK=1: 10,000 names, 100 for each line, since the console waits for a minute.
+if [ -n "${SOAK:-}" ]; then
+    from=1001
+    while [ "$from" -le 10901 ]; do
+        guest "labtool first 198.18.100.55 n#.fresh.example $from 100 80 4" || :
+        from=$((from + 100))
+    done >"$LAB/first"
+    sed -n '1p; $p' "$LAB/first"
+    check "10,000 names: no first connection is lost" test "$(grep -c ' 0 unresolved, 0 lost,' "$LAB/first")" = 100
+fi
 check "nobody gets in" not on cloud socat -u OPEN:/dev/null TCP:198.18.1.2:22,connect-timeout=2
 check "but a ping gets out" guest 'ping -c 1 -W 10 198.18.100.8'
 
