@@ -96,55 +96,6 @@ read_address() {
     address=$address/$length
 }
 
-# key_of ADDR[/LENGTH]: sets $key to a text that is the same for each spelling of the address: its groups as
-# numbers, and the length.
-key_of() {
-    key_address=${1%/*} key=''
-    case $1 in *:*) key_left=128 ;; *) key_left=32 ;; esac
-    case $1 in */*) key_left=${1#*/} ;; esac
-    key_length=$key_left
-    case $1 in
-        *:*)
-            case $key_address in
-                *::*)
-                    key_tail=${key_address#*::}
-                    key_head=${key_address%%::*}
-                    IFS=:
-                    count=0
-                    for group in $key_head $key_tail; do count=$((count + 1)); done
-                    key_zeros=
-                    while [ "$count" -lt 8 ]; do key_zeros="$key_zeros 0" count=$((count + 1)); done
-                    # shellcheck disable=SC2086  # groups
-                    set -- $key_head
-                    IFS=" $tab$nl"
-                    # shellcheck disable=SC2086  # groups
-                    set -- "$@" $key_zeros
-                    IFS=:
-                    # shellcheck disable=SC2086  # groups
-                    set -- "$@" $key_tail ;;
-                *)
-                    IFS=:
-                    # shellcheck disable=SC2086  # groups
-                    set -- $key_address ;;
-            esac
-            key_bits=16 ;;
-        *)
-            IFS=.
-            # shellcheck disable=SC2086  # numbers
-            set -- $key_address
-            key_bits=8 ;;
-    esac
-    IFS=" $tab$nl"
-    for group; do
-        if [ "$key_left" -ge "$key_bits" ]; then key_kept=$key_bits; else key_kept=$key_left; fi
-        key_left=$((key_left - key_kept)) key_cut=$((key_bits - key_kept))
-        [ "$key_bits" = 8 ] || group=$((0x$group))
-        group=$((group >> key_cut))
-        key=$key.$((group << key_cut))
-    done
-    key="$key/$key_length"
-}
-
 # At most as long as the kernel stores, without characters that are special to a shell that reads the rules.
 read_comment() {
     case $1 in

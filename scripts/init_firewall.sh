@@ -191,6 +191,7 @@ end_connections() {
         family=$each
         list=$(conntrack -L -f "ipv$family" 2>/dev/null) || return 0
         [ "$ended" != unknown ] || ended=0
+        added=$("${backend}_rule_addresses")
         IFS=$nl
         for entry in $list; do
             IFS=" $tab$nl"
@@ -218,10 +219,28 @@ end() {
     done
     case $from in 127.* | ::1 | "$to") return 0 ;; esac
     case $dport in 53 | 67 | 68 | 123 | 546 | 547) return 0 ;; esac
-    if [ "$sets" = yes ] && { "${backend}_is_open" "$to" || "${backend}_is_open" "$from"; }; then return 0; fi
+    if is_open "$to" || is_open "$from"; then return 0; fi
     if conntrack -D -f "ipv$family" -p "$protocol" -s "$from" -d "$to" --sport "$sport" --dport "$dport" >/dev/null 2>&1; then
         ended=$((ended + 1))
     fi
+}
+
+# is_open ADDRESS: true if a set has it, or if a rule of fwcfg.sh admits it ($added).
+is_open() {
+    if [ "$sets" = yes ] && "${backend}_is_open" "$1"; then return 0; fi
+    for prefix in $added; do
+        case $prefix in
+            "$1" | "$1/32" | "$1/128") return 0 ;;
+            */32 | */128) continue ;;
+            */*) ;;
+            *) continue ;;
+        esac
+        key_of "$prefix"
+        open=$key
+        key_of "$1/${prefix#*/}"
+        [ "$key" != "$open" ] || return 0
+    done
+    return 1
 }
 
 firewall_user() {

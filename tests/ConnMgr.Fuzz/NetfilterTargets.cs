@@ -142,7 +142,7 @@ internal static class NetfilterTargets
             snapshot.Add(message);
         }
         Unless(snapshot.IsLike(snapshot), "a snapshot is like itself");
-        byte[] batch = snapshot.Restoring(1);
+        ReadOnlySpan<byte> batch = snapshot.Restoring(1);
         NetlinkReader sent = new(batch);
         int rest = batch.Length;
         int count = 0;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # --audit: nothing is dropped, and the daemon lists what real clients use: curl, an MQTT client, apt, a CoAP
-# client, an NTP client (chronyd), on the device and behind its bridge. The proposed whitelist, put in force,
+# client, a QUIC client (HTTP/3 of ngtcp2), an NTP client (chronyd), on the device and behind its bridge. The proposed whitelist, put in force,
 # admits exactly these.
 #
 #   host 198.18.50.2 ──veth── br-apnet 198.18.50.1 device ── eth0 ── r-eth ── cloud 198.18.102.0/24 the services
@@ -10,7 +10,7 @@ needs_option --audit
 
 LAB_DNS="--cname=www.example,edge.cdn.test --host-record=edge.cdn.test,198.18.102.10 --host-record=broker.example,198.18.102.11
     --host-record=apt.example,198.18.102.12 --host-record=coap.example,198.18.102.13 --host-record=ntp.example,198.18.102.14
-    --host-record=host.example,198.18.102.15 --host-record=known.example,198.18.102.16 --host-record=other.example,198.18.102.20"
+    --host-record=host.example,198.18.102.15 --host-record=known.example,198.18.102.16 --host-record=quic.example,198.18.102.17 --host-record=other.example,198.18.102.20"
 FIREWALL=
 lab_up
 host_behind
@@ -27,6 +27,11 @@ on cloud python3 -m http.server --directory "$LAB/www" 8080 >"$LAB/http.log" 2>&
 printf 'listener 1883 198.18.102.11\nallow_anonymous true\nuser root\n' >"$LAB/mosquitto.conf"
 ! has mosquitto || on cloud mosquitto -c "$LAB/mosquitto.conf" >"$LAB/mosquitto.log" 2>&1 &
 ! has coap-server-notls || on cloud coap-server-notls -A 198.18.102.13 >"$LAB/coap.log" 2>&1 &
+quic() { has gtlsclient && has gtlsserver && has openssl; }
+if quic; then
+    openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=quic.example -keyout "$LAB/quic.key" -out "$LAB/quic.pem" 2>"$LAB/openssl.log"
+    on cloud gtlsserver -q -d "$LAB/www" 198.18.102.17 443 "$LAB/quic.key" "$LAB/quic.pem" >"$LAB/quic.log" 2>&1 &
+fi
 cat >"$LAB/chrony.conf" <<END
 bindaddress 198.18.102.14
 allow all
@@ -54,6 +59,12 @@ by_apt() {
         -o Acquire::http::Timeout=2 --error-on=any update
 }
 by_coap() { on device coap-client-notls -B 2 -m get coap://coap.example/ | grep -i coap; }
+by_quic() {
+    rm -rf "$LAB/quic"
+    mkdir "$LAB/quic"
+    on device timeout 5 gtlsclient -q --exit-on-all-streams-close --download="$LAB/quic" quic.example 443 https://quic.example/hello >"$LAB/gtlsclient.log" 2>&1
+    grep hello "$LAB/quic/hello"
+}
 by_ntp() {
     on device timeout 15 chronyd -Q -x -t 10 -f /dev/null 'user root' "pidfile $LAB/client.pid" 'cmdport 0' 'bindcmdaddress /' \
         'server ntp.example iburst maxsamples 1' 2>&1 | grep 'System clock wrong'
@@ -66,12 +77,15 @@ clients() {
     ! has mosquitto_pub || ! has mosquitto || check "$1: MQTT" by_mqtt
     check "$1: apt" by_apt
     ! has coap-client-notls || check "$1: CoAP" by_coap
+    ! quic || check "$1: QUIC" by_quic
     ! has chronyd || check "$1: NTP" by_ntp
     check "$1: curl behind the bridge" behind host.example
     check "$1: curl to a whitelisted name" by_curl known.example
 }
 
 listed() { ask audit | grep -E -- "$1"; }
+# A socket that is closed before the daemon has looked its user up has none.
+lists_curl() { listed '^not [0-9]+x uid 1234 -> www.example tcp 8080$' || { by_curl >"$LAB/again" && return 1; }; }
 proposed() { ask audit --whitelist >"$LAB/proposed"; grep -v '^#' "$LAB/proposed" | sort; }
 json_has_use() {
     ask audit --json >"$LAB/audit.json"
@@ -94,10 +108,11 @@ audit() {
     check "$1, audit: an address without a name" behind 198.18.102.30
     check "$1, audit: a connection comes in" comes_in
     ask audit >"$LAB/audit"
-    wait_for 5 "$1: curl's user, and the name that was asked for an alias" listed '^not [0-9]+x uid 1234 -> www.example tcp 8080$'
+    wait_for 20 "$1: curl's user, and the name that was asked for an alias" lists_curl
     ! has mosquitto_pub || ! has mosquitto || check "$1: MQTT" listed '^not [0-9]+x (uid 0|device) -> broker.example tcp 1883$'
     check "$1: apt" listed '^not [0-9]+x uid 0 -> apt.example tcp 8080$'
     ! has coap-client-notls || check "$1: CoAP" listed '^not [0-9]+x (uid 0|device) -> coap.example udp 5683$'
+    ! quic || check "$1: QUIC" listed '^not [0-9]+x (uid 0|device) -> quic.example udp 443$'
     ! has chronyd || check "$1: NTP needs no entry" listed '^service [0-9]+x (uid 0|device) -> ntp.example udp 123$'
     check "$1: the host's name" listed '^not [0-9]+x host 198.18.50.2 -> host.example tcp 8080$'
     check "$1: the host's address" listed '^not [0-9]+x host 198.18.50.2 -> 198.18.102.30 tcp 8080$'
@@ -109,7 +124,9 @@ audit() {
         echo apt.example
         ! has mosquitto_pub || ! has mosquitto || echo broker.example
         ! has coap-client-notls || echo coap.example
-        printf '%s\n' host.example www.example
+        echo host.example
+        ! quic || echo quic.example
+        echo www.example
     } >"$LAB/wanted"
     check "$1: the proposed names" diff "$LAB/wanted" "$LAB/names"
     check "$1: the address as a comment" grep -x '# 198.18.102.30' "$LAB/proposed"

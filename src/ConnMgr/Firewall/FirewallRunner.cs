@@ -41,10 +41,10 @@ internal sealed class FirewallRunner : IDisposable
     private readonly Action<string?, LockdownReport> _ended;
     private readonly ScriptLane _lane;
     private readonly ClosingRunner _closing;
-    private readonly RulesetSocket _rules;
     private readonly Deadline _next;
     private readonly RepairSchedule _schedule = new();
     private NftTableSocket? _tables; // null while the lockdown is in iptables
+    private RulesetSocket? _rules; // null otherwise: reading every event twice would delay the restoration
     private Action _refill = () => { };
     private bool _isRepairing; // the script must run because of a foreign change
     private bool _isChanging;
@@ -135,6 +135,8 @@ internal sealed class FirewallRunner : IDisposable
     public void WatchTables(uint setsPort, Action refill, Action<IpNumber?> elementGone)
     {
         _refill = refill;
+        _rules?.Dispose();
+        _rules = null;
         _tables = new NftTableSocket(_loop, setsPort, SeeDamage, elementGone, LogProgram);
     }
 
@@ -144,6 +146,7 @@ internal sealed class FirewallRunner : IDisposable
         _tables?.Dispose();
         _tables = null;
         IsTableIntact = false;
+        _rules ??= new RulesetSocket(_loop, Look);
         _rules.Remember();
     }
 
@@ -222,7 +225,7 @@ internal sealed class FirewallRunner : IDisposable
     /// </summary>
     public void Look()
     {
-        if (IsWatching && (_isChanging ? _rules.HasFrameChanged() : _rules.HasChanged()))
+        if (IsWatching && _rules is { } rules && (_isChanging ? rules.HasFrameChanged() : rules.HasChanged()))
         {
             SeeChange();
         }
@@ -235,7 +238,7 @@ internal sealed class FirewallRunner : IDisposable
         _isChanging = isChanging;
         if (IsWatching)
         {
-            _rules.Remember();
+            _rules?.Remember();
         }
     }
 
@@ -363,17 +366,17 @@ internal sealed class FirewallRunner : IDisposable
         _disturbedAt = null;
         LockdownReport report = LockdownReport.Read(exit.Output);
         bool isIntact = true;
-        if (_tables is null)
+        if (_rules is { } rules)
         {
-            (int, ulong, ulong) run = _rules.Remember();
+            (int, ulong, ulong) run = rules.Remember();
             LookAgainUnless(run == _lastRun);
             _lastRun = run;
         }
-        else if (report.IsNft != false)
+        else if (report.IsNft != false && _tables is { } tables)
         {
-            isIntact = _tables.Remember();
+            isIntact = tables.Remember();
             IsTableIntact = isIntact;
-            LookAgainUnless(_tables.IsAsBefore);
+            LookAgainUnless(tables.IsAsBefore);
         }
         if (_looks > 0 && !_isStopping)
         {
@@ -412,6 +415,6 @@ internal sealed class FirewallRunner : IDisposable
         _lane.Dispose();
         _closing.Dispose();
         _tables?.Dispose();
-        _rules.Dispose();
+        _rules?.Dispose();
     }
 }

@@ -40,11 +40,10 @@ internal sealed unsafe class NftTableSocket : IDisposable
     private readonly List<IpNumber> _gone = [];
     private NftSnapshot? _snapshot;
     private uint _sequence;
-    private bool _isGone; // the table was deleted
-    private bool _isDamaged;
     private bool _areElementsGone; // more elements than _gone holds, or prefixes
     private bool _hasUserRule;
     private bool _isHarmful; // the transaction being reported changes the lockdown
+    private int _undone = -1; // the transaction being reported, if it has been undone
 
     /// <param name="loop">The event loop.</param>
     /// <param name="setsPort">The netlink port id of <see cref="NftSetSocket"/>, whose changes are the
@@ -98,7 +97,8 @@ internal sealed unsafe class NftTableSocket : IDisposable
             // These events are the script's. The kernel queues later changes of other programs behind them.
         }
         _gone.Clear();
-        _isGone = _isDamaged = _areElementsGone = _hasUserRule = _isHarmful = false;
+        _areElementsGone = _hasUserRule = _isHarmful = false;
+        _undone = -1;
         NftSnapshot? before = _snapshot;
         bool hasTable = TakeSnapshot();
         IsAsBefore = before is not null && _snapshot is not null && _snapshot.IsLike(before);
@@ -123,7 +123,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
             return false;
         }
         uint first = ++_sequence;
-        byte[] batch = _snapshot.Restoring(first);
+        ReadOnlySpan<byte> batch = _snapshot.Restoring(first);
         uint last = first + (uint)_snapshot.Count;
         _sequence = last + 1;
         if (!_requests.Send(batch))
@@ -236,7 +236,8 @@ internal sealed unsafe class NftTableSocket : IDisposable
             }
             if (received == Received.Lost && !IsPaused) // at the end of the pause, all is compared
             {
-                _isDamaged = _areElementsGone = true;
+                _undone = -1;
+                Undo();
             }
             NetlinkReader reader = new(datagram);
             while (reader.TryRead(out NetlinkMessage message))
@@ -254,18 +255,26 @@ internal sealed unsafe class NftTableSocket : IDisposable
     private void Take(in NetlinkMessage message, ref string? program)
     {
         NftChangeKind kind = NftChange.Of(message, _ownPorts);
+        if (kind is not (NftChangeKind.None or NftChangeKind.End)
+            && NftChange.TransactionOf(message) == _undone)
+        {
+            return;
+        }
         bool isScript = IsPaused && kind != NftChangeKind.TableDeleted;
         switch (kind)
         {
             case NftChangeKind.End:
                 program = _isHarmful ? NftChange.ProgramOf(message) : program;
                 _isHarmful = false;
+                _undone = -1;
                 break;
             case NftChangeKind.TableDeleted:
-                _isGone = _isHarmful = true;
-                break;
             case NftChangeKind.Frame when !isScript:
-                _isDamaged = _isHarmful = true;
+                // Restore the tables before reading on: each further event would cost time in which the
+                // device is open. The whole transaction was in force before its first event came.
+                _isHarmful = true;
+                _undone = NftChange.TransactionOf(message);
+                Undo();
                 break;
             case NftChangeKind.UserRule when !isScript:
                 _hasUserRule = true;
@@ -293,13 +302,6 @@ internal sealed unsafe class NftTableSocket : IDisposable
 
     private void Act()
     {
-        if (_isGone || _isDamaged)
-        {
-            _isGone = _isDamaged = _areElementsGone = _hasUserRule = false;
-            _gone.Clear();
-            _damaged(Restore());
-            return;
-        }
         if (_hasUserRule)
         {
             _hasUserRule = false;
@@ -315,6 +317,13 @@ internal sealed unsafe class NftTableSocket : IDisposable
             _elementGone(address);
         }
         _gone.Clear();
+    }
+
+    private void Undo()
+    {
+        _areElementsGone = _hasUserRule = false;
+        _gone.Clear();
+        _damaged(Restore());
     }
 
     public void Dispose()

@@ -78,6 +78,14 @@ internal static class NftChange
         };
     }
 
+    /// <summary>
+    /// Returns the number of the transaction that made the change, modulo 65,536: every event of one
+    /// transaction has the same (res_id of struct nfgenmsg).
+    /// </summary>
+    /// <param name="message">An event for which <see cref="Of"/> has returned a change.</param>
+    public static ushort TransactionOf(in NetlinkMessage message) =>
+        BinaryPrimitives.ReadUInt16BigEndian(message.Payload[2..]);
+
     private static bool IsOfUser(ReadOnlySpan<byte> chain) =>
         chain.StartsWith("added_"u8) || chain.StartsWith("user_"u8);
 

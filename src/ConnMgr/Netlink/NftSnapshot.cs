@@ -24,6 +24,7 @@ internal sealed class NftSnapshot
     private readonly List<byte> _families = [];
     private int _length;
     private int _setCount;
+    private byte[]? _batch;
 
     /// <summary>True if the rows so far include the table of family inet.</summary>
     public bool HasTable => _families.Contains(NFPROTO_INET);
@@ -111,33 +112,45 @@ internal sealed class NftSnapshot
     }
 
     /// <summary>
-    /// Builds the transaction: it deletes the tables, if they exist, and creates them again. The last message
-    /// requests an answer; its sequence number is the transaction's first plus <see cref="Count"/>.
+    /// Returns the transaction: it deletes the tables, if they exist, and creates them again. The last
+    /// message requests an answer; its sequence number is the transaction's first plus <see cref="Count"/>.
+    /// It is built once, then only its numbers change, because the device is open meanwhile. Call it after
+    /// the last <see cref="Add"/>.
     /// </summary>
     /// <param name="firstSequence">The sequence number of the message that begins the transaction.</param>
-    public byte[] Restoring(uint firstSequence)
+    /// <returns>The bytes, until the next call.</returns>
+    public ReadOnlySpan<byte> Restoring(uint firstSequence)
+    {
+        _batch ??= Build();
+        uint sequence = firstSequence;
+        for (int at = 0; at < _batch.Length; at += (BitConverter.ToInt32(_batch, at) + 3) & ~3)
+        {
+            BitConverter.TryWriteBytes(_batch.AsSpan(at + 8), sequence++);
+        }
+        return _batch;
+    }
+
+    private byte[] Build()
     {
         int around = (2 * NftSetMessage.MarkSize) + (2 * _families.Count * NftSetMessage.MaxSize);
         byte[] batch = new byte[_length + around];
-        uint sequence = firstSequence;
-        int length = NftSetMessage.Begin(batch, sequence);
+        int length = NftSetMessage.Begin(batch, sequence: 0);
         foreach (byte family in _families)
         {
-            length += NftSetMessage.ChangeTable(batch.AsSpan(length), family, isNew: true, ++sequence);
-            length += NftSetMessage.ChangeTable(batch.AsSpan(length), family, isNew: false, ++sequence);
+            length += NftSetMessage.ChangeTable(batch.AsSpan(length), family, isNew: true, sequence: 0);
+            length += NftSetMessage.ChangeTable(batch.AsSpan(length), family, isNew: false, sequence: 0);
         }
         for (int i = 0; i < _rows.Count; i++)
         {
             Span<byte> row = batch.AsSpan(length);
             _rows[i].CopyTo(row);
-            BitConverter.TryWriteBytes(row[8..], ++sequence);
             if (i == _rows.Count - 1)
             {
                 row[6] |= (byte)NetlinkMessage.FlagAcknowledge;
             }
             length += _rows[i].Length;
         }
-        length += NftSetMessage.End(batch.AsSpan(length), ++sequence);
+        length += NftSetMessage.End(batch.AsSpan(length), sequence: 0);
         return batch[..length];
     }
 

@@ -70,6 +70,45 @@ public class NftChangeTests
         Assert.Equal("Frame", Of(set));
     }
 
+    [Theory]
+    [InlineData(NewTable, 2)]
+    [InlineData(NewRule, 10)]
+    [InlineData(DeletedTable, 12)]
+    [InlineData(DeletedSet, 12)]
+    [InlineData(Generation, 12)]
+    public void Every_event_of_a_transaction_has_its_number(string hex, int number)
+    {
+        NetlinkReader reader = new(Convert.FromHexString(hex));
+        reader.TryRead(out NetlinkMessage message);
+        Assert.Equal(number, NftChange.TransactionOf(message));
+    }
+
+    [Fact]
+    public void A_snapshot_is_restored_again_and_again_with_other_numbers()
+    {
+        NftSnapshot snapshot = new();
+        foreach (string hex in new[] { NewTable, NewChain, NewRule })
+        {
+            NetlinkReader reader = new(Convert.FromHexString(hex));
+            Assert.True(reader.TryRead(out NetlinkMessage message));
+            snapshot.Add(message);
+        }
+        byte[] first = snapshot.Restoring(7).ToArray();
+        foreach (uint begin in new uint[] { 7, 4711, uint.MaxValue - 2 })
+        {
+            NetlinkReader sent = new(snapshot.Restoring(begin));
+            NetlinkReader before = new(first);
+            uint count = 0;
+            for (; sent.TryRead(out NetlinkMessage message); count++)
+            {
+                Assert.Equal(begin + count, message.Sequence);
+                Assert.True(before.TryRead(out NetlinkMessage earlier));
+                Assert.Equal(Convert.ToHexString(earlier.Payload), Convert.ToHexString(message.Payload));
+            }
+            Assert.Equal((uint)snapshot.Count + 2, count);
+        }
+    }
+
     [Fact]
     public void The_program_is_named()
     {
