@@ -16,9 +16,9 @@ internal sealed class KernelState
 
     private readonly Dictionary<int, Device> _devices = [];
     private readonly List<DeviceAddress> _addresses = []; // in the kernel's order, the primary ones first
-    private readonly HashSet<DeviceAddress> _knownAddresses = new(SameAddress.Comparer); // the same ones
+    private readonly HashSet<DeviceAddress> _knownAddresses = []; // the same ones
     private readonly HashSet<int> _seenDevices = [];
-    private readonly HashSet<DeviceAddress> _seenAddresses = new(SameAddress.Comparer);
+    private readonly HashSet<DeviceAddress> _seenAddresses = [];
     private bool _isDumping;
     private List<DefaultRoute> _routes = [];
     private List<DefaultRoute> _newRoutes = [];
@@ -238,7 +238,7 @@ internal sealed class KernelState
                 See(address);
                 if (_knownAddresses.TryGetValue(address, out DeviceAddress? known))
                 {
-                    if (known == address)
+                    if (known.Scope == address.Scope && known.Flags == address.Flags)
                     {
                         return false;
                     }
@@ -257,7 +257,7 @@ internal sealed class KernelState
                 when RouteMessage.TryReadAddress(message.Payload, out DeviceAddress address):
                 if (_knownAddresses.Contains(address))
                 {
-                    Remove(address.IsSameAs);
+                    Remove(address.Equals);
                 }
                 return _owners.Has(address.Ifindex) || _owners.HasSource(address.Address);
 
@@ -397,16 +397,5 @@ internal sealed class KernelState
         {
             _seenAddresses.Add(address);
         }
-    }
-
-    /// <summary>Compares addresses by <see cref="DeviceAddress.IsSameAs"/>.</summary>
-    private sealed class SameAddress : IEqualityComparer<DeviceAddress>
-    {
-        public static readonly SameAddress Comparer = new();
-
-        public bool Equals(DeviceAddress? one, DeviceAddress? other) =>
-            ReferenceEquals(one, other) || (one is not null && other is not null && one.IsSameAs(other));
-
-        public int GetHashCode(DeviceAddress address) => address.Address.GetHashCode() ^ address.Ifindex;
     }
 }

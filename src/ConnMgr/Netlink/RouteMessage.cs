@@ -36,18 +36,32 @@ internal sealed record Device(
     }
 }
 
-/// <summary>An address of a device, from RTM_NEWADDR.</summary>
-/// <param name="Ifindex">The interface index.</param>
-/// <param name="Address">The local address; on a point-to-point link, not the peer's.</param>
-/// <param name="Prefix">The prefix on the link; that of the peer's address, if there is one.</param>
-/// <param name="Scope">RT_SCOPE_*, &lt;linux/rtnetlink.h&gt;.</param>
-/// <param name="Flags">IFA_F_*, &lt;linux/if_addr.h&gt;.</param>
-internal sealed record DeviceAddress(int Ifindex, IPAddress Address, IPNetwork Prefix, byte Scope, uint Flags)
+/// <summary>
+/// An address of a device, from RTM_NEWADDR. Two are equal if they are the same address of the same device;
+/// scope and flags may differ.
+/// </summary>
+internal sealed class DeviceAddress(int ifindex, IPAddress address, IPNetwork prefix, byte scope, uint flags)
+    : IEquatable<DeviceAddress>
 {
     private const byte ScopeLink = 253; // RT_SCOPE_LINK
     private const uint DadFailed = 0x08; // IFA_F_DADFAILED
     private const uint Tentative = 0x40; // IFA_F_TENTATIVE
     private const uint Optimistic = 0x04; // IFA_F_OPTIMISTIC
+
+    /// <summary>The interface index.</summary>
+    public int Ifindex => ifindex;
+
+    /// <summary>The local address; on a point-to-point link, not the peer's.</summary>
+    public IPAddress Address => address;
+
+    /// <summary>The prefix on the link; that of the peer's address, if there is one.</summary>
+    public IPNetwork Prefix => prefix;
+
+    /// <summary>RT_SCOPE_*, &lt;linux/rtnetlink.h&gt;.</summary>
+    public byte Scope => scope;
+
+    /// <summary>IFA_F_*, &lt;linux/if_addr.h&gt;.</summary>
+    public uint Flags => flags;
 
     /// <summary>
     /// True if packets to the cloud may have this source: the scope is wider than the link, the address is
@@ -70,9 +84,13 @@ internal sealed record DeviceAddress(int Ifindex, IPAddress Address, IPNetwork P
         }
     }
 
-    /// <summary>True if both are the same address of the same device; scope and flags may differ.</summary>
-    public bool IsSameAs(DeviceAddress other) =>
-        Ifindex == other.Ifindex && Address.Equals(other.Address) && Prefix.Equals(other.Prefix);
+    public bool Equals(DeviceAddress? other) =>
+        other is not null && Ifindex == other.Ifindex && Address.Equals(other.Address)
+            && Prefix.Equals(other.Prefix);
+
+    public override bool Equals(object? obj) => Equals(obj as DeviceAddress);
+
+    public override int GetHashCode() => Address.GetHashCode() ^ Ifindex;
 }
 
 /// <summary>A default route of the main table, or one nexthop of it.</summary>
