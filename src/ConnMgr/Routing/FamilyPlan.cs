@@ -22,6 +22,7 @@ internal sealed partial class FamilyPlan
     private readonly HashSet<uint> _used = []; // metrics
     private readonly Dictionary<int, RoutedLink> _links = [];
     private readonly Dictionary<string, OwnMetric> _own = [];
+    private readonly Func<int, string> _nameOf;
     private readonly bool _hasAddress;
     private readonly bool _hasRoute;
 
@@ -41,6 +42,7 @@ internal sealed partial class FamilyPlan
         _isIpv6 = isIpv6;
         _top = isIpv6 ? 1u : 0u;
         _steps = steps;
+        _nameOf = NameOf;
         foreach (RoutedLink link in input.Links)
         {
             _links[link.Ifindex] = link;
@@ -324,7 +326,7 @@ internal sealed partial class FamilyPlan
         {
             IsInPlace = false;
             // It carries the traffic until the replace.
-            TableRoute? left = others
+            TableRoute? left = others.Count == 1 ? others[0] : others
                 .OrderBy(entry => (entry.Route.IsUnicast ? 0 : 4) + (IsStale(entry.Route) ? 2 : 0)
                     + (CanDelete(others, entry) ? 0 : 1))
                 .FirstOrDefault();
@@ -332,7 +334,7 @@ internal sealed partial class FamilyPlan
             bool isRestoring = LostOf(_input.Chosen)?.HasSameHop(wanted) == true
                 && !HasDefault(_input.Chosen);
             replace = Do(
-                RouteVerb.Replace, wanted, $"took over{FromWords(wanted)}: {Words(wanted)}", isRestoring);
+                RouteVerb.Replace, wanted, $"took over{FromWords(wanted)}", isRestoring);
             _table.RemoveAll(entry => entry == left);
             _table.Insert(0, new TableRoute(wanted, isPart: false));
             _used.Add(_top);
@@ -419,7 +421,7 @@ internal sealed partial class FamilyPlan
             return null;
         }
         uint metric = FirstFreeFrom(Math.Max(origin.Metric, _top + 1));
-        return metric <= _top ? null : Add(copy.At(metric), $"put back at metric {metric}: {Words(copy)}");
+        return metric <= _top ? null : Add(copy.At(metric), $"put back at metric {metric}");
     }
 
     /// <summary>Adds a route at the first free metric, starting from its link's own.</summary>
@@ -432,7 +434,7 @@ internal sealed partial class FamilyPlan
         {
             Remember(link, new OwnMetric(own, metric), needs: null);
         }
-        return Add(route.At(metric), $"{verb} at metric {metric}: {Words(route)}");
+        return Add(route.At(metric), $"{verb} at metric {metric}");
     }
 
     /// <summary>
@@ -462,7 +464,7 @@ internal sealed partial class FamilyPlan
                 Remember(_input.Chosen, new OwnMetric(own, own), needs);
             }
             isNoted = true;
-            Delete(entry, needs, $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+            Delete(entry, needs, $"removed from metric {entry.Metric}");
         }
     }
 
@@ -478,7 +480,7 @@ internal sealed partial class FamilyPlan
             {
                 if (lost.Metric > _top && !_used.Contains(lost.Metric))
                 {
-                    Add(lost, $"restored at metric {lost.Metric}: {Words(lost)}");
+                    Add(lost, $"restored at metric {lost.Metric}");
                 }
                 else
                 {
@@ -491,19 +493,20 @@ internal sealed partial class FamilyPlan
 
     // -- steps ----------------------------------------------------------------------------------------------
 
-    private RouteStep Add(KernelRoute route, string words)
+    private RouteStep Add(KernelRoute route, string deed)
     {
         int at = _table.FindIndex(entry => entry.Metric > route.Metric);
         _table.Insert(at < 0 ? _table.Count : at, new TableRoute(route, isPart: false));
         _used.Add(route.Metric);
-        return Do(RouteVerb.Add, route, words);
+        return Do(RouteVerb.Add, route, deed);
     }
 
-    private void Delete(TableRoute entry, RouteStep? needs, string words)
+    private void Delete(TableRoute entry, RouteStep? needs, string deed)
     {
-        _steps.Add(new RouteStep(RouteVerb.Delete, _isIpv6, entry.Route, words, needs)
+        _steps.Add(new RouteStep(RouteVerb.Delete, _isIpv6, entry.Route, deed, needs)
         {
-            IsPart = entry.IsPart
+            IsPart = entry.IsPart,
+            NameOf = _nameOf,
         });
         _table.Remove(entry);
         if (!_table.Exists(other => other.Metric == entry.Metric))
@@ -512,9 +515,9 @@ internal sealed partial class FamilyPlan
         }
     }
 
-    private RouteStep Do(RouteVerb verb, KernelRoute route, string words, bool isRestoring = false)
+    private RouteStep Do(RouteVerb verb, KernelRoute route, string deed, bool isRestoring = false)
     {
-        RouteStep step = new(verb, _isIpv6, route, words) { IsRestoring = isRestoring };
+        RouteStep step = new(verb, _isIpv6, route, deed) { IsRestoring = isRestoring, NameOf = _nameOf };
         _steps.Add(step);
         return step;
     }
@@ -529,8 +532,6 @@ internal sealed partial class FamilyPlan
         });
     }
 
-    private string Words(KernelRoute route) =>
-        route.Words(ifindex => _links.TryGetValue(ifindex, out RoutedLink? link)
-            ? link.Name
-            : $"device {ifindex}");
+    private string NameOf(int ifindex) =>
+        _links.TryGetValue(ifindex, out RoutedLink? link) ? link.Name : $"device {ifindex}";
 }
