@@ -290,20 +290,20 @@ everything_of_a_route() {
     new_box
     given <<'END'
 -4 route add default via 198.18.1.1 dev eth0 proto dhcp src 198.18.1.2 metric 10 mtu 1400
--4 route add default via 198.19.0.1 dev wlan0 onlink proto static metric 20 mtu lock 1300 initcwnd 20
+-4 route add default via 198.19.0.1 dev wlan0 onlink proto static metric 20 mtu lock 1300 window 4096 initcwnd 20 features ecn quickack 1 fastopen_no_cookie 1
 -4 route add default dev wwan0 scope link src 198.18.3.2 metric 50 advmss 1200
 -6 route add default via fe80::1 dev eth0 proto static metric 1024 hoplimit 70 pref high mtu 1400
 -6 route add default via 2001:db8:2::1 dev wlan0 metric 20 src 2001:db8:2::2 pref low
--6 route add default dev wwan0 metric 50 proto 201 mtu 1410
+-6 route add default dev wwan0 metric 50 proto 201 mtu 1410 window 2048 features ecn initrwnd 9
 END
     for link in eth0 wlan0 wwan0 eth0; do switched "$link"; done
     same "all that can be kept is kept" tables <<'END'
 default via 198.18.1.1 dev eth0 proto dhcp src 198.18.1.2 mtu 1400
-default via 198.19.0.1 dev wlan0 proto static metric 20 onlink mtu lock 1300 initcwnd 20
+default via 198.19.0.1 dev wlan0 proto static metric 20 onlink mtu lock 1300 window 4096 initcwnd 20 features ecn quickack 1 fastopen_no_cookie 1
 default dev wwan0 scope link src 198.18.3.2 metric 50 advmss 1200
 default via fe80::1 dev eth0 proto static metric 1 mtu 1400 hoplimit 70 pref high
 default via 2001:db8:2::1 dev wlan0 src 2001:db8:2::2 metric 20 pref low
-default dev wwan0 proto 201 metric 50 mtu 1410
+default dev wwan0 proto 201 metric 50 mtu 1410 window 2048 features ecn initrwnd 9
 END
 }
 

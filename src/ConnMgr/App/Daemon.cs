@@ -19,6 +19,8 @@ namespace ConnMgr.App;
 /// <summary>Creates the parts of the daemon, and calls them in order after each batch of events.</summary>
 internal sealed class Daemon : IDisposable
 {
+    private const int TicksBetweenFiles = 5; // 10 s
+
     private readonly Log _log;
     private readonly Options _options;
     private readonly Loop _loop;
@@ -41,6 +43,7 @@ internal sealed class Daemon : IDisposable
     private readonly ControlSocket? _control;
     private readonly TimeSpan _startedAt;
     private readonly Pace _lossPace = new(burst: 5, TimeSpan.FromMinutes(1)); // losses come in bursts
+    private int _ticksSinceFiles;
     private int _seenLosses;
     private bool _isMonitoring;
     private bool _isStopping;
@@ -208,7 +211,7 @@ internal sealed class Daemon : IDisposable
         _watchdog?.Feed();
         _log.Tick();
         _tick.Set(_loop.Now + Link.TickPeriod);
-        _servers.Refresh();
+        RefreshServers();
         _budgets.Tick();
         _links.Tick();
         _resolver.Tick(_links.View);
@@ -217,6 +220,25 @@ internal sealed class Daemon : IDisposable
         _report.Tick();
         AdviseOnNames();
         _heap.Trim();
+    }
+
+    /// <summary>
+    /// Reads the resolver's files where the kernel does not report changes: in directories that did not exist
+    /// before, or without inotify.
+    /// </summary>
+    private void RefreshServers()
+    {
+        if (_files.IsWatching && ++_ticksSinceFiles < TicksBetweenFiles)
+        {
+            return;
+        }
+        _ticksSinceFiles = 0;
+        int before = _servers.Version;
+        _servers.Refresh();
+        if (_servers.Version != before)
+        {
+            _files.Watch();
+        }
     }
 
     /// <summary>Logs which interfaces exist, if those of netif_names do not.</summary>

@@ -9,6 +9,8 @@ namespace ConnMgr.EventLoop;
 /// </summary>
 internal sealed class Deadlines : IDisposable
 {
+    private static readonly TimeSpan Unknown = TimeSpan.MinValue;
+
     private readonly int _fd;
     private readonly Loop _loop;
     private readonly ulong _token;
@@ -61,11 +63,10 @@ internal sealed class Deadlines : IDisposable
         Errno.Check(LibcExtra.timerfd_settime(_fd, 0, &spec, null));
     }
 
-    private unsafe void Expire()
+    private void Expire()
     {
-        ulong expirations;
-        _ = LibC.read(_fd, &expirations, sizeof(ulong));
-        _armed = TimeSpan.MaxValue;
+        // Setting the timerfd anew also makes it unreadable (timerfd_settime(2)), so it need not be read.
+        _armed = Unknown;
 
         TimeSpan now = _loop.Now;
         // Iterate by index: a handler may add or remove deadlines. A deadline that is skipped fires at the

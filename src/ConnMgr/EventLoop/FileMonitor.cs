@@ -41,9 +41,12 @@ internal sealed unsafe class FileMonitor : IDisposable
         if (_fd >= 0)
         {
             _token = loop.Add(_fd, Read);
-            Watch();
         }
+        Watch();
     }
+
+    /// <summary>False if the kernel has no inotify, or no more of it for this user.</summary>
+    public bool IsWatching => _fd >= 0;
 
     private void Read()
     {
@@ -61,8 +64,12 @@ internal sealed unsafe class FileMonitor : IDisposable
     /// ends the watches of those that they have replaced: otherwise a user who may replace a file could
     /// use up the watches of root.
     /// </summary>
-    private void Watch()
+    public void Watch()
     {
+        if (_fd < 0)
+        {
+            return;
+        }
         int[] before = [.. _watches];
         for (int i = 0; i < _paths.Count; i++)
         {

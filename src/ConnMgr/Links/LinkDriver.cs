@@ -162,8 +162,15 @@ internal sealed class LinkDriver : IDisposable
             _state, _routes.IsSettled, _routes.LastDump, _routes.RoutesAsOf, _switcher.OwnMetrics);
         IReadOnlyList<CoreEffect> effects = _core.Handle(CollectionsMarshal.AsSpan(_news), kernel, now);
         _news.Clear();
-        // A switch needs neither the name servers nor the evidence sockets. Start it before they are
-        // brought up to date, so that a device without a way out does not wait for them.
+        // A device without a way out does not wait for lines of the log, files that are read and sockets that
+        // are opened.
+        for (int i = 0; i < effects.Count; i++)
+        {
+            if (effects[i].Kind == CoreEffectKind.Switch)
+            {
+                _switcher.Begin(effects[i].Plan);
+            }
+        }
         bool hasFollowed = false;
         for (int i = 0; i < effects.Count; i++)
         {
@@ -179,6 +186,7 @@ internal sealed class LinkDriver : IDisposable
             FollowKernel();
         }
         LogInUse(now);
+        _routes.Confirm();
         // A probe or a switch may have reported news while it was started: decide on it at once.
         TimeSpan next = _news.Count > 0 ? now : _core.NextDeadline;
         _deadline.Set(View.InUse?.Name == _loggedInUse || next < _inUsePace.NextAt
@@ -322,7 +330,7 @@ internal sealed class LinkDriver : IDisposable
                     _isRepairLogged = _repairPace.TryTake(now);
                     LogRepair(EventFacts.Restoring(name, effect.Words));
                 }
-                _switcher.Start(effect.Link!, effect.Plan);
+                _switcher.Finish(effect.Link!);
                 break;
             case CoreEffectKind.Tidy:
                 _switcher.Tidy(effect.Plan!);

@@ -11,7 +11,12 @@ namespace ConnMgr.Links;
 internal sealed class RoutePlanner
 {
     private RoutePlan? _plan;
-    private string _planOf = "";
+
+    // What the plan was made of.
+    private int _version;
+    private Link? _choice;
+    private Link[] _links = [];
+    private int[] _marks = [];
 
     /// <summary>Returns the changes that make the default routes use a link.</summary>
     /// <param name="state">The kernel's state; the dump of the routes must be complete.</param>
@@ -22,18 +27,28 @@ internal sealed class RoutePlanner
         KernelState state, IReadOnlyList<Link> links, Link choice,
         IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> ownMetrics)
     {
-        string of = $"{state.Version} {choice.Name} "
-            + string.Join(' ', links.Select(
-                link => $"{link.Name} {UsualMetric(link.Kind, link.Index)} "
-                    + $"{(int)Selector.ClassOf(link)}{(IsStandby(link) ? "" : "-")}"
-                    + (link.IsBlocked ? "!" : "")));
-        if (_plan is null || of != _planOf)
+        if (_plan is null || !IsOf(state, links, choice))
         {
-            _planOf = of;
+            (_version, _choice, _links) = (state.Version, choice, [.. links]);
+            _marks = Array.ConvertAll(_links, MarkOf);
             _plan = RoutePlan.Of(InputOf(state, links, choice, ownMetrics));
         }
         return _plan;
     }
+
+    private bool IsOf(KernelState state, IReadOnlyList<Link> links, Link choice)
+    {
+        bool isSame = state.Version == _version && choice == _choice && links.Count == _links.Length;
+        for (int i = 0; isSame && i < _links.Length; i++)
+        {
+            isSame = links[i] == _links[i] && MarkOf(links[i]) == _marks[i];
+        }
+        return isSame;
+    }
+
+    /// <summary>What a plan depends on besides the kernel's state and what never changes of a link.</summary>
+    private static int MarkOf(Link link) =>
+        ((int)Selector.ClassOf(link) << 2) | (IsStandby(link) ? 2 : 0) | (link.IsBlocked ? 1 : 0);
 
     /// <summary>Returns the changes that hide the blocked links, when there is no link to use.</summary>
     public static RoutePlan Hide(

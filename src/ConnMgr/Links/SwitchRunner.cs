@@ -31,7 +31,11 @@ internal sealed class SwitchRunner : IDisposable
     private readonly ScriptLane _lane;
     private readonly RouteWriteRunner _writer;
     private readonly CachedFile _script;
+    private readonly List<RouteStep> _done = []; // of the last plan
+    private string _failure = ""; // of the last plan
+    private bool _isCarriedOut;
     private bool _isByScript;
+    private bool _isNewScript;
     private TimeSpan _readAt;
     private uint _seenDump;
 
@@ -79,20 +83,40 @@ internal sealed class SwitchRunner : IDisposable
     public void Know(IEnumerable<string> links) => _writer.Know(links);
 
     /// <summary>
-    /// Switches to a link. A script is killed after 10 s; a plan is carried out before this returns.
+    /// Carries out the plan of a switch. It logs and reports nothing, because the device has no way out until
+    /// the routes are right: <see cref="Finish"/> does that.
+    /// </summary>
+    /// <param name="plan">The changes to make over rtnetlink; null if the script switches.</param>
+    public void Begin(RoutePlan? plan)
+    {
+        bool wasByScript = _isByScript;
+        _isByScript = CheckScript();
+        _isNewScript = _isByScript && !wasByScript;
+        _isCarriedOut = plan is not null && !_isByScript;
+        if (_isCarriedOut)
+        {
+            Run(plan!);
+        }
+    }
+
+    /// <summary>
+    /// Logs and reports the plan that has been carried out, or starts the script. A script is killed after 10
+    /// s.
     /// </summary>
     /// <param name="link">The link to switch to.</param>
-    /// <param name="plan">The changes to make over rtnetlink; null if the script switches.</param>
-    public void Start(Link link, RoutePlan? plan)
+    public void Finish(Link link)
     {
-        _isByScript = CheckScript();
-        if (_isByScript || plan is null)
+        if (_isNewScript)
+        {
+            _log.Event(EventKind.Switch, $"routes are moved by {ScriptPath}, which is not connmgr's own");
+        }
+        if (!_isCarriedOut)
         {
             _lane.Run([ScriptPath, link.Name], exit => OnScriptEnded(link, exit));
             return;
         }
-        string failure = Run(plan);
-        _ended(link, failure.Length > 0 ? failure : null);
+        LogSteps();
+        _ended(link, _failure.Length > 0 ? _failure : null);
     }
 
     /// <summary>Restores and sorts the default routes of the links that are not in use.</summary>
@@ -104,10 +128,11 @@ internal sealed class SwitchRunner : IDisposable
                 EventKind.Route,
                 $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: another program had replaced it");
         }
-        string failure = Run(plan);
-        if (failure.Length > 0)
+        Run(plan);
+        LogSteps();
+        if (_failure.Length > 0)
         {
-            _log.Debug(failure);
+            _log.Debug(_failure);
         }
     }
 
@@ -135,16 +160,24 @@ internal sealed class SwitchRunner : IDisposable
         return left < AdvertisedRereading ? left : AdvertisedRereading;
     }
 
-    /// <summary>Carries out a plan. Returns what failed, as a phrase; empty on success.</summary>
-    private string Run(RoutePlan plan)
+    /// <summary>Carries out a plan.</summary>
+    private void Run(RoutePlan plan)
     {
-        string failure = "";
+        _done.Clear();
+        _failure = "";
         _writer.Run(
             plan.Steps,
-            step => _log.Debug($"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}"),
-            (step, reason) => failure = failure.Length > 0 ? failure
+            _done.Add,
+            (step, reason) => _failure = _failure.Length > 0 ? _failure
                 : $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: {reason}");
-        return failure;
+    }
+
+    private void LogSteps()
+    {
+        for (int i = 0; _log.IsDebug && i < _done.Count; i++)
+        {
+            _log.Debug($"IPv{(_done[i].IsIpv6 ? 6 : 4)}: {_done[i].Words}");
+        }
     }
 
     /// <summary>
@@ -158,12 +191,7 @@ internal sealed class SwitchRunner : IDisposable
             return _options.Switch == SwitchMode.Script;
         }
         string text = _script.Text;
-        bool isForeign = text.Length > 0 && !text.Contains(OwnScript, StringComparison.Ordinal);
-        if (isForeign && !_isByScript)
-        {
-            _log.Event(EventKind.Switch, $"routes are moved by {ScriptPath}, which is not connmgr's own");
-        }
-        return isForeign;
+        return text.Length > 0 && !text.Contains(OwnScript, StringComparison.Ordinal);
     }
 
     private void OnScriptEnded(Link link, in ChildExit exit)

@@ -27,9 +27,8 @@ internal sealed partial class KernelRoute
     private KernelRoute(byte[] header, RouteAttribute[] attributes, uint metric, uint? expires)
     {
         _header = header;
-        // The kernel reports attributes in different orders: those of a nexthop inside or outside a multipath
-        // route.
-        _attributes = [.. attributes.OrderBy(attribute => (int)attribute.Number)];
+        _attributes = attributes;
+        Sort(attributes);
         Metric = metric;
         Expires = expires;
         foreach (RouteAttribute attribute in attributes)
@@ -56,6 +55,21 @@ internal sealed partial class KernelRoute
                 case RouteAttributeType.Table when value.Length >= 4:
                     Table = NetlinkWire.UInt32(value);
                     break;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Sorts attributes by their numbers. The kernel reports them in different orders: those of a nexthop
+    /// inside or outside a multipath route. They are few, and mostly sorted.
+    /// </summary>
+    private static void Sort(RouteAttribute[] attributes)
+    {
+        for (int i = 1; i < attributes.Length; i++)
+        {
+            for (int at = i; at > 0 && attributes[at - 1].Number > attributes[at].Number; at--)
+            {
+                (attributes[at - 1], attributes[at]) = (attributes[at], attributes[at - 1]);
             }
         }
     }

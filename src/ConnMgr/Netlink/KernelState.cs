@@ -14,6 +14,8 @@ internal sealed class KernelState
 {
     private const int MostReplaced = 64;
 
+    private const uint SafeLifetime = 30; // seconds
+
     private readonly Dictionary<int, Device> _devices = [];
     private readonly List<DeviceAddress> _addresses = []; // in the kernel's order, the primary ones first
     private readonly HashSet<DeviceAddress> _knownAddresses = []; // the same ones
@@ -46,6 +48,12 @@ internal sealed class KernelState
     /// Increases when the kernel reports a change of a device's settings: rp_filter, forwarding and others.
     /// </summary>
     public int SettingsVersion { get; private set; }
+
+    /// <summary>
+    /// True if a device has lost carrier since the last dump of the routes began. The kernel keeps its routes
+    /// and marks them, so decide by those that are known, and read them again afterwards.
+    /// </summary>
+    public bool HasLostCarrier { get; set; }
 
     /// <summary>All devices, in no order.</summary>
     public IReadOnlyCollection<Device> Devices => _devices.Values;
@@ -225,7 +233,14 @@ internal sealed class KernelState
                 }
                 _devices[device.Ifindex] = device;
                 Version++;
-                return before?.Flags != device.Flags && !isDumpRow && _owners.Has(device.Ifindex);
+                if (before?.Flags == device.Flags || isDumpRow || !_owners.Has(device.Ifindex))
+                {
+                    return false;
+                }
+                bool hasOnlyLostCarrier = device is { IsAdminUp: true, IsRunning: false }
+                    && before is { IsAdminUp: true, IsRunning: true } && !MayExpire();
+                HasLostCarrier |= hasOnlyLostCarrier;
+                return !hasOnlyLostCarrier;
 
             case RouteMessage.DelLink when RouteMessage.TryReadLink(message.Payload, out Device device):
                 Version += _devices.Remove(device.Ifindex) ? 1 : 0;
@@ -355,6 +370,14 @@ internal sealed class KernelState
         Version += _addresses.RemoveAll(isGone);
         _ = _knownAddresses.RemoveWhere(isGone);
     }
+
+    /// <summary>
+    /// True if a route may have run out since the last dump, or if a copy of it would get a wrong lifetime.
+    /// Advertised routes are read again every 16 s, and are not copied with their lifetime.
+    /// </summary>
+    private bool MayExpire() => _defaults.Exists(
+        static route => route.Expires is { } seconds
+            && !(route.IsAdvertised && route.Metric > 1 && seconds > SafeLifetime));
 
     private bool MayHaveRoute(int ifindex, bool isIpv6) =>
         _devices.TryGetValue(ifindex, out Device? device) && device.IsAdminUp && device.IsRunning

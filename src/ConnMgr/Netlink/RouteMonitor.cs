@@ -96,6 +96,19 @@ internal sealed class RouteMonitor : IDisposable
         DumpNext();
     }
 
+    /// <summary>
+    /// Dumps the routes again if that could wait until the loss of carrier had been decided upon. Call it
+    /// when the decision has been carried out.
+    /// </summary>
+    public void Confirm()
+    {
+        if (_table.HasLostCarrier)
+        {
+            _wanted.Add(RouteMessage.GetRoute);
+            DumpNext();
+        }
+    }
+
     private void Read()
     {
         Received received = Received.Nothing;
@@ -251,6 +264,7 @@ internal sealed class RouteMonitor : IDisposable
             _next.Remove(type);
             _dumping = type;
             _wasInterrupted = false;
+            _table.HasLostCarrier &= type != RouteMessage.GetRoute;
             _table.BeginDump();
         }
         else if (type == RouteMessage.GetRule && Errno.Last == Errno.EOPNOTSUPP)

@@ -213,8 +213,8 @@ internal sealed unsafe class ConversationSocket : IDisposable
         if (_fd >= 0)
         {
             Bytes = _payload + (_isStream ? StreamCost() : _isSent ? Headers : 0);
-            _loop.Remove(_fd, _token);
             _ = LibC.close(_fd);
+            _loop.Forget(_token); // closing has removed it from the epoll set
             _fd = -1;
         }
     }

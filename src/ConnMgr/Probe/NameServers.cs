@@ -124,7 +124,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
         _written?.Text.Replace("server=", "nameserver ", StringComparison.Ordinal) ?? "";
 
     /// <summary>
-    /// Checks whether the files have changed, by one system call per file. Call it every tick, and when
+    /// Checks whether the files have changed, by one system call per file. Call it now and then, and when
     /// routes change.
     /// </summary>
     public void Refresh()

@@ -127,8 +127,8 @@ internal sealed unsafe class PingSocket : IDisposable
     {
         if (_fd >= 0)
         {
-            _loop.Remove(_fd, _token);
             _ = LibC.close(_fd);
+            _loop.Forget(_token); // closing has removed it from the epoll set
             _fd = -1;
         }
     }

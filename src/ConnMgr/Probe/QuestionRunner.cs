@@ -149,8 +149,8 @@ internal sealed unsafe class QuestionRunner(Loop loop)
         if (_sockets.Remove(socket))
         {
             socket.Asked.Clear();
-            loop.Remove(socket.Fd, socket.Token);
             _ = LibC.close(socket.Fd);
+            loop.Forget(socket.Token); // closing has removed it from the epoll set
         }
     }
 

@@ -94,7 +94,7 @@ internal sealed partial class FamilyPlan
             .OrderBy(entry => entry.Route.IsUnicast ? 1 : 0);
         while (left.Find(MayDelete) is { } entry)
         {
-            Delete(entry, copies[entry], $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+            Delete(entry, copies[entry], $"removed from metric {entry.Metric}");
             left.Remove(entry);
         }
     }

@@ -59,7 +59,7 @@ internal sealed partial class FamilyPlan
         {
             IsInPlace = false;
             // This route carries the traffic until the replacement.
-            TableRoute? left = others
+            TableRoute? left = others.Count == 1 ? others[0] : others
                 .OrderBy(entry => (entry.Route.IsUnicast ? 0 : 4) + (IsStale(entry.Route) ? 2 : 0)
                     + (CanDelete(others, entry) ? 0 : 1))
                 .FirstOrDefault();
@@ -67,7 +67,7 @@ internal sealed partial class FamilyPlan
             bool isRestoring = LostOf(_input.Chosen)?.HasSameHop(wanted) == true
                 && !HasDefault(_input.Chosen);
             replace = Do(
-                RouteVerb.Replace, wanted, $"took over{FromWords(wanted)}: {Words(wanted)}", isRestoring);
+                RouteVerb.Replace, wanted, $"took over{FromWords(wanted)}", isRestoring);
             _table.RemoveAll(entry => entry == left);
             _table.Insert(0, new TableRoute(wanted, isPart: false));
             _used.Add(_top);
@@ -155,7 +155,7 @@ internal sealed partial class FamilyPlan
             return null;
         }
         uint metric = FirstFreeFrom(Math.Max(origin.Metric, _top + 1));
-        return metric <= _top ? null : Add(copy.At(metric), $"put back at metric {metric}: {Words(copy)}");
+        return metric <= _top ? null : Add(copy.At(metric), $"put back at metric {metric}");
     }
 
     /// <summary>Adds a route at the first free metric, starting from its link's own.</summary>
@@ -168,7 +168,7 @@ internal sealed partial class FamilyPlan
         {
             Remember(link, new OwnMetric(own, metric), needs: null);
         }
-        return Add(route.At(metric), $"{verb} at metric {metric}: {Words(route)}");
+        return Add(route.At(metric), $"{verb} at metric {metric}");
     }
 
     /// <summary>
@@ -198,7 +198,7 @@ internal sealed partial class FamilyPlan
                 Remember(_input.Chosen, new OwnMetric(own, own), needs);
             }
             isNoted = true;
-            Delete(entry, needs, $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+            Delete(entry, needs, $"removed from metric {entry.Metric}");
         }
     }
 
@@ -214,7 +214,7 @@ internal sealed partial class FamilyPlan
             {
                 if (lost.Metric > _top && !_used.Contains(lost.Metric))
                 {
-                    Add(lost, $"restored at metric {lost.Metric}: {Words(lost)}");
+                    Add(lost, $"restored at metric {lost.Metric}");
                 }
                 else
                 {

@@ -64,7 +64,7 @@ internal sealed partial class FamilyPlan
         if (wall is null && metric > 0)
         {
             KernelRoute route = KernelRoute.Unreachable(_isIpv6, metric);
-            Add(route, $"no way at metric {metric}: a link is over its budget");
+            Add(route, $"no way at metric {metric}, a link is over its budget");
             wall = _table.Find(entry => entry.Route == route);
         }
         return wall;
@@ -83,12 +83,12 @@ internal sealed partial class FamilyPlan
             uint metric = FirstFreeFrom(wall + 1);
             Remember(link, new OwnMetric(own, metric), needs: null);
             copy = Add(
-                entry.Route.At(metric), $"hidden, metric {entry.Metric} -> {metric}: {Words(entry.Route)}");
+                entry.Route.At(metric), $"hidden, metric {entry.Metric} -> {metric}");
         }
         // RTM_DELROUTE must describe this route first.
         if (_table.Find(other => Fits(entry, other.Route)) == entry)
         {
-            Delete(entry, copy, $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+            Delete(entry, copy, $"removed from metric {entry.Metric}");
         }
     }
 }

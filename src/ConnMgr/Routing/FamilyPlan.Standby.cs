@@ -87,9 +87,9 @@ internal sealed partial class FamilyPlan
         if (atOwn is null || metric != own)
         {
             copy = Add(entry.Route.At(metric),
-                $"moved, metric {entry.Metric} -> {metric}: {Words(entry.Route)}");
+                $"moved, metric {entry.Metric} -> {metric}");
         }
-        Delete(entry, copy, $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+        Delete(entry, copy, $"removed from metric {entry.Metric}");
         return metric;
     }
 
@@ -119,14 +119,14 @@ internal sealed partial class FamilyPlan
         KernelRoute wanted = origin.Derive(metric);
         if (copy is null)
         {
-            Add(wanted, $"copied to metric {metric}: {Words(wanted)}");
+            Add(wanted, $"copied to metric {metric}");
             needed.Add(_table.Find(entry => entry.Route == wanted)!);
             return metric;
         }
         needed.Add(copy);
         if (!copy.Route.IsCopyOf(wanted))
         {
-            Do(RouteVerb.Replace, wanted, $"renewed at metric {metric}: {Words(wanted)}");
+            Do(RouteVerb.Replace, wanted, $"renewed at metric {metric}");
         }
         return metric;
     }
@@ -145,7 +145,7 @@ internal sealed partial class FamilyPlan
             RoutedLink? link = OwnerOf(entry.Route);
             if (OriginOf(entry.Route) is null || link == _input.Chosen || link is { Rank: not null })
             {
-                Delete(entry, needs: null, $"removed from metric {entry.Metric}: {Words(entry.Route)}");
+                Delete(entry, needs: null, $"removed from metric {entry.Metric}");
             }
         }
     }

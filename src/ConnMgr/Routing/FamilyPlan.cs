@@ -22,6 +22,7 @@ internal sealed partial class FamilyPlan
     private readonly HashSet<uint> _used = []; // metrics
     private readonly Dictionary<int, RoutedLink> _links = [];
     private readonly Dictionary<string, OwnMetric> _own = [];
+    private readonly Func<int, string> _nameOf;
     private readonly bool _hasAddress;
     private readonly bool _hasRoute;
 
@@ -41,6 +42,7 @@ internal sealed partial class FamilyPlan
         _isIpv6 = isIpv6;
         _top = isIpv6 ? 1u : 0u;
         _steps = steps;
+        _nameOf = NameOf;
         foreach (RoutedLink link in input.Links)
         {
             _links[link.Ifindex] = link;
@@ -131,19 +133,20 @@ internal sealed partial class FamilyPlan
     private static bool IsOf(KernelRoute route, RoutedLink link) =>
         route.IsUnicast && route.Hops.Count == 0 && route.Ifindex == link.Ifindex;
 
-    private RouteStep Add(KernelRoute route, string words)
+    private RouteStep Add(KernelRoute route, string deed)
     {
         int at = _table.FindIndex(entry => entry.Metric > route.Metric);
         _table.Insert(at < 0 ? _table.Count : at, new TableRoute(route, isPart: false));
         _used.Add(route.Metric);
-        return Do(RouteVerb.Add, route, words);
+        return Do(RouteVerb.Add, route, deed);
     }
 
-    private void Delete(TableRoute entry, RouteStep? needs, string words)
+    private void Delete(TableRoute entry, RouteStep? needs, string deed)
     {
-        _steps.Add(new RouteStep(RouteVerb.Delete, _isIpv6, entry.Route, words, needs)
+        _steps.Add(new RouteStep(RouteVerb.Delete, _isIpv6, entry.Route, deed, needs)
         {
-            IsPart = entry.IsPart
+            IsPart = entry.IsPart,
+            NameOf = _nameOf,
         });
         _table.Remove(entry);
         if (!_table.Exists(other => other.Metric == entry.Metric))
@@ -152,9 +155,9 @@ internal sealed partial class FamilyPlan
         }
     }
 
-    private RouteStep Do(RouteVerb verb, KernelRoute route, string words, bool isRestoring = false)
+    private RouteStep Do(RouteVerb verb, KernelRoute route, string deed, bool isRestoring = false)
     {
-        RouteStep step = new(verb, _isIpv6, route, words) { IsRestoring = isRestoring };
+        RouteStep step = new(verb, _isIpv6, route, deed) { IsRestoring = isRestoring, NameOf = _nameOf };
         _steps.Add(step);
         return step;
     }
@@ -169,8 +172,6 @@ internal sealed partial class FamilyPlan
         });
     }
 
-    private string Words(KernelRoute route) =>
-        route.Words(ifindex => _links.TryGetValue(ifindex, out RoutedLink? link)
-            ? link.Name
-            : $"device {ifindex}");
+    private string NameOf(int ifindex) =>
+        _links.TryGetValue(ifindex, out RoutedLink? link) ? link.Name : $"device {ifindex}";
 }

@@ -37,14 +37,23 @@ internal enum RouteVerb
 /// <param name="Verb">What it does.</param>
 /// <param name="IsIpv6">The family.</param>
 /// <param name="Route">The route; null for a rule and for <see cref="RouteVerb.Remember"/>.</param>
-/// <param name="Words">A description: `put back at metric 10: default via 198.18.1.1 dev eth0`.</param>
+/// <param name="Deed">What it does, as a phrase: `put back at metric 10`.</param>
 /// <param name="Needs">A step that must have succeeded before this one is carried out; null for none.</param>
 internal sealed record RouteStep(
-    RouteVerb Verb, bool IsIpv6, KernelRoute? Route, string Words, RouteStep? Needs = null)
+    RouteVerb Verb, bool IsIpv6, KernelRoute? Route, string Deed, RouteStep? Needs = null)
 {
     private const ushort Replacing = 0x100; // NLM_F_REPLACE
     private const ushort Exclusive = 0x200; // NLM_F_EXCL
     private const ushort Create = 0x400; // NLM_F_CREATE
+
+    /// <summary>Returns the name of a device for <see cref="Words"/>; null if those name no route.</summary>
+    public Func<int, string>? NameOf { get; init; }
+
+    /// <summary>
+    /// The step as a line of the log: `put back at metric 10: default via 198.18.1.1 dev eth0`. Made when it
+    /// is read, because the log has time until the routes are right.
+    /// </summary>
+    public string Words => NameOf is null ? Deed : $"{Deed}: {Route!.Words(NameOf)}";
 
     /// <summary>True if the route is one nexthop of an IPv6 multipath route.</summary>
     public bool IsPart { get; init; }

@@ -1,4 +1,5 @@
 using ConnMgr.Links;
+using ConnMgr.Routing;
 using static ConnMgr.Tests.Capture.NetworkNamespace;
 
 namespace ConnMgr.Tests.Links;
@@ -21,6 +22,25 @@ public sealed class LinkDriverTests
         RunIp("link set eth0-peer down"); // the cable
         rig.Until(() => rig.View.InPlace == "wlan0");
         Assert.Equal("wlan0", LinkRig.Front());
+    });
+
+    /// <summary>The routes come before the lines of the log and the report.</summary>
+    [Fact]
+    public void A_switch_is_carried_out_before_it_is_reported() => Run(() =>
+    {
+        using LinkRig rig = new();
+        rig.Until(() => rig.View.InPlace == "eth0" && rig.Routes.IsSettled);
+        IReadOnlyList<Link> links = rig.Driver.Core.Links;
+        List<string> ended = [];
+        using SwitchRunner runner = new(
+            rig.Loop, rig.Log, rig.Options, rig.Environment, rig.State, rig.Routes,
+            (link, failure) => ended.Add($"{link.Name} {failure}"));
+        Dictionary<(bool, string), OwnMetric> metrics = [];
+        runner.Begin(new RoutePlanner().Plan(rig.State, links, links[1], metrics));
+        Assert.Equal("wlan0", LinkRig.Front());
+        Assert.Empty(ended);
+        runner.Finish(links[1]);
+        Assert.Equal(["wlan0 "], ended);
     });
 
     [Fact]

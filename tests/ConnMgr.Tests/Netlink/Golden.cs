@@ -88,6 +88,14 @@ internal static class Golden
             via.Length == 0 ? [] : Attribute(5, via));
     }
 
+    /// <summary>An IPv6 default with a lifetime in seconds (struct rta_cacheinfo).</summary>
+    public static byte[] ExpiringRoute(
+        string gateway, int ifindex, uint metric, byte protocol, int seconds) => Message(
+        24, 0, [10, 0, 0, 0, 254, protocol, 0, 1, 0, 0, 0, 0],
+        Attribute(6, Int((int)metric)), Attribute(4, Int(ifindex)),
+        Attribute(5, IPAddress.Parse(gateway).GetAddressBytes()),
+        Attribute(12, [.. Int(0), .. Int(0), .. Int(seconds * 100), .. new byte[20]]));
+
     public static byte[] MultipathRoute(params (int Ifindex, string Gateway)[] nexthops)
     {
         byte[] all = [.. nexthops.SelectMany(nexthop =>

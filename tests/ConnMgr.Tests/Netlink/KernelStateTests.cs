@@ -141,7 +141,42 @@ public class KernelStateTests
         Assert.False(Event(Golden.RouteTo("2001:db8:9::", 64, 9, type: 25)));
         Assert.False(Event(Golden.Address(9, "2001:db8:9::2", 64, type: 21)));
         Assert.False(Event(Golden.Link(9, "veth9", 0, type: 17)));
-        Assert.True(Event(Golden.Link(2, "eth0", Golden.Up)), "it has a default");
+        Assert.True(Event(Golden.Link(2, "eth0", 0)), "it has a default");
+    }
+
+    /// <summary>
+    /// The kernel marks the routes of a device that loses carrier, and deletes none. So the known ones are
+    /// good enough to decide by; they are read again afterwards.
+    /// </summary>
+    [Theory]
+    [InlineData(Golden.Up | Golden.Running, Golden.Up, null, 0, true)]
+    [InlineData(Golden.Up | Golden.Running, 0, null, 0, false)] // the kernel has deleted its routes
+    [InlineData(Golden.Up | Golden.Running, Golden.Running, null, 0, false)]
+    [InlineData(Golden.Up, Golden.Up | Golden.Running, null, 0, false)]
+    [InlineData(Golden.Up, 0, null, 0, false)]
+    [InlineData(Golden.Up | Golden.Running, Golden.Up | 0x100, null, 0, true)] // IFF_PROMISC
+    [InlineData(Golden.Up | Golden.Running, Golden.Up, 1800, 9, true)] // advertised, read again in time
+    [InlineData(Golden.Up | Golden.Running, Golden.Up, 30, 9, false)] // it may have run out unseen
+    [InlineData(Golden.Up | Golden.Running, Golden.Up, 1800, 3, false)] // a copy would live too long
+    public void After_the_loss_of_carrier_the_known_routes_are_good_enough(
+        uint before, uint after, int? expires, byte protocol, bool areGood)
+    {
+        Event(Golden.Link(2, "eth0", before));
+        byte[] other = expires is { } seconds
+            ? Golden.ExpiringRoute("2001:db8:2::1", 3, 1024, protocol, seconds)
+            : Golden.Route("198.18.2.1", 3, 20);
+        Dump(RouteMessage.GetRoute, Golden.Route("198.18.1.1", 2, 10), other);
+        Assert.Equal(!areGood, Event(Golden.Link(2, "eth0", after)));
+        Assert.Equal(areGood, _table.HasLostCarrier);
+    }
+
+    [Fact]
+    public void The_loss_of_carrier_of_a_device_without_a_default_does_not_matter()
+    {
+        Event(Golden.Link(9, "veth9", Golden.Up | Golden.Running));
+        Dump(RouteMessage.GetRoute, Golden.Route("198.18.1.1", 2, 10));
+        Assert.False(Event(Golden.Link(9, "veth9", Golden.Up)));
+        Assert.False(_table.HasLostCarrier);
     }
 
     [Fact]

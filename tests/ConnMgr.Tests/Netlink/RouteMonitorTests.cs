@@ -36,6 +36,57 @@ public sealed class RouteMonitorTests
         Assert.Equal(Index("a99"), table.Find("a99")?.Ifindex);
     });
 
+    /// <summary>
+    /// A pulled cable is decided upon by the routes that are known; the dump comes after the decision.
+    /// </summary>
+    [Fact]
+    public void The_loss_of_carrier_is_confirmed_by_a_dump_afterwards() => Run(() =>
+    {
+        RunIp("link add eth0 type veth peer name lan0");
+        RunIp("link set lan0 up");
+        RunIp("link set eth0 up");
+        RunIp("address add 198.18.1.2/24 dev eth0");
+        RunIp("route add default via 198.18.1.1 dev eth0");
+        using Loop loop = new();
+        KernelState table = new();
+        using RouteMonitor routes = new(loop, table);
+        loop.AddTimer(() => Assert.Fail("it takes too long")).Set(loop.Now + TimeSpan.FromSeconds(60));
+        int stage = 0;
+        uint before = 0;
+        loop.Run(() =>
+        {
+            Device? device = table.Find("eth0");
+            switch (stage)
+            {
+                case 0 when routes.IsSettled && device is { IsRunning: true }:
+                    before = routes.LastDump;
+                    RunIp("link set lan0 down");
+                    stage++;
+                    break;
+                case 1 when device is { IsRunning: false }:
+                    Assert.True(routes.IsSettled, "the routes may be judged");
+                    Assert.Equal(before, routes.LastDump);
+                    routes.Confirm();
+                    Assert.False(routes.IsSettled);
+                    stage++;
+                    break;
+                case 2 when routes.IsSettled:
+                    Assert.True(routes.RoutesAsOf > before, "they have been read again");
+                    before = routes.LastDump;
+                    routes.Confirm();
+                    Assert.Equal(before, routes.LastDump);
+                    RunIp("link set eth0 down");
+                    stage++;
+                    break;
+                case 3 when routes.IsSettled && device is { IsAdminUp: false }:
+                    Assert.True(routes.RoutesAsOf > before, "the kernel deletes routes without an event");
+                    Assert.Empty(table.Defaults);
+                    loop.Stop();
+                    break;
+            }
+        });
+    });
+
     private static void Batch(IEnumerable<string> commands)
     {
         string file = Path.GetTempFileName();
