@@ -272,10 +272,10 @@ internal static class CommandLine
         Description = "the link, or auto to end the preference",
     };
 
-    private static readonly Argument<string[]> RouteTo = new("IFNAME")
+    private static readonly Argument<string?> RouteTo = new("IFNAME")
     {
         Description = "a link of netif_names",
-        Arity = ArgumentArity.ZeroOrMore, // the verb itself reports wrong arguments
+        Arity = ArgumentArity.ZeroOrOne, // without one, the verb itself says which links there are
     };
 
     /// <summary>
@@ -505,7 +505,7 @@ internal static class CommandLine
             IsJson = parsed.GetValue(Json),
             Watches = parsed.GetValue(Watch),
             Follows = parsed.GetValue(Follow),
-            RouteTo = parsed.GetValue(RouteTo) ?? [],
+            RouteTo = parsed.GetValue(RouteTo) is { } route ? [route] : [],
             Link = parsed.GetValue(StatusLink) ?? (parsed.GetValue(UseLink) is "auto" ? null
                 : parsed.GetValue(UseLink)),
             Last = NumberOf(parsed.GetValue(LastEvents)),

@@ -150,7 +150,7 @@ internal sealed class LockRunner : IDisposable
         if (_gate.Number is not null && report.Queue is null)
         {
             string firewall = Store.Backend is NftBackend ? "nft" : "iptables";
-            _gate.Close($"{firewall} has no rules that lead to a queue");
+            _gate.Close($"the kernel cannot queue packets for a program by {firewall}");
             _firewall.Queue = null;
         }
         if (!WasLocked)

@@ -115,8 +115,8 @@ internal sealed class Lockdown : IDisposable
         if (opened > 0 || closed > 0 || changes.Count > 0)
         {
             changes.Add(
-                $"whitelist: {whitelist.Count} entries instead of {old.Count}; "
-                + $"{opened} addresses opened, {closed} closed");
+                $"whitelist: {TextLayout.Count(whitelist.Count, "entry", "entries")} instead of {old.Count}; "
+                + $"{TextLayout.Count(opened, "address", "addresses")} opened, {closed} closed");
         }
         return changes;
     }
