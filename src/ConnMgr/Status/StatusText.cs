@@ -165,6 +165,13 @@ internal static class StatusText
         {
             Line(text, "", "another program overwrites the mark of probes: they pass by address and port");
         }
+        foreach (string drop in firewall.Drops)
+        {
+            text.Add(isColored ? TextLayout.Red : "");
+            Line(text, drop == firewall.Drops[0] ? "dropped" : "", drop);
+            text.Add(isColored ? "\e[0m" : "");
+        }
+
         Label(text, "dns", 0);
         long refused = 0;
         foreach ((string verdict, long count) in firewall.Replies)
