@@ -25,6 +25,7 @@ if [ -z "$root" ]; then
     fi
 fi
 
+directories=$(sed -n 's/^# //p' "$root$manifest" | LC_ALL=C sort -r)
 kept=
 while read -r sum file; do
     path=$root/$file
@@ -42,5 +43,7 @@ for directory in usr/share/connmgr usr/share/doc/connmgr usr/lib/af-conn etc/af-
     www/luci-static/resources/connmgr www/luci-static/resources/view/connmgr; do
     rmdir "$root/$directory" 2>/dev/null || :
 done
+# Those that the installation made, where nothing of others is in them.
+for directory in $directories; do rmdir "$root/$directory" 2>/dev/null || :; done
 [ -z "$kept" ] || say "changed since, and kept:$kept"
 [ ! -d /run/systemd/system ] || [ -n "$root" ] || systemctl daemon-reload

@@ -27,7 +27,14 @@ put() {
     echo "$2" >>"$work/files"
 }
 
-(cd "$tree" && find . -type d) | while read -r directory; do mkdir -p "$root/$directory"; done
+# Comments of the manifest name the directories that were made here, now or before.
+{
+    sed -n '/^# /p' "$root/$manifest" 2>/dev/null || :
+    (cd "$tree" && find . -type d && echo ./usr/bin) | while read -r directory; do
+        [ -d "$root/$directory" ] || echo "# ${directory#./}"
+        mkdir -p "$root/$directory"
+    done
+} >"$work/directories"
 (cd "$tree" && find . -type f ! -path "./$manifest") | sed 's,^\./,,' | LC_ALL=C sort | while read -r file; do
     case $file in
         usr/lib/af-conn/*) suffix=.connmgr ;;
@@ -52,9 +59,11 @@ if [ "${above##*/}" != bin ]; then
         mv "$link" "$link.original"
         say "$link was another program: it is connmgr.original now"
     fi
-    mkdir -p "$root/usr/bin"
     ln -sfn ../sbin/connmgr "$link"
 fi
 
-(cd "$root/" && LC_ALL=C sort "$work/files" | xargs sha256sum) >"$work/manifest"
+{
+    (cd "$root/" && LC_ALL=C sort "$work/files" | xargs sha256sum)
+    LC_ALL=C sort -u "$work/directories"
+} >"$work/manifest"
 install -D -m 644 "$work/manifest" "$root/$manifest"

@@ -37,7 +37,7 @@ if is_nft && can_hold; then
     skip "with nft: this kernel does not refuse the rule"
 else
     start_connmgr --dns auto
-    wait_for 3 "no rule: it says so" log_has "addresses by $(sets); DNS: sniff, since (iptables|nft) has no rules that lead to a queue"
+    wait_for 3 "no rule: it says so" log_has "addresses by $(sets); DNS: sniff, since the kernel cannot queue packets for a program by (iptables|nft)"
     wait_for 5 "eth0 is in use" in_use eth0
     check "a fresh name is open" reaches h-198-18-101-1.fresh.example
     stop_connmgr

@@ -1,6 +1,7 @@
 #!/bin/sh
-# syslog over /dev/log: the form of RFC 3164, priorities, reconnecting, never blocking; lines that repeat are counted.
-# takes 10 s
+# syslog over /dev/log: the form of RFC 3164, priorities, reconnecting, never blocking; lines that repeat are counted. What ends a
+# start is on stderr, too.
+# takes 20 s
 . "$(dirname "$0")/lib.sh"
 
 # Mount a private /dev, because /dev/log belongs to the machine.
@@ -122,3 +123,29 @@ done
 stop_connmgr
 wait_for 3 "a line that repeats is counted" said first '^<30>.*: last message repeated 4 times'
 check "and written once" test "$(said first 'nothing has changed' | wc -l)" = 1
+
+# What ends a start is on stderr as well, for a user or an init system that does not show the log: stderr is no terminal here.
+# ends STATUS REGEX CMD...: as CMD, connmgr ends with STATUS, and says why in both places.
+ends() {
+    ends_status=$1 ends_words=$2
+    shift 2
+    cp "$LAB/first" "$LAB/before"
+    exits "$ends_status" timeout 30 nsenter --net=/run/netns/device "$@" --no-attrd --run-dir "$LAB/run" --config-dir "$LAB/etc" || return
+    grep -qE -- "$ends_words" "$LAB/said" || return
+    poll 5 said_anew "$ends_words"
+}
+said_anew() { tail -n +"$(($(wc -l <"$LAB/before") + 1))" "$LAB/first" | grep -qE -- "^<2[67]>.*connmgr.*($1)"; }
+echo "ETH_INTERFACE_0='x/y'" >"$LAB/etc/netif_names"
+check "bad netif_names: on stderr and in syslog" ends 78 'netif_names.*x/y' "$(connmgr_path)" -d --script-dir "$REPO/scripts"
+echo "# the default names" >"$LAB/etc/netif_names"
+chmod 666 /dev/log
+check "a capability is missing: the same" ends 77 'CAP_' \
+    setpriv --reuid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$(connmgr_path)" -d --script-dir "$REPO/scripts"
+mkdir "$LAB/none"
+check "the lockdown fails: the same" ends 78 'cannot lock the firewall' "$(connmgr_path)" --script-dir "$LAB/none"
+nsenter --net=/run/netns/device "$(connmgr_path)" -d --no-attrd --config-dir "$LAB/etc" --script-dir "$REPO/scripts" \
+    --run-dir "$LAB/run" >"$LAB/connmgr.out" 2>"$LAB/connmgr.log" &
+CONNMGR_PID=$!
+wait_for 5 "it runs" said first "connmgr\[$CONNMGR_PID\]: monitoring"
+check "a second one: the same" ends 71 'already|another|second' "$(connmgr_path)" -d --script-dir "$REPO/scripts"
+stop_connmgr

@@ -38,7 +38,7 @@ more_link wwan1
 spend 10 # before the budget: it does not count
 names "WAN_BUDGET_0='100K'" "WAN_BUDGET_DAY='15'"
 start
-check "at first nothing is used" status_has '^ budget +0 B of 100 kB, 0 %, (resets 20..-..-15 00:00 UTC|the clock is not set yet)'
+check "at first nothing is used" status_has '^ budget +0 B of 100 kB, 0 %, (resets 20..-..-15 00:00 UTC|no synchronised clock yet)'
 wait_for 5 "eth0 is in use" in_use eth0
 spend 20
 wait_for 5 "what flows is counted" used_from 57120 60000

@@ -12,7 +12,7 @@ check "install: into an empty image" install_image
 check "install: nothing is said" test ! -s "$work/said"
 check "install: /usr/bin/connmgr leads to the executable" test "$("$image/usr/bin/connmgr")" = program
 check "install: every file is in the manifest, with its sum" sh -c "cd '$image' && sha256sum -c --quiet usr/share/connmgr/manifest.sha256 &&
-    [ \"\$(find . -type f ! -name manifest.sha256 | wc -l)\" = \"\$(wc -l <usr/share/connmgr/manifest.sha256)\" ]"
+    [ \"\$(find . -type f ! -name manifest.sha256 | wc -l)\" = \"\$(grep -vc '^# ' usr/share/connmgr/manifest.sha256)\" ]"
 check "install: the license comes with it" in_image /usr/share/doc/connmgr/LICENSE 'MIT License'
 
 # An implementer's files: one of another origin, and a copy of ours with an extra line.
@@ -97,8 +97,14 @@ check "uninstall: what was never installed" not "$repo/uninstall.sh" "$image"
 for init in systemd sysvinit openwrt none; do
     check "uninstall: after install for $init" install_image prod "$init"
     check "uninstall: ends with 0" "$repo/uninstall.sh" "$image"
-    check "uninstall: no file is left" test "$(find "$image" ! -type d)" = ''
+    check "uninstall: nothing is left" test "$(find "$image" -mindepth 1)" = ''
 done
+mkdir -p "$image/etc/default" "$image/usr/share/man"
+check "uninstall: after install twice, into directories of others" install_image
+check "uninstall: the second time" install_image
+check "uninstall: ends with 0" "$repo/uninstall.sh" "$image"
+check "uninstall: those of others stay, although they are empty" test "$(cd "$image" && find . -type d | LC_ALL=C sort | paste -sd' ')" = \
+    '. ./etc ./etc/default ./usr ./usr/share ./usr/share/man'
 check "uninstall: after install" install_image
 echo mine.example >>"$image/etc/af-conn/whitelist"
 echo mine >"$image/etc/af-conn/firewall.user"

@@ -86,7 +86,8 @@ internal sealed class Daemon : IDisposable
         _links = new LinkDriver(_loop, log, options, names, _state, _routes,
             _servers, _environment, startedAt,
             _lockdown is { } lockdown ? lockdown.Services.AdmitProbe : null,
-            _lockdown is { } locked ? locked.Services.SeeProbe : null);
+            _lockdown is { } locked ? locked.Services.SeeProbe : null,
+            _lockdown is { } judging ? judging.Drops.See : null);
         _budgets = new BudgetDriver(_loop, log, options, _state, _links);
         _resolver = new ResolverDriver(
             _loop, log, options, _environment, _state, _servers, _links.DeviceTo);
@@ -147,6 +148,10 @@ internal sealed class Daemon : IDisposable
         {
             LogLosses();
             _links.SetDisturbed(_lockdown is { Firewall.IsDisturbed: true });
+            if (_lockdown?.TakeForeignChange() == true)
+            {
+                _links.ProbeAll();
+            }
             _links.Settle();
             _resolver.Settle(_links.View);
             if (_routes.IsSettled)

@@ -251,7 +251,7 @@ internal static partial class CommandLine
             IsJson = parsed.GetValue(Json),
             Watches = parsed.GetValue(Watch),
             Follows = parsed.GetValue(Follow),
-            RouteTo = parsed.GetValue(RouteTo) ?? [],
+            RouteTo = parsed.GetValue(RouteTo) is { } route ? [route] : [],
             Link = parsed.GetValue(StatusLink) ?? (parsed.GetValue(UseLink) is "auto" ? null
                 : parsed.GetValue(UseLink)),
             Last = NumberOf(parsed.GetValue(LastEvents)),

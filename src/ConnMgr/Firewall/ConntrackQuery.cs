@@ -50,6 +50,14 @@ internal sealed class ConntrackQuery : IDisposable
         ConntrackMessage.TryRead(Find(original), out ConntrackMessage entry) ? entry.Mark : null;
 
     /// <summary>
+    /// True if an answer has arrived: conntrack has seen it, whatever became of it then. Null if the kernel does
+    /// not know the connection.
+    /// </summary>
+    /// <param name="original">The connection's original packets, before address translation.</param>
+    public bool? IsAnswered(in Flow original) =>
+        ConntrackMessage.TryRead(Find(original), out ConntrackMessage entry) ? entry.IsAnswered : null;
+
+    /// <summary>
     /// Returns the payload of the kernel's answer, valid until the next call; empty if none.
     /// </summary>
     private ReadOnlySpan<byte> Find(in Flow original)

@@ -118,6 +118,9 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>The number of foreign changes found.</summary>
     public int RepairCount { get; private set; }
 
+    /// <summary>The number of chains and rules that others have added to their own tables.</summary>
+    public int OtherChanges => _rules.OtherChanges;
+
     /// <summary>The number of runs of init_firewall.sh that failed.</summary>
     public int FailureCount { get; private set; }
 

@@ -16,6 +16,12 @@ internal sealed class Lockdown : IDisposable
 {
     private const int CheckEvery = 4; // ticks: 8 s
 
+    /// <summary>Programs add their rules one by one: probe when they have added all.</summary>
+    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(1);
+
+    /// <summary>The least time between two probes because of other programs' rules.</summary>
+    private static readonly TimeSpan ProbeGap = TimeSpan.FromSeconds(30);
+
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly Options _options;
@@ -30,6 +36,9 @@ internal sealed class Lockdown : IDisposable
     private string _realNames = ""; // as of the last run of the script because of them
     private int _ticks;
     private string _bridge;
+    private int _seenChanges;
+    private TimeSpan _probeAt = TimeSpan.MaxValue;
+    private TimeSpan _mayProbeAt;
 
     public Lockdown(
         Loop loop, Log log, Options options, NetifNames names, Whitelist whitelist,
@@ -52,7 +61,8 @@ internal sealed class Lockdown : IDisposable
             Audit = new Audit(loop, log, _observer.Drain);
             _reader.Names = Audit.Names;
         }
-        _names = new NameRefresher(loop, Store);
+        Drops = new DropQuery(loop, log, Store);
+        _names = new NameRefresher(loop, Store, Drops.See);
         _killer = new ConnectionKiller(log, Store, new ConnectionRunner(loop, log));
     }
 
@@ -82,6 +92,9 @@ internal sealed class Lockdown : IDisposable
 
     /// <summary>The held replies.</summary>
     public ReplyGate Gate => _gate;
+
+    /// <summary>What this device drops although the lockdown admits it.</summary>
+    public DropQuery Drops { get; }
 
     /// <summary>Which questions were asked, and how replies were judged.</summary>
     public DnsWatch Watch => _reader.Watch;
@@ -114,7 +127,7 @@ internal sealed class Lockdown : IDisposable
         if (_gate.Number is not null && report.Queue is null)
         {
             string firewall = Store.Backend is NftBackend ? "nft" : "iptables";
-            _gate.Close($"{firewall} has no rules that lead to a queue");
+            _gate.Close($"the kernel cannot queue packets for a program by {firewall}");
             Firewall.Queue = null;
         }
         if (isFirst)
@@ -146,8 +159,8 @@ internal sealed class Lockdown : IDisposable
         if (opened > 0 || closed > 0 || changes.Count > 0)
         {
             changes.Add(
-                $"whitelist: {whitelist.Count} entries instead of {old.Count}; "
-                + $"{opened} addresses opened, {closed} closed");
+                $"whitelist: {TextLayout.Count(whitelist.Count, "entry", "entries")} instead of {old.Count}; "
+                + $"{TextLayout.Count(opened, "address", "addresses")} opened, {closed} closed");
         }
         return changes;
     }
@@ -158,6 +171,7 @@ internal sealed class Lockdown : IDisposable
     public void Settle(in LockdownView view)
     {
         TimeSpan now = _loop.Now;
+        Drops.IsWatching = IsLocked && !Firewall.IsDisturbed && view.Connection.InUse is not null;
         _observer.Listen(view.State, withReplies: _gate.Number is null || !Firewall.IsInForce);
         Audit?.Settle(view.State, _bridge);
         if (_services.Follow(view))
@@ -186,12 +200,42 @@ internal sealed class Lockdown : IDisposable
         _next.Set(next);
     }
 
+    /// <summary>
+    /// True if other programs have added rules of their own, so that the links should be probed: traffic alone
+    /// shows that packets arrive, not that they reach a program. At most every 30 s.
+    /// </summary>
+    public bool TakeForeignChange()
+    {
+        TimeSpan now = _loop.Now;
+        if (Firewall.OtherChanges != _seenChanges)
+        {
+            _seenChanges = Firewall.OtherChanges;
+            // In iptables the script's changes cannot be told from those of others.
+            if (IsLocked && (!Firewall.IsBusy || Store.Backend is NftBackend))
+            {
+                _probeAt = now + Calm > _mayProbeAt ? now + Calm : _mayProbeAt;
+            }
+        }
+        if (now < _probeAt)
+        {
+            return false;
+        }
+        _probeAt = TimeSpan.MaxValue;
+        _mayProbeAt = now + ProbeGap;
+        return true;
+    }
+
     /// <summary>Call it every 2 s.</summary>
     public void Tick()
     {
         Audit?.Tick();
         _observer.Tick();
-        if (++_ticks % CheckEvery == 0)
+        bool isCheck = ++_ticks % CheckEvery == 0;
+        if (isCheck || Drops.HasDoubt)
+        {
+            Drops.Look();
+        }
+        if (isCheck)
         {
             Firewall.Look();
             Store.CheckElements();
@@ -219,6 +263,7 @@ internal sealed class Lockdown : IDisposable
         _observer.Dispose();
         _names.Dispose();
         _killer.Dispose();
+        Drops.Dispose();
         Audit?.Dispose();
         _locker.Dispose();
         _next.Dispose();

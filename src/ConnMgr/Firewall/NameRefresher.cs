@@ -30,11 +30,12 @@ internal sealed class NameRefresher : IDisposable
 
     /// <param name="loop">Where answers arrive, and the clock.</param>
     /// <param name="store">Opens the addresses that are found.</param>
-    public NameRefresher(Loop loop, HoleStore store)
+    /// <param name="unanswered">Asked about each question without an answer.</param>
+    public NameRefresher(Loop loop, HoleStore store, Unanswered? unanswered = null)
     {
         _loop = loop;
         _store = store;
-        _questions = new QuestionRunner(loop);
+        _questions = new QuestionRunner(loop, unanswered);
         _resolutions = new Resolutions(store.Whitelist, loop.Now);
     }
 

@@ -54,6 +54,9 @@ internal sealed unsafe class RulesetSocket : IDisposable
         _token = loop.Add(_events.Fd, Read);
     }
 
+    /// <summary>The number of chains and rules that were added to other tables than the lockdown's.</summary>
+    public int OtherChanges { get; private set; }
+
     /// <summary>Takes the present rules as correct. Call it after our own changes.</summary>
     /// <returns> What has happened and what is there now. After two runs of the same script the results
     /// are equal, unless another program has changed more than the rules of single addresses during one of
@@ -61,7 +64,9 @@ internal sealed unsafe class RulesetSocket : IDisposable
     /// </returns>
     public (int Events, ulong Ipv4, ulong Ipv6) Remember()
     {
+        int others = OtherChanges;
         Drain(int.MaxValue);
+        OtherChanges = others;
         int events = _frameEvents;
         _frameEvents = 0;
         _hasNftChanged = _hasNftFrameChanged = false;
@@ -115,6 +120,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
                     {
                         RulesetChange change = NftEvent.ChangeOf(message);
                         _hasNftChanged |= change != RulesetChange.None;
+                        OtherChanges += NftChange.IsOfOthers(message) ? 1 : 0;
                         _hasNftFrameChanged |= change == RulesetChange.Frame;
                         _frameEvents += change == RulesetChange.Frame ? 1 : 0;
                     }

@@ -172,6 +172,9 @@ internal sealed class ConnectionCore
             case NewsKind.ServersChanged:
                 news.Link!.SeeOtherServers(news.At);
                 break;
+            case NewsKind.FirewallChanged:
+                news.Link!.Probe("another program changed the firewall", isEarly: false, news.At);
+                break;
             case NewsKind.Budget:
                 news.Link!.SetBudget(news.Budget);
                 break;

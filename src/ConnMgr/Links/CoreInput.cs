@@ -24,6 +24,9 @@ internal enum NewsKind
     /// <summary>The link's name servers differ from those that its last probe asked.</summary>
     ServersChanged,
 
+    /// <summary>Another program has changed the firewall.</summary>
+    FirewallChanged,
+
     /// <summary>The link has used up its budget of bytes, or a new one has begun.</summary>
     Budget,
 

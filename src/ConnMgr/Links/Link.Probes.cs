@@ -50,6 +50,11 @@ internal sealed partial class Link
     /// </summary>
     public ProbeResult? LastProbe { get; private set; }
 
+    /// <summary>
+    /// True if the last probe had no answer because this device drops the packets: the link is not to blame.
+    /// </summary>
+    public bool IsDroppedHere => LastProbe is { IsDroppedHere: true };
+
     /// <summary>The number of probes per <see cref="ProbeOutcome"/>.</summary>
     public ProbeTally Tally { get; private set; }
 

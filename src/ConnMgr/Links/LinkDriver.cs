@@ -55,10 +55,12 @@ internal sealed class LinkDriver : IDisposable
     /// needed.</param>
     /// <param name="ended">Receives each conversation of a probe that has ended; null if it is not
     /// needed.</param>
+    /// <param name="unanswered">Judges each conversation and question of a probe without an answer; null if it
+    /// is not needed.</param>
     public LinkDriver(
         Loop loop, Log log, Options options, NetifNames names, KernelState state, RouteMonitor routes,
         NameServers servers, IReadOnlyList<string> environment, TimeSpan startedAt,
-        Action<IPAddress>? connecting = null, ConversationEnded? ended = null)
+        Action<IPAddress>? connecting = null, ConversationEnded? ended = null, Unanswered? unanswered = null)
     {
         _loop = loop;
         _log = log;
@@ -68,7 +70,7 @@ internal sealed class LinkDriver : IDisposable
         _servers = servers;
         _netifd = new NetifdRunner(loop, log, environment, OnNetworks);
         ServiceTrust trust = new();
-        _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven, connecting, ended);
+        _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven, connecting, ended, unanswered);
         _sockets = [.. names.Links.Select(NewSockets)];
         _core = new ConnectionCore([.. _sockets.Select(sockets => sockets.Link)], trust, startedAt);
         _switcher = new SwitchRunner(
@@ -146,6 +148,17 @@ internal sealed class LinkDriver : IDisposable
         foreach (LinkSockets sockets in _sockets)
         {
             sockets.SetDisturbed(isDisturbed);
+        }
+    }
+
+    /// <summary>
+    /// Probes each link that may be probed, because another program may have changed what the device drops.
+    /// </summary>
+    public void ProbeAll()
+    {
+        foreach (LinkSockets sockets in _sockets)
+        {
+            _news.Add(new News(NewsKind.FirewallChanged, _loop.Now, sockets.Link));
         }
     }
 

@@ -270,8 +270,8 @@ internal sealed class Selector
                     && link.LastOutcome is not (ProbeOutcome.NoAnswer or ProbeOutcome.WrongContent)
                     && HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);
 
-            case (LinkClass.E or LinkClass.F, <= LinkClass.D): // rule 1
-                return true;
+            case (LinkClass.E or LinkClass.F, <= LinkClass.D): // rule 1; what this device drops, it drops there
+                return !(choice.IsDroppedHere && link.IsAssumed);
 
             default: // rules 2 and 6
                 return false;

@@ -47,6 +47,9 @@ internal static class TextLayout
         }
     }
 
+    /// <summary>Formats a number of things: `1 entry`, `2 entries`.</summary>
+    public static string Count(int number, string one, string many) => $"{number} {(number == 1 ? one : many)}";
+
     /// <summary>Formats a duration or an age: `340 ms`, `12 s`, `3 min`, `2 h 13 min`, `5 d 4 h`.</summary>
     public static string Span(TimeSpan time) =>
         time < TimeSpan.FromSeconds(1) ? $"{(int)time.TotalMilliseconds} ms"

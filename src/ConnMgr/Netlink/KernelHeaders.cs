@@ -104,6 +104,7 @@ internal static class InetDiag
 {
     public const ushort SOCK_DIAG_BY_FAMILY = 20;
     public const ushort SOCK_DESTROY = 21;
+    public const ushort INET_DIAG_INFO = 2;
     public const ushort INET_DIAG_MARK = 15;
     public const byte IPPROTO_TCP = 6;
     public const byte IPPROTO_UDP = 17;

@@ -86,6 +86,15 @@ internal static class NftChange
     public static ushort TransactionOf(in NetlinkMessage message) =>
         BinaryPrimitives.ReadUInt16BigEndian(message.Payload[2..]);
 
+    /// <summary>True if another table has a new chain or rule that may drop packets.</summary>
+    public static bool IsOfOthers(in NetlinkMessage message)
+    {
+        AttributeReader attributes = NftSetMessage.AttributesOf(message, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE);
+        // The table is the first attribute of both.
+        return attributes.TryRead(out NetlinkAttribute table) && table.Type == NFTA_TABLE_NAME
+            && !table.Value.SequenceEqual(NftSetMessage.Table);
+    }
+
     private static bool IsOfUser(ReadOnlySpan<byte> chain) =>
         chain.StartsWith("added_"u8) || chain.StartsWith("user_"u8);
 
@@ -112,10 +121,10 @@ internal static class NftChange
     }
 
     /// <summary>
-    /// A process may give itself any name (PR_SET_NAME): `?` replaces characters that must not get into a
-    /// log.
+    /// Returns a name as text. A process may give itself any name (PR_SET_NAME), and a table may have any: `?`
+    /// replaces characters that must not get into a log.
     /// </summary>
-    private static string NameIn(ReadOnlySpan<byte> bytes)
+    public static string NameIn(ReadOnlySpan<byte> bytes)
     {
         char[] name = new char[bytes.TrimEnd((byte)0).Length];
         for (int i = 0; i < name.Length; i++)

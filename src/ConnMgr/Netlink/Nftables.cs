@@ -14,7 +14,13 @@ internal static class Nftables
 
     // netfilter.h, netlink.h
     public const int NFPROTO_INET = 1;
+    public const int NFPROTO_IPV4 = 2;
     public const int NFPROTO_BRIDGE = 7;
+    public const int NFPROTO_IPV6 = 10;
+    public const int NF_INET_PRE_ROUTING = 0;
+    public const int NF_INET_LOCAL_IN = 1;
+    public const int NF_INET_FORWARD = 2;
+    public const int NF_INET_POST_ROUTING = 4;
     public const int NLM_F_CREATE = 0x400;
     public const int NLM_F_APPEND = 0x800;
 
@@ -45,6 +51,7 @@ internal static class Nftables
     public const int NFTA_CHAIN_POLICY = 5;
     public const int NFTA_CHAIN_TYPE = 7;
     public const int NFTA_CHAIN_FLAGS = 10;
+    public const int NFTA_HOOK_HOOKNUM = 1;
     public const int NFTA_CHAIN_USERDATA = 12;
     public const int NFTA_RULE_TABLE = 1;
     public const int NFTA_RULE_CHAIN = 2;

@@ -26,11 +26,17 @@ internal readonly ref struct SockDiagMessage
         TCP_CLOSING,
     ];
 
+    private const int InfoRetransmitting = 36; // offsetof(struct tcp_info, tcpi_retrans)
+    private const int InfoRetransmitted = 100; // tcpi_total_retrans
+
     private readonly ReadOnlySpan<byte> _id;
+    private readonly ReadOnlySpan<byte> _info;
 
     private SockDiagMessage(
-        byte protocol, ReadOnlySpan<byte> payload, IpNumber local, IpNumber peer, uint mark)
+        byte protocol, ReadOnlySpan<byte> payload, IpNumber local, IpNumber peer, uint mark,
+        ReadOnlySpan<byte> info)
     {
+        _info = info;
         Protocol = protocol;
         _id = payload.Slice(4, IdSize);
         Family = payload[0];
@@ -79,6 +85,32 @@ internal readonly ref struct SockDiagMessage
         ? TcpStates.Contains(State) && (State != TCP_FIN_WAIT2 || HasOwner)
         : State == TCP_ESTABLISHED && PeerPort != 0;
 
+    /// <summary>
+    /// True if the connection has been asked for more than once without an answer. Only rows of <see
+    /// cref="DumpConnecting"/> tell.
+    /// </summary>
+    public bool IsUnanswered => IsUnansweredIn(_info);
+
+    /// <summary>
+    /// True if the kernel itself refused to send the last repeated segment: its rules drop it, or no route
+    /// leads there. A segment that waits for the address of a neighbour is not repeated.
+    /// </summary>
+    public bool IsRefused => IsRefusedIn(_info);
+
+    /// <summary>As <see cref="IsUnanswered"/>, from a struct tcp_info (&lt;linux/tcp.h&gt;).</summary>
+    public static bool IsUnansweredIn(ReadOnlySpan<byte> info) =>
+        info.Length >= InfoRetransmitted + 4 && NetlinkWire.UInt32(info[InfoRetransmitted..]) > 0;
+
+    /// <inheritdoc cref="IsRefused"/>
+    public static bool IsRefusedIn(ReadOnlySpan<byte> info) =>
+        IsUnansweredIn(info) && NetlinkWire.UInt32(info[InfoRetransmitting..]) == 0;
+
+    /// <summary>Returns the request that dumps the TCP sockets that are connecting.</summary>
+    /// <param name="family">AF_INET or AF_INET6.</param>
+    public static byte[] DumpConnecting(byte family) => Request(
+        DumpRow, NetlinkMessage.FlagDump, family, Tcp, 1u << TCP_SYN_SENT, default,
+        extensions: 1 << (INET_DIAG_INFO - 1));
+
     /// <summary>Returns the requests that dump all sockets: TCP and UDP, IPv4 and IPv6.</summary>
     public static (byte Protocol, byte[] Request)[] Dumps()
     {
@@ -122,12 +154,14 @@ internal readonly ref struct SockDiagMessage
         IpNumber.TryRead(payload.Slice(8, length), out IpNumber local);
         IpNumber.TryRead(payload.Slice(24, length), out IpNumber peer);
         uint mark = 0;
+        ReadOnlySpan<byte> info = default;
         AttributeReader attributes = new(payload[Size..]);
         while (attributes.TryRead(out NetlinkAttribute attribute))
         {
             mark = attribute.Type == INET_DIAG_MARK ? attribute.AsUInt32 : mark;
+            info = attribute.Type == INET_DIAG_INFO ? attribute.Value : info;
         }
-        socket = new SockDiagMessage(protocol, payload, local, peer, mark);
+        socket = new SockDiagMessage(protocol, payload, local, peer, mark, info);
         return true;
     }
 
@@ -170,10 +204,11 @@ internal readonly ref struct SockDiagMessage
     /// new socket with the same addresses.
     /// </summary>
     private static byte[] Request(
-        ushort type, ushort flags, byte family, byte protocol, uint states, ReadOnlySpan<byte> id)
+        ushort type, ushort flags, byte family, byte protocol, uint states, ReadOnlySpan<byte> id,
+        byte extensions = 0)
     {
         NetlinkWriter writer = new(stackalloc byte[NetlinkReader.HeaderSize + 8 + IdSize]);
-        writer.Append([family, protocol, 0, 0]);
+        writer.Append([family, protocol, extensions, 0]);
         writer.Append(BitConverter.GetBytes(states));
         writer.Append(id.IsEmpty ? stackalloc byte[IdSize] : id);
         return writer.Finish(type, flags);

@@ -1,8 +1,8 @@
-using System.Buffers.Binary;
 using System.Net.Sockets;
 using ConnMgr.EventLoop;
 using ConnMgr.Native;
 using ConnMgr.Net;
+using ConnMgr.Netlink;
 using Tmds.Linux;
 
 namespace ConnMgr.Probe;
@@ -16,6 +16,8 @@ internal sealed unsafe class ConversationSocket : IDisposable
     private const int BufferSize = 2048;
     private const int ReadsPerWakeUp = 4;
     private const int Window = 2048; // bytes
+    private const int TcpInfo = 11; // TCP_INFO
+    private const int InfoSize = 144; // of struct tcp_info since Linux 4.2; the kernel cuts a longer one
 
     private readonly Loop _loop;
     private readonly IConversation _conversation;
@@ -195,17 +197,26 @@ internal sealed unsafe class ConversationSocket : IDisposable
         _ended(this, verdict);
     }
 
-    private Flow? ReadFlow()
+    private Flow? ReadFlow() =>
+        LinkSocket.FlowOf(_fd, Target.Peer.Address, Target.Peer.Port, _isStream);
+
+    /// <summary>
+    /// Asks whether this device drops the packets of a connection that the peer has not accepted yet, or the
+    /// answers.
+    /// </summary>
+    /// <param name="unanswered">Knows what conntrack has seen.</param>
+    public bool IsDroppedHere(Unanswered unanswered)
     {
-        byte* bytes = stackalloc byte[SockAddr.MaxSize];
-        socklen_t length = SockAddr.MaxSize;
-        ReadOnlySpan<byte> address = new(bytes, SockAddr.MaxSize);
-        return LibC.getsockname(_fd, (sockaddr*)bytes, &length) == 0
-            && IpNumber.TryRead(SockAddr.AddressBytes(address), out IpNumber source)
-            ? new Flow(
-                source, IpNumber.Of(Target.Peer.Address), BinaryPrimitives.ReadUInt16BigEndian(address[2..]),
-                (ushort)Target.Peer.Port, _isStream)
-            : null;
+        if (!_isStream || _isSent || ReadFlow() is not { } flow)
+        {
+            return false;
+        }
+        byte* bytes = stackalloc byte[InfoSize];
+        socklen_t length = InfoSize;
+        ReadOnlySpan<byte> info = LibC.getsockopt(_fd, LibC.IPPROTO_TCP, TcpInfo, bytes, &length) == 0
+            ? new(bytes, (int)(uint)length) : default;
+        const byte SynSent = 2; // TCP_SYN_SENT
+        return info.Length > 0 && info[0] == SynSent && unanswered(flow, SockDiagMessage.IsRefusedIn(info));
     }
 
     public void Dispose()
@@ -230,7 +241,6 @@ internal sealed unsafe class ConversationSocket : IDisposable
     /// </summary>
     private long StreamCost()
     {
-        const int TcpInfo = 11; // TCP_INFO
         const int BytesReceived = 128; // offsetof(struct tcp_info, tcpi_bytes_received)
         const int SegmentsOut = 136; // tcpi_segs_out, then tcpi_segs_in
         const int Header = 32;

@@ -1,5 +1,7 @@
+using System.Buffers.Binary;
 using System.Text;
 using ConnMgr.Native;
+using ConnMgr.Net;
 using Tmds.Linux;
 
 namespace ConnMgr.Probe;
@@ -54,6 +56,22 @@ internal static unsafe class LinkSocket
         error = new KernelError(Errno.Last);
         _ = LibC.close(fd);
         return -1;
+    }
+
+    /// <summary>
+    /// Returns the addresses and ports of a connected socket's packets; null if the kernel does not say.
+    /// </summary>
+    public static Flow? FlowOf(int fd, System.Net.IPAddress address, int port, bool isTcp)
+    {
+        byte* bytes = stackalloc byte[SockAddr.MaxSize];
+        socklen_t length = SockAddr.MaxSize;
+        ReadOnlySpan<byte> own = new(bytes, SockAddr.MaxSize);
+        return LibC.getsockname(fd, (sockaddr*)bytes, &length) == 0
+            && IpNumber.TryRead(SockAddr.AddressBytes(own), out IpNumber source)
+            ? new Flow(
+                source, IpNumber.Of(address), BinaryPrimitives.ReadUInt16BigEndian(own[2..]), (ushort)port,
+                isTcp)
+            : null;
     }
 
     /// <summary>Calls connect(2). EINPROGRESS is usual for TCP.</summary>

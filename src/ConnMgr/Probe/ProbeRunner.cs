@@ -44,7 +44,7 @@ internal sealed class ProbeRunner
         _settings = settings;
         _ended = ended;
         _watch = watch;
-        _questions = new QuestionRunner(loop);
+        _questions = new QuestionRunner(loop, settings.Unanswered);
         _nextStep = loop.AddTimer(() => Step(_loop.Now));
     }
 
@@ -253,8 +253,18 @@ internal sealed class ProbeRunner
 
     private void End(ProbePlan plan)
     {
+        ProbeResult result = plan.Result!.Value;
+        if (result.Outcome == ProbeOutcome.NoAnswer && _settings.Unanswered is { } unanswered
+            && _attempts.Exists(attempt => attempt.IsDroppedHere(unanswered)))
+        {
+            result = result with
+            {
+                IsDroppedHere = true,
+                Detail = $"{result.Detail}; this device drops the packets",
+            };
+        }
         Cancel();
-        _ended(plan.Result!.Value);
+        _ended(result);
     }
 
     private static string NameOf(ProbeTarget target) => $"{target.Service.Scheme.Name()} {target.Peer}";

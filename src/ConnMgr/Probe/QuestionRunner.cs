@@ -19,7 +19,9 @@ namespace ConnMgr.Probe;
 /// another link.
 /// </remarks>
 /// <param name="loop">The event loop.</param>
-internal sealed unsafe class QuestionRunner(Loop loop)
+/// <param name="unanswered">Asked 1 s after the question about each socket on which no answer has come, and if
+/// the answer is yes again after 0.5 s: a late answer may be on its way. Null if it is not needed.</param>
+internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = null)
 {
     /// <summary>
     /// The largest number of sockets. Beyond it, questions share an older socket, or the oldest is closed.
@@ -37,7 +39,11 @@ internal sealed unsafe class QuestionRunner(Loop loop)
     /// </summary>
     private static readonly TimeSpan Fresh = TimeSpan.FromMilliseconds(250);
 
+    private static readonly TimeSpan LongWait = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LastLook = TimeSpan.FromSeconds(0.5);
+
     private readonly List<Shared> _sockets = []; // the oldest first
+    private Deadline? _later;
 
     /// <summary>The number of open sockets.</summary>
     public int SocketCount => _sockets.Count;
@@ -64,6 +70,10 @@ internal sealed unsafe class QuestionRunner(Loop loop)
         asked.Size = question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
         // A send error is reported when an answer is read.
         asked.IsSent = (nint)LibC.send(socket.Fd, query, asked.Size, LibC.MSG_NOSIGNAL) > 0;
+        if (!asked.IsSent && Errno.Last == Errno.EPERM) // the kernel's rules drop it
+        {
+            _ = Judge(socket, isRefused: true);
+        }
         return asked;
     }
 
@@ -74,11 +84,61 @@ internal sealed unsafe class QuestionRunner(Loop loop)
     public void End(Asked asked)
     {
         asked.Socket.Asked.Remove(asked);
-        if (asked.Socket.Asked.Count == 0)
+        if (asked.Socket.Asked.Count > 0)
         {
-            Close(asked.Socket);
+            return;
         }
+        Shared socket = asked.Socket;
+        if (unanswered is null || socket.IsAnswered || !asked.IsSent || !_sockets.Contains(socket))
+        {
+            Close(socket);
+            return;
+        }
+        socket.LookAt = socket.OpenedAt + LongWait;
+        LookLater();
     }
+
+    private void LookLater()
+    {
+        TimeSpan next = TimeSpan.MaxValue;
+        foreach (Shared socket in _sockets)
+        {
+            next = socket.Asked.Count == 0 && socket.LookAt < next ? socket.LookAt : next;
+        }
+        if (next == TimeSpan.MaxValue)
+        {
+            _later?.Dispose();
+            _later = null;
+            return;
+        }
+        _later ??= loop.AddTimer(Look);
+        _later.Set(next);
+    }
+
+    /// <summary>Judges the sockets whose questions have ended without an answer, and closes them.</summary>
+    private void Look()
+    {
+        for (int i = _sockets.Count - 1; i >= 0; i--)
+        {
+            Shared socket = _sockets[i];
+            if (socket.Asked.Count > 0 || socket.LookAt > loop.Now)
+            {
+                continue;
+            }
+            if (Judge(socket, isRefused: false) && !socket.IsSuspect)
+            {
+                socket.IsSuspect = true;
+                socket.LookAt = loop.Now + LastLook;
+                continue;
+            }
+            Close(socket);
+        }
+        LookLater();
+    }
+
+    private bool Judge(Shared socket, bool isRefused) =>
+        LinkSocket.FlowOf(socket.Fd, socket.Server, DnsPort, isTcp: false) is { } flow
+        && unanswered?.Invoke(flow, isRefused) == true;
 
     private Shared? Find(string device, IPAddress server)
     {
@@ -137,7 +197,12 @@ internal sealed unsafe class QuestionRunner(Loop loop)
             }
             return;
         }
-        if (size >= sizeof(ushort))
+        socket.IsAnswered = true;
+        if (socket.Asked.Count == 0)
+        {
+            Close(socket);
+        }
+        else if (size >= sizeof(ushort))
         {
             ReadOnlySpan<byte> message = new(buffer, (int)size);
             socket.Find(BinaryPrimitives.ReadUInt16BigEndian(message))?.Answered(message, KernelError.None);
@@ -191,6 +256,15 @@ internal sealed unsafe class QuestionRunner(Loop loop)
         public ulong Token { get; set; }
 
         public List<Asked> Asked { get; } = [];
+
+        /// <summary>True once anything has arrived.</summary>
+        public bool IsAnswered { get; set; }
+
+        /// <summary>When to judge it, once its questions have ended without an answer.</summary>
+        public TimeSpan LookAt { get; set; }
+
+        /// <summary>True if it has been judged once: the answer has reached the device, but not it.</summary>
+        public bool IsSuspect { get; set; }
 
         /// <summary>The number of questions that it has taken.</summary>
         public int Count { get; set; }

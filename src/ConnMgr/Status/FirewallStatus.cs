@@ -29,6 +29,11 @@ internal sealed class FirewallStatus
     /// <summary>True if another program's rules overwrite the mark of the daemon's packets.</summary>
     public bool IsMarkOverwritten { get; init; }
 
+    /// <summary>
+    /// What this device drops although the lockdown admits it, a phrase each; empty if nothing is known.
+    /// </summary>
+    public IReadOnlyList<string> Drops { get; init; } = [];
+
     /// <summary>The number of times the rules were restored after another program changed them.</summary>
     public int Repairs { get; init; }
 

@@ -74,6 +74,7 @@ internal static class LockdownStatus
             DnsReason = lockdown.Gate.Reason,
             NameServers = lockdown.Services.Words,
             IsMarkOverwritten = lockdown.Services.IsMarkOverwritten,
+            Drops = lockdown.Drops.Words,
             Repairs = lockdown.Firewall.RepairCount,
             Failures = lockdown.Firewall.FailureCount,
             HasLastFailed = lockdown.Firewall.HasFailed,

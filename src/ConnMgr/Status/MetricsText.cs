@@ -288,6 +288,10 @@ internal static class MetricsText
             text, "firewall_audit", Gauge, "1 while --audit is on: nothing is dropped.",
             firewall.IsAudit ? 1 : 0);
         One(
+            text, "firewall_local_drops", Gauge,
+            "1 while this device drops what the lockdown admits: another program's rules do that.",
+            firewall.Drops.Count > 0 ? 1 : 0);
+        One(
             text, "lockdown_failed", Gauge, "1 if the last run of init_firewall.sh failed.",
             firewall.HasLastFailed ? 1 : 0);
         One(

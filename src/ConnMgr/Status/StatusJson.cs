@@ -155,7 +155,12 @@ internal static class StatusJson
             .Name("dns").Value(firewall.Dns).Name("dns_reason").Value(firewall.DnsReason)
             .Name("name_servers").Value(firewall.NameServers)
             .Name("mark_overwritten").Value(firewall.IsMarkOverwritten)
-            .Name("mends").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
+            .Name("local_drops").Open('[');
+        foreach (string drop in firewall.Drops)
+        {
+            json.Value(drop);
+        }
+        json.Close(']').Name("mends").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
             .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
             .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)
             .Name("late").Value(firewall.Late)

@@ -12,6 +12,9 @@ internal static class StatusText
 {
     private const int LabelEnd = 11;
 
+    /// <summary>How long after the start it is no surprise that no link is in use yet.</summary>
+    private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(10);
+
     /// <summary>
     /// The size in bytes after which further entries are only counted, so that the last lines fit.
     /// </summary>
@@ -32,7 +35,10 @@ internal static class StatusText
         TextLayout.Colored(
             text, status.InUse ?? "none",
             !isColored ? "" : status.InUse is null ? TextLayout.Red : TextLayout.Bold);
-        text.Add(status.InUse is null ? "\n" : $" for {TextLayout.Span(status.InUseFor)}\n");
+        bool isStarting = status.InUse is null && status.Uptime < StartTime;
+        text.Add(status.InUse is not null ? $" for {TextLayout.Span(status.InUseFor)}\n"
+            : isStarting ? ", starting: ask again in some seconds\n"
+            : "\n");
         if (status.InUseIpv4 is { } ipv4 && status.InUseIpv6 is { } ipv6 && ipv4 != ipv6)
         {
             Label(text, "", 0);
@@ -159,6 +165,12 @@ internal static class StatusText
         {
             Line(text, "", "another program overwrites the mark of probes: they pass by address and port");
         }
+        foreach (string drop in firewall.Drops)
+        {
+            text.Add(isColored ? TextLayout.Red : "");
+            Line(text, drop == firewall.Drops[0] ? "dropped" : "", drop);
+            text.Add(isColored ? "\e[0m" : "");
+        }
 
         Label(text, "dns", 0);
         long refused = 0;
@@ -184,7 +196,10 @@ internal static class StatusText
         }
 
         Label(text, "whitelist", 0);
-        TextLayout.Wrap(text, $"{firewall.Entries} entries, {firewall.Holes} addresses open", LabelEnd);
+        TextLayout.Wrap(
+            text,
+            $"{TextLayout.Count(firewall.Entries, "entry", "entries")}, "
+            + $"{TextLayout.Count(firewall.Holes, "address", "addresses")} open", LabelEnd);
         int entries = firewall.UnlistedEntries;
         int holes = firewall.UnlistedHoles;
         foreach (EntryStatus entry in firewall.Listed)
@@ -286,7 +301,7 @@ internal static class StatusText
         text.Add(isColored && budget.Level != "ok" ? TextLayout.Yellow : "");
         string until = budget.ResetsAt is { } end
             ? $"resets {BudgetPeriod.Words(end)} 00:00 UTC"
-            : "the clock is not set yet, so the reset day is unknown";
+            : "no synchronised clock yet, so the reset day is not known";
         string trouble = budget.Trouble is null ? "" : $"; a reboot forgets it: {budget.Trouble}";
         TextLayout.Wrap(
             text,

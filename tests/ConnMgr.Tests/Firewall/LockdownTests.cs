@@ -41,7 +41,7 @@ public sealed class LockdownTests : IDisposable
         Assert.Contains("add afero4 198.18.9.0/24 timeout 0", Run("ipset", "save"));
         List<string> changes = lockdown.Reload(
             NetifNames.Defaults, StoreRig.Read("a.example\n2001:db8:9::/48"));
-        Assert.Equal("whitelist: 2 entries instead of 2; 1 addresses opened, 1 closed", changes[^1]);
+        Assert.Equal("whitelist: 2 entries instead of 2; 1 address opened, 1 closed", changes[^1]);
         Assert.Empty(lockdown.Reload(NetifNames.Defaults, StoreRig.Read("a.example\n2001:db8:9::/48")));
         Assert.DoesNotContain("198.18.9.0", Run("ipset", "save"));
         Assert.Contains("add afero6 2001:db8:9::/48", Run("ipset", "save"));

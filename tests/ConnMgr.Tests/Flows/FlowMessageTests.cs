@@ -30,6 +30,26 @@ public class FlowMessageTests
         Assert.Equal(10, socket.Family);
     }
 
+    /// <summary>
+    /// struct tcp_info of Linux 6.18: after 3 repeated SYNs that nf_tables dropped, 3 that left, 1 that waits
+    /// for a neighbour's address (which is not repeated), and cut before the counter.
+    /// </summary>
+    [Theory]
+    [InlineData(0u, 3u, 144, true, true)]
+    [InlineData(1u, 3u, 144, true, false)]
+    [InlineData(0u, 0u, 144, false, false)]
+    [InlineData(0u, 3u, 100, false, false)]
+    public void A_refused_repetition_is_told_from_an_unanswered_one(
+        uint retransmitting, uint total, int size, bool isUnanswered, bool isRefused)
+    {
+        byte[] info = new byte[size];
+        BitConverter.TryWriteBytes(info.AsSpan(36), retransmitting);
+        BitConverter.TryWriteBytes(size > 100 ? info.AsSpan(100) : [], total);
+        Assert.Equal(
+            (isUnanswered, isRefused),
+            (SockDiagMessage.IsUnansweredIn(info), SockDiagMessage.IsRefusedIn(info)));
+    }
+
     [Fact]
     public void A_socket_is_destroyed_by_all_that_names_it()
     {

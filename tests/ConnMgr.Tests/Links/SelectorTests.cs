@@ -58,6 +58,30 @@ public class SelectorTests
         Assert.StartsWith("wwan0:", _world.Decide(10), StringComparison.Ordinal);
     }
 
+    /// <summary>What this device drops over one link, it drops over LTE, too, which costs money.</summary>
+    [Theory]
+    [InlineData(true, "")]
+    [InlineData(false, "wwan0: eth0 failed, wwan0 is up, assumed good (metered, not probed)")]
+    public void A_link_whose_packets_this_device_drops_is_not_left_for_lte(bool isDropped, string expected)
+    {
+        _world.Up(_world.Eth, _world.Wan);
+        _world.Decide(0);
+        _world.At(20).Eth.EndProbe(
+            new ProbeResult(ProbeOutcome.NoAnswer, "", IsDroppedHere: isDropped), _world.Now);
+        Assert.Equal(expected, _world.Decide(20));
+    }
+
+    [Fact]
+    public void A_link_whose_packets_this_device_drops_is_left_for_one_that_works()
+    {
+        _world.Up(_world.Eth);
+        _world.Decide(0);
+        _world.Confirm(_world.WiFi);
+        _world.At(20).Eth.EndProbe(
+            new ProbeResult(ProbeOutcome.NoAnswer, "", IsDroppedHere: true), _world.Now);
+        Assert.StartsWith("wlan0:", _world.Decide(20), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void In_the_first_10_seconds_lte_does_not_wait_for_a_link_that_was_up_and_is_lost()
     {

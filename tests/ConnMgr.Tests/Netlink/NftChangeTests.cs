@@ -109,6 +109,61 @@ public class NftChangeTests
         }
     }
 
+    /// <summary>Only what may drop packets concerns the links: not sets and their elements.</summary>
+    [Theory]
+    [InlineData(NewChain, true)]
+    [InlineData(NewRule, true)]
+    [InlineData(NewTable, false)]
+    [InlineData(NewElement, false)]
+    [InlineData(Generation, false)]
+    public void Chains_and_rules_of_other_tables_may_drop(string hex, bool may)
+    {
+        Assert.False(IsOfOthers(hex));
+        Assert.Equal(may, IsOfOthers(OfAnother(hex)));
+    }
+
+    [Fact]
+    public void A_base_chain_of_another_table_is_described()
+    {
+        NetlinkReader reader = new(Convert.FromHexString(OfAnother(NewChain)));
+        Assert.True(reader.TryRead(out NetlinkMessage message));
+        Assert.Equal("inet foreign input (policy drop)", NftBaseChain.Read(message, out uint hook));
+        Assert.Equal(1u, hook);
+    }
+
+    [Theory]
+    [InlineData("666f726569676e00", "636f6e6e6d677200")] // the lockdown's own table
+    [InlineData("0800010000000001", "0800010000000009")] // no hook of IP
+    [InlineData("66696c74657200", "6e617400000000")] // NAT
+    public void Other_chains_are_none_on_the_way(string old, string changed)
+    {
+        string hex = OfAnother(NewChain);
+        Assert.Contains(old, hex, StringComparison.Ordinal);
+        NetlinkReader reader = new(Convert.FromHexString(hex.Replace(old, changed, StringComparison.Ordinal)));
+        Assert.True(reader.TryRead(out NetlinkMessage message));
+        Assert.Null(NftBaseChain.Read(message, out _));
+    }
+
+    [Fact]
+    public void A_chain_of_the_bridge_is_none_on_the_way()
+    {
+        byte[] bytes = Convert.FromHexString(OfAnother(NewChain));
+        bytes[16] = 7;
+        NetlinkReader reader = new(bytes);
+        Assert.True(reader.TryRead(out NetlinkMessage message));
+        Assert.Null(NftBaseChain.Read(message, out _));
+    }
+
+    private static string OfAnother(string hex) =>
+        hex.Replace("636f6e6e6d677200", "666f726569676e00", StringComparison.Ordinal);
+
+    private static bool IsOfOthers(string hex)
+    {
+        NetlinkReader reader = new(Convert.FromHexString(hex));
+        Assert.True(reader.TryRead(out NetlinkMessage message));
+        return NftChange.IsOfOthers(message);
+    }
+
     [Fact]
     public void The_program_is_named()
     {

@@ -107,6 +107,7 @@ public class StatusTextTests
         DaemonStatus status = new()
         {
             Version = "1",
+            Uptime = TimeSpan.FromSeconds(10),
             Choice = "wlan0",
             Switch = (SwitchState)state,
             SwitchFailure = "switching to wlan0 failed: switch_route.sh: exit status 3",
@@ -116,6 +117,20 @@ public class StatusTextTests
         Assert.Contains("in use     none", lines);
         Assert.Contains(line, lines);
     }
+
+    [Fact]
+    public void Just_after_the_start_it_says_that_more_is_to_come()
+    {
+        DaemonStatus status = new() { Version = "1", Uptime = TimeSpan.FromSeconds(9), Links = [] };
+        Assert.Contains("in use     none, starting: ask again in some seconds\n", Text(status, isColored: false));
+    }
+
+    [Theory]
+    [InlineData(0, "0 addresses")]
+    [InlineData(1, "1 address")]
+    [InlineData(2, "2 addresses")]
+    public void One_is_not_counted_as_many(int number, string words) =>
+        Assert.Equal(words, TextLayout.Count(number, "address", "addresses"));
 
     [Theory]
     [InlineData(0, "0 ms")]
