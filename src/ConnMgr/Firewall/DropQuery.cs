@@ -19,7 +19,7 @@ namespace ConnMgr.Firewall;
 internal sealed class DropQuery : IDisposable
 {
     private const int NETLINK_NETFILTER = 12;
-    private const int AnswerSize = 32768;
+    private const int AnswerSize = 8192; // bytes: the kernel fits its lists to it
     private const int MostAsked = 16; // connections looked up at a time
     private const int MostChains = 8;
     private const int TablesLimit = 4096; // bytes of /proc/net/ip_tables_names
