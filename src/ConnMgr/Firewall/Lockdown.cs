@@ -93,8 +93,8 @@ internal sealed class Lockdown : IDisposable
     {
         _services.Start(names, servers);
         _gate.Open(_options.Dns, _options.QueueNumber);
+        Store.Restore(); // before the script: its limit grows with what is open
         _locker.Start(_gate, _services, _killer);
-        Store.Restore();
     }
 
     /// <summary>
@@ -127,7 +127,9 @@ internal sealed class Lockdown : IDisposable
     public void Settle(in LockdownView view)
     {
         TimeSpan now = _loop.Now;
-        _observer.Listen(view.State, withReplies: _gate.Number is null || !Firewall.IsInForce);
+        _observer.Listen(
+            view.State,
+            withReplies: _gate.Number is null || !Firewall.IsInForce || _gate.IsHalfTranslated);
         Audit?.Settle(view.State, _bridge);
         if (_services.Follow(view))
         {
