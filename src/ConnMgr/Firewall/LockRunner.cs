@@ -35,7 +35,10 @@ internal sealed class LockRunner : IDisposable
         _options = options;
         _environment = environment;
         _startedAt = loop.Now;
-        _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded);
+        _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded)
+        {
+            CountOpen = () => Store!.Holes.OpenCount,
+        };
         Store = new HoleStore(
             loop, log, new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers }, NewBackend(),
             Path.Combine(options.RunDirectory, "holes"), BootId.Read());
@@ -102,7 +105,7 @@ internal sealed class LockRunner : IDisposable
     private RuleBackend NewRuleBackend(string reason) => new(
         new AddressRuleRunner(
             _loop, _log, Path.Combine(_options.ScriptDirectory, "fwcfg.sh"), _environment,
-            prefixes => Store!.ListOpen(prefixes), _firewall.SetChanging,
+            prefixes => Store!.ListOpen(prefixes), _firewall.CountOpen, _firewall.SetChanging,
             prefix => _gate.SeeOpened(prefix)),
         reason);
 
@@ -128,7 +131,7 @@ internal sealed class LockRunner : IDisposable
     {
         if (failure is not null)
         {
-            OnFailed(failure);
+            OnFailed(failure, report.IsStillLocked);
             return;
         }
         // A report without the line (lost in other output, or an implementer's script) decides nothing.
@@ -153,6 +156,7 @@ internal sealed class LockRunner : IDisposable
             _gate.Close($"{firewall} has no rules that lead to a queue");
             _firewall.Queue = null;
         }
+        _log.Over("held up");
         if (!WasLocked)
         {
             WasLocked = true;
@@ -162,9 +166,16 @@ internal sealed class LockRunner : IDisposable
         Fill();
     }
 
-    private void OnFailed(string failure)
+    private void OnFailed(string failure, bool isStillLocked)
     {
         bool isFirst = !_firewall.IsInForce;
+        if (_firewall.IsHeldUp && isStillLocked)
+        {
+            _log.Once(
+                "held up", EventKind.Firewall,
+                $"the lockdown of before stays in force: {failure}, retrying");
+            return;
+        }
         if (isFirst && _options.ManagesLinksUnlocked)
         {
             _log.Once(
@@ -181,11 +192,11 @@ internal sealed class LockRunner : IDisposable
         }
         if (_options.Audits)
         {
-            HasFailed |= isFirst; // nothing is dropped, so nothing is closed
+            HasFailed |= isFirst && !_firewall.IsHeldUp; // nothing is dropped, so nothing is closed
         }
         else if (isFirst || !_firewall.IsTableIntact)
         {
-            _firewall.Close(() => HasFailed |= isFirst);
+            _firewall.Close(() => HasFailed |= isFirst && !_firewall.IsHeldUp);
         }
     }
 
