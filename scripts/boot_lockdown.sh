@@ -43,6 +43,7 @@ case $firewall in auto | nft | iptables) ;; *) firewall=auto ;; esac
 export CONNMGR_FIREWALL="$firewall"
 case $mark_bit in [0-9] | [12][0-9] | 30) export CONNMGR_MARK_BIT="$mark_bit" ;; esac
 export CONNMGR_AUDIT="$audit"
+lock_status=1
 mkdir -p "$run_dir" || :
 
 say() { echo "boot_lockdown.sh: $*" >&2; }
@@ -75,7 +76,11 @@ lock() {
 }
 
 if [ -z "$shut" ]; then
-    if lock; then exit 0; fi
+    # 75: another program holds the lock of iptables.
+    for _ in 1 2 3; do
+        if lock; then exit 0; fi
+        [ "$lock_status" = 75 ] || break
+    done
     say "$script_dir/init_firewall.sh failed"
     [ "$audit" = no ] || { say "--audit is on: nothing is closed"; exit 1; }
 fi
@@ -112,8 +117,14 @@ table inet connmgr_closed {
 END
 }
 
-# is_locked PROGRAM: true if the program's table has our chains.
-is_locked() { "$1" -w 5 -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1 || "$1" -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1; }
+# is_locked PROGRAM: true if the program's table has our chains. Another program may hold the lock of iptables, for which
+# iptables-save does not wait.
+is_locked() {
+    if has "$1-save"; then
+        case $("$1-save" -t filter 2>/dev/null) in *":AFERO_FORWARD_WHITELIST "*) return 0 ;; *) return 1 ;; esac
+    fi
+    "$1" -w 5 -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1 || "$1" -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1
+}
 
 # note PROGRAM: records its policies, as in "nft4 INPUT ACCEPT", for the scripts that restore them.
 note() {

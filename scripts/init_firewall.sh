@@ -42,8 +42,9 @@
 #   audit: yes               only with CONNMGR_AUDIT=yes: nothing is dropped
 #   ended: N|unknown         how many connections from before the lockdown were ended
 #   firewall.user: ok|failed, STATUS    only if there is one; stderr says more
-# Status 0: locked, also if firewall.user failed. 64: bad argument. 78: bad netif_names, or neither nft nor
-# iptables is installed. 1: stderr says what did not work.
+#   still-locked: yes        only with status 75: the lockdown of before is in force as it was
+# Status 0: locked, also if firewall.user failed. 64: bad argument. 75: another program held the lock of iptables; try again. 78: bad
+# netif_names, or neither nft nor iptables is installed. 1: stderr says what did not work.
 
 init_firewall() {
     set -euf
@@ -261,7 +262,7 @@ firewall_user() {
     esac
 }
 
-# run_user: runs it for at most 8 s; the daemon waits 30 s for the whole script. The caller may have blocked
+# run_user: runs it for at most 8 s; the daemon waits 30 s or longer for the whole script. The caller may have blocked
 # SIGTERM, so nothing here relies on it.
 run_user() {
     (

@@ -329,7 +329,7 @@ static int read_reply(const unsigned char *query, size_t query_size, const unsig
         return 0;
     if (reply[2] & 2)
         return -1;
-    size_t at = query_size;
+    size_t at = query_size, alias = HEADER; // where the name stands whose addresses count
     int found = 0;
     for (unsigned count = (unsigned)reply[6] << 8 | reply[7]; count > 0; count--) {
         size_t owner = at, pointer = size > at + 1 && reply[at] >= 0xc0 ? (reply[at] & 63u) << 8 | reply[at + 1] : 0;
@@ -339,7 +339,9 @@ static int read_reply(const unsigned char *query, size_t query_size, const unsig
         unsigned length = (unsigned)reply[at + 8] << 8 | reply[at + 9];
         if (at + 10 + length > size)
             return 0;
-        if (reply[at + 1] == type && reply[at + 3] == 1 && (reply[owner] != 0xc0 || reply[owner + 1] == HEADER)) {
+        if (reply[at + 1] == CNAME && pointer == alias)
+            alias = at + 10;
+        if (reply[at + 1] == type && reply[at + 3] == 1 && (pointer == 0 || pointer == alias)) {
             if (length != (type == A ? 4u : 16u))
                 return 0;
             if (!found)

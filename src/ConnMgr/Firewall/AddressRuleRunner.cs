@@ -32,6 +32,7 @@ internal sealed class AddressRuleRunner : IDisposable
     private readonly Log _log;
     private readonly string _script;
     private readonly Action<List<IpPrefix>> _list;
+    private readonly Func<int> _countOpen;
     private readonly Action<IpPrefix> _ended;
     private readonly Action<bool> _changing;
     private readonly ScriptLane _lane;
@@ -52,20 +53,22 @@ internal sealed class AddressRuleRunner : IDisposable
     /// <param name="script">The path of fwcfg.sh.</param>
     /// <param name="environment">The script's environment.</param>
     /// <param name="list">Adds all prefixes that must be open, waiting ones included.</param>
+    /// <param name="countOpen">Returns about how many there are.</param>
     /// <param name="changing">Called with true before rules are changed, and with false when no change is
     /// left.</param>
     /// <param name="ended">Receives each prefix that was opened, or could not be opened.</param>
     public AddressRuleRunner(
         Loop loop, Log log, string script, IReadOnlyList<string> environment,
-        Action<List<IpPrefix>> list, Action<bool> changing, Action<IpPrefix> ended)
+        Action<List<IpPrefix>> list, Func<int> countOpen, Action<bool> changing, Action<IpPrefix> ended)
     {
         _loop = loop;
         _log = log;
         _script = script;
         _list = list;
+        _countOpen = countOpen;
         _changing = changing;
         _ended = ended;
-        _lane = new ScriptLane(loop, environment, FirewallRunner.ScriptLimit);
+        _lane = new ScriptLane(loop, environment);
         _nextSync = loop.AddTimer(Sync);
     }
 
@@ -129,6 +132,8 @@ internal sealed class AddressRuleRunner : IDisposable
             _changing(false);
             return;
         }
+        // The rules of closed addresses may still be there.
+        _lane.Limit = FirewallRunner.LimitFor(_countOpen() + Count);
         if (!_isChanging)
         {
             _isChanging = true;

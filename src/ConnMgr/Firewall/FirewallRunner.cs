@@ -13,11 +13,16 @@ namespace ConnMgr.Firewall;
 internal sealed class FirewallRunner : IDisposable
 {
     /// <summary>
-    /// The time limit of a firewall script. Its work grows with the number of addresses that it renders and
-    /// with the features that it tests, and a slow or busy device may take a hundred times as long as a fast
-    /// one. A lockdown in force stays in force meanwhile.
+    /// The least time limit of a firewall script. A slow or busy device may take a hundred times as long as a
+    /// fast one. A lockdown in force stays in force meanwhile.
     /// </summary>
-    internal static readonly TimeSpan ScriptLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LeastLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// What each open address adds to the limit. Without sets it has six rules, which the scripts read and
+    /// write: about 3 ms with iptables-nft on a busy PC.
+    /// </summary>
+    private static readonly TimeSpan LimitPerAddress = TimeSpan.FromMilliseconds(20);
 
     /// <summary>
     /// While the script runs, foreign changes cannot be distinguished from its own, so it runs once more
@@ -46,6 +51,7 @@ internal sealed class FirewallRunner : IDisposable
     private NftTableSocket? _tables; // null while the lockdown is in iptables
     private RulesetSocket? _rules; // null otherwise: reading every event twice would delay the restoration
     private Action _refill = () => { };
+    private int _mostOpen; // the rules of addresses that were closed may still be there
     private bool _isRepairing; // the script must run because of a foreign change
     private bool _isChanging;
     private bool _isStopping;
@@ -60,7 +66,7 @@ internal sealed class FirewallRunner : IDisposable
     /// <param name="options">The paths of the scripts and the other directories.</param>
     /// <param name="environment">The script's environment, without the variables that this class
     /// sets.</param>
-    /// <param name="ended">Receives the reason of a failure, or null and the script's report.</param>
+    /// <param name="ended">Receives the reason of a failure, or null; and the script's report.</param>
     public FirewallRunner(
         Loop loop, Log log, Options options, IReadOnlyList<string> environment,
         Action<string?, LockdownReport> ended)
@@ -71,12 +77,15 @@ internal sealed class FirewallRunner : IDisposable
         _script = Path.Combine(options.ScriptDirectory, "init_firewall.sh");
         _environment = environment;
         _ended = ended;
-        _lane = new ScriptLane(loop, _variables, ScriptLimit);
+        _lane = new ScriptLane(loop, _variables);
         _closing = new ClosingRunner(loop, log, options, environment, Find);
         _rules = new RulesetSocket(loop, Look);
         _next = loop.AddTimer(RunNext);
         _disturbedAt = loop.Now;
     }
+
+    /// <summary>Returns the number of open addresses and prefixes.</summary>
+    public required Func<int> CountOpen { get; init; }
 
     /// <summary>The backend that the script is to use: `auto`, `nft` or `iptables`.</summary>
     public string Choice { get; set; } = "auto";
@@ -95,16 +104,21 @@ internal sealed class FirewallRunner : IDisposable
 
     /// <summary>
     /// True while the script that locks, or that restores a foreign change, has not ended: traffic that the
-    /// rules allow may be dropped. False after <see cref="ScriptLimit"/> at the latest, so that no caller
-    /// waits indefinitely.
+    /// rules allow may be dropped. False after 30 s at the latest, so that no caller waits indefinitely.
     /// </summary>
-    public bool IsDisturbed => _disturbedAt is { } since && _loop.Now - since < ScriptLimit;
+    public bool IsDisturbed => _disturbedAt is { } since && _loop.Now - since < LeastLimit;
 
     /// <summary>
     /// True if the last run failed because something is missing that another run will not find either: the
     /// script, both nft and iptables, or usable names in netif_names.
     /// </summary>
     public bool NeedsCorrection { get; private set; }
+
+    /// <summary>
+    /// True if the last run failed only because another program held the lock of iptables. The script runs
+    /// again, also if the device was never locked.
+    /// </summary>
+    public bool IsHeldUp { get; private set; }
 
     /// <summary>
     /// True if the lockdown in nf_tables is as the script left it. False after a foreign change that could
@@ -119,7 +133,7 @@ internal sealed class FirewallRunner : IDisposable
     public int RepairCount { get; private set; }
 
     /// <summary>The number of chains and rules that others have added to their own tables.</summary>
-    public int OtherChanges => _rules.OtherChanges;
+    public int OtherChanges => (_rules?.OtherChanges ?? 0) + (_tables?.OtherChanges ?? 0);
 
     /// <summary>The number of runs of init_firewall.sh that failed.</summary>
     public int FailureCount { get; private set; }
@@ -211,6 +225,8 @@ internal sealed class FirewallRunner : IDisposable
         }
         _variables.Add($"CONNMGR_QUEUE={Queue}");
         _variables.AddRange(Services);
+        _mostOpen = Math.Max(_mostOpen, CountOpen());
+        _lane.Limit = LimitFor(_mostOpen);
         _lane.Run([_script], exit =>
         {
             End(exit);
@@ -221,6 +237,10 @@ internal sealed class FirewallRunner : IDisposable
             }
         });
     }
+
+    /// <summary>Returns the time limit of a firewall script, whose work grows with the addresses.</summary>
+    /// <param name="openCount">The number of open addresses and prefixes.</param>
+    public static TimeSpan LimitFor(int openCount) => LeastLimit + (openCount * LimitPerAddress);
 
     /// <summary>
     /// Checks that the rules are as the script left them, if the kernel does not report changes (legacy
@@ -342,6 +362,8 @@ internal sealed class FirewallRunner : IDisposable
     private void End(ChildExit exit)
     {
         HasFailed = exit.Failure is not null;
+        const int LockIsHeld = 75; // EX_TEMPFAIL
+        IsHeldUp = HasFailed && exit.Code == LockIsHeld;
         if (exit.Failure is { } failure)
         {
             FailureCount++;
@@ -357,8 +379,8 @@ internal sealed class FirewallRunner : IDisposable
             }
             // Without the table, the policies now drop what the rules would allow.
             _disturbedAt = IsInForce && !IsTableIntact ? _disturbedAt ?? _loop.Now : null;
-            _ended($"{Path.GetFileName(_script)}: {failure}{Said(exit)}", default);
-            if ((IsInForce || _options.ManagesLinksUnlocked) && !_isStopping)
+            _ended($"{Path.GetFileName(_script)}: {failure}{Said(exit)}", LockdownReport.Read(exit.Output));
+            if ((IsInForce || IsHeldUp || _options.ManagesLinksUnlocked) && !_isStopping)
             {
                 _isRepairing = true;
                 _next.Set(_loop.Now + Retry);

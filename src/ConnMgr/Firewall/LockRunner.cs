@@ -50,7 +50,10 @@ internal sealed class LockRunner : IDisposable
         _options = options;
         _environment = environment;
         _startedAt = loop.Now;
-        _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded);
+        _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded)
+        {
+            CountOpen = () => Store!.Holes.OpenCount,
+        };
         Store = new HoleStore(
             loop, log, new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers }, NewBackend(),
             Path.Combine(options.RunDirectory, "holes"), BootId.Read());
@@ -106,7 +109,7 @@ internal sealed class LockRunner : IDisposable
     private RuleBackend NewRuleBackend(string reason) => new(
         new AddressRuleRunner(
             _loop, _log, Path.Combine(_options.ScriptDirectory, "fwcfg.sh"), _environment,
-            prefixes => Store!.ListOpen(prefixes), _firewall.SetChanging,
+            prefixes => Store!.ListOpen(prefixes), _firewall.CountOpen, _firewall.SetChanging,
             _opened),
         reason);
 
@@ -132,7 +135,7 @@ internal sealed class LockRunner : IDisposable
     {
         if (failure is not null)
         {
-            OnFailed(failure);
+            OnFailed(failure, report.IsStillLocked);
             return;
         }
         // A report may lack the line `backend` (an implementer's script). Then look at the tables.
@@ -155,15 +158,23 @@ internal sealed class LockRunner : IDisposable
         {
             _firewall.Choice = "nft"; // for repairs too: a failed one leaves the table as it is
         }
+        _log.Over("held up");
         bool isFirst = !WasLocked;
         WasLocked = true;
         _locked(report, isFirst);
         Fill();
     }
 
-    private void OnFailed(string failure)
+    private void OnFailed(string failure, bool isStillLocked)
     {
         bool isFirst = !_firewall.IsInForce;
+        if (_firewall.IsHeldUp && isStillLocked)
+        {
+            _log.Once(
+                "held up", EventKind.Firewall,
+                $"the lockdown of before stays in force: {failure}, retrying");
+            return;
+        }
         if (isFirst && _options.ManagesLinksUnlocked)
         {
             _log.Once(
@@ -181,11 +192,11 @@ internal sealed class LockRunner : IDisposable
         }
         if (_options.Audits)
         {
-            HasFailed |= isFirst; // nothing is dropped, so nothing is closed
+            HasFailed |= isFirst && !_firewall.IsHeldUp; // nothing is dropped, so nothing is closed
         }
         else if (isFirst || !_firewall.IsTableIntact)
         {
-            _firewall.Close(() => HasFailed |= isFirst);
+            _firewall.Close(() => HasFailed |= isFirst && !_firewall.IsHeldUp);
         }
     }
 

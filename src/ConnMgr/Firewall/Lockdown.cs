@@ -108,8 +108,8 @@ internal sealed class Lockdown : IDisposable
     {
         _services.Start(names, servers);
         _gate.Open(_options.Dns, _options.QueueNumber);
+        Store.Restore(); // before the script: its limit grows with what is open
         _locker.Run();
-        Store.Restore();
     }
 
     private void PrepareRun()
@@ -172,7 +172,9 @@ internal sealed class Lockdown : IDisposable
     {
         TimeSpan now = _loop.Now;
         Drops.IsWatching = IsLocked && !Firewall.IsDisturbed && view.Connection.InUse is not null;
-        _observer.Listen(view.State, withReplies: _gate.Number is null || !Firewall.IsInForce);
+        _observer.Listen(
+            view.State,
+            withReplies: _gate.Number is null || !Firewall.IsInForce || _gate.IsHalfTranslated);
         Audit?.Settle(view.State, _bridge);
         if (_services.Follow(view))
         {

@@ -31,9 +31,14 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
     public bool IsServerListed { get; init; }
 
     /// <summary>
+    /// True if the script has failed, and the lockdown of an earlier run is in force as it was.
+    /// </summary>
+    public bool IsStillLocked { get; init; }
+
+    /// <summary>
     /// Parses lines `sets: yes|no`, `queue: N|none`, `probes: mark|state`, `name-servers: any|listed`,
-    /// `ended: N|unknown`, `backend: nft|iptables` and `backend-reason: TEXT`. Missing or malformed lines
-    /// count as no and none.
+    /// `ended: N|unknown`, `backend: nft|iptables`, `backend-reason: TEXT` and `still-locked: yes`. Missing
+    /// or malformed lines count as no and none.
     /// </summary>
     public static LockdownReport Read(string output)
     {
@@ -57,6 +62,9 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
                     break;
                 case "name-servers":
                     report = report with { IsServerListed = value is "listed" };
+                    break;
+                case "still-locked":
+                    report = report with { IsStillLocked = value is "yes" };
                     break;
                 case "audit":
                     report = report with { IsAudit = value is "yes" };

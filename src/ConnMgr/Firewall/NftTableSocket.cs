@@ -83,6 +83,9 @@ internal sealed unsafe class NftTableSocket : IDisposable
     /// </summary>
     public bool IsAsBefore { get; private set; }
 
+    /// <summary>The number of chains and rules that were added to other tables than the lockdown's.</summary>
+    public int OtherChanges { get; private set; }
+
     /// <summary>True if the tables filter: init_firewall.sh has locked by them.</summary>
     public bool IsLockdown => _snapshot is { HasChain: true };
 
@@ -254,6 +257,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
 
     private void Take(in NetlinkMessage message, ref string? program)
     {
+        OtherChanges += NftChange.IsOfOthers(message) ? 1 : 0;
         NftChangeKind kind = NftChange.Of(message, _ownPorts);
         if (kind is not (NftChangeKind.None or NftChangeKind.End)
             && NftChange.TransactionOf(message) == _undone)

@@ -101,6 +101,14 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         }
     }
 
+    /// <summary>
+    /// True once conntrack did not know a reply by its addresses. If a rule translates the server (DNAT) and
+    /// another one the port of a question, the reply has the device's own port in the queue, but still the
+    /// server that answered: the kernel translates that back later. Then replies must be read from the links
+    /// as well, where they are as they were sent.
+    /// </summary>
+    public bool IsHalfTranslated { get; private set; }
+
     private QueueVerdict Judge(in QueuedPacket packet)
     {
         observer.Drain();
@@ -114,10 +122,11 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         else
         {
             Flow? asked = FlowOf(packet.Reply)?.Reversed;
-            if (asked is null && reader.Watch.Unseen(packet.Bytes, now) is { } unseen
-                && _conntrack?.ReplyOf(unseen) is { } reply)
+            if (asked is null && reader.Watch.Unseen(packet.Bytes, now) is { } unseen)
             {
-                asked = FlowOf(reply)?.Reversed; // a rule has translated the question's address or port
+                // A rule has translated the question's address or port.
+                asked = _conntrack?.ReplyOf(unseen) is { } reply ? FlowOf(reply)?.Reversed : null;
+                IsHalfTranslated |= asked is null;
             }
             hasChanged = reader.Read(packet.Bytes, DnsSide.Device, asked, isHeld: true, now);
         }

@@ -36,7 +36,7 @@ internal sealed class ResolverRunner(
     internal const string Mark = "# connmgr: the name servers of the link in use\n";
 
     // On a busy device openresolv takes long.
-    private readonly ScriptLane _lane = new(loop, environment, TimeSpan.FromSeconds(30));
+    private readonly ScriptLane _lane = new(loop, environment) { Limit = TimeSpan.FromSeconds(30) };
     private readonly string _script = Path.Combine(options.ScriptDirectory, Script);
     private readonly ServerFiles _files = new(options.RunDirectory);
     private string? _inUse; // the link of the last run

@@ -7,14 +7,13 @@ namespace ConnMgr.Scripts;
 /// </summary>
 /// <param name="loop">Reports the end of a script.</param>
 /// <param name="environment">The environment of the scripts, as `NAME=value`.</param>
-/// <param name="limit">The time after which a script is killed; 10 s if null.</param>
-internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, TimeSpan? limit = null)
-    : IDisposable
+internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment) : IDisposable
 {
-    private readonly TimeSpan _limit = limit ?? TimeSpan.FromSeconds(10);
-
     private Child? _running;
     private (string[] Argv, Action<ChildExit> Exited, ChildOutput? Listener)? _waiting;
+
+    /// <summary>A script that is started from now on is killed after this time: 10 s.</summary>
+    public TimeSpan Limit { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>True while a script runs or waits.</summary>
     public bool IsBusy => _running is not null || _waiting is not null;
@@ -34,7 +33,7 @@ internal sealed class ScriptLane(Loop loop, IReadOnlyList<string> environment, T
 
         _waiting = null; // an older request must not run after this one
         _running = Child.Start(
-            loop, _limit, argv, environment,
+            loop, Limit, argv, environment,
             exit =>
             {
                 _running = null;

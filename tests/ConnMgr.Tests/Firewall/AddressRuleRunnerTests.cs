@@ -39,6 +39,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
         File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         _runner = new AddressRuleRunner(
             _loop, _log, script, ["PATH=/usr/bin:/bin"], prefixes => prefixes.AddRange(_wanted),
+            () => _wanted.Count,
             isChanging =>
             {
                 if (isChanging)

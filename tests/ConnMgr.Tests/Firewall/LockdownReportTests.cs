@@ -16,6 +16,22 @@ public class LockdownReportTests
         LockdownReport.Read(output));
 
     [Fact]
+    public void A_script_that_failed_says_whether_the_device_is_still_locked()
+    {
+        const string Held = "init_firewall.sh: iptables: Another app is currently holding the xtables lock";
+        Assert.True(LockdownReport.Read($"still-locked: yes\n{Held}\n").IsStillLocked);
+        Assert.False(LockdownReport.Read(Held).IsStillLocked);
+        Assert.False(LockdownReport.Read("still-locked: no\n").IsStillLocked);
+    }
+
+    [Theory]
+    [InlineData(0, 30)]
+    [InlineData(10_000, 230)]
+    [InlineData(65_536, 1340)]
+    public void The_limit_of_a_script_grows_with_the_open_addresses(int openCount, int seconds) =>
+        Assert.Equal(seconds, FirewallRunner.LimitFor(openCount).TotalSeconds, tolerance: 1);
+
+    [Fact]
     public void Mended_at_once_and_ever_more_slowly_in_a_fight()
     {
         RepairSchedule schedule = new();

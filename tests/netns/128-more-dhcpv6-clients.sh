@@ -1,0 +1,93 @@
+#!/bin/sh
+# Locked, the DHCPv6 clients of Debian get a lease from the servers that are installed: systemd-networkd and dhclient (dhcpcd: 103),
+# dnsmasq, and isc-dhcp-server, Kea and isc-dhcp-relay where they are. docs/lockdown.md lists what was played by hand.
+# takes 60 s
+. "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/firewall.sh"
+
+lab_up
+ip -n r-eth address add fe80::1/64 dev lan
+networkd=/lib/systemd/systemd-networkd
+has() { command -v "$1" >/dev/null; }
+
+# -- servers: each sets $SERVER ------------------------------------------------------------------------------------
+in_host() {
+    host=$1
+    shift
+    exec nsenter --net="/run/netns/$host" "$@"
+}
+by_dnsmasq() {
+    in_host r-eth dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --port=0 --interface=lan \
+        --bind-interfaces --dhcp-range=2001:db8:1::100,2001:db8:1::1ff,64,10m --dhcp-authoritative --dhcp-leasefile="$LAB/leases" \
+        >"$LAB/server.out" 2>&1 &
+    SERVER=$!
+}
+# by_isc HOST LINK
+by_isc() {
+    cat >"$LAB/dhcpd.conf" <<'END'
+authoritative;
+subnet6 2001:db8:11::/64 { }
+subnet6 2001:db8:1::/64 { range6 2001:db8:1::100 2001:db8:1::1ff; }
+END
+    : >"$LAB/leases"
+    in_host "${1:-r-eth}" dhcpd -6 -f -d -cf "$LAB/dhcpd.conf" -lf "$LAB/leases" -pf "$LAB/dhcpd.pid" "${2:-lan}" >"$LAB/server.out" 2>&1 &
+    SERVER=$!
+}
+by_relay() {
+    by_isc cloud eth
+    in_host r-eth dhcrelay -6 -d -pf "$LAB/relay.pid" -l lan -u 2001:db8:11::2%wan >"$LAB/relay.out" 2>&1 &
+    SERVER="$SERVER $!"
+}
+by_kea() {
+    cat >"$LAB/kea.conf" <<'END'
+{ "Dhcp6": { "interfaces-config": { "interfaces": [ "lan" ] }, "lease-database": { "type": "memfile", "persist": false },
+  "subnet6": [ { "id": 1, "subnet": "2001:db8:1::/64", "interface": "lan", "pools": [ { "pool": "2001:db8:1::100-2001:db8:1::1ff" } ] } ] } }
+END
+    in_host r-eth env KEA_PIDFILE_DIR="$LAB" KEA_LOCKFILE_DIR=none kea-dhcp6 -c "$LAB/kea.conf" >"$LAB/server.out" 2>&1 &
+    SERVER=$!
+}
+
+# -- clients: each sets $CLIENT ------------------------------------------------------------------------------------
+by_networkd() {
+    mkdir -p /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp
+    printf '[Match]\nName=eth0\n[Network]\nDHCP=ipv6\nIPv6AcceptRA=no\n[DHCPv6]\nWithoutRA=solicit\n' >/run/systemd/network/10-eth0.network
+    # With a read-only /sys it waits for no udev.
+    in_host device unshare --mount env SYSTEMD_LOG_TARGET=console SYSTEMD_LOG_LEVEL=debug \
+        sh -c "mount --bind /sys /sys; mount -o remount,ro,bind /sys; exec $networkd" >"$LAB/client.out" 2>&1 &
+    CLIENT=$!
+}
+by_dhclient() {
+    in_host device dhclient -6 -v -d -cf /dev/null -lf "$LAB/dhclient.$turn" -pf "$LAB/dhclient.pid" eth0 >"$LAB/client.out" 2>&1 &
+    CLIENT=$!
+}
+has_lease() { ip -n device -6 address show dev eth0 | grep -E 'inet6 2001:db8:1::1[0-9a-f][0-9a-f]/'; }
+
+# play CLIENT SERVER
+turn=0
+play() {
+    turn=$((turn + 1))
+    unlock
+    unconfigure eth0
+    ip -n device link set eth0 down
+    ip -n device link set eth0 up
+    # The variants take turns.
+    if is_nft || [ $((turn % 2)) = 0 ]; then VARIANT=bare; else VARIANT=legacy; fi
+    use_tools
+    WITH="$VARIANT: "
+    lock
+    "by_$2"
+    "by_$1"
+    wait_for 20 "${WITH}$1 and $2: a lease" has_lease
+    # shellcheck disable=SC2086  # a list
+    kill $CLIENT $SERVER 2>/dev/null || :
+    # shellcheck disable=SC2086  # a list
+    wait $CLIENT $SERVER 2>/dev/null || :
+}
+servers=dnsmasq
+! has dhcpd || servers="$servers isc"
+! has dhcrelay || ! has dhcpd || servers="$servers relay"
+! has kea-dhcp6 || servers="$servers kea"
+for server in $servers; do
+    [ ! -x "$networkd" ] || play networkd "$server"
+    play dhclient "$server"
+done
