@@ -86,12 +86,12 @@ internal sealed class AddressRuleRunner : IDisposable
         {
             return false;
         }
-        Want(new Change(prefix, IsAdd: true, isUrgent));
+        Want(new Change(prefix, isAdd: true, isUrgent));
         return true;
     }
 
     /// <summary>Closes a prefix for the device and for extenders.</summary>
-    public void Delete(IpPrefix prefix) => Want(new Change(prefix, IsAdd: false, IsUrgent: false));
+    public void Delete(IpPrefix prefix) => Want(new Change(prefix, isAdd: false, isUrgent: false));
 
     /// <summary>
     /// Opens all addresses that must be open, and closes every other address that this class opened.
@@ -225,14 +225,14 @@ internal sealed class AddressRuleRunner : IDisposable
             {
                 if (_waiting.Find(change.Prefix) is null)
                 {
-                    _waiting.Put(change with { IsUrgent = false });
+                    _waiting.Put(new Change(change.Prefix, change.IsAdd, isUrgent: false));
                 }
             }
             foreach (IpPrefix prefix in wanted)
             {
                 if (_waiting.Count < MaxWaiting && _waiting.Find(prefix) is null)
                 {
-                    _waiting.Put(new Change(prefix, IsAdd: true, IsUrgent: false));
+                    _waiting.Put(new Change(prefix, isAdd: true, isUrgent: false));
                 }
             }
         }
@@ -271,7 +271,14 @@ internal sealed class AddressRuleRunner : IDisposable
     }
 
     /// <summary>A rule change for one prefix.</summary>
-    private sealed record Change(IpPrefix Prefix, bool IsAdd, bool IsUrgent);
+    private sealed class Change(IpPrefix prefix, bool isAdd, bool isUrgent)
+    {
+        public IpPrefix Prefix => prefix;
+
+        public bool IsAdd => isAdd;
+
+        public bool IsUrgent => isUrgent;
+    }
 
     /// <summary>
     /// The waiting changes, one per prefix, urgent ones first. Every operation takes constant time.

@@ -176,5 +176,12 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
     }
 
     /// <summary>A reply that waits until addresses are open.</summary>
-    private sealed record Held(uint Id, TimeSpan Deadline, List<IpPrefix> Opening);
+    private sealed class Held(uint id, TimeSpan deadline, List<IpPrefix> opening)
+    {
+        public uint Id => id;
+
+        public TimeSpan Deadline => deadline;
+
+        public List<IpPrefix> Opening => opening;
+    }
 }
