@@ -7,4 +7,9 @@ if (args is ["elements"])
     ElementMeasurement.Run();
     return;
 }
+if (args is ["answers"])
+{
+    AnswerMemoryMeasurement.Run();
+    return;
+}
 BenchmarkSwitcher.FromAssembly(typeof(DnsReplyBenchmark).Assembly).Run(args);
