@@ -12,4 +12,9 @@ if (args is ["prefixes"])
     ElementMeasurement.ClosePrefixes();
     return;
 }
+if (args is ["answers"])
+{
+    AnswerMemoryMeasurement.Run();
+    return;
+}
 BenchmarkSwitcher.FromAssembly(typeof(DnsReplyBenchmark).Assembly).Run(args);

@@ -16,7 +16,7 @@ namespace ConnMgr.Firewall;
 /// </remarks>
 internal sealed class AliasTable
 {
-    /// <summary>The largest number of aliases, of about 900 bytes each: 0.9 MB in all.</summary>
+    /// <summary>The largest number of aliases, of about 1,100 bytes each: 1.1 MB in all.</summary>
     public const int MaxAliases = 1024;
 
     /// <summary>

@@ -11,8 +11,8 @@ namespace ConnMgr.Firewall;
 /// </summary>
 /// <remarks>
 /// At most <see cref="MaxAnswers"/>; a further one replaces the oldest. Each has at most <see
-/// cref="MaxAddresses"/> addresses and <see cref="MaxAliases"/> aliases. In all about 180 KB with usual names
-/// and 1.5 MB with the longest ones. An answer is kept for its TTL, at least 300 s.
+/// cref="MaxAddresses"/> addresses and <see cref="MaxAliases"/> aliases. In all about 0.2 MB with usual names
+/// and 1.7 MB with the longest ones. An answer is kept for its TTL, at least 300 s.
 /// </remarks>
 internal sealed class UnwantedAnswers
 {
