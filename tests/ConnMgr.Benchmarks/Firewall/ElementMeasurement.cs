@@ -65,7 +65,7 @@ internal static class ElementMeasurement
             List<HoleEffect> effects = [];
             for (uint i = 0; i < count; i++)
             {
-                IpPrefix prefix = new(new IpNumber(0xffff_c612_0000 + (i << 2)), 31); // 198.18.0.0/15
+                IpPrefix prefix = new(new IpNumber((ulong)0xffff_c612_0000 + (i << 2)), 31); // 198.18.0.0/15
                 effects.Add(new HoleEffect(HoleAction.Open, prefix, 0));
             }
             nft.Apply(CollectionsMarshal.AsSpan(effects), (prefix, _) => Fail(prefix));

@@ -14,7 +14,7 @@ namespace ConnMgr.Benchmarks.Firewall;
 /// long as with 10 (memory caches), no bytes allocated.
 /// </summary>
 [MemoryDiagnoser]
-public class StoredBenchmark
+public class StoredBenchmark : IDisposable
 {
     // echo.afero.io: a CNAME to echo-eu.afero.io, which has two addresses.
     private static readonly byte[] Reply = Udp(
@@ -72,6 +72,15 @@ public class StoredBenchmark
         }
     }
 
+    [GlobalCleanup]
+    public void Dispose()
+    {
+        _store.Dispose();
+        _log.Dispose();
+        _loop.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
     /// <summary>A wake-up of the lockdown with nothing due.</summary>
     [Benchmark]
     public TimeSpan WakeUp()
@@ -107,7 +116,7 @@ public class StoredBenchmark
 
     private bool IsRevoked(IpNumber peer) => _revoked.Contains(peer) && !_store.Holes.IsAllowed(peer);
 
-    private static IpNumber Number(uint i) => new(0xffff_c612_0000 | i); // 198.18.0.0/16
+    private static IpNumber Number(uint i) => new((ulong)0xffff_c612_0000 | i); // 198.18.0.0/16
 
     private static byte[] Udp(string from, string to, int fromPort, int toPort, string message)
     {
