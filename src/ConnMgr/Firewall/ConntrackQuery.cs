@@ -50,8 +50,8 @@ internal sealed class ConntrackQuery : IDisposable
         ConntrackMessage.TryRead(Find(original), out ConntrackMessage entry) ? entry.Mark : null;
 
     /// <summary>
-    /// True if an answer has arrived: conntrack has seen it, whatever became of it then. Null if the kernel does
-    /// not know the connection.
+    /// True if an answer has arrived: conntrack has seen it, even if it was dropped afterwards. Null if the
+    /// kernel does not know the connection.
     /// </summary>
     /// <param name="original">The connection's original packets, before address translation.</param>
     public bool? IsAnswered(in Flow original) =>

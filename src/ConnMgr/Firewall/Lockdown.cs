@@ -203,8 +203,8 @@ internal sealed class Lockdown : IDisposable
     }
 
     /// <summary>
-    /// True if other programs have added rules of their own, so that the links should be probed: traffic alone
-    /// shows that packets arrive, not that they reach a program. At most every 30 s.
+    /// True if other programs have added rules of their own, so that the links should be probed: traffic
+    /// alone shows that packets arrive, not that they reach a program. At most every 30 s.
     /// </summary>
     public bool TakeForeignChange()
     {

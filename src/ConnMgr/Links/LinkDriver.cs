@@ -55,8 +55,8 @@ internal sealed class LinkDriver : IDisposable
     /// needed.</param>
     /// <param name="ended">Receives each conversation of a probe that has ended; null if it is not
     /// needed.</param>
-    /// <param name="unanswered">Judges each conversation and question of a probe without an answer; null if it
-    /// is not needed.</param>
+    /// <param name="unanswered">Judges each conversation and question of a probe without an answer; null if
+    /// it is not needed.</param>
     public LinkDriver(
         Loop loop, Log log, Options options, NetifNames names, KernelState state, RouteMonitor routes,
         NameServers servers, IReadOnlyList<string> environment, TimeSpan startedAt,
@@ -70,7 +70,8 @@ internal sealed class LinkDriver : IDisposable
         _servers = servers;
         _netifd = new NetifdRunner(loop, log, environment, OnNetworks);
         ServiceTrust trust = new();
-        _probeSettings = new ProbeSettings(options.Services, options.Ping, trust.Proven, connecting, ended, unanswered);
+        _probeSettings = new ProbeSettings(
+            options.Services, options.Ping, trust.Proven, connecting, ended, unanswered);
         _sockets = [.. names.Links.Select(NewSockets)];
         _core = new ConnectionCore([.. _sockets.Select(sockets => sockets.Link)], trust, startedAt);
         _switcher = new SwitchRunner(

@@ -270,7 +270,8 @@ internal sealed class Selector
                     && link.LastOutcome is not (ProbeOutcome.NoAnswer or ProbeOutcome.WrongContent)
                     && HasServed(link, link.UnfailedSince, link.Failures.Hold(now), now);
 
-            case (LinkClass.E or LinkClass.F, <= LinkClass.D): // rule 1; what this device drops, it drops there
+            // Rule 1. What this device drops, it would drop on the other link, too.
+            case (LinkClass.E or LinkClass.F, <= LinkClass.D):
                 return !(choice.IsDroppedHere && link.IsAssumed);
 
             default: // rules 2 and 6

@@ -121,8 +121,8 @@ internal static class NftChange
     }
 
     /// <summary>
-    /// Returns a name as text. A process may give itself any name (PR_SET_NAME), and a table may have any: `?`
-    /// replaces characters that must not get into a log.
+    /// Returns a name as text. A process may give itself any name (PR_SET_NAME), and a table may have any:
+    /// `?` replaces characters that must not get into a log.
     /// </summary>
     public static string NameIn(ReadOnlySpan<byte> bytes)
     {

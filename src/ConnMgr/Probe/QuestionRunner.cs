@@ -19,8 +19,8 @@ namespace ConnMgr.Probe;
 /// another link.
 /// </remarks>
 /// <param name="loop">The event loop.</param>
-/// <param name="unanswered">Asked 1 s after the question about each socket on which no answer has come, and if
-/// the answer is yes again after 0.5 s: a late answer may be on its way. Null if it is not needed.</param>
+/// <param name="unanswered">Asked 1 s after the question about each socket on which no answer has come, and
+/// if the answer is yes again after 0.5 s: a late answer may be on its way. Null if it is not needed.</param>
 internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = null)
 {
     /// <summary>

@@ -139,7 +139,8 @@ public class NftChangeTests
     {
         string hex = OfAnother(NewChain);
         Assert.Contains(old, hex, StringComparison.Ordinal);
-        NetlinkReader reader = new(Convert.FromHexString(hex.Replace(old, changed, StringComparison.Ordinal)));
+        hex = hex.Replace(old, changed, StringComparison.Ordinal);
+        NetlinkReader reader = new(Convert.FromHexString(hex));
         Assert.True(reader.TryRead(out NetlinkMessage message));
         Assert.Null(NftBaseChain.Read(message, out _));
     }

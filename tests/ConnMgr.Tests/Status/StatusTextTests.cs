@@ -122,7 +122,8 @@ public class StatusTextTests
     public void Just_after_the_start_it_says_that_more_is_to_come()
     {
         DaemonStatus status = new() { Version = "1", Uptime = TimeSpan.FromSeconds(9), Links = [] };
-        Assert.Contains("in use     none, starting: ask again in some seconds\n", Text(status, isColored: false));
+        string text = Text(status, isColored: false);
+        Assert.Contains("in use     none, starting: ask again in some seconds\n", text);
     }
 
     [Theory]
