@@ -91,7 +91,7 @@ variant() {
     check "$1: what was written down is open" reaches "$known"
     check "$1: its connection has never ended" not grep -qE 'lost|failed' "$LAB/talk"
     check "$1: what is listed is open" rules_are 198.18.100.10/32 6
-    check "$1: what somebody has opened by hand is, too" rules_are 198.18.100.53/32 2 mine
+    check "$1: what an administrator has opened by hand is, too" rules_are 198.18.100.53/32 2 mine
     kill "$talk"
 
     check "$1: the rules come to rest" at_rest

@@ -25,7 +25,7 @@ check "a literal prefix is open for ever" open_for_ever 198.18.101.128/25
 check "what nobody wants is shut" not reaches 198.18.101.3
 
 TTL=60 answer x.wild.example 198.18.101.3
-check "a name of a wildcard is shut until somebody asks" not reaches 198.18.101.3
+check "a name of a wildcard is shut until a program asks" not reaches 198.18.101.3
 resolves x.wild.example >"$LAB/last"
 wait_for 2 "then it is open, for an hour beyond the least TTL" left_between 198.18.101.3 3895 3900
 wait_for 12 "time passes" left_between 198.18.101.3 1 3892
@@ -52,7 +52,7 @@ for n in 1 2 128; do wait_for 10 "${WITH}198.18.101.$n is open though nobody has
 check "${WITH}what nobody wants is shut" not reaches 198.18.101.6
 answer y.wild.example 198.18.101.6
 resolves y.wild.example >"$LAB/last"
-wait_for 10 "${WITH}a name of a wildcard is open when somebody has asked" reaches 198.18.101.6
+wait_for 10 "${WITH}a name of a wildcard is open when a program has asked" reaches 198.18.101.6
 answer one.example 198.18.101.4
 resolves one.example >"$LAB/last"
 wait_for 10 "${WITH}a name's new address is open" reaches 198.18.101.4

@@ -25,7 +25,7 @@ for n in 1 3 4 129; do wait_for 3 "a connection to 198.18.101.$n is open" talks 
 listen() { { on device socat -u "TCP:198.18.101.$1:80" OPEN:/dev/null 2>/dev/null || :; echo over >"$LAB/listener.$1"; } & }
 for n in 1 129; do listen $n; done
 listens() { [ "$(on device ss -Htn state established dst "198.18.101.$1" | wc -l)" = 2 ]; }
-for n in 1 129; do wait_for 3 "somebody listens to 198.18.101.$n" listens $n; done
+for n in 1 129; do wait_for 3 "a server listens at 198.18.101.$n" listens $n; done
 
 printf 'echo.example\none.example\nbad line\n' >"$LAB/etc/whitelist"
 check "a reload with a bad line is refused" not ask reload

@@ -23,9 +23,9 @@ chmod 711 "$LAB/.." "$LAB" "$LAB/run"
 chmod 666 "$LAB/run/connmgr.sock"
 install -m 755 "$(connmgr_path)" "$LAB/connmgr"
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$LAB/connmgr" status --run-dir "$LAB/run"; }
-check "somebody else who reaches it is not answered" exits 69 as_nobody
+check "another user who reaches it is not answered" exits 69 as_nobody
 chmod 600 "$LAB/run/connmgr.sock"
-check "somebody else: 77" exits 77 as_nobody
+check "another user: 77" exits 77 as_nobody
 
 unplug eth0
 unplug wlan0

@@ -37,12 +37,12 @@ begin_stalling() {
 
 begin_stalling 100 60 ""
 check "100 that say nothing: at most 16 are let in" test "$(descriptors)" -le $((had + 16))
-wait_for 6 "somebody else is answered" ask status
+wait_for 6 "another client is answered" ask status
 wait_for 4 "they are dropped after 2 s" at_most "$((had + 1))"
 kill "$STALLING_PID"
 
 begin_stalling 100 60 "status"
-wait_for 6 "100 that say half a line: somebody else is answered" ask status
+wait_for 6 "100 that say half a line: another client is answered" ask status
 kill "$STALLING_PID"
 wait_for 4 "they are dropped" at_most "$((had + 1))"
 

@@ -17,7 +17,7 @@ stays 3 "eth0 stays in front" in_use eth0
 
 # Ten disturbances, each followed by one repair.
 nsenter --net=/run/netns/device "$LABTOOL" watch >"$LAB/events" &
-wait_for 2 "somebody watches the kernel" grep -q watching "$LAB/events"
+wait_for 2 "a program watches the kernel" grep -q watching "$LAB/events"
 repairs() { grep -cE '^<[0-7]> ?restored the route over eth0' "$LAB/connmgr.log" || :; }
 repaired() { [ "$(repairs)" -gt "$before" ]; }
 for round in 1 2 3 4 5 6 7 8 9 10; do

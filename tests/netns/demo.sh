@@ -137,7 +137,7 @@ chapter eth0 15 "" "Ethernet's upstream lives again: LTE costs money, and is lef
 plug wlan0
 settle 10 wlan0 ITFUP_SS
 LAB_LTE=$(bytes wwan0)
-chapter wlan0 2 "link eth0 up no-carrier" "Somebody pulls the Ethernet cable." unplug eth0
+chapter wlan0 2 "link eth0 up no-carrier" "The Ethernet cable is pulled." unplug eth0
 chapter eth0 35 "" "The cable is back. After two failures Ethernet has to prove itself first." plug eth0
 chapter wlan0 2 "link eth0 down" "An administrator takes Ethernet down." ip -n device link set eth0 down
 if lte_untouched; then verdict ok "LTE has not carried a byte since it was left"; else verdict bad "LTE was used"; fi
@@ -183,7 +183,7 @@ if reaches 198.18.100.8; then verdict bad "a foreign address is open"; else verd
 on device "$LABTOOL" echo 7001 "$LAB/echo-mode" >"$LAB/ears" 2>&1 &
 poll 2 grep -q listening "$LAB/ears"
 if on cloud socat -u OPEN:/dev/null TCP:198.18.2.2:7001,connect-timeout=0.9 2>"$LAB/last"; then
-    verdict bad "somebody gets in"
+    verdict bad "a stranger gets in"
 else
     verdict ok "nobody gets in"
 fi

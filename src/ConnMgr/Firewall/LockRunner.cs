@@ -25,6 +25,7 @@ internal sealed class LockRunner : IDisposable
     private readonly Action _refill;
     private readonly Action<IpPrefix> _opened;
     private readonly LockedHandler _locked;
+    private string _realNames = ""; // as of the last run of the script because of them
 
     /// <param name="loop">The event loop.</param>
     /// <param name="log">The log.</param>
@@ -70,6 +71,19 @@ internal sealed class LockRunner : IDisposable
 
     /// <inheritdoc cref="Lockdown.HasFailed"/>
     public bool HasFailed { get; private set; }
+
+    /// <summary>
+    /// Runs the script again if the links have other names: when it ran before, a device may have been
+    /// missing.
+    /// </summary>
+    public void Follow(string realNames)
+    {
+        if (realNames != _realNames)
+        {
+            _realNames = realNames;
+            Run();
+        }
+    }
 
     /// <summary>Runs the script now, or after its present run.</summary>
     public void Run()

@@ -16,12 +16,6 @@ internal sealed class Lockdown : IDisposable
 {
     private const int CheckEvery = 4; // ticks: 8 s
 
-    /// <summary>Programs add their rules one by one: probe when they have added all.</summary>
-    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(1);
-
-    /// <summary>The least time between two probes because of other programs' rules.</summary>
-    private static readonly TimeSpan ProbeGap = TimeSpan.FromSeconds(30);
-
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly Options _options;
@@ -33,12 +27,9 @@ internal sealed class Lockdown : IDisposable
     private readonly NameRefresher _names;
     private readonly ConnectionKiller _killer;
     private readonly Deadline _next;
-    private string _realNames = ""; // as of the last run of the script because of them
     private int _ticks;
     private string _bridge;
-    private int _seenChanges;
-    private TimeSpan _probeAt = TimeSpan.MaxValue;
-    private TimeSpan _mayProbeAt;
+    private readonly ForeignRules _foreign = new();
 
     public Lockdown(
         Loop loop, Log log, Options options, NetifNames names, Whitelist whitelist,
@@ -155,14 +146,7 @@ internal sealed class Lockdown : IDisposable
         _names.Change(whitelist);
         _services.Reload();
         _locker.Run();
-        List<string> changes = WhitelistChanges.Between(old, whitelist);
-        if (opened > 0 || closed > 0 || changes.Count > 0)
-        {
-            changes.Add(
-                $"whitelist: {TextLayout.Count(whitelist.Count, "entry", "entries")} instead of {old.Count}; "
-                + $"{TextLayout.Count(opened, "address", "addresses")} opened, {closed} closed");
-        }
-        return changes;
+        return WhitelistChanges.Between(old, whitelist, opened, closed);
     }
 
     /// <summary>
@@ -179,12 +163,7 @@ internal sealed class Lockdown : IDisposable
         if (_services.Follow(view))
         {
             _names.SetLink(view.Connection.InUse?.Name, view.ServersInUse());
-            string realNames = view.RealNames();
-            if (realNames != _realNames)
-            {
-                _realNames = realNames;
-                _locker.Run(); // when it ran before, the device may not have been there
-            }
+            _locker.Follow(view.RealNames());
         }
         _names.Advance(now);
         Store.Advance(now);
@@ -203,28 +182,14 @@ internal sealed class Lockdown : IDisposable
     }
 
     /// <summary>
-    /// True if other programs have added rules of their own, so that the links should be probed: traffic
-    /// alone shows that packets arrive, not that they reach a program. At most every 30 s.
+    /// True if the links must be probed because other programs have added rules. Call it after each batch of
+    /// events.
     /// </summary>
     public bool TakeForeignChange()
     {
-        TimeSpan now = _loop.Now;
-        if (Firewall.OtherChanges != _seenChanges)
-        {
-            _seenChanges = Firewall.OtherChanges;
-            // In iptables the script's changes cannot be told from those of others.
-            if (IsLocked && (!Firewall.IsBusy || Store.Backend is NftBackend))
-            {
-                _probeAt = now + Calm > _mayProbeAt ? now + Calm : _mayProbeAt;
-            }
-        }
-        if (now < _probeAt)
-        {
-            return false;
-        }
-        _probeAt = TimeSpan.MaxValue;
-        _mayProbeAt = now + ProbeGap;
-        return true;
+        // In iptables the script's changes cannot be told from those of others.
+        bool mayBeOwn = !IsLocked || (Firewall.IsBusy && Store.Backend is not NftBackend);
+        return _foreign.Take(Firewall.OtherChanges, mayBeOwn, _loop.Now);
     }
 
     /// <summary>Call it every 2 s.</summary>

@@ -1,3 +1,5 @@
+using ConnMgr.Logging;
+
 namespace ConnMgr.Firewall;
 
 /// <summary>Compares two whitelists, for the report of a reload. Pure.</summary>
@@ -11,10 +13,23 @@ internal static class WhitelistChanges
     private const int MaxChanges = 50;
 
     /// <summary>
-    /// Lists the added and removed entries, each as a phrase; if there are too many, says only that
-    /// entries may have changed.
+    /// Lists the added and removed entries, each as a phrase, and counts the addresses that were opened and
+    /// closed. Empty if nothing has changed.
     /// </summary>
-    public static List<string> Between(Whitelist old, Whitelist whitelist)
+    public static List<string> Between(Whitelist old, Whitelist whitelist, int opened, int closed)
+    {
+        List<string> changes = Between(old, whitelist);
+        if (opened > 0 || closed > 0 || changes.Count > 0)
+        {
+            changes.Add(
+                $"whitelist: {TextLayout.Count(whitelist.Count, "entry", "entries")} instead of {old.Count}; "
+                + $"{TextLayout.Count(opened, "address", "addresses")} opened, {closed} closed");
+        }
+        return changes;
+    }
+
+    /// <summary>Says only that entries may have changed if there are too many to compare.</summary>
+    private static List<string> Between(Whitelist old, Whitelist whitelist)
     {
         if (old.Count > MaxCompared || whitelist.Count > MaxCompared)
         {
