@@ -14,8 +14,9 @@ SLEEPS="3000 $wakes" more_link wwan1
 printf '%s\n' "ETH_INTERFACE_0='wwan1'" "WIFISTA_INTERFACE_0='wlan0'" >"$LAB/etc/netif_names"
 # Without packets for so long it sleeps, and the first one takes so long.
 woken() { on device ping -c 1 -W 5 -I wwan1 198.18.100.8 | awk -F '[= ]' -v least=$((wakes - 50)) '/time=/ { slow = $(NF - 1) >= least } END { exit !slow }'; }
-sleep 3.5
-check "the radio sleeps" woken
+# Packets of IPv6 (neighbour discovery, MLD), which the kernel sends at first, keep it awake.
+asleep() { sleep 3.5; woken; }
+wait_for 20 "the radio sleeps" asleep
 check "and is awake then" not woken
 start_connmgr --idle 4
 wait_for 10 "the radio is in use" in_use wwan1

@@ -1,5 +1,4 @@
 using ConnMgr.Firewall;
-using Xunit;
 
 namespace ConnMgr.Tests.Firewall;
 
