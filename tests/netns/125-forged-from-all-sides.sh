@@ -78,12 +78,16 @@ can_hold || { modes=sniff; skip "with nft: $no_queue"; }
 part=$((HOW_MUCH / 16))
 ip -n host address add 2001:db8:1::2/128 dev lan nodad
 n=0
-sent() { cat "$LAB/forged" && [ "$(grep -c "^$part sent" "$LAB/forged")" = "$1" ]; }
+# Each has a file of its own, so that their lines do not mix.
+sent() {
+    for forged in "$LAB"/forged.*; do echo "${forged##*.}: $(cat "$forged")"; done
+    [ "$(cat "$LAB"/forged.* | grep -c "^$part sent")" = "$1" ]
+}
 forgers_are_open() { is_open 198.19.255.1 || is_open 2001:db8:101::ffff; }
 opened() { open_addresses | grep -c . || :; }
 for mode in $modes; do
     lockdown --dns "$mode" --dns-servers auto
-    pids=
+    pids='' source=0
     # shellcheck disable=SC2086  # words
     for words in "r-eth $python reply 198.18.100.55 198.18.1.2" "r-eth $python reply 2001:db8:100::55 2001:db8:1::2" \
         "host $python reply 198.18.100.55 198.18.50.1" "host $python reply 2001:db8:100::55 2001:db8:50::1" \
@@ -91,7 +95,8 @@ for mode in $modes; do
         "device env FORGER=4242 $python ask 0.0.0.0 198.18.100.58" \
         "device env FORGER=4242 $python ask :: 2001:db8:100::58"; do
         case $words in *:*) six=6 ;; *) six='' ;; esac
-        forge $words "$part" $six >>"$LAB/forged" 2>&1 &
+        source=$((source + 1))
+        forge $words "$part" $six >"$LAB/forged.$source" 2>&1 &
         pids="$pids $!"
     done
     # The eighth: the device's own name server knows id and port.
@@ -100,7 +105,6 @@ for mode in $modes; do
     # shellcheck disable=SC2086  # a list
     wait $pids
     check "$mode: from each of the seven other sources $part were sent" sent 7
-    : >"$LAB/forged"
     n=$((n + part / 26 + 1))
     only_asked() { opened && [ "$(opened)" = "$n" ]; }
     wait_for 5 "$mode: nothing is open but what the device asked for" only_asked

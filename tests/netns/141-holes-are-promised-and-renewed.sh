@@ -19,6 +19,7 @@ resolves y.wild.example >"$LAB/last"
 wait_for 5 "what is asked while the firewall is being locked counts, too" left_between 198.18.101.6 3890 3900
 wait_for 5 "an exact name is open though nobody has asked" left_between 198.18.101.1 7590 7600
 wait_for 5 "an alias, too: its target's address" left_between 198.18.101.2 3890 3900
+wait_for 30 "it is locked" log_has 'locked in'
 check "a program that never asks gets there" reaches 198.18.101.1
 open_for_ever() { [ "$(left "$1")" = 0 ]; }
 check "a literal prefix is open for ever" open_for_ever 198.18.101.128/25
