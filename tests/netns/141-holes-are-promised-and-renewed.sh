@@ -14,6 +14,7 @@ TTL=4000 answer one.example 198.18.101.1
 printf 'echo.example\none.example\nalias.example\n*.wild.example\n198.18.101.128/25\n' >"$LAB/etc/whitelist"
 answer y.wild.example 198.18.101.6
 start_connmgr --resolver 198.18.100.54
+poll 30 log_has 'switched to eth0' # it listens to what is asked over eth0
 not log_has 'locked in' || echo "# it was quick: the next is not what it is meant to be"
 resolves y.wild.example >"$LAB/last"
 wait_for 5 "what is asked while the firewall is being locked counts, too" left_between 198.18.101.6 3890 3900
