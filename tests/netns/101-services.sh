@@ -62,6 +62,11 @@ services() {
     wait_for 3 "${WITH}that bit reaches all" marked wlan0 198.18.100.8 0x200
     check "${WITH}and the usual one nothing" not marked eth0 198.18.100.8
 
+    on r-eth iptables -w -t raw -F && on r-eth iptables -w -t raw -A PREROUTING -d 127.9.9.9
+    on r-eth ip6tables -w -t raw -F && on r-eth ip6tables -w -t raw -A PREROUTING -d ::1
+    to_itself
+    check "${WITH}nothing leaves for 127.0.0.0/8 and ::1" arrived 0
+
     wait_for 3 "${WITH}the device is the bridge's name server" resolves host 198.18.50.1
     wait_for 3 "${WITH}and by TCP" resolves host 198.18.50.1 tcp
     check "${WITH}but not the link's" not resolves cloud 198.18.1.2
@@ -75,6 +80,22 @@ services() {
     for port in 53 67 123 999; do echo knock | on host socat -u - "UDP4:198.18.50.1:7002,sourceport=$port,reuseaddr"; done
     check "${WITH}the host is its name server's client, nothing else" [ ! -s "$LAB/ears.udp.device" ]
     wait_for 3 "${WITH}that name server is still there" resolves host 198.18.50.1
+}
+# What is sent to the host itself over a link: a socket bound to it can do that, without any privilege.
+to_itself() {
+    on device setpriv --reuid=nobody --clear-groups /usr/bin/python3 -c '
+import socket
+for family, address in (socket.AF_INET, "127.9.9.9"), (socket.AF_INET6, "::1"):
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, 25, b"eth0") # SO_BINDTODEVICE
+    try:
+        s.sendto(b"secret", (address, 9))
+    except PermissionError:
+        pass'
+}
+arrived() {
+    for table in iptables ip6tables; do on r-eth "$table" -w -t raw -L PREROUTING -v -n -x; done |
+        awk -v wanted="$1" '/127.9.9.9|::1/ { n += $1 } END { print n + 0, "arrived"; exit n != wanted }'
 }
 # The time to live ends in r-eth.
 traces() {
