@@ -16,6 +16,7 @@ internal sealed class ConntrackQuery : IDisposable
 
     private NetlinkSocket? _socket;
     private bool _isAbsent; // the kernel has no ctnetlink
+    private bool _isUnknown; // the kernel has answered that it does not know the connection
     private uint _sequence;
 
     private bool TryOpen()
@@ -58,10 +59,23 @@ internal sealed class ConntrackQuery : IDisposable
         ConntrackMessage.TryRead(Find(original), out ConntrackMessage entry) ? entry.IsAnswered : null;
 
     /// <summary>
+    /// True if conntrack does not know the connection: no packet of it has passed all rules, after which
+    /// conntrack keeps an entry (nf_confirm, net/netfilter/nf_conntrack_proto.c). False if it does, or cannot
+    /// be asked.
+    /// </summary>
+    /// <param name="original">The connection's original packets, before address translation.</param>
+    public bool IsUnknown(in Flow original)
+    {
+        _ = Find(original);
+        return _isUnknown;
+    }
+
+    /// <summary>
     /// Returns the payload of the kernel's answer, valid until the next call; empty if none.
     /// </summary>
     private ReadOnlySpan<byte> Find(in Flow original)
     {
+        _isUnknown = false;
         if (!TryOpen() || !_socket!.Send(ConntrackMessage.Lookup(original, ++_sequence)))
         {
             return default;
@@ -81,6 +95,7 @@ internal sealed class ConntrackQuery : IDisposable
                         _isAbsent = true;
                         return default;
                     }
+                    _isUnknown = message.ErrorNumber == Errno.ENOENT;
                     return message.Type == ConntrackMessage.DumpRow ? message.Payload : default;
                 }
             }

@@ -26,9 +26,6 @@ internal readonly ref struct SockDiagMessage
         TCP_CLOSING,
     ];
 
-    private const int InfoRetransmitting = 36; // offsetof(struct tcp_info, tcpi_retrans)
-    private const int InfoRetransmitted = 100; // tcpi_total_retrans
-
     private readonly ReadOnlySpan<byte> _id;
     private readonly ReadOnlySpan<byte> _info;
 
@@ -85,25 +82,8 @@ internal readonly ref struct SockDiagMessage
         ? TcpStates.Contains(State) && (State != TCP_FIN_WAIT2 || HasOwner)
         : State == TCP_ESTABLISHED && PeerPort != 0;
 
-    /// <summary>
-    /// True if the connection has been asked for more than once without an answer. Only rows of <see
-    /// cref="DumpConnecting"/> tell.
-    /// </summary>
-    public bool IsUnanswered => IsUnansweredIn(_info);
-
-    /// <summary>
-    /// True if the kernel itself refused to send the last repeated segment: its rules drop it, or no route
-    /// leads there. A segment that waits for the address of a neighbour is not repeated.
-    /// </summary>
-    public bool IsRefused => IsRefusedIn(_info);
-
-    /// <summary>As <see cref="IsUnanswered"/>, from a struct tcp_info (&lt;linux/tcp.h&gt;).</summary>
-    public static bool IsUnansweredIn(ReadOnlySpan<byte> info) =>
-        info.Length >= InfoRetransmitted + 4 && NetlinkWire.UInt32(info[InfoRetransmitted..]) > 0;
-
-    /// <inheritdoc cref="IsRefused"/>
-    public static bool IsRefusedIn(ReadOnlySpan<byte> info) =>
-        IsUnansweredIn(info) && NetlinkWire.UInt32(info[InfoRetransmitting..]) == 0;
+    /// <summary>The state of a TCP connection; only rows of <see cref="DumpConnecting"/> have it.</summary>
+    public TcpInfo Info => new(_info);
 
     /// <summary>Returns the request that dumps the TCP sockets that are connecting.</summary>
     /// <param name="family">AF_INET or AF_INET6.</param>

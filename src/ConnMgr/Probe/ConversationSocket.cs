@@ -16,8 +16,7 @@ internal sealed unsafe class ConversationSocket : IDisposable
     private const int BufferSize = 2048;
     private const int ReadsPerWakeUp = 4;
     private const int Window = 2048; // bytes
-    private const int TcpInfo = 11; // TCP_INFO
-    private const int InfoSize = 144; // of struct tcp_info since Linux 4.2; the kernel cuts a longer one
+    private const int TCP_INFO = 11; // <linux/tcp.h>
 
     private readonly Loop _loop;
     private readonly IConversation _conversation;
@@ -211,12 +210,19 @@ internal sealed unsafe class ConversationSocket : IDisposable
         {
             return false;
         }
-        byte* bytes = stackalloc byte[InfoSize];
-        socklen_t length = InfoSize;
-        ReadOnlySpan<byte> info = LibC.getsockopt(_fd, LibC.IPPROTO_TCP, TcpInfo, bytes, &length) == 0
-            ? new(bytes, (int)(uint)length) : default;
-        const byte SynSent = 2; // TCP_SYN_SENT
-        return info.Length > 0 && info[0] == SynSent && unanswered(flow, SockDiagMessage.IsRefusedIn(info));
+        TcpInfo info = ReadInfo(stackalloc byte[TcpInfo.Size]);
+        return info.IsConnecting && unanswered(flow, info.IsRefused);
+    }
+
+    /// <summary>Returns what the kernel knows of the connection; empty if that is nothing.</summary>
+    private TcpInfo ReadInfo(Span<byte> buffer)
+    {
+        fixed (byte* bytes = buffer)
+        {
+            socklen_t length = buffer.Length; // the kernel cuts a longer one
+            return LibC.getsockopt(_fd, LibC.IPPROTO_TCP, TCP_INFO, bytes, &length) == 0
+                ? new(buffer[..(int)(uint)length]) : default;
+        }
     }
 
     public void Dispose()
@@ -236,21 +242,13 @@ internal sealed unsafe class ConversationSocket : IDisposable
     private int IpHeader => Target.Peer.AddressFamily == AddressFamily.InterNetworkV6 ? 40 : 20;
 
     /// <summary>
-    /// The kernel counts segments and received bytes (struct tcp_info, &lt;linux/tcp.h&gt;). Each segment has
-    /// an IP header and a TCP header with time stamps; closing may send one more segment.
+    /// Each segment has an IP header and a TCP header with time stamps; closing may send one more segment.
     /// </summary>
     private long StreamCost()
     {
-        const int BytesReceived = 128; // offsetof(struct tcp_info, tcpi_bytes_received)
-        const int SegmentsOut = 136; // tcpi_segs_out, then tcpi_segs_in
         const int Header = 32;
-        byte* info = stackalloc byte[SegmentsOut + 8];
-        socklen_t length = SegmentsOut + 8;
-        if (LibC.getsockopt(_fd, LibC.IPPROTO_TCP, TcpInfo, info, &length) < 0 || length < SegmentsOut + 8)
-        {
-            return 0; // before Linux 4.2
-        }
-        long segments = (long)*(uint*)(info + SegmentsOut) + *(uint*)(info + SegmentsOut + 4) + 1;
-        return (segments * (Header + IpHeader)) + *(long*)(info + BytesReceived);
+        TcpInfo info = ReadInfo(stackalloc byte[TcpInfo.Size]);
+        return info.Segments == 0 ? 0
+            : ((info.Segments + 1) * (Header + IpHeader)) + info.BytesReceived;
     }
 }

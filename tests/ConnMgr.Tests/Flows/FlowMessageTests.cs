@@ -45,9 +45,7 @@ public class FlowMessageTests
         byte[] info = new byte[size];
         BitConverter.TryWriteBytes(info.AsSpan(36), retransmitting);
         BitConverter.TryWriteBytes(size > 100 ? info.AsSpan(100) : [], total);
-        Assert.Equal(
-            (isUnanswered, isRefused),
-            (SockDiagMessage.IsUnansweredIn(info), SockDiagMessage.IsRefusedIn(info)));
+        Assert.Equal((isUnanswered, isRefused), (new TcpInfo(info).HasRepeated, new TcpInfo(info).IsRefused));
     }
 
     [Fact]

@@ -114,6 +114,9 @@ public class AbiTests
             "_Static_assert(TCP_INFO == 11 && offsetof(struct tcp_info, tcpi_segs_out) == 136, "
                 + "\"tcp_info\");",
             "_Static_assert(offsetof(struct tcp_info, tcpi_segs_in) == 140, \"tcp_info\");",
+            "_Static_assert(offsetof(struct tcp_info, tcpi_retrans) == 36, \"tcp_info\");",
+            "_Static_assert(offsetof(struct tcp_info, tcpi_total_retrans) == 100, \"tcp_info\");",
+            "_Static_assert(offsetof(struct tcp_info, tcpi_bytes_received) == 128, \"tcp_info\");",
             "_Static_assert(CAP_NET_ADMIN == 12 && CAP_NET_RAW == 13, \"\");",
         ]);
         Compile(machine, assertions);
