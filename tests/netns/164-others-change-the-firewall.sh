@@ -57,9 +57,9 @@ variant() {
 echo echo.example >"$LAB/etc/whitelist"
 variant nft 3
 # A fight: another manager flushes after each repair.
-(while :; do flush_rules 2>/dev/null; sleep 0.2; done) &
+(while :; do ! restored || flush_rules; sleep 0.2; done) 2>/dev/null &
 fighter=$!
-wait_for 25 "a fight: it says so" log_has 'another program changes the firewall again and again, restoring it (at most every 8 s|each time)'
+wait_for 60 "a fight: it says so" log_has 'another program changes the firewall again and again, restoring it (at most every 8 s|each time)'
 kill "$fighter"
 wait "$fighter" 2>/dev/null || :
 wait_for 12 "it has the last word" mended

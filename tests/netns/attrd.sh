@@ -35,7 +35,7 @@ listen() {
 
 # heard: prints all notifications so far, as `ID VALUE` joined by `, `.
 heard() { sed -n 's/^[0-9]* notify //p' "$LAB/heard.log" | paste -s -d, - | sed 's/,/, /g'; }
-heard_is() { [ "$(heard)" = "$1" ]; }
+heard_is() { heard; [ "$(heard)" = "$1" ]; }
 
 # value ID: prints the answer to a get, in hexadecimal.
 value() { attrc get "$1" | sed -n "s/^[0-9]* get $1 0 //p"; }
