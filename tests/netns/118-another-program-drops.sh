@@ -1,7 +1,7 @@
 #!/bin/sh
 # Another program's rules drop what the lockdown admits: all input, ahead of ours or behind; output; DNS; IPv6; one service
 # alone. status does not say good: it ends with 1, and says what is dropped. No switch to LTE, since all links are alike. A dead
-# service and a closed address are nobody's drops. With nft and with iptables.
+# service, a closed address and a full queue are nobody's drops. With nft and with iptables.
 # takes 200 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -96,8 +96,16 @@ END
     on device iptables-legacy -D INPUT -p tcp --sport 8446 -j DROP
     no_clients
     all_is_dropped nft
+    # Packets that a full queue of the device drops have passed all rules: the links are dead, and LTE is right.
+    client 198.18.100.10:8443
+    for link in eth0 wlan0; do on device tc qdisc add dev "$link" root tbf rate 1kbit burst 50 limit 50; done
+    wait_for 60 "nft: queues of the device are full: LTE is used" in_use wwan0
+    stays 10 "nft: that is no drop by rules" not status_has '^ *dropped'
+    for link in eth0 wlan0; do on device tc qdisc del dev "$link" root; done
+    no_clients
     stop_connmgr || :
     unlock
+    LAB_LTE=$(bytes wwan0) # what follows must not add to it
 }
 
 with_iptables() {

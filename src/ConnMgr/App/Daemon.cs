@@ -205,6 +205,7 @@ internal sealed class Daemon : IDisposable
         TimeSpan now = _loop.Now;
         _tick.Set(now + Link.TickPeriod);
         _budgets.Set(_requests.Names); // before the first decision
+        _lockdown?.Listen(_state);
         string names = string.Join(", ", _links.View.Links.Select(link => link.Name));
         _log.Event(
             EventKind.Daemon, $"monitoring {names} (started in {Duration.Milliseconds(now - _startedAt)})");

@@ -18,19 +18,24 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal sealed class DropQuery : IDisposable
 {
-    private const int NETLINK_NETFILTER = 12;
     private const int AnswerSize = 8192; // bytes: the kernel fits its lists to it
     private const int MostAsked = 16; // connections looked up at a time
+    private const int MostRows = 1024; // sockets read at a time: a local program may have any number
     private const int MostChains = 8;
     private const int TablesLimit = 4096; // bytes of /proc/net/ip_tables_names
+
+    /// <summary>How long a reply that the daemon dropped may explain an unanswered question.</summary>
+    private static readonly TimeSpan OwnDrop = TimeSpan.FromSeconds(3);
 
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly HoleStore _store;
     private readonly ConntrackQuery _conntrack = new();
     private readonly LocalDrops _drops = new();
-    private bool _isAbsent; // the kernel has no tcp_diag; it would look for the module at each request
-    private int _logged;
+    private readonly SockDiagQuery _connecting = new(
+        SockDiagMessage.Tcp,
+        SockDiagMessage.DumpConnecting(AF_INET), SockDiagMessage.DumpConnecting(AF_INET6));
+    private readonly Pace _pace = new(burst: 5, TimeSpan.FromMinutes(1));
 
     /// <param name="loop">The clock.</param>
     /// <param name="log">Receives a warning when something is dropped, and a line when that is over.</param>
@@ -42,11 +47,22 @@ internal sealed class DropQuery : IDisposable
         _store = store;
     }
 
-    /// <summary>True while what is seen must be another program's doing: the lockdown is in force.</summary>
+    /// <summary>
+    /// True while the lockdown is in force and undisturbed: any drop is then another program's.
+    /// </summary>
     public bool IsWatching { get; set; }
 
-    /// <summary>What is dropped, a phrase each, and where the other chains are.</summary>
-    public IReadOnlyList<string> Words { get; private set; } = [];
+    /// <summary>What is dropped, a phrase each.</summary>
+    public IReadOnlyList<string> Dropped { get; private set; } = [];
+
+    /// <summary>
+    /// The base chains of other programs that the dropped packets pass, e.g. `inet filter input (policy
+    /// drop)`; the kernel does not tell which of them drops.
+    /// </summary>
+    public IReadOnlyList<string> OtherChains { get; private set; } = [];
+
+    /// <summary>When the daemon itself last dropped a reply in its queue; null for never.</summary>
+    public TimeSpan? GateDroppedAt { get; set; }
 
     /// <summary>True while <see cref="Look"/> should be called more often.</summary>
     public bool HasDoubt => _drops.HasDoubt;
@@ -59,18 +75,21 @@ internal sealed class DropQuery : IDisposable
         {
             _drops.Clear();
         }
-        else if (!_isAbsent)
+        else
         {
-            try
+            int rows = 0;
+            int asked = 0;
+            _ = _connecting.TryList((in SockDiagMessage row) =>
             {
-                using NetlinkSocket socket = new(NETLINK_SOCK_DIAG, AnswerSize, checkCredentials: false);
-                int asked = 0;
-                _ = TryLook(socket, AF_INET, ref asked) && TryLook(socket, AF_INET6, ref asked);
-            }
-            catch (Win32Exception exception)
-            {
-                _isAbsent = !Errno.IsShortage(exception.NativeErrorCode);
-            }
+                if (row.Info.HasRepeated
+                    && ((row.Mark & LinkSocket.Mark) != 0 || _store.Holes.IsAllowed(row.Peer)))
+                {
+                    asked++;
+                    var flow = new Flow(row.Local, row.Peer, row.LocalPort, row.PeerPort, true);
+                    _ = See(flow, row.Info.IsRefused);
+                }
+                return ++rows < MostRows && asked < MostAsked;
+            });
         }
         Tell();
     }
@@ -81,7 +100,7 @@ internal sealed class DropQuery : IDisposable
     /// <returns>True if this device has dropped the packets, or their answers.</returns>
     public bool See(in Flow flow, bool isRefused)
     {
-        if (!IsWatching || (!isRefused && _conntrack.IsAnswered(flow) != true))
+        if (!IsWatching || !IsDropped(flow, isRefused))
         {
             return false;
         }
@@ -92,62 +111,42 @@ internal sealed class DropQuery : IDisposable
         return true;
     }
 
-    private bool TryLook(NetlinkSocket socket, byte family, ref int asked)
+    private bool IsDropped(in Flow flow, bool isRefused)
     {
-        if (!socket.Send(SockDiagMessage.DumpConnecting(family)))
+        if (!isRefused)
         {
-            return false;
+            // A false answer to the daemon's own question is dropped by its own gate.
+            bool isOwnDrop = !flow.IsTcp && _loop.Now - GateDroppedAt < OwnDrop;
+            return !isOwnDrop && _conntrack.IsAnswered(flow) == true;
         }
-        while (socket.Receive(out ReadOnlySpan<byte> datagram) == Received.Datagram)
-        {
-            NetlinkReader reader = new(datagram);
-            while (reader.TryRead(out NetlinkMessage message))
-            {
-                if (message.ErrorNumber is { } error)
-                {
-                    _isAbsent = error == Errno.ENOENT;
-                    return error == 0; // the end of the dump
-                }
-                if (asked < MostAsked && message.Type == SockDiagMessage.DumpRow
-                    && SockDiagMessage.TryRead(SockDiagMessage.Tcp, message.Payload, out SockDiagMessage row)
-                    && row.IsUnanswered
-                    && ((row.Mark & LinkSocket.Mark) != 0 || _store.Holes.IsAllowed(row.Peer)))
-                {
-                    asked++;
-                    _ = See(new Flow(row.Local, row.Peer, row.LocalPort, row.PeerPort, true), row.IsRefused);
-                }
-            }
-        }
-        return false;
+        // The kernel also refuses a segment of TCP because a queue is full, or a route is gone; but then the
+        // first one has passed the rules.
+        return !flow.IsTcp || _conntrack.IsUnknown(flow);
     }
 
-    /// <summary>Logs the beginning and the end, and brings <see cref="Words"/> up to date.</summary>
+    /// <summary>Logs what has changed, and brings <see cref="Dropped"/> up to date.</summary>
     private void Tell()
     {
-        int count = _drops.Count;
-        List<string> words = _drops.Words();
-        if (count > 0)
-        {
-            string chains = string.Join(", ", Chains());
-            words.Add(
-                chains.Length > 0 ? "other chains on the way: " + chains : "nf_tables has no other chain");
-        }
-        Words = words;
-        if (count == _logged)
+        List<string> dropped = _drops.Describe();
+        string words = string.Join("; ", dropped);
+        if (words == string.Join("; ", Dropped))
         {
             return;
         }
-        string what = string.Join("; ", words);
-        if (count > _logged)
-        {
-            _log.Event(
-                EventKind.Firewall, $"this device drops what the lockdown admits: {what}", LogLevel.Warn);
-        }
-        else if (count == 0)
+        Dropped = dropped;
+        OtherChains = dropped.Count > 0 ? Chains() : [];
+        if (dropped.Count == 0)
         {
             _log.Event(EventKind.Firewall, "this device no longer drops what the lockdown admits");
         }
-        _logged = count;
+        else if (_pace.TryTake(_loop.Now))
+        {
+            string where = OtherChains.Count > 0 ? string.Join(", ", OtherChains) : "none in nf_tables";
+            _log.Event(
+                EventKind.Firewall,
+                $"this device drops what the lockdown admits: {words}; other chains on the way: {where}",
+                LogLevel.Warn);
+        }
     }
 
     /// <summary>Returns the base chains of other programs that the dropped packets pass.</summary>

@@ -51,7 +51,7 @@ internal sealed class FirewallRunner : IDisposable
     private NftTableSocket? _tables; // null while the lockdown is in iptables
     private RulesetSocket? _rules; // null otherwise: reading every event twice would delay the restoration
     private Action _refill = () => { };
-    private int _mostOpen; // the rules of addresses that were closed may still be there
+    private int _mostRules; // since the last good run: those of addresses that were closed may still exist
     private bool _isRepairing; // the script must run because of a foreign change
     private bool _isChanging;
     private bool _isStopping;
@@ -79,13 +79,16 @@ internal sealed class FirewallRunner : IDisposable
         _ended = ended;
         _lane = new ScriptLane(loop, _variables);
         _closing = new ClosingRunner(loop, log, options, environment, Find);
-        _rules = new RulesetSocket(loop, Look);
+        _rules = new RulesetSocket(loop, MayChangeRules, Look);
         _next = loop.AddTimer(RunNext);
         _disturbedAt = loop.Now;
     }
 
-    /// <summary>Returns the number of open addresses and prefixes.</summary>
-    public required Func<int> CountOpen { get; init; }
+    /// <summary>
+    /// Returns the number of open addresses and prefixes that have, or may get, rules of their own; 0 if they
+    /// are in sets.
+    /// </summary>
+    public required Func<int> CountRules { get; init; }
 
     /// <summary>The backend that the script is to use: `auto`, `nft` or `iptables`.</summary>
     public string Choice { get; set; } = "auto";
@@ -163,7 +166,7 @@ internal sealed class FirewallRunner : IDisposable
         _tables?.Dispose();
         _tables = null;
         IsTableIntact = false;
-        _rules ??= new RulesetSocket(_loop, Look);
+        _rules ??= new RulesetSocket(_loop, MayChangeRules, Look);
         _rules.Remember();
     }
 
@@ -225,8 +228,8 @@ internal sealed class FirewallRunner : IDisposable
         }
         _variables.Add($"CONNMGR_QUEUE={Queue}");
         _variables.AddRange(Services);
-        _mostOpen = Math.Max(_mostOpen, CountOpen());
-        _lane.Limit = LimitFor(_mostOpen);
+        _mostRules = Math.Max(_mostRules, CountRules());
+        _lane.Limit = LimitFor(_mostRules);
         _lane.Run([_script], exit =>
         {
             End(exit);
@@ -239,8 +242,8 @@ internal sealed class FirewallRunner : IDisposable
     }
 
     /// <summary>Returns the time limit of a firewall script, whose work grows with the addresses.</summary>
-    /// <param name="openCount">The number of open addresses and prefixes.</param>
-    public static TimeSpan LimitFor(int openCount) => LeastLimit + (openCount * LimitPerAddress);
+    /// <param name="ruleCount">The number of addresses and prefixes that have rules of their own.</param>
+    public static TimeSpan LimitFor(int ruleCount) => LeastLimit + (ruleCount * LimitPerAddress);
 
     /// <summary>
     /// Checks that the rules are as the script left them, if the kernel does not report changes (legacy
@@ -264,6 +267,8 @@ internal sealed class FirewallRunner : IDisposable
             _rules?.Remember();
         }
     }
+
+    private bool MayChangeRules() => _lane.IsBusy || _isChanging;
 
     /// <summary>
     /// True if a ruleset change must be foreign: none of our scripts runs, and no repair is pending.
@@ -388,6 +393,7 @@ internal sealed class FirewallRunner : IDisposable
             return;
         }
         IsInForce = true;
+        _mostRules = CountRules();
         _disturbedAt = null;
         LockdownReport report = LockdownReport.Read(exit.Output);
         bool isIntact = true;

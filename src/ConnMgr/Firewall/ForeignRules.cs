@@ -6,37 +6,38 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal sealed class ForeignRules
 {
-    /// <summary>Programs add their rules one by one: probe when they have added all.</summary>
-    public static readonly TimeSpan Calm = TimeSpan.FromSeconds(1);
+    /// <summary>
+    /// The time from the first change to the probe. Programs add their rules one by one; most have then added
+    /// all.
+    /// </summary>
+    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(1);
 
     /// <summary>The least time between two probes.</summary>
-    public static readonly TimeSpan ProbeGap = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ProbeGap = TimeSpan.FromSeconds(30);
 
     private int _seen;
-    private TimeSpan _probeAt = TimeSpan.MaxValue;
     private TimeSpan _mayProbeAt;
+
+    /// <summary>When <see cref="Take"/> becomes true; TimeSpan.MaxValue if nothing has changed.</summary>
+    public TimeSpan NextDeadline { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>Records the present number of foreign changes.</summary>
     /// <param name="changes">The number, which changes with each one.</param>
-    /// <param name="mayBeOwn">True if they cannot be told from the daemon's own changes: they then do not
-    /// count.</param>
     /// <param name="now">The loop's time.</param>
     /// <returns>True if the links must be probed now.</returns>
-    public bool Take(int changes, bool mayBeOwn, TimeSpan now)
+    public bool Take(int changes, TimeSpan now)
     {
         if (changes != _seen)
         {
             _seen = changes;
-            if (!mayBeOwn)
-            {
-                _probeAt = now + Calm > _mayProbeAt ? now + Calm : _mayProbeAt;
-            }
+            TimeSpan at = now + Calm > _mayProbeAt ? now + Calm : _mayProbeAt;
+            NextDeadline = at < NextDeadline ? at : NextDeadline; // a program that never stops is no excuse
         }
-        if (now < _probeAt)
+        if (now < NextDeadline)
         {
             return false;
         }
-        _probeAt = TimeSpan.MaxValue;
+        NextDeadline = TimeSpan.MaxValue;
         _mayProbeAt = now + ProbeGap;
         return true;
     }

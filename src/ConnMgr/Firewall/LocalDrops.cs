@@ -22,7 +22,7 @@ internal sealed class LocalDrops
     public const int Most = 16;
 
     /// <summary>How long a sighting counts.</summary>
-    public static readonly TimeSpan Memory = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Memory = TimeSpan.FromMinutes(1);
 
     /// <summary>
     /// A drop counts once it was seen twice, this far apart: a route that is just being changed refuses a
@@ -31,20 +31,6 @@ internal sealed class LocalDrops
     private static readonly TimeSpan Between = TimeSpan.FromSeconds(0.4);
 
     private readonly List<Drop> _drops = [];
-
-    /// <summary>The number of services that are dropped for certain.</summary>
-    public int Count
-    {
-        get
-        {
-            int count = 0;
-            foreach (Drop drop in _drops)
-            {
-                count += drop.IsSure ? 1 : 0;
-            }
-            return count;
-        }
-    }
 
     /// <summary>True while a sighting is kept that has not been confirmed yet.</summary>
     public bool HasDoubt => _drops.Exists(drop => !drop.IsSure);
@@ -74,7 +60,7 @@ internal sealed class LocalDrops
         }
     }
 
-    /// <summary>Forgets what was not seen again for <see cref="Memory"/>.</summary>
+    /// <summary>Forgets what was not seen again for a minute.</summary>
     public void Expire(TimeSpan now) => _drops.RemoveAll(drop => now - drop.Last >= Memory);
 
     /// <summary>Forgets everything.</summary>
@@ -84,7 +70,7 @@ internal sealed class LocalDrops
     public bool Has(DropPlace place) => _drops.Exists(drop => drop.IsSure && drop.Place == place);
 
     /// <summary>Returns a phrase for each service that is dropped for certain.</summary>
-    public List<string> Words()
+    public List<string> Describe()
     {
         List<string> words = [];
         foreach (Drop drop in _drops)

@@ -53,7 +53,8 @@ internal sealed class LockRunner : IDisposable
         _startedAt = loop.Now;
         _firewall = new FirewallRunner(loop, log, options, environment, OnScriptEnded)
         {
-            CountOpen = () => Store!.Holes.OpenCount,
+            // Until the script has chosen, it may choose single rules.
+            CountRules = () => !WasLocked || Store!.Backend is RuleBackend ? Store!.Holes.OpenCount : 0,
         };
         Store = new HoleStore(
             loop, log, new Holes(whitelist) { AllowsPrivate = options.AllowsPrivateAnswers }, NewBackend(),
@@ -123,7 +124,7 @@ internal sealed class LockRunner : IDisposable
     private RuleBackend NewRuleBackend(string reason) => new(
         new AddressRuleRunner(
             _loop, _log, Path.Combine(_options.ScriptDirectory, "fwcfg.sh"), _environment,
-            prefixes => Store!.ListOpen(prefixes), _firewall.CountOpen, _firewall.SetChanging,
+            prefixes => Store!.ListOpen(prefixes), _firewall.CountRules, _firewall.SetChanging,
             _opened),
         reason);
 
@@ -216,15 +217,16 @@ internal sealed class LockRunner : IDisposable
 
     /// <summary>Logs that the device is locked for the first time, and how.</summary>
     /// <param name="report">The script's report.</param>
-    /// <param name="gate">How DNS replies are handled.</param>
-    public void LogLocked(in LockdownReport report, ReplyGate gate)
+    /// <param name="dns">How DNS replies are handled.</param>
+    /// <param name="dnsReason">Why they are not held; empty if they are, or need not be.</param>
+    public void LogLocked(in LockdownReport report, string dns, string dnsReason)
     {
         _log.Event(
             EventKind.Firewall,
             $"{(_options.Audits ? "AUDIT: nothing is dropped, ready" : "locked")} in "
             + $"{(long)(_loop.Now - _startedAt).TotalMilliseconds} ms; "
             + $"addresses by {WithReason(Store.Backend.Name, Store.Backend.Reason)}; "
-            + $"DNS: {WithReason(gate.ModeName, gate.Reason)}");
+            + $"DNS: {WithReason(dns, dnsReason)}");
         if (_options.Audits && !report.IsAudit)
         {
             _log.Event(

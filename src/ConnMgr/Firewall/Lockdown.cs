@@ -4,6 +4,7 @@ using ConnMgr.EventLoop;
 using ConnMgr.Logging;
 using ConnMgr.Native;
 using ConnMgr.Net;
+using ConnMgr.Netlink;
 using ConnMgr.Probe;
 
 namespace ConnMgr.Firewall;
@@ -28,8 +29,8 @@ internal sealed class Lockdown : IDisposable
     private readonly ConnectionKiller _killer;
     private readonly Deadline _next;
     private int _ticks;
-    private string _bridge;
     private readonly ForeignRules _foreign = new();
+    private string _bridge;
 
     public Lockdown(
         Loop loop, Log log, Options options, NetifNames names, Whitelist whitelist,
@@ -127,7 +128,7 @@ internal sealed class Lockdown : IDisposable
             {
                 _killer.EndForeign();
             }
-            _locker.LogLocked(report, _gate);
+            _locker.LogLocked(report, _gate.ModeName, _gate.Reason);
         }
         _services.OnScriptEnded(report);
     }
@@ -150,15 +151,21 @@ internal sealed class Lockdown : IDisposable
     }
 
     /// <summary>
+    /// Listens to DNS on the devices that exist. Call it before the first decision about the links, so that
+    /// no question is missed while the routes are changed.
+    /// </summary>
+    public void Listen(KernelState state) => _observer.Listen(
+        state, withReplies: _gate.Number is null || !Firewall.IsInForce || _gate.IsHalfTranslated);
+
+    /// <summary>
     /// Does what is due. Call it after each batch of events, once the links have been decided on.
     /// </summary>
     public void Settle(in LockdownView view)
     {
         TimeSpan now = _loop.Now;
         Drops.IsWatching = IsLocked && !Firewall.IsDisturbed && view.Connection.InUse is not null;
-        _observer.Listen(
-            view.State,
-            withReplies: _gate.Number is null || !Firewall.IsInForce || _gate.IsHalfTranslated);
+        Drops.GateDroppedAt = _gate.DroppedAt;
+        Listen(view.State);
         Audit?.Settle(view.State, _bridge);
         if (_services.Follow(view))
         {
@@ -174,7 +181,7 @@ internal sealed class Lockdown : IDisposable
         _services.Expire();
         TimeSpan next = _services.NextDeadline;
         foreach (TimeSpan deadline in (ReadOnlySpan<TimeSpan>)
-            [_names.NextDeadline, Store.NextDeadline, _killer.NextDeadline])
+            [_names.NextDeadline, Store.NextDeadline, _killer.NextDeadline, _foreign.NextDeadline])
         {
             next = deadline < next ? deadline : next;
         }
@@ -187,9 +194,8 @@ internal sealed class Lockdown : IDisposable
     /// </summary>
     public bool TakeForeignChange()
     {
-        // In iptables the script's changes cannot be told from those of others.
-        bool mayBeOwn = !IsLocked || (Firewall.IsBusy && Store.Backend is not NftBackend);
-        return _foreign.Take(Firewall.OtherChanges, mayBeOwn, _loop.Now);
+        bool mustProbe = _foreign.Take(Firewall.OtherChanges, _loop.Now);
+        return mustProbe && IsLocked;
     }
 
     /// <summary>Call it every 2 s.</summary>

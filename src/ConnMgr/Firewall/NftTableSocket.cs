@@ -23,6 +23,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
     private const int AnswerSize = 65536; // bytes: the kernel's lists come in parts of at most 32 KiB
     private const int ReadsPerWakeUp = 64;
     private const int MostGone = 256; // addresses that are reported one by one
+    private const int UndosPerWakeUp = 8; // a slow device needs 0.1 s for one, and has other work
     private const int Attempts = 5; // of a list that changes meanwhile
 
     private const uint PortOffset = 12; // of nlmsg_pid in struct nlmsghdr
@@ -43,6 +44,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
     private bool _areElementsGone; // more elements than _gone holds, or prefixes
     private bool _hasUserRule;
     private bool _isHarmful; // the transaction being reported changes the lockdown
+    private int _undoCount;
     private int _undone = -1; // the transaction being reported, if it has been undone
 
     /// <param name="loop">The event loop.</param>
@@ -83,7 +85,10 @@ internal sealed unsafe class NftTableSocket : IDisposable
     /// </summary>
     public bool IsAsBefore { get; private set; }
 
-    /// <summary>The number of chains and rules that were added to other tables than the lockdown's.</summary>
+    /// <summary>
+    /// The number of chains and rules that others have added to their own tables. While the script runs, they
+    /// may be those of firewall.user, and do not count.
+    /// </summary>
     public int OtherChanges { get; private set; }
 
     /// <summary>True if the tables filter: init_firewall.sh has locked by them.</summary>
@@ -230,7 +235,8 @@ internal sealed unsafe class NftTableSocket : IDisposable
     private void Read()
     {
         string? program = null;
-        for (int i = 0; i < ReadsPerWakeUp; i++)
+        int before = _undoCount;
+        for (int i = 0; i < ReadsPerWakeUp && _undoCount - before < UndosPerWakeUp; i++)
         {
             Received received = _events.Receive(out ReadOnlySpan<byte> datagram);
             if (received == Received.Nothing)
@@ -257,7 +263,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
 
     private void Take(in NetlinkMessage message, ref string? program)
     {
-        OtherChanges += NftChange.IsOfOthers(message) ? 1 : 0;
+        OtherChanges += !IsPaused && NftChange.IsOfOthers(message) ? 1 : 0;
         NftChangeKind kind = NftChange.Of(message, _ownPorts);
         if (kind is not (NftChangeKind.None or NftChangeKind.End)
             && NftChange.TransactionOf(message) == _undone)
@@ -325,6 +331,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
 
     private void Undo()
     {
+        _undoCount++;
         _areElementsGone = _hasUserRule = false;
         _gone.Clear();
         _damaged(Restore());

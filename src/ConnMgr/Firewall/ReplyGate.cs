@@ -16,7 +16,6 @@ namespace ConnMgr.Firewall;
 /// <param name="reader">Reads replies.</param>
 internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader reader) : IDisposable
 {
-    private const int ForwardHook = 2; // NF_INET_FORWARD, <linux/netfilter.h>
     private const byte Tcp = 6; // IPPROTO_TCP
 
     /// <summary>Releases replies that were held for longer than this.</summary>
@@ -46,6 +45,9 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
     /// The number of dropped packets: they claimed to answer an open question, but did not.
     /// </summary>
     public long DroppedCount { get; private set; }
+
+    /// <summary>When the last reply was dropped; null for never.</summary>
+    public TimeSpan? DroppedAt { get; private set; }
 
     /// <summary>
     /// The number of times replies passed unread because the queue's socket buffer was full.
@@ -114,7 +116,7 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         observer.Drain();
         TimeSpan now = loop.Now;
         bool hasChanged;
-        if (packet.Hook == ForwardHook)
+        if (packet.Hook == Nftables.NF_INET_FORWARD)
         {
             Flow? asked = FlowOf(packet.Original) ?? reader.Watch.Redirected(packet.Bytes, now);
             hasChanged = reader.Read(packet.Bytes, DnsSide.Bridge, asked, isHeld: true, now);
@@ -134,6 +136,7 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         if (reader.IsFalse && reader.Names is null) // an audit drops nothing
         {
             DroppedCount++;
+            DroppedAt = now;
             return QueueVerdict.Drop; // some resolvers would believe it
         }
         if (reader.Opening.Count == 0)

@@ -27,6 +27,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
     private readonly Action _changed;
     private readonly NetlinkSocket _events =
         new(NETLINK_NETFILTER, checkCredentials: false, NFNLGRP_NFTABLES);
+    private readonly Func<bool> _mayBeOwn;
     private readonly ulong _token;
     private readonly int[] _raw = [-1, -1]; // IPv4, IPv6
     private readonly ulong[] _remembered = new ulong[2];
@@ -36,11 +37,13 @@ internal sealed unsafe class RulesetSocket : IDisposable
     private bool _hasNftFrameChanged;
 
     /// <param name="loop">The event loop, where nf_tables' events arrive.</param>
+    /// <param name="mayBeOwn">True while a script of ours changes the rules.</param>
     /// <param name="changed">Called on an event after which <see cref="HasChanged"/> is true, and perhaps
     /// <see cref="HasFrameChanged"/>.</param>
-    public RulesetSocket(Loop loop, Action changed)
+    public RulesetSocket(Loop loop, Func<bool> mayBeOwn, Action changed)
     {
         _loop = loop;
+        _mayBeOwn = mayBeOwn;
         _changed = changed;
         for (int i = 0; i < 2; i++)
         {
@@ -54,19 +57,20 @@ internal sealed unsafe class RulesetSocket : IDisposable
         _token = loop.Add(_events.Fd, Read);
     }
 
-    /// <summary>The number of chains and rules that were added to other tables than the lockdown's.</summary>
+    /// <summary>
+    /// The number of chains and rules that others have added to tables of nf_tables. What is added while a
+    /// script of ours runs does not count, because iptables-nft uses the same tables.
+    /// </summary>
     public int OtherChanges { get; private set; }
 
     /// <summary>Takes the present rules as correct. Call it after our own changes.</summary>
-    /// <returns> What has happened and what is there now. After two runs of the same script the results
+    /// <returns>What has happened and what is there now. After two runs of the same script the results
     /// are equal, unless another program has changed more than the rules of single addresses during one of
     /// the runs.
     /// </returns>
     public (int Events, ulong Ipv4, ulong Ipv6) Remember()
     {
-        int others = OtherChanges;
-        Drain(int.MaxValue);
-        OtherChanges = others;
+        Drain(int.MaxValue, isOwn: true);
         int events = _frameEvents;
         _frameEvents = 0;
         _hasNftChanged = _hasNftFrameChanged = false;
@@ -87,7 +91,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
     /// </summary>
     public bool HasFrameChanged()
     {
-        Drain(int.MaxValue);
+        Drain(int.MaxValue, _mayBeOwn());
         return _hasNftFrameChanged || LegacyFingerprints(0).Frame != _frames[0]
             || LegacyFingerprints(1).Frame != _frames[1];
     }
@@ -95,14 +99,14 @@ internal sealed unsafe class RulesetSocket : IDisposable
     private void Read()
     {
         (bool had, bool hadFrame) = (_hasNftChanged, _hasNftFrameChanged);
-        Drain(ReadsPerWakeUp);
+        Drain(ReadsPerWakeUp, _mayBeOwn());
         if (had != _hasNftChanged || hadFrame != _hasNftFrameChanged)
         {
             _changed();
         }
     }
 
-    private void Drain(int most)
+    private void Drain(int most, bool isOwn)
     {
         for (int i = 0; i < most; i++)
         {
@@ -120,7 +124,7 @@ internal sealed unsafe class RulesetSocket : IDisposable
                     {
                         RulesetChange change = NftEvent.ChangeOf(message);
                         _hasNftChanged |= change != RulesetChange.None;
-                        OtherChanges += NftChange.IsOfOthers(message) ? 1 : 0;
+                        OtherChanges += !isOwn && NftChange.IsOfOthers(message) ? 1 : 0;
                         _hasNftFrameChanged |= change == RulesetChange.Frame;
                         _frameEvents += change == RulesetChange.Frame ? 1 : 0;
                     }

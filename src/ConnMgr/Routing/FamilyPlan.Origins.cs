@@ -116,8 +116,7 @@ internal sealed partial class FamilyPlan
     private (KernelRoute? Route, bool Stays) OriginalOf(RoutedLink link)
     {
         KernelRoute? origin = BestOrigin(link.Ifindex);
-        TableRoute? movable = _table.Find(entry => entry.Metric > _top && IsOf(entry.Route, link)
-            && !entry.Route.IsDerived && !Stays(entry.Route));
+        TableRoute? movable = StandbyOf(link);
         if (movable is not null && !(StandsForLink(origin) && origin!.Metric < movable.Metric))
         {
             return (movable.Route, false);

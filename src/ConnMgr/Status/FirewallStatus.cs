@@ -34,6 +34,9 @@ internal sealed class FirewallStatus
     /// </summary>
     public IReadOnlyList<string> Drops { get; init; } = [];
 
+    /// <summary>The base chains of other programs that the dropped packets pass.</summary>
+    public IReadOnlyList<string> OtherChains { get; init; } = [];
+
     /// <summary>The number of times the rules were restored after another program changed them.</summary>
     public int Repairs { get; init; }
 

@@ -160,6 +160,11 @@ internal static class StatusJson
         {
             json.Value(drop);
         }
+        json.Close(']').Name("other_chains").Open('[');
+        foreach (string chain in firewall.OtherChains)
+        {
+            json.Value(chain);
+        }
         json.Close(']').Name("mends").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
             .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
             .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)

@@ -171,6 +171,11 @@ internal static class StatusText
             Line(text, drop == firewall.Drops[0] ? "dropped" : "", drop);
             text.Add(isColored ? "\e[0m" : "");
         }
+        if (firewall.Drops.Count > 0)
+        {
+            string chains = string.Join(", ", firewall.OtherChains);
+            Line(text, "", $"other chains on the way: {(chains.Length > 0 ? chains : "none in nf_tables")}");
+        }
 
         Label(text, "dns", 0);
         long refused = 0;

@@ -14,14 +14,14 @@ public class LocalDropsTests
     public void A_connection_counts_once_it_was_seen_twice()
     {
         See(443, 1);
-        Assert.Equal((0, true), (_drops.Count, _drops.HasDoubt));
+        Assert.Equal((0, true), (_drops.Describe().Count, _drops.HasDoubt));
         See(443, 1.3); // another socket in the same look
-        Assert.Empty(_drops.Words());
+        Assert.Empty(_drops.Describe());
         See(443, 3);
-        Assert.Equal((1, false), (_drops.Count, _drops.HasDoubt));
+        Assert.Equal((1, false), (_drops.Describe().Count, _drops.HasDoubt));
         Assert.Equal(
             ["input: answers from 198.18.100.10 tcp 443 arrive, but do not reach the program that asked"],
-            _drops.Words());
+            _drops.Describe());
     }
 
     [Fact]
@@ -31,14 +31,14 @@ public class LocalDropsTests
         See(8883, 3);
         _drops.See(Service, 443, isTcp: false, DropPlace.Input, At(3));
         _drops.See(Service, 443, isTcp: true, DropPlace.Output, At(3));
-        Assert.Equal(0, _drops.Count);
+        Assert.Empty(_drops.Describe());
     }
 
     [Fact]
     public void One_sighting_suffices_if_it_is_sure()
     {
         _drops.See(Service, 53, isTcp: false, DropPlace.Output, At(1), isSure: true);
-        Assert.Equal(["output: packets to 198.18.100.10 udp 53 do not leave"], _drops.Words());
+        Assert.Equal(["output: packets to 198.18.100.10 udp 53 do not leave"], _drops.Describe());
         Assert.True(_drops.Has(DropPlace.Output));
         Assert.False(_drops.Has(DropPlace.Input));
     }
@@ -49,11 +49,11 @@ public class LocalDropsTests
         See(443, 1);
         See(443, 3);
         _drops.Expire(At(62));
-        Assert.Equal(1, _drops.Count);
+        Assert.Single(_drops.Describe());
         _drops.Expire(At(63));
-        Assert.Equal(0, _drops.Count);
+        Assert.Empty(_drops.Describe());
         See(443, 64);
-        Assert.Equal(0, _drops.Count); // and begins anew
+        Assert.Empty(_drops.Describe()); // and begins anew
     }
 
     [Fact]
@@ -64,7 +64,7 @@ public class LocalDropsTests
             See(port, 1);
             See(port, 3);
         }
-        Assert.Equal(LocalDrops.Most, _drops.Count);
+        Assert.Equal(LocalDrops.Most, _drops.Describe().Count);
     }
 
     private void See(ushort port, double second) =>
