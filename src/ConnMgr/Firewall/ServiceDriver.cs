@@ -173,7 +173,7 @@ internal sealed class ServiceDriver(
         _isUnrestricted = HasScriptServerList && !report.IsServerListed && !locker.Firewall.IsBusy;
         if (_isUnrestricted && _trustsKnownUsers)
         {
-            // The rules cannot match users, so a presumed user would open port 53 to every program. From now on
+            // The rules cannot match users, so a presumed user would open port 53 to every program. Now
             // count only name servers that really run.
             _trustsKnownUsers = false;
             FindResolversAnew();

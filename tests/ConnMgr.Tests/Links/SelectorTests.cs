@@ -491,7 +491,8 @@ public class SelectorTests
         public void Confirm(params Link[] links)
         {
             Up(links);
-            Array.ForEach(links, link => link.EndProbe(new ProbeResult(ProbeOutcome.ServiceAnswered, ""), Now));
+            ProbeResult answered = new(ProbeOutcome.ServiceAnswered, "");
+            Array.ForEach(links, link => link.EndProbe(answered, Now));
         }
 
         public void Down(Link link) =>
