@@ -98,6 +98,16 @@ done
 run --script-dir "$LAB/none"
 check "no scripts to lock with: exit status 78" test "$status" = 78
 
+run --audit
+check "--audit: exit status 0" test "$status" = 0
+check "--audit: a warning" says '--audit: the device would not be locked, nothing is blocked: never ship it (warning)'
+run --on-firewall-failure manage-links --control-group no-such-group
+check "a device that may stay open: a warning" says 'a device that cannot be locked stays open (warning)'
+check "a group that does not exist: a warning" says '--control-group: /etc/group has no such group (warning)'
+run --control-group root
+check "of a group that exists: none" not says '--control-group'
+check "of a device that is locked or not started: none" not says 'locked'
+
 # Without options it checks those of /etc/default/connmgr, which connmgr.service gives to the daemon.
 mkdir "$LAB/default"
 mount --bind "$LAB/default" /etc/default

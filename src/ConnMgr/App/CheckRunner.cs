@@ -27,6 +27,10 @@ internal static class CheckRunner
         {
             StandardOutput.Line(level == LogLevel.Warn ? $"{text} (warning)" : text);
         }
+        foreach (string text in WarningsOf(options))
+        {
+            StandardOutput.Line($"{text} (warning)");
+        }
         bool isGood = !files.HasErrors;
         string script = Path.Combine(options.ScriptDirectory, "init_firewall.sh");
         if (isLocking && options.HasScriptDirectory && !File.Exists(script))
@@ -64,6 +68,24 @@ internal static class CheckRunner
                 $"{user}: its syntax is correct; only the lockdown shows whether its commands work");
         }
         return ExitCode.Ok;
+    }
+
+    /// <summary>What is valid in the options of the daemon, and seldom meant.</summary>
+    private static IEnumerable<string> WarningsOf(Options options)
+    {
+        if (options.Audits)
+        {
+            yield return "--audit: the device would not be locked, nothing is blocked: never ship it";
+        }
+        if (options.ManagesLinksUnlocked && !options.IsFirewallDisabled)
+        {
+            yield return "--on-firewall-failure manage-links: a device that cannot be locked stays open";
+        }
+        _ = GroupFile.Find(options.ControlGroup, out string failure);
+        if (failure.Length > 0)
+        {
+            yield return $"--control-group: {failure}";
+        }
     }
 
     /// <summary>
