@@ -58,8 +58,9 @@ internal static class CheckRunner
             return ExitCode.Config;
         }
         string whitelist = isLocking
-            ? $"; the whitelist has {files.Whitelist.Count} entries: {files.Whitelist.NameCount} names, "
-                + $"{files.Whitelist.LiteralCount} addresses and prefixes"
+            ? $"; the whitelist has {Count(files.Whitelist.Count, "entry", "entries")}: "
+                + $"{Count(files.Whitelist.NameCount, "name", "names")}, "
+                + Count(files.Whitelist.LiteralCount, "address or prefix", "addresses and prefixes")
             : "; without a firewall, no whitelist is read";
         StandardOutput.Line($"{options.ConfigDirectory}: no errors{whitelist}");
         if (hasUser)
@@ -80,6 +81,18 @@ internal static class CheckRunner
         if (options.ManagesLinksUnlocked && !options.IsFirewallDisabled)
         {
             yield return "--on-firewall-failure manage-links: a device that cannot be locked stays open";
+        }
+        // An image may be built on another machine, so this is no error.
+        string[] tools = options.IsFirewallDisabled ? [] : options.Firewall switch
+        {
+            FirewallBackend.Nft => ["nft"],
+            FirewallBackend.Iptables => ["iptables"],
+            _ => ["nft", "iptables"],
+        };
+        if (tools.Length > 0
+            && Array.TrueForAll(tools, tool => ScriptEnvironment.Find(tool, ScriptEnvironment.Base) is null))
+        {
+            yield return $"{string.Join(" and ", tools)}: not installed: the device could not be locked";
         }
         _ = GroupFile.Find(options.ControlGroup, out string failure);
         if (failure.Length > 0)
@@ -109,6 +122,9 @@ internal static class CheckRunner
             StandardOutput.Line($"{directory}/netif_names: {hint} (warning)");
         }
     }
+
+    private static string Count(int number, string one, string more) =>
+        $"{number} {(number == 1 ? one : more)}";
 
     /// <summary>Runs `sh -n` and returns what the shell says; null if the syntax is right.</summary>
     private static string? FaultOf(string path)
