@@ -17,8 +17,8 @@ namespace ConnMgr.Cli;
 internal static partial class CommandLine
 {
     /// <summary>The exit statuses of all verbs, for their help.</summary>
-    private const string OfAll = "64  wrong command line, or no such link\n71  the kernel refused a request\n"
-        + "74  standard output could not be written\n";
+    private const string OfAll =
+        "71  the kernel refused a request\n74  standard output could not be written\n";
 
     /// <summary>The exit statuses of the verbs that ask a daemon.</summary>
     private const string OfAsking = "69  no daemon answers\n" + NotPermitted;
@@ -207,7 +207,9 @@ internal static partial class CommandLine
         if (parsed.Action is HelpAction && parsed.CommandResult.Command is VerbCommand verb)
         {
             said.Write("Exit status:\n");
-            string[] lines = (verb.Statuses + OfAll).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            string usage = $"64  wrong command line{(verb.Arguments.Count > 0 ? ", or no such link" : "")}\n";
+            string[] lines = (verb.Statuses + usage + OfAll).Split(
+                '\n', StringSplitOptions.RemoveEmptyEntries);
             lines.AsSpan().Sort(string.CompareOrdinal);
             foreach (string line in lines)
             {
