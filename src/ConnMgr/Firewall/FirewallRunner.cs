@@ -291,25 +291,7 @@ internal sealed class FirewallRunner : IDisposable
     public void Close(Action done) => _closing.Close(Choice, done);
 
     /// <summary>Returns the path of a program as the scripts find it; null if it does not exist.</summary>
-    public string? Find(string program)
-    {
-        foreach (string variable in _environment)
-        {
-            if (!variable.StartsWith("PATH=", StringComparison.Ordinal))
-            {
-                continue;
-            }
-            foreach (string directory in variable[5..].Split(':'))
-            {
-                string path = Path.Combine(directory, program);
-                if (directory.Length > 0 && File.Exists(path))
-                {
-                    return path;
-                }
-            }
-        }
-        return null;
-    }
+    public string? Find(string program) => ScriptEnvironment.Find(program, _environment);
 
     /// <summary>
     /// Handles a foreign change of the tables. Usually they have been restored already, each time it happens.
