@@ -6,7 +6,8 @@ namespace ConnMgr.Links;
 /// Decides which services count as evidence of a captive portal. A wrong answer means a portal only if the
 /// service has answered correctly before. A service that never did, over any link since the start, may not
 /// be the service that the user believes it is (it may be SSH, for example) and its answers would make
-/// every link count as failed. Pure.
+/// every link count as failed. A service that has not answered at all is suspected, too, after the second
+/// probe of a link: its name or port may be wrong. Pure.
 /// </summary>
 internal sealed class ServiceTrust
 {
@@ -16,6 +17,7 @@ internal sealed class ServiceTrust
     private readonly HashSet<string> _warned = [];
     // By link: the last probe, if a suspected service answered wrongly.
     private readonly Dictionary<Link, ProbeResult> _suspicions = [];
+    private readonly HashSet<Link> _unanswered = []; // over these a probe has ended with ping alone
     private TimeSpan _nextArbitration = TimeSpan.MinValue;
 
     /// <summary>
@@ -43,7 +45,7 @@ internal sealed class ServiceTrust
         }
         if (result.Suspect is not { } suspect)
         {
-            return null;
+            return WarnOfSilence(link, result);
         }
         if (_proven.Contains(suspect))
         {
@@ -100,6 +102,34 @@ internal sealed class ServiceTrust
         return null;
     }
 
+    /// <summary>
+    /// True if the user was warned of the service, and it has not answered correctly since.
+    /// </summary>
+    public bool IsSuspected(string service) => _warned.Contains(service) && !_proven.Contains(service);
+
     /// <summary>Drops a link that is no longer monitored.</summary>
-    public void Forget(Link link) => _suspicions.Remove(link);
+    public void Forget(Link link)
+    {
+        _suspicions.Remove(link);
+        _unanswered.Remove(link);
+    }
+
+    /// <summary>
+    /// Returns the warning of services that have answered over no link, once a second probe of the link has
+    /// ended with ping alone: another link, or the service itself, has had the time to answer. Else null.
+    /// </summary>
+    private string? WarnOfSilence(Link link, in ProbeResult result)
+    {
+        if (_proven.Count > 0 || result.IsDroppedHere || result.Outcome != ProbeOutcome.PingOnly
+            || result.Unanswered is not { Count: > 0 } services || _unanswered.Add(link))
+        {
+            return null;
+        }
+        int before = _warned.Count;
+        _warned.UnionWith(services);
+        return _warned.Count == before ? null
+            : (services.Count == 1 ? $"'{services[0]}' has not" : $"none of '{string.Join("', '", services)}' has")
+                + $" answered correctly over any link since the start ({link.Name}: {result.Detail}): is that "
+                + "the service? ping decides until it answers correctly";
+    }
 }

@@ -183,7 +183,7 @@ internal sealed class StatusReport(
         ServiceTrust trust = links.Core.Trust;
         return new ServiceStatus(
             url, service.Scheme.Strength().Name(), service.Scheme.Cost(), trust.Proven.Contains(url),
-            trust.SuspectedBy(url)?.Name);
+            trust.SuspectedBy(url)?.Name, trust.IsSuspected(url));
     }
 
     private static string ReadCounters() =>
