@@ -165,13 +165,17 @@ sync() {
 # restart: locks, unless a daemon runs with the option not to.
 restart() {
     if daemon=$(running_daemon); then
-        # Look for -d only in options with one dash: the value of another option may contain a "d".
+        # The forms that the daemon understands: -d, -vd, -d=true, -d:True, -d true, -d false and the same of the long name.
+        option='' previous=''
         for word in $(tr '\000' '\n' <"/proc/$daemon/cmdline"); do
             case $word in
-                -d | -[!-]*d* | --disable-firewall | --disable-firewall=true)
-                    fail "connmgr (pid $daemon) runs without a firewall ($word): nothing is locked, nothing has changed" ;;
+                -d* | -v*d* | --disable-firewall | --disable-firewall[=:]*)
+                    case $word in *[Ff][Aa][Ll][Ss][Ee]) option='' ;; *) option=$word ;; esac ;;
+                [Ff][Aa][Ll][Ss][Ee]) case $previous in -d | -v*d | --disable-firewall) option='' ;; esac ;;
             esac
+            previous=$word
         done
+        [ -z "$option" ] || fail "connmgr (pid $daemon) runs without a firewall ($option): nothing is locked, nothing has changed"
     fi
     exec "$here/init_firewall.sh"
 }
