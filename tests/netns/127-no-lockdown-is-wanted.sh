@@ -29,6 +29,7 @@ boot_locks() {
     [ -e "$LAB/locked" ]
 }
 # restart_locks ARGS...: fwcfg.sh beside a process with the name and the arguments of such a daemon.
+verb=restart
 restart_locks() {
     rm -f "$LAB/locked"
     # shellcheck disable=SC2016  # the process's business
@@ -36,7 +37,7 @@ restart_locks() {
     daemon=$!
     poll 5 grep -q connmgr "/proc/$daemon/comm"
     echo "$daemon" >"$LAB/run/connmgr.pid"
-    CONNMGR_RUN_DIR=$LAB/run CONNMGR_CONFIG_DIR=$LAB/etc "$LAB/scripts/fwcfg.sh" restart >"$LAB/said" 2>&1 || :
+    CONNMGR_RUN_DIR=$LAB/run CONNMGR_CONFIG_DIR=$LAB/etc "$LAB/scripts/fwcfg.sh" "$verb" >"$LAB/said" 2>&1 || :
     kill -KILL "$daemon"
     wait "$daemon" 2>/dev/null || :
     [ -e "$LAB/locked" ]
@@ -52,6 +53,15 @@ for form in -v '--log stderr' '--idle 30' -d=false -d:False '-d false' -dfalse -
     # shellcheck disable=SC2086  # words
     for locks in daemon_locks boot_locks restart_locks; do check "$form: $locks" $locks $form; done
 done
+
+# unlock warns of a daemon that may lock again, not of one with -d.
+warns() {
+    restart_locks "$@" || :
+    grep -q 'may lock again' "$LAB/said"
+}
+verb=unlock
+check "-d: unlock warns of nothing" not warns -d
+check "-v: unlock warns of the daemon" warns -v
 
 audits() { boot_locks "$@" && [ "$(cat "$LAB/locked")" = yes ]; }
 for form in --audit --audit=true --audit:true --audit=True '--audit true'; do
