@@ -136,15 +136,16 @@ internal sealed class KernelState
     public Device? Find(int ifindex) => _devices.GetValueOrDefault(ifindex);
 
     /// <summary>
-    /// Returns the route that the kernel prefers: the default with the lowest metric of the family; null if
-    /// none.
+    /// Returns the route that the kernel uses: the default with the lowest metric of the family, of those
+    /// that it does not pass over if there are any; null if there is none.
     /// </summary>
     public DefaultRoute? InFront(bool isIpv6)
     {
         DefaultRoute? front = null;
         foreach (DefaultRoute route in _routes)
         {
-            front = route.IsIpv6 == isIpv6 && (front is null || route.Metric < front.Metric) ? route : front;
+            front = route.IsIpv6 == isIpv6 && (front is null || (route.IsDead == front.IsDead
+                ? route.Metric < front.Metric : front.IsDead)) ? route : front;
         }
         return front;
     }
@@ -355,7 +356,8 @@ internal sealed class KernelState
         }
         if (dropped is not null)
         {
-            _newRoutes.Remove(new DefaultRoute(true, dropped.Ifindex, dropped.Metric, dropped.Router));
+            _newRoutes.RemoveAll(route => route.IsIpv6 && route.Ifindex == dropped.Ifindex
+                && route.Metric == dropped.Metric && Equals(route.Gateway, dropped.Router));
         }
         RouteMessage.TryReadDefaultRoute(payload, _newRoutes);
         _owners.Add(row);

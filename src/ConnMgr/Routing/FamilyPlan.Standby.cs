@@ -15,6 +15,11 @@ internal sealed partial class FamilyPlan
         RoutedLink[] standby = [.. _input.Links.Where(link => link.Rank is not null && link != _input.Chosen)
             .OrderBy(link => -(long)link.Rank!)];
         uint least = LeastMetric(standby); // of the link at hand, so that the better ones fit before it
+        if (_table.FirstObstacle() is { } obstacle && obstacle > Top + standby.Length)
+        {
+            limit = Math.Min(limit, obstacle);
+            least = least < limit ? least : Top + (uint)standby.Length;
+        }
         foreach (RoutedLink link in standby)
         {
             TableRoute? entry = _table.StandbyOf(link);
@@ -75,6 +80,10 @@ internal sealed partial class FamilyPlan
             : entry.Metric < least ? _table.FirstFreeFrom(least)
             : _table.LastFreeBefore(limit);
         metric = metric < limit ? metric : _table.LastFreeBefore(limit);
+        if (metric < least && entry.Metric < limit && !mayGoBack)
+        {
+            return entry.Metric; // there is no room before the limit
+        }
         if (metric >= limit || metric == 0 || metric == entry.Metric || !_table.MayDelete(entry))
         {
             return entry.Metric;

@@ -141,6 +141,15 @@ internal sealed partial class FamilyTable
         return metric > Top ? metric : 0;
     }
 
+    /// <summary>
+    /// The metric of the first route, behind the preferred ones, that keeps the kernel from the routes behind
+    /// it; null if there is none. One that forwards nothing ends every look-up; in IPv4 one of a nexthop
+    /// object ends that of a socket that is bound to another device (fib_table_lookup, net/ipv4/fib_trie.c),
+    /// so that no probe would leave.
+    /// </summary>
+    public uint? FirstObstacle() => Find(entry => entry.Metric > Top && !entry.Route.IsDerived
+        && (!entry.Route.IsUnicast || (!_isIpv6 && entry.Route.NexthopId != 0)))?.Metric;
+
     /// <summary>True if the route uses the link alone.</summary>
     public static bool IsOf(KernelRoute route, RoutedLink link) =>
         route.IsUnicast && route.Hops.Count == 0 && route.Ifindex == link.Ifindex;
