@@ -128,7 +128,9 @@ internal sealed class ServiceTrust
         int before = _warned.Count;
         _warned.UnionWith(services);
         return _warned.Count == before ? null
-            : (services.Count == 1 ? $"'{services[0]}' has not" : $"none of '{string.Join("', '", services)}' has")
+            : (services.Count == 1
+                    ? $"'{services[0]}' has not"
+                    : $"none of '{string.Join("', '", services)}' has")
                 + $" answered correctly over any link since the start ({link.Name}: {result.Detail}): is that "
                 + "the service? ping decides until it answers correctly";
     }

@@ -32,8 +32,8 @@ internal enum ProbeOutcome
 /// answered correctly over any link; null if there was none.</param>
 /// <param name="Heard">The time from the first packet to the first sign of life, lost packets included; null
 /// if there was none.</param>
-/// <param name="Unanswered">With <see cref="ProbeOutcome.PingOnly"/>, the URLs of the services that could have
-/// confirmed the link; else null.</param>
+/// <param name="Unanswered">With <see cref="ProbeOutcome.PingOnly"/>, the URLs of the services that could
+/// have confirmed the link; else null.</param>
 /// <param name="IsDroppedHere">True if this device has dropped the packets of the probe, or their
 /// answers.</param>
 internal readonly record struct ProbeResult(
