@@ -48,6 +48,7 @@ internal sealed class FirewallRunner : IDisposable
     private readonly ClosingRunner _closing;
     private readonly Deadline _next;
     private readonly RepairSchedule _schedule = new();
+    private readonly ForeignRules _foreign = new();
     private NftTableSocket? _tables; // null while the lockdown is in iptables
     private RulesetSocket? _rules; // null otherwise: reading every event twice would delay the restoration
     private Action _refill = () => { };
@@ -135,8 +136,11 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>The number of foreign changes found.</summary>
     public int RepairCount { get; private set; }
 
-    /// <summary>The number of chains and rules that others have added to their own tables.</summary>
-    public int OtherChanges => (_rules?.OtherChanges ?? 0) + (_tables?.OtherChanges ?? 0);
+    /// <summary>
+    /// When <see cref="TakeForeignChange"/> becomes true; TimeSpan.MaxValue if other programs have added no
+    /// rules.
+    /// </summary>
+    public TimeSpan NextProbe => _foreign.NextDeadline;
 
     /// <summary>The number of runs of init_firewall.sh that failed.</summary>
     public int FailureCount { get; private set; }
@@ -267,6 +271,13 @@ internal sealed class FirewallRunner : IDisposable
             _rules?.Remember();
         }
     }
+
+    /// <summary>
+    /// True if the links must be probed because other programs have added rules to their own tables. Call it
+    /// after each batch of events.
+    /// </summary>
+    public bool TakeForeignChange() =>
+        _foreign.Take((_rules?.OtherChanges ?? 0) + (_tables?.OtherChanges ?? 0), _loop.Now);
 
     private bool MayChangeRules() => _lane.IsBusy || _isChanging;
 

@@ -96,7 +96,10 @@ internal sealed unsafe class BudgetDriver
         Tick(tellsAll: true);
     }
 
-    /// <summary>Counts, and writes the accounts if they are worth it. Call it every tick.</summary>
+    /// <summary>
+    /// Counts, and writes the accounts if enough bytes or time have passed since the last write. Call it
+    /// every tick.
+    /// </summary>
     public void Tick() => Tick(tellsAll: false);
 
     /// <param name="tellsAll">True to report the state of each budget to its link, even if it is the same.
@@ -192,7 +195,9 @@ internal sealed unsafe class BudgetDriver
         return true;
     }
 
-    /// <summary>True if the kernel says that its clock is synchronised, as NTP clients tell it.</summary>
+    /// <summary>
+    /// True if the kernel reports a synchronised clock (adjtimex). NTP clients set that flag.
+    /// </summary>
     private static bool IsSynced()
     {
         const int Size = 512;

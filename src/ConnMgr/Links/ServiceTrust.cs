@@ -33,7 +33,7 @@ internal sealed class ServiceTrust
     public string? Take(Link link, in ProbeResult result, TimeSpan now)
     {
         _suspicions.Remove(link);
-        if (result is { Outcome: ProbeOutcome.EchoAnswered, Service: { } service } && _proven.Add(service))
+        if (result is { Outcome: ProbeOutcome.ServiceAnswered, Service: { } service } && _proven.Add(service))
         {
             foreach (Link other in _suspicions.Keys
                 .Where(other => _suspicions[other].Suspect == service)

@@ -220,7 +220,7 @@ internal sealed class ProbePlan
                     ? ProbeStrength.Content
                     : ProbeStrength.Protocol;
                 Result = new ProbeResult(
-                    ProbeOutcome.EchoAnswered,
+                    ProbeOutcome.ServiceAnswered,
                     $"{scheme} answered by {target.Peer} in {Duration.Milliseconds(roundTrip)}"
                     + (detail.Length > 0 ? $" ({detail})" : ""),
                     roundTrip, scheme, strength.Name(), target.Service.ToString(), Heard: _heard);

@@ -4,7 +4,7 @@ namespace ConnMgr.Probe;
 internal enum ProbeOutcome
 {
     /// <summary>A service gave the correct answer, of strength content or protocol.</summary>
-    EchoAnswered,
+    ServiceAnswered,
 
     /// <summary>Something else answered instead of the service, e.g. a portal.</summary>
     WrongContent,
@@ -47,7 +47,7 @@ internal readonly record struct ProbeResult(
 }
 
 /// <summary>The number of probes per <see cref="ProbeOutcome"/>.</summary>
-/// <param name="Echo"><see cref="ProbeOutcome.EchoAnswered"/>.</param>
+/// <param name="Echo"><see cref="ProbeOutcome.ServiceAnswered"/>.</param>
 /// <param name="WrongContent"><see cref="ProbeOutcome.WrongContent"/>.</param>
 /// <param name="PingOnly"><see cref="ProbeOutcome.PingOnly"/>.</param>
 /// <param name="NoAnswer"><see cref="ProbeOutcome.NoAnswer"/>.</param>
@@ -56,7 +56,7 @@ internal readonly record struct ProbeTally(int Echo, int WrongContent, int PingO
     /// <summary>Returns the tally with one more probe of this outcome.</summary>
     public ProbeTally With(ProbeOutcome outcome) => outcome switch
     {
-        ProbeOutcome.EchoAnswered => this with { Echo = Echo + 1 },
+        ProbeOutcome.ServiceAnswered => this with { Echo = Echo + 1 },
         ProbeOutcome.WrongContent => this with { WrongContent = WrongContent + 1 },
         ProbeOutcome.PingOnly => this with { PingOnly = PingOnly + 1 },
         _ => this with { NoAnswer = NoAnswer + 1 },

@@ -226,14 +226,14 @@ internal sealed class StatusReport(
             Probe = link.LastProbe?.Outcome switch
             {
                 null => null,
-                ProbeOutcome.EchoAnswered => "echo",
+                ProbeOutcome.ServiceAnswered => "echo",
                 ProbeOutcome.WrongContent => "wrong content",
                 ProbeOutcome.PingOnly => "ping only",
                 _ => "no answer",
             },
             ProbeWords = link.LastProbe?.Detail ?? "",
             ProbeService = link.LastProbe?.Service,
-            ProbeStrength = link.LastProbe is { Outcome: ProbeOutcome.EchoAnswered } right
+            ProbeStrength = link.LastProbe is { Outcome: ProbeOutcome.ServiceAnswered } right
                 ? right.Strength
                 : null,
             ProbeAge = link.LastProbe is null ? TimeSpan.Zero : now - link.ProbeEndedAt,

@@ -13,7 +13,7 @@ public class ServiceTrustTests
     private const string Service = "echo://echo.example";
 
     private static readonly FamilyFacts Connected = new(HasAddress: true, HasWayOut: true, 1);
-    private static readonly ProbeResult Right = new(ProbeOutcome.EchoAnswered, "right", Service: Service);
+    private static readonly ProbeResult Right = new(ProbeOutcome.ServiceAnswered, "right", Service: Service);
     private static readonly ProbeResult Suspect = new(ProbeOutcome.PingOnly, "ping", Suspect: Service);
 
     private readonly ServiceTrust _trust = new();
