@@ -131,7 +131,7 @@ internal sealed class ServiceTrust
             : (services.Count == 1
                     ? $"'{services[0]}' has not"
                     : $"none of '{string.Join("', '", services)}' has")
-                + $" answered correctly over any link since the start ({link.Name}: {result.Detail}): is that "
-                + "the service? ping decides until it answers correctly";
+                + $" answered correctly over any link since the start ({link.Name}: {result.Detail}): is "
+                + "that the service? ping decides until it answers correctly";
     }
 }
