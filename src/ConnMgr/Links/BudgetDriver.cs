@@ -14,7 +14,8 @@ namespace ConnMgr.Links;
 /// </summary>
 internal sealed unsafe class BudgetDriver
 {
-    private const int CountersLimit = 65536; // bytes of /proc/net/dev
+    private const string Counters = "/proc/thread-self/net/dev"; // /proc/net is that of the first thread
+    private const int CountersLimit = 65536; // bytes
 
     /// <summary>The shortest time between two writes, so at most 144 a day.</summary>
     private static readonly TimeSpan SaveGap = TimeSpan.FromMinutes(10);
@@ -154,7 +155,7 @@ internal sealed unsafe class BudgetDriver
         DateTime wall = DateTime.UtcNow;
         bool isSynced = IsSynced();
         _clock.Observe(wall, now);
-        string counters = SmallFile.Read("/proc/net/dev", CountersLimit, out bool isCut, out _) ?? "";
+        string counters = SmallFile.Read(Counters, CountersLimit, out bool isCut, out _) ?? "";
         if (isCut)
         {
             // The last line may be incomplete.
