@@ -100,7 +100,8 @@ internal sealed class Daemon : IDisposable
             _loop, log, _state, _links, _attributes, _lockdown, _resolver, _budgets, options,
             startedAt);
         _requests = new RequestDriver(
-            _loop, log, options, names, _environment, _links, _lockdown, _report, OnNamesChanged);
+            _loop, log, options, names, _environment, _links, _budgets, _lockdown, _report,
+            OnNamesChanged);
         if (_lockdown is null && OldLockdown.IsRecorded(options.RunDirectory))
         {
             string text = $"the device is {OldLockdown.Words}";
