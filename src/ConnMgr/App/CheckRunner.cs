@@ -136,8 +136,8 @@ internal static class CheckRunner
             exit =>
             {
                 string said = exit.Output.Trim();
-                said = said.StartsWith($"{path}: ", StringComparison.Ordinal)
-                    ? said[(path.Length + 2)..] : said;
+                string place = $"{path}: ";
+                said = said.StartsWith(place, StringComparison.Ordinal) ? said[place.Length..] : said;
                 fault = exit.Failure is null || said.Length == 0 ? exit.Failure : ForeignText.Quote(said);
                 loop.Stop();
             },

@@ -47,7 +47,9 @@ internal sealed class FirewallRunner : IDisposable
     private readonly ScriptLane _lane;
     private readonly ClosingRunner _closing;
     private readonly Deadline _next;
+    private readonly Deadline _refilling;
     private readonly RepairSchedule _schedule = new();
+    private readonly ForeignRules _foreign = new();
     private NftTableSocket? _tables; // null while the lockdown is in iptables
     private RulesetSocket? _rules; // null otherwise: reading every event twice would delay the restoration
     private Action _refill = () => { };
@@ -81,6 +83,7 @@ internal sealed class FirewallRunner : IDisposable
         _closing = new ClosingRunner(loop, log, options, environment, Find);
         _rules = new RulesetSocket(loop, MayChangeRules, Look);
         _next = loop.AddTimer(RunNext);
+        _refilling = loop.AddTimer(() => _refill());
         _disturbedAt = loop.Now;
     }
 
@@ -135,8 +138,11 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>The number of foreign changes found.</summary>
     public int RepairCount { get; private set; }
 
-    /// <summary>The number of chains and rules that others have added to their own tables.</summary>
-    public int OtherChanges => (_rules?.OtherChanges ?? 0) + (_tables?.OtherChanges ?? 0);
+    /// <summary>
+    /// When <see cref="TakeForeignChange"/> becomes true; TimeSpan.MaxValue if other programs have added no
+    /// rules.
+    /// </summary>
+    public TimeSpan NextProbe => _foreign.NextDeadline;
 
     /// <summary>The number of runs of init_firewall.sh that failed.</summary>
     public int FailureCount { get; private set; }
@@ -159,6 +165,9 @@ internal sealed class FirewallRunner : IDisposable
         _rules = null;
         _tables = new NftTableSocket(_loop, setsPort, SeeDamage, elementGone, LogProgram);
     }
+
+    /// <summary>Undoes a foreign change of the tables now, if there is one.</summary>
+    public void RestoreFirst() => _tables?.RestoreFirst();
 
     /// <summary>Watches iptables, because the script did not use nf_tables.</summary>
     public void WatchIptables()
@@ -268,6 +277,13 @@ internal sealed class FirewallRunner : IDisposable
         }
     }
 
+    /// <summary>
+    /// True if the links must be probed because other programs have added rules to their own tables. Call it
+    /// after each batch of events.
+    /// </summary>
+    public bool TakeForeignChange() =>
+        _foreign.Take((_rules?.OtherChanges ?? 0) + (_tables?.OtherChanges ?? 0), _loop.Now);
+
     private bool MayChangeRules() => _lane.IsBusy || _isChanging;
 
     /// <summary>
@@ -300,7 +316,7 @@ internal sealed class FirewallRunner : IDisposable
             Repair("restoring it at most every 8 s");
             return;
         }
-        _refill();
+        _refilling.Set(_loop.Now); // the next change may be there already, and is undone first
         if (!_isRepairing)
         {
             Repair("restoring it each time");
@@ -425,6 +441,7 @@ internal sealed class FirewallRunner : IDisposable
     public void Dispose()
     {
         _next.Dispose();
+        _refilling.Dispose();
         _lane.Dispose();
         _closing.Dispose();
         _tables?.Dispose();
