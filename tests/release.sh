@@ -13,8 +13,9 @@ work=$(mktemp -d /var/tmp/connmgr-release.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
+# Both of the same commit, whatever is committed meanwhile.
+for clone in one a/much/longer/name; do git clone -q . "$work/$clone" || exit; done
 for clone in one a/much/longer/name; do
-    git clone -q . "$work/$clone" || exit
     check "a release in $clone" make -C "$work/$clone" release
 done
 release=$work/one/artifacts/release other=$work/a/much/longer/name/artifacts/release
@@ -36,10 +37,10 @@ check "SHA256SUMS has the sum of each, and not its own" sh -c \
     '[ "$(cut -c67- SHA256SUMS)" = "$(find . -type f ! -name SHA256SUMS -printf "%P\n" | LC_ALL=C sort)" ] && sha256sum -c --quiet SHA256SUMS'
 
 # One executable of each architecture, in everything that has one, and one version.
-sum_in() { tar -xJOf "$1" --wildcards "$2" | sha256sum; }
+sum_in() { tar -xJOf "$1" "$2" | sha256sum; }
 for pair in x64:amd64 arm64:arm64; do
     arch=${pair%:*}
-    sum=$(sum_in "connmgr-$version-linux-$arch.tar.xz" '*/connmgr')
+    sum=$(sum_in "connmgr-$version-linux-$arch.tar.xz" "connmgr-$version-linux-$arch/connmgr")
     check "$arch: the bill of materials has the executable" grep -q "${sum%% *}" "connmgr-$version.spdx.json"
     for deployment in prod dev; do
         check "$arch: the drop-in for $deployment has it" test "$(sum_in "connmgr-$version-dropin-$arch-$deployment.tar.xz" 'usr/sbin/connmgr')" = "$sum"

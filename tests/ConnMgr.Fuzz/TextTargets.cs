@@ -26,6 +26,7 @@ internal static class TextTargets
         Unless(!request.Follows || request.Verb == ControlVerb.Events, "only events can be followed");
         Unless(!request.ListsWhitelist || request.Verb == ControlVerb.Audit,
             "only an audit lists a whitelist");
+        Unless(!request.IsOpenMetrics || request.Verb == ControlVerb.Metrics, "only metrics have a form");
         string written = request.Verb switch
         {
             ControlVerb.Status => "status",
@@ -37,7 +38,7 @@ internal static class TextTargets
         }
             + (request.IsText ? " text" : "") + (request.IsColored ? " color" : "")
             + (request.WithExitStatus ? " exit" : "") + (request.Follows ? " follow" : "")
-            + (request.ListsWhitelist ? " whitelist" : "")
+            + (request.ListsWhitelist ? " whitelist" : "") + (request.IsOpenMetrics ? " openmetrics" : "")
             + (request.Link is null ? "" : $" link={request.Link}")
             + (request.Last is null ? "" : $" last={request.Last}")
             + (request.Seconds is null ? "" : $" seconds={request.Seconds}");

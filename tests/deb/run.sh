@@ -118,6 +118,18 @@ life() {
     check "start: the machine is locked" policy_is DROP
     check "start: the implementer's script tells the capabilities" within grep -qx 'exit 6' /usr/lib/af-conn/net_capabilities
 
+    # For node_exporter, as docs/operations.md says.
+    within sh -c 'mkdir -p /var/lib/prometheus/node-exporter && cp /usr/share/doc/connmgr/examples/connmgr-metrics.* /etc/systemd/system/ &&
+        systemctl daemon-reload'
+    check "metrics: the service writes them" within systemctl start connmgr-metrics.service
+    check "metrics: they are there" within grep -q '^connmgr_uptime_seconds ' /var/lib/prometheus/node-exporter/connmgr.prom
+    check "metrics: the timer" within systemctl enable --now connmgr-metrics.timer
+    within systemctl disable --now connmgr-metrics.timer
+    within sh -c 'rm -r /etc/systemd/system/connmgr-metrics.* /var/lib/prometheus && systemctl daemon-reload'
+    check "wait-online: its unit holds back network-online.target" within systemctl enable connmgr-wait-online
+    check "wait-online: it does" within sh -c 'systemctl list-dependencies --plain network-online.target | grep -q connmgr-wait-online'
+    within systemctl disable connmgr-wait-online
+
     # What the administrator changes stays.
     within sh -c "sed -i \"s/^CONNMGR_OPTIONS=.*/CONNMGR_OPTIONS='--idle 77'/\" /etc/default/connmgr; echo mine.example >>/etc/af-conn/whitelist"
     before=$(main_pid)

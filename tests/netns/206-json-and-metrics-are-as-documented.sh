@@ -39,6 +39,17 @@ assert len(seen) > 40, seen
 END
 metrics_are_valid() { ask metrics >"$LAB/metrics.prom" && /usr/bin/python3 "$LAB/metrics.py" "$LAB/metrics.prom"; }
 check "metrics: valid" metrics_are_valid
+# The same as OpenMetrics: other names in HELP and TYPE of counters, and an end.
+open_is_same() {
+    ask metrics --openmetrics >"$LAB/open" && ask metrics >"$LAB/metrics.prom" || return
+    [ "$(tail -n 1 "$LAB/open")" = '# EOF' ] || return
+    ! grep -E '^# (HELP|TYPE) [^ ]*_total ' "$LAB/open" || return
+    [ "$(sed '/^#/d; s/ [^ ]*$//' "$LAB/open")" = "$(sed '/^#/d; s/ [^ ]*$//' "$LAB/metrics.prom")" ] &&
+        [ "$(sed -n 's/^# TYPE \([^ ]*\) counter/\1_total/p' "$LAB/open")" = \
+            "$(sed -n 's/^# TYPE \([^ ]*\) counter/\1/p' "$LAB/metrics.prom")" ]
+}
+check "metrics: as OpenMetrics the same samples" open_is_same
+check "metrics: another verb has no such form" exits 64 ask status --openmetrics
 check "metrics: the link in use" metrics_have '^connmgr_link_in_use\{link="eth0",kind="ethernet"\} 1$'
 check "metrics: no label has a space" not metrics_have '="[^"]* [^"]*"'
 check "metrics: which link followed which" metrics_have '^connmgr_link_changes_total\{from="none",to="eth0"\} 1$'

@@ -17,6 +17,24 @@ echo echo.example >"$LAB/etc/whitelist"
 start_connmgr --idle 2
 wait_for 10 "it uses eth0" in_use eth0
 
+# What connmgr prints, by two other readers.
+check "promtool finds nothing wrong" sh -c "'$(connmgr_path)' metrics --run-dir '$LAB/run' | promtool check metrics"
+cat >"$LAB/open.py" <<'END'
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+families = list(text_string_to_metric_families(sys.stdin.read()))
+assert len(families) > 40 and all(f.type != "unknown" for f in families), families
+assert any(f.type == "counter" and f.name == "connmgr_switches" for f in families)
+END
+client=$REPO/artifacts/monitoring/usr/lib/python3/dist-packages
+if [ -d "$client/prometheus_client" ]; then
+    reads() { ask metrics "$@" | PYTHONPATH=$client /usr/bin/python3 "$LAB/open.py"; }
+    check "the parser of OpenMetrics reads it" reads --openmetrics
+    check "and not the other form" not reads
+else
+    skip "there is no prometheus_client: make test-monitoring"
+fi
+
 # The command of the service, every second.
 mkdir "$LAB/textfile"
 written=$(sed -n 's/^ExecStart=\/bin\/sh -c .\(.*\).$/\1/p' "$monitoring/connmgr-metrics.service" |

@@ -219,6 +219,12 @@ internal static partial class CommandLine
 
     private static readonly Option<bool> Json = new("--json") { Description = "as JSON" };
 
+    private static readonly Option<bool> OpenMetrics = new("--openmetrics")
+    {
+        Description = "as OpenMetrics 1.0, with its names of counters and its end; without it, in the text "
+            + "format of Prometheus, which node_exporter reads",
+    };
+
     private static readonly Option<bool> Watch = new("--watch")
     {
         Description = "repeat every second, until interrupted"

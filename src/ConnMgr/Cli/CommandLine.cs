@@ -137,7 +137,7 @@ internal static partial class CommandLine
         VerbCommand metrics = new(
             "metrics", "print the status for Prometheus", "0   done\n" + OfAsking)
         {
-            RunDirectory,
+            OpenMetrics, RunDirectory,
         };
         VerbCommand reload = new(
             "reload", "make the daemon read its configuration again, and print what has changed",
@@ -267,6 +267,7 @@ internal static partial class CommandLine
                 ?? NumberOf(parsed.GetValue(Timeout)),
             Audits = parsed.GetValue(Audit),
             ListsWhitelist = parsed.GetValue(WhitelistLines),
+            IsOpenMetrics = parsed.GetValue(OpenMetrics),
             IsFirewallDisabled = parsed.GetValue(DisableFirewall),
             Firewall = parsed.GetRequiredValue(Firewall) switch
             {

@@ -106,7 +106,7 @@ internal static class VerbClient
         string link = options.Link is null ? "" : $" link={options.Link}";
         string last = options.Last is null ? "" : $" last={options.Last}";
         string seconds = options.Seconds is null ? "" : $" seconds={options.Seconds}";
-        string lines = options.ListsWhitelist ? " whitelist" : "";
+        string lines = options.ListsWhitelist ? " whitelist" : options.IsOpenMetrics ? " openmetrics" : "";
         return $"{verb}{form}{lines}{(options.Follows ? " follow" : "")}{link}{last}{seconds}";
     }
 

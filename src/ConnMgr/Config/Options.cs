@@ -124,6 +124,9 @@ internal sealed record Options
     /// <summary>For `audit`: print lines for the whitelist.</summary>
     public bool ListsWhitelist { get; init; }
 
+    /// <summary>For `metrics`: as OpenMetrics.</summary>
+    public bool IsOpenMetrics { get; init; }
+
     /// <summary>The directory of `netif_names` and `whitelist`.</summary>
     public required string ConfigDirectory { get; init; }
 

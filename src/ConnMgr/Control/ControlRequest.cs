@@ -37,6 +37,9 @@ internal readonly record struct ControlRequest(
     /// <summary>`whitelist` (audit only): lines for the whitelist.</summary>
     public bool ListsWhitelist { get; init; }
 
+    /// <summary>`openmetrics` (metrics only): in the form of OpenMetrics.</summary>
+    public bool IsOpenMetrics { get; init; }
+
     /// <summary>`last=N`: the number of events; null for all.</summary>
     public int? Last { get; init; }
 
@@ -82,6 +85,10 @@ internal readonly record struct ControlRequest(
             else if (word.SequenceEqual("whitelist"u8) && request.Verb == ControlVerb.Audit)
             {
                 request = request with { ListsWhitelist = true };
+            }
+            else if (word.SequenceEqual("openmetrics"u8) && request.Verb == ControlVerb.Metrics)
+            {
+                request = request with { IsOpenMetrics = true };
             }
             else if (!TrySetting(word, ref request))
             {

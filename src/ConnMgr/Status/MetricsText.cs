@@ -3,12 +3,15 @@ using ConnMgr.Logging;
 namespace ConnMgr.Status;
 
 /// <summary>
-/// Formats the status in the Prometheus text format 0.0.4, with its naming rules and base units. Pure.
+/// Formats the status in the Prometheus text format 0.0.4 or as OpenMetrics 1.0, with their naming rules and
+/// base units. Pure.
 /// </summary>
 internal static class MetricsText
 {
     private const string Gauge = "gauge";
     private const string Counter = "counter";
+    private const int CommentStart = 7; // of the name, behind "# HELP " or "# TYPE "
+    private const int OpenLimit = 1 << 18;
 
     /// <summary>
     /// The bounds of <see cref="UsageTally.Bounds"/> in seconds, as Prometheus writes them.
@@ -16,6 +19,27 @@ internal static class MetricsText
     private static readonly string[] Bounds =
         ["0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5"];
 
+    /// <summary>
+    /// Writes the same as OpenMetrics: HELP and TYPE of a counter have its name without _total, and the last
+    /// line ends the text.
+    /// </summary>
+    public static void WriteOpen(DaemonStatus status, EventRing events, Utf8Text text)
+    {
+        Utf8Text plain = new(OpenLimit);
+        Write(status, events, plain);
+        ReadOnlySpan<byte> lines = plain.Bytes;
+        foreach (Range range in lines.TrimEnd((byte)'\n').Split((byte)'\n'))
+        {
+            ReadOnlySpan<byte> line = lines[range];
+            int nameEnd = line[0] == '#' ? CommentStart + line[CommentStart..].IndexOf((byte)' ') : 0;
+            ReadOnlySpan<byte> name = line[..nameEnd];
+            text.Add(name.EndsWith("_total"u8) ? name[..^"_total"u8.Length] : name);
+            text.Add(line[nameEnd..]).Add('\n');
+        }
+        text.Add("# EOF\n"u8);
+    }
+
+    /// <summary>Writes the text format of Prometheus.</summary>
     public static void Write(DaemonStatus status, EventRing events, Utf8Text text)
     {
         Head(text, "build_info", Gauge, "The version that runs; always 1.");

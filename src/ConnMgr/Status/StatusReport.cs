@@ -84,7 +84,14 @@ internal sealed class StatusReport(
         }
         if (request.Verb == ControlVerb.Metrics)
         {
-            MetricsText.Write(status, log.Events, reply);
+            if (request.IsOpenMetrics)
+            {
+                MetricsText.WriteOpen(status, log.Events, reply);
+            }
+            else
+            {
+                MetricsText.Write(status, log.Events, reply);
+            }
             return 0;
         }
         if (request.IsText)

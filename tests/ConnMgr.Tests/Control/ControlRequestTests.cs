@@ -14,6 +14,7 @@ public class ControlRequestTests
         Assert.Equal(
             new ControlRequest(ControlVerb.Events, false, false, true, false), Read("events follow"));
         Assert.Equal(new ControlRequest(ControlVerb.Metrics, false, false, false, false), Read("metrics"));
+        Assert.True(Read("metrics text openmetrics")!.Value.IsOpenMetrics);
         Assert.Equal(new ControlRequest(ControlVerb.Reload, true, false, false, false), Read("reload text"));
     }
 
@@ -47,6 +48,7 @@ public class ControlRequestTests
     [InlineData("statuses")]
     [InlineData("STATUS")]
     [InlineData("status follow")]
+    [InlineData("status openmetrics")]
     [InlineData("status\r")]
     [InlineData("reload /etc/passwd")]
     public void Everything_else_is_refused(string line) => Assert.Null(Read(line));

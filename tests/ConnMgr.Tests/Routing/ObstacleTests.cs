@@ -68,7 +68,8 @@ public sealed class ObstacleTests
     }
 
     private static uint[] MetricsOf(ModelRouteTable table, int ifindex) =>
-        [.. table.Routes.Where(route => route.Ifindex == ifindex).Select(route => route.Metric).OrderBy(m => m)];
+        [.. table.Routes.Where(route => route.Ifindex == ifindex).Select(route => route.Metric)
+            .OrderBy(metric => metric)];
 
     /// <summary>The table after the plan, of which nothing is left to do.</summary>
     private static ModelRouteTable After(params KernelRoute[] routes)
