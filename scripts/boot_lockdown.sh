@@ -16,7 +16,7 @@
 # part; stderr says what is open.
 set -uf
 
-script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto mark_bit='' shut='' audit=no previous=''
+script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto mark_bit='' shut='' audit=no disabled=no previous=''
 for word; do
     case $previous in
         --script-dir) script_dir=$word ;;
@@ -24,21 +24,26 @@ for word; do
         --run-dir) run_dir=$word ;;
         --firewall) firewall=$word ;;
         --mark-bit) mark_bit=$word ;;
+        -d | -v*d | --disable-firewall) case $word in [Ff][Aa][Ll][Ss][Ee]) disabled=no ;; esac ;;
+        --audit) case $word in [Ff][Aa][Ll][Ss][Ee]) audit=no ;; esac ;;
     esac
     case $word in
         --shut) shut=yes ;;
-        --audit | --audit=true) audit=yes ;;
-        -d | --disable-firewall | --disable-firewall=true) exit 0 ;;
-        --script-dir=*) script_dir=${word#*=} ;;
-        --config-dir=*) config_dir=${word#*=} ;;
-        --run-dir=*) run_dir=${word#*=} ;;
-        --firewall=*) firewall=${word#*=} ;;
-        --mark-bit=*) mark_bit=${word#*=} ;;
+        # The daemon takes a value behind "=" or ":", and -vd for -v -d.
+        --audit | --audit[=:]*) case $word in *[Ff][Aa][Ll][Ss][Ee]) audit=no ;; *) audit=yes ;; esac ;;
+        -d* | -v*d* | --disable-firewall | --disable-firewall[=:]*)
+            case $word in *[Ff][Aa][Ll][Ss][Ee]) disabled=no ;; *) disabled=yes ;; esac ;;
+        --script-dir[=:]*) script_dir=${word#--script-dir?} ;;
+        --config-dir[=:]*) config_dir=${word#--config-dir?} ;;
+        --run-dir[=:]*) run_dir=${word#--run-dir?} ;;
+        --firewall[=:]*) firewall=${word#--firewall?} ;;
+        --mark-bit[=:]*) mark_bit=${word#--mark-bit?} ;;
     esac
     previous=$word
 done
 nl='
 '
+[ "$disabled" = no ] || exit 0
 export CONNMGR_CONFIG_DIR="$config_dir" CONNMGR_RUN_DIR="$run_dir"
 # The daemon refuses any other value and exits. Lock the device all the same.
 case $firewall in auto | nft | iptables) ;; *) firewall=auto ;; esac

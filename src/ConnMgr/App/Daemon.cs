@@ -231,7 +231,7 @@ internal sealed class Daemon : IDisposable
 
     /// <summary>
     /// Reads the resolver's files where the kernel does not report changes: in directories that did not exist
-    /// before, or without inotify.
+    /// before, in /tmp, or without inotify.
     /// </summary>
     private void RefreshServers()
     {

@@ -102,6 +102,19 @@ internal sealed class Deadline(Deadlines deadlines, Action expired) : IDisposabl
     /// </summary>
     public void Set(TimeSpan at) => At = at;
 
+    /// <summary>
+    /// Sets the deadline to the first of several points in time; clears it if all of them are
+    /// <see cref="TimeSpan.MaxValue"/>.
+    /// </summary>
+    public void SetToFirst(params ReadOnlySpan<TimeSpan> times)
+    {
+        Clear();
+        foreach (TimeSpan time in times)
+        {
+            At = time < At ? time : At;
+        }
+    }
+
     /// <summary>Clears the deadline, so that it does not expire.</summary>
     public void Clear() => At = TimeSpan.MaxValue;
 

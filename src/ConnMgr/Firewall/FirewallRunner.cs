@@ -49,6 +49,7 @@ internal sealed class FirewallRunner : IDisposable
     private readonly Deadline _next;
     private readonly Deadline _refilling;
     private readonly RepairSchedule _schedule = new();
+    private readonly ForeignRules _foreign = new();
     private NftTableSocket? _tables; // null while the lockdown is in iptables
     private RulesetSocket? _rules; // null otherwise: reading every event twice would delay the restoration
     private Action _refill = () => { };
@@ -137,8 +138,11 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>The number of foreign changes found.</summary>
     public int RepairCount { get; private set; }
 
-    /// <summary>The number of chains and rules that others have added to their own tables.</summary>
-    public int OtherChanges => (_rules?.OtherChanges ?? 0) + (_tables?.OtherChanges ?? 0);
+    /// <summary>
+    /// When <see cref="TakeForeignChange"/> becomes true; TimeSpan.MaxValue if other programs have added no
+    /// rules.
+    /// </summary>
+    public TimeSpan NextProbe => _foreign.NextDeadline;
 
     /// <summary>The number of runs of init_firewall.sh that failed.</summary>
     public int FailureCount { get; private set; }
@@ -273,6 +277,13 @@ internal sealed class FirewallRunner : IDisposable
         }
     }
 
+    /// <summary>
+    /// True if the links must be probed because other programs have added rules to their own tables. Call it
+    /// after each batch of events.
+    /// </summary>
+    public bool TakeForeignChange() =>
+        _foreign.Take((_rules?.OtherChanges ?? 0) + (_tables?.OtherChanges ?? 0), _loop.Now);
+
     private bool MayChangeRules() => _lane.IsBusy || _isChanging;
 
     /// <summary>
@@ -285,25 +296,7 @@ internal sealed class FirewallRunner : IDisposable
     public void Close(Action done) => _closing.Close(Choice, done);
 
     /// <summary>Returns the path of a program as the scripts find it; null if it does not exist.</summary>
-    public string? Find(string program)
-    {
-        foreach (string variable in _environment)
-        {
-            if (!variable.StartsWith("PATH=", StringComparison.Ordinal))
-            {
-                continue;
-            }
-            foreach (string directory in variable[5..].Split(':'))
-            {
-                string path = Path.Combine(directory, program);
-                if (directory.Length > 0 && File.Exists(path))
-                {
-                    return path;
-                }
-            }
-        }
-        return null;
-    }
+    public string? Find(string program) => ScriptEnvironment.Find(program, _environment);
 
     /// <summary>
     /// Handles a foreign change of the tables. Usually they have been restored already, each time it happens.

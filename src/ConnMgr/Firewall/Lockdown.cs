@@ -28,9 +28,8 @@ internal sealed class Lockdown : IDisposable
     private readonly NameRefresher _names;
     private readonly ConnectionKiller _killer;
     private readonly Deadline _next;
-    private int _ticks;
-    private readonly ForeignRules _foreign = new();
     private string _bridge;
+    private int _ticks;
 
     public Lockdown(
         Loop loop, Log log, Options options, NetifNames names, Whitelist whitelist,
@@ -116,12 +115,8 @@ internal sealed class Lockdown : IDisposable
 
     private void OnLocked(in LockdownReport report, bool isFirst)
     {
-        if (_gate.Number is not null && report.Queue is null)
-        {
-            string firewall = Store.Backend is NftBackend ? "nft" : "iptables";
-            _gate.Close($"the kernel cannot queue packets for a program by {firewall}");
-            Firewall.Queue = null;
-        }
+        _gate.OnLocked(report.Queue, Store.Backend is NftBackend);
+        Firewall.Queue = _gate.Number;
         if (isFirst)
         {
             if (!report.KnowsEnded && Audit is null)
@@ -179,24 +174,16 @@ internal sealed class Lockdown : IDisposable
             _killer.Advance(now);
         }
         _services.Expire();
-        TimeSpan next = _services.NextDeadline;
-        foreach (TimeSpan deadline in (ReadOnlySpan<TimeSpan>)
-            [_names.NextDeadline, Store.NextDeadline, _killer.NextDeadline, _foreign.NextDeadline])
-        {
-            next = deadline < next ? deadline : next;
-        }
-        _next.Set(next);
+        _next.SetToFirst(
+            _services.NextDeadline, _names.NextDeadline, Store.NextDeadline, _killer.NextDeadline,
+            Firewall.NextProbe);
     }
 
     /// <summary>
     /// True if the links must be probed because other programs have added rules. Call it after each batch of
     /// events.
     /// </summary>
-    public bool TakeForeignChange()
-    {
-        bool mustProbe = _foreign.Take(Firewall.OtherChanges, _loop.Now);
-        return mustProbe && IsLocked;
-    }
+    public bool TakeForeignChange() => Firewall.TakeForeignChange() && IsLocked;
 
     /// <summary>Call it every 2 s.</summary>
     public void Tick()

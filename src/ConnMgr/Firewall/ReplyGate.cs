@@ -73,6 +73,17 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         _release = loop.AddTimer(ReleaseLate);
     }
 
+    /// <summary>Closes the gate if the rules that are now in force send it nothing.</summary>
+    /// <param name="queue">The NFQUEUE of the rules; null for none, because the kernel lacks it.</param>
+    /// <param name="isNft">The rules are those of nf_tables.</param>
+    public void OnLocked(ushort? queue, bool isNft)
+    {
+        if (Number is not null && queue is null)
+        {
+            Close($"the kernel cannot queue packets for a program by {(isNft ? "nft" : "iptables")}");
+        }
+    }
+
     /// <summary>Releases the held replies, and unbinds the queue.</summary>
     /// <param name="reason">Why replies are no longer held.</param>
     public void Close(string reason)

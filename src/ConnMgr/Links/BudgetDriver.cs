@@ -14,7 +14,8 @@ namespace ConnMgr.Links;
 /// </summary>
 internal sealed unsafe class BudgetDriver
 {
-    private const int CountersLimit = 65536; // bytes of /proc/net/dev
+    private const string Counters = "/proc/thread-self/net/dev"; // /proc/net is that of the first thread
+    private const int CountersLimit = 65536; // bytes
 
     /// <summary>The shortest time between two writes, so at most 144 a day.</summary>
     private static readonly TimeSpan SaveGap = TimeSpan.FromMinutes(10);
@@ -106,7 +107,10 @@ internal sealed unsafe class BudgetDriver
         Tick(tellsAll: true);
     }
 
-    /// <summary>Counts, and writes the accounts if they are worth it. Call it every tick.</summary>
+    /// <summary>
+    /// Counts, and writes the accounts if enough bytes or time have passed since the last write. Call it
+    /// every tick.
+    /// </summary>
     public void Tick() => Tick(tellsAll: false);
 
     /// <param name="tellsAll">True to report the state of each budget to its link, even if it is the same.
@@ -151,7 +155,7 @@ internal sealed unsafe class BudgetDriver
         DateTime wall = DateTime.UtcNow;
         bool isSynced = IsSynced();
         _clock.Observe(wall, now);
-        string counters = SmallFile.Read("/proc/net/dev", CountersLimit, out bool isCut, out _) ?? "";
+        string counters = SmallFile.Read(Counters, CountersLimit, out bool isCut, out _) ?? "";
         if (isCut)
         {
             // The last line may be incomplete.
@@ -202,7 +206,9 @@ internal sealed unsafe class BudgetDriver
         return true;
     }
 
-    /// <summary>True if the kernel says that its clock is synchronised, as NTP clients tell it.</summary>
+    /// <summary>
+    /// True if the kernel reports a synchronised clock (adjtimex). NTP clients set that flag.
+    /// </summary>
     private static bool IsSynced()
     {
         const int Size = 512;

@@ -2,6 +2,7 @@ using ConnMgr.Config;
 using ConnMgr.Control;
 using ConnMgr.Links;
 using ConnMgr.Logging;
+using ConnMgr.Probe;
 
 using ConnMgr.Firewall;
 
@@ -114,16 +115,18 @@ internal static class StatusText
         foreach (ServiceStatus service in status.Services)
         {
             Label(text, "service", 0);
-            text.Add(isColored && service.SuspectedBy is not null ? TextLayout.Yellow : "");
+            text.Add(isColored && service.IsSuspected ? TextLayout.Yellow : "");
             TextLayout.Wrap(
                 text,
                 $"{service.Url}: proves {service.Strength}, about {service.Cost} bytes; "
                 + (service.IsProven ? "has answered correctly"
-                    : service.SuspectedBy is null ? "has not answered yet"
-                    : $"has not answered correctly over any link, and wrongly over {service.SuspectedBy}: "
-                        + "ping decides meanwhile"),
+                    : service.Strength == ProbeStrength.Connection.Name() ? "counts like ping"
+                    : service.IsSuspected ? "has not answered correctly over any link"
+                        + (service.SuspectedBy is { } link ? $", and wrongly over {link}" : "")
+                        + ": ping decides meanwhile"
+                    : "has not answered yet"),
                 LabelEnd);
-            text.Add(isColored && service.SuspectedBy is not null ? "\e[0m" : "");
+            text.Add(isColored && service.IsSuspected ? "\e[0m" : "");
         }
 
         foreach (LinkStatus link in status.Links)
@@ -156,6 +159,10 @@ internal static class StatusText
         string repairs = firewall.Repairs > 0 ? $", restored {Times(firewall.Repairs)}" : "";
         TextLayout.Wrap(
             text, $", addresses by {firewall.Backend}{repairs}", LabelEnd + state.Length);
+        if (firewall.IsLocked)
+        {
+            Line(text, "", "to open it: stop connmgr, then 'connmgr unlock'");
+        }
         if (firewall.BackendReason.Length > 0)
         {
             string better = firewall.Backend == "rules" ? "no sets" : "not by nft";
