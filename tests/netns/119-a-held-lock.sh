@@ -68,10 +68,10 @@ stop_connmgr
 # At boot the run directory may not be writable yet. A held lock is waited for all the same.
 : >"$LAB/file"
 hold 15
-boot() {
+boot_anywhere() {
     on device sh "$REPO/scripts/boot_lockdown.sh" --firewall iptables --script-dir "$REPO/scripts" --config-dir "$LAB/etc" --run-dir "$LAB/file/run"
 }
-check "without a run directory boot_lockdown.sh tries again while the lock is held" exits 0 boot
+check "without a run directory boot_lockdown.sh tries again while the lock is held" exits 0 boot_anywhere
 check "and locks" said_has '^backend: iptables'
 wait "$HOLDER"
 check "nothing was closed" not on device nft list table inet connmgr_closed

@@ -46,7 +46,11 @@ while (now := time.monotonic()) < end:
     time.sleep(0.0002)
 print(f"{longest * 1000:.1f} {through} {sent}")
 END
-on device /usr/bin/python3 "$LAB/send.py" $((seconds + 2)) >"$LAB/sent" &
+# In real time where that is possible: otherwise it measures its own wait for a processor, too.
+real_time=
+! /usr/bin/chrt -r 2 true 2>/dev/null || real_time='/usr/bin/chrt -r 2'
+# shellcheck disable=SC2086  # words, or none
+on device $real_time /usr/bin/python3 "$LAB/send.py" $((seconds + 2)) >"$LAB/sent" &
 sender=$!
 rounds=0
 end=$(($(now) + seconds * 100))
@@ -61,7 +65,8 @@ set -- $(cat "$LAB/sent")
 echo "# flushed $rounds times in $seconds s, restored $(repairs) times; open for at most $1 ms, $2 of $3 packets got through"
 check "packets were sent all the time" test "$3" -ge $((seconds * 100))
 check "it was flushed again and again" test "$rounds" -ge "$seconds"
-check "and restored while that went on" test "$(repairs)" -ge $((rounds / 10 + 1))
+# A flush that finds nothing needs no repair.
+check "and restored while that went on" test "$(repairs)" -ge $((rounds / 4 + 1))
 # The events of one flush come in several parts.
 check "once each time" test "$(repairs)" -le $((rounds + rounds / 4 + 2))
 as_before() { rules | diff "$LAB/rules.before" -; }

@@ -103,6 +103,28 @@ public class NftTableSocketTests
     });
 
     /// <summary>
+    /// A change by another program is undone before the daemon's next transaction, not at the next wake-up.
+    /// </summary>
+    [Fact]
+    public void The_tables_come_before_the_addresses() => NetworkNamespace.Run(() =>
+    {
+        using Rig rig = new();
+        string before = Listing();
+        rig.Sets.BeforeEach = rig.Table.RestoreFirst;
+        for (int i = 1; i < 4; i++)
+        {
+            Nft.Run("flush ruleset");
+            Assert.Equal(0, rig.Sets.Add(Prefix("198.18.7.1", 32), 3600)); // otherwise there is no set
+            Assert.Equal(i, rig.Damaged.Count);
+            Assert.Contains("198.18.7.1", Nft.Elements("afero4"), StringComparison.Ordinal);
+            Nft.Run("flush set inet connmgr afero4");
+            Assert.Equal(before, Listing());
+        }
+        rig.Run(until: () => rig.Programs.Count > 0 && rig.Gone.Count > 0); // reported at the next wake-up
+        Assert.Equal([true, true, true], rig.Damaged);
+    });
+
+    /// <summary>
     /// Rules of the daemon, rules in other tables and new elements do not count as changes.
     /// </summary>
     [Fact]
