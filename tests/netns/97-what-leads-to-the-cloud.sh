@@ -120,10 +120,16 @@ stop_connmgr
 router=$(ip -n r-eth -6 address show dev lan scope link | sed -n 's/.*inet6 \(fe80[^/]*\).*/\1/p')
 printf '\357\273\277nameserver %s%%11\r\nnameserver fe80::1%%lo\r\n' "$router" >"$LAB/resolv.conf"
 on r-eth dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-resolv \
-    --no-hosts --bind-interfaces --listen-address="$router" --server=198.18.100.53 >"$LAB/router-dns" 2>&1 &
+    --no-hosts --bind-interfaces --listen-address="$router" --listen-address=198.18.1.1 --server=198.18.100.53 \
+    >"$LAB/router-dns" 2>&1 &
 relay=$!
 RESOLVER='' start_connmgr --no-ping
 wait_for 10 "a name server with a numeric zone is asked" state lan0 ITFUP_SS
+stop_connmgr
+# However many servers there are, the gateway is asked, too.
+for n in $(seq 40); do echo "nameserver 198.18.77.$n"; done >"$LAB/resolv.conf"
+RESOLVER='' start_connmgr --no-ping
+wait_for 10 "behind forty servers that do not answer the gateway is asked" state lan0 ITFUP_SS
 kill "$relay"
 stop_connmgr
 
