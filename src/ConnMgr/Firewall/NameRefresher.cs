@@ -31,7 +31,7 @@ internal sealed class NameRefresher : IDisposable
     /// <param name="loop">Where answers arrive, and the clock.</param>
     /// <param name="store">Opens the addresses that are found.</param>
     /// <param name="unanswered">Asked about each question without an answer.</param>
-    public NameRefresher(Loop loop, HoleStore store, Unanswered? unanswered = null)
+    public NameRefresher(Loop loop, HoleStore store, Unanswered unanswered)
     {
         _loop = loop;
         _store = store;

@@ -127,11 +127,14 @@ internal sealed class ServiceTrust
         }
         int before = _warned.Count;
         _warned.UnionWith(services);
-        return _warned.Count == before ? null
-            : (services.Count == 1
-                    ? $"'{services[0]}' has not"
-                    : $"none of '{string.Join("', '", services)}' has")
-                + $" answered correctly over any link since the start ({link.Name}: {result.Detail}): is "
-                + "that the service? ping decides until it answers correctly";
+        if (_warned.Count == before)
+        {
+            return null;
+        }
+        string who = services.Count == 1
+            ? $"'{services[0]}' has not"
+            : $"none of '{string.Join("', '", services)}' has";
+        return $"{who} answered correctly over any link since the start ({link.Name}: {result.Detail}): "
+            + "is that the service? ping decides until it answers correctly";
     }
 }

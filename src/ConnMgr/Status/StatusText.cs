@@ -159,6 +159,10 @@ internal static class StatusText
         string repairs = firewall.Repairs > 0 ? $", restored {Times(firewall.Repairs)}" : "";
         TextLayout.Wrap(
             text, $", addresses by {firewall.Backend}{repairs}", LabelEnd + state.Length);
+        if (firewall.IsLocked)
+        {
+            Line(text, "", "to open it: stop connmgr, then 'connmgr unlock'");
+        }
         if (firewall.BackendReason.Length > 0)
         {
             string better = firewall.Backend == "rules" ? "no sets" : "not by nft";

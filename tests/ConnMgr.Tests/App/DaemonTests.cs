@@ -101,19 +101,10 @@ public sealed class DaemonTests
         {
             LinkRig.AddLinks();
             Script("init_firewall.sh", script);
-            Options options = new()
+            Options options = LinkRig.OptionsIn(Directory) with
             {
-                ConfigDirectory = Directory,
-                ScriptDirectory = Directory,
-                RunDirectory = Directory,
                 HookDirectory = $"{Directory}/hooks",
-                IsFirewallDisabled = true,
-                Services = [],
-                Ping = [],
-                Resolvers = [],
-                DnsServers = [],
                 Dns = DnsMode.Sniff,
-                Switch = SwitchMode.Netlink,
             };
             Daemon = new Daemon(
                 change?.Invoke(options) ?? options, LinkRig.Names(names), StoreRig.Read("a.example"), _log,
@@ -132,12 +123,7 @@ public sealed class DaemonTests
         /// <summary>The number of looks since <see cref="Until"/> was called.</summary>
         public int Settled { get; private set; }
 
-        public void Script(string name, string body)
-        {
-            string path = Path.Combine(Directory, name);
-            File.WriteAllText(path, $"#!/bin/sh\n{body}\n");
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        }
+        public void Script(string name, string body) => TestScript.Write(Directory, name, body);
 
         /// <summary>Runs the daemon until the condition holds, which is tested every 20 ms.</summary>
         public void Until(Func<bool> isDone)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using ConnMgr.EventLoop;
 using ConnMgr.Firewall;
@@ -231,13 +230,4 @@ public sealed class AddressRuleRunnerTests : IDisposable
     }
 
     private TimeSpan Now() => _loop.Now;
-
-    /// <summary>The system's monotonic time plus an offset that a test sets.</summary>
-    private sealed class SkewedTime : TimeProvider
-    {
-        public TimeSpan Skew { get; set; }
-
-        public override long GetTimestamp() =>
-            Stopwatch.GetTimestamp() + (Skew.Ticks * (Stopwatch.Frequency / TimeSpan.TicksPerSecond));
-    }
 }

@@ -81,25 +81,11 @@ public sealed class ConnectionKillerTests
                 .Select(line => line.Split(" dst=")[1].Split(' ')[0]).Order(),
         ];
 
-        public void RunUntil(Func<bool> isDone)
+        public void RunUntil(Func<bool> isDone) => LoopRun.Until(Loop, () =>
         {
-            using Deadline limit = Loop.AddTimer(() => throw new TimeoutException());
-            limit.Set(Loop.Now + TimeSpan.FromSeconds(60));
-            try
-            {
-                Loop.Run(() =>
-                {
-                    Killer.Advance(Loop.Now + Skew);
-                    if (isDone())
-                    {
-                        throw new OperationCanceledException();
-                    }
-                });
-            }
-            catch (OperationCanceledException)
-            {
-            }
-        }
+            Killer.Advance(Loop.Now + Skew);
+            return isDone();
+        });
 
         private static string Conntrack(string arguments)
         {

@@ -9,8 +9,8 @@ using ConnMgr.Tests.Links;
 namespace ConnMgr.Tests.Firewall;
 
 /// <summary>
-/// <see cref="DnsObserver"/>, <see cref="ReplyGate"/> and <see cref="NameRefresher"/> with the kernel's
-/// packet sockets and NFQUEUE, on the loopback device of a namespace, which acts as a link.
+/// <see cref="DnsObserver"/> and <see cref="ReplyGate"/> with the kernel's packet sockets and NFQUEUE, on the
+/// loopback device of a namespace, which acts as a link.
 /// </summary>
 public sealed class DnsPathTests
 {
@@ -78,22 +78,6 @@ public sealed class DnsPathTests
         Assert.StartsWith("cannot bind NFQUEUE 7: nfqueue: ", second.Gate.Reason, StringComparison.Ordinal);
         first.Gate.Close("it is over");
         Assert.Equal(("sniff", "it is over"), (first.Gate.ModeName, first.Gate.Reason));
-    });
-
-    [Fact]
-    public void Exact_names_are_resolved_over_the_link_in_use_and_only_then() => NetworkNamespace.Run(() =>
-    {
-        using DnsRig rig = new(whitelist: "echo.afero.io\n*.wild.example");
-        using NameRefresher names = new(rig.Loop, rig.Store.Store);
-        Assert.Equal(TimeSpan.MaxValue, names.NextDeadline);
-        names.SetLink("lo", [DnsRig.Server]);
-        Assert.True(names.NextDeadline <= rig.Loop.Now);
-        names.Advance(rig.Loop.Now);
-        rig.Answer(repeats: 2); // both families; the unanswered query ends after a second
-        rig.Until(() => rig.Store.Backend.Elements.Count == 1);
-        Assert.Equal(["Open 198.51.100.7"], rig.Store.Backend.Applied);
-        rig.Until(() => names.NextDeadline < TimeSpan.MaxValue);
-        Assert.True(names.NextDeadline > rig.Loop.Now + TimeSpan.FromMinutes(30));
     });
 
     internal static void Run(string command)

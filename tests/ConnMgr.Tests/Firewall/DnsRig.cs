@@ -23,18 +23,21 @@ internal sealed class DnsRig : IDisposable
     private readonly RouteMonitor _routes;
     private readonly Socket _server;
 
-    public DnsRig(FakeBackend? backend = null, string whitelist = "echo.afero.io\n*.wild.example")
+    public DnsRig(
+        FakeBackend? backend = null, string whitelist = "echo.afero.io\n*.wild.example",
+        TimeProvider? time = null)
     {
         NetworkNamespace.RunIp("link set lo up");
         NetworkNamespace.RunIp("address replace 198.18.100.53/32 dev lo");
         NetworkNamespace.RunIp("address replace 198.18.1.2/32 dev lo");
-        Store = new StoreRig(whitelist, backend);
+        Store = new StoreRig(whitelist, backend, time);
         Watch.SetServers([IpNumber.Of(Server)], null);
         Reader = new ReplyReader(Watch, Store.Store);
         Observer = new DnsObserver(Loop, Store.Log, Reader, LinkRig.Names("ETH_INTERFACE_0=lo"));
         Gate = new ReplyGate(Loop, Observer, Reader);
         _server = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         _server.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+        _server.ReceiveTimeout = 30_000; // ms
         _server.Bind(new IPEndPoint(Server, 53));
         _routes = new RouteMonitor(Loop, Table);
         Until(() => _routes.IsSettled);
@@ -63,51 +66,52 @@ internal sealed class DnsRig : IDisposable
         return client;
     }
 
-    /// <summary>Answers the questions that the server has received.</summary>
-    public void Answer(string name = "echo.afero.io", int repeats = 1)
+    /// <summary>Answers the question of <see cref="Ask"/> with an address.</summary>
+    public void Answer(string name = "echo.afero.io")
     {
-        for (int i = 0; i < repeats; i++)
-        {
-            byte[] query = new byte[512];
-            EndPoint from = new IPEndPoint(IPAddress.Any, 0);
-            int size = _server.ReceiveFrom(query, ref from);
-            bool isA = query[size - 3] == 1;
-            bool isOwn = repeats > 1; // the daemon's own question
-            if (isA || !isOwn)
-            {
-                byte[] reply = isOwn
-                    ? new MessageBuilder().Short((query[0] << 8) | query[1], 0x8180, 1, 1, 0, 0)
-                    .Name(name).Short(1, 1)
-                        .Address(name, "198.51.100.7").ToArray()
-                    : name == "echo.afero.io" ? GoldenMessages.Chain
-                    : new MessageBuilder().Short((query[0] << 8) | query[1], 0x8180, 1, 1, 0, 0)
-                    .Name(name).Short(1, 1)
-                        .Address(name, "198.51.100.8").ToArray();
-                _server.SendTo(reply, from);
-            }
-        }
+        (byte[] query, EndPoint from) = TakeQuestion();
+        _server.SendTo(
+            name == "echo.afero.io" ? GoldenMessages.Chain : ReplyTo(query, name, "198.51.100.8"), from);
     }
 
-    public void Until(Func<bool> isDone)
+    /// <summary>Answers the daemon's own question for the IPv4 address of a name, and no other one.</summary>
+    public void AnswerOwn(string name = "echo.afero.io", string address = "198.51.100.7")
     {
-        using Deadline limit = Loop.AddTimer(() => throw new TimeoutException());
-        limit.Set(Loop.Now + TimeSpan.FromSeconds(60));
-        using Deadline poll = Loop.AddTimer(() => { });
-        try
+        byte[] query;
+        EndPoint from;
+        do
         {
-            Loop.Run(() =>
-            {
-                if (isDone())
-                {
-                    throw new OperationCanceledException();
-                }
-                poll.Set(Loop.Now + TimeSpan.FromMilliseconds(20));
-            });
+            (query, from) = TakeQuestion();
         }
-        catch (OperationCanceledException)
-        {
-        }
+        while (TypeOf(query) != MessageBuilder.A || NameOf(query) != name);
+        _server.SendTo(ReplyTo(query, name, address), from);
     }
+
+    /// <summary>Takes the next question that the server has received.</summary>
+    public (byte[] Query, EndPoint From) TakeQuestion()
+    {
+        byte[] query = new byte[512];
+        EndPoint from = new IPEndPoint(IPAddress.Any, 0);
+        int size = _server.ReceiveFrom(query, ref from);
+        return (query[..size], from);
+    }
+
+    /// <summary>The number of bytes that wait at the server.</summary>
+    public int Waiting => _server.Available;
+
+    /// <summary>Sends a reply from the server.</summary>
+    public void Send(byte[] reply, EndPoint to) => _server.SendTo(reply, to);
+
+    public static int TypeOf(byte[] query) => query[^3];
+
+    public static string NameOf(byte[] query) =>
+        DnsQuestion.TryReadQuery(query, out _, out DnsQuestion question) ? question.Name.ToString() : "";
+
+    public static byte[] ReplyTo(byte[] query, string name, string address) =>
+        new MessageBuilder().Short((query[0] << 8) | query[1], 0x8180, 1, 1, 0, 0)
+            .Name(name).Short(TypeOf(query), 1).Address(name, address).ToArray();
+
+    public void Until(Func<bool> isDone) => LoopRun.Until(Loop, isDone);
 
     public void Dispose()
     {

@@ -7,6 +7,7 @@ using ConnMgr.Logging;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
 using ConnMgr.Tests.Capture;
+using ConnMgr.Tests.Links;
 
 namespace ConnMgr.Tests.Firewall;
 
@@ -175,27 +176,15 @@ public sealed class LockdownTests : IDisposable
     private string[] Said() =>
         [.. _log.Events.Events.Where(said => said.Level != LogLevel.Debug).Select(said => said.Text)];
 
-    private void Script(string name, string body)
-    {
-        string path = Path.Combine(_directory, name);
-        File.WriteAllText(path, $"#!/bin/sh\n{body}\n");
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-    }
+    private void Script(string name, string body) => TestScript.Write(_directory, name, body);
 
     private Lockdown New(Loop loop, string whitelist, FirewallBackend firewall = FirewallBackend.Iptables,
         bool managesLinks = false) => new(
         loop, _log,
-        new Options
+        LinkRig.OptionsIn(_directory) with
         {
-            ConfigDirectory = _directory,
-            ScriptDirectory = _directory,
-            RunDirectory = _directory,
-            HookDirectory = _directory,
-            Services = [],
-            Ping = [],
-            Resolvers = [],
+            IsFirewallDisabled = false,
             DnsServerMode = DnsServerMode.Any,
-            DnsServers = [],
             Dns = DnsMode.Sniff,
             Firewall = firewall,
             ManagesLinksUnlocked = managesLinks,
@@ -205,25 +194,14 @@ public sealed class LockdownTests : IDisposable
     private static void Until(Loop loop, Lockdown lockdown, Func<bool> isDone)
     {
         KernelState table = new();
-        using Deadline limit = loop.AddTimer(() => throw new TimeoutException());
-        limit.Set(loop.Now + TimeSpan.FromSeconds(60));
-        try
+        LoopRun.Until(loop, () =>
         {
-            loop.Run(() =>
-            {
-                lockdown.Settle(new LockdownView(table, new ConnectionView(), new NameServers([])));
-                if (isDone())
-                {
-                    throw new OperationCanceledException();
-                }
-            });
-        }
-        catch (OperationCanceledException)
-        {
-        }
+            lockdown.Settle(new LockdownView(table, new ConnectionView(), new NameServers([])));
+            return isDone();
+        });
     }
 
-    private static string Run(string program, string arguments)
+    internal static string Run(string program, string arguments)
     {
         using Process process =
             Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;

@@ -16,13 +16,15 @@ internal sealed class StoreRig : IDisposable
     private readonly string _directory = Directory.CreateTempSubdirectory("connmgr-test-").FullName;
 
     public StoreRig(
-        string whitelist = "a.example\n*.wild.example\n198.18.9.0/24", FakeBackend? backend = null)
+        string whitelist = "a.example\n*.wild.example\n198.18.9.0/24", FakeBackend? backend = null,
+        TimeProvider? time = null)
     {
+        Loop = new Loop(time);
         Backend = backend ?? new FakeBackend();
         Store = NewStore(whitelist);
     }
 
-    public Loop Loop { get; } = new();
+    public Loop Loop { get; }
 
     public Log Log { get; } = new(LogTarget.Stderr, LogLevel.Error);
 

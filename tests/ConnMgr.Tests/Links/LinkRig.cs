@@ -14,27 +14,31 @@ namespace ConnMgr.Tests.Links;
 /// </summary>
 internal sealed class LinkRig : IDisposable
 {
-    public LinkRig(Func<Options, Options>? change = null)
+    public LinkRig(Func<Options, Options>? change = null, string names = "", TimeProvider? time = null)
     {
         AddLinks();
-        Options = new Options
-        {
-            ConfigDirectory = Directory,
-            ScriptDirectory = Directory,
-            RunDirectory = Directory,
-            HookDirectory = Directory,
-            IsFirewallDisabled = true,
-            Services = [],
-            Ping = [],
-            Resolvers = [],
-            DnsServers = [],
-            Switch = SwitchMode.Netlink,
-        };
+        Options = OptionsIn(Directory);
         Options = change?.Invoke(Options) ?? Options;
+        Loop = new Loop(time);
         Routes = new RouteMonitor(Loop, State);
         Driver = new LinkDriver(
-            Loop, Log, Options, Names(""), State, Routes, new NameServers([]), Environment, Loop.Now);
+            Loop, Log, Options, Names(names), State, Routes, new NameServers([]), Environment, Loop.Now);
     }
+
+    /// <summary>The options of a daemon without lockdown, all of whose files are in one directory.</summary>
+    public static Options OptionsIn(string directory) => new()
+    {
+        ConfigDirectory = directory,
+        ScriptDirectory = directory,
+        RunDirectory = directory,
+        HookDirectory = directory,
+        IsFirewallDisabled = true,
+        Services = [],
+        Ping = [],
+        Resolvers = [],
+        DnsServers = [],
+        Switch = SwitchMode.Netlink,
+    };
 
     /// <summary>Makes eth0 and wlan0 in the namespace of the calling thread.</summary>
     public static void AddLinks()
@@ -54,7 +58,7 @@ internal sealed class LinkRig : IDisposable
     public string Directory { get; } =
         System.IO.Directory.CreateTempSubdirectory("connmgr-test-").FullName;
 
-    public Loop Loop { get; } = new();
+    public Loop Loop { get; }
 
     public Log Log { get; } = new(LogTarget.Stderr, LogLevel.Error);
 
@@ -77,31 +81,20 @@ internal sealed class LinkRig : IDisposable
     /// <summary>Runs the loop until the condition holds; a tick every 0.1 s.</summary>
     public void Until(Func<bool> isDone)
     {
-        using Deadline tick = Loop.AddTimer(() => { });
-        using Deadline limit = Loop.AddTimer(() => throw new TimeoutException());
-        limit.Set(Loop.Now + TimeSpan.FromSeconds(60));
-        try
+        TimeSpan next = Loop.Now;
+        LoopRun.Until(Loop, () =>
         {
-            Loop.Run(() =>
+            if (Loop.Now >= next)
             {
-                if (!tick.IsSet)
-                {
-                    tick.Set(Loop.Now + TimeSpan.FromMilliseconds(100));
-                    Driver.Tick();
-                }
-                if (Routes.IsSettled)
-                {
-                    Driver.Settle();
-                }
-                if (isDone())
-                {
-                    throw new OperationCanceledException(); // Loop.Stop would end the next Run, too
-                }
-            });
-        }
-        catch (OperationCanceledException)
-        {
-        }
+                next = Loop.Now + TimeSpan.FromMilliseconds(100);
+                Driver.Tick();
+            }
+            if (Routes.IsSettled)
+            {
+                Driver.Settle();
+            }
+            return isDone();
+        });
     }
 
     /// <summary>The logged lines that begin so.</summary>

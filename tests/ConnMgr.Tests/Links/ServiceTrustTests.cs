@@ -44,8 +44,9 @@ public class ServiceTrustTests
         Assert.Null(Take(_wlan, silent, 2)); // wlan0 has not been asked twice
         Assert.False(_trust.IsSuspected(Service));
         Assert.Equal(
-            "'echo://echo.example' has not answered correctly over any link since the start (eth0: "
-                + "ping answered (refused)): is that the service? ping decides until it answers correctly",
+            "'echo://echo.example' has not answered correctly over any link since the start "
+                + "(eth0: ping answered (refused)): is that the service? "
+                + "ping decides until it answers correctly",
             Take(_eth, silent, 17));
         Assert.True(_trust.IsSuspected(Service));
         Assert.Null(_trust.SuspectedBy(Service));

@@ -111,11 +111,9 @@ public sealed class ResolverDriverTests
 
     private static void Record(LinkRig rig, string body)
     {
-        string path = $"{rig.Directory}/resolv_conf.sh";
-        File.WriteAllText(path, $"#!/bin/sh\necho \"$1 $2${{3:+ $3}}\" >>${{0%/*}}/calls\n{body}\n");
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        TestScript.Write(
+            rig.Directory, "resolv_conf.sh", $"echo \"$1 $2${{3:+ $3}}\" >>${{0%/*}}/calls\n{body}");
     }
 
-    private static string[] Calls(LinkRig rig) =>
-        File.Exists($"{rig.Directory}/calls") ? File.ReadAllLines($"{rig.Directory}/calls") : [];
+    private static string[] Calls(LinkRig rig) => TestScript.Lines(rig.Directory, "calls");
 }
