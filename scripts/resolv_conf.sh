@@ -19,7 +19,9 @@ ROOT=${CONNMGR_ROOT:-}
 RUN=${CONNMGR_RUN_DIR:-/var/run/connmgr}
 KEPT=$RUN/resolv.conf.original # what our file has replaced
 OURS=$RUN/resolv.conf.written  # what we have written last
+SEEN=$RUN/resolv.conf.seen     # what stands there now
 FLAGS=$RUN/resolv.conf.flags   # systemd-resolved's default-route flags before our change
+KNOWN=$RUN/resolv.conf.links   # the last name servers of each link
 DONE=$RUN/resolv.conf.target   # what the last run has changed: openresolv, debian, resolved or a path
 BEGIN='# connmgr: the name servers of the link in use'
 END='# connmgr: end. When connmgr ends, it restores the lines that begin with #connmgr'
@@ -239,11 +241,13 @@ use_file() {
         return
     fi
     # The original is the text that another program has written last.
-    if [ ! -f "$OURS" ] || ! cmp -s "$1" "$OURS"; then
-        if is_marked "$1"; then
-            unmark "$1" >"$KEPT"
-        elif [ -f "$1" ]; then
-            cat "$1" >"$KEPT"
+    rm -f "$SEEN"
+    [ ! -f "$1" ] || cat "$1" >"$SEEN"
+    if [ ! -f "$OURS" ] || ! cmp -s "$SEEN" "$OURS"; then
+        if is_marked "$SEEN"; then
+            unmark "$SEEN" >"$KEPT"
+        elif [ -f "$SEEN" ]; then
+            cat "$SEEN" >"$KEPT"
         else
             rm -f "$KEPT"
         fi
@@ -254,12 +258,20 @@ use_file() {
     esac
     if cmp -s "$1" "$OURS.new"; then
         mv "$OURS.new" "$OURS"
+        rm -f "$SEEN"
         [ ! -e "$OURS.untold" ] || tell_dnsmasq
         did "$1: $ASKS, of $LINK"
         return
     fi
+    # A client that writes the file meanwhile would not write it again: its text must not be lost.
+    use_turn=$((${use_turn:-0} + 1))
+    if [ "$use_turn" -lt 4 ] && [ -f "$1" ] && ! cmp -s "$1" "$SEEN"; then
+        use_file "$1"
+        return
+    fi
     put "$1" "$OURS.new"
     mv "$OURS.new" "$OURS"
+    rm -f "$SEEN"
     case $1 in *.servers) tell_dnsmasq ;; esac
     did "$1: $ASKS, of $LINK"
 }
@@ -429,7 +441,7 @@ undo() {
             did "resolvconf: the record is deleted" ;;
         *) restore_file "$1" ;;
     esac
-    rm -f "$DONE"
+    rm -f "$DONE" "$KNOWN"
 }
 
 # $WAS: what the last run has changed; empty for nothing.
@@ -449,12 +461,24 @@ case ${1-} in
             # Another --resolv-conf, or another resolver is installed. What cannot be undone is dropped.
             (undo "$WAS") >/dev/null 2>&1 || rm -f "$DONE" "$OURS" "$KEPT"
         fi
+        known=$(cat "$KNOWN" 2>/dev/null) || :
+        now=
         for link in $LINKS; do
             find_servers "$link"
             echo "link $link $FOUND"
-            ALL="$ALL $FOUND"
             [ "$link" != "$LINK" ] || ASKS=$FOUND
+            # A client deletes the record of a link that is down before it writes resolv.conf: its server is still no user's.
+            if [ -z "$FOUND" ]; then
+                while read -r known_link known_servers; do
+                    [ "$known_link" != "$link" ] || add $known_servers
+                done <<END
+$known
+END
+            fi
+            ALL="$ALL $FOUND" now="$now$link $FOUND
+"
         done
+        printf %s "$now" >"$KNOWN"
         if [ -z "$ASKS" ]; then
             did "nothing: no name server of $LINK is known"
             exit 0

@@ -46,7 +46,7 @@ if [ -z "$(find /usr/lib -name 'libclang_rt.fuzzer*.a' -print -quit 2>/dev/null)
 fi
 /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || packages="$packages python3-jsonschema"
 # Resolvers and what they need are unpacked beside the tests (4 MB): installed, they would take over this machine's
-# resolv.conf. Their tests (68, 84, 85) are skipped without them.
+# resolv.conf. Their tests (68, 235, 236) are skipped without them.
 beside=$(dirname "$0")/../artifacts/lab unpacked=
 for package in openresolv resolvconf systemd-resolved network-manager libnm0 libndp0; do
     [ -n "$check" ] || [ -d "$beside/$package" ] || unpacked="$unpacked $package"

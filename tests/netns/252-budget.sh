@@ -42,6 +42,8 @@ check "at first nothing is used" status_has '^ budget +0 B of 100 kB, 0 %, (rese
 wait_for 5 "eth0 is in use" in_use eth0
 spend 20
 wait_for 5 "what flows is counted" used_from 57120 60000
+wait_for 5 "it is written at once" test -s "$state/budget"
+written=$(stat -c %i "$state/budget")
 check "nothing is said" not log_has 'of its budget'
 spend 9
 wait_for 5 "80 %: the log warns" log_has '^<4> ?wwan0 has used 8[0-9] kB of 100 kB, 8[0-9] % of its budget'
@@ -77,6 +79,9 @@ wait_for 5 "it is back" state wwan0 ITFUP_SS
 spend 2
 wait_for 5 "it counts on" used_from $((before + 5712)) $((before + 20000))
 
+# Each write makes another file.
+check "flash: nothing more was written meanwhile" test "$(stat -c %i "$state/budget")" = "$written"
+check "flash: although more was used" test "$(saved)" -lt "$(used)"
 before=$(used)
 stop_connmgr
 check "the end writes what was used" test "$(saved)" -ge "$before"

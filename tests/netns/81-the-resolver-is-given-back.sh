@@ -105,6 +105,17 @@ wait_for 5 "a reload without wlan0: its server is the user's now" names 198.18.1
 printf "WIFISTA_INTERFACE_0='wlan0'\n" >"$LAB/etc/netif_names"
 ask reload >"$LAB/said"
 wait_for 5 "a reload with wlan0: no longer" names 198.18.1.1
+printf 'nameserver 198.18.1.1\nnameserver 198.18.2.1\n' >/etc/resolv.conf
+wait_for 5 "a client writes both servers: eth0's alone is asked" names 198.18.1.1
+rm "$LAB/run/resolv/eth0"
+ip -n device link set eth0 down
+wait_for 5 "eth0 is down, and the client has deleted its record: wlan0's server alone is asked" names 198.18.2.1
+ip -n device link set eth0 up
+configure eth0
+leases eth0 198.18.1.1
+wait_for 40 "eth0 is back" in_use eth0
+cp "$LAB/original" /etc/resolv.conf
+wait_for 5 "its server is asked" names 198.18.1.1
 leases eth0 198.18.1.8
 wait_for 5 "eth0's lease has another server, and nothing else has changed" names 198.18.1.8
 echo "nameserver 198.18.1.7" >"$LAB/run/resolv/eth0"
