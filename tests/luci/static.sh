@@ -73,6 +73,23 @@ for file in $(cd "$resources" && find . -name '*.js'); do
 done
 command -v node >/dev/null || echo "skip - JavaScript's syntax: there is no node"
 
+# What the lockdown does not explain, and other programs do.
+if command -v node >/dev/null; then
+    status() { printf '%s' '{"in_use":"eth0","in_use_seconds":1,"reason":"r","reason_age_seconds":1,"confirmed":true,"resolver":{"servers":[],"warning":null},"hint":null,'\
+'"flow_limit":null,"attrd":null,"version":"0","uptime_seconds":1,"links":[],"firewall":{"locked":true,"audit":false,"backend":"nft","backend_reason":"","dns":"hold","dns_reason":"",'\
+'"name_servers":"any","entries":0,"holes":0,"whitelist":[],'"$1"'}}' | node "$here/render.js" "$app"; }
+    shows() { status "$1" | grep -qF -- "$2"; }
+    dropped='"local_drops":["TCP to 198.18.100.10:80","ping"],"other_chains":["inet fw4 input"]'
+    check "status: what another program's rules drop" shows "$dropped" "another program's rules: TCP to 198.18.100.10:80"
+    check "status: each of it" shows "$dropped" "another program's rules: ping"
+    check "status: whose chains packets pass" shows "$dropped" 'Chains of other programs | inet fw4 input'
+    check "status: nothing of it if there is none" not shows '"local_drops":[],"other_chains":[]' 'other program'
+    check "status: an older daemon does not tell" shows '"mends":0' 'locked, nft'
+fi
+
+# For translators: tests/luci/pot.py makes it.
+check "the template has all texts" sh -c "/usr/bin/python3 '$here/pot.py' '$app' | cmp - '$app/po/templates/connmgr.pot'"
+
 # The package.
 same "the package has the version of the sources" "$(sed -n 's/^PKG_VERSION:=//p' "$app/Makefile")" "$(cat "$repo/VERSION")"
 check "it is built by LuCI's rules" grep -qx 'include ../../luci.mk' "$app/Makefile"

@@ -159,6 +159,23 @@ for shell in 'busybox ash' dash; do
         check "$shell: $bad: a reload changes nothing" lacks '[procd_'
     done
 
+    # A file that uci cannot read, or without our section, has no options at all. That is not the same as defaults.
+    for broken in "config connmgr 'main'#	option idle '20" "config connmgr 'mine'#	option idle '20'" "config connmgr#	option idle '20'" '' missing; do
+        printf '%s\n' "$broken" | tr '#' '\n' >"$root/etc/config/connmgr"
+        [ "$broken" != missing ] || rm "$root/etc/config/connmgr"
+        run "$shell" connmgr_options >"$root/answer"
+        check "$shell: '$broken': connmgr check is told" grep -q '^connmgr: /etc/config/connmgr cannot be read' "$root/answer"
+        supervised 999999 --idle 20
+        run "$shell" reload
+        check "$shell: '$broken': a reload changes nothing" lacks '[procd_'
+        check "$shell: '$broken': a reload says so" grep -q 'daemon.err.*/etc/config/connmgr cannot be read' "$RECORD"
+        supervised
+        run "$shell" start
+        check "$shell: '$broken': it is started with the defaults" gets ''
+        check "$shell: '$broken': and locked" grep -q '^\[lockdown\]' "$RECORD"
+        check "$shell: '$broken': the terminal says so" grep -q '/etc/config/connmgr cannot be read' "$root/errors"
+    done
+
     # A reload: procd decides whether the daemon is restarted; no firewall script runs, unless there is no daemon.
     uci "option idle '20'"
     supervised 999999 --idle 20

@@ -133,6 +133,8 @@ internal sealed class LinkDriver : IDisposable
     {
         _servers.SetNetworks(networks);
         CompareServers();
+        _state.Claim(networks);
+        _routes.ResyncRoutes();
     }
 
     private void CompareServers()

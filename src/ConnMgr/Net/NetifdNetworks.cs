@@ -9,7 +9,12 @@ namespace ConnMgr.Net;
 /// <param name="nameServers">
 /// The name servers that it has learned or been configured with, at most 16.
 /// </param>
-internal sealed class NetifdNetwork(string name, string device, List<IPAddress> nameServers)
+/// <param name="gateways">
+/// The routers of its defaults if it has no metric, one of a family: netifd lets such defaults replace each
+/// other. Defaults for packets of a source prefix do not count.
+/// </param>
+internal sealed class NetifdNetwork(
+    string name, string device, List<IPAddress> nameServers, List<IPAddress> gateways)
 {
     public string Name => name;
 
@@ -17,9 +22,12 @@ internal sealed class NetifdNetwork(string name, string device, List<IPAddress> 
 
     public List<IPAddress> NameServers => nameServers;
 
+    public List<IPAddress> Gateways => gateways;
+
     /// <summary>True if both have the same content.</summary>
     public bool IsSameAs(NetifdNetwork other) =>
-        name == other.Name && device == other.Device && nameServers.SequenceEqual(other.NameServers);
+        name == other.Name && device == other.Device && nameServers.SequenceEqual(other.NameServers)
+        && gateways.SequenceEqual(other.Gateways);
 }
 
 /// <summary>
@@ -42,6 +50,12 @@ internal sealed class NetifdNetworks
         Up,
         Device,
         NameServers,
+        Metric,
+        Routes,
+        Mask,
+        NextHop,
+        Source,
+        Unusual,
     }
 
     private readonly JsonScanner _json = new();
@@ -55,7 +69,14 @@ internal sealed class NetifdNetworks
     private string? _name;
     private string? _device;
     private bool _isUp;
+    private bool _hasMetric;
     private readonly List<IPAddress> _servers = [];
+    private readonly List<IPAddress> _gateways = [];
+
+    // The route that is being read.
+    private bool _isDefault;
+    private bool _isUnusual; // with a metric, a table or a type of its own, or for some sources only
+    private IPAddress? _nextHop;
 
     /// <summary>Processes the next part of the text.</summary>
     public void Take(ReadOnlySpan<byte> bytes)
@@ -81,6 +102,10 @@ internal sealed class NetifdNetworks
 
     private bool IsInNetwork => _json.Depth == 3 && IsBelowInterface;
 
+    private bool IsInRoute =>
+        _json.Depth == 5 && IsBelowInterface && _members[3] == Member.Routes && !_json.IsObject(4)
+        && _json.IsObject(5);
+
     private bool IsBelowInterface =>
         _members[1] == Member.Interface && _json.IsObject(1) && !_json.IsObject(2) && _json.IsObject(3);
 
@@ -94,6 +119,10 @@ internal sealed class NetifdNetworks
                 {
                     BeginNetwork();
                 }
+                else if (IsInRoute)
+                {
+                    (_isDefault, _isUnusual, _nextHop) = (false, false, null);
+                }
                 break;
             case JsonToken.Name:
                 _members[_json.Depth] = MemberOf(_json.Text);
@@ -101,6 +130,10 @@ internal sealed class NetifdNetworks
             case JsonToken.EndObject
                 when _json.Depth == 2 && _members[1] == Member.Interface && !_json.IsObject(2):
                 EndNetwork();
+                break;
+            case JsonToken.EndObject when _json.Depth == 4 && IsBelowInterface
+                && _members[3] == Member.Routes && !_json.IsObject(4):
+                EndRoute();
                 break;
             case JsonToken.String or JsonToken.Number or JsonToken.True or JsonToken.False or JsonToken.Null:
                 SeeValue(token);
@@ -114,6 +147,10 @@ internal sealed class NetifdNetworks
         {
             SeeOfNetwork(_members[3], token);
         }
+        else if (IsInRoute)
+        {
+            SeeOfRoute(_members[5], token);
+        }
         else if (_json.Depth == 4 && IsBelowInterface && _members[3] == Member.NameServers
             && !_json.IsObject(4) && TryReadAddress(token, out IPAddress server)
             && _servers.Count < MaxServers && !_servers.Contains(server))
@@ -125,8 +162,9 @@ internal sealed class NetifdNetworks
     private void BeginNetwork()
     {
         _name = _device = null;
-        _isUp = false;
+        _isUp = _hasMetric = false;
         _servers.Clear();
+        _gateways.Clear();
     }
 
     private void SeeOfNetwork(Member member, JsonToken token)
@@ -143,6 +181,39 @@ internal sealed class NetifdNetworks
             case Member.Up:
                 _isUp = token == JsonToken.True;
                 break;
+            case Member.Metric:
+                _hasMetric = token != JsonToken.Number || !_json.Text.SequenceEqual("0"u8);
+                break;
+        }
+    }
+
+    private void SeeOfRoute(Member member, JsonToken token)
+    {
+        switch (member)
+        {
+            case Member.NextHop when TryReadAddress(token, out IPAddress nextHop):
+                _nextHop = nextHop;
+                break;
+            case Member.Mask:
+                _isDefault = token == JsonToken.Number && _json.Text.SequenceEqual("0"u8);
+                break;
+            case Member.Metric or Member.Unusual:
+                _isUnusual = true;
+                break;
+            case Member.Source:
+                // Of an IPv4 route it is the preferred source, of an IPv6 route the sources that it is for.
+                _isUnusual |= token != JsonToken.String
+                    || (_json.Text.Contains((byte)':') && !_json.Text.SequenceEqual("::/0"u8));
+                break;
+        }
+    }
+
+    private void EndRoute()
+    {
+        if (_isDefault && !_isUnusual && _nextHop is { } hop
+            && !_gateways.Exists(gateway => gateway.AddressFamily == hop.AddressFamily))
+        {
+            _gateways.Add(hop);
         }
     }
 
@@ -150,7 +221,8 @@ internal sealed class NetifdNetworks
     {
         if (_isUp && _name is { Length: > 0 } name && _device is { } device && _networks.Count < MaxNetworks)
         {
-            _networks.Add(new NetifdNetwork(name, device, [.. _servers]));
+            _networks.Add(new NetifdNetwork(
+                name, device, [.. _servers], _hasMetric ? [] : [.. _gateways]));
         }
         BeginNetwork();
     }
@@ -167,5 +239,11 @@ internal sealed class NetifdNetworks
         : name.SequenceEqual("up"u8) ? Member.Up
         : name.SequenceEqual("l3_device"u8) ? Member.Device
         : name.SequenceEqual("dns-server"u8) ? Member.NameServers
+        : name.SequenceEqual("metric"u8) ? Member.Metric
+        : name.SequenceEqual("route"u8) ? Member.Routes
+        : name.SequenceEqual("mask"u8) ? Member.Mask
+        : name.SequenceEqual("nexthop"u8) ? Member.NextHop
+        : name.SequenceEqual("source"u8) ? Member.Source
+        : name.SequenceEqual("table"u8) || name.SequenceEqual("type"u8) ? Member.Unusual
         : Member.Other;
 }

@@ -75,6 +75,32 @@ internal sealed partial class KernelRoute
         return new KernelRoute(header, [], metric, expires: null);
     }
 
+    /// <summary>Returns a default as netifd adds it without a metric.</summary>
+    /// <param name="ifindex">The device.</param>
+    /// <param name="gateway">The router; 0.0.0.0 or :: if there is none.</param>
+    public static KernelRoute Default(int ifindex, IPAddress gateway)
+    {
+        const byte ProtocolStatic = 4; // RTPROT_STATIC
+        const byte ScopeLink = 253; // RT_SCOPE_LINK; IPv6 has none
+        const uint UserPriority = 1024; // IP6_RT_PRIO_USER, of an IPv6 route without a metric
+        bool isOnLink = gateway.Equals(IPAddress.Any) || gateway.Equals(IPAddress.IPv6Any);
+        bool isIpv6 = gateway.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
+        byte[] header =
+        [
+            isIpv6 ? FamilyIpv6 : FamilyIpv4, 0, 0, 0, (byte)MainTable, ProtocolStatic,
+            isOnLink && !isIpv6 ? ScopeLink : (byte)0, TypeUnicast, 0, 0, 0, 0,
+        ];
+        RouteAttribute[] attributes =
+        [
+            .. isOnLink
+                ? Array.Empty<RouteAttribute>()
+                : [Make(RouteAttributeType.Gateway, gateway.GetAddressBytes())],
+            Make(RouteAttributeType.OutputInterface, BitConverter.GetBytes(ifindex)),
+            .. isIpv6 ? [Make(RouteAttributeType.Preference, [0])] : Array.Empty<RouteAttribute>(),
+        ];
+        return new KernelRoute(header, attributes, isIpv6 ? UserPriority : 0, expires: null);
+    }
+
     /// <summary>Returns the route to a subnet of a device, marked as connmgr's own.</summary>
     /// <param name="ifindex">The device.</param>
     /// <param name="subnet">The subnet.</param>

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using ConnMgr.Net;
 
@@ -165,6 +166,7 @@ internal sealed class KernelState
         _owners.BeginDump();
         _replacedBeforeDump.UnionWith(_replaced);
         _replaced.Clear();
+        _lost.BeginDump();
     }
 
     /// <summary>
@@ -336,10 +338,14 @@ internal sealed class KernelState
                     return false;
                 }
                 _owners.Add(changed);
-                if ((message.Flags & NetlinkMessage.FlagReplace) != 0 && message.Type == RouteMessage.NewRoute
-                    && (OwnPort == 0 || message.PortId != OwnPort) && _replaced.Count < MostReplaced)
+                if (OwnPort == 0 || message.PortId != OwnPort)
                 {
-                    _replaced.Add((changed.IsIpv6, changed.Metric));
+                    _lost.See(changed, isDeleted: message.Type == RouteMessage.DelRoute);
+                    if ((message.Flags & NetlinkMessage.FlagReplace) != 0 && _replaced.Count < MostReplaced
+                        && message.Type == RouteMessage.NewRoute)
+                    {
+                        _replaced.Add((changed.IsIpv6, changed.Metric));
+                    }
                 }
                 return true;
 
@@ -400,10 +406,33 @@ internal sealed class KernelState
         static route => route.Expires is { } seconds
             && !(route.IsAdvertised && route.Metric > 1 && seconds > SafeLifetime));
 
+    /// <summary>
+    /// At boot routes come before the kernel reports the carrier and before it has checked an IPv6 address.
+    /// </summary>
     private bool MayHaveRoute(int ifindex, bool isIpv6) =>
-        _devices.TryGetValue(ifindex, out Device? device) && device.IsAdminUp && device.IsRunning
-        && _addresses.Exists(address => address.Ifindex == ifindex && address.IsUsable
+        _devices.TryGetValue(ifindex, out Device? device) && device.IsAdminUp
+        && _addresses.Exists(address => address.Ifindex == ifindex && !address.Address.IsIPv6LinkLocal
             && (address.Address.AddressFamily == AddressFamily.InterNetworkV6) == isIpv6);
+
+    /// <summary>
+    /// Takes what netifd says of the defaults of networks without a metric; see <see
+    /// cref="LostRoutes.Claim"/>. The routes must be dumped afterwards.
+    /// </summary>
+    public void Claim(IReadOnlyList<NetifdNetwork> networks)
+    {
+        List<KernelRoute> routes = [];
+        foreach (NetifdNetwork network in networks)
+        {
+            foreach (IPAddress gateway in network.Gateways)
+            {
+                if (Find(network.Device) is { } device)
+                {
+                    routes.Add(KernelRoute.Default(device.Ifindex, gateway));
+                }
+            }
+        }
+        _lost.Claim(routes);
+    }
 
     /// <summary>Compares routes; the passing of their lifetimes is not a change.</summary>
     private static bool AreSame(List<KernelRoute> before, List<KernelRoute> after)

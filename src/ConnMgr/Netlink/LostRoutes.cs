@@ -2,7 +2,7 @@ namespace ConnMgr.Netlink;
 
 /// <summary>
 /// Remembers the defaults of each device, and finds those that another program's replace has removed while
-/// the device kept its carrier and its address: netifd does this to every link whose network has no metric. A
+/// the device stayed up and kept an address: netifd does this to every link whose network has no metric. A
 /// deleted default does not count. Pure.
 /// </summary>
 internal sealed class LostRoutes
@@ -10,12 +10,50 @@ internal sealed class LostRoutes
     private Dictionary<(int Ifindex, bool IsIpv6), KernelRoute> _known = [];
     private readonly Dictionary<(int Ifindex, bool IsIpv6), KernelRoute> _lost = [];
 
+    // Events of the time before the last dump began, and after it. netifd replaces a route of a moment ago
+    // before any dump contains it.
+    private readonly List<KernelRoute> _added = [];
+    private readonly List<KernelRoute> _addedBeforeDump = [];
+    private readonly List<KernelRoute> _claimed = [];
+
     /// <summary>The missing routes, as they were.</summary>
     public IReadOnlyCollection<KernelRoute> Routes => _lost.Values;
 
+    /// <summary>Call it when a dump begins.</summary>
+    public void BeginDump()
+    {
+        _addedBeforeDump.AddRange(_added);
+        _added.Clear();
+    }
+
+    /// <summary>Processes the event of a default that another program has added or deleted.</summary>
+    public void See(KernelRoute route, bool isDeleted)
+    {
+        const int Most = 64; // by key; a storm of events must not need memory
+        foreach (List<KernelRoute> some in (ReadOnlySpan<List<KernelRoute>>)[_added, _addedBeforeDump])
+        {
+            _ = some.RemoveAll(each => each.Ifindex == route.Ifindex && each.IsIpv6 == route.IsIpv6
+                && (!isDeleted || each.Metric == route.Metric));
+        }
+        if (!isDeleted && MayBeLost(route) && _added.Count < Most)
+        {
+            _added.Add(route);
+        }
+    }
+
+    /// <summary>
+    /// Takes defaults that another program believes to be there. Those that are missing in the next dump are
+    /// lost.
+    /// </summary>
+    public void Claim(IEnumerable<KernelRoute> routes)
+    {
+        _claimed.Clear();
+        _claimed.AddRange(routes);
+    }
+
     /// <summary>Processes the routes after a dump.</summary>
     /// <param name="routes">All defaults.</param>
-    /// <param name="mayHaveRoute">Tells whether a device has a carrier and an address of the family.</param>
+    /// <param name="mayHaveRoute">Tells whether a device is up and has an address of the family.</param>
     /// <param name="wasReplaced">Tells whether another program has replaced a default at that metric since
     /// the last dump.</param>
     public void Update(
@@ -35,18 +73,22 @@ internal sealed class LostRoutes
                 present.Add((leg.Ifindex, route.IsIpv6));
             }
             (int, bool) key = (route.Ifindex, route.IsIpv6);
-            if (route.Ifindex != 0 && route.SourceLength == 0 && !route.IsAdvertised
+            if (MayBeLost(route)
                 && (!best.TryGetValue(key, out KernelRoute? better) || route.Metric < better.Metric))
             {
                 best[key] = route;
             }
         }
-        foreach (((int Ifindex, bool IsIpv6) key, KernelRoute route) in _known)
+        foreach (KernelRoute route in _known.Values.Concat(_addedBeforeDump).Concat(_added))
         {
-            if (!present.Contains(key) && wasReplaced(key.IsIpv6, route.Metric))
+            if (!present.Contains((route.Ifindex, route.IsIpv6)) && wasReplaced(route.IsIpv6, route.Metric))
             {
-                _lost[key] = route;
+                _lost[(route.Ifindex, route.IsIpv6)] = route;
             }
+        }
+        foreach (KernelRoute route in _claimed)
+        {
+            _lost[(route.Ifindex, route.IsIpv6)] = route;
         }
         foreach ((int Ifindex, bool IsIpv6) key in (ICollection<(int, bool)>)[.. _lost.Keys])
         {
@@ -56,5 +98,11 @@ internal sealed class LostRoutes
             }
         }
         _known = best;
+        _addedBeforeDump.Clear();
+        _claimed.Clear();
     }
+
+    private static bool MayBeLost(KernelRoute route) =>
+        route is { IsUnicast: true, IsDerived: false, HasRunOut: false, SourceLength: 0, IsAdvertised: false }
+        && route.Ifindex != 0;
 }

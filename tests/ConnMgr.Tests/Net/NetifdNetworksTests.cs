@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using ConnMgr.Net;
 using CsCheck;
@@ -40,6 +41,32 @@ public class NetifdNetworksTests
         Assert.Equal("eth0", Assert.Single(networks, each => each.Name == "wan6").Device);
         Assert.Equal("wlan0", Assert.Single(networks, each => each.Name == "wwan6").Device);
         Assert.Equal("wwan0", Assert.Single(networks, each => each.Name == "modem6").Device);
+    }
+
+    [Theory]
+    [InlineData("static-without-metrics", "modem 2001:db8:3::1 198.18.3.1; wan 2001:db8:1::1 198.18.1.1; "
+        + "wwan 2001:db8:2::1 198.18.2.1")]
+    [InlineData("static-with-metrics", "")] // their defaults do not replace each other
+    [InlineData("dhcpv6", "")]
+    public void Defaults_of_networks_without_a_metric_are_read(string name, string expected) => Assert.Equal(
+        expected, string.Join("; ", Read(Bytes(name))!.Where(each => each.Gateways.Count > 0)
+            .Select(each => $"{each.Name} {string.Join(' ', each.Gateways)}")));
+
+    [Theory]
+    [InlineData("""{"mask":0,"nexthop":"198.18.1.1","source":"198.18.1.2/32"}""", "198.18.1.1")]
+    [InlineData("""{"target":"0.0.0.0","mask":0,"nexthop":"0.0.0.0","source":"0.0.0.0/0"}""", "0.0.0.0")]
+    [InlineData("""{"target":"198.18.0.0","mask":15,"nexthop":"198.18.1.1","source":"0.0.0.0/0"}""", "")]
+    [InlineData("""{"target":"::","mask":0,"nexthop":"fe80::1","source":"2001:db8:1::/64"}""", "")]
+    [InlineData("""{"target":"::","mask":0,"nexthop":"fe80::1","metric":512,"source":"::/0"}""", "")]
+    [InlineData("""{"mask":0,"nexthop":"198.18.1.1","table":100,"source":"0.0.0.0/0"}""", "")]
+    [InlineData("""{"target":"0.0.0.0","mask":0,"nexthop":"x"}""", "")]
+    [InlineData("""{"mask":0,"nexthop":"198.18.1.1"},{"mask":0,"nexthop":"198.18.1.3"}""", "198.18.1.1")]
+    [InlineData("""[{"mask":0,"nexthop":"198.18.1.1"}]""", "")]
+    public void A_default_is_one_for_all_packets(string route, string expected)
+    {
+        string text = """{"interface":[{"interface":"wan","up":true,"l3_device":"eth0","metric":0,"route":["""
+            + route + """],"inactive":{"route":[{"mask":0,"nexthop":"198.18.9.9"}]}}]}""";
+        Assert.Equal(expected, string.Join(' ', Assert.Single(Read(Encoding.UTF8.GetBytes(text))!).Gateways));
     }
 
     [Fact]
@@ -139,10 +166,13 @@ public class NetifdNetworksTests
     public void Networks_are_the_same_if_they_say_the_same()
     {
         NetifdNetwork one = Read(Bytes("dhcpv6"))!.First(each => each.NameServers.Count > 0);
-        Assert.True(one.IsSameAs(new NetifdNetwork(one.Name, one.Device, [.. one.NameServers])));
-        Assert.False(one.IsSameAs(new NetifdNetwork("other", one.Device, one.NameServers)));
-        Assert.False(one.IsSameAs(new NetifdNetwork(one.Name, "eth9", one.NameServers)));
-        Assert.False(one.IsSameAs(new NetifdNetwork(one.Name, one.Device, [])));
+        Assert.True(one.IsSameAs(
+            new NetifdNetwork(one.Name, one.Device, [.. one.NameServers], [.. one.Gateways])));
+        Assert.False(one.IsSameAs(new NetifdNetwork("other", one.Device, one.NameServers, one.Gateways)));
+        Assert.False(one.IsSameAs(new NetifdNetwork(one.Name, "eth9", one.NameServers, one.Gateways)));
+        Assert.False(one.IsSameAs(new NetifdNetwork(one.Name, one.Device, [], one.Gateways)));
+        Assert.False(one.IsSameAs(
+            new NetifdNetwork(one.Name, one.Device, one.NameServers, [IPAddress.Parse("198.18.1.1")])));
     }
 
     private static List<NetifdNetwork>? Read(ReadOnlySpan<byte> bytes, int size = int.MaxValue)

@@ -1,3 +1,4 @@
+using System.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Tests.Routing;
 
@@ -49,6 +50,64 @@ public sealed class LostRoutesTests
         Update([Eth0], replacedAt: null);
         Update([new RouteBuilder(false) { Metric = 10, Type = 6 }.Build()], replacedAt: 10);
         Assert.Equal([Eth0], _lost.Routes);
+    }
+
+    [Fact]
+    public void A_default_that_comes_and_is_replaced_between_two_dumps_is_lost()
+    {
+        Update([], replacedAt: null);
+        _lost.See(Eth0, isDeleted: false);
+        _lost.BeginDump();
+        _lost.See(Wlan0, isDeleted: false);
+        Update([Wlan0], replacedAt: 10);
+        Assert.Equal([Eth0], _lost.Routes);
+    }
+
+    [Fact]
+    public void An_event_after_the_dump_began_counts_for_the_next_one()
+    {
+        _lost.BeginDump();
+        _lost.See(Eth0, isDeleted: false);
+        Update([], replacedAt: null);
+        _lost.BeginDump();
+        Update([Wlan0], replacedAt: 10);
+        Assert.Equal([Eth0], _lost.Routes);
+    }
+
+    [Fact]
+    public void A_default_that_comes_and_is_deleted_between_two_dumps_is_not_lost()
+    {
+        _lost.See(Eth0, isDeleted: false);
+        _lost.BeginDump();
+        _lost.See(Eth0, isDeleted: true);
+        Update([Wlan0], replacedAt: 10);
+        Assert.Empty(_lost.Routes);
+    }
+
+    [Fact]
+    public void A_storm_of_events_does_not_need_memory()
+    {
+        for (int i = 20; i < 10_000; i++)
+        {
+            _lost.See(
+                new RouteBuilder(false) { Metric = 10 }.Via("198.18.1.1").Device(i).Build(),
+                isDeleted: false);
+        }
+        Update([Wlan0], replacedAt: 10);
+        Assert.Equal(64, _lost.Routes.Count);
+    }
+
+    [Fact]
+    public void What_netifd_believes_to_be_there_is_lost_if_it_is_missing()
+    {
+        _lost.Claim([KernelRoute.Default(11, IPAddress.Parse("198.18.1.1")), Wlan0]);
+        Update([Wlan0], replacedAt: null);
+        KernelRoute lost = Assert.Single(_lost.Routes);
+        Assert.Equal(
+            (11, 0u, "198.18.1.1"), (lost.Ifindex, lost.Metric, new IPAddress(lost.Gateway!).ToString()));
+        Update([Wlan0, lost.At(20)], replacedAt: null);
+        Update([Wlan0], replacedAt: null); // deleted
+        Assert.Empty(_lost.Routes);
     }
 
     private void Update(KernelRoute[] routes, uint? replacedAt) =>

@@ -23,9 +23,9 @@ public class NameServersTests
         NameServers servers = new([Configured]);
         servers.SetNetworks(
         [
-            new NetifdNetwork("wan", "eth0", [First]),
-            new NetifdNetwork("wwan", "wlan0", [Other]),
-            new NetifdNetwork("wan6", "eth0", [Second, First]),
+            new NetifdNetwork("wan", "eth0", [First], []),
+            new NetifdNetwork("wwan", "wlan0", [Other], []),
+            new NetifdNetwork("wan6", "eth0", [Second, First], []),
         ]);
         List<IPAddress> found = servers.Of(Link(LinkKind.Ethernet, "eth0"), []);
         Assert.Equal([Configured, First, Second], found.Take(3));
@@ -40,7 +40,7 @@ public class NameServersTests
         NameServers servers = new([]);
         servers.Refresh();
         int before = servers.Version;
-        servers.SetNetworks([new NetifdNetwork("wan", "eth0", [First])]);
+        servers.SetNetworks([new NetifdNetwork("wan", "eth0", [First], [])]);
         int after = servers.Version;
         Assert.True(after > before);
         servers.SetNetworks([]);

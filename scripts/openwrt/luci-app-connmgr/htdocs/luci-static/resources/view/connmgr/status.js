@@ -19,6 +19,7 @@ function warnings(status) {
 		status.firewall && !firewall.locked && !firewall.audit ? _('The lockdown is not in force.') : null,
 		firewall.mark_overwritten ? _('Another program\'s rules overwrite the firewall mark of connmgr\'s packets.') : null,
 		status.switch === 'failed' ? _('Switching failed: %s').format(status.switch_failure) : null,
+		...(firewall.local_drops || []).map((drop) => _('This device drops, because of another program\'s rules: %s').format(drop)),
 		status.resolver.warning, status.hint, status.flow_limit
 	].filter((text) => text).map((text) => el('div', { 'class': 'alert-message warning' }, text));
 }
@@ -36,6 +37,7 @@ function summary(status) {
 		[ _('Firewall'), firewall
 			? words([ firewall.audit ? _('audit') : firewall.locked ? _('locked') : _('not locked'), firewall.backend, firewall.backend_reason ])
 			: _('off') ],
+		...(firewall && (firewall.other_chains || []).length ? [[ _('Chains of other programs'), words(firewall.other_chains) ]] : []),
 		[ _('DNS replies'), firewall
 			? words([ firewall.dns === 'hold' ? _('held until their addresses are open') : _('only listened to'), firewall.dns_reason ])
 			: _('not read') ],
