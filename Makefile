@@ -4,7 +4,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE := true
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup ready build test unit netns netns-nft attrd demo bench inject fuzz lint size manuals deb test-deb test-monitoring test-luci release install uninstall dropin soak soak-tests soak-verdict clean test-arm64-vm
+.PHONY: help setup ready build test unit netns netns-nft attrd demo bench inject fuzz lint size manuals deb test-deb test-release test-monitoring test-luci release install uninstall dropin soak soak-tests soak-verdict clean test-arm64-vm
 
 HOST := $(shell uname -m)
 ARTIFACT := artifacts/linux-$(or $(patsubst x86_64,x64,$(filter x86_64,$(HOST))),$(patsubst aarch64,arm64,$(filter aarch64,$(HOST))),arm)/connmgr
@@ -101,6 +101,9 @@ test-luci: setup build ## the views for LuCI in headless Chromium, before a live
 
 release: ready ## artifacts/release: tarballs, packages, drop-ins, SBOM, SHA256SUMS of VERSION (x64 and arm64)
 	@packaging/release.sh
+
+test-release: ready ## two releases in two directories, compared byte by byte (four minutes each)
+	@tests/release.sh
 
 install: ## below DESTDIR= (default: /), with DEPLOYMENT=prod|dev and INIT=systemd|openwrt|sysvinit|none; LUCI=1: views for LuCI
 	@test -e $(ARTIFACT) || ./build.sh

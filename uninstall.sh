@@ -1,5 +1,5 @@
 #!/bin/sh
-# uninstall.sh DESTDIR: removes what install.sh put below DESTDIR, by its manifest. What was changed since stays, and it says so. Below /
+# uninstall.sh DESTDIR: removes what install.sh put below DESTDIR, by its manifest. What is changed or not ours stays, and it says so. Below /
 # it stops the daemon first, and unlocks the firewall, which would otherwise stay locked without anybody who opens it.
 set -euf
 
@@ -29,6 +29,10 @@ directories=$(sed -n 's/^# //p' "$root$manifest" | LC_ALL=C sort -r)
 kept=
 while read -r sum file; do
     path=$root/$file
+    # Ours is beside it (merge.sh): the file itself is somebody else's, and not in the manifest.
+    case $file in
+        etc/*.new | usr/lib/af-conn/*.connmgr) [ ! -e "${path%.*}" ] || kept="$kept ${path%.*}" ;;
+    esac
     [ -f "$path" ] || continue
     if [ "$(sha256sum <"$path" | cut -d' ' -f1)" = "$sum" ]; then
         rm -f "$path"
@@ -38,6 +42,8 @@ while read -r sum file; do
 done <"$root$manifest"
 [ ! -L "$root/usr/bin/connmgr" ] || [ "$(readlink "$root/usr/bin/connmgr")" != ../sbin/connmgr ] || rm -f "$root/usr/bin/connmgr"
 rm -f "$root$manifest"
+# What the administrator has made.
+for path in "$root/etc/af-conn/firewall.user" "$root/usr/bin/connmgr.original"; do [ ! -e "$path" ] || kept="$kept $path"; done
 for name in budget budget.old budget.bad budget.old.bad; do rm -f "$root/etc/af-conn/$name" "$root/var/lib/connmgr/$name"; done
 for directory in usr/share/connmgr usr/share/doc/connmgr usr/lib/af-conn etc/af-conn etc/connmgr.d etc/capabilities var/lib/connmgr \
     www/luci-static/resources/connmgr www/luci-static/resources/view/connmgr; do
@@ -45,5 +51,5 @@ for directory in usr/share/connmgr usr/share/doc/connmgr usr/lib/af-conn etc/af-
 done
 # Those that the installation made, where nothing of others is in them.
 for directory in $directories; do rmdir "$root/$directory" 2>/dev/null || :; done
-[ -z "$kept" ] || say "changed since, and kept:$kept"
+[ -z "$kept" ] || say "changed or not ours, and kept:$kept"
 [ ! -d /run/systemd/system ] || [ -n "$root" ] || systemctl daemon-reload

@@ -77,7 +77,7 @@ def roff(text: str) -> str:
 
 def sentence(text: str) -> str:
     text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "]", ")")) else text + "."
+    return text if text.endswith((".", "]")) else text + "."
 
 
 def man_option(option: Option) -> str:
@@ -95,17 +95,28 @@ def is_common(option: Option) -> bool:
     return "--help" in option.names or "--version" in option.names
 
 
-def man_verbs(verbs: dict[str, tuple[str, Help]]) -> str:
+def man_other(line: str) -> str:
+    """A line of another section: an exit status with its meaning, or words."""
+    status = re.fullmatch(r"(\d+)\s+(.*)", line)
+    return f".TP 4\n\\fB{status[1]}\\fP\n{roff(sentence(status[2]))}\n" if status else f".br\n{roff(line)}\n"
+
+
+def man_verbs(main: Help, verbs: dict[str, tuple[str, Help]]) -> str:
     lines = []
     for verb, (text, help) in verbs.items():
         usage = re.sub(r"^connmgr\s+\S+\s*", "", help.usage)
         lines.append(f".SS {roff(f'connmgr {verb} {usage}'.strip())}\n{roff(sentence(help.description or text))}\n")
         for name, about in help.arguments:
             lines.append(f".TP\n\\fI{roff(name)}\\fP\n{roff(sentence(about)) if about else chr(92) + '&'}\n")
-        lines.extend(man_option(option) for option in help.options if not is_common(option))
+        own = [option for option in help.options if not is_common(option)]
+        if own and own == [option for option in main.options if not is_common(option)]:
+            lines.append(".PP\nIts options are those of the daemon.\n")
+        else:
+            lines.extend(man_option(option) for option in own)
         for name, rest in help.other:
-            lines.append(f".PP\n{roff(name)}:\n")
-            lines.extend(f".br\n{roff(line)}\n" for line in rest)
+            lines.append(f".PP\n{roff(name)}:\n.PD 0\n")
+            lines.extend(man_other(line) for line in rest)
+            lines.append(".PD\n")
     return "".join(lines)
 
 
@@ -211,7 +222,7 @@ def main() -> None:
     target = Path(out)
     (target / "man").mkdir(parents=True, exist_ok=True)
     (target / "completions").mkdir(exist_ok=True)
-    pages = {"DESCRIPTION": roff(top.description), "OPTIONS": "".join(map(man_option, top.options)), "VERBS": man_verbs(verbs)}
+    pages = {"DESCRIPTION": roff(top.description), "OPTIONS": "".join(map(man_option, top.options)), "VERBS": man_verbs(top, verbs)}
     for source in sorted((Path(__file__).parent / "man").glob("*.in")):
         page = source.read_text()
         for name, text in {**pages, "VERSION": version, "DATE": date}.items():

@@ -53,6 +53,8 @@ done
 git archive --format=tar --prefix="connmgr-$version/" HEAD | xz -9e --threads=1 >"$out/connmgr-$version-source.tar.xz"
 packaging/sbom.py "$version" "$commit" "$SOURCE_DATE_EPOCH" artifacts/linux-x64/connmgr artifacts/linux-arm64/connmgr >"$out/connmgr-$version.spdx.json"
 awk -v heading="## [$version]" 'index($0, heading) == 1 { inside = 1; next } /^## / { inside = 0 } inside' CHANGELOG.md >"$out/RELEASE-NOTES.md"
-(cd "$out" && find . -type f | sed 's,^\./,,' | LC_ALL=C sort | xargs sha256sum >SHA256SUMS)
+(cd "$out" && find . -type f | sed 's,^\./,,' | LC_ALL=C sort | xargs sha256sum) >"$work/sums"
+mv "$work/sums" "$out/SHA256SUMS"
+chmod 644 "$out/SHA256SUMS"
 cat "$out/SHA256SUMS"
 [ -n "$tagged" ] || echo "Then: git tag -a v$version -m 'connmgr $version'"

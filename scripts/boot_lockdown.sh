@@ -16,7 +16,7 @@
 # part; stderr says what is open.
 set -uf
 
-script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto mark_bit='' shut='' audit=no previous=''
+script_dir=/usr/lib/af-conn config_dir=/etc/af-conn run_dir=/var/run/connmgr firewall=auto mark_bit='' shut='' audit=no disabled=no previous=''
 for word; do
     case $previous in
         --script-dir) script_dir=$word ;;
@@ -24,19 +24,26 @@ for word; do
         --run-dir) run_dir=$word ;;
         --firewall) firewall=$word ;;
         --mark-bit) mark_bit=$word ;;
+        -d | -v*d | --disable-firewall) case $word in [Ff][Aa][Ll][Ss][Ee]) disabled=no ;; esac ;;
+        --audit) case $word in [Ff][Aa][Ll][Ss][Ee]) audit=no ;; esac ;;
     esac
     case $word in
         --shut) shut=yes ;;
-        --audit | --audit=true) audit=yes ;;
-        -d | --disable-firewall | --disable-firewall=true) exit 0 ;;
-        --script-dir=*) script_dir=${word#*=} ;;
-        --config-dir=*) config_dir=${word#*=} ;;
-        --run-dir=*) run_dir=${word#*=} ;;
-        --firewall=*) firewall=${word#*=} ;;
-        --mark-bit=*) mark_bit=${word#*=} ;;
+        # The daemon takes a value behind "=" or ":", and -vd for -v -d.
+        --audit | --audit[=:]*) case $word in *[Ff][Aa][Ll][Ss][Ee]) audit=no ;; *) audit=yes ;; esac ;;
+        -d* | -v*d* | --disable-firewall | --disable-firewall[=:]*)
+            case $word in *[Ff][Aa][Ll][Ss][Ee]) disabled=no ;; *) disabled=yes ;; esac ;;
+        --script-dir[=:]*) script_dir=${word#--script-dir?} ;;
+        --config-dir[=:]*) config_dir=${word#--config-dir?} ;;
+        --run-dir[=:]*) run_dir=${word#--run-dir?} ;;
+        --firewall[=:]*) firewall=${word#--firewall?} ;;
+        --mark-bit[=:]*) mark_bit=${word#--mark-bit?} ;;
     esac
     previous=$word
 done
+nl='
+'
+[ "$disabled" = no ] || exit 0
 export CONNMGR_CONFIG_DIR="$config_dir" CONNMGR_RUN_DIR="$run_dir"
 # The daemon refuses any other value and exits. Lock the device all the same.
 case $firewall in auto | nft | iptables) ;; *) firewall=auto ;; esac
@@ -50,14 +57,16 @@ say() { echo "boot_lockdown.sh: $*" >&2; }
 has() { command -v "$1" >/dev/null; }
 to_open="'$script_dir/init_firewall.sh' locks once it works, '$script_dir/fwcfg.sh unlock' opens"
 
-# lock: runs init_firewall.sh for at most 60 s, or the boot would wait for one that hangs. Its output goes through
-# files: a process that it leaves running would keep a pipe open.
+# lock: runs init_firewall.sh for at most 60 s, or the boot would wait for one that hangs. Sets $lock_status. Its output goes
+# through files, if they can be written: a process that it leaves running would keep a pipe open.
 lock() {
-    if ! true >"$run_dir/boot.out" || ! true >"$run_dir/boot.err"; then
-        "$script_dir/init_firewall.sh"
-        return
-    fi 2>/dev/null
-    "$script_dir/init_firewall.sh" >"$run_dir/boot.out" 2>"$run_dir/boot.err" &
+    out=$run_dir/boot.out err=$run_dir/boot.err
+    if { true >"$out" && true >"$err"; } 2>/dev/null; then
+        "$script_dir/init_firewall.sh" >"$out" 2>"$err" &
+    else
+        out=/dev/null err=/dev/null
+        "$script_dir/init_firewall.sh" &
+    fi
     script_pid=$!
     (
         # Without its sleep: systemd would report a process that is left over.
@@ -69,8 +78,8 @@ lock() {
     wait "$script_pid" && lock_status=0 || lock_status=$?
     kill -TERM "$timer_pid" 2>/dev/null || :
     wait "$timer_pid" 2>/dev/null || :
-    while IFS= read -r line; do printf '%s\n' "$line"; done <"$run_dir/boot.out"
-    while IFS= read -r line; do printf '%s\n' "$line"; done <"$run_dir/boot.err" >&2
+    while IFS= read -r line; do printf '%s\n' "$line"; done <"$out"
+    while IFS= read -r line; do printf '%s\n' "$line"; done <"$err" >&2
     rm -f "$run_dir/boot.out" "$run_dir/boot.err" 2>/dev/null || :
     return "$lock_status"
 }
@@ -85,8 +94,21 @@ if [ -z "$shut" ]; then
     [ "$audit" = no ] || { say "--audit is on: nothing is closed"; exit 1; }
 fi
 
-# The rules of an audit drop nothing, so check the policy.
-if has nft && nft list chain inet connmgr output 2>/dev/null | grep -q 'policy drop'; then
+# chain_of HOOK: sets $chain to that to which the first rule of the lockdown leads.
+chain_of() { case $1 in FORWARD) chain=AFERO_FORWARD_ACCEPT_SERVICE ;; *) chain=AFERO_ALLOW_SERVICE_$1 ;; esac; }
+
+# nft_is_locked: true if what no rule admits is dropped (an audit drops nothing), and no other rule comes first.
+nft_is_locked() {
+    has nft || return
+    for hook in INPUT OUTPUT FORWARD; do
+        chain_of "$hook"
+        case $hook in INPUT) nft_hook=input ;; OUTPUT) nft_hook=output ;; FORWARD) nft_hook=forward ;; esac
+        # shellcheck disable=SC2046  # words: the indentation does not matter
+        set -- $(nft list chain inet connmgr "$nft_hook" 2>/dev/null)
+        case "$* " in *" policy drop; jump $chain "*) ;; *) return 1 ;; esac
+    done
+}
+if nft_is_locked; then
     say "the earlier lockdown is still in force, locked; $to_open"
     exit 1
 fi
@@ -117,13 +139,26 @@ table inet connmgr_closed {
 END
 }
 
-# is_locked PROGRAM: true if the program's table has our chains. Another program may hold the lock of iptables, for which
-# iptables-save does not wait.
+# has_chains PROGRAM: true if the program's table has our chains. Sets $rules to those of the hooks. Another program may hold the
+# lock of iptables, for which iptables-save does not wait.
+has_chains() {
+    rules=$(
+        if has "$1-save"; then
+            "$1-save" -t filter
+        else
+            "$1" -w 5 -S || "$1" -S
+        fi 2>/dev/null | grep -E '^(:AFERO|-N AFERO|-A (INPUT|OUTPUT|FORWARD) )'
+    )
+    case $rules in *" AFERO_FORWARD_WHITELIST"* | *:AFERO_FORWARD_WHITELIST*) ;; *) return 1 ;; esac
+}
+
+# is_locked PROGRAM: true if, with policies of DROP, the lockdown in the program's table is in force: no other rule comes first.
 is_locked() {
-    if has "$1-save"; then
-        case $("$1-save" -t filter 2>/dev/null) in *":AFERO_FORWARD_WHITELIST "*) return 0 ;; *) return 1 ;; esac
-    fi
-    "$1" -w 5 -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1 || "$1" -S AFERO_FORWARD_WHITELIST 1 >/dev/null 2>&1
+    has_chains "$1" || return
+    for hook in INPUT OUTPUT FORWARD; do
+        chain_of "$hook"
+        case "${rules#*"$nl-A $hook "}$nl" in "-j $chain$nl"*) ;; *) return 1 ;; esac
+    done
 }
 
 # note PROGRAM: records its policies, as in "nft4 INPUT ACCEPT", for the scripts that restore them.
@@ -131,7 +166,7 @@ note() {
     case $("$1" -V 2>/dev/null) in *nf_tables*) key=nft ;; *) key=legacy ;; esac
     case $1 in ip6*) key=${key}6 ;; *) key=${key}4 ;; esac
     ! grep -qs "^$key " "$run_dir/policies" || return 0
-    ! is_locked "$1" || return 0
+    ! has_chains "$1" || return 0
     "$1" -S 2>/dev/null | while read -r verb hook policy; do
         case $verb.$hook in -P.INPUT | -P.OUTPUT | -P.FORWARD) echo "$key $hook $policy" ;; esac
     done >>"$run_dir/policies"
@@ -176,7 +211,7 @@ for name in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6
     tables=$name
     note "$tables" || :
     # An empty chain says that we closed this table, if the record is lost or cannot be written.
-    is_locked "$tables" || "$tables" -w 5 -N CONNMGR_CLOSED 2>/dev/null || "$tables" -N CONNMGR_CLOSED 2>/dev/null || :
+    has_chains "$tables" || "$tables" -w 5 -N CONNMGR_CLOSED 2>/dev/null || "$tables" -N CONNMGR_CLOSED 2>/dev/null || :
     for hook in INPUT OUTPUT FORWARD; do
         "$tables" -w 5 -P "$hook" DROP 2>/dev/null || "$tables" -P "$hook" DROP || case $tables in
             *-*) ;; # the plain name already stands for the platform's variant

@@ -164,16 +164,24 @@ sync() {
 
 # restart: locks, unless a daemon runs with the option not to.
 restart() {
-    if daemon=$(running_daemon); then
-        # Look for -d only in options with one dash: the value of another option may contain a "d".
-        for word in $(tr '\000' '\n' <"/proc/$daemon/cmdline"); do
-            case $word in
-                -d | -[!-]*d* | --disable-firewall | --disable-firewall=true)
-                    fail "connmgr (pid $daemon) runs without a firewall ($word): nothing is locked, nothing has changed" ;;
-            esac
-        done
+    if daemon=$(running_daemon) && option=$(opening_option); then
+        fail "connmgr (pid $daemon) runs without a firewall ($option): nothing is locked, nothing has changed"
     fi
     exec "$here/init_firewall.sh"
+}
+# opening_option: prints the option by which $daemon locks nothing; false if there is none. It has the forms that
+# the daemon understands: -d, -vd, -d=true, -d:True, -d true, and -d false; the same of the long name.
+opening_option() {
+    option='' previous=''
+    for word in $(tr '\000' '\n' <"/proc/$daemon/cmdline"); do
+        case $word in
+            -d* | -v*d* | --disable-firewall | --disable-firewall[=:]*)
+                case $word in *[Ff][Aa][Ll][Ss][Ee]) option='' ;; *) option=$word ;; esac ;;
+            [Ff][Aa][Ll][Ss][Ee]) case $previous in -d | -v*d | --disable-firewall) option='' ;; esac ;;
+        esac
+        previous=$word
+    done
+    [ -n "$option" ] && echo "$option"
 }
 # running_daemon: prints its pid. The file stays after a daemon has ended, so check that the process is ours.
 running_daemon() {
@@ -197,7 +205,9 @@ unlock() {
     fi
     # It is unlocked, whether that can be said or not: 74 is EX_IOERR.
     { echo "$self: $said"; } 2>/dev/null || { complain "$said; cannot write to standard output"; exit 74; }
-    if pid=$(running_daemon); then complain "connmgr (pid $pid) runs, and may lock again: stop it first, or start it with -d"; fi
+    if daemon=$(running_daemon) && ! opening_option >/dev/null; then
+        complain "connmgr (pid $daemon) runs, and may lock again: stop it first, or start it with -d"
+    fi
 }
 
 verb=$(printf '%s' "${1-}" | tr '[:upper:]' '[:lower:]')
@@ -212,9 +222,9 @@ esac
 whom=device
 case $verb in *_forwarding) whom=forwarding ;; esac
 case $verb in
-    # The original also accepts an address without a command.
-    add*) change add "$2" "${3-added by hand}" "${4-0}" ;;
-    del*) change remove "$2" "${3-added by hand}" "${4-0}" ;;
+    # The original also accepts an address without a comment, or with an empty one.
+    add*) change add "$2" "${3:-added by hand}" "${4:-0}" ;;
+    del*) change remove "$2" "${3:-added by hand}" "${4:-0}" ;;
     sync) shift; sync "$@" ;;
     restart) restart ;;
     unlock) unlock ;;

@@ -277,8 +277,12 @@ run_user() {
     ) </dev/null >/dev/null 2>&1 &
     watch_pid=$!
     wait "$user_pid" && run_status=0 || run_status=$?
-    # The timer's sleep may continue for these seconds; it has no effect any more.
-    kill -KILL "$watch_pid" 2>/dev/null || :
+    # The timer and its sleep: systemd would report a process that is left over. Stopped, it starts none. A kernel without
+    # CONFIG_PROC_CHILDREN does not say which it is: then it continues, without effect.
+    kill -STOP "$watch_pid" 2>/dev/null || :
+    timer=''
+    { read -r timer <"/proc/$watch_pid/task/$watch_pid/children"; } 2>/dev/null || :
+    for each in $timer "$watch_pid"; do kill -KILL "$each" 2>/dev/null || :; done
     wait "$watch_pid" 2>/dev/null || :
     return "$run_status"
 }

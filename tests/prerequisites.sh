@@ -12,11 +12,12 @@ command -v dotnet >/dev/null || { echo "prerequisites.sh: the .NET 10 SDK is mis
 needed='gcc:gcc ld.lld:lld clang:clang git:git ip:iproute2 iptables:iptables ipset:ipset dnsmasq:dnsmasq-base busybox:busybox
     shellcheck:shellcheck nsenter:util-linux ping:iputils-ping pgrep:procps conntrack:conntrack nft:nftables setpriv:util-linux
     socat:socat dhcpcd:dhcpcd-base udhcpc:udhcpc dhclient:isc-dhcp-client tmux:tmux strace:strace python3:python3 unbound:unbound
-    qemu-aarch64-static:qemu-user-static xz:xz-utils wireguard-go:wireguard-go wg:wireguard-tools curl:curl'
+    qemu-aarch64-static:qemu-user-static xz:xz-utils wireguard-go:wireguard-go wg:wireguard-tools curl:curl
+    dbus-daemon:dbus-daemon'
 [ "${1-}" != vm ] || needed="$needed qemu-system-aarch64:qemu-system-arm cpio:cpio"
 [ "${1-}" != luci ] || needed="$needed chromium:chromium"
 [ "${1-}" != fuzz ] || needed="$needed afl-fuzz:afl++"
-[ "${1-}" != bench ] || needed="$needed NetworkManager:network-manager dbus-daemon:dbus-daemon keepalived:keepalived"
+[ "${1-}" != bench ] || needed="$needed NetworkManager:network-manager keepalived:keepalived"
 [ "${1-}" != deb ] || needed="$needed debootstrap:debootstrap systemd-nspawn:systemd-container lintian:lintian"
 packages=
 for entry in $needed; do
@@ -44,11 +45,11 @@ if [ -z "$(find /usr/lib -name 'libclang_rt.fuzzer*.a' -print -quit 2>/dev/null)
         packages="$packages libclang-rt-dev"
 fi
 /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || packages="$packages python3-jsonschema"
-# openresolv and Debian's resolvconf are unpacked beside the tests: installed, they would take over this machine's
-# resolv.conf. Their test is skipped without them.
+# Resolvers and what they need are unpacked beside the tests (4 MB): installed, they would take over this machine's
+# resolv.conf. Their tests (68, 84, 85) are skipped without them.
 beside=$(dirname "$0")/../artifacts/lab unpacked=
-for package in openresolv resolvconf; do
-    [ -n "$check" ] || [ -x "$beside/$package/sbin/resolvconf" ] || unpacked="$unpacked $package"
+for package in openresolv resolvconf systemd-resolved network-manager libnm0 libndp0; do
+    [ -n "$check" ] || [ -d "$beside/$package" ] || unpacked="$unpacked $package"
 done
 [ -n "$packages$unpacked" ] || exit 0
 
@@ -70,8 +71,9 @@ fi
 for package in $unpacked; do
     unpack=$(mktemp -d)
     (cd "$unpack" && apt-get download -qq "$package" >/dev/null && dpkg -x "$package"_*.deb tree)
-    mkdir -p "$beside/$package"
-    cp -a "$unpack/tree/." "$beside/$package"
+    mkdir -p "$beside"
+    cp -a "$unpack/tree" "$beside/$package.new"
+    mv "$beside/$package.new" "$beside/$package"
     rm -rf "$unpack"
 done
 [ -n "$packages" ] || exit 0

@@ -98,6 +98,7 @@ life() {
     check "install: nothing is locked" policy_is ACCEPT
     check "install: the interface is proposed" within grep -q "^ETH_INTERFACE_0='enp7s0'" /etc/af-conn/netif_names
     check "install: which is said" says "ETH_INTERFACE_0='enp7s0'"
+    check "install: no interface that is not there" not says wlan0
     check "install: connmgr check finds nothing wrong" within connmgr check
     check "install: an implementer's net_capabilities is kept" within grep -qx 'exit 6' /usr/lib/af-conn/net_capabilities
     check "install: ours is beside it" within test -x /usr/lib/af-conn/net_capabilities.connmgr
@@ -108,6 +109,8 @@ life() {
         COMP_WORDS=(connmgr stat) COMP_CWORD=1 && _connmgr && [ "${COMPREPLY[*]}" = status ]'
     check "install: /usr/bin/connmgr" within /usr/bin/connmgr --version
 
+    # One that ends at once: nothing of it, and of its timer, may be left.
+    within sh -c 'echo : >/etc/af-conn/firewall.user'
     check "start: systemctl enable --now" within systemctl enable --now connmgr
     wait_for 20 "start: it answers" answers
     check "start: boot_lockdown.sh leaves no process behind" not within sh -c 'journalctl -u connmgr | grep left-over'
@@ -156,6 +159,7 @@ life() {
     check "remove: the implementer's script is kept" within grep -qx 'exit 6' /usr/lib/af-conn/net_capabilities
     check "remove: ours beside it is gone" not within test -e /usr/lib/af-conn/net_capabilities.connmgr
     check "remove: no diversion is left" test "$(within dpkg-divert --list '*af-conn*')" = ''
+    check "remove: firewall.user is kept" within rm /etc/af-conn/firewall.user
     check "purge" dpkg_within -P connmgr
     check "purge: of us nothing is left" test "$(within find / -xdev \( -name '*connmgr*' -o -path '*af-conn/*' \) -not -path '/proc/*' -not -path '/root/*' \
         -not -path '/var/log/*' -not -path '/usr/lib/af-conn/net_capabilities')" = ''

@@ -220,6 +220,7 @@ END
     lock "locked again"
     same "${WITH}the same rules" rules <"$LAB/first"
     check "${WITH}says that it worked" grep -qx 'firewall.user: ok' "$LAB/said"
+    check "${WITH}its timer does not run any more" not pgrep -fx 'sleep 8'
 
     # firewall.user fails, is not a shell script, or hangs, after it has opened the device.
     open="iptables -P INPUT ACCEPT; iptables -I INPUT -j ACCEPT; ip6tables -I INPUT -j ACCEPT"

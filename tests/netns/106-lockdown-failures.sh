@@ -113,6 +113,7 @@ missing_tools() {
     TOOLS=$LAB/few.$VARIANT
     script init_firewall.sh
     check "${WITH}no iptables: nothing that a second run would find" status_is 78
+    check "${WITH}no iptables: the tools of the script itself do not complain" not grep -qi 'option' "$LAB/complained"
     check "${WITH}no iptables: says what is missing" grep -q 'there is neither nft nor iptables: install nftables' "$LAB/complained"
     ENVIRONMENT=CONNMGR_FIREWALL=nft script init_firewall.sh
     check "${WITH}no nft: says what is missing" grep -q 'there is neither nft nor iptables' "$LAB/complained"

@@ -167,7 +167,7 @@ arguments() {
         '1.2.3.4\' "$long" é
     refuses add 1 "$@"
     set -- -x '"' "'" '\' '`' '$' ';' '&' '|' '!' '#' '<' '*?' 'a	b' 'a
-b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j ACCEPT" é "0$long" "$(printf '\033[1m')" ''
+b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j ACCEPT" é "0$long" "$(printf '\033[1m')"
     for verb in add del add_forwarding; do refuses "$verb" 2 "$@"; done
     does 64
     does 64 add
@@ -189,6 +189,9 @@ b' 'a"b' "\$(touch $LAB/done)" "\`touch $LAB/done\`" "a;touch $LAB/done" "x\" -j
     does 0 add 198.18.100.10
     check "${WITH}without a comment" has_rule 'added by hand'
     does 0 del 198.18.100.10
+    does 0 Add_Forwarding 198.18.100.10 '' 1
+    check "${WITH}with an empty comment" has_rule 'added by hand'
+    does 0 DEL_FORWARDING 198.18.100.10 ''
     same "${WITH}nothing stays" rules <"$LAB/first"
     does 64 add echo.example x
     check "${WITH}a host name: says what to do" grep -q "For a name: write it into $LAB/etc/whitelist, and run 'connmgr reload'" "$LAB/complained"

@@ -105,7 +105,6 @@ END
     no_clients
     stop_connmgr || :
     unlock
-    LAB_LTE=$(bytes wwan0) # what follows must not add to it
 }
 
 with_iptables() {
@@ -113,6 +112,7 @@ with_iptables() {
     BACKEND=iptables
     start_connmgr
     wait_for 30 "iptables: eth0 and wlan0 are confirmed" settled
+    LAB_LTE=$(bytes wwan0) # what follows must not add to it
     client 198.18.100.10:8443
     all_is_dropped iptables
     no_clients

@@ -51,6 +51,30 @@ check "no table of nft" not on device nft list table inet connmgr_closed
 wait_for 5 "what is whitelisted stays open" reaches 198.18.100.10
 release
 stop_connmgr
+
+# Another program's rule comes first: that is no lockdown.
+on device iptables -I OUTPUT -j ACCEPT
+hold
+start_connmgr
+wait_for 60 "another program's rule in front, and the lock is held: it is no lockdown" log_has 'cannot lock the firewall: .*holding the xtables lock'
+check "and does not say so" not log_has 'the lockdown of before stays in force'
+release
+wait_for 90 "then it locks" log_has 'locked in '
+wait_for 5 "what is whitelisted is open" reaches 198.18.100.10
+check "and nothing else" not reaches 198.18.100.8
+stop_connmgr
+
+# At boot the run directory may not be writable yet. A held lock is waited for all the same.
+: >"$LAB/file"
+hold 15
+boot() {
+    on device sh "$REPO/scripts/boot_lockdown.sh" --firewall iptables --script-dir "$REPO/scripts" --config-dir "$LAB/etc" --run-dir "$LAB/file/run"
+}
+check "without a run directory boot_lockdown.sh tries again while the lock is held" exits 0 boot
+check "and locks" said_has '^backend: iptables'
+wait "$HOLDER"
+check "nothing was closed" not on device nft list table inet connmgr_closed
+on device "$REPO/scripts/fwcfg.sh" unlock >/dev/null 2>&1 || :
 unlock
 
 hold

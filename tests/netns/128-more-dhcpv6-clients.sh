@@ -40,7 +40,7 @@ by_relay() {
 }
 by_kea() {
     cat >"$LAB/kea.conf" <<'END'
-{ "Dhcp6": { "interfaces-config": { "interfaces": [ "lan" ] }, "lease-database": { "type": "memfile", "persist": false },
+{ "Dhcp6": { "server-id": { "type": "EN", "enterprise-id": 1, "identifier": "01", "persist": false }, "interfaces-config": { "interfaces": [ "lan" ] }, "lease-database": { "type": "memfile", "persist": false },
   "subnet6": [ { "id": 1, "subnet": "2001:db8:1::/64", "interface": "lan", "pools": [ { "pool": "2001:db8:1::100-2001:db8:1::1ff" } ] } ] } }
 END
     in_host r-eth env KEA_PIDFILE_DIR="$LAB" KEA_LOCKFILE_DIR=none kea-dhcp6 -c "$LAB/kea.conf" >"$LAB/server.out" 2>&1 &

@@ -73,6 +73,8 @@ check "they are not needed" test "$(grep -c 'remove the line.*(warning)' "$LAB/s
 check "a single label" says "write the full name"
 
 echo api.example.com >"$LAB/etc/whitelist"
+run
+check "one entry is one" says 'the whitelist has 1 entry: 1 name, 0 addresses and prefixes'
 printf 'iptables -A INPUT -p tcp --dport 22 -j ACCEPT\ntouch %s/hacked\n' "$LAB" >"$LAB/etc/firewall.user"
 run
 check "firewall.user: right syntax, exit status 0" test "$status" = 0
@@ -97,6 +99,32 @@ for bad in "--idle 1" "--probe ftp://x" "--dns maybe" "--nonsense" "--idle 20 --
 done
 run --script-dir "$LAB/none"
 check "no scripts to lock with: exit status 78" test "$status" = 78
+
+run --audit
+check "--audit: exit status 0" test "$status" = 0
+check "--audit: a warning" says '--audit: the device would not be locked, nothing is blocked: never ship it (warning)'
+run --on-firewall-failure manage-links --control-group no-such-group
+check "a device that may stay open: a warning" says 'a device that cannot be locked stays open (warning)'
+check "a group that does not exist: a warning" says '--control-group: /etc/group has no such group (warning)'
+mkdir "$LAB/few"
+run_few() { # TOOLS OPTION...
+    rm -f "$LAB/few/nft" "$LAB/few/iptables"
+    for tool in $1; do printf '#!/bin/sh\n' >"$LAB/few/$tool"; chmod +x "$LAB/few/$tool"; done
+    shift
+    status=0
+    setpriv --bounding-set=-all --inh-caps=-all env PATH="$LAB/few" "$(connmgr_path)" check --config-dir "$LAB/etc" "$@" >"$LAB/said" 2>&1 || status=$?
+}
+run_few ''
+check "nothing to lock with: a warning" says 'nft and iptables: not installed: the device could not be locked (warning)'
+run_few iptables --firewall nft
+check "not what --firewall wants: a warning" says 'nft: not installed'
+run_few nft
+check "one of the two will do" not says 'not installed'
+run_few '' -d
+check "without a firewall none is needed" not says 'not installed'
+run --control-group root
+check "of a group that exists: none" not says '--control-group'
+check "of a device that is locked or not started: none" not says 'locked'
 
 # Without options it checks those of /etc/default/connmgr, which connmgr.service gives to the daemon.
 mkdir "$LAB/default"

@@ -66,6 +66,26 @@ if is_nft; then
     check "and closes nothing else" not on device nft list table inet connmgr_closed
     check "what is whitelisted is open" reaches 198.18.100.10
     check "and nothing else" not reaches
+    # Another program has opened it meanwhile: that is no lockdown.
+    shut_table_is_there() { on device nft list table inet connmgr_closed; }
+    for change in 'insert rule inet connmgr output accept' 'chain inet connmgr input { policy accept; }'; do
+        on device nft "$change"
+        spawn_connmgr
+        wait "$CONNMGR_PID" || :
+        check "$change, and no scripts: it closes" log_has "$CLOSED"
+        check "the table is there" shut_table_is_there
+        on device nft delete table inet connmgr_closed
+        boot() {
+            on device sh "$LAB/away/boot_lockdown.sh" --shut --script-dir "$LAB/away" --config-dir "$LAB/etc" --run-dir "$LAB/run"
+        }
+        check "boot_lockdown.sh: status 1" exits 1 boot
+        check "boot_lockdown.sh closes, too" said_has 'the table inet connmgr_closed drops all'
+        check "the table is there" shut_table_is_there
+        check "nothing gets out" not reaches
+        on device nft delete table inet connmgr_closed
+        ! on device nft list chain inet connmgr output | grep -qw accept || on device nft 'flush chain inet connmgr output
+            add rule inet connmgr output jump AFERO_ALLOW_SERVICE_OUTPUT'
+    done
     mv "$LAB/away" "$SCRIPTS"
     rm -rf "$LAB/run/holes" "$LAB/etc/whitelist"
     open_again

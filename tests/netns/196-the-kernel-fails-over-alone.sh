@@ -32,6 +32,17 @@ wait_for 3 "the setting of wwan0 is put right" is_set wwan0
 loose() { [ "$(on device cat /proc/sys/net/ipv4/conf/wlan0/rp_filter)" = 2 ]; }
 wait_for 3 "and the strict filter of wlan0" loose
 check "the log says so" log_has 'wlan0: rp_filter was 1 \(strict\), set to 2'
+# Those of all devices at once; and those of which the kernel reports no change.
+all_set() { is_set eth0 && is_set wlan0 && is_set wwan0; }
+on device sh -c 'echo 0 >/proc/sys/net/ipv6/conf/all/ignore_routes_with_linkdown'
+wait_for 3 "set for all of IPv6: it is put right for each" all_set
+on device sh -c 'echo 0 >/proc/sys/net/ipv4/conf/eth0/rp_filter
+    echo 0 >/proc/sys/net/ipv4/conf/wlan0/rp_filter; echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter'
+both() { [ "$(on device sh -c "cd /proc/sys/net/ipv4/conf; cat $1 $2" | tr '\n' ' ')" = "$3 " ]; }
+both_loose() { both eth0/rp_filter wlan0/rp_filter '2 2'; }
+wait_for 3 "a strict filter for all: each link is loose" both_loose
+on device sh -c 'cd /proc/sys/net/ipv4/conf; echo 0 >eth0/arp_ignore; echo 0 >wlan0/arp_announce'
+wait_for 20 "arp_ignore and arp_announce are put right" both eth0/arp_ignore wlan0/arp_announce '1 2'
 stop_connmgr || :
 
 # shellcheck disable=SC2016  # the inner shell's business

@@ -136,6 +136,17 @@ ends() {
 }
 said_anew() { tail -n +"$(($(wc -l <"$LAB/before") + 1))" "$LAB/first" | grep -qE -- "^<2[67]>.*connmgr.*($1)"; }
 echo "ETH_INTERFACE_0='x/y'" >"$LAB/etc/netif_names"
+# Where stderr is the journal, which gets syslog's lines, too, it would stand there twice. This shell opens the file as stderr
+# before connmgr starts, so its device and inode are known.
+in_journal() {
+    : >"$LAB/journal"
+    lab_status=0 lab_stream=$(stat -c %d:%i "$LAB/journal")
+    on device env "JOURNAL_STREAM=$lab_stream" "$(connmgr_path)" -d --script-dir "$REPO/scripts" --no-attrd \
+        --run-dir "$LAB/run" --config-dir "$LAB/etc" 2>"$LAB/journal" || lab_status=$?
+    [ "$lab_status" = 78 ]
+}
+check "bad netif_names, stderr is the journal" in_journal
+check "it is not said twice there" test ! -s "$LAB/journal"
 check "bad netif_names: on stderr and in syslog" ends 78 'netif_names.*x/y' "$(connmgr_path)" -d --script-dir "$REPO/scripts"
 echo "# the default names" >"$LAB/etc/netif_names"
 chmod 666 /dev/log

@@ -5,10 +5,12 @@
 . "$(dirname "$0")/lib.sh"
 
 FIREWALL=
+LAB_DNS="--host-record=twin.example,198.18.100.10,2001:db8:100::10 --local=/gone.example/"
 lab_up
 printf '%s\n' echo.example '*.cdn.example' 198.18.200.0/24 >"$LAB/etc/whitelist"
 start_connmgr
 wait_for 5 "status: the firewall, how addresses get in" status_has '^firewall +locked, addresses by sets$'
+check "status: how to open it" status_has "^ +to open it: stop connmgr, then 'connmgr unlock'$"
 wait_for 5 "status: what is done with replies" status_has '^dns +hold; name servers: 198.18.100.53'
 wait_for 5 "status: the whitelist" status_has '^whitelist +3 entries, 4 addresses open$'
 check "status: an entry" status_has '^ echo\.example$'
@@ -48,6 +50,20 @@ wait_for 3 "status: the new whitelist" status_has '^whitelist +2 entries, 0 addr
 # Port 80 of TCP stays open, because it is probed.
 answers_udp() { [ "$(echo udp | on device socat -t 1 - UDP4:198.18.100.10:80 2>&1)" = udp ]; }
 check "what is not on it any more is shut" not answers_udp
+
+# Names that share an address, and one that does not exist.
+printf '%s\n' echo.example twin.example '*.example' gone.example >"$LAB/etc/whitelist"
+restart_connmgr
+words() { ask status | tr -s ' \n' ' '; } # without the ends of lines
+has_words() { words | grep -qF -- "$1"; }
+wait_for 5 "a shared address stands under its first name" has_words ' 198.18.100.10, echo.example, open '
+wait_for 5 "and under the second" has_words ' 198.18.100.10, twin.example, open '
+check "no name with an address is said to have none" not status_has '^ (echo|twin)\.example: no address known$'
+check "a name that does not exist has none" status_has '^ gone\.example: no address known'
+wait_for 5 "the server's answer about it has been counted" metrics_have '^connmgr_dns_replies_total\{verdict="error_code"\} [1-9]'
+# Replies to the questions of the daemon before may be refused as unasked.
+refused() { ask metrics | sed -n 's/^connmgr_dns_replies_total{verdict="unasked"} //p'; }
+check "but not as refused" has_words ", $(refused) replies refused"
 
 # A reply without a question.
 restart_connmgr --dns sniff

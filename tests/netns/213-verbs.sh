@@ -128,6 +128,27 @@ for typo in statsu:status evnets:events --dms:--dns --idel:--idle; do
     check "${typo%:*}: 64" exits 64 "$connmgr" "${typo%:*}"
     check "${typo%:*}: what was meant" said_has "did you mean '${typo#*:}'\?"
 done
+# An option that the verb does not have, also where the verb takes a word; and where its help is.
+for words in 'status --foo' 'status --foo=1' 'use --foo' 'probe --foo' 'route --foo' 'events --foo' 'check --foo' 'metrics --foo' \
+    'audit --foo' 'reload --foo' 'unlock --foo' 'wait-online --foo'; do
+    # shellcheck disable=SC2086  # words
+    check "$words: 64" exits 64 "$connmgr" $words
+    check "$words: it is no name" said_has "^connmgr: Unrecognized command or argument '--foo(=1)?'"
+    check "$words: which help" said_has "^connmgr: try 'connmgr ${words%% *} --help'$"
+done
+check "an unknown verb: 64" exits 64 "$connmgr" --foo
+check "an unknown verb: which help" said_has "^connmgr: try 'connmgr --help'$"
+for typo in 'status --jsn:--json' 'probe --no-pign:--no-ping' 'use --form:--for' 'events --sicne:--since' 'route --config-dri:--config-dir'; do
+    # shellcheck disable=SC2086  # words
+    check "${typo%:*}: 64" exits 64 "$connmgr" ${typo%:*}
+    check "${typo%:*}: what was meant" said_has "did you mean '${typo#*:}'\?"
+done
+check "route without a name: 64" exits 64 "$connmgr" route
+check "its help says that it needs one" exits 0 "$connmgr" route --help
+check "not as if it could be left out" said_has '^  connmgr route <IFNAME> \[options\]'
+check "the help of status has each cause of 1" exits 0 "$connmgr" status --help
+check "of them: dropped" said_has '^  1 .*drops what the lockdown admits'
+check "of them: an earlier start" said_has '^  1 .*the lockdown of an earlier start'
 check "help of a verb has only its own options" exits 0 "$connmgr" metrics --help
 check "not the daemon's" not said_has '--probe|--config-dir|--dns'
 check "and its exit statuses" said_has '^  69  no daemon answers'

@@ -30,6 +30,5 @@ check "events say so" events_have ' attrd +attrd: refuses connmgr with status 5,
 
 tell_attrd "open answer" "sets answer"
 wait_for 30 "attrd is well again: status says so" status_has '^attrd +connected$'
-is() { [ "$(value "$1")" = "$2" ]; }
 wait_for 15 "and it knows which link is in use" is 65008 01
 check "the daemon never waited for it: wlan0 is in use" in_use wlan0

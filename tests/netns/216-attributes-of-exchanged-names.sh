@@ -6,7 +6,6 @@
 
 start_attrd
 begin
-is() { [ "$(value "$1")" = "$2" ]; }
 mac() { ip -n device link show "$1" | sed -n 's/.*link.ether \([0-9a-f:]*\) .*/\1/p' | tr -d :; }
 wait_for 15 "Ethernet's address" is 65060 c6120102
 wait_for 5 "Wi-Fi's address" is 65025 c6120202

@@ -184,6 +184,6 @@ absent() {
 check "an interface that is not there" absent
 for bad in 'echo.example:80' 'ftp://a' 'https://a' 'http://a/' 'http://a/#200' 'tcp://a' 'tls://a/x' 'echo://2001:db8::1' \
     'echo://a:0' 'echo://'; do
-    check "bad URL: $bad" probe 64 "try 'connmgr --help'" "$bad"
+    check "bad URL: $bad" probe 64 "try 'connmgr probe --help'" "$bad"
     check "it says what to write" step '^connmgr: --probe: write '
 done

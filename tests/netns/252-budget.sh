@@ -160,6 +160,28 @@ check "check refuses bad values" exits 78 "$(connmgr_path)" check -d --config-di
 check "and says what to write" said_has "netif_names:2: WAN_BUDGET_0: .*write up to six digits and K, M, G or T, e.g. '500M'"
 check "also for the day" said_has "netif_names:3: WAN_BUDGET_DAY: .*write a day of the month, 1 to 31"
 
+# A link gets its first budget by a reload, while there is no descriptor for the file: the reload is refused, nothing more.
+names
+write_state 123000 0
+cat >"$LAB/traced-connmgr" <<END
+#!/bin/sh
+exec strace -qq -D -o "$LAB/trace" -P "$state/budget" -e trace=open,openat -e inject=open,openat:error=EMFILE:when=1 "$(connmgr_path)" "\$@"
+END
+chmod +x "$LAB/traced-connmgr"
+CONNMGR=$LAB/traced-connmgr
+start
+CONNMGR=
+names "WAN_BUDGET_0='100K'"
+check "too few descriptors: the reload is refused" exits 78 ask reload
+check "and says why" said_has "$state/budget: Too many open files"
+check "the call did fail" grep -q 'EMFILE.*INJECTED' "$LAB/trace"
+check "the daemon goes on" connmgr_runs
+check "without the budget" not status_has '^ budget '
+check "the file is left as it is" test ! -e "$state/budget.bad"
+check "the next reload takes the budget" exits 0 ask reload
+wait_for 5 "with what was used before" used_from 123000 200000
+stop_connmgr
+
 # The month has ended while the device was off. Only a synchronised clock is believed at once.
 names "WAN_BUDGET_0='100K'" "WAN_BUDGET_DAY='1'"
 write_state 99000 1764547200

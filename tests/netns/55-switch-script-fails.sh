@@ -18,6 +18,8 @@ check "it does not claim to have switched" not log_has '^<[0-7]> ?switched to '
 wait_for 5 "probes go on: wlan0 is confirmed" state wlan0 ITFUP_SS
 tried_again() { [ "$(grep -cE 'switching to [a-z0-9]+ failed' "$LAB/connmgr.log")" -ge 2 ]; }
 wait_for 5 "it tries again" tried_again
+check "metrics: the switch has failed" metrics_have '^connmgr_switches_total\{result="failed"\} [1-9]'
+check "metrics: a warning about a switch" metrics_have '^connmgr_warnings_total\{kind="switch"\} [1-9]'
 cp "$REPO/scripts/switch_route.sh" "$SCRIPTS/switch_route.sh.new"
 mv "$SCRIPTS/switch_route.sh.new" "$SCRIPTS/switch_route.sh"
 wait_for 70 "the script is whole again: eth0 is in use" in_use eth0

@@ -158,6 +158,7 @@ check "mounted: restored" cmp "$LAB/original" /etc/resolv.conf
 mount -o remount,ro,bind /etc/resolv.conf
 start_connmgr --resolv-conf auto
 wait_for 10 "read-only: the log says so" log_has '^<4> ?resolv_conf.sh: .*cannot write /etc/resolv.conf: .*read-only'
+check "read-only: metrics count it" metrics_have '^connmgr_warnings_total\{kind="route"\} [1-9]'
 check "read-only: once" test "$(grep -c '^<4> \{0,1\}resolv_conf.sh' "$LAB/connmgr.log")" = 1
 ends
 umount /etc/resolv.conf

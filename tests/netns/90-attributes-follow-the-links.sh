@@ -7,6 +7,11 @@
 needs_option --attrd-socket
 start_attrd
 begin
+# What the start has announced must be over before the listener comes.
+for first in "65059 02" "65024 02" "65008 00"; do
+    # shellcheck disable=SC2086 # two words
+    wait_for 5 "at first $first" is $first
+done
 listen 65008 65024 65037 65059
 
 unplug eth0

@@ -9,7 +9,6 @@ start_attrd
 began=$(now)
 begin
 
-is() { [ "$(value "$1")" = "$2" ]; }
 wait_for 5 "network type: Ethernet" is 65008 00
 wait_for 5 "capabilities: the exit status of net_capabilities" is 65022 07
 wait_for 5 "Wi-Fi is up with cloud" is 65024 02

@@ -9,7 +9,6 @@ needs_option --attrd-socket
 begin
 start_attrd
 wait_for 12 "attrd comes after the daemon: the daemon finds it" log_has 'attrd: connected'
-is() { [ "$(value "$1")" = "$2" ]; }
 wait_for 5 "and answers" is 65008 00
 check "status: attrd is connected" status_has '^attrd +connected$'
 

@@ -13,7 +13,6 @@ wait_for 12 "the daemon finds attrd" log_has 'attrd: connected'
 
 attrd_runs() { read -r _ _ lab_status _ 2>/dev/null <"/proc/$ATTRD_PID/stat" && [ "$lab_status" != Z ]; }
 attrd_saw() { grep -qE -- "$1" "$LAB/attrd.log"; }
-is() { [ "$(value "$1")" = "$2" ]; }
 seen=0
 # attrd continues, and has read all our messages to the end.
 closed() { [ "$(grep -cE 'closed IPC.CONNMGR: (it closed|Connection reset)' "$LAB/attrd.log")" -gt "$seen" ]; }

@@ -8,7 +8,6 @@
 . "$NETNS_DIR/attrd.sh"
 
 needs_option --attrd-socket
-is() { [ "$(value "$1")" = "$2" ]; }
 
 # play DESC STATION: all links are lost, one after the other; Ethernet returns, then the others.
 play() {

@@ -39,3 +39,6 @@ heard_is() { heard; [ "$(heard)" = "$1" ]; }
 
 # value ID: prints the answer to a get, in hexadecimal.
 value() { attrc get "$1" | sed -n "s/^[0-9]* get $1 0 //p"; }
+
+# is ID VALUE: true if the answer to a get is VALUE.
+is() { [ "$(value "$1")" = "$2" ]; }

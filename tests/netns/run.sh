@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh [-j N] [PATTERN...]: runs the tests N-*.sh whose names contain one of the patterns (default: all), N of those that mostly
-# wait at a time (default: 4), and half as many of the busy ones beside them, each in a sandbox of its own. Needs root.
+# wait at a time (default: 6), and a third as many of the busy ones beside them, each in a sandbox of its own. Needs root.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -43,7 +43,7 @@ if [ "${1:-}" = --one ]; then
     exit 0
 fi
 
-jobs=4
+jobs=6
 if [ "${1:-}" = -j ]; then
     jobs=$2
     shift 2
@@ -75,7 +75,7 @@ done | sort -rn -k 1,1 | cut -d ' ' -f 2 >"$OUT/tests"
 grep -l '^# takes .*, busy$' "$here"/[0-9]*.sh | sed 's/.*\///; p; s/$/+nft/' | grep -xFf - "$OUT/tests" >"$OUT/busy" || :
 grep -vxFf "$OUT/busy" "$OUT/tests" >"$OUT/waiting" || :
 # Everything ends with run.sh, however it ends: it is the parent of both.
-setpriv --pdeathsig KILL xargs -r -P $(((jobs + 1) / 2)) -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/busy" &
+setpriv --pdeathsig KILL xargs -r -P $(((jobs + 2) / 3)) -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/busy" &
 setpriv --pdeathsig KILL xargs -r -P "$jobs" -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/waiting" || :
 wait
 

@@ -110,9 +110,24 @@ echo mine.example >>"$image/etc/af-conn/whitelist"
 echo mine >"$image/etc/af-conn/firewall.user"
 echo mine >"$image/usr/lib/af-conn/net_capabilities"
 check "uninstall: with changes" sh -c "'$repo/uninstall.sh' '$image' 2>'$work/said'"
-check "uninstall: those are said" says "/etc/af-conn/whitelist"
+for file in etc/af-conn/whitelist etc/af-conn/firewall.user usr/lib/af-conn/net_capabilities; do
+    check "uninstall: $file is said" says " $image/$file"
+done
 check "uninstall: those are all that is left" test "$(cd "$image" && find . -type f | LC_ALL=C sort | paste -sd' ')" = \
     './etc/af-conn/firewall.user ./etc/af-conn/whitelist ./usr/lib/af-conn/net_capabilities'
+rm -rf "$image"
+# After a further installation the changed files are no longer in the manifest: ours are, beside them.
+mkdir -p "$image/usr/bin"; echo original >"$image/usr/bin/connmgr"
+check "uninstall: after install over the original" install_image
+for file in etc/af-conn/whitelist etc/af-conn/netif_names etc/default/connmgr usr/lib/af-conn/net_capabilities; do echo '# mine' >>"$image/$file"; done
+check "uninstall: after a second install" install_image
+check "uninstall: after a third" install_image
+check "uninstall: ends with 0" sh -c "'$repo/uninstall.sh' '$image' 2>'$work/said'"
+for file in etc/af-conn/whitelist etc/af-conn/netif_names etc/default/connmgr usr/lib/af-conn/net_capabilities usr/bin/connmgr.original; do
+    check "uninstall: $file is kept" test -e "$image/$file"
+    check "uninstall: $file is said" says " $image/$file"
+done
+check "uninstall: and nothing else is left" test "$(find "$image" -type f | wc -l)" = 5
 rm -rf "$image"
 
 # The whitelists are the union of the original's four images (AferoCE/af-conn-files).

@@ -8,7 +8,7 @@ page_has() { grep -qF -- "$1" "$work/man/connmgr.8"; }
 cat >"$work/connmgr" <<'END'
 #!/bin/sh
 case $1 in
-    status) printf 'Description:\n  say how it is\n\nUsage:\n  connmgr status [<LINK>] [options]\n\nArguments:\n  <LINK>  only this link\n\nOptions:\n  --json           as JSON, it'"'"'s [plain]\n  -?, -h, --help   Show help\n' ;;
+    status) printf 'Description:\n  say how it is (or not)\n\nUsage:\n  connmgr status [<LINK>] [options]\n\nArguments:\n  <LINK>  only this link\n\nOptions:\n  --json           as JSON, it'"'"'s [plain]\n  -?, -h, --help   Show help\n\nExit status:\n  0   it is well\n' ;;
     *) printf 'Description:\n  Keeps a gateway connected.\n\nUsage:\n  connmgr [command] [options]\n\nOptions:\n  -d, --disable-firewall      no firewall\n  --dns <hold|sniff|auto>     how replies are read [default: auto]\n  --run-dir <DIR>             where it keeps things\n  -?, -h, --help              Show help\n\nCommands:\n  status <LINK>  say how it is\n' ;;
 esac
 END
@@ -16,7 +16,10 @@ chmod +x "$work/connmgr"
 check "manuals: from a --help of our own" made "$work/connmgr"
 check "manuals: an option with its value and default" page_has '\fB\-\-dns\fP \fIhold|sniff|auto\fP'
 check "manuals: its default" page_has 'Default: auto.'
+check "manuals: a description is a sentence" page_has 'Say how it is (or not).'
 check "manuals: a verb with its argument" page_has '.SS connmgr status [<LINK>] [options]'
+check "manuals: an exit status" grep -qxF '\fB0\fP' "$work/man/connmgr.8"
+check "manuals: its meaning" grep -qx 'It is well\.' "$work/man/connmgr.8"
 check "manuals: version and date" page_has '"2026-01-31" "connmgr 1.2.3"'
 check "manuals: a program without verbs is refused" not sh -c "printf '#!/bin/sh\n' >'$work/connmgr'; '$repo/packaging/manuals.py' '$work/connmgr' '$work' 1 2"
 

@@ -16,6 +16,7 @@ printf 'Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n' >"$rout
 interface lo 772
 check "names: nothing but lo" propose
 check "names: the defaults" proposes ETH eth0
+check "names: none of them is said to be present" not grep -q '# present' "$work/said"
 interface enp1s0
 interface enp2s0
 interface wlp3s0; : >"$sys/wlp3s0/wireless"
@@ -29,6 +30,8 @@ check "names: a usual machine" propose
 check "names: the Ethernet with a default route" proposes ETH enp2s0
 check "names: its Wi-Fi" proposes WIFISTA wlp3s0
 check "names: its modem" proposes WAN wwp0s20f0u2
+check "names: those are present" test "$(grep -c "_INTERFACE_0='.*' # present$" "$work/said")" = 3
+check "names: the access point and the bridge are not" test "$(grep -c "_INTERFACE_0='.*' # not present" "$work/said")" = 2
 check "names: the other Ethernet is named, no VLAN, no bridge" grep -qx '# Present too, and not managed: enp1s0' "$work/said"
 cp "$work/said" "$work/netif_names"
 for shell in sh 'busybox ash'; do

@@ -21,8 +21,9 @@ wait_for() {
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for part in "$here"/[!r]*.sh; do
+for part in "$here"/*.sh; do
     name=${part##*/} name=${name%.sh}
+    [ "$name" != run ] || continue
     case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac
     rm -rf "${work:?}"/*
     # shellcheck source=/dev/null

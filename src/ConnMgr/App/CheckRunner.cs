@@ -27,6 +27,10 @@ internal static class CheckRunner
         {
             StandardOutput.Line(level == LogLevel.Warn ? $"{text} (warning)" : text);
         }
+        foreach (string text in WarningsOf(options))
+        {
+            StandardOutput.Line($"{text} (warning)");
+        }
         bool isGood = !files.HasErrors;
         string script = Path.Combine(options.ScriptDirectory, "init_firewall.sh");
         if (isLocking && options.HasScriptDirectory && !File.Exists(script))
@@ -54,8 +58,9 @@ internal static class CheckRunner
             return ExitCode.Config;
         }
         string whitelist = isLocking
-            ? $"; the whitelist has {files.Whitelist.Count} entries: {files.Whitelist.NameCount} names, "
-                + $"{files.Whitelist.LiteralCount} addresses and prefixes"
+            ? $"; the whitelist has {Count(files.Whitelist.Count, "entry", "entries")}: "
+                + $"{Count(files.Whitelist.NameCount, "name", "names")}, "
+                + Count(files.Whitelist.LiteralCount, "address or prefix", "addresses and prefixes")
             : "; without a firewall, no whitelist is read";
         StandardOutput.Line($"{options.ConfigDirectory}: no errors{whitelist}");
         if (hasUser)
@@ -64,6 +69,36 @@ internal static class CheckRunner
                 $"{user}: its syntax is correct; only the lockdown shows whether its commands work");
         }
         return ExitCode.Ok;
+    }
+
+    /// <summary>What is valid in the options of the daemon, and seldom meant.</summary>
+    private static IEnumerable<string> WarningsOf(Options options)
+    {
+        if (options.Audits)
+        {
+            yield return "--audit: the device would not be locked, nothing is blocked: never ship it";
+        }
+        if (options.ManagesLinksUnlocked && !options.IsFirewallDisabled)
+        {
+            yield return "--on-firewall-failure manage-links: a device that cannot be locked stays open";
+        }
+        // An image may be built on another machine, so this is no error.
+        string[] tools = options.IsFirewallDisabled ? [] : options.Firewall switch
+        {
+            FirewallBackend.Nft => ["nft"],
+            FirewallBackend.Iptables => ["iptables"],
+            _ => ["nft", "iptables"],
+        };
+        if (tools.Length > 0
+            && Array.TrueForAll(tools, tool => ScriptEnvironment.Find(tool, ScriptEnvironment.Base) is null))
+        {
+            yield return $"{string.Join(" and ", tools)}: not installed: the device could not be locked";
+        }
+        _ = GroupFile.Find(options.ControlGroup, out string failure);
+        if (failure.Length > 0)
+        {
+            yield return $"--control-group: {failure}";
+        }
     }
 
     /// <summary>
@@ -88,6 +123,9 @@ internal static class CheckRunner
         }
     }
 
+    private static string Count(int number, string one, string more) =>
+        $"{number} {(number == 1 ? one : more)}";
+
     /// <summary>Runs `sh -n` and returns what the shell says; null if the syntax is right.</summary>
     private static string? FaultOf(string path)
     {
@@ -98,6 +136,8 @@ internal static class CheckRunner
             exit =>
             {
                 string said = exit.Output.Trim();
+                string place = $"{path}: ";
+                said = said.StartsWith(place, StringComparison.Ordinal) ? said[place.Length..] : said;
                 fault = exit.Failure is null || said.Length == 0 ? exit.Failure : ForeignText.Quote(said);
                 loop.Stop();
             },

@@ -100,7 +100,8 @@ internal sealed class Daemon : IDisposable
             _loop, log, _state, _links, _attributes, _lockdown, _resolver, _budgets, options,
             startedAt);
         _requests = new RequestDriver(
-            _loop, log, options, names, _environment, _links, _lockdown, _report, OnNamesChanged);
+            _loop, log, options, names, _environment, _links, _budgets, _lockdown, _report,
+            OnNamesChanged);
         if (_lockdown is null && OldLockdown.IsRecorded(options.RunDirectory))
         {
             string text = $"the device is {OldLockdown.Words}";
@@ -230,7 +231,7 @@ internal sealed class Daemon : IDisposable
 
     /// <summary>
     /// Reads the resolver's files where the kernel does not report changes: in directories that did not exist
-    /// before, or without inotify.
+    /// before, in /tmp, or without inotify.
     /// </summary>
     private void RefreshServers()
     {

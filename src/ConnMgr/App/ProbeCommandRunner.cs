@@ -104,13 +104,13 @@ internal sealed class ProbeCommandRunner : IDisposable
     {
         string verdict = result.Outcome switch
         {
-            ProbeOutcome.EchoAnswered => $"confirmed by {result.Proof}",
+            ProbeOutcome.ServiceAnswered => $"confirmed by {result.Proof}",
             ProbeOutcome.WrongContent => "wrong content",
             ProbeOutcome.PingOnly => "not confirmed",
             _ => "not reachable",
         };
         Say($"{verdict}: {result.Detail}, {_prober!.Bytes} bytes");
-        _exitCode = result.Outcome == ProbeOutcome.EchoAnswered ? ExitCode.Ok : ExitCode.Failed;
+        _exitCode = result.Outcome == ProbeOutcome.ServiceAnswered ? ExitCode.Ok : ExitCode.Failed;
         _loop.Stop();
     }
 

@@ -17,13 +17,14 @@ namespace ConnMgr.App;
 /// <param name="names">The names of the interfaces at the start.</param>
 /// <param name="environment">The environment of the scripts; the first variable follows the names.</param>
 /// <param name="links">The links.</param>
+/// <param name="budgets">The budgets of the links.</param>
 /// <param name="lockdown">The lockdown; null if the firewall is disabled.</param>
 /// <param name="report">Counts the reloads.</param>
 /// <param name="namesChanged">Called when a reload has changed the names; the second argument is true if it
 /// has replaced links.</param>
 internal sealed class RequestDriver(
     Loop loop, Log log, Options options, NetifNames names, List<string> environment, LinkDriver links,
-    Lockdown? lockdown, StatusReport report, Action<NetifNames, bool> namesChanged)
+    BudgetDriver budgets, Lockdown? lockdown, StatusReport report, Action<NetifNames, bool> namesChanged)
 {
     /// <summary>The names of the interfaces, as the last good reload has read them.</summary>
     public NetifNames Names { get; private set; } = names;
@@ -69,7 +70,13 @@ internal sealed class RequestDriver(
         {
             Say(text, level, said);
         }
-        if (files.HasErrors || files.NetifNames is not { } read)
+        NetifNames? read = files.HasErrors ? null : files.NetifNames;
+        if (read is not null && budgets.Load(read) is { } trouble)
+        {
+            Say(trouble, LogLevel.Error, said);
+            read = null;
+        }
+        if (read is null)
         {
             report.ReloadEnded(isGood: false, loop.Now);
             result = "refused: the old configuration stays in force";

@@ -23,12 +23,10 @@ internal static class RouteRunner
             return ExitCode.Config;
         }
         string[] known = [.. names.Links.Select(link => link.Name)];
-        if (options.RouteTo is not [string wanted] || !known.Contains(wanted))
+        string wanted = options.RouteTo ?? "";
+        if (!known.Contains(wanted))
         {
-            string fault = options.RouteTo is [string name]
-                ? $"{ForeignText.Quote(name)} is not a link"
-                : "usage: connmgr route IFNAME";
-            Complain($"{fault}: the links are {string.Join(", ", known)}");
+            Complain($"{ForeignText.Quote(wanted)} is not a link: the links are {string.Join(", ", known)}");
             return ExitCode.Usage;
         }
         using RouteWriteRunner writer = new(options.RunDirectory);

@@ -74,12 +74,12 @@ internal static class EvidenceFilter
     /// <param name="protocol">
     /// For tests on AF_UNIX sockets, which have no packet type, VLAN tag and protocol: the ETH_P_* to assume.
     /// </param>
-    /// <param name="outgoingUnless">
+    /// <param name="outgoingExceptMark">
     /// Also passes outgoing packets that expect an answer (<see cref="OutgoingFilter"/>), unless their
     /// firewall mark has this bit. Null: no outgoing packet passes.
     /// </param>
     public static BpfInstruction[] Build(
-        ReadOnlySpan<Subnet> own, ushort? protocol = null, uint? outgoingUnless = null)
+        ReadOnlySpan<Subnet> own, ushort? protocol = null, uint? outgoingExceptMark = null)
     {
         Subnet[] networks = Networks(own);
         BpfAssembler bpf = new();
@@ -95,7 +95,7 @@ internal static class EvidenceFilter
         {
             bpf.RejectVlans();
             bpf.LoadAncillary(SKF_AD_PKTTYPE);
-            if (outgoingUnless is not null)
+            if (outgoingExceptMark is not null)
             {
                 Label arrives = new();
                 bpf.JumpIf(BPF_JEQ, PACKET_OUTGOING, otherwise: arrives);
@@ -119,7 +119,7 @@ internal static class EvidenceFilter
         bpf.Mark(transport);
         JudgeTransport(bpf);
 
-        if (outgoingUnless is { } mark)
+        if (outgoingExceptMark is { } mark)
         {
             bpf.Mark(leaves);
             bpf.LoadAncillary(SKF_AD_MARK);

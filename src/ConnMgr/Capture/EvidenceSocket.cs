@@ -25,7 +25,7 @@ internal sealed class EvidenceSocket : IDisposable
 
     private readonly PacketSocket _socket;
     private readonly Action _received;
-    private readonly Action _left;
+    private readonly Action _sent;
     private readonly uint _ownMark;
     private readonly byte[] _last = new byte[EvidenceFilter.SnapLength];
     private BpfInstruction[] _filter = EvidenceFilter.RejectAll;
@@ -33,12 +33,12 @@ internal sealed class EvidenceSocket : IDisposable
     private bool _hearsOutgoing;
     private int _lastLength;
 
-    private EvidenceSocket(PacketSocket socket, uint ownMark, Action received, Action left)
+    private EvidenceSocket(PacketSocket socket, uint ownMark, Action received, Action sent)
     {
         _socket = socket;
         _ownMark = ownMark;
         _received = received;
-        _left = left;
+        _sent = sent;
         _socket.Listen(Receive);
     }
 
@@ -66,13 +66,13 @@ internal sealed class EvidenceSocket : IDisposable
     /// <param name="received">
     /// Called on evidence, at most once between two calls of <see cref="Rearm"/>.
     /// </param>
-    /// <param name="left">Called on an outgoing packet that expects an answer, at most as often, and before
-    /// any evidence.</param>
+    /// <param name="sent">Called on an outgoing packet that expects an answer: at most once between two
+    /// calls of Rearm, and before `received`.</param>
     /// <param name="error">
     /// The error if the result is null, e.g. ENODEV (the device is gone) or EPERM (CAP_NET_RAW is missing).
     /// </param>
     public static EvidenceSocket? Open(
-        Loop loop, int ifindex, ReadOnlySpan<Subnet> own, uint ownMark, Action received, Action left,
+        Loop loop, int ifindex, ReadOnlySpan<Subnet> own, uint ownMark, Action received, Action sent,
         out KernelError error)
     {
         PacketSocket? opened =
@@ -81,7 +81,7 @@ internal sealed class EvidenceSocket : IDisposable
         {
             return null;
         }
-        EvidenceSocket socket = new(opened, ownMark, received, left);
+        EvidenceSocket socket = new(opened, ownMark, received, sent);
         socket.SetSubnets(own);
         return socket;
     }
@@ -124,7 +124,7 @@ internal sealed class EvidenceSocket : IDisposable
         bool heardOutgoing = _hearsOutgoing;
         Mute();
         _filter = filter;
-        _filterWithOutgoing = EvidenceFilter.Build(own, outgoingUnless: _ownMark);
+        _filterWithOutgoing = EvidenceFilter.Build(own, outgoingExceptMark: _ownMark);
         if (wasArmed)
         {
             Rearm(heardOutgoing);
@@ -134,7 +134,7 @@ internal sealed class EvidenceSocket : IDisposable
     private void Receive()
     {
         Span<byte> packet = stackalloc byte[EvidenceFilter.SnapLength];
-        bool hasLeft = false;
+        bool hasSent = false;
         for (int i = 0; IsArmed && i < MaxReads; i++)
         {
             int length = _socket.Receive(packet, out bool isOutgoing);
@@ -144,16 +144,16 @@ internal sealed class EvidenceSocket : IDisposable
             }
             if (isOutgoing)
             {
-                hasLeft = true;
+                hasSent = true;
                 continue;
             }
             packet[..length].CopyTo(_last);
             _lastLength = length;
             Disarm();
             Drain();
-            if (hasLeft)
+            if (hasSent)
             {
-                _left(); // before its answer: a fast link is measured, too
+                _sent(); // before its answer: measure the round trip even if both came in one wake-up
             }
             _received();
             return;
@@ -163,10 +163,10 @@ internal sealed class EvidenceSocket : IDisposable
             Disarm();
             Drain();
         }
-        else if (hasLeft)
+        else if (hasSent)
         {
             Rearm(outgoing: false); // further ones in this tick do not matter
-            _left();
+            _sent();
         }
     }
 

@@ -256,9 +256,8 @@ internal static partial class CommandLine
         Description = "the link, or auto to end the preference",
     };
 
-    private static readonly Argument<string?> RouteTo = new("IFNAME")
+    private static readonly Argument<string> RouteTo = new("IFNAME")
     {
         Description = "a link of netif_names",
-        Arity = ArgumentArity.ZeroOrOne, // without one, the verb itself says which links there are
     };
 }

@@ -17,8 +17,8 @@ namespace ConnMgr.Cli;
 internal static partial class CommandLine
 {
     /// <summary>The exit statuses of all verbs, for their help.</summary>
-    private const string OfAll = "64  wrong command line, or no such link\n71  the kernel refused a request\n"
-        + "74  standard output could not be written\n";
+    private const string OfAll =
+        "71  the kernel refused a request\n74  standard output could not be written\n";
 
     /// <summary>The exit statuses of the verbs that ask a daemon.</summary>
     private const string OfAsking = "69  no daemon answers\n" + NotPermitted;
@@ -53,7 +53,8 @@ internal static partial class CommandLine
             {
                 StandardOutput.Complain($"connmgr: did you mean '{meant}'?");
             }
-            StandardOutput.Complain("connmgr: try 'connmgr --help'");
+            string verb = parsed.CommandResult.Command is VerbCommand { Name: { } name } ? $" {name}" : "";
+            StandardOutput.Complain($"connmgr: try 'connmgr{verb} --help'");
             exitCode = ExitCode.Usage;
             return null;
         }
@@ -120,7 +121,10 @@ internal static partial class CommandLine
         });
         VerbCommand status = new(
             "status", "show which link is in use and why, and the state of each link",
-            "0   a link (LINK) is confirmed\n1   none is\n2   none is, but a metered one is assumed to work\n"
+            "0   a link (LINK) is confirmed\n"
+            + "1   none is; or one is, but this device drops what the lockdown admits, or the lockdown of an "
+            + "earlier start cuts a daemon with -d off\n"
+            + "2   none is, but a metered one is assumed to work\n"
             + "3   one is, but --audit is on: nothing is blocked\n" + OfAsking)
         {
             StatusLink, Json, Watch, RunDirectory,
@@ -179,8 +183,10 @@ internal static partial class CommandLine
         root.SetAction(static _ => 0); // makes it valid to give no verb
         root.Directives.Clear();
         root.Options.FirstOrDefault(static option => option is VersionOption)!.Action = new SayVersion();
-        StatusLink.Validators.Add(RequireName);
-        UseLink.Validators.Add(RequireName);
+        foreach (Argument link in (Argument[])[StatusLink, UseLink, ProbeInterface, RouteTo])
+        {
+            link.Validators.Add(RequireName);
+        }
         AttrdSocket.Validators.Add(result => Require(
             result, Encoding.UTF8.GetByteCount(result.GetValueOrDefault<string>() ?? "") is >= 1 and <= 107,
             "--attrd-socket: a path of 1 to 107 bytes"));
@@ -201,7 +207,9 @@ internal static partial class CommandLine
         if (parsed.Action is HelpAction && parsed.CommandResult.Command is VerbCommand verb)
         {
             said.Write("Exit status:\n");
-            string[] lines = (verb.Statuses + OfAll).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            string usage = $"64  wrong command line{(verb.Arguments.Count > 0 ? ", or no such link" : "")}\n";
+            string[] lines = (verb.Statuses + usage + OfAll).Split(
+                '\n', StringSplitOptions.RemoveEmptyEntries);
             lines.AsSpan().Sort(string.CompareOrdinal);
             foreach (string line in lines)
             {
@@ -251,7 +259,7 @@ internal static partial class CommandLine
             IsJson = parsed.GetValue(Json),
             Watches = parsed.GetValue(Watch),
             Follows = parsed.GetValue(Follow),
-            RouteTo = parsed.GetValue(RouteTo) is { } route ? [route] : [],
+            RouteTo = parsed.GetValue(RouteTo),
             Link = parsed.GetValue(StatusLink) ?? (parsed.GetValue(UseLink) is "auto" ? null
                 : parsed.GetValue(UseLink)),
             Last = NumberOf(parsed.GetValue(LastEvents)),
@@ -374,11 +382,13 @@ internal static partial class CommandLine
 
     private static void RequireName(ArgumentResult result)
     {
-        if (result.Tokens is [Token word])
+        if (result.Tokens is [Token { Value: { } word }])
         {
+            // The parser takes an option that it does not know for the argument.
             Require(
-                result, InterfaceName.IsValid(word.Value),
-                $"not an interface name: {ForeignText.Quote(word.Value)}");
+                result, InterfaceName.IsValid(word),
+                word is ['-', ..] ? $"Unrecognized command or argument '{word}'."
+                    : $"not an interface name: {ForeignText.Quote(word)}");
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 
 namespace ConnMgr.Cli;
 
@@ -13,13 +14,17 @@ internal static class Suggestion
     /// </summary>
     public static string? For(ParseResult parsed)
     {
-        if (parsed.UnmatchedTokens is not [string word, ..])
+        CommandResult command = parsed.CommandResult;
+        string? word = parsed.UnmatchedTokens is [string first, ..] ? first : null;
+        foreach (SymbolResult given in command.Children)
         {
-            return null;
+            // The parser takes an option that it does not know for the argument of the verb, if that has one.
+            if (given is ArgumentResult { Tokens: [{ Value: ['-', ..] option }] })
+            {
+                word = option;
+            }
         }
-        Command command = parsed.CommandResult.Command;
-        string name = word.Split('=')[0];
-        return Closest(name, Names(command));
+        return word is null ? null : Closest(word.Split('=')[0], Names(command.Command));
     }
 
     /// <summary>

@@ -3,7 +3,9 @@ using ConnMgr.Logging;
 
 namespace ConnMgr.Config;
 
-/// <summary>How `netif_names` writes a budget of bytes and the day on which it begins anew. Pure.</summary>
+/// <summary>
+/// Parses the budgets of `netif_names`, and the day of the month on which they start again. Pure.
+/// </summary>
 internal static class BudgetSettings
 {
     private const string Units = "KMGT"; // decimal, as providers count: 1M is 1,000,000 bytes

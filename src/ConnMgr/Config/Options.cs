@@ -234,8 +234,8 @@ internal sealed record Options
     /// <summary>For `status`: repeat until interrupted.</summary>
     public bool Watches { get; init; }
 
-    /// <summary>For `route`: the named links; exactly one is valid.</summary>
-    public IReadOnlyList<string> RouteTo { get; init; } = [];
+    /// <summary>For `route`: the named link.</summary>
+    public string? RouteTo { get; init; }
 
     /// <summary>For `events`: print new ones until interrupted.</summary>
     public bool Follows { get; init; }

@@ -11,8 +11,9 @@ internal delegate int ControlAnswer(in ControlRequest request, Utf8Text reply);
 
 /// <summary>
 /// The control socket of a running daemon: a client sends one line, receives one document, and the connection
-/// is closed. Only root and the user of the daemon may connect. The number of clients, their bytes and their
-/// time are limited, so that no client can harm the daemon.
+/// is closed. Root and the user of the daemon may use it; with a group, its members may use the requests that
+/// only read. The number of clients, their bytes and their time are limited, so that no client can harm the
+/// daemon.
 /// </summary>
 internal sealed unsafe class ControlSocket : IDisposable
 {
@@ -25,8 +26,8 @@ internal sealed unsafe class ControlSocket : IDisposable
     public const int MaxRequest = 128;
 
     /// <summary>
-    /// The largest reply in bytes. The kernel accepts about as much at once, so little is buffered for a slow
-    /// reader.
+    /// The largest reply in bytes. This fits into the socket's send buffer, so the daemon rarely has to
+    /// keep the rest for a slow reader.
     /// </summary>
     public const int MaxReply = 1 << 17;
 
@@ -66,14 +67,14 @@ internal sealed unsafe class ControlSocket : IDisposable
         _fd = fd;
         _events = events;
         _answer = answer;
-        _deadline = loop.AddTimer(DropTheSlow);
+        _deadline = loop.AddTimer(OnDeadline);
         _token = loop.Add(fd, Accept);
     }
 
     /// <summary>Opens the socket and replaces a stale one.</summary>
     /// <param name="loop">Watches the socket and its clients.</param>
     /// <param name="path">At most 107 bytes, in a directory that only root can write to.</param>
-    /// <param name="events">The events for `events`.</param>
+    /// <param name="events">The events that the request `events` returns.</param>
     /// <param name="answer">Answers all other requests.</param>
     /// <param name="group">The id of the group whose members may use the requests that only read.</param>
     /// <param name="failure">The error as a phrase, if the result is null.</param>
@@ -385,7 +386,7 @@ internal sealed unsafe class ControlSocket : IDisposable
         }
     }
 
-    private void DropTheSlow()
+    private void OnDeadline()
     {
         TimeSpan now = _loop.Now;
         for (int i = _clients.Count - 1; i >= 0; i--)

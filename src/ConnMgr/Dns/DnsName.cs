@@ -5,12 +5,14 @@ using System.Text;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// A domain name of any bytes, in wire format and lower case. It does not allocate, and can be the key of a
-/// table. The default value is the root.
+/// A domain name of any bytes, in wire format and lower case. It can be the key of a table. Only ToString
+/// allocates. The default value is the root.
 /// </summary>
 internal struct DnsName : IEquatable<DnsName>
 {
-    /// <summary>In bytes, with length bytes and the root (RFC 1035 section 2.3.4).</summary>
+    /// <summary>
+    /// In bytes, including the length byte of each label and the final zero byte (RFC 1035 section 2.3.4).
+    /// </summary>
     public const int MaxWireLength = 255;
 
     private const int MaxTextLength = 253; // the text of 255 bytes in wire format, without a final dot

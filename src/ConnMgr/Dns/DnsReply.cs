@@ -57,7 +57,9 @@ internal enum DnsFlaw
 /// <param name="Omitted">The number of addresses for which the caller had no room.</param>
 internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte Rcode, int Count, int Omitted)
 {
-    /// <summary>The number of steps written.</summary>
+    /// <summary>
+    /// The number of aliases written: the CNAMEs that were followed, then the targets of service records.
+    /// </summary>
     public int AliasCount { get; init; }
 
     /// <summary>The largest number of CNAMEs in an answer; resolvers follow fewer.</summary>
@@ -106,7 +108,8 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
             out int found, out int steps);
         if (header.IsTruncated)
         {
-            // A truncated message may end in the middle of a record, so its records are not read.
+            // A truncated message may end in the middle of a record. Use its records only if all of them
+            // can be read.
             (found, steps) = flaw == DnsFlaw.None ? (found, steps) : (0, 0);
         }
         else if (flaw != DnsFlaw.None)

@@ -98,7 +98,7 @@ internal sealed partial class DnsWatch
     }
 
     /// <summary>From now on the answer of each server counts.</summary>
-    public void CountAll() => _listed = null;
+    public void TrustAllServers() => _listed = null;
 
     /// <summary>True if answers of this server to this question count.</summary>
     public bool Counts(scoped in DnsAnswer answer) =>

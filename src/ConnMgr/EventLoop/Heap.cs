@@ -13,7 +13,7 @@ internal sealed class Heap
     /// The number of bytes allocated since the last collection that makes the next one, which takes about 1
     /// ms, worthwhile.
     /// </summary>
-    private const long Worthwhile = 1 << 18;
+    private const long Worthwhile = 1 << 17;
 
     private long _allocated;
     private int _collections;

@@ -102,7 +102,7 @@ internal sealed class Loop : IDisposable
         return hasReleased;
     }
 
-    /// <summary>Adds a timer that is not set yet. The loop keeps it until it is disposed.</summary>
+    /// <summary>Adds a timer, not set at first. The timer stays registered until it is disposed.</summary>
     /// <param name="expired">Called from the loop when the timer expires.</param>
     public Deadline AddTimer(Action expired) => _deadlines.Add(expired);
 

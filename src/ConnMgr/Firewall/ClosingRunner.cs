@@ -36,7 +36,7 @@ internal sealed class ClosingRunner(
         + "icmpv6 type { 133, 135, 136, 143 } accept; }; "
         + "chain forward { type filter hook forward priority -170; policy drop; }; }";
 
-    private static readonly string[] Hooks = ["INPUT", "FORWARD", "OUTPUT"];
+    internal static readonly string[] Hooks = ["INPUT", "FORWARD", "OUTPUT"];
 
     private readonly ScriptLane _lane = new(loop, environment);
 
@@ -78,10 +78,9 @@ internal sealed class ClosingRunner(
         });
     }
 
-    private void CloseByNft(string nft, Action done) =>
-        _lane.Run([nft, "list", "chain", "inet", "connmgr", "output"], listed =>
+    private void CloseByNft(string nft, Action done) => LookForLockdown(nft, isNft: true, 0, isLocked =>
     {
-        if (listed.Failure is null && listed.Output.Contains("policy drop", StringComparison.Ordinal))
+        if (isLocked)
         {
             log.Event(EventKind.Firewall, "the earlier lockdown stays in force", LogLevel.Warn);
             done();
@@ -89,9 +88,9 @@ internal sealed class ClosingRunner(
         else if (find("iptables") is { } iptables)
         {
             // Where iptables has locked, its policies are enough: the table would close the whitelist, too.
-            _lane.Run([iptables, "-w", "5", "-S", "AFERO_FORWARD_WHITELIST"], found =>
+            LookForLockdown(iptables, isNft: false, 0, isThere =>
             {
-                if (found.Failure is null)
+                if (isThere)
                 {
                     ClosePolicies(done);
                 }
@@ -106,6 +105,47 @@ internal sealed class ClosingRunner(
             MakeTable(nft, done);
         }
     });
+
+    /// <summary>
+    /// Finds out whether the lockdown is in force, apart from the policies of iptables: in each hook, its
+    /// rules come first.
+    /// </summary>
+    private void LookForLockdown(string program, bool isNft, int hook, Action<bool> done)
+    {
+        if (hook == Hooks.Length)
+        {
+            done(true);
+            return;
+        }
+        string name = Hooks[hook];
+        string[] argv = isNft ? [program, ListChain(name)] : [program, "-w", "5", "-S", name, "1"];
+        _lane.Run(argv, listed =>
+        {
+            if (listed.Failure is null && IsLockdown(listed.Output, name, isNft))
+            {
+                LookForLockdown(program, isNft, hook + 1, done);
+            }
+            else
+            {
+                done(false);
+            }
+        });
+    }
+
+    /// <summary>A command for nft. Old versions cannot list several chains in one run.</summary>
+    internal static string ListChain(string hook) => $"list chain inet connmgr {hook.ToLowerInvariant()}";
+
+    /// <summary>
+    /// True if the listed rules of a hook begin with the lockdown's, and if nft drops what no rule admits.
+    /// </summary>
+    internal static bool IsLockdown(string listed, string hook, bool isNft)
+    {
+        string chain = hook == "FORWARD" ? "AFERO_FORWARD_ACCEPT_SERVICE" : $"AFERO_ALLOW_SERVICE_{hook}";
+        string words = string.Join(
+            ' ', listed.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        return $"{words} ".Contains(
+            isNft ? $"policy drop; jump {chain} " : $"-A {hook} -j {chain} ", StringComparison.Ordinal);
+    }
 
     private void MakeTable(string nft, Action done) => _lane.Run([nft, Table], exit =>
     {

@@ -47,6 +47,7 @@ internal sealed class FirewallRunner : IDisposable
     private readonly ScriptLane _lane;
     private readonly ClosingRunner _closing;
     private readonly Deadline _next;
+    private readonly Deadline _refilling;
     private readonly RepairSchedule _schedule = new();
     private readonly ForeignRules _foreign = new();
     private NftTableSocket? _tables; // null while the lockdown is in iptables
@@ -82,6 +83,7 @@ internal sealed class FirewallRunner : IDisposable
         _closing = new ClosingRunner(loop, log, options, environment, Find);
         _rules = new RulesetSocket(loop, MayChangeRules, Look);
         _next = loop.AddTimer(RunNext);
+        _refilling = loop.AddTimer(() => _refill());
         _disturbedAt = loop.Now;
     }
 
@@ -163,6 +165,9 @@ internal sealed class FirewallRunner : IDisposable
         _rules = null;
         _tables = new NftTableSocket(_loop, setsPort, SeeDamage, elementGone, LogProgram);
     }
+
+    /// <summary>Undoes a foreign change of the tables now, if there is one.</summary>
+    public void RestoreFirst() => _tables?.RestoreFirst();
 
     /// <summary>Watches iptables, because the script did not use nf_tables.</summary>
     public void WatchIptables()
@@ -291,25 +296,7 @@ internal sealed class FirewallRunner : IDisposable
     public void Close(Action done) => _closing.Close(Choice, done);
 
     /// <summary>Returns the path of a program as the scripts find it; null if it does not exist.</summary>
-    public string? Find(string program)
-    {
-        foreach (string variable in _environment)
-        {
-            if (!variable.StartsWith("PATH=", StringComparison.Ordinal))
-            {
-                continue;
-            }
-            foreach (string directory in variable[5..].Split(':'))
-            {
-                string path = Path.Combine(directory, program);
-                if (directory.Length > 0 && File.Exists(path))
-                {
-                    return path;
-                }
-            }
-        }
-        return null;
-    }
+    public string? Find(string program) => ScriptEnvironment.Find(program, _environment);
 
     /// <summary>
     /// Handles a foreign change of the tables. Usually they have been restored already, each time it happens.
@@ -329,7 +316,7 @@ internal sealed class FirewallRunner : IDisposable
             Repair("restoring it at most every 8 s");
             return;
         }
-        _refill();
+        _refilling.Set(_loop.Now); // the next change may be there already, and is undone first
         if (!_isRepairing)
         {
             Repair("restoring it each time");
@@ -454,6 +441,7 @@ internal sealed class FirewallRunner : IDisposable
     public void Dispose()
     {
         _next.Dispose();
+        _refilling.Dispose();
         _lane.Dispose();
         _closing.Dispose();
         _tables?.Dispose();

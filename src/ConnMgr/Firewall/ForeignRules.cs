@@ -10,7 +10,7 @@ internal sealed class ForeignRules
     /// The time from the first change to the probe. Programs add their rules one by one; most have then added
     /// all.
     /// </summary>
-    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SettlingTime = TimeSpan.FromSeconds(1);
 
     /// <summary>The least time between two probes.</summary>
     private static readonly TimeSpan ProbeGap = TimeSpan.FromSeconds(30);
@@ -30,8 +30,9 @@ internal sealed class ForeignRules
         if (changes != _seen)
         {
             _seen = changes;
-            TimeSpan at = now + Calm > _mayProbeAt ? now + Calm : _mayProbeAt;
-            NextDeadline = at < NextDeadline ? at : NextDeadline; // a program that never stops is no excuse
+            TimeSpan at = now + SettlingTime > _mayProbeAt ? now + SettlingTime : _mayProbeAt;
+            // Do not put the probe off again: a program might never stop adding rules.
+            NextDeadline = at < NextDeadline ? at : NextDeadline;
         }
         if (now < NextDeadline)
         {

@@ -25,7 +25,7 @@ internal sealed class Holes(Whitelist whitelist)
     /// <summary>
     /// In seconds beyond the TTL, because programs use addresses for longer than the TTL allows.
     /// </summary>
-    private const int Extra = 3600;
+    private const int BeyondTtl = 3600;
 
     /// <summary>In seconds: seven days.</summary>
     private const int LongestLifetime = 7 * 24 * 3600;
@@ -106,7 +106,7 @@ internal sealed class Holes(Whitelist whitelist)
 
     /// <summary>How long an address from an answer with this TTL stays open, in seconds.</summary>
     public static int LifetimeOf(uint ttl) =>
-        (int)Math.Min(Math.Max((long)ttl, LeastTtl) + Extra, LongestLifetime);
+        (int)Math.Min(Math.Max((long)ttl, LeastTtl) + BeyondTtl, LongestLifetime);
 
     /// <summary>True if a name or a literal entry allows the address.</summary>
     public bool IsAllowed(IpNumber address) => _holes.Find(address) is not null || Whitelist.Covers(address);
@@ -164,7 +164,7 @@ internal sealed class Holes(Whitelist whitelist)
         TimeSpan left = until - now;
         bool isWanted = Whitelist.IsWanted(name, out int entry) && MayOpen(address);
         if (left <= TimeSpan.Zero || left.TotalSeconds > LongestLifetime || since > now
-            || lifetime is < LeastTtl + Extra or > LongestLifetime || !isWanted
+            || lifetime is < LeastTtl + BeyondTtl or > LongestLifetime || !isWanted
             || HoleFor(address, since, now, effects, out _) is not { } hole)
         {
             if ((left <= TimeSpan.Zero || !isWanted) && !IsAllowed(address))

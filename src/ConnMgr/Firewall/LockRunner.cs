@@ -108,6 +108,7 @@ internal sealed class LockRunner : IDisposable
             if (_firewall.Find("nft") is not null && NftBackend.Open(out error) is { } nft)
             {
                 _firewall.WatchTables(nft.PortId, Fill, OnElementGone);
+                nft.BeforeEach = _firewall.RestoreFirst;
                 return nft;
             }
             why = error.ToString();

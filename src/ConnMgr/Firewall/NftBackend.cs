@@ -28,6 +28,12 @@ internal sealed class NftBackend : IAddressBackend
 
     public bool IsBusy => false;
 
+    /// <inheritdoc cref="NftSetSocket.BeforeEach"/>
+    public Action BeforeEach
+    {
+        set => _sets.BeforeEach = value;
+    }
+
     /// <summary>The netlink port id of the daemon's own changes.</summary>
     public uint PortId => _sets.PortId;
 

@@ -55,6 +55,7 @@ internal sealed partial class NftSetSocket
         ref byte flags = ref _batch[_last + 6]; // nlmsg_flags
         flags |= (byte)NetlinkMessage.FlagAcknowledge;
         _length += NftSetMessage.End(Rest, ++_sequence);
+        BeforeEach();
         if (!_socket.Send(_batch.AsSpan(0, _length)))
         {
             return Errno.Last;

@@ -69,6 +69,9 @@ internal sealed partial class NftSetSocket : IDisposable
     /// <summary>The netlink port id of the daemon's own changes.</summary>
     public uint PortId => _socket.PortId;
 
+    /// <summary>Called before each transaction is sent.</summary>
+    public Action BeforeEach { get; set; } = static () => { };
+
     /// <summary>
     /// Creates the table and its sets, or adopts existing ones with their elements. Null and the error if the
     /// kernel has no nf_tables, or refuses it to the daemon.

@@ -38,11 +38,14 @@ internal sealed unsafe class NftTableSocket : IDisposable
     private readonly NetlinkSocket _requests = new(NETLINK_NETFILTER, AnswerSize, checkCredentials: false);
     private readonly uint[] _ownPorts;
     private readonly ulong _token;
+    private readonly Deadline _reporting;
     private readonly List<IpNumber> _gone = [];
     private NftSnapshot? _snapshot;
     private uint _sequence;
     private bool _areElementsGone; // more elements than _gone holds, or prefixes
     private bool _hasUserRule;
+    private bool _isReading;
+    private string? _program; // that made a change, and is not reported yet
     private bool _isHarmful; // the transaction being reported changes the lockdown
     private int _undoCount;
     private int _undone = -1; // the transaction being reported, if it has been undone
@@ -71,6 +74,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
         _ = LibC.setsockopt(_events.Fd, LibC.SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(int));
         _events.LeaveOut(PortOffset, size: 4, _ownPorts[0], _ownPorts[1]); // the daemon's own changes
         _token = loop.Add(_events.Fd, Read);
+        _reporting = loop.AddTimer(Read);
     }
 
     /// <summary>
@@ -232,10 +236,37 @@ internal sealed unsafe class NftTableSocket : IDisposable
         return false;
     }
 
+    /// <summary>
+    /// Restores the tables now if another program has changed them. Call it before work that takes long, as
+    /// each further transaction does: it waits until no other program has one. What else has changed is
+    /// reported later.
+    /// </summary>
+    public void RestoreFirst()
+    {
+        if (!_isReading && ReadEvents())
+        {
+            _reporting.Set(_loop.Now);
+        }
+    }
+
     private void Read()
     {
-        string? program = null;
+        _isReading = true; // Act changes sets, which calls RestoreFirst
+        ReadEvents();
+        Act();
+        _isReading = false;
+        if (_program is { } program)
+        {
+            _program = null;
+            _changedBy(program);
+        }
+    }
+
+    /// <summary>Reads what the kernel has reported, and undoes it. False if there was nothing.</summary>
+    private bool ReadEvents()
+    {
         int before = _undoCount;
+        bool hasRead = false;
         for (int i = 0; i < ReadsPerWakeUp && _undoCount - before < UndosPerWakeUp; i++)
         {
             Received received = _events.Receive(out ReadOnlySpan<byte> datagram);
@@ -243,6 +274,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
             {
                 break;
             }
+            hasRead = true;
             if (received == Received.Lost && !IsPaused) // at the end of the pause, all is compared
             {
                 _undone = -1;
@@ -251,17 +283,13 @@ internal sealed unsafe class NftTableSocket : IDisposable
             NetlinkReader reader = new(datagram);
             while (reader.TryRead(out NetlinkMessage message))
             {
-                Take(message, ref program);
+                Take(message);
             }
         }
-        Act();
-        if (program is not null)
-        {
-            _changedBy(program);
-        }
+        return hasRead;
     }
 
-    private void Take(in NetlinkMessage message, ref string? program)
+    private void Take(in NetlinkMessage message)
     {
         OtherChanges += !IsPaused && NftChange.IsOfOthers(message) ? 1 : 0;
         NftChangeKind kind = NftChange.Of(message, _ownPorts);
@@ -274,7 +302,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
         switch (kind)
         {
             case NftChangeKind.End:
-                program = _isHarmful ? NftChange.ProgramOf(message) : program;
+                _program = _isHarmful ? NftChange.ProgramOf(message) : _program;
                 _isHarmful = false;
                 _undone = -1;
                 break;
@@ -339,6 +367,7 @@ internal sealed unsafe class NftTableSocket : IDisposable
 
     public void Dispose()
     {
+        _reporting.Dispose();
         _loop.Remove(_events.Fd, _token);
         _events.Dispose();
         _requests.Dispose();

@@ -13,7 +13,10 @@ internal sealed class PrefixCover
     /// <summary>All wanted prefixes, including those left out, in the order of their addresses.</summary>
     public IEnumerable<IpPrefix> Wanted => _wanted;
 
-    /// <summary>Adds a wanted prefix. If it was wanted before, it is added to the kernel once more.</summary>
+    /// <summary>
+    /// Adds a wanted prefix. If it was wanted before, it is sent to the kernel again, unless a wider wanted
+    /// prefix covers it.
+    /// </summary>
     /// <param name="prefix">A prefix of more than one address.</param>
     /// <param name="changes">Receives the prefixes to add to the kernel (true) or to delete from it, in
     /// order.</param>
@@ -34,7 +37,8 @@ internal sealed class PrefixCover
     }
 
     /// <summary>Removes a prefix; wanted ones within it stay.</summary>
-    /// <returns>False if it was not wanted before. It is deleted from the kernel in any case.</returns>
+    /// <returns>False if it was not wanted before. The deletion is sent all the same, unless a wider wanted
+    /// prefix covers it.</returns>
     public bool Remove(IpPrefix prefix, List<(bool IsAdd, IpPrefix Prefix)> changes)
     {
         bool wasWanted = _wanted.Remove(prefix);

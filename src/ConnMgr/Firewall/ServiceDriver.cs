@@ -34,7 +34,12 @@ internal sealed class ServiceDriver(
     private readonly MarkQuery _marks = new(log, LinkSocket.Mark);
     private (int State, int Servers, string? InUse)? _seenVersion;
     private bool _isUnrestricted; // the script could not restrict the servers
-    private bool _presumesUsers = true;
+
+    /// <summary>
+    /// Lets the usual accounts of name servers (dnsmasq, unbound and others) ask any server before they run,
+    /// until the rules turn out not to match users.
+    /// </summary>
+    private bool _trustsKnownUsers = true;
     private TimeSpan _nextSearch;
     private string _loggedServers = "";
 
@@ -60,11 +65,11 @@ internal sealed class ServiceDriver(
     private bool MayAsk(IpNumber server, uint user) => _policy is not { IsAny: false } policy
         || _isUnrestricted || policy.Servers.Contains(server) || policy.Users.Contains(user);
 
-    /// <summary>True if the script has last been told what it would be told now.</summary>
-    private bool IsScriptTold => Variables().AsSpan().SequenceEqual(locker.Firewall.Services);
+    /// <summary>True if the last run of the script got the same variables as a run now would get.</summary>
+    private bool IsScriptUpToDate => Variables().AsSpan().SequenceEqual(locker.Firewall.Services);
 
-    /// <summary>True if the script has last been told which servers may be asked.</summary>
-    private bool WasListTold => locker.Firewall.Services is [string servers, ..]
+    /// <summary>True if the last run of the script got a list of name servers, not `any`.</summary>
+    private bool HasScriptServerList => locker.Firewall.Services is [string servers, ..]
         && servers != ServiceVariables.AnyServer;
 
     /// <summary>Opens an address to a probe of the daemon that is about to begin.</summary>
@@ -107,7 +112,10 @@ internal sealed class ServiceDriver(
         AdmitAll();
     }
 
-    /// <summary>Finds the name servers and links again, after a reload.</summary>
+    /// <summary>
+    /// After a reload: finds the name servers of the device again, and makes the next Follow compare
+    /// everything.
+    /// </summary>
     public void Reload()
     {
         FindResolversAnew();
@@ -132,7 +140,7 @@ internal sealed class ServiceDriver(
         return true;
     }
 
-    /// <summary>Closes the addresses that have not been probed for long.</summary>
+    /// <summary>Closes the addresses that have not been probed for a long time.</summary>
     public void Expire()
     {
         if (_probed.Expire(loop.Now))
@@ -157,15 +165,17 @@ internal sealed class ServiceDriver(
     /// <summary>Handles the success of init_firewall.sh.</summary>
     public void OnScriptEnded(in LockdownReport report)
     {
-        if (!IsScriptTold)
+        if (!IsScriptUpToDate)
         {
             locker.Run(); // a server or a probe was added while the script ran
         }
         _marks.SetKept(report.KeepsMark, loop.Now);
-        _isUnrestricted = WasListTold && !report.IsServerListed && !locker.Firewall.IsBusy;
-        if (_isUnrestricted && _presumesUsers)
+        _isUnrestricted = HasScriptServerList && !report.IsServerListed && !locker.Firewall.IsBusy;
+        if (_isUnrestricted && _trustsKnownUsers)
         {
-            _presumesUsers = false; // open port 53 to all programs only if a name server really runs
+            // The rules cannot match users, so a presumed user would open port 53 to every program. Now
+            // count only name servers that really run.
+            _trustsKnownUsers = false;
             FindResolversAnew();
             _seenVersion = null;
         }
@@ -188,14 +198,14 @@ internal sealed class ServiceDriver(
             }
             bool isInKernel = !_policy.Use(permitted, now)
                 || TryAdmit(ServiceSet.NameServers, _policy.Servers);
-            if (locker.WasLocked && (!isInKernel || !IsScriptTold))
+            if (locker.WasLocked && (!isInKernel || !IsScriptUpToDate))
             {
                 locker.Run();
             }
             LogServers();
         }
-        // A question that left the device was admitted by the lockdown. Name servers that run on the
-        // device may ask any server, so if there are any, the answer of each server counts.
+        // A question that left the device was admitted by the lockdown. If a name server runs on the
+        // device, it may ask any server; then answers of all servers count.
         bool isAny = _policy is null || _policy.IsAny || _policy.IsLocalFound || _isUnrestricted;
         if (reader.Watch.SetServers(CollectionsMarshal.AsSpan(used), isAny ? null : [.. _policy!.Servers]))
         {
@@ -230,7 +240,7 @@ internal sealed class ServiceDriver(
     private void FindResolversAnew()
     {
         _policy?.ForgetUsers();
-        if (_presumesUsers && options.DnsServerMode == DnsServerMode.Auto)
+        if (_trustsKnownUsers && options.DnsServerMode == DnsServerMode.Auto)
         {
             _policy?.Presume(ReadAccounts());
         }
@@ -253,7 +263,7 @@ internal sealed class ServiceDriver(
             return false;
         }
         _seenVersion = null;
-        reader.Watch.CountAll();
+        reader.Watch.TrustAllServers();
         return true;
     }
 

@@ -71,11 +71,21 @@ internal sealed unsafe class BudgetDriver
     }
 
     /// <summary>
+    /// Reads the accounts, unless they have been read or no link has a budget. A reload calls it before
+    /// anything takes effect: with a temporary error it is refused, and the daemon goes on.
+    /// </summary>
+    /// <param name="names">The new configuration.</param>
+    /// <returns>Why they cannot be read now, as a phrase; null if nothing is in the way.</returns>
+    public string? Load(NetifNames names) =>
+        TryLoad(names) is int errno and not 0 ? $"{_path}: {Errno.Text(errno)}" : null;
+
+    /// <summary>
     /// Takes the budgets of the configuration, at the start and after a reload. Call it when the kernel's
     /// devices are known.
     /// </summary>
     public void Set(NetifNames names)
     {
+        Errno.ThrowIfShortage(TryLoad(names), _path); // at the start: init starts the daemon again
         List<ByteBudget> budgets = [];
         foreach (NamedLink link in names.Links)
         {
@@ -97,7 +107,10 @@ internal sealed unsafe class BudgetDriver
         Tick(tellsAll: true);
     }
 
-    /// <summary>Counts, and writes the accounts if they are worth it. Call it every tick.</summary>
+    /// <summary>
+    /// Counts, and writes the accounts if enough bytes or time have passed since the last write. Call it
+    /// every tick.
+    /// </summary>
     public void Tick() => Tick(tellsAll: false);
 
     /// <param name="tellsAll">True to report the state of each budget to its link, even if it is the same.
@@ -193,7 +206,9 @@ internal sealed unsafe class BudgetDriver
         return true;
     }
 
-    /// <summary>True if the kernel says that its clock is synchronised, as NTP clients tell it.</summary>
+    /// <summary>
+    /// True if the kernel reports a synchronised clock (adjtimex). NTP clients set that flag.
+    /// </summary>
     private static bool IsSynced()
     {
         const int Size = 512;
@@ -205,12 +220,6 @@ internal sealed unsafe class BudgetDriver
     /// <summary>Returns the open budget of the key, or opens it.</summary>
     private ByteBudget Open(string key, string name)
     {
-        if (!_isLoaded)
-        {
-            _isLoaded = true;
-            _startedAt = _loop.Now;
-            Load();
-        }
         foreach (ByteBudget budget in _budgets)
         {
             if (budget.Account.Key == key)
@@ -234,18 +243,31 @@ internal sealed unsafe class BudgetDriver
     /// Reads the accounts; if the file is damaged, reads the file of the previous write. Keeps a damaged
     /// file under another name.
     /// </summary>
-    private void Load()
+    /// <returns>0, or a temporary error, after which it is tried again.</returns>
+    private int TryLoad(NetifNames names)
     {
+        if (_isLoaded || !names.Links.Any(static link => link.Budget > 0))
+        {
+            return 0;
+        }
         using NativeStrings path = new([_directory]);
         _ = LibC.mkdir(path.Pointer[0], 0x1C0 /* 0700 */);
-        string? fault = Load(_path);
+        if (!TryLoad(_path, out string? fault, out int errno))
+        {
+            return errno;
+        }
+        string? older = "";
+        if (fault is not null && !TryLoad($"{_path}.old", out older, out errno))
+        {
+            return errno;
+        }
+        _isLoaded = true;
+        _startedAt = _loop.Now;
         if (fault is null)
         {
             _savedAt = _startedAt; // wait before the next write, which keeps this file as the older one
-            return;
         }
-        string? older = Load($"{_path}.old");
-        if (fault.Length + (older?.Length ?? 0) > 0)
+        else if (fault.Length + (older?.Length ?? 0) > 0)
         {
             string what = fault.Length > 0 ? fault : older!;
             string so = older is null
@@ -253,22 +275,33 @@ internal sealed unsafe class BudgetDriver
                 : "what the links have used is not known, counting from now on";
             _log.Event(EventKind.Daemon, $"{_path}: {what}: {so}", LogLevel.Warn);
         }
+        return 0;
     }
 
-    /// <summary>Returns null on success, an empty text if the file is missing, else what is wrong.</summary>
-    private string? Load(string path)
+    /// <summary>Reads one file. False after a temporary error: an intact file is left as it is.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="fault">Null on success, an empty text if the file is missing, else what is
+    /// wrong.</param>
+    /// <param name="errno">The error number; 0 for none.</param>
+    private bool TryLoad(string path, out string? fault, out int errno)
     {
-        string? text = SmallFile.Read(path, BudgetFile.MaxSize, out bool isCut, out int errno);
-        if (text is null && errno == Errno.ENOENT)
-        {
-            return "";
-        }
-        Errno.ThrowIfShortage(errno, path); // otherwise an intact file would be renamed to .bad
-        string? fault = text is null ? Errno.Text(errno)
+        string? text = SmallFile.Read(path, BudgetFile.MaxSize, out bool isCut, out errno);
+        fault = text is null ? Errno.Text(errno)
             : isCut ? "it is too long"
             : BudgetFile.Read(text, _boot, _accounts);
-        return fault is null ? null : Rename(path, $"{_path}.bad") != 0 ? fault
-            : $"{fault} (kept as {_path}.bad)";
+        if (Errno.IsShortage(errno))
+        {
+            return false;
+        }
+        if (errno == Errno.ENOENT)
+        {
+            fault = "";
+        }
+        else if (fault is not null && Rename(path, $"{_path}.bad") == 0)
+        {
+            fault = $"{fault} (kept as {_path}.bad)";
+        }
+        return true;
     }
 
     private void Save(TimeSpan now)

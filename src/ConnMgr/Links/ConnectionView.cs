@@ -50,7 +50,7 @@ internal sealed record ConnectionView
     public TimeSpan PreferredUntil { get; init; }
 
     /// <summary>The progress and the counts of the switches.</summary>
-    public SwitchReport Switch { get; init; } = new();
+    public SwitchReport Switch { get; init; } = SwitchReport.None;
 
     /// <summary>Returns the link of that name; null if there is none.</summary>
     public LinkView? Find(string name)
@@ -110,6 +110,9 @@ internal enum SwitchState
 /// <summary>Counts and times of the switches since the start.</summary>
 internal sealed record SwitchReport
 {
+    /// <summary>The report before the first switch.</summary>
+    public static readonly SwitchReport None = new();
+
     /// <summary>The progress of the current switch.</summary>
     public SwitchState State { get; init; }
 

@@ -118,7 +118,7 @@ internal sealed class Crosscheck
             {
                 continue;
             }
-            bool hasAnswer = other.LastOutcome == ProbeOutcome.EchoAnswered;
+            bool hasAnswer = other.LastOutcome == ProbeOutcome.ServiceAnswered;
             if (!other.IsProbing && hasAnswer && other.ProbeEndedAt >= link.ProbeStartedAt)
             {
                 return true;

@@ -205,7 +205,7 @@ internal static class KernelFacts
     private sealed class FamilySum
     {
         // While a route moves to another metric, the table has it twice: count each gateway once.
-        private readonly List<IPAddress> _gateways = [];
+        private readonly HashSet<IPAddress> _gateways = [];
         private bool _hasAddress;
         private int _fingerprint; // a sum, so that the order does not matter
 
@@ -219,9 +219,8 @@ internal static class KernelFacts
 
         public void AddGateway(IPAddress gateway)
         {
-            if (!_gateways.Contains(gateway))
+            if (_gateways.Add(gateway))
             {
-                _gateways.Add(gateway);
                 _fingerprint += 31 * gateway.GetHashCode();
             }
         }

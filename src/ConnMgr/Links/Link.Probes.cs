@@ -36,7 +36,7 @@ internal sealed partial class Link
     /// True for a metered link that is assumed good: no probe has confirmed it since it came up.
     /// </summary>
     public bool IsAssumed =>
-        IsMetered && State == LinkState.Confirmed && LastOutcome != ProbeOutcome.EchoAnswered;
+        IsMetered && State == LinkState.Confirmed && LastOutcome != ProbeOutcome.ServiceAnswered;
 
     /// <summary>The outcome of the last probe since the link came up; null if there was none.</summary>
     public ProbeOutcome? LastOutcome => _schedule.LastOutcome;
@@ -170,7 +170,7 @@ internal sealed partial class Link
     /// </summary>
     public void ProbeAsChosen(TimeSpan now)
     {
-        if (LastOutcome != ProbeOutcome.EchoAnswered || now - FreshProof > ProbeEndedAt)
+        if (LastOutcome != ProbeOutcome.ServiceAnswered || now - FreshProof > ProbeEndedAt)
         {
             Probe("was chosen", isEarly: true, now);
         }
@@ -203,7 +203,7 @@ internal sealed partial class Link
         ProbeTook = now - ProbeStartedAt;
         _schedule.End(result.Outcome, State, now);
         _roundTrips.EndProbe(result.Heard, now);
-        if (IsUnderSuspicion && result.Outcome is ProbeOutcome.EchoAnswered or ProbeOutcome.PingOnly)
+        if (IsUnderSuspicion && result.Outcome is ProbeOutcome.ServiceAnswered or ProbeOutcome.PingOnly)
         {
             _suspicion.WasUnfounded();
         }
@@ -211,7 +211,7 @@ internal sealed partial class Link
 
         switch (result.Outcome)
         {
-            case ProbeOutcome.EchoAnswered:
+            case ProbeOutcome.ServiceAnswered:
                 Enter(LinkState.Confirmed, $"confirmed by {result.Proof}", now, result.Detail);
                 break;
             case ProbeOutcome.PingOnly when State == LinkState.Failed:
@@ -254,7 +254,7 @@ internal sealed partial class Link
     private bool IsWatchedClosely(TimeSpan now) =>
         IsServingHold(now)
         || (!IsMetered && State == LinkState.Confirmed
-            && LastOutcome == ProbeOutcome.EchoAnswered && Failures.IsRecent(now));
+            && LastOutcome == ProbeOutcome.ServiceAnswered && Failures.IsRecent(now));
 
     /// <summary>
     /// Rule 4: true if the class in use is this link's own, so it has to stay good for a while before it is

@@ -17,6 +17,8 @@ namespace ConnMgr.Links;
 /// </summary>
 internal sealed class LinkDriver : IDisposable
 {
+    private static readonly TimeSpan SilentChanges = TimeSpan.FromSeconds(16);
+
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly Options _options;
@@ -38,6 +40,7 @@ internal sealed class LinkDriver : IDisposable
     private int _seenVersion = -1;
     private int _seenServers = -1;
     private (int Version, int Losses) _seenSettings;
+    private TimeSpan _settingsAt;
     private string? _loggedInUse;
     private bool _isRepairLogged;
     private string _loggedFailure = "";
@@ -291,13 +294,16 @@ internal sealed class LinkDriver : IDisposable
 
     /// <summary>
     /// Checks the sysctl settings again, since another program (`sysctl --system`, ufw) may have changed
-    /// them.
+    /// them: when the kernel has reported a change, and now and then, because it does not report one of
+    /// arp_ignore and arp_announce (inet_netconf_fill_devconf, net/ipv4/devinet.c).
     /// </summary>
     private void CheckSettings()
     {
-        if ((_state.SettingsVersion, _routes.Losses) != _seenSettings)
+        if ((_state.SettingsVersion, _routes.Losses) != _seenSettings
+            || _loop.Now - _settingsAt >= SilentChanges)
         {
             _seenSettings = (_state.SettingsVersion, _routes.Losses);
+            _settingsAt = _loop.Now;
             foreach (LinkSockets sockets in _sockets)
             {
                 sockets.CheckSettings();

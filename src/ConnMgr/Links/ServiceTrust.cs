@@ -6,7 +6,8 @@ namespace ConnMgr.Links;
 /// Decides which services count as evidence of a captive portal. A wrong answer means a portal only if the
 /// service has answered correctly before. A service that never did, over any link since the start, may not
 /// be the service that the user believes it is (it may be SSH, for example) and its answers would make
-/// every link count as failed. Pure.
+/// every link count as failed. A service that has not answered at all is suspected, too, after the second
+/// probe of a link: its name or port may be wrong. Pure.
 /// </summary>
 internal sealed class ServiceTrust
 {
@@ -16,6 +17,7 @@ internal sealed class ServiceTrust
     private readonly HashSet<string> _warned = [];
     // By link: the last probe, if a suspected service answered wrongly.
     private readonly Dictionary<Link, ProbeResult> _suspicions = [];
+    private readonly HashSet<Link> _unanswered = []; // over these a probe has ended with ping alone
     private TimeSpan _nextArbitration = TimeSpan.MinValue;
 
     /// <summary>
@@ -31,7 +33,7 @@ internal sealed class ServiceTrust
     public string? Take(Link link, in ProbeResult result, TimeSpan now)
     {
         _suspicions.Remove(link);
-        if (result is { Outcome: ProbeOutcome.EchoAnswered, Service: { } service } && _proven.Add(service))
+        if (result is { Outcome: ProbeOutcome.ServiceAnswered, Service: { } service } && _proven.Add(service))
         {
             foreach (Link other in _suspicions.Keys
                 .Where(other => _suspicions[other].Suspect == service)
@@ -43,7 +45,7 @@ internal sealed class ServiceTrust
         }
         if (result.Suspect is not { } suspect)
         {
-            return null;
+            return WarnOfSilence(link, result);
         }
         if (_proven.Contains(suspect))
         {
@@ -100,6 +102,39 @@ internal sealed class ServiceTrust
         return null;
     }
 
+    /// <summary>
+    /// True if the user was warned of the service, and it has not answered correctly since.
+    /// </summary>
+    public bool IsSuspected(string service) => _warned.Contains(service) && !_proven.Contains(service);
+
     /// <summary>Drops a link that is no longer monitored.</summary>
-    public void Forget(Link link) => _suspicions.Remove(link);
+    public void Forget(Link link)
+    {
+        _suspicions.Remove(link);
+        _unanswered.Remove(link);
+    }
+
+    /// <summary>
+    /// Returns the warning of services that have answered over no link, once a second probe of the link has
+    /// ended with ping alone: another link, or the service itself, has had the time to answer. Else null.
+    /// </summary>
+    private string? WarnOfSilence(Link link, in ProbeResult result)
+    {
+        if (_proven.Count > 0 || result.IsDroppedHere || result.Outcome != ProbeOutcome.PingOnly
+            || result.Unanswered is not { Count: > 0 } services || _unanswered.Add(link))
+        {
+            return null;
+        }
+        int before = _warned.Count;
+        _warned.UnionWith(services);
+        if (_warned.Count == before)
+        {
+            return null;
+        }
+        string who = services.Count == 1
+            ? $"'{services[0]}' has not"
+            : $"none of '{string.Join("', '", services)}' has";
+        return $"{who} answered correctly over any link since the start ({link.Name}: {result.Detail}): "
+            + "is that the service? ping decides until it answers correctly";
+    }
 }

@@ -31,11 +31,8 @@ internal sealed class SwitchRunner : IDisposable
     private readonly ScriptLane _lane;
     private readonly RouteWriteRunner _writer;
     private readonly CachedFile _script;
-    private readonly List<RouteStep> _done = []; // of the last plan
-    private string _failure = ""; // of the last plan
-    private bool _isCarriedOut;
+    private Begun _begun = new(IsNewScript: false, null);
     private bool _isByScript;
-    private bool _isNewScript;
     private TimeSpan _readAt;
     private uint _seenDump;
 
@@ -65,6 +62,16 @@ internal sealed class SwitchRunner : IDisposable
         _isByScript = options.Switch == SwitchMode.Script;
     }
 
+    /// <summary>What <see cref="Begin"/> has done.</summary>
+    /// <param name="IsNewScript">A script moves the routes from now on.</param>
+    /// <param name="Outcome">That of the plan; null if the script switches.</param>
+    private sealed record Begun(bool IsNewScript, Outcome? Outcome);
+
+    /// <summary>What has become of a plan.</summary>
+    /// <param name="Done">The steps that the kernel has carried out.</param>
+    /// <param name="Failure">The first step that failed, and why; empty if none did.</param>
+    private sealed record Outcome(List<RouteStep> Done, string Failure);
+
     private string ScriptPath => Path.Combine(_options.ScriptDirectory, "switch_route.sh");
 
     /// <summary>True while a script runs.</summary>
@@ -91,12 +98,8 @@ internal sealed class SwitchRunner : IDisposable
     {
         bool wasByScript = _isByScript;
         _isByScript = CheckScript();
-        _isNewScript = _isByScript && !wasByScript;
-        _isCarriedOut = plan is not null && !_isByScript;
-        if (_isCarriedOut)
-        {
-            Run(plan!);
-        }
+        _begun = new Begun(
+            _isByScript && !wasByScript, plan is null || _isByScript ? null : Run(plan));
     }
 
     /// <summary>
@@ -106,17 +109,17 @@ internal sealed class SwitchRunner : IDisposable
     /// <param name="link">The link to switch to.</param>
     public void Finish(Link link)
     {
-        if (_isNewScript)
+        if (_begun.IsNewScript)
         {
             _log.Event(EventKind.Switch, $"routes are moved by {ScriptPath}, which is not connmgr's own");
         }
-        if (!_isCarriedOut)
+        if (_begun.Outcome is not { } outcome)
         {
             _lane.Run([ScriptPath, link.Name], exit => OnScriptEnded(link, exit));
             return;
         }
-        LogSteps();
-        _ended(link, _failure.Length > 0 ? _failure : null);
+        LogSteps(outcome);
+        _ended(link, outcome.Failure.Length > 0 ? outcome.Failure : null);
     }
 
     /// <summary>Restores and sorts the default routes of the links that are not in use.</summary>
@@ -128,11 +131,11 @@ internal sealed class SwitchRunner : IDisposable
                 EventKind.Route,
                 $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: another program had replaced it");
         }
-        Run(plan);
-        LogSteps();
-        if (_failure.Length > 0)
+        Outcome outcome = Run(plan);
+        LogSteps(outcome);
+        if (outcome.Failure.Length > 0)
         {
-            _log.Debug(_failure);
+            _log.Debug(outcome.Failure);
         }
     }
 
@@ -161,22 +164,23 @@ internal sealed class SwitchRunner : IDisposable
     }
 
     /// <summary>Carries out a plan.</summary>
-    private void Run(RoutePlan plan)
+    private Outcome Run(RoutePlan plan)
     {
-        _done.Clear();
-        _failure = "";
+        List<RouteStep> done = new(plan.Steps.Count);
+        string failure = "";
         _writer.Run(
             plan.Steps,
-            _done.Add,
-            (step, reason) => _failure = _failure.Length > 0 ? _failure
+            done.Add,
+            (step, reason) => failure = failure.Length > 0 ? failure
                 : $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: {reason}");
+        return new Outcome(done, failure);
     }
 
-    private void LogSteps()
+    private void LogSteps(Outcome outcome)
     {
-        for (int i = 0; _log.IsDebug && i < _done.Count; i++)
+        for (int i = 0; _log.IsDebug && i < outcome.Done.Count; i++)
         {
-            _log.Debug($"IPv{(_done[i].IsIpv6 ? 6 : 4)}: {_done[i].Words}");
+            _log.Debug($"IPv{(outcome.Done[i].IsIpv6 ? 6 : 4)}: {outcome.Done[i].Words}");
         }
     }
 

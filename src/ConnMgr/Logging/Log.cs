@@ -70,9 +70,10 @@ internal sealed unsafe class Log : IDisposable
         _isTerminal = LibC.isatty(2) == 1;
         _toSyslog = target == LogTarget.Syslog
             || (target == LogTarget.Auto && !_isTerminal && File.Exists(syslogPath));
+        int stderr = OpenStderr(!_toSyslog, out _isSocket, out _isJournal);
         if (!_toSyslog)
         {
-            _stderr = OpenStderr(out _isSocket, out _isJournal);
+            _stderr = stderr;
         }
     }
 
@@ -158,10 +159,13 @@ internal sealed unsafe class Log : IDisposable
         TellUser(text);
     }
 
-    /// <summary>Writes to stderr what the log has already, unless the log itself goes there.</summary>
+    /// <summary>
+    /// Writes to stderr what the log has already, unless both go to the same place: to stderr, or to the
+    /// journal.
+    /// </summary>
     public void TellUser(string text)
     {
-        if (_toSyslog)
+        if (_toSyslog && !_isJournal)
         {
             StandardOutput.Complain($"connmgr: {text}");
         }
@@ -333,7 +337,10 @@ internal sealed unsafe class Log : IDisposable
     /// Opens stderr again if it is a terminal or a pipe: O_NONBLOCK applies to the open file, which other
     /// processes may share. Files never block, and sockets take MSG_DONTWAIT with each call.
     /// </summary>
-    private static int OpenStderr(out bool isSocket, out bool isJournal)
+    /// <param name="isUsed">False: says only what stderr is.</param>
+    /// <param name="isSocket">True if it is a socket.</param>
+    /// <param name="isJournal">True if it is the journal's.</param>
+    private static int OpenStderr(bool isUsed, out bool isSocket, out bool isJournal)
     {
         isSocket = isJournal = false;
         stat status;
@@ -344,7 +351,7 @@ internal sealed unsafe class Log : IDisposable
         isSocket = LibC.S_ISSOCK(status.st_mode);
         isJournal = IsJournal(
             Environment.GetEnvironmentVariable("JOURNAL_STREAM"), (ulong)status.st_dev, (ulong)status.st_ino);
-        if (!LibC.S_ISCHR(status.st_mode) && !LibC.S_ISFIFO(status.st_mode))
+        if (!isUsed || (!LibC.S_ISCHR(status.st_mode) && !LibC.S_ISFIFO(status.st_mode)))
         {
             return 2;
         }

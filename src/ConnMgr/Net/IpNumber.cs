@@ -30,7 +30,9 @@ internal readonly record struct IpNumber(UInt128 Value)
     /// <summary>Converts an address; the scope of an IPv6 address is dropped.</summary>
     public static IpNumber Of(IPAddress address)
     {
-        TryRead(address.GetAddressBytes(), out IpNumber number);
+        Span<byte> bytes = stackalloc byte[16];
+        _ = address.TryWriteBytes(bytes, out int length);
+        _ = TryRead(bytes[..length], out IpNumber number);
         return number;
     }
 

@@ -128,6 +128,9 @@ internal sealed partial class KernelRoute
     /// <summary>ICMPV6_ROUTER_PREF_*: 0 medium, 1 high, 3 low (RFC 4191).</summary>
     public byte Preference { get; }
 
+    /// <summary>The order of the preferences: 0 high, 1 medium, 2 low.</summary>
+    public int PreferenceRank => Preference switch { 1 => 0, 3 => 2, _ => 1 };
+
     /// <summary>The nexthops of a multipath route, or of a group of nexthop objects; else empty.</summary>
     public IReadOnlyList<RouteAttribute[]> Hops { get; } = [];
 

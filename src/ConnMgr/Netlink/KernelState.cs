@@ -61,7 +61,10 @@ internal sealed class KernelState
     /// <summary>The default routes of the main table, one per nexthop.</summary>
     public List<DefaultRoute> Routes => _routes;
 
-    /// <summary>The complete default routes, of all types, including those for some sources only.</summary>
+    /// <summary>
+    /// The complete default routes, of all types, including those for some sources only; of advertised ones
+    /// those that <see cref="RivalRouters.Admit"/> lets in.
+    /// </summary>
     public List<KernelRoute> Defaults => _defaults;
 
     /// <summary>
@@ -133,15 +136,16 @@ internal sealed class KernelState
     public Device? Find(int ifindex) => _devices.GetValueOrDefault(ifindex);
 
     /// <summary>
-    /// Returns the route that the kernel prefers: the default with the lowest metric of the family; null if
-    /// none.
+    /// Returns the route that the kernel uses: the default with the lowest metric of the family, of those
+    /// that it does not pass over if there are any; null if there is none.
     /// </summary>
     public DefaultRoute? InFront(bool isIpv6)
     {
         DefaultRoute? front = null;
         foreach (DefaultRoute route in _routes)
         {
-            front = route.IsIpv6 == isIpv6 && (front is null || route.Metric < front.Metric) ? route : front;
+            front = route.IsIpv6 == isIpv6 && (front is null || (route.IsDead == front.IsDead
+                ? route.Metric < front.Metric : front.IsDead)) ? route : front;
         }
         return front;
     }
@@ -304,9 +308,7 @@ internal sealed class KernelState
             case RouteMessage.NewRoute when isDumpRow:
                 if (KernelRoute.TryRead(message.Payload, out KernelRoute row))
                 {
-                    RouteMessage.TryReadDefaultRoute(message.Payload, _newRoutes);
-                    _newDefaults.Add(row);
-                    _owners.Add(row);
+                    AddDefault(row, message.Payload);
                 }
                 else
                 {
@@ -329,6 +331,10 @@ internal sealed class KernelState
                     return SeeNeighbours(message)
                         || KernelRoute.TryReadHost(message.Payload, _nameServers, out _);
                 }
+                if (Routers.Ignore(_defaults, changed, message.Type == RouteMessage.DelRoute))
+                {
+                    return false;
+                }
                 _owners.Add(changed);
                 if ((message.Flags & NetlinkMessage.FlagReplace) != 0 && message.Type == RouteMessage.NewRoute
                     && (OwnPort == 0 || message.PortId != OwnPort) && _replaced.Count < MostReplaced)
@@ -340,6 +346,21 @@ internal sealed class KernelState
             default:
                 return false;
         }
+    }
+
+    private void AddDefault(KernelRoute row, ReadOnlySpan<byte> payload)
+    {
+        if (!Routers.Admit(_newDefaults, row, out KernelRoute? dropped))
+        {
+            return;
+        }
+        if (dropped is not null)
+        {
+            _newRoutes.RemoveAll(route => route.IsIpv6 && route.Ifindex == dropped.Ifindex
+                && route.Metric == dropped.Metric && Equals(route.Gateway, dropped.Router));
+        }
+        RouteMessage.TryReadDefaultRoute(payload, _newRoutes);
+        _owners.Add(row);
     }
 
     /// <summary>

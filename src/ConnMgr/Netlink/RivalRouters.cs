@@ -12,7 +12,12 @@ namespace ConnMgr.Netlink;
 internal sealed class RivalRouters
 {
     private const int HeaderSize = 12; // struct ndmsg
-    private const int MostRouters = 64; // the rest of a flood of advertisements counts as reachable
+
+    /// <summary>
+    /// How many advertised routers of a device count. Anyone in a LAN can advertise thousands: the others are
+    /// not remembered, so neither memory nor work grows with them.
+    /// </summary>
+    public const int MostOfDevice = 16;
 
     private List<Router> _routers = [];
     private bool _hasNew;
@@ -30,6 +35,63 @@ internal sealed class RivalRouters
     public bool Exist => _routers.Count > 0;
 
     /// <summary>
+    /// Adds a row of a dump to the defaults, unless its device has <see cref="MostOfDevice"/> advertised ones
+    /// that are as good. Reachable routers are better than others, then those of a higher preference, then
+    /// those that are known, then the first ones.
+    /// </summary>
+    /// <param name="defaults">The rows so far.</param>
+    /// <param name="row">The row to add.</param>
+    /// <param name="dropped">The row that it takes the place of; null if there is room.</param>
+    public bool Admit(List<KernelRoute> defaults, KernelRoute row, out KernelRoute? dropped)
+    {
+        dropped = null;
+        if (row.IsAdvertised && CountRouters(defaults, row, out int worst) >= MostOfDevice)
+        {
+            if (RankOf(row) >= RankOf(defaults[worst]))
+            {
+                return false;
+            }
+            dropped = defaults[worst];
+            defaults.RemoveAt(worst);
+        }
+        defaults.Add(row);
+        return true;
+    }
+
+    /// <summary>
+    /// True if the defaults stay as they are although the kernel has added or deleted this one: it is one of
+    /// those that <see cref="Admit"/> has not added, or would not.
+    /// </summary>
+    public bool Ignore(List<KernelRoute> defaults, KernelRoute changed, bool isDeleted) =>
+        changed.IsAdvertised && CountRouters(defaults, changed, out int worst) >= MostOfDevice
+        && !defaults.Exists(route => route.IsAdvertised && route.HasSameHop(changed))
+        && (isDeleted || RankOf(changed) >= RankOf(defaults[worst]));
+
+    /// <summary>Counts the advertised routes of the row's device, and finds the last of the worst.</summary>
+    private int CountRouters(List<KernelRoute> defaults, KernelRoute row, out int worst)
+    {
+        int count = 0;
+        worst = -1;
+        for (int i = 0; i < defaults.Count; i++)
+        {
+            if (defaults[i].IsAdvertised && defaults[i].Ifindex == row.Ifindex)
+            {
+                count++;
+                worst = worst < 0 || RankOf(defaults[i]) >= RankOf(defaults[worst]) ? i : worst;
+            }
+        }
+        return count;
+    }
+
+    private int RankOf(KernelRoute route)
+    {
+        Router? known = TryReadRouter(route, out IpNumber address)
+            ? Find(_routers, route.Ifindex, address)
+            : null;
+        return (known is { IsDead: true } ? 8 : 0) + 2 * route.PreferenceRank + (known is null ? 1 : 0);
+    }
+
+    /// <summary>
     /// Takes the routers from the default routes. A router that was known before keeps its state; a new
     /// one counts as reachable until its entry is known.
     /// </summary>
@@ -38,7 +100,7 @@ internal sealed class RivalRouters
         List<Router> present = [];
         foreach (KernelRoute route in defaults.SelectMany(route => route.Legs))
         {
-            if (TryReadRouter(route, out IpNumber address) && present.Count < MostRouters
+            if (TryReadRouter(route, out IpNumber address)
                 && Find(present, route.Ifindex, address) is null)
             {
                 present.Add(Find(_routers, route.Ifindex, address) ?? new Router(route.Ifindex, address));

@@ -98,7 +98,10 @@ internal sealed class DeviceAddress(int ifindex, IPAddress address, IPNetwork pr
 /// <param name="Ifindex">The output device; 0 if it forwards nothing (a blackhole, for example).</param>
 /// <param name="Metric">RTA_PRIORITY; the lowest is preferred.</param>
 /// <param name="Gateway">The gateway; null on a point-to-point link.</param>
-internal sealed record DefaultRoute(bool IsIpv6, int Ifindex, uint Metric, IPAddress? Gateway);
+/// <param name="IsDead">The kernel passes the route over (RTNH_F_DEAD): its device has no carrier, and
+/// ignore_routes_with_linkdown is set.</param>
+internal sealed record DefaultRoute(
+    bool IsIpv6, int Ifindex, uint Metric, IPAddress? Gateway, bool IsDead = false);
 
 /// <summary>
 /// Parses the rtnetlink messages that matter here (rtnetlink(7), &lt;linux/rtnetlink.h&gt;). Returns false
@@ -293,7 +296,7 @@ internal static class RouteMessage
         }
         if (ifindex > 0)
         {
-            found.Add(new DefaultRoute(isIpv6, ifindex, metric, gateway));
+            found.Add(new DefaultRoute(isIpv6, ifindex, metric, gateway, IsDead(payload[8])));
         }
         ReadNexthops(family, metric, nexthops, found);
         return true;
@@ -322,11 +325,14 @@ internal static class RouteMessage
             }
             if (ifindex > 0)
             {
-                found.Add(new DefaultRoute(family == FamilyIpv6, ifindex, metric, gateway));
+                found.Add(new DefaultRoute(
+                    family == FamilyIpv6, ifindex, metric, gateway, IsDead(rest[2])));
             }
             rest = rest[Math.Min(rest.Length, NetlinkWire.Align(length))..];
         }
     }
+
+    private static bool IsDead(byte flags) => (flags & 0x1 /* RTNH_F_DEAD */) != 0;
 
     private static IPAddress? ToAddress(byte family, ReadOnlySpan<byte> value) =>
         value.Length == (family == FamilyIpv6 ? 16 : 4) && family is FamilyIpv4 or FamilyIpv6

@@ -59,7 +59,8 @@ internal sealed class SockDiagQuery(byte protocol, byte[] ipv4, byte[] ipv6)
                     return error == 0; // the end of the list
                 }
                 if (message.Type == SockDiagMessage.DumpRow
-                    && SockDiagMessage.TryRead(protocol, message.Payload, out SockDiagMessage row) && !see(row))
+                    && SockDiagMessage.TryRead(protocol, message.Payload, out SockDiagMessage row)
+                    && !see(row))
                 {
                     return false;
                 }

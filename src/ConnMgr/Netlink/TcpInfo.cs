@@ -3,8 +3,8 @@ using static ConnMgr.Netlink.InetDiag;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// Reads struct tcp_info (&lt;linux/tcp.h&gt;), which the kernel gives out as the option TCP_INFO of a socket,
-/// and as INET_DIAG_INFO. Older kernels give a shorter one: what it lacks is 0. Pure.
+/// Reads struct tcp_info (&lt;linux/tcp.h&gt;), which the kernel gives out as the socket option TCP_INFO and
+/// as INET_DIAG_INFO. Older kernels give a shorter one: what it lacks is 0. Pure.
 /// </summary>
 internal readonly ref struct TcpInfo(ReadOnlySpan<byte> bytes)
 {
@@ -22,7 +22,9 @@ internal readonly ref struct TcpInfo(ReadOnlySpan<byte> bytes)
     /// <summary>True while the peer has not accepted the connection.</summary>
     public bool IsConnecting => _bytes.Length > 0 && _bytes[0] == TCP_SYN_SENT;
 
-    /// <summary>True if a segment has been repeated. While connecting: the peer has been asked again.</summary>
+    /// <summary>
+    /// True if a segment has been repeated. While connecting: the peer has been asked again.
+    /// </summary>
     public bool HasRepeated => At(Retransmitted) > 0;
 
     /// <summary>

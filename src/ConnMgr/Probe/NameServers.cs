@@ -26,9 +26,14 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
 
     private const string Forwarder = "/run/dnsmasq/resolv.conf"; // resolvconf(8) writes it for dnsmasq
 
+    // Scripts of the original (wannetwork) write those of the modem there. Not in Paths: whoever creates any
+    // file in /tmp would wake the daemon.
+    private const string OfModem = "/tmp/resolv.conf.wan";
+
     private readonly CachedFile? _written = written is null ? null : new CachedFile(written, Limit);
     private readonly CachedFile _forwarder = new(Forwarder, Limit);
     private readonly CachedFile _perInterface = new(PerInterface, Limit, onlyRoots: true);
+    private readonly CachedFile _ofModem = new(OfModem, Limit, onlyRoots: true);
     private readonly CachedFile _system = new(SystemWide, Limit);
     private readonly CachedFile _behindStub = new(BehindStub, Limit);
 
@@ -37,7 +42,9 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
     private List<ResolverServer> _asked = []; // of the resolver, if its configuration does not say
     private int _answers; // answers of netifd, and of resolv_conf.sh, that differed from the previous one
 
-    /// <summary>The files that name servers are read from.</summary>
+    /// <summary>
+    /// The files that name servers are read from, and whose directories can be watched.
+    /// </summary>
     public IReadOnlyList<string> Paths { get; } = written is null
         ? [PerInterface, SystemWide, BehindStub, Forwarder]
         : [PerInterface, SystemWide, BehindStub, Forwarder, written];
@@ -102,10 +109,10 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
     }
 
     /// <summary>
-    /// Returns the servers that netifd has for a device, for resolv_conf.sh, which finds those of other
-    /// platforms itself.
+    /// Returns the servers that netifd, or a script of the original, has for a device, for resolv_conf.sh,
+    /// which finds those of other platforms itself.
     /// </summary>
-    public List<IPAddress> OfNetifd(ServerLink link)
+    public List<IPAddress> OfPlatform(ServerLink link)
     {
         List<IPAddress> servers = [];
         foreach (NetifdNetwork network in _networks)
@@ -116,8 +123,18 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
             }
         }
         servers.AddRange(ResolvConf.OfInterface(_perInterface.Text, link, DeviceOf, []));
+        if (IsModem(link))
+        {
+            servers.AddRange(ServersOfModem(link));
+        }
         return [.. servers.Distinct()];
     }
+
+    /// <summary>True for the link whose name the original's scripts take: WAN_INTERFACE_0.</summary>
+    private static bool IsModem(ServerLink link) => link is { Kind: LinkKind.Wan, IsFirst: true };
+
+    private List<IPAddress> ServersOfModem(ServerLink link) =>
+        ResolvConf.Remote(_ofModem.Text, static () => "", link);
 
     /// <summary>The file of `--resolv-conf` as resolv.conf, also if it is dnsmasq's servers-file.</summary>
     private string WrittenText =>
@@ -131,7 +148,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
     {
         Version = _answers;
         foreach (CachedFile? file in (ReadOnlySpan<CachedFile?>)
-            [_perInterface, _system, _behindStub, _forwarder, _written])
+            [_perInterface, _ofModem, _system, _behindStub, _forwarder, _written])
         {
             _ = file?.Text;
             Version += file?.Version ?? 0;
@@ -161,6 +178,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
         {
             (each.Device == link.Device ? learned : ofOthers).AddRange(each.Servers);
         }
+        (IsModem(link) ? learned : ofOthers).AddRange(ServersOfModem(link));
         List<IPAddress> unknown = []; // servers of networks that may be on any link
         List<IPAddress> named = ResolvConf.OfInterface(_perInterface.Text, link, DeviceOf, unknown);
 

@@ -36,6 +36,7 @@ internal sealed class ProbePlan
     private readonly IReadOnlyList<ProbeTarget> _remembered;
     private readonly IReadOnlySet<string> _proven;
     private readonly AddressFamily _family;
+    private readonly IReadOnlyList<ProbeUrl> _services;
     private readonly string _wanted; // the noun for a correct answer
     private readonly TimeSpan _startedAt;
     private readonly TimeSpan _usual; // the limit once there is a sign of life
@@ -68,6 +69,7 @@ internal sealed class ProbePlan
         bool isIpv6, bool pings, bool isEarly, TimeSpan now,
         TimeSpan? limit = null)
     {
+        _services = services;
         _remembered = remembered;
         _proven = proven;
         _family = isIpv6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
@@ -218,7 +220,7 @@ internal sealed class ProbePlan
                     ? ProbeStrength.Content
                     : ProbeStrength.Protocol;
                 Result = new ProbeResult(
-                    ProbeOutcome.EchoAnswered,
+                    ProbeOutcome.ServiceAnswered,
                     $"{scheme} answered by {target.Peer} in {Duration.Milliseconds(roundTrip)}"
                     + (detail.Length > 0 ? $" ({detail})" : ""),
                     roundTrip, scheme, strength.Name(), target.Service.ToString(), Heard: _heard);
@@ -335,7 +337,9 @@ internal sealed class ProbePlan
             string after = Duration.Milliseconds(reached - _startedAt);
             return new ProbeResult(
                 ProbeOutcome.PingOnly, $"{_reached} {after} after the start, but no {_wanted} ({_failure})",
-                Suspect: _suspect, Heard: _heard);
+                Suspect: _suspect, Heard: _heard,
+                Unanswered: [.. _services.Where(service => service.Scheme != ProbeScheme.Tcp)
+                    .Select(service => service.ToString())]);
         }
         string ping = _hasPinged ? ", no ping answered" : "";
         return new ProbeResult(

@@ -4,7 +4,7 @@ namespace ConnMgr.Probe;
 internal enum ProbeOutcome
 {
     /// <summary>A service gave the correct answer, of strength content or protocol.</summary>
-    EchoAnswered,
+    ServiceAnswered,
 
     /// <summary>Something else answered instead of the service, e.g. a portal.</summary>
     WrongContent,
@@ -32,20 +32,22 @@ internal enum ProbeOutcome
 /// answered correctly over any link; null if there was none.</param>
 /// <param name="Heard">The time from the first packet to the first sign of life, lost packets included; null
 /// if there was none.</param>
+/// <param name="Unanswered">With <see cref="ProbeOutcome.PingOnly"/>, the URLs of the services that could
+/// have confirmed the link; else null.</param>
 /// <param name="IsDroppedHere">True if this device has dropped the packets of the probe, or their
 /// answers.</param>
 internal readonly record struct ProbeResult(
     ProbeOutcome Outcome, string Detail, TimeSpan? RoundTrip = null, string Scheme = "echo",
     string Strength = "content",
     string? Service = null, string? Suspect = null, TimeSpan? Heard = null,
-    bool IsDroppedHere = false)
+    IReadOnlyList<string>? Unanswered = null, bool IsDroppedHere = false)
 {
     /// <summary>A phrase that follows `confirmed by`.</summary>
     public string Proof => Strength == "content" ? Scheme : $"{Scheme}, {Strength} only";
 }
 
 /// <summary>The number of probes per <see cref="ProbeOutcome"/>.</summary>
-/// <param name="Echo"><see cref="ProbeOutcome.EchoAnswered"/>.</param>
+/// <param name="Echo"><see cref="ProbeOutcome.ServiceAnswered"/>.</param>
 /// <param name="WrongContent"><see cref="ProbeOutcome.WrongContent"/>.</param>
 /// <param name="PingOnly"><see cref="ProbeOutcome.PingOnly"/>.</param>
 /// <param name="NoAnswer"><see cref="ProbeOutcome.NoAnswer"/>.</param>
@@ -54,7 +56,7 @@ internal readonly record struct ProbeTally(int Echo, int WrongContent, int PingO
     /// <summary>Returns the tally with one more probe of this outcome.</summary>
     public ProbeTally With(ProbeOutcome outcome) => outcome switch
     {
-        ProbeOutcome.EchoAnswered => this with { Echo = Echo + 1 },
+        ProbeOutcome.ServiceAnswered => this with { Echo = Echo + 1 },
         ProbeOutcome.WrongContent => this with { WrongContent = WrongContent + 1 },
         ProbeOutcome.PingOnly => this with { PingOnly = PingOnly + 1 },
         _ => this with { NoAnswer = NoAnswer + 1 },

@@ -113,7 +113,7 @@ internal sealed class ResolverRunner(
         foreach (LinkView link in view.Links)
         {
             ServerLink about = KernelFacts.ServersOf(state, link.Kind, link.Name, link.Facts, link.Index);
-            foreach (IPAddress server in servers.OfNetifd(about))
+            foreach (IPAddress server in servers.OfPlatform(about))
             {
                 words.Add($"{link.Name}={server}");
             }

@@ -14,27 +14,27 @@ internal sealed partial class FamilyPlan
     private KernelRoute Wanted()
     {
         RoutedLink link = _input.Chosen;
-        KernelRoute? front = InFrontOf(link)?.Route;
+        KernelRoute? front = _table.InFrontOf(link)?.Route;
         if (front is null)
         {
             (KernelRoute? original, bool stays) = OriginalOf(link);
-            return stays ? original!.Derive(_top) : original!.At(_top);
+            return stays ? original!.Derive(Top) : original!.At(Top);
         }
         if (front.IsDerived)
         {
-            KernelRoute current = OriginOf(front)!;
-            KernelRoute best = BestOrigin(link.Ifindex)!;
-            KernelRoute origin = OriginRank(best) < OriginRank(current) ? best : current;
-            return origin.Derive(_top);
+            KernelRoute current = _table.OriginOf(front)!;
+            KernelRoute best = _table.BestOrigin(link.Ifindex)!;
+            KernelRoute origin = _table.OriginRank(best) < _table.OriginRank(current) ? best : current;
+            return origin.Derive(Top);
         }
-        if (!_isIpv6 && _own.TryGetValue(link.Name, out OwnMetric own) && own.Own > _top)
+        if (!_isIpv6 && _own.TryGetValue(link.Name, out OwnMetric own) && own.Own > Top)
         {
-            TableRoute[] there = [.. _table.Where(
-                entry => entry.Metric == own.Own && IsOf(entry.Route, link)
+            TableRoute[] there = [.. _table.Entries.Where(
+                entry => entry.Metric == own.Own && FamilyTable.IsOf(entry.Route, link)
                     && !entry.Route.IsDerived)];
             if (there.Length == 1 && !there[0].Route.IsCopyOf(front))
             {
-                return there[0].Route.At(_top);
+                return there[0].Route.At(Top);
             }
         }
         return front;
@@ -42,14 +42,14 @@ internal sealed partial class FamilyPlan
 
     private void TakeOver()
     {
-        KernelRoute? stood = InFrontOf(_input.Chosen)?.Route;
+        KernelRoute? stood = _table.InFrontOf(_input.Chosen)?.Route;
         KernelRoute wanted = Wanted();
-        TableRoute? kept = _table.Find(entry => entry.Metric <= _top && entry.Route.IsCopyOf(wanted));
-        List<TableRoute> others = [.. Front().Where(entry => IsInTheWay(entry, kept))];
-        if (kept is not null && !CanDelete(others, left: null))
+        TableRoute? kept = _table.Find(entry => entry.Metric <= Top && entry.Route.IsCopyOf(wanted));
+        List<TableRoute> others = [.. _table.Front().Where(entry => IsInTheWay(entry, kept))];
+        if (kept is not null && !_table.CanDelete(others, left: null))
         {
             // The kernel would delete it, or another route of the link, instead of one of the others.
-            others = [kept, .. Front().Where(entry => entry != kept)];
+            others = [kept, .. _table.Front().Where(entry => entry != kept)];
             kept = null;
         }
         Dictionary<TableRoute, RouteStep?> copies = PutAside(others, except: kept is null && others.Count > 0
@@ -60,31 +60,27 @@ internal sealed partial class FamilyPlan
             IsInPlace = false;
             // This route carries the traffic until the replacement.
             TableRoute? left = others.Count == 1 ? others[0] : others
-                .OrderBy(entry => (entry.Route.IsUnicast ? 0 : 4) + (IsStale(entry.Route) ? 2 : 0)
-                    + (CanDelete(others, entry) ? 0 : 1))
+                .OrderBy(entry => (entry.Route.IsUnicast ? 0 : 4) + (_table.IsStale(entry.Route) ? 2 : 0)
+                    + (_table.CanDelete(others, entry) ? 0 : 1))
                 .FirstOrDefault();
             DeleteFromFront(others.Where(entry => entry != left), copies);
             bool isRestoring = LostOf(_input.Chosen)?.HasSameHop(wanted) == true
-                && !HasDefault(_input.Chosen);
+                && !_table.HasDefault(_input.Chosen);
             replace = Do(
                 RouteVerb.Replace, wanted, $"took over{FromWords(wanted)}", isRestoring);
-            _table.RemoveAll(entry => entry == left);
-            _table.Insert(0, new TableRoute(wanted, isPart: false));
-            _used.Add(_top);
+            _table.Replace(left, wanted);
         }
         DeleteFromFront(others, copies);
         DeleteDuplicates(wanted, replace);
     }
 
-    private IEnumerable<TableRoute> Front() => _table.TakeWhile(entry => entry.Metric <= _top);
-
     private string FromWords(KernelRoute wanted)
     {
         (KernelRoute? original, bool stays) = OriginalOf(_input.Chosen);
-        return original is null || !original.HasSameHop(wanted) || original.Metric <= _top
-            ? $" at metric {_top}"
-            : stays ? $" at metric {_top}, as at {original.Metric}"
-            : $", metric {original.Metric} -> {_top}";
+        return original is null || !original.HasSameHop(wanted) || original.Metric <= Top
+            ? $" at metric {Top}"
+            : stays ? $" at metric {Top}, as at {original.Metric}"
+            : $", metric {original.Metric} -> {Top}";
     }
 
     /// <summary>
@@ -92,7 +88,8 @@ internal sealed partial class FamilyPlan
     /// is kept.
     /// </summary>
     private bool IsInTheWay(TableRoute entry, TableRoute? kept) =>
-        entry != kept && (!IsOf(entry.Route, _input.Chosen) || entry.Route.IsDerived || kept is null);
+        entry != kept
+        && (!FamilyTable.IsOf(entry.Route, _input.Chosen) || entry.Route.IsDerived || kept is null);
 
     /// <summary>
     /// Removes other links' routes from the front, because the chosen link lacks this family; unless a route
@@ -100,18 +97,14 @@ internal sealed partial class FamilyPlan
     /// </summary>
     private void ClearFront()
     {
-        List<TableRoute> others = [.. Front().Where(
-            entry => !IsOf(entry.Route, _input.Chosen) || entry.Route.IsDerived)];
-        if (_table.Find(entry => entry.Metric > _top) is { Route.IsUnicast: false })
+        List<TableRoute> others = [.. _table.Front().Where(
+            entry => !FamilyTable.IsOf(entry.Route, _input.Chosen) || entry.Route.IsDerived)];
+        if (_table.Find(entry => entry.Metric > Top) is { Route.IsUnicast: false })
         {
-            others.RemoveAll(entry => !IsStale(entry.Route));
+            others.RemoveAll(entry => !_table.IsStale(entry.Route));
         }
         DeleteFromFront(others, PutAside(others, except: null));
     }
-
-    /// <summary>True for a copy whose original is gone, and no other route has its nexthop.</summary>
-    private bool IsStale(KernelRoute route) => route.IsDerived && OriginOf(route) is null
-        && !_table.Exists(entry => !entry.Route.IsDerived && entry.Route.HasSameHop(route));
 
     /// <summary>Copies routes from the front to their own metrics, except a stale one.</summary>
     private Dictionary<TableRoute, RouteStep?> PutAside(List<TableRoute> entries, KernelRoute? except)
@@ -135,7 +128,7 @@ internal sealed partial class FamilyPlan
         {
             return PutDerivedAside(route);
         }
-        if (_table.Exists(entry => entry.Metric > _top && entry.Route.IsCopyOf(route)))
+        if (_table.Exists(entry => entry.Metric > Top && entry.Route.IsCopyOf(route)))
         {
             return null;
         }
@@ -148,23 +141,23 @@ internal sealed partial class FamilyPlan
     /// </summary>
     private RouteStep? PutDerivedAside(KernelRoute copy)
     {
-        if (OriginOf(copy) is not { } origin || StandsForLink(origin)
-            || _table.Exists(entry => entry.Metric > _top && entry.Route.IsDerived
+        if (_table.OriginOf(copy) is not { } origin || FamilyTable.StandsForLink(origin)
+            || _table.Exists(entry => entry.Metric > Top && entry.Route.IsDerived
                 && entry.Route.HasSameHop(copy)))
         {
             return null;
         }
-        uint metric = FirstFreeFrom(Math.Max(origin.Metric, _top + 1));
-        return metric <= _top ? null : Add(copy.At(metric), $"put back at metric {metric}");
+        uint metric = _table.FirstFreeFrom(Math.Max(origin.Metric, Top + 1));
+        return metric <= Top ? null : Add(copy.At(metric), $"put back at metric {metric}");
     }
 
     /// <summary>Adds a route at the first free metric, starting from its link's own.</summary>
     private RouteStep Place(RoutedLink? link, KernelRoute route, string verb)
     {
         OwnMetric known = link is null ? default : _own.GetValueOrDefault(link.Name);
-        uint own = known.Own > _top ? known.Own : link?.UsualMetric ?? ForeignMetric;
-        uint metric = FirstFreeFrom(own);
-        if (link is not null && metric != (known.Own > _top ? known.Placed : own))
+        uint own = known.Own > Top ? known.Own : link?.UsualMetric ?? ForeignMetric;
+        uint metric = _table.FirstFreeFrom(own);
+        if (link is not null && metric != (known.Own > Top ? known.Placed : own))
         {
             Remember(link, new OwnMetric(own, metric), needs: null);
         }
@@ -178,11 +171,11 @@ internal sealed partial class FamilyPlan
     private void DeleteDuplicates(KernelRoute wanted, RouteStep? needs)
     {
         bool isNoted = false;
-        foreach (TableRoute entry in (TableRoute[])[.. _table])
+        foreach (TableRoute entry in (TableRoute[])[.. _table.Entries])
         {
-            if (entry.Metric <= _top || Stays(entry.Route)
+            if (entry.Metric <= Top || _table.Stays(entry.Route)
                 || !entry.Route.IsCopyOf(wanted)
-                || !MayDelete(entry))
+                || !_table.MayDelete(entry))
             {
                 continue;
             }
@@ -193,8 +186,8 @@ internal sealed partial class FamilyPlan
                 // router.
                 bool isShared = _table.Exists(
                     other => other != entry && other.Metric == entry.Metric
-                        && IsOf(other.Route, _input.Chosen));
-                uint own = isShared ? FirstFreeFrom(entry.Metric) : entry.Metric;
+                        && FamilyTable.IsOf(other.Route, _input.Chosen));
+                uint own = isShared ? _table.FirstFreeFrom(entry.Metric) : entry.Metric;
                 Remember(_input.Chosen, new OwnMetric(own, own), needs);
             }
             isNoted = true;
@@ -210,9 +203,9 @@ internal sealed partial class FamilyPlan
     {
         foreach (RoutedLink link in _input.Links)
         {
-            if ((link != _input.Chosen || !HasWayOut) && LostOf(link) is { } lost && !HasDefault(link))
+            if ((link != _input.Chosen || !HasWayOut) && LostOf(link) is { } lost && !_table.HasDefault(link))
             {
-                if (lost.Metric > _top && !_used.Contains(lost.Metric))
+                if (lost.Metric > Top && !_table.IsUsed(lost.Metric))
                 {
                     Add(lost, $"restored at metric {lost.Metric}");
                 }
@@ -222,6 +215,21 @@ internal sealed partial class FamilyPlan
                 }
                 _steps[^1] = _steps[^1] with { IsRestoring = true };
             }
+        }
+    }
+
+    /// <summary>
+    /// Deletes those of the entries that can be deleted, in an order in which each description matches its
+    /// own route first. Routes that forward packets go last.
+    /// </summary>
+    private void DeleteFromFront(IEnumerable<TableRoute> entries, Dictionary<TableRoute, RouteStep?> copies)
+    {
+        List<TableRoute> left = entries.Where(entry => _table.Entries.Contains(entry))
+            .OrderBy(entry => entry.Route.IsUnicast ? 1 : 0);
+        while (left.Find(_table.MayDelete) is { } entry)
+        {
+            Delete(entry, copies[entry], $"removed from metric {entry.Metric}");
+            left.Remove(entry);
         }
     }
 }

@@ -27,8 +27,8 @@ internal sealed partial class FamilyPlan
         {
             if (link.IsBlocked)
             {
-                hasAny |= _table.Exists(entry => IsOf(entry.Route, link));
-                foreach (KernelRoute origin in Origins(link.Ifindex))
+                hasAny |= _table.Exists(entry => FamilyTable.IsOf(entry.Route, link));
+                foreach (KernelRoute origin in _table.Origins(link.Ifindex))
                 {
                     bool isPlain = origin.SourceLength == 0;
                     hasAny |= isPlain;
@@ -41,10 +41,10 @@ internal sealed partial class FamilyPlan
             return uint.MaxValue;
         }
         needed.Add(wall);
-        foreach (TableRoute entry in (TableRoute[])[.. _table])
+        foreach (TableRoute entry in (TableRoute[])[.. _table.Entries])
         {
             if (entry.Metric < wall.Metric && OwnerOf(entry.Route) is { IsBlocked: true } link
-                && !Stays(entry.Route))
+                && !_table.Stays(entry.Route))
             {
                 MoveBehind(wall.Metric, link, entry);
             }
@@ -60,7 +60,7 @@ internal sealed partial class FamilyPlan
         bool isFree = limit > WallMetric; // all routes can be moved
         TableRoute? wall = _table.Find(entry => !entry.Route.IsUnicast && entry.Route.IsDerived
             && (isFree ? entry.Metric == WallMetric : entry.Metric < limit));
-        uint metric = isFree ? WallMetric : limit > _top + 1 ? LastFreeBefore(limit) : 0;
+        uint metric = isFree ? WallMetric : limit > Top + 1 ? _table.LastFreeBefore(limit) : 0;
         if (wall is null && metric > 0)
         {
             KernelRoute route = KernelRoute.Unreachable(_isIpv6, metric);
@@ -77,16 +77,15 @@ internal sealed partial class FamilyPlan
             && !_table.Exists(other => other.Metric > wall && other.Route.IsCopyOf(entry.Route)))
         {
             OwnMetric known = _own.GetValueOrDefault(link.Name);
-            uint own = entry.Metric > _top && known.Placed != entry.Metric ? entry.Metric
-                : known.Own > _top ? known.Own
+            uint own = entry.Metric > Top && known.Placed != entry.Metric ? entry.Metric
+                : known.Own > Top ? known.Own
                 : link.UsualMetric;
-            uint metric = FirstFreeFrom(wall + 1);
+            uint metric = _table.FirstFreeFrom(wall + 1);
             Remember(link, new OwnMetric(own, metric), needs: null);
             copy = Add(
                 entry.Route.At(metric), $"hidden, metric {entry.Metric} -> {metric}");
         }
-        // RTM_DELROUTE must describe this route first.
-        if (_table.Find(other => Fits(entry, other.Route)) == entry)
+        if (_table.IsFirstMatch(entry))
         {
             Delete(entry, copy, $"removed from metric {entry.Metric}");
         }

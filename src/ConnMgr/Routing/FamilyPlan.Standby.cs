@@ -2,10 +2,10 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Routing;
 
-/// <summary>
+/// <content>
 /// Sorts the routes behind the preferred one. When the link of that one loses its carrier, the kernel itself
 /// proceeds to the next metric, which must belong to the link that the daemon would choose.
-/// </summary>
+/// </content>
 internal sealed partial class FamilyPlan
 {
     private void OrderStandby()
@@ -15,11 +15,16 @@ internal sealed partial class FamilyPlan
         RoutedLink[] standby = [.. _input.Links.Where(link => link.Rank is not null && link != _input.Chosen)
             .OrderBy(link => -(long)link.Rank!)];
         uint least = LeastMetric(standby); // of the link at hand, so that the better ones fit before it
+        if (_table.FirstObstacle() is { } obstacle && obstacle > Top + standby.Length)
+        {
+            limit = Math.Min(limit, obstacle);
+            least = least < limit ? least : Top + (uint)standby.Length;
+        }
         foreach (RoutedLink link in standby)
         {
-            TableRoute? entry = StandbyOf(link);
-            KernelRoute? origin = BestOrigin(link.Ifindex);
-            if (entry is not null && !(StandsForLink(origin) && origin!.Metric < entry.Metric))
+            TableRoute? entry = _table.StandbyOf(link);
+            KernelRoute? origin = _table.BestOrigin(link.Ifindex);
+            if (entry is not null && !(FamilyTable.StandsForLink(origin) && origin!.Metric < entry.Metric))
             {
                 limit = Math.Min(limit, MoveStandby(link, entry, least, limit));
             }
@@ -32,11 +37,6 @@ internal sealed partial class FamilyPlan
         DeleteUnneededCopies(needed);
     }
 
-    /// <summary>The route of a link that may be moved among the standby routes.</summary>
-    private TableRoute? StandbyOf(RoutedLink link) => _table.Find(
-        entry => entry.Metric > _top && IsOf(entry.Route, link)
-            && !entry.Route.IsDerived && !Stays(entry.Route));
-
     /// <summary>
     /// Returns the least metric for the worst link, the next one having one less. If there is room between
     /// the preferred route and those that must not come first, it begins there, else behind all of them.
@@ -44,14 +44,14 @@ internal sealed partial class FamilyPlan
     /// <param name="standby">The links, worst first.</param>
     private uint LeastMetric(RoutedLink[] standby)
     {
-        uint least = _top + (uint)standby.Length;
-        uint last = _top;
+        uint least = Top + (uint)standby.Length;
+        uint last = Top;
         bool isTight = false;
         for (int i = 0; i < standby.Length; i++)
         {
-            if (StandbyOf(standby[i]) is { } entry)
+            if (_table.StandbyOf(standby[i]) is { } entry)
             {
-                isTight |= entry.Metric < least - i && MayDelete(entry);
+                isTight |= entry.Metric < least - i && _table.MayDelete(entry);
                 last = Math.Max(last, entry.Metric);
             }
         }
@@ -67,18 +67,24 @@ internal sealed partial class FamilyPlan
     private uint MoveStandby(RoutedLink link, TableRoute entry, uint least, uint limit)
     {
         OwnMetric known = _own.GetValueOrDefault(link.Name);
-        uint own = known.Placed == entry.Metric && known.Own > _top ? known.Own : entry.Metric;
+        uint own = known.Placed == entry.Metric && known.Own > Top ? known.Own : entry.Metric;
         TableRoute? atOwn = own == entry.Metric ? null
             : _table.Find(other => other.Metric == own && other.Route.IsCopyOf(entry.Route));
         bool mayGoBack = own < limit && own >= least && own != entry.Metric
-            && (atOwn is not null || !_used.Contains(own));
+            && (atOwn is not null || !_table.IsUsed(own));
         if (entry.Metric < limit && entry.Metric >= least && !mayGoBack)
         {
             return entry.Metric;
         }
-        uint metric = mayGoBack ? own : entry.Metric < least ? FirstFreeFrom(least) : LastFreeBefore(limit);
-        metric = metric < limit ? metric : LastFreeBefore(limit);
-        if (metric >= limit || metric == 0 || metric == entry.Metric || !MayDelete(entry))
+        uint metric = mayGoBack ? own
+            : entry.Metric < least ? _table.FirstFreeFrom(least)
+            : _table.LastFreeBefore(limit);
+        metric = metric < limit ? metric : _table.LastFreeBefore(limit);
+        if (metric < least && entry.Metric < limit && !mayGoBack)
+        {
+            return entry.Metric; // there is no room before the limit
+        }
+        if (metric >= limit || metric == 0 || metric == entry.Metric || !_table.MayDelete(entry))
         {
             return entry.Metric;
         }
@@ -99,18 +105,18 @@ internal sealed partial class FamilyPlan
     /// </summary>
     private uint CopyStandby(RoutedLink link, KernelRoute origin, uint limit, HashSet<TableRoute> needed)
     {
-        if (StandsForLink(origin) && origin.Metric > _top && origin.Metric < limit)
+        if (FamilyTable.StandsForLink(origin) && origin.Metric > Top && origin.Metric < limit)
         {
             return origin.Metric;
         }
-        TableRoute? copy = _table.Find(entry => entry.Metric > _top
+        TableRoute? copy = _table.Find(entry => entry.Metric > Top
             && entry.Metric < limit
             && entry.Route.IsDerived
-            && IsOf(entry.Route, link) && entry.Route.HasSameHop(origin));
-        uint metric = copy?.Metric ?? FirstFreeFrom(Math.Max(origin.Metric, _top + 1));
+            && FamilyTable.IsOf(entry.Route, link) && entry.Route.HasSameHop(origin));
+        uint metric = copy?.Metric ?? _table.FirstFreeFrom(Math.Max(origin.Metric, Top + 1));
         if (metric >= limit)
         {
-            metric = LastFreeBefore(limit);
+            metric = _table.LastFreeBefore(limit);
         }
         if (metric == 0)
         {
@@ -136,40 +142,18 @@ internal sealed partial class FamilyPlan
     /// </summary>
     private void DeleteUnneededCopies(HashSet<TableRoute> needed)
     {
-        foreach (TableRoute entry in (TableRoute[])[.. _table])
+        foreach (TableRoute entry in (TableRoute[])[.. _table.Entries])
         {
-            if (entry.Metric <= _top || !entry.Route.IsDerived || needed.Contains(entry) || !MayDelete(entry))
+            if (entry.Metric <= Top || !entry.Route.IsDerived || needed.Contains(entry)
+                || !_table.MayDelete(entry))
             {
                 continue;
             }
             RoutedLink? link = OwnerOf(entry.Route);
-            if (OriginOf(entry.Route) is null || link == _input.Chosen || link is { Rank: not null })
+            if (_table.OriginOf(entry.Route) is null || link == _input.Chosen || link is { Rank: not null })
             {
                 Delete(entry, needs: null, $"removed from metric {entry.Metric}");
             }
         }
-    }
-
-    private uint FirstFreeFrom(uint metric)
-    {
-        while (_used.Contains(metric))
-        {
-            metric++;
-        }
-        return metric;
-    }
-
-    /// <summary>
-    /// The last free metric before <paramref name="limit"/> and behind the preferred route; 0 if there is
-    /// none.
-    /// </summary>
-    private uint LastFreeBefore(uint limit)
-    {
-        uint metric = limit - 1;
-        while (metric > _top && _used.Contains(metric))
-        {
-            metric--;
-        }
-        return metric > _top ? metric : 0;
     }
 }

@@ -15,32 +15,18 @@ internal sealed partial class FamilyPlan
 
     private readonly RouteInput _input;
     private readonly bool _isIpv6;
-    private readonly uint _top; // the preferred metric; in IPv6, the kernel turns 0 into 1024
     private readonly List<RouteStep> _steps;
-    private readonly List<TableRoute> _table = []; // sorted by metric
-    private readonly List<KernelRoute> _forSources = [];
-    private readonly HashSet<uint> _used = []; // metrics
+    private readonly FamilyTable _table;
     private readonly Dictionary<int, RoutedLink> _links = [];
     private readonly Dictionary<string, OwnMetric> _own = [];
     private readonly Func<int, string> _nameOf;
     private readonly bool _hasAddress;
     private readonly bool _hasRoute;
 
-    /// <summary>A route of the table. <see cref="IsPart"/>: one nexthop of an IPv6 multipath route.</summary>
-    private sealed class TableRoute(KernelRoute route, bool isPart)
-    {
-        public KernelRoute Route { get; } = route;
-
-        public bool IsPart { get; } = isPart;
-
-        public uint Metric => Route.Metric;
-    }
-
     public FamilyPlan(RouteInput input, bool isIpv6, List<RouteStep> steps)
     {
         _input = input;
         _isIpv6 = isIpv6;
-        _top = isIpv6 ? 1u : 0u;
         _steps = steps;
         _nameOf = NameOf;
         foreach (RoutedLink link in input.Links)
@@ -51,10 +37,13 @@ internal sealed partial class FamilyPlan
                 _own[link.Name] = own;
             }
         }
-        Fill();
+        _table = new FamilyTable(isIpv6, input.Routes, input.Routers);
         _hasAddress = isIpv6 ? input.HasIpv6Address : input.HasIpv4Address;
-        _hasRoute = OriginalOf(input.Chosen).Route is not null || InFrontOf(input.Chosen) is not null;
+        _hasRoute = OriginalOf(input.Chosen).Route is not null || _table.InFrontOf(input.Chosen) is not null;
     }
+
+    /// <inheritdoc cref="FamilyTable.Top"/>
+    private uint Top => _table.Top;
 
     /// <summary>True if the chosen link has an address and a default route.</summary>
     public bool HasWayOut => _hasAddress && _hasRoute;
@@ -89,55 +78,13 @@ internal sealed partial class FamilyPlan
         IsOrdered &= _steps.Count == before;
     }
 
-    private void Fill()
-    {
-        foreach (KernelRoute route in _input.Routes)
-        {
-            if (route.IsIpv6 != _isIpv6)
-            {
-                continue;
-            }
-            if (route.SourceLength > 0)
-            {
-                if (route.IsUnicast && !route.HasRunOut)
-                {
-                    _forSources.Add(route);
-                }
-                continue;
-            }
-            _used.Add(route.Metric);
-            if (route.HasRunOut)
-            {
-                continue;
-            }
-            if (_isIpv6 && route.Hops.Count > 0 && route.NexthopId == 0)
-            {
-                // In IPv6, the nexthops are separate routes that share a metric.
-                foreach (RouteAttribute[] hop in route.Hops)
-                {
-                    _table.Add(new TableRoute(route.Leg(hop), isPart: true));
-                }
-                continue;
-            }
-            _table.Add(new TableRoute(route, isPart: false));
-        }
-        List<TableRoute> sorted = _table.OrderBy(route => route.Metric); // stable
-        _table.Clear();
-        _table.AddRange(sorted);
-    }
-
     /// <summary>Returns the link of the route; null for a route that uses no link, or several.</summary>
     private RoutedLink? OwnerOf(KernelRoute route) =>
         route.IsUnicast && route.Hops.Count == 0 ? _links.GetValueOrDefault(route.Ifindex) : null;
 
-    private static bool IsOf(KernelRoute route, RoutedLink link) =>
-        route.IsUnicast && route.Hops.Count == 0 && route.Ifindex == link.Ifindex;
-
     private RouteStep Add(KernelRoute route, string deed)
     {
-        int at = _table.FindIndex(entry => entry.Metric > route.Metric);
-        _table.Insert(at < 0 ? _table.Count : at, new TableRoute(route, isPart: false));
-        _used.Add(route.Metric);
+        _table.Add(route);
         return Do(RouteVerb.Add, route, deed);
     }
 
@@ -149,10 +96,6 @@ internal sealed partial class FamilyPlan
             NameOf = _nameOf,
         });
         _table.Remove(entry);
-        if (!_table.Exists(other => other.Metric == entry.Metric))
-        {
-            _used.Remove(entry.Metric);
-        }
     }
 
     private RouteStep Do(RouteVerb verb, KernelRoute route, string deed, bool isRestoring = false)
@@ -171,6 +114,30 @@ internal sealed partial class FamilyPlan
             Metric = metric
         });
     }
+
+    /// <summary>
+    /// Returns the route to make the link's preferred route from; null if the link has no default.
+    /// <c>Stays</c> is true if it keeps its metric, and a copy of it is preferred.
+    /// </summary>
+    private (KernelRoute? Route, bool Stays) OriginalOf(RoutedLink link)
+    {
+        KernelRoute? origin = _table.BestOrigin(link.Ifindex);
+        TableRoute? movable = _table.StandbyOf(link);
+        if (movable is not null && !(FamilyTable.StandsForLink(origin) && origin!.Metric < movable.Metric))
+        {
+            return (movable.Route, false);
+        }
+        if (origin is not { SourceLength: 0 } && LostOf(link) is { } lost)
+        {
+            return (lost, false);
+        }
+        return (origin, true);
+    }
+
+    private KernelRoute? LostOf(RoutedLink link) =>
+        _input.Lost.FirstOrDefault(
+            route => route.IsIpv6 == _isIpv6 && route.SourceLength == 0
+                && FamilyTable.IsOf(route, link));
 
     private string NameOf(int ifindex) =>
         _links.TryGetValue(ifindex, out RoutedLink? link) ? link.Name : $"device {ifindex}";

@@ -53,14 +53,15 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     /// </summary>
     public bool TryDump(List<KernelRoute> routes, List<KernelRoute> subnets)
     {
+        RivalRouters routers = new();
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
             routes.Clear();
             subnets.Clear();
-            if (TryDump(FamilyIpv4, MainTable, routes, subnets)
-                && TryDump(FamilyIpv6, MainTable, routes, subnets)
-                && TryDump(FamilyIpv4, AllTables, routes, subnets)
-                && TryDump(FamilyIpv6, AllTables, routes, subnets))
+            if (TryDump(FamilyIpv4, MainTable, routers, routes, subnets)
+                && TryDump(FamilyIpv6, MainTable, routers, routes, subnets)
+                && TryDump(FamilyIpv4, AllTables, routers, routes, subnets)
+                && TryDump(FamilyIpv6, AllTables, routers, routes, subnets))
             {
                 return true;
             }
@@ -185,7 +186,8 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     /// Reads the main table whole, or the routes of connmgr's own tables. The kernel selects them; one that
     /// cannot (before 4.20) returns all routes.
     /// </summary>
-    private bool TryDump(byte family, byte table, List<KernelRoute> routes, List<KernelRoute> subnets) =>
+    private bool TryDump(
+        byte family, byte table, RivalRouters routers, List<KernelRoute> routes, List<KernelRoute> subnets) =>
         TryDump(RouteMessage.GetRoute, family, table, (in NetlinkMessage message) =>
     {
         if (message.Type != RouteMessage.NewRoute)
@@ -201,7 +203,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
         }
         else if (table == MainTable && KernelRoute.TryRead(message.Payload, out KernelRoute route))
         {
-            routes.Add(route);
+            routers.Admit(routes, route, out _);
         }
     });
 

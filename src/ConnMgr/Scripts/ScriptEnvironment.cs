@@ -35,6 +35,29 @@ internal static class ScriptEnvironment
             : [],
     ];
 
+    /// <summary>Returns the path of a program as a script finds it; null if it does not exist.</summary>
+    /// <param name="program">The file name.</param>
+    /// <param name="environment">The environment of the script, as `NAME=value`.</param>
+    public static string? Find(string program, IReadOnlyList<string> environment)
+    {
+        foreach (string variable in environment)
+        {
+            if (!variable.StartsWith("PATH=", StringComparison.Ordinal))
+            {
+                continue;
+            }
+            foreach (string directory in variable[5..].Split(':'))
+            {
+                string path = Path.Combine(directory, program);
+                if (directory.Length > 0 && File.Exists(path))
+                {
+                    return path;
+                }
+            }
+        }
+        return null;
+    }
+
     /// <summary>Returns the variable with the interface names, in the form of netif_names.</summary>
     public static string NamesVariable(NetifNames names) => $"CONNMGR_NETIF_NAMES={names.ToText()}";
 }

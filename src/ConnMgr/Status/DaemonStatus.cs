@@ -132,8 +132,10 @@ internal sealed class DaemonStatus
 /// <param name="IsProven">True if it has answered correctly over a link since the start.</param>
 /// <param name="SuspectedBy">The link over which its last answer was wrong, while it is not proven; null if
 /// there is none.</param>
+/// <param name="IsSuspected">True if the log has a warning that it has not answered correctly over any
+/// link.</param>
 internal readonly record struct ServiceStatus(
-    string Url, string Strength, int Cost, bool IsProven, string? SuspectedBy);
+    string Url, string Strength, int Cost, bool IsProven, string? SuspectedBy, bool IsSuspected);
 
 /// <summary>The numbers of switches since the start.</summary>
 internal readonly record struct SwitchCounts(int Succeeded, int Failed, int Repairs);

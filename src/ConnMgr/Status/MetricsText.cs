@@ -172,6 +172,12 @@ internal static class MetricsText
         {
             Sample(text, "events_total", "kind", kind.Name()).Add(events.Total(kind)).Add('\n');
         }
+        Head(
+            text, "warnings_total", Counter, "Events that are warnings or errors: scripts that failed, too.");
+        for (EventKind kind = 0; kind <= EventKind.Hook; kind++)
+        {
+            Sample(text, "warnings_total", "kind", kind.Name()).Add(events.Warnings(kind)).Add('\n');
+        }
     }
 
     /// <summary>The addresses and gateways of the links that have any.</summary>

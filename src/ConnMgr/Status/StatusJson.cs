@@ -39,6 +39,7 @@ internal static class StatusJson
         {
             json.Open('{').Name("url").Value(service.Url).Name("strength").Value(service.Strength)
                 .Name("cost_bytes").Value(service.Cost).Name("proven").Value(service.IsProven)
+                .Name("suspected").Value(service.IsSuspected)
                 .Name("suspected_by").Value(service.SuspectedBy).Close('}');
         }
         json.Close(']').Name("links").Open('[');

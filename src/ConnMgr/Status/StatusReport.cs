@@ -183,7 +183,7 @@ internal sealed class StatusReport(
         ServiceTrust trust = links.Core.Trust;
         return new ServiceStatus(
             url, service.Scheme.Strength().Name(), service.Scheme.Cost(), trust.Proven.Contains(url),
-            trust.SuspectedBy(url)?.Name);
+            trust.SuspectedBy(url)?.Name, trust.IsSuspected(url));
     }
 
     private static string ReadCounters() =>
@@ -226,14 +226,14 @@ internal sealed class StatusReport(
             Probe = link.LastProbe?.Outcome switch
             {
                 null => null,
-                ProbeOutcome.EchoAnswered => "echo",
+                ProbeOutcome.ServiceAnswered => "echo",
                 ProbeOutcome.WrongContent => "wrong content",
                 ProbeOutcome.PingOnly => "ping only",
                 _ => "no answer",
             },
             ProbeWords = link.LastProbe?.Detail ?? "",
             ProbeService = link.LastProbe?.Service,
-            ProbeStrength = link.LastProbe is { Outcome: ProbeOutcome.EchoAnswered } right
+            ProbeStrength = link.LastProbe is { Outcome: ProbeOutcome.ServiceAnswered } right
                 ? right.Strength
                 : null,
             ProbeAge = link.LastProbe is null ? TimeSpan.Zero : now - link.ProbeEndedAt,

@@ -2,6 +2,7 @@ using ConnMgr.Config;
 using ConnMgr.Control;
 using ConnMgr.Links;
 using ConnMgr.Logging;
+using ConnMgr.Probe;
 
 using ConnMgr.Firewall;
 
@@ -84,7 +85,7 @@ internal static class StatusText
             Label(text, "routes", 0);
             TextLayout.Wrap(
                 text,
-                $"changed by others and restored {Times(status.Switches.Repairs)}, "
+                $"changed by others and restored {TextLayout.Times(status.Switches.Repairs)}, "
                 + $"last {TextLayout.Span(age)} ago",
                 LabelEnd);
         }
@@ -114,16 +115,18 @@ internal static class StatusText
         foreach (ServiceStatus service in status.Services)
         {
             Label(text, "service", 0);
-            text.Add(isColored && service.SuspectedBy is not null ? TextLayout.Yellow : "");
+            text.Add(isColored && service.IsSuspected ? TextLayout.Yellow : "");
             TextLayout.Wrap(
                 text,
                 $"{service.Url}: proves {service.Strength}, about {service.Cost} bytes; "
                 + (service.IsProven ? "has answered correctly"
-                    : service.SuspectedBy is null ? "has not answered yet"
-                    : $"has not answered correctly over any link, and wrongly over {service.SuspectedBy}: "
-                        + "ping decides meanwhile"),
+                    : service.Strength == ProbeStrength.Connection.Name() ? "counts like ping"
+                    : service.IsSuspected ? "has not answered correctly over any link"
+                        + (service.SuspectedBy is { } link ? $", and wrongly over {link}" : "")
+                        + ": ping decides meanwhile"
+                    : "has not answered yet"),
                 LabelEnd);
-            text.Add(isColored && service.SuspectedBy is not null ? "\e[0m" : "");
+            text.Add(isColored && service.IsSuspected ? "\e[0m" : "");
         }
 
         foreach (LinkStatus link in status.Links)
@@ -153,9 +156,13 @@ internal static class StatusText
         TextLayout.Colored(
             text, state,
             !isColored ? "" : firewall.IsLocked ? TextLayout.Green : TextLayout.Red);
-        string repairs = firewall.Repairs > 0 ? $", restored {Times(firewall.Repairs)}" : "";
+        string repairs = firewall.Repairs > 0 ? $", restored {TextLayout.Times(firewall.Repairs)}" : "";
         TextLayout.Wrap(
             text, $", addresses by {firewall.Backend}{repairs}", LabelEnd + state.Length);
+        if (firewall.IsLocked)
+        {
+            Line(text, "", "to open it: stop connmgr, then 'connmgr unlock'");
+        }
         if (firewall.BackendReason.Length > 0)
         {
             string better = firewall.Backend == "rules" ? "no sets" : "not by nft";
@@ -330,9 +337,6 @@ internal static class StatusText
         Label(text, label, 1);
         TextLayout.Wrap(text, words, LabelEnd);
     }
-
-    /// <summary>`once` or `3 times`.</summary>
-    private static string Times(int number) => number == 1 ? "once" : $"{number} times";
 
     private static void Label(Utf8Text text, string label, int indent)
     {

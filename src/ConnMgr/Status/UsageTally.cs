@@ -152,7 +152,7 @@ internal sealed class LinkUsage
     public void Take(TimeSpan endedAt, TimeSpan took, Probe.ProbeOutcome outcome)
     {
         ProbeEndedAt = endedAt;
-        ProvedAt = outcome == Probe.ProbeOutcome.EchoAnswered ? endedAt : ProvedAt;
+        ProvedAt = outcome == Probe.ProbeOutcome.ServiceAnswered ? endedAt : ProvedAt;
         DurationSum += took;
         int bucket = 0;
         while (bucket < UsageTally.Bounds.Length && took.TotalMilliseconds > UsageTally.Bounds[bucket])

@@ -65,8 +65,8 @@ public sealed class RequestDriverTests
             rig.Loop, rig.Log, rig.State, rig.Driver, attributes: null, lockdown: null, resolver, budgets,
             rig.Options, rig.Loop.Now);
         return new RequestDriver(
-            rig.Loop, rig.Log, rig.Options, LinkRig.Names(""), rig.Environment, rig.Driver, lockdown: null,
-            report, (_, areReplaced) =>
+            rig.Loop, rig.Log, rig.Options, LinkRig.Names(""), rig.Environment, rig.Driver, budgets,
+            lockdown: null, report, (_, areReplaced) =>
             {
                 if (areReplaced)
                 {

@@ -47,14 +47,12 @@ public sealed partial class HelpTests
     public void A_verb_accepts_the_options_that_its_help_lists_and_no_others(string verb)
     {
         string[] words = verb.Length == 0 ? [] : [verb];
-        string[] argument = verb == "use" ? ["eth0"] : [];
+        string[] argument = verb is "use" or "route" ? ["eth0"] : [];
         HashSet<string> listed = [.. OptionNames().Matches(SectionOf(HelpOf(words), "Options"))
             .Select(match => match.Value)];
         Assert.Contains("--help", listed);
         List<Option> all = [.. CommandLine.NewRoot().Options,
             .. CommandLine.NewRoot().Subcommands.SelectMany(one => one.Options)];
-        // These take any word for the name of an interface, and refuse it (64) when they run.
-        bool takesWords = verb is "probe" or "route";
         List<string> ofDaemon = [.. CommandLine.NewRoot().Options.Select(option => option.Name)];
         foreach (string name in all.Select(option => option.Name).Distinct())
         {
@@ -64,12 +62,9 @@ public sealed partial class HelpTests
             }
             string[] option = Values.TryGetValue(name, out string? value) ? [name, value] : [name];
             bool isListed = listed.Contains(name);
-            if (isListed || !takesWords)
-            {
-                Assert.Equal(
-                    (name, isListed),
-                    (name, CommandLine.Read([.. words, .. argument, .. option], out _) is not null));
-            }
+            Assert.Equal(
+                (name, isListed),
+                (name, CommandLine.Read([.. words, .. argument, .. option], out _) is not null));
             // In front of the verb, an option must be one of the daemon and of the verb.
             Assert.Equal(
                 (name, isListed && (verb.Length == 0 || ofDaemon.Contains(name))),

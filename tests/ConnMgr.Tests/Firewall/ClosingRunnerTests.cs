@@ -27,6 +27,44 @@ public class ClosingRunnerTests
         Assert.Equal(first, Nft.Run("list table inet connmgr_closed"));
     });
 
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("insert rule inet connmgr output accept", false)]
+    [InlineData("insert rule inet connmgr forward ip daddr 198.18.0.1 accept", false)]
+    [InlineData("chain inet connmgr input { policy accept; }", false)]
+    [InlineData("flush chain inet connmgr input", false)]
+    public void A_lockdown_that_another_program_has_opened_does_not_count(string change, bool isLockdown) =>
+        NetworkNamespace.Run(() =>
+        {
+            Nft.Run("""
+                table inet connmgr {
+                    chain AFERO_ALLOW_SERVICE_INPUT { }
+                    chain AFERO_ALLOW_SERVICE_OUTPUT { }
+                    chain AFERO_FORWARD_ACCEPT_SERVICE { }
+                    chain input {
+                        type filter hook input priority -10; policy drop;
+                        jump AFERO_ALLOW_SERVICE_INPUT; }
+                    chain output {
+                        type filter hook output priority -10; policy drop;
+                        jump AFERO_ALLOW_SERVICE_OUTPUT; }
+                    chain forward {
+                        type filter hook forward priority -160; policy drop;
+                        jump AFERO_FORWARD_ACCEPT_SERVICE; }
+                }
+                """);
+            Nft.Run(change);
+            Assert.Equal(isLockdown, ClosingRunner.Hooks.All(static hook =>
+                ClosingRunner.IsLockdown(Nft.Run(ClosingRunner.ListChain(hook)), hook, isNft: true)));
+        });
+
+    [Theory]
+    [InlineData("# Warning: legacy tables\n-A INPUT -j AFERO_ALLOW_SERVICE_INPUT\n", true)]
+    [InlineData("-A INPUT -j AFERO_ALLOW_SERVICE_INPUT2\n", false)]
+    [InlineData("-A INPUT -j ACCEPT\n", false)]
+    [InlineData("", false)]
+    public void The_first_rule_of_iptables_decides(string listed, bool isLockdown) =>
+        Assert.Equal(isLockdown, ClosingRunner.IsLockdown(listed, "INPUT", isNft: false));
+
     // In a script a line's end ends a statement; in one line a semicolon does.
     private static string Words(string table) => Regex.Replace(table, @"[\s;]+", " ").Trim();
 }

@@ -157,7 +157,7 @@ public sealed class ConnectionCoreTests
     {
         Kernel(eth: 0, wifi: 20);
         Handle();
-        Handle(Probed(_eth, ProbeOutcome.EchoAnswered), Probed(_wifi, ProbeOutcome.EchoAnswered));
+        Handle(Probed(_eth, ProbeOutcome.ServiceAnswered), Probed(_wifi, ProbeOutcome.ServiceAnswered));
         _now += TimeSpan.FromMinutes(2);
         Handle(new News(NewsKind.Tick, _now));
         string[] effects = Handle(Probed(_eth, ProbeOutcome.NoAnswer));
@@ -186,7 +186,7 @@ public sealed class ConnectionCoreTests
         Handle();
         Link replaced = _eth;
         _core.SetLinks([NewLink(LinkKind.Ethernet, "lan0"), .. _core.Links.Skip(1)], _now);
-        string[] effects = Handle(Probed(replaced, ProbeOutcome.EchoAnswered),
+        string[] effects = Handle(Probed(replaced, ProbeOutcome.ServiceAnswered),
             new News(NewsKind.Evidence, _now, replaced));
         Assert.DoesNotContain(effects, effect => effect.EndsWith("eth0", StringComparison.Ordinal));
         Assert.Equal("wlan0", _core.View.Choice);
@@ -197,7 +197,7 @@ public sealed class ConnectionCoreTests
     {
         Kernel(eth: 0, wifi: 20);
         Handle();
-        Handle(Probed(_eth, ProbeOutcome.EchoAnswered), Probed(_wifi, ProbeOutcome.EchoAnswered));
+        Handle(Probed(_eth, ProbeOutcome.ServiceAnswered), Probed(_wifi, ProbeOutcome.ServiceAnswered));
         _core.Prefer(_wifi, _now + TimeSpan.FromMinutes(1), _now);
         Assert.Contains("Chosen wlan0", Handle());
         Assert.Equal(("wlan0", "wlan0"), (_core.View.Choice, _core.View.Preferred));

@@ -9,7 +9,7 @@ namespace ConnMgr.Tests.Links;
 public class LinkTests
 {
     private static readonly FamilyFacts Connected = new(HasAddress: true, HasWayOut: true, Fingerprint: 1);
-    private static readonly ProbeResult Echo = new(ProbeOutcome.EchoAnswered, "echo");
+    private static readonly ProbeResult Echo = new(ProbeOutcome.ServiceAnswered, "echo");
     private static readonly ProbeResult PingOnly = new(ProbeOutcome.PingOnly, "ping");
     private static readonly ProbeResult Wrong = new(ProbeOutcome.WrongContent, "portal");
     private static readonly ProbeResult None = new(ProbeOutcome.NoAnswer, "none");

@@ -200,7 +200,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
             if (IsConnected && Upstream is Upstream.Good or Upstream.Portal)
             {
                 SeeLife(now, _firstTryAt);
-                EndProbe(Upstream == Upstream.Good ? ProbeOutcome.EchoAnswered
+                EndProbe(Upstream == Upstream.Good ? ProbeOutcome.ServiceAnswered
                     : ProbeOutcome.WrongContent, now);
                 return;
             }

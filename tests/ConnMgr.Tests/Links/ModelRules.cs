@@ -245,7 +245,8 @@ internal sealed class ModelRules(ModelWorld world)
         }
         LinkState state = link.Link.State;
         bool isEchoUp = world.Echo == EchoService.Up;
-        bool isWatched = link.Link is { State: LinkState.Confirmed, LastOutcome: ProbeOutcome.EchoAnswered }
+        bool isAnswered = link.Link.LastOutcome == ProbeOutcome.ServiceAnswered;
+        bool isWatched = state == LinkState.Confirmed && isAnswered
             && record.Failures.Exists(at => Now - at < TimeSpan.FromMinutes(10));
         double? limit = !link.IsConnected || link.Loss > 0 || link.Link.IsMetered
             ? null

@@ -236,7 +236,7 @@ public class SelectorTests
         _world.At(30).Confirm(_world.WiFi);
         Assert.Equal("", _world.Decide(30));
         _world.At(32).Eth.Tick(false, _world.Now);
-        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.EchoAnswered, ""), _world.Now);
+        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.ServiceAnswered, ""), _world.Now);
         Assert.Equal("", _world.Decide(40));
     }
 
@@ -423,7 +423,7 @@ public class SelectorTests
         Assert.Equal("", Decide(25)); // what works over its budget is better than what has failed
         FamilyFacts other = Connected with { Fingerprint = 2 };
         _world.At(26).Eth.SetFacts(new LinkFacts(2, true, true, other, default), _world.Now);
-        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.EchoAnswered, ""), _world.Now);
+        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.ServiceAnswered, ""), _world.Now);
         Assert.EndsWith("wwan0 costs money", Decide(26), StringComparison.Ordinal);
         selector.Prefer(_world.Wan, TimeSpan.MaxValue, _world.Now);
         Assert.Equal("", Decide(27)); // not even by hand
@@ -491,7 +491,8 @@ public class SelectorTests
         public void Confirm(params Link[] links)
         {
             Up(links);
-            Array.ForEach(links, link => link.EndProbe(new ProbeResult(ProbeOutcome.EchoAnswered, ""), Now));
+            ProbeResult answered = new(ProbeOutcome.ServiceAnswered, "");
+            Array.ForEach(links, link => link.EndProbe(answered, Now));
         }
 
         public void Down(Link link) =>

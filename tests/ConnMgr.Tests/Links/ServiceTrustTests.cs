@@ -13,7 +13,7 @@ public class ServiceTrustTests
     private const string Service = "echo://echo.example";
 
     private static readonly FamilyFacts Connected = new(HasAddress: true, HasWayOut: true, 1);
-    private static readonly ProbeResult Right = new(ProbeOutcome.EchoAnswered, "right", Service: Service);
+    private static readonly ProbeResult Right = new(ProbeOutcome.ServiceAnswered, "right", Service: Service);
     private static readonly ProbeResult Suspect = new(ProbeOutcome.PingOnly, "ping", Suspect: Service);
 
     private readonly ServiceTrust _trust = new();
@@ -34,6 +34,52 @@ public class ServiceTrustTests
         Assert.Empty(_trust.Proven);
         Assert.Equal(LinkState.Unconfirmed, _eth.State);
         Assert.Equal(LinkState.Unconfirmed, _wlan.State);
+    }
+
+    [Fact]
+    public void A_service_that_answers_over_no_link_is_warned_of_after_the_second_probe_of_a_link()
+    {
+        ProbeResult silent = new(ProbeOutcome.PingOnly, "ping answered (refused)", Unanswered: [Service]);
+        Assert.Null(Take(_eth, silent, 1));
+        Assert.Null(Take(_wlan, silent, 2)); // wlan0 has not been asked twice
+        Assert.False(_trust.IsSuspected(Service));
+        Assert.Equal(
+            "'echo://echo.example' has not answered correctly over any link since the start "
+                + "(eth0: ping answered (refused)): is that the service? "
+                + "ping decides until it answers correctly",
+            Take(_eth, silent, 17));
+        Assert.True(_trust.IsSuspected(Service));
+        Assert.Null(_trust.SuspectedBy(Service));
+        Assert.Null(Take(_wlan, silent, 18));
+        Assert.Null(Take(_eth, Right, 30));
+        Assert.False(_trust.IsSuspected(Service));
+        Assert.Null(Take(_wlan, silent, 31));
+    }
+
+    [Fact]
+    public void Two_services_that_answer_over_no_link_are_warned_of_together()
+    {
+        ProbeResult silent = new(ProbeOutcome.PingOnly, "ping", Unanswered: [Service, "tls://a"]);
+        Take(_eth, silent, 1);
+        Assert.StartsWith(
+            "none of 'echo://echo.example', 'tls://a' has answered correctly over any link",
+            Take(_eth, silent, 2), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0)] // a service has answered over another link
+    [InlineData(1)] // no service that could confirm a link was asked
+    [InlineData(2)] // this device drops the packets
+    [InlineData(3)] // nothing answers: the link is dead
+    public void Silence_is_not_warned_of_otherwise(int what)
+    {
+        ProbeResult silent = new(
+            what == 3 ? ProbeOutcome.NoAnswer : ProbeOutcome.PingOnly, "ping",
+            Unanswered: what == 1 ? [] : [Service], IsDroppedHere: what == 2);
+        Take(_wlan, what == 0 ? Right : silent, 1);
+        Assert.Null(Take(_eth, silent, 2));
+        Assert.Null(Take(_eth, silent, 3));
+        Assert.False(_trust.IsSuspected(Service));
     }
 
     [Fact]

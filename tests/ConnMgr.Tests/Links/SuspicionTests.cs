@@ -9,7 +9,7 @@ public class SuspicionTests
 {
     private static readonly LinkFacts Up = new(2, true, true, new FamilyFacts(true, true, 1), default);
     private static readonly LinkFacts NoAddress = Up with { Ipv4 = default };
-    private static readonly ProbeResult Echo = new(ProbeOutcome.EchoAnswered, "echo");
+    private static readonly ProbeResult Echo = new(ProbeOutcome.ServiceAnswered, "echo");
     private static readonly ProbeResult None = new(ProbeOutcome.NoAnswer, "none");
 
     [Fact]

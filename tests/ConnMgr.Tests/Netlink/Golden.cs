@@ -90,11 +90,13 @@ internal static class Golden
 
     /// <summary>An IPv6 default with a lifetime in seconds (struct rta_cacheinfo).</summary>
     public static byte[] ExpiringRoute(
-        string gateway, int ifindex, uint metric, byte protocol, int seconds) => Message(
-        24, 0, [10, 0, 0, 0, 254, protocol, 0, 1, 0, 0, 0, 0],
+        string gateway, int ifindex, uint metric, byte protocol, int seconds, byte preference = 0,
+        ushort type = 24) => Message(
+        type, 0, [10, 0, 0, 0, 254, protocol, 0, 1, 0, 0, 0, 0],
         Attribute(6, Int((int)metric)), Attribute(4, Int(ifindex)),
         Attribute(5, IPAddress.Parse(gateway).GetAddressBytes()),
-        Attribute(12, [.. Int(0), .. Int(0), .. Int(seconds * 100), .. new byte[20]]));
+        Attribute(12, [.. Int(0), .. Int(0), .. Int(seconds * 100), .. new byte[20]]),
+        Attribute(20, [preference]));
 
     public static byte[] MultipathRoute(params (int Ifindex, string Gateway)[] nexthops)
     {

@@ -179,6 +179,31 @@ public class KernelStateTests
         Assert.False(_table.HasLostCarrier);
     }
 
+    [Theory]
+    [InlineData(0, 0, "198.18.1.1")]
+    [InlineData(0x11, 0, "198.18.2.1")] // RTNH_F_DEAD, RTNH_F_LINKDOWN
+    [InlineData(0x10, 0, "198.18.1.1")] // without ignore_routes_with_linkdown it is used
+    [InlineData(0x11, 0x11, "198.18.1.1")]
+    public void In_front_is_the_route_that_the_kernel_uses(byte flags, byte flagsBehind, string router)
+    {
+        byte[] front = Golden.Route("198.18.1.1", 2, 10);
+        byte[] behind = Golden.Route("198.18.2.1", 3, 20);
+        front[16 + 8] = flags;
+        behind[16 + 8] = flagsBehind;
+        Dump(RouteMessage.GetRoute, behind, front);
+        Assert.Equal(router, _table.InFront(isIpv6: false)!.Gateway!.ToString());
+    }
+
+    [Fact]
+    public void Of_a_multipath_route_the_nexthop_with_carrier_is_in_front()
+    {
+        byte[] route = Golden.MultipathRoute((2, "198.18.1.1"), (3, "198.18.2.1"));
+        int first = Array.IndexOf(route, (byte)2, 44); // its device
+        route[first - 2] = 0x11;
+        Dump(RouteMessage.GetRoute, route);
+        Assert.Equal(3, _table.InFront(isIpv6: false)!.Ifindex);
+    }
+
     [Fact]
     public void A_device_matters_from_the_event_or_the_row_that_gives_it_a_default()
     {

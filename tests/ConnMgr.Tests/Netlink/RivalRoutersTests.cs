@@ -65,17 +65,6 @@ public sealed class RivalRoutersTests
     }
 
     [Fact]
-    public void Of_a_flood_of_routers_the_first_64_are_followed()
-    {
-        KernelRoute[] flood = [.. Enumerable.Range(1, 100).Select(i => Advertised($"fe80::{i:x}", 11))];
-        _routers.Update(flood);
-        Assert.True(_routers.Apply(Neighbour($"fe80::{64:x}", 11, NUD_FAILED)));
-        Assert.False(_routers.Apply(Neighbour($"fe80::{65:x}", 11, NUD_FAILED)));
-        Assert.True(_routers.IsDead(flood[63]));
-        Assert.False(_routers.IsDead(flood[64]));
-    }
-
-    [Fact]
     public void Truncated_messages_are_ignored()
     {
         _routers.Update([First, Second]);

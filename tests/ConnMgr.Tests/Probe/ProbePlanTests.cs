@@ -219,7 +219,7 @@ public class ProbePlanTests
         Next(plan);
         _now = Ms(8);
         plan.TakeVerdict(Target("http://198.18.100.11#204", B), Verdict.Content, "", Ms(6), _now);
-        Assert.Equal("8 end\nEchoAnswered: http answered by 198.18.100.11:80 in 6.0 ms", Rest(plan));
+        Assert.Equal("8 end\nServiceAnswered: http answered by 198.18.100.11:80 in 6.0 ms", Rest(plan));
         Assert.Equal(
             ("content", Ms(6), "http://198.18.100.11/#204", "http"),
             (plan.Result!.Value.Strength, plan.Result.Value.RoundTrip, plan.Result.Value.Service,
@@ -233,7 +233,7 @@ public class ProbePlanTests
         Next(plan);
         plan.TakeVerdict(Target("tls://198.18.100.10", A), Verdict.Protocol, "TLS alert 40", Ms(6), Ms(6));
         Assert.Equal(
-            "0 end\nEchoAnswered: tls answered by 198.18.100.10:443 in 6.0 ms (TLS alert 40)", Rest(plan));
+            "0 end\nServiceAnswered: tls answered by 198.18.100.10:443 in 6.0 ms (TLS alert 40)", Rest(plan));
         Assert.Equal("tls, protocol only", plan.Result!.Value.Proof);
     }
 

@@ -36,7 +36,7 @@ public sealed class ProbeRunnerTests : IDisposable
         Start(runner);
         ProbeResult result = Result();
         Assert.Equal(
-            (ProbeOutcome.EchoAnswered, "echo", "content", $"echo://{Server}"),
+            (ProbeOutcome.ServiceAnswered, "echo", "content", $"echo://{Server}"),
             (result.Outcome, result.Scheme, result.Strength, result.Service));
         Assert.NotNull(result.RoundTrip);
         Assert.Equal([Server], _connected); // before the first packet, so that the firewall lets it pass
@@ -202,14 +202,14 @@ public sealed class ProbeRunnerTests : IDisposable
         EndPoint from = new IPEndPoint(IPAddress.Any, 0);
         int size = names.ReceiveFrom(query, ref from);
         names.SendTo(DnsRig.ReplyTo(query[..size], "echo.example", Server), from);
-        Assert.Equal(ProbeOutcome.EchoAnswered, Result().Outcome);
+        Assert.Equal(ProbeOutcome.ServiceAnswered, Result().Outcome);
         Assert.Equal("resolve echo.example: ask 198.18.100.53", _steps[0]);
         Assert.Equal($"resolve echo.example: {Server}", _steps[1]);
 
         _results.Clear();
         names.Dispose();
         runner.Start(isIpv6: false, servers, isEarly: false, null, _loop.Now);
-        Assert.Equal(ProbeOutcome.EchoAnswered, Result().Outcome);
+        Assert.Equal(ProbeOutcome.ServiceAnswered, Result().Outcome);
         _results.Clear();
         Start(New("echo://echo.example:7")); // another link's runner remembers nothing
         Skip(3.1);

@@ -40,8 +40,8 @@ public class UsageTallyTests
     public void Probes_are_counted_once_by_their_duration()
     {
         foreach ((double end, double took, ProbeOutcome outcome) in ((double, double, ProbeOutcome)[])
-            [(1, 0.010, ProbeOutcome.EchoAnswered), (1, 0.010, ProbeOutcome.EchoAnswered),
-                (2, 0.011, ProbeOutcome.EchoAnswered), (9, 7, ProbeOutcome.NoAnswer)])
+            [(1, 0.010, ProbeOutcome.ServiceAnswered), (1, 0.010, ProbeOutcome.ServiceAnswered),
+                (2, 0.011, ProbeOutcome.ServiceAnswered), (9, 7, ProbeOutcome.NoAnswer)])
         {
             _tally.Observe(
                 new ConnectionView { Links = [Link("eth0", end, took, outcome)] }, device: null,

@@ -2,27 +2,34 @@ using ConnMgr.Netlink;
 
 namespace ConnMgr.Routing;
 
-/// <summary>
+/// <content>
 /// RTM_DELROUTE describes a route, and the kernel deletes the first route that matches the description, which
 /// may be another one. The plan therefore deletes a route only if the description matches it first.
-/// </summary>
-internal sealed partial class FamilyPlan
+/// </content>
+internal sealed partial class FamilyTable
 {
-    private bool MayDelete(TableRoute entry) =>
-        _table.Find(other => Fits(entry, other.Route)) == entry
-            && (IsStale(entry.Route) || !IsLastBeforeBlackhole(entry));
+    /// <summary>
+    /// True if the kernel would delete this route, and one that forwards packets would be left.
+    /// </summary>
+    public bool MayDelete(TableRoute entry) =>
+        IsFirstMatch(entry) && (IsStale(entry.Route) || !IsLastBeforeBlackhole(entry));
+
+    /// <summary>True if RTM_DELROUTE with a description of this route deletes this one.</summary>
+    public bool IsFirstMatch(TableRoute entry) =>
+        _entries.Find(other => Fits(entry, other.Route)) == entry;
 
     /// <summary>
     /// True if, without the entry, no route that forwards packets would have the best metric.
     /// </summary>
     private bool IsLastBeforeBlackhole(TableRoute entry)
     {
-        TableRoute? next = _table.Find(other => other != entry);
-        return entry.Route.IsUnicast && next is not null && next.Metric >= entry.Metric && !_table.Exists(
+        TableRoute? next = _entries.Find(other => other != entry);
+        return entry.Route.IsUnicast && next is not null && next.Metric >= entry.Metric && !_entries.Exists(
             other => other != entry && other.Route.IsUnicast
                 && (_isIpv6 ? other.Metric == next.Metric : other == next));
     }
 
+    /// <summary>True if the description of the entry matches the other route, too.</summary>
     private bool Fits(TableRoute entry, KernelRoute other)
     {
         KernelRoute named = entry.Route;
@@ -85,27 +92,12 @@ internal sealed partial class FamilyPlan
     }
 
     /// <summary>
-    /// Deletes those of the entries that can be deleted, in an order in which each description matches its
-    /// own route first. Routes that forward packets go last.
-    /// </summary>
-    private void DeleteFromFront(IEnumerable<TableRoute> entries, Dictionary<TableRoute, RouteStep?> copies)
-    {
-        List<TableRoute> left = entries.Where(_table.Contains)
-            .OrderBy(entry => entry.Route.IsUnicast ? 1 : 0);
-        while (left.Find(MayDelete) is { } entry)
-        {
-            Delete(entry, copies[entry], $"removed from metric {entry.Metric}");
-            left.Remove(entry);
-        }
-    }
-
-    /// <summary>
     /// True if all entries but <paramref name="left"/> can be deleted while that one and the rest of the
     /// table stay.
     /// </summary>
-    private bool CanDelete(IEnumerable<TableRoute> entries, TableRoute? left)
+    public bool CanDelete(IEnumerable<TableRoute> entries, TableRoute? left)
     {
-        List<TableRoute> table = [.. _table];
+        List<TableRoute> table = [.. _entries];
         List<TableRoute> rest = [.. entries.Where(entry => entry != left)];
         while (rest.Find(entry => table.Find(other => Fits(entry, other.Route)) == entry) is { } next)
         {
