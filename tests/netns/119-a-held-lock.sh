@@ -9,7 +9,6 @@ iptables_only "the lock of iptables"
 
 FIREWALL=
 lab_up
-reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=${2:-0.5}"; }
 # hold [SECONDS]: holds the lock until release, or for that time.
 hold() {
     rm -f "$LAB/held" "$LAB/free"

@@ -9,7 +9,6 @@ iptables_only "single rules"
 
 FIREWALL=
 lab_up
-reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=${2:-0.5}"; }
 rules_of() { on device iptables-save | grep -c -- '--comment connmgr' || :; }
 literals() {
     awk -v count="$1" 'BEGIN {

@@ -12,7 +12,7 @@ lab_up
 names_up
 answer x.wild.example 198.18.101.1
 printf 'echo.example\n*.wild.example\n' >"$LAB/etc/whitelist"
-kept() { log_has '[1-9][0-9]* names of open addresses kept from the last run'; }
+kept() { log_has '[1-9][0-9]* names* of open addresses kept from the last run'; }
 
 killed() {
     by "$1" "$2"

@@ -64,7 +64,7 @@ check "killed: what was open is open" reaches 198.18.101.1
 check "killed: nothing else is" not reaches 198.18.100.8
 start_connmgr --dns auto
 wait_for 10 "started again: by nft" log_has 'addresses by nft'
-check "started again: it knows what was open" log_has '[1-9][0-9]* names of open addresses kept'
+check "started again: it knows what was open" log_has '[1-9][0-9]* names* of open addresses kept'
 check "started again: that is open" reaches 198.18.101.1
 
 printf '%s\n' '*.fresh.example' 198.18.102.128/25 >"$LAB/etc/whitelist"

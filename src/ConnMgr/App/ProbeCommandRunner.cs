@@ -16,7 +16,7 @@ namespace ConnMgr.App;
 /// `connmgr probe [IFNAME]`: runs one probe like the daemon, with or without a daemon running, and prints
 /// each step with its time. Changes nothing in the system.
 /// </summary>
-internal sealed class ProbeCommandRunner
+internal sealed class ProbeCommandRunner : IDisposable
 {
     private const int FileLimit = 65536;
 
@@ -47,7 +47,7 @@ internal sealed class ProbeCommandRunner
         using Loop loop = new();
         KernelState table = new();
         using RouteMonitor routes = new(loop, table);
-        ProbeCommandRunner command = new(options, loop, table);
+        using ProbeCommandRunner command = new(options, loop, table);
         loop.Run(() => command.Begin(routes));
         return command._exitCode;
     }
@@ -142,4 +142,7 @@ internal sealed class ProbeCommandRunner
     }
 
     private static string? Read(string path) => SmallFile.Read(path, FileLimit, out _, out _);
+
+    /// <inheritdoc/>
+    public void Dispose() => _prober?.Dispose();
 }

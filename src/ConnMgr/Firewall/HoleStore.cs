@@ -81,7 +81,8 @@ internal sealed class HoleStore(
             {
                 log.Event(
                     EventKind.Hole,
-                    $"{taken} names of open addresses kept from the last run, {skipped} dropped");
+                    $"{taken} {(taken == 1 ? "name" : "names")} of open addresses kept from the last run, "
+                    + $"{skipped} dropped");
             }
         }
         else if (errno != Errno.ENOENT)

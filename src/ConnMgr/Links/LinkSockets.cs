@@ -327,7 +327,7 @@ internal sealed class LinkSockets : IDisposable
 
     public void Dispose()
     {
-        _prober.Cancel();
+        _prober.Dispose();
         _evidence?.Dispose();
     }
 }

@@ -59,6 +59,9 @@ internal static class TextLayout
         : time < TimeSpan.FromDays(1) ? $"{(int)time.TotalHours} h {time.Minutes} min"
         : $"{(int)time.TotalDays} d {time.Hours} h";
 
+    /// <summary>Returns `once` or `3 times`.</summary>
+    public static string Times(long number) => number == 1 ? "once" : $"{number} times";
+
     /// <summary>
     /// Formats a number of bytes in two or three digits: `512 B`, `1.2 kB`, `340 kB`, `6.7 MB`.
     /// </summary>

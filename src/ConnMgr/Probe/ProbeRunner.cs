@@ -10,7 +10,7 @@ namespace ConnMgr.Probe;
 /// Runs the probes of one link, one at a time: carries out the steps of the <see cref="ProbePlan"/>, passes
 /// it the results, and reports the outcome.
 /// </summary>
-internal sealed class ProbeRunner
+internal sealed class ProbeRunner : IDisposable
 {
     private const int MaxRemembered = 8;
 
@@ -265,6 +265,13 @@ internal sealed class ProbeRunner
         }
         Cancel();
         _ended(result);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Cancel();
+        _nextStep.Dispose(); // the loop would keep it, and this object with it
     }
 
     private static string NameOf(ProbeTarget target) => $"{target.Service.Scheme.Name()} {target.Peer}";

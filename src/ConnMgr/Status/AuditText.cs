@@ -86,7 +86,7 @@ internal static class AuditText
         }
         if (audit.Losses > 0)
         {
-            text.Add(before).Add("connections were missed ").Add(audit.Losses).Add(" times\n");
+            text.Add(before).Add("connections were missed ").Add(TextLayout.Times(audit.Losses)).Add("\n");
         }
         if (audit.Failure.Length > 0)
         {

@@ -85,7 +85,7 @@ internal static class StatusText
             Label(text, "routes", 0);
             TextLayout.Wrap(
                 text,
-                $"changed by others and restored {Times(status.Switches.Repairs)}, "
+                $"changed by others and restored {TextLayout.Times(status.Switches.Repairs)}, "
                 + $"last {TextLayout.Span(age)} ago",
                 LabelEnd);
         }
@@ -156,7 +156,7 @@ internal static class StatusText
         TextLayout.Colored(
             text, state,
             !isColored ? "" : firewall.IsLocked ? TextLayout.Green : TextLayout.Red);
-        string repairs = firewall.Repairs > 0 ? $", restored {Times(firewall.Repairs)}" : "";
+        string repairs = firewall.Repairs > 0 ? $", restored {TextLayout.Times(firewall.Repairs)}" : "";
         TextLayout.Wrap(
             text, $", addresses by {firewall.Backend}{repairs}", LabelEnd + state.Length);
         if (firewall.IsLocked)
@@ -337,9 +337,6 @@ internal static class StatusText
         Label(text, label, 1);
         TextLayout.Wrap(text, words, LabelEnd);
     }
-
-    /// <summary>`once` or `3 times`.</summary>
-    private static string Times(int number) => number == 1 ? "once" : $"{number} times";
 
     private static void Label(Utf8Text text, string label, int indent)
     {

@@ -56,6 +56,9 @@ public sealed class ConnectionRunnerTests : IDisposable
         Connect("198.18.6.1");
         Assert.Equal(2, End(runner, peer => peer.StartsWith("198.18.5.", StringComparison.Ordinal)));
         Assert.Equal(["198.18.6.1"], Look(runner));
+        Connect("198.18.5.1"); // a later look must not end it
+        Assert.Equal(2, Look(runner).Count);
+        Assert.Equal(2, Look(runner).Count);
         Assert.Equal(0, End(runner, _ => false));
     });
 

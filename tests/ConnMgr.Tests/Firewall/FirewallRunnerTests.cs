@@ -205,6 +205,7 @@ public sealed class FirewallRunnerTests : IDisposable
         Ends(1);
         Assert.False(runner.IsBusy);
         runner.Run();
+        Assert.False(runner.IsBusy);
         Skip(60);
         Assert.Equal(1, Calls());
     });
@@ -236,6 +237,7 @@ public sealed class FirewallRunnerTests : IDisposable
         LoopRun.Until(_loop, () => Calls() == 4);
         Skip(31);
         Ends(4);
+        Assert.Contains("it took longer than 30 s", _ended[3], StringComparison.Ordinal);
     });
 
     [Fact]

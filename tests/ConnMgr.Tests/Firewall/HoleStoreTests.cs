@@ -85,7 +85,7 @@ public sealed class HoleStoreTests : IDisposable
         kernel.Elements[StoreRig.Prefix("198.18.7.7")] = 300; // ends by itself
         _rig.Restart("a.example", kernel);
         Assert.Equal(["Open 198.18.5.1", "Revoke 198.18.9.0/24"], kernel.Applied.Distinct());
-        Assert.Equal(["1 names of open addresses kept from the last run, 0 dropped"], _rig.Said());
+        Assert.Equal(["1 name of open addresses kept from the last run, 0 dropped"], _rig.Said());
     }
 
     [Fact]

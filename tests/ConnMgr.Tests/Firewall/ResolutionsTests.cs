@@ -74,6 +74,22 @@ public class ResolutionsTests
     public void An_empty_whitelist_is_never_due() =>
         Assert.Equal(TimeSpan.MaxValue, new Resolutions(Whitelist.Empty, Seconds(0)).NextDeadline);
 
+    /// <summary>A heap of 30,000 names has 15 levels.</summary>
+    [Fact]
+    public void What_a_name_costs_does_not_grow_with_the_names()
+    {
+        Resolutions resolutions = new(
+            Read(string.Join('\n', Enumerable.Range(0, 30_000).Select(i => $"n{i}.example"))), Seconds(0));
+        for (int i = 0; i < 1000; i++)
+        {
+            TimeSpan now = resolutions.NextDeadline;
+            long before = resolutions.Work;
+            Assert.True(resolutions.TryTake(now, out int entry));
+            resolutions.Answered(resolutions.Whitelist.NameOf(entry), 3900 + i, now);
+            Assert.InRange(resolutions.Work - before, 1, 64);
+        }
+    }
+
     /// <summary>Compares the class with a plain search through all names.</summary>
     [Fact]
     public void The_earliest_name_comes_first_whatever_happened()

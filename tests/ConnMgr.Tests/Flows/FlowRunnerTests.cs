@@ -102,6 +102,12 @@ public sealed class FlowRunnerTests
         rig.Rounds();
         Assert.False(Rig.HasEnded(late));
         Assert.Single(rig.Said());
+
+        using Socket second = Rig.Connect(Peer);
+        Rig.Switch("wlan0");
+        rig.Observe("wlan0");
+        rig.Until(() => rig.Said().Length == 2);
+        Assert.Equal("ended 0 TCP and 1 UDP flows and 0 conntrack entries over eth0", rig.Said()[1]);
     });
 
     [Fact]

@@ -29,6 +29,7 @@ public sealed class BudgetDriverTests
         Tick(rig, budgets);
         Assert.Matches(@"^wlan0 has used 1[\d.]+ kB of 20 kB, 8\d % of its budget", Assert.Single(Said(rig)));
         Assert.Equal(LinkBudget.Within, rig.View.Find("wlan0")!.Budget);
+        rig.Log.Event(EventKind.Link, "the same line twice in a row would be one event");
         Tick(rig, budgets);
         Assert.Single(Said(rig));
         Send(5_000);
@@ -120,11 +121,13 @@ public sealed class BudgetDriverTests
         Assert.NotEqual(before, after);
         Assert.Equal(before, File.ReadAllText($"{path}.old")); // the one before is kept
         Send(2_000);
+        RunIp("link set wlan0 down"); // no more bytes
         budgets.Stop();
         Assert.NotEqual(after, File.ReadAllText(path));
         Assert.Equal(after, File.ReadAllText($"{path}.old"));
         File.Delete(path);
-        budgets.Stop(); // nothing has changed
+        budgets.Stop();
+        Assert.False(File.Exists(path)); // nothing had changed
         Assert.InRange(budgets.Find("wlan0")!.Used, 7_000, 12_000);
     });
 
@@ -165,6 +168,7 @@ public sealed class BudgetDriverTests
             BudgetDriver budgets = Started(rig);
             Assert.Equal("it is in memory", budgets.Trouble);
             Send(5_000);
+            rig.Log.Event(EventKind.Link, "the same line twice in a row would be one event");
             budgets.Stop();
             Assert.Equal(
                 [

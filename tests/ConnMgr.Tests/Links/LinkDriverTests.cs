@@ -1,3 +1,5 @@
+using System.Net;
+using System.Runtime.CompilerServices;
 using ConnMgr.Links;
 using ConnMgr.Routing;
 using static ConnMgr.Tests.Capture.NetworkNamespace;
@@ -82,6 +84,28 @@ public sealed class LinkDriverTests
         Assert.Equal("wlan0", LinkRig.Front());
     });
 
+    /// <summary>The loop must keep no timer and no handler of them.</summary>
+    [Fact]
+    public void A_reload_leaves_nothing_of_the_links_that_it_replaces() => Run(() =>
+    {
+        using LinkRig rig = new(options => options with { Ping = [IPAddress.Parse("198.19.0.1")] });
+        rig.Until(() => rig.View.InPlace == "eth0" && rig.View.Find("eth0")!.IsProbing);
+        WeakReference old = Replace(rig);
+        rig.Until(() =>
+        {
+            GC.Collect();
+            return !old.IsAlive;
+        });
+    });
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WeakReference Replace(LinkRig rig)
+    {
+        WeakReference old = new(rig.Driver.Sockets[0]);
+        rig.Driver.Reload(LinkRig.Names("ETH_INTERFACE_0='lan0'"));
+        return old;
+    }
+
     [Fact]
     public void After_its_end_nothing_is_decided() => Run(() =>
     {
@@ -94,10 +118,6 @@ public sealed class LinkDriverTests
         Assert.False(rig.Driver.IsBusy);
     });
 
-    private static void Hook(LinkRig rig)
-    {
-        string path = Path.Combine(rig.Directory, "10-say");
-        File.WriteAllText(path, "#!/bin/sh\necho \"$*\" >${0%/*}/said\n");
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-    }
+    private static void Hook(LinkRig rig) =>
+        TestScript.Write(rig.Directory, "10-say", "echo \"$*\" >${0%/*}/said");
 }

@@ -1,5 +1,6 @@
 using ConnMgr.Config;
 using ConnMgr.Links;
+using ConnMgr.Logging;
 using ConnMgr.Routing;
 using static ConnMgr.Tests.Capture.NetworkNamespace;
 
@@ -64,6 +65,7 @@ public sealed class SwitchRunnerTests
         rig.Write("echo \"$*\" >>${0%/*}/calls"); // the implementer's, put there while the daemon runs
         rig.Switch("wlan0");
         rig.UntilEnded(3);
+        rig.Links.Log.Event(EventKind.Switch, "the same line twice in a row would be one event");
         rig.Switch("wlan0");
         rig.UntilEnded(4);
         Assert.Equal("eth0", LinkRig.Front());

@@ -119,6 +119,7 @@ public sealed class QuestionRunnerTests : IDisposable
         (EndPoint from, byte[] query)[] asked =
             [.. Enumerable.Range(0, QuestionRunner.MaxSockets + 1).Select(_ => Take(server))];
         Assert.Equal(asked[^2].from, asked[^1].from);
+        Assert.True(asked.Select(each => Id(each.query)).Distinct().Count() > 2); // forgers must guess them
 
         NetworkNamespace.RunIp("address add 198.18.1.9/32 dev lo");
         Assert.NotNull(runner.Ask(

@@ -13,10 +13,14 @@ public sealed class NetifdRunnerTests : IDisposable
     private readonly List<string> _changes = [];
     private readonly List<TimeSpan> _changedAt = [];
 
-    public NetifdRunnerTests() =>
+    public NetifdRunnerTests()
+    {
+        Directory.CreateDirectory($"{_directory}/empty");
+        File.WriteAllText($"{_directory}/empty/ubus", ""); // not executable
         TestScript.Write(
             _directory, "ubus",
             $"cd {_directory}; echo \"$*\" >>calls; (. ./answer); s=$?; echo >>ended; exit $s");
+    }
 
     public void Dispose()
     {
@@ -86,8 +90,6 @@ public sealed class NetifdRunnerTests : IDisposable
     [Fact]
     public void Without_ubus_nothing_runs()
     {
-        Directory.CreateDirectory($"{_directory}/empty");
-        File.WriteAllText($"{_directory}/empty/ubus", "");
         string relative = Path.GetRelativePath(Environment.CurrentDirectory, _directory);
         using NetifdRunner without = new(
             _loop, _log, [$"PATH={_directory}/empty:{relative}:"], _ => _changes.Add("from nowhere"));
@@ -100,7 +102,7 @@ public sealed class NetifdRunnerTests : IDisposable
     }
 
     private NetifdRunner New() => new(
-        _loop, _log, ["HOME=/", $"PATH=/nowhere:{_directory}:/usr/bin:/bin"], networks =>
+        _loop, _log, ["HOME=/", $"PATH=/nowhere:{_directory}/empty:{_directory}:/usr/bin:/bin"], networks =>
         {
             _changedAt.Add(_loop.Now);
             _changes.Add(string.Join(", ", networks.Select(network =>
