@@ -33,9 +33,8 @@ stop_connmgr
 
 all_defaults
 mkdir -p "$LAB/bin"
-printf '#!/bin/sh\ncat "%s"\n' "$recording" >"$LAB/bin/ubus.real"
-chmod +x "$LAB/bin/ubus.real"
-ln -s ubus.real "$LAB/bin/ubus"
+printf '#!/bin/sh\ncat "%s"\n' "$recording" >"$LAB/bin/ubus"
+chmod +x "$LAB/bin/ubus"
 path=$PATH
 PATH=$LAB/bin:$path
 start_connmgr

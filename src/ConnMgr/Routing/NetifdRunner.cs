@@ -59,7 +59,6 @@ internal sealed class NetifdRunner : IDisposable
         foreach (string directory in path[Variable.Length..].Split(':'))
         {
             string program = Path.Combine(directory, "ubus");
-            program = File.ResolveLinkTarget(program, returnFinalTarget: true)?.FullName ?? program;
             if (directory.StartsWith('/') && FileKind.Of(program) is { IsRegular: true, IsExecutable: true })
             {
                 return program;
