@@ -201,7 +201,8 @@ internal sealed class KernelState
                 (_subnets, _newSubnets) = (_newSubnets, _subnets);
                 (_routes, _newRoutes) = (_newRoutes, _routes);
                 (_defaults, _newDefaults) = (_newDefaults, _defaults);
-                _lost.Update(
+                // netifd may have named lost defaults since the last dump, whose rows were the same.
+                isSame &= !_lost.Update(
                     _defaults, MayHaveRoute,
                     (isIpv6, metric) => _replaced.Contains((isIpv6, metric))
                         || _replacedBeforeDump.Contains((isIpv6, metric)));

@@ -56,10 +56,12 @@ internal sealed class LostRoutes
     /// <param name="mayHaveRoute">Tells whether a device is up and has an address of the family.</param>
     /// <param name="wasReplaced">Tells whether another program has replaced a default at that metric since
     /// the last dump.</param>
-    public void Update(
+    /// <returns>True if other devices than before have lost a default.</returns>
+    public bool Update(
         IReadOnlyList<KernelRoute> routes, Func<int, bool, bool> mayHaveRoute,
         Func<bool, uint, bool> wasReplaced)
     {
+        HashSet<(int, bool)> before = [.. _lost.Keys];
         HashSet<(int, bool)> present = [];
         Dictionary<(int, bool), KernelRoute> best = [];
         foreach (KernelRoute route in routes)
@@ -100,6 +102,7 @@ internal sealed class LostRoutes
         _known = best;
         _addedBeforeDump.Clear();
         _claimed.Clear();
+        return !before.SetEquals(_lost.Keys);
     }
 
     private static bool MayBeLost(KernelRoute route) =>
