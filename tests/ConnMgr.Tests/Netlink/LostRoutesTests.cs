@@ -98,6 +98,15 @@ public sealed class LostRoutesTests
     }
 
     [Fact]
+    public void What_netifd_claims_is_news_although_the_routes_are_the_same()
+    {
+        Assert.False(_lost.Update([Wlan0], (_, _) => true, (_, _) => false));
+        _lost.Claim([KernelRoute.Default(11, IPAddress.Parse("198.18.1.1"))]);
+        Assert.True(_lost.Update([Wlan0], (_, _) => true, (_, _) => false));
+        Assert.False(_lost.Update([Wlan0], (_, _) => true, (_, _) => false));
+    }
+
+    [Fact]
     public void What_netifd_believes_to_be_there_is_lost_if_it_is_missing()
     {
         _lost.Claim([KernelRoute.Default(11, IPAddress.Parse("198.18.1.1")), Wlan0]);
