@@ -58,6 +58,23 @@ internal sealed class FailureHistory
     public TimeSpan MeteredWait(TimeSpan now) =>
         Count(now) is var count && count >= 2 ? Doubled(count - 2) : TimeSpan.Zero;
 
+    /// <summary>
+    /// When a wait may next become shorter by itself, because the last failure is 10 minutes old, or another
+    /// one an hour; TimeSpan.MaxValue if there is none.
+    /// </summary>
+    public TimeSpan NextChange(TimeSpan now)
+    {
+        TimeSpan next = IsRecent(now) ? Last!.Value + Recent : TimeSpan.MaxValue;
+        foreach (TimeSpan time in _times) // the oldest first
+        {
+            if (now - time < Hour)
+            {
+                return time + Hour < next ? time + Hour : next;
+            }
+        }
+        return next;
+    }
+
     private static TimeSpan Doubled(int times)
     {
         TimeSpan wait = FirstWait * (1 << Math.Clamp(times, 0, Kept));

@@ -357,13 +357,7 @@ internal sealed class Selector
             return true;
         }
         WakeAt(since + wait);
-        // The wait also ends when the failures that caused it are old enough.
-        if (link.Failures.Last is { } last)
-        {
-            WakeAt(last + TimeSpan.FromMinutes(10) > now
-                ? last + TimeSpan.FromMinutes(10)
-                : TimeSpan.MaxValue);
-        }
+        WakeAt(link.Failures.NextChange(now)); // old failures count no longer, so the wait may end sooner
         return false;
     }
 

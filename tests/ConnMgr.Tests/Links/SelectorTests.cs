@@ -227,6 +227,22 @@ public class SelectorTests
     }
 
     [Fact]
+    public void A_wait_for_a_metered_link_ends_when_an_old_failure_no_longer_counts()
+    {
+        _world.Up(_world.Wan);
+        for (int failure = 0; failure < 6; failure++)
+        {
+            _world.At(100 + failure).Confirm(_world.Eth);
+            _world.Fail(_world.Eth);
+        }
+        Assert.StartsWith("wwan0:", _world.Decide(106), StringComparison.Ordinal);
+        _world.At(3580).Confirm(_world.Eth);
+        Assert.Equal("", _world.Decide(3690)); // of 160 s
+        Assert.Equal(TimeSpan.FromSeconds(3700), _world.Selector.NextDeadline);
+        Assert.StartsWith("eth0:", _world.Decide(3700), StringComparison.Ordinal); // 80 s
+    }
+
+    [Fact]
     public void When_the_echo_service_comes_back_for_all_nobody_moves()
     {
         _world.Up(_world.Eth, _world.WiFi);
