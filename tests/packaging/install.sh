@@ -141,7 +141,8 @@ check "whitelist.dev has the names of all four images" has_names whitelist.dev c
     echo.afero.io echo.dev.afero.io content.dev.afero.io squirrel.dev.afero.io otacdn.dev.afero.io 'otacdn\*\.dev\.afero\.io' \
     aft.afero.io '\*\.afero\.io'
 for list in whitelist.prod whitelist.dev; do
-    check "$list ends with *.afero.io, as the original's do" test "$(sed -n '$p' "$repo/whitelist/$list")" = '*.afero.io'
+    check "$list ends with *.afero.io, as the original's do" test "$(sed -n '$s/ *#.*//p' "$repo/whitelist/$list")" = '*.afero.io'
+    check "$list: each entry has a comment" not grep -qE '^[^#]+$' "$repo/whitelist/$list"
 done
 
 # The repository's own files.
