@@ -77,7 +77,8 @@ public sealed class NeighbourMonitorTests
         // The kernel reports the failure of an entry only if it was valid.
         foreach (string each in state == "failed" ? (string[])["reachable", "failed"] : [state])
         {
-            RunIp($"neigh replace {address} lladdr 02:00:00:00:00:01 dev lan nud {each}");
+            // The kernel collects failed entries, those of other namespaces too, but not learned ones.
+            RunIp($"neigh replace {address} lladdr 02:00:00:00:00:01 dev lan nud {each} extern_learn");
         }
     }
 
