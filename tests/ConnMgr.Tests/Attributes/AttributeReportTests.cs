@@ -79,9 +79,7 @@ public sealed class AttributeReportTests
 
         public Rig(string script)
         {
-            string path = $"{Links.Directory}/net_capabilities";
-            File.WriteAllText(path, $"#!/bin/sh\n{script}\n");
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+            _ = TestScript.Write(Links.Directory, "net_capabilities", script);
             _attrd = new FakeAttrd($"{Links.Directory}/attrd");
             _report = new AttributeReport(
                 Links.Loop, Links.Log, Links.Options, $"{Links.Directory}/attrd", Links.Environment);

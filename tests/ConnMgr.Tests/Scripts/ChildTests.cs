@@ -146,13 +146,8 @@ public sealed class ChildTests : IDisposable
         return result!.Value;
     }
 
-    private string Script(string text)
-    {
-        string path = Path.Combine(_directory, Guid.NewGuid().ToString("N"));
-        File.WriteAllText(path, $"#!/bin/sh\n{text}\n");
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        return path;
-    }
+    private string Script(string text) =>
+        TestScript.Write(_directory, Guid.NewGuid().ToString("N"), text);
 
     /// <summary>A zombie that has not been reaped yet counts as ended.</summary>
     private static bool IsRunning(int pid)
