@@ -43,8 +43,16 @@ internal static class LoopRun
 /// <summary>The system's monotonic time plus an offset that a test sets, so that it need not wait.</summary>
 internal sealed class SkewedTime : TimeProvider
 {
+    private long? _stopped;
+
     public TimeSpan Skew { get; set; }
 
-    public override long GetTimestamp() =>
-        Stopwatch.GetTimestamp() + (Skew.Ticks * (Stopwatch.Frequency / TimeSpan.TicksPerSecond));
+    /// <summary>
+    /// Lets only <see cref="Skew"/> move the time from now on. A test that expects something not to have
+    /// happened yet needs this, because a busy machine may take any time between two lines.
+    /// </summary>
+    public void Stop() => _stopped ??= Stopwatch.GetTimestamp();
+
+    public override long GetTimestamp() => (_stopped ?? Stopwatch.GetTimestamp())
+        + (Skew.Ticks * (Stopwatch.Frequency / TimeSpan.TicksPerSecond));
 }

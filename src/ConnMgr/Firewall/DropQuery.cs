@@ -36,6 +36,7 @@ internal sealed class DropQuery : IDisposable
         SockDiagMessage.Tcp,
         SockDiagMessage.DumpConnecting(AF_INET), SockDiagMessage.DumpConnecting(AF_INET6));
     private readonly Pace _pace = new(burst: 5, TimeSpan.FromMinutes(1));
+    private string _logged = ""; // the drops as last logged; empty if there are none
 
     /// <param name="loop">The clock.</param>
     /// <param name="log">Receives a warning when something is dropped, and a line when that is over.</param>
@@ -128,19 +129,21 @@ internal sealed class DropQuery : IDisposable
     private void Tell()
     {
         List<string> dropped = _drops.Describe();
+        Dropped = dropped;
+        OtherChains = dropped.Count > 0 ? Chains() : [];
         string words = string.Join("; ", dropped);
-        if (words == string.Join("; ", Dropped))
+        if (words == _logged)
         {
             return;
         }
-        Dropped = dropped;
-        OtherChains = dropped.Count > 0 ? Chains() : [];
-        if (dropped.Count == 0)
+        if (words.Length == 0)
         {
+            _logged = "";
             _log.Event(EventKind.Firewall, "this device no longer drops what the lockdown admits");
         }
         else if (_pace.TryTake(_loop.Now))
         {
+            _logged = words;
             string where = OtherChains.Count > 0 ? string.Join(", ", OtherChains) : "none in nf_tables";
             _log.Event(
                 EventKind.Firewall,

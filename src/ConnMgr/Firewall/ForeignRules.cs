@@ -22,14 +22,16 @@ internal sealed class ForeignRules
     public TimeSpan NextDeadline { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>Records the present number of foreign changes.</summary>
-    /// <param name="changes">The number, which changes with each one.</param>
+    /// <param name="changes">A number that grows with each one. It falls when the backend changes, which is
+    /// no foreign change.</param>
     /// <param name="now">The loop's time.</param>
     /// <returns>True if the links must be probed now.</returns>
     public bool Take(int changes, TimeSpan now)
     {
-        if (changes != _seen)
+        int before = _seen;
+        _seen = changes;
+        if (changes > before)
         {
-            _seen = changes;
             TimeSpan at = now + SettlingTime > _mayProbeAt ? now + SettlingTime : _mayProbeAt;
             // Do not put the probe off again: a program might never stop adding rules.
             NextDeadline = at < NextDeadline ? at : NextDeadline;

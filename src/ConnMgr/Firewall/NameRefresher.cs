@@ -16,7 +16,9 @@ internal sealed class NameRefresher : IDisposable
     private const int MaxAtOnce = 32;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
-    /// <summary>Time for the other family once one has answered, because most names have only one.</summary>
+    /// <summary>
+    /// Time for the other family once one has answered. Without an answer it is asked for again later.
+    /// </summary>
     private static readonly TimeSpan LaterPatience = TimeSpan.FromSeconds(1);
 
     private readonly Loop _loop;
@@ -82,6 +84,7 @@ internal sealed class NameRefresher : IDisposable
         foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
         {
             asking.Open++;
+            asking.Unanswered++;
             asking.Queries.Add(new NameQuery(
                 _loop, device, host, isIpv6, _servers, query => Take(asking, query), _questions));
         }
@@ -107,6 +110,7 @@ internal sealed class NameRefresher : IDisposable
                 out _);
             asking.Deadline?.Set(_loop.Now + LaterPatience);
         }
+        asking.Unanswered -= query.IsAnswered ? 1 : 0;
         if (--asking.Open == 0)
         {
             End(asking);
@@ -120,7 +124,7 @@ internal sealed class NameRefresher : IDisposable
             return;
         }
         asking.Dispose();
-        if (asking.Ttl is { } ttl)
+        if (asking is { Unanswered: 0, Ttl: { } ttl })
         {
             _resolutions.Answered(asking.Name, Holes.LifetimeOf(ttl), _loop.Now);
         }
@@ -146,7 +150,11 @@ internal sealed class NameRefresher : IDisposable
 
         public List<NameQuery> Queries { get; } = [];
 
+        /// <summary>The number of families whose question has not ended.</summary>
         public int Open { get; set; }
+
+        /// <summary>The number of families for which no server has answered.</summary>
+        public int Unanswered { get; set; }
 
         public uint? Ttl { get; set; }
 

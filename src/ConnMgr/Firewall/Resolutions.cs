@@ -65,7 +65,8 @@ internal sealed class Resolutions
     }
 
     /// <summary>
-    /// Call it if there was no answer, or one without addresses: retries after 2, 4, 8 and so on up to 600 s.
+    /// Call it if there was no answer for a family, or there are no addresses: retries after 2, 4, 8 and so
+    /// on up to 600 s.
     /// </summary>
     public void Failed(in DnsName name, TimeSpan now)
     {

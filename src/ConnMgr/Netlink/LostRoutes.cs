@@ -29,13 +29,13 @@ internal sealed class LostRoutes
     /// <summary>Processes the event of a default that another program has added or deleted.</summary>
     public void See(KernelRoute route, bool isDeleted)
     {
-        const int Most = 64; // by key; a storm of events must not need memory
+        const int Most = 64; // a storm of events must not need memory
         foreach (List<KernelRoute> some in (ReadOnlySpan<List<KernelRoute>>)[_added, _addedBeforeDump])
         {
             _ = some.RemoveAll(each => each.Ifindex == route.Ifindex && each.IsIpv6 == route.IsIpv6
                 && (!isDeleted || each.Metric == route.Metric));
         }
-        if (!isDeleted && MayBeLost(route) && _added.Count < Most)
+        if (!isDeleted && MayBeLost(route) && _added.Count + _addedBeforeDump.Count < Most)
         {
             _added.Add(route);
         }

@@ -45,9 +45,10 @@ internal sealed class RivalRouters
     public bool Admit(List<KernelRoute> defaults, KernelRoute row, out KernelRoute? dropped)
     {
         dropped = null;
-        if (row.IsAdvertised && CountRouters(defaults, row, out int worst) >= MostOfDevice)
+        if (row.IsAdvertised
+            && CountRouters(defaults, row, out int worst, out int worstRank) >= MostOfDevice)
         {
-            if (RankOf(row) >= RankOf(defaults[worst]))
+            if (RankOf(row) >= worstRank)
             {
                 return false;
             }
@@ -63,21 +64,24 @@ internal sealed class RivalRouters
     /// those that <see cref="Admit"/> has not added, or would not.
     /// </summary>
     public bool Ignore(List<KernelRoute> defaults, KernelRoute changed, bool isDeleted) =>
-        changed.IsAdvertised && CountRouters(defaults, changed, out int worst) >= MostOfDevice
+        changed.IsAdvertised
+        && CountRouters(defaults, changed, out _, out int worstRank) >= MostOfDevice
         && !defaults.Exists(route => route.IsAdvertised && route.HasSameHop(changed))
-        && (isDeleted || RankOf(changed) >= RankOf(defaults[worst]));
+        && (isDeleted || RankOf(changed) >= worstRank);
 
     /// <summary>Counts the advertised routes of the row's device, and finds the last of the worst.</summary>
-    private int CountRouters(List<KernelRoute> defaults, KernelRoute row, out int worst)
+    private int CountRouters(
+        List<KernelRoute> defaults, KernelRoute row, out int worst, out int worstRank)
     {
         int count = 0;
-        worst = -1;
+        (worst, worstRank) = (-1, -1);
         for (int i = 0; i < defaults.Count; i++)
         {
             if (defaults[i].IsAdvertised && defaults[i].Ifindex == row.Ifindex)
             {
                 count++;
-                worst = worst < 0 || RankOf(defaults[i]) >= RankOf(defaults[worst]) ? i : worst;
+                int rank = RankOf(defaults[i]);
+                (worst, worstRank) = rank >= worstRank ? (i, rank) : (worst, worstRank);
             }
         }
         return count;

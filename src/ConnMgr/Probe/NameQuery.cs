@@ -61,6 +61,9 @@ internal sealed class NameQuery : IDisposable
     /// <summary>The addresses found, in the order of the answer.</summary>
     public List<IPAddress> Addresses { get; } = [];
 
+    /// <summary>True once a server has given addresses, or has said that there are none.</summary>
+    public bool IsAnswered => _isAnswered || Addresses.Count > 0;
+
     /// <summary>The CNAME steps from the name to the one that has the addresses.</summary>
     public List<DnsAlias> Aliases { get; } = [];
 

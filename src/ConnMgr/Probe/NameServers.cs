@@ -26,8 +26,8 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
 
     private const string Forwarder = "/run/dnsmasq/resolv.conf"; // resolvconf(8) writes it for dnsmasq
 
-    // Scripts of the original (wannetwork) write those of the modem there. Not in Paths: whoever creates any
-    // file in /tmp would wake the daemon.
+    // A script of Afero's earlier connmgr (wannetwork) writes those of the modem there. Not in Paths: each
+    // file that any program creates in /tmp would wake the daemon.
     private const string OfModem = "/tmp/resolv.conf.wan";
 
     private readonly CachedFile? _written = written is null ? null : new CachedFile(written, Limit);

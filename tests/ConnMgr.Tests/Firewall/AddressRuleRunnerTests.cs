@@ -25,9 +25,7 @@ public sealed class AddressRuleRunnerTests : IDisposable
     {
         _loop = new Loop(_time);
         _step = _loop.AddTimer(() => { });
-        string script = Path.Combine(_directory, "fwcfg.sh");
-        File.WriteAllText(script, $"""
-            #!/bin/sh
+        string script = TestScript.Write(_directory, "fwcfg.sh", $"""
             echo "$*" >>{_directory}/calls
             for word; do
                 [ ! -e "{_directory}/fail $word" ] || failed=$word
@@ -35,7 +33,6 @@ public sealed class AddressRuleRunnerTests : IDisposable
             [ -z "$failed" ] || echo "no $failed"
             [ -z "$failed" ]
             """);
-        File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         _runner = new AddressRuleRunner(
             _loop, _log, script, ["PATH=/usr/bin:/bin"], prefixes => prefixes.AddRange(_wanted),
             () => _wanted.Count,

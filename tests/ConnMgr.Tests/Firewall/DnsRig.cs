@@ -77,14 +77,29 @@ internal sealed class DnsRig : IDisposable
     /// <summary>Answers the daemon's own question for the IPv4 address of a name, and no other one.</summary>
     public void AnswerOwn(string name = "echo.afero.io", string address = "198.51.100.7")
     {
-        byte[] query;
-        EndPoint from;
+        (byte[] query, EndPoint from) = TakeOwn(name, MessageBuilder.A);
+        _server.SendTo(ReplyTo(query, name, address), from);
+    }
+
+    /// <summary>Answers the daemon's own question for the IPv6 address of a name: there is none.</summary>
+    public void AnswerWithout(string name = "echo.afero.io")
+    {
+        (byte[] query, EndPoint from) = TakeOwn(name, MessageBuilder.Aaaa);
+        _server.SendTo(
+            new MessageBuilder().Short((query[0] << 8) | query[1], 0x8180, 1, 0, 0, 0)
+                .Name(name).Short(MessageBuilder.Aaaa, 1).ToArray(),
+            from);
+    }
+
+    private (byte[] Query, EndPoint From) TakeOwn(string name, int type)
+    {
+        (byte[] Query, EndPoint From) question;
         do
         {
-            (query, from) = TakeQuestion();
+            question = TakeQuestion();
         }
-        while (TypeOf(query) != MessageBuilder.A || NameOf(query) != name);
-        _server.SendTo(ReplyTo(query, name, address), from);
+        while (TypeOf(question.Query) != type || NameOf(question.Query) != name);
+        return question;
     }
 
     /// <summary>Takes the next question that the server has received.</summary>

@@ -22,7 +22,11 @@ public sealed class LockRunnerTests : IDisposable
     private readonly Log _log = new(LogTarget.Stderr, LogLevel.Error);
     private readonly List<string> _calls = [];
 
-    public LockRunnerTests() => _loop = new Loop(_time);
+    public LockRunnerTests()
+    {
+        _time.Stop();
+        _loop = new Loop(_time);
+    }
 
     public void Dispose()
     {

@@ -90,6 +90,7 @@ public sealed class ProbeRunnerTests : IDisposable
     public void Silence_is_no_answer_when_the_time_is_up() => Run(() =>
     {
         DnsPathTests.Run("iptables -A INPUT -j DROP");
+        _time.Stop();
         ProbeRunner runner = New($"echo://{Server}:7");
         Start(runner);
         Skip(2.5);
@@ -109,6 +110,7 @@ public sealed class ProbeRunnerTests : IDisposable
     public void A_short_limit_is_extended_by_any_sign_of_life() => Run(() =>
     {
         DnsPathTests.Run("iptables -A INPUT -j DROP");
+        _time.Stop();
         ProbeRunner runner = New($"echo://{Server}:7");
         runner.Start(isIpv6: false, [], isEarly: false, TimeSpan.FromSeconds(1.8), _loop.Now);
         runner.SeeLife();
@@ -126,6 +128,7 @@ public sealed class ProbeRunnerTests : IDisposable
     public void An_accepted_connection_is_a_sign_of_life() => Run(() =>
     {
         using Service silent = new(_loop, _ => { });
+        _time.Stop();
         ProbeRunner runner = New($"echo://{Server}:7");
         runner.Start(isIpv6: false, [], isEarly: false, TimeSpan.FromSeconds(1.8), _loop.Now);
         LoopRun.Until(_loop, () => silent.Count > 0);

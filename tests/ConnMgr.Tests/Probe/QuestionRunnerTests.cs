@@ -138,6 +138,7 @@ public sealed class QuestionRunnerTests : IDisposable
         Run(server =>
     {
         List<(Flow Flow, bool IsRefused)> judged = [];
+        _time.Stop();
         QuestionRunner runner = new(_loop, (in flow, isRefused) =>
         {
             judged.Add((flow, isRefused));
