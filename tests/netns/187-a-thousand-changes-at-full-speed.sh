@@ -146,7 +146,7 @@ for link in eth0 wlan0; do
 done
 plug wwan0
 configure wwan0
-wait_for 15 "all is mended: states, routes and attributes are what the kernel says" agrees
+wait_for 15 "all is repaired: states, routes and attributes are what the kernel says" agrees
 confirmed() { claims && [ "$(claimed eth0)" = UP_SS ] && [ "$(claimed wlan0)" = UP_SS ]; }
 wait_for 35 "eth0 and wlan0 are confirmed" confirmed
 wait_for 5 "the network works" on device ping -c 1 -W 1 198.18.100.8

@@ -172,7 +172,7 @@ internal sealed class KernelState
     /// <summary>
     /// Call it after the rows of a dump of the requested <paramref name="type"/> (RTM_GET*).
     /// </summary>
-    public void EndDump(ushort type)
+    public void OnDumpEnded(ushort type)
     {
         _isDumping = false;
         switch (type)
@@ -207,8 +207,8 @@ internal sealed class KernelState
                     (isIpv6, metric) => _replaced.Contains((isIpv6, metric))
                         || _replacedBeforeDump.Contains((isIpv6, metric)));
                 _replacedBeforeDump.Clear();
-                _owners.EndDump(_lost.Routes);
-                isSame &= !_neighbours.EndDump();
+                _owners.OnDumpEnded(_lost.Routes);
+                isSame &= !_neighbours.OnDumpEnded();
                 Routers.Update(_defaults);
                 Version += isSame ? 0 : 1;
                 break;

@@ -51,7 +51,7 @@ internal sealed class RouteMonitor : IDisposable
     public RouteMonitor(Loop loop, KernelState table)
     {
         _loop = loop;
-        _nextDump = loop.AddTimer(EndPause);
+        _nextDump = loop.AddTimer(OnPauseEnded);
         _table = table;
         _neighbours = new NeighbourMonitor(loop, table);
         _socket = new NetlinkSocket(
@@ -157,7 +157,7 @@ internal sealed class RouteMonitor : IDisposable
                 }
                 else if (isDumpRow)
                 {
-                    EndDump(message.Type == NetlinkMessage.Done && !_wasInterrupted
+                    OnDumpEnded(message.Type == NetlinkMessage.Done && !_wasInterrupted
                         && !IsNegative(message.Payload));
                 }
             }
@@ -172,11 +172,11 @@ internal sealed class RouteMonitor : IDisposable
     private static bool IsNegative(ReadOnlySpan<byte> error) =>
         error.Length >= 4 && BitConverter.ToInt32(error) < 0;
 
-    private void EndDump(bool isComplete)
+    private void OnDumpEnded(bool isComplete)
     {
         if (isComplete)
         {
-            _table.EndDump(_dumping);
+            _table.OnDumpEnded(_dumping);
             if (_dumping == RouteMessage.GetRoute)
             {
                 RoutesAsOf = _sequence;
@@ -243,7 +243,7 @@ internal sealed class RouteMonitor : IDisposable
         return true;
     }
 
-    private void EndPause()
+    private void OnPauseEnded()
     {
         _token = _loop.Add(_socket.Fd, Read);
         Read();
