@@ -43,7 +43,7 @@ public class AdvertisedRoutersBenchmark
         {
             Apply(i, isDumpRow: true);
         }
-        _state.EndDump(RouteMessage.GetRoute);
+        _state.OnDumpEnded(RouteMessage.GetRoute);
     }
 
     private bool Apply(uint number, bool isDumpRow)
