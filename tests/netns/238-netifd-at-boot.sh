@@ -29,6 +29,11 @@ check "netifd leaves the default of the last link alone" test "$(devices -4)" = 
 kill -CONT "$CONNMGR_PID"
 wait_for 5 "each link has its default again, IPv4 and IPv6" all_there
 wait_for 5 "eth0 is in front" in_use eth0
+# The text is wrapped: in one line for the comparison. wlan0 was the last, and has its own.
+says() { [ "$(ask status | tr -s '\n ' ' ' | grep -o "$1" | grep -c .)" = "$2" ]; }
+check "status says of eth0 and wwan0, IPv4 and IPv6, where their defaults come from" \
+    says "a default that connmgr restored after another program's replace" 4
+check "and its JSON is as documented" status_is_valid
 stop_connmgr
 
 all_defaults
@@ -41,6 +46,7 @@ start_connmgr
 PATH=$path
 wait_for 5 "connmgr starts after netifd: each link gets its default by netifd's word" all_there
 wait_for 5 "eth0 is in front" in_use eth0
+check "status says so" says "a default that connmgr restored: netifd names it" 4
 ip -n device route del default dev wwan0
 ip -n device address add 198.18.1.98/32 dev eth0
 still_deleted() { ip -n device -4 route show default dev wwan0 | not grep -q .; }

@@ -108,6 +108,9 @@ internal sealed class KernelState
     /// </summary>
     public IReadOnlyCollection<KernelRoute> Lost => _lost.Routes;
 
+    /// <summary>Tells what a default was restored from; see <see cref="LostRoutes.OriginOf"/>.</summary>
+    public string? OriginOf(int ifindex, bool isIpv6) => _lost.OriginOf(ifindex, isIpv6);
+
     /// <summary>What each device reaches without a gateway, by the routes other than defaults.</summary>
     public Neighbours Neighbours => _neighbours;
 

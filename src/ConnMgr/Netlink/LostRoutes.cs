@@ -16,8 +16,19 @@ internal sealed class LostRoutes
     private readonly List<KernelRoute> _addedBeforeDump = [];
     private readonly List<KernelRoute> _claimed = [];
 
+    // Whether netifd has named them, of the missing routes and of those that are there again since.
+    private readonly Dictionary<(int Ifindex, bool IsIpv6), bool> _isNamed = [];
+    private readonly Dictionary<(int Ifindex, bool IsIpv6), bool> _restored = [];
+
     /// <summary>The missing routes, as they were.</summary>
     public IReadOnlyCollection<KernelRoute> Routes => _lost.Values;
+
+    /// <summary>
+    /// Returns where a default of the device comes from that connmgr has restored: `netifd` if netifd has
+    /// named it, `replaced` if it is as it was before another program's replace; null if none was restored.
+    /// </summary>
+    public string? OriginOf(int ifindex, bool isIpv6) =>
+        !_restored.TryGetValue((ifindex, isIpv6), out bool isNamed) ? null : isNamed ? "netifd" : "replaced";
 
     /// <summary>Call it when a dump begins.</summary>
     public void BeginDump()
@@ -34,6 +45,10 @@ internal sealed class LostRoutes
         {
             _ = some.RemoveAll(each => each.Ifindex == route.Ifindex && each.IsIpv6 == route.IsIpv6
                 && (!isDeleted || each.Metric == route.Metric));
+        }
+        if (!isDeleted)
+        {
+            _restored.Remove((route.Ifindex, route.IsIpv6));
         }
         if (!isDeleted && MayBeLost(route) && _added.Count + _addedBeforeDump.Count < Most)
         {
@@ -86,17 +101,32 @@ internal sealed class LostRoutes
             if (!present.Contains((route.Ifindex, route.IsIpv6)) && wasReplaced(route.IsIpv6, route.Metric))
             {
                 _lost[(route.Ifindex, route.IsIpv6)] = route;
+                _isNamed[(route.Ifindex, route.IsIpv6)] = false;
             }
         }
         foreach (KernelRoute route in _claimed)
         {
             _lost[(route.Ifindex, route.IsIpv6)] = route;
+            _isNamed[(route.Ifindex, route.IsIpv6)] = true;
+        }
+        foreach ((int, bool) key in (ICollection<(int, bool)>)[.. _restored.Keys])
+        {
+            if (!present.Contains(key))
+            {
+                _restored.Remove(key);
+            }
         }
         foreach ((int Ifindex, bool IsIpv6) key in (ICollection<(int, bool)>)[.. _lost.Keys])
         {
             if (present.Contains(key) || !mayHaveRoute(key.Ifindex, key.IsIpv6))
             {
+                if (present.Contains(key) && before.Contains(key)
+                    && !_added.Concat(_addedBeforeDump).Any(each => (each.Ifindex, each.IsIpv6) == key))
+                {
+                    _restored[key] = _isNamed[key];
+                }
                 _lost.Remove(key);
+                _isNamed.Remove(key);
             }
         }
         _known = best;

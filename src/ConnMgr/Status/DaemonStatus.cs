@@ -271,7 +271,11 @@ internal sealed class BudgetStatus
 }
 
 /// <summary>An address of a link and its gateway as text; null if there is none.</summary>
-internal readonly record struct AddressStatus(string? Address, string? Gateway);
+/// <param name="Address">The address.</param>
+/// <param name="Gateway">The gateway.</param>
+/// <param name="Origin">What connmgr has restored the default from; null if it has not: see <see
+/// cref="Netlink.LostRoutes.OriginOf"/>.</param>
+internal readonly record struct AddressStatus(string? Address, string? Gateway, string? Origin = null);
 
 /// <summary>The number of ended probes by result.</summary>
 internal readonly record struct ProbeCounts(int Echo, int WrongContent, int PingOnly, int NoAnswer);

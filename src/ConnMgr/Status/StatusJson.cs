@@ -219,7 +219,8 @@ internal static class StatusJson
 
     private static void Write(string family, AddressStatus address, JsonWriter json) =>
         json.Name(family).Open('{').Name("address").Value(address.Address)
-            .Name("gateway").Value(address.Gateway).Close('}');
+            .Name("gateway").Value(address.Gateway)
+            .Name("origin").Value(address.Origin).Close('}');
 
     private static string NameOf(SwitchState state) => state switch
     {

@@ -299,7 +299,8 @@ internal sealed class StatusReport(
                 gateway ??= route.Gateway;
             }
         }
-        return new AddressStatus(first?.ToString(), gateway?.ToString());
+        return new AddressStatus(
+            first?.ToString(), gateway?.ToString(), state.OriginOf(ifindex, isIpv6));
     }
 
     /// <summary>

@@ -328,7 +328,10 @@ internal static class StatusText
         if (address.Address is not null)
         {
             string via = address.Gateway is null ? "" : $" via {address.Gateway}";
-            Line(text, label, address.Address + via);
+            string origin = address.Origin is null ? ""
+                : address.Origin == "netifd" ? ", a default that connmgr restored: netifd names it"
+                : ", a default that connmgr restored after another program's replace";
+            Line(text, label, address.Address + via + origin);
         }
     }
 

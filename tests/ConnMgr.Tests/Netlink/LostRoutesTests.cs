@@ -119,6 +119,50 @@ public sealed class LostRoutesTests
         Assert.Empty(_lost.Routes);
     }
 
+    [Fact]
+    public void A_restored_default_says_where_it_comes_from()
+    {
+        Update([Eth0], replacedAt: null);
+        Update([Wlan0], replacedAt: 10);
+        Assert.Null(_lost.OriginOf(11, isIpv6: false)); // it is missing
+        Update([Wlan0, Eth0.At(20)], replacedAt: null);
+        Assert.Equal("replaced", _lost.OriginOf(11, isIpv6: false));
+        Assert.Null(_lost.OriginOf(11, isIpv6: true));
+        Assert.Null(_lost.OriginOf(12, isIpv6: false));
+        Update([Wlan0, Eth0.At(20)], replacedAt: null);
+        Assert.Equal("replaced", _lost.OriginOf(11, isIpv6: false));
+        Update([Wlan0], replacedAt: null);
+        Assert.Null(_lost.OriginOf(11, isIpv6: false));
+    }
+
+    [Fact]
+    public void A_restored_default_that_netifd_has_named_says_so()
+    {
+        KernelRoute eth0 = KernelRoute.Default(11, IPAddress.Parse("198.18.1.1"));
+        _lost.Claim([eth0, Wlan0]);
+        Update([Wlan0], replacedAt: null);
+        Update([Wlan0, eth0.At(20)], replacedAt: null);
+        Assert.Equal("netifd", _lost.OriginOf(11, isIpv6: false));
+        Assert.Null(_lost.OriginOf(12, isIpv6: false)); // it was there all the time
+    }
+
+    [Fact]
+    public void A_default_that_another_program_adds_again_is_not_restored()
+    {
+        Update([Eth0], replacedAt: null);
+        Update([Wlan0], replacedAt: 10);
+        _lost.See(Eth0.At(20), isDeleted: false);
+        _lost.BeginDump();
+        Update([Wlan0, Eth0.At(20)], replacedAt: null);
+        Assert.Null(_lost.OriginOf(11, isIpv6: false));
+
+        Update([Wlan0], replacedAt: 20);
+        Update([Wlan0, Eth0], replacedAt: null);
+        Assert.Equal("replaced", _lost.OriginOf(11, isIpv6: false));
+        _lost.See(Eth0, isDeleted: false);
+        Assert.Null(_lost.OriginOf(11, isIpv6: false));
+    }
+
     private void Update(KernelRoute[] routes, uint? replacedAt) =>
         _lost.Update(routes, (_, _) => true, (isIpv6, metric) => !isIpv6 && metric == replacedAt);
 }

@@ -22,7 +22,8 @@ public class StatusTextTests
         eth0       ITFUP_SF for 12 min: no echo within 3000.1 ms (timed out), no ping
                                         answered
          address   198.18.1.2 via 198.18.1.1
-                   2001:db8:1::2 via fe80::1
+                   2001:db8:1::2 via fe80::1, a default that connmgr restored after
+                   another program's replace
          evidence  13 min ago: TCP 198.18.100.10:443 -> 198.18.1.2:50122, 60 bytes
          probe     running
                    5 s ago: no echo within 3000.1 ms (timed out), no ping answered
@@ -30,7 +31,8 @@ public class StatusTextTests
          traffic   1.2 MB received, 340 kB sent
 
         wlan0      ITFUP_SS for 2 h 13 min: in use, confirmed by echo
-         address   198.18.2.2 via 198.18.2.1
+         address   198.18.2.2 via 198.18.2.1, a default that connmgr restored: netifd
+                   names it
          probe     9 s ago: echo answered by 198.18.100.11:80 in 6.7 ms
          traffic   999 B received, 0 B sent
 
@@ -233,7 +235,7 @@ public class StatusTextTests
                 Words = "no echo within 3000.1 ms (timed out), no ping answered",
                 StateFor = TimeSpan.FromMinutes(12),
                 Ipv4 = new AddressStatus("198.18.1.2", "198.18.1.1"),
-                Ipv6 = new AddressStatus("2001:db8:1::2", "fe80::1"),
+                Ipv6 = new AddressStatus("2001:db8:1::2", "fe80::1", "replaced"),
                 Evidence = "TCP 198.18.100.10:443 -> 198.18.1.2:50122, 60 bytes",
                 EvidenceAge = TimeSpan.FromMinutes(13),
                 IsProbing = true,
@@ -257,7 +259,7 @@ public class StatusTextTests
                 UpFor = new TimeSpan(2, 13, 0),
                 IsInUse = true,
                 IsConfirmed = true,
-                Ipv4 = new AddressStatus("198.18.2.2", "198.18.2.1"),
+                Ipv4 = new AddressStatus("198.18.2.2", "198.18.2.1", "netifd"),
                 Probe = "echo",
                 ProbeWords = "echo answered by 198.18.100.11:80 in 6.7 ms",
                 ProbeAge = TimeSpan.FromSeconds(9),
