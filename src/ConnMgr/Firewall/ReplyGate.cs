@@ -127,7 +127,10 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         observer.Drain();
         TimeSpan now = loop.Now;
         bool hasChanged;
-        if (packet.Hook == Nftables.NF_INET_FORWARD)
+        // A reply that is forwarded elsewhere is for a name server in a container. On the link, its question
+        // looked like one of the device.
+        if (packet.Hook == Nftables.NF_INET_FORWARD
+            && (packet.OutDevice == 0 || packet.OutDevice == observer.BridgeIndex))
         {
             Flow? asked = FlowOf(packet.Original) ?? reader.Watch.Redirected(packet.Bytes, now);
             hasChanged = reader.Read(packet.Bytes, DnsSide.Bridge, asked, isHeld: true, now);
