@@ -127,8 +127,6 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         observer.Drain();
         TimeSpan now = loop.Now;
         bool hasChanged;
-        // A reply that is forwarded elsewhere is for a name server in a container. On the link, its question
-        // looked like one of the device.
         if (packet.Hook == Nftables.NF_INET_FORWARD
             && (packet.OutDevice == 0 || packet.OutDevice == observer.BridgeIndex))
         {
@@ -144,7 +142,8 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
                 asked = _conntrack?.ReplyOf(unseen) is { } reply ? FlowOf(reply)?.Reversed : null;
                 IsHalfTranslated |= asked is null;
             }
-            hasChanged = reader.Read(packet.Bytes, DnsSide.Device, asked, isHeld: true, now);
+            DnsSide side = packet.Hook == Nftables.NF_INET_FORWARD ? DnsSide.Container : DnsSide.Device;
+            hasChanged = reader.Read(packet.Bytes, side, asked, isHeld: true, now);
         }
         HeldCount += hasChanged ? 1 : 0;
         if (reader.IsFalse && reader.Names is null) // an audit drops nothing
