@@ -309,6 +309,10 @@ internal sealed class KernelState
                 return false;
 
             case RouteMessage.NewRoute when isDumpRow:
+                if (Routers.IsOneTooMany(_newDefaults, message.Payload, isDeleted: false))
+                {
+                    return false;
+                }
                 if (KernelRoute.TryRead(message.Payload, out KernelRoute row))
                 {
                     AddDefault(row, message.Payload);
@@ -329,14 +333,15 @@ internal sealed class KernelState
                 return false;
 
             case RouteMessage.NewRoute or RouteMessage.DelRoute:
+                if (Routers.IsOneTooMany(
+                    _defaults, message.Payload, isDeleted: message.Type == RouteMessage.DelRoute))
+                {
+                    return false;
+                }
                 if (!KernelRoute.TryRead(message.Payload, out KernelRoute changed))
                 {
                     return SeeNeighbours(message)
                         || KernelRoute.TryReadHost(message.Payload, _nameServers, out _);
-                }
-                if (Routers.Ignore(_defaults, changed, message.Type == RouteMessage.DelRoute))
-                {
-                    return false;
                 }
                 _owners.Add(changed);
                 if (OwnPort == 0 || message.PortId != OwnPort)
