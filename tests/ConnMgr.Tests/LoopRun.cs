@@ -38,6 +38,16 @@ internal static class LoopRun
         {
         }
     }
+
+    /// <summary>
+    /// Runs the loop for five batches of events, or of 20 ms without any: what was to happen at once has
+    /// happened.
+    /// </summary>
+    public static void Rounds(Loop loop)
+    {
+        int rounds = 0;
+        Until(loop, () => ++rounds > 5);
+    }
 }
 
 /// <summary>The system's monotonic time plus an offset that a test sets, so that it need not wait.</summary>

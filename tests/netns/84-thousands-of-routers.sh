@@ -58,7 +58,8 @@ kill "$watch"
 wait "$watch" "$flood" 2>"$LAB/last" || :
 took=$(awk '/link eth0 up no-carrier/ && !began { began = $1 }
     began && /default4 wlan0 metric 0 new/ { print int(($1 - began) / 1000); exit }' "$LAB/events")
-check "that took $took ms, at most 500" test "${took:-9999}" -le 500
+# Not a measurement: a busy machine may need a second; a daemon that handles all advertisements first needs many.
+check "that took $took ms, at most 3,000" test "${took:-9999}" -le 3000
 check "no message of the daemon's is an error" not log_has '^<[0-3]>'
 check "the daemon is the same one" connmgr_runs
 

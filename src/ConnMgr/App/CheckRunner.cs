@@ -58,9 +58,10 @@ internal static class CheckRunner
             return ExitCode.Config;
         }
         string whitelist = isLocking
-            ? $"; the whitelist has {Count(files.Whitelist.Count, "entry", "entries")}: "
-                + $"{Count(files.Whitelist.NameCount, "name", "names")}, "
-                + Count(files.Whitelist.LiteralCount, "address or prefix", "addresses and prefixes")
+            ? $"; the whitelist has {TextLayout.Count(files.Whitelist.Count, "entry", "entries")}: "
+                + $"{TextLayout.Count(files.Whitelist.NameCount, "name", "names")}, "
+                + TextLayout.Count(
+                    files.Whitelist.LiteralCount, "address or prefix", "addresses and prefixes")
             : "; without a firewall, no whitelist is read";
         StandardOutput.Line($"{options.ConfigDirectory}: no errors{whitelist}");
         if (hasUser)
@@ -71,7 +72,7 @@ internal static class CheckRunner
         return ExitCode.Ok;
     }
 
-    /// <summary>What is valid in the options of the daemon, and seldom meant.</summary>
+    /// <summary>Warns of options that are valid, but rarely intended.</summary>
     private static IEnumerable<string> WarningsOf(Options options)
     {
         if (options.Audits)
@@ -122,9 +123,6 @@ internal static class CheckRunner
             StandardOutput.Line($"{directory}/netif_names: {hint} (warning)");
         }
     }
-
-    private static string Count(int number, string one, string more) =>
-        $"{number} {(number == 1 ? one : more)}";
 
     /// <summary>Runs `sh -n` and returns what the shell says; null if the syntax is right.</summary>
     private static string? FaultOf(string path)

@@ -159,7 +159,8 @@ internal sealed unsafe class AttributeClient : IDisposable
             && Answer(get.Token, AttrdShim.ATTRD_STATUS_UNSPECIFIED, 0) != AttrdShim.ATTRD_E_AGAIN);
         if (_waiting.Count > 0)
         {
-            // An expired get has found no room for its answer: try again soon.
+            // Wake up when the next get expires. If an expired one is still here, there was no room for its
+            // answer: try again in 100 ms.
             TimeSpan soon = now + TimeSpan.FromMilliseconds(100);
             _waitingEnd.Set(_waiting[0].Until > soon ? _waiting[0].Until : soon);
         }

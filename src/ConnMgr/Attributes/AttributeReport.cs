@@ -13,10 +13,6 @@ namespace ConnMgr.Attributes;
 /// <summary>Keeps the values of the attributes up to date and publishes them to attrd.</summary>
 internal sealed class AttributeReport : IDisposable
 {
-    private const int DevFileLimit = 65536;
-
-    private const string DevFile = "/proc/net/dev";
-
     private readonly Log _log;
     private readonly Gateway _gateway;
     private readonly AttributeClient _client;
@@ -51,8 +47,7 @@ internal sealed class AttributeReport : IDisposable
             told.UpTime = () => _told[(int)kind]?.UpSince is { } since
                 ? (ulong)(loop.Now - since).TotalSeconds
                 : 0;
-            told.Counters = () => InterfaceCounters.Find(
-                SmallFile.Read(DevFile, DevFileLimit, out _, out _), _devices[(int)kind]);
+            told.Counters = () => InterfaceCounters.Find(CounterFile.Read(), _devices[(int)kind]);
         }
         _client = new AttributeClient(loop, log, attrdSocket, new AttributeTable(_gateway));
         _capabilitiesLane = new ScriptLane(loop, scriptEnvironment);

@@ -5,9 +5,9 @@ using ConnMgr.Net;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Captures evidence on one link once per tick: it keeps the first packet that the filter passes, and then
-/// drops all packets until <see cref="Rearm"/>. On request it also reports, once per tick and before the
-/// evidence, an outgoing packet that expects an answer. It starts mute.
+/// Captures evidence on one link: it keeps the first packet that the filter passes, and then drops all packets
+/// until <see cref="Rearm"/>. On request it also reports, at most once between two calls of Rearm and before
+/// the evidence, an outgoing packet that expects an answer. It starts mute.
 /// </summary>
 /// <remarks>
 /// Replacing the filter takes the kernel about 0.1 ms, because it compiles the program. A mute socket
@@ -54,7 +54,8 @@ internal sealed class EvidenceSocket : IDisposable
     }
 
     /// <summary>
-    /// True while the next evidence counts: the socket is not mute and has no evidence in this tick yet.
+    /// True while the next evidence counts: the socket is not mute, and no evidence has come since
+    /// <see cref="Rearm"/>.
     /// </summary>
     public bool IsArmed { get; private set; }
 
@@ -142,7 +143,7 @@ internal sealed class EvidenceSocket : IDisposable
         BpfInstruction[] filter = EvidenceFilter.Build(own);
         if (filter.AsSpan().SequenceEqual(_filter))
         {
-            return; // only the lifetime of an address has changed
+            return; // nothing that the filter depends on has changed, e.g. only a lifetime
         }
 
         bool wasArmed = IsArmed;

@@ -106,8 +106,8 @@ internal static class VerbClient
         string link = options.Link is null ? "" : $" link={options.Link}";
         string last = options.Last is null ? "" : $" last={options.Last}";
         string seconds = options.Seconds is null ? "" : $" seconds={options.Seconds}";
-        string lines = options.ListsWhitelist ? " whitelist" : options.IsOpenMetrics ? " openmetrics" : "";
-        return $"{verb}{form}{lines}{(options.Follows ? " follow" : "")}{link}{last}{seconds}";
+        string format = options.ListsWhitelist ? " whitelist" : options.IsOpenMetrics ? " openmetrics" : "";
+        return $"{verb}{form}{format}{(options.Follows ? " follow" : "")}{link}{last}{seconds}";
     }
 
     private static string WordsOf(ControlEnd end, string directory) => end switch

@@ -147,8 +147,8 @@ internal readonly record struct DnsReply(DnsOutcome Outcome, DnsFlaw Flaw, byte 
     }
 
     /// <summary>
-    /// Reads the records twice, for the CNAMEs and then for the addresses of the last name, so that the time
-    /// is linear for any order of the records.
+    /// First finds the CNAMEs and follows them, then reads the addresses of the last name. So the order of
+    /// the records does not matter, and the time grows only with their number.
     /// </summary>
     private static DnsFlaw Collect(
         DnsReader answer, int recordCount, in DnsQuestion question,

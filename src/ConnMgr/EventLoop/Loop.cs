@@ -22,7 +22,7 @@ internal sealed class Loop : IDisposable
     private readonly int _epoll;
     private readonly Dictionary<ulong, Action> _handlers = [];
     private readonly epoll_event[] _events = new epoll_event[MaxEvents];
-    private readonly int[] _spares = new int[5]; // a pipe, a pidfd, and what a new process opens
+    private readonly int[] _spares = new int[5]; // for a script: a pipe, a pidfd, what the child opens
     private ulong _lastToken;
     private bool _stopped;
 

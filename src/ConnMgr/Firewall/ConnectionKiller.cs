@@ -74,10 +74,9 @@ internal sealed class ConnectionKiller(Log log, HoleStore store, ConnectionRunne
     {
         if (count > 0)
         {
-            string connection = count == 1 ? "connection" : "connections";
             log.Event(
                 EventKind.Firewall,
-                $"ended {count} {connection} "
+                $"ended {TextLayout.Count(count, "connection", "connections")} "
                 + (isAll ? "from before the lockdown" : "to addresses no longer whitelisted"));
         }
     }

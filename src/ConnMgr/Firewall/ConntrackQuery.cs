@@ -16,7 +16,6 @@ internal sealed class ConntrackQuery : IDisposable
 
     private NetlinkSocket? _socket;
     private bool _isAbsent; // the kernel has no ctnetlink
-    private bool _isUnknown; // the kernel has answered that it does not know the connection
     private uint _sequence;
 
     private bool TryOpen()
@@ -41,14 +40,14 @@ internal sealed class ConntrackQuery : IDisposable
     /// </summary>
     /// <param name="original">The connection's original packets, before address translation.</param>
     public ConntrackMessage.Tuple? ReplyOf(in Flow original) =>
-        ConntrackMessage.TryRead(Find(original), out ConntrackMessage entry) ? entry.Reply : null;
+        ConntrackMessage.TryRead(Find(original, out _), out ConntrackMessage entry) ? entry.Reply : null;
 
     /// <summary>
     /// Returns the mark of a connection; null if the kernel does not know the connection.
     /// </summary>
     /// <param name="original">The connection's original packets, before address translation.</param>
     public uint? MarkOf(in Flow original) =>
-        ConntrackMessage.TryRead(Find(original), out ConntrackMessage entry) ? entry.Mark : null;
+        ConntrackMessage.TryRead(Find(original, out _), out ConntrackMessage entry) ? entry.Mark : null;
 
     /// <summary>
     /// True if an answer has arrived: conntrack has seen it, even if it was dropped afterwards. Null if the
@@ -56,7 +55,7 @@ internal sealed class ConntrackQuery : IDisposable
     /// </summary>
     /// <param name="original">The connection's original packets, before address translation.</param>
     public bool? IsAnswered(in Flow original) =>
-        ConntrackMessage.TryRead(Find(original), out ConntrackMessage entry) ? entry.IsAnswered : null;
+        ConntrackMessage.TryRead(Find(original, out _), out ConntrackMessage entry) ? entry.IsAnswered : null;
 
     /// <summary>
     /// True if conntrack does not know the connection: no packet of it has passed all rules, after which
@@ -66,16 +65,18 @@ internal sealed class ConntrackQuery : IDisposable
     /// <param name="original">The connection's original packets, before address translation.</param>
     public bool IsUnknown(in Flow original)
     {
-        _ = Find(original);
-        return _isUnknown;
+        _ = Find(original, out bool isUnknown);
+        return isUnknown;
     }
 
     /// <summary>
     /// Returns the payload of the kernel's answer, valid until the next call; empty if none.
     /// </summary>
-    private ReadOnlySpan<byte> Find(in Flow original)
+    /// <param name="original">The connection's original packets.</param>
+    /// <param name="isUnknown">True if the kernel has answered that it does not know the connection.</param>
+    private ReadOnlySpan<byte> Find(in Flow original, out bool isUnknown)
     {
-        _isUnknown = false;
+        isUnknown = false;
         if (!TryOpen() || !_socket!.Send(ConntrackMessage.Lookup(original, ++_sequence)))
         {
             return default;
@@ -95,7 +96,7 @@ internal sealed class ConntrackQuery : IDisposable
                         _isAbsent = true;
                         return default;
                     }
-                    _isUnknown = message.ErrorNumber == Errno.ENOENT;
+                    isUnknown = message.ErrorNumber == Errno.ENOENT;
                     return message.Type == ConntrackMessage.DumpRow ? message.Payload : default;
                 }
             }

@@ -282,7 +282,7 @@ internal sealed class FirewallRunner : IDisposable
     /// after each batch of events.
     /// </summary>
     public bool TakeForeignChange() =>
-        _foreign.Take((_rules?.OtherChanges ?? 0) + (_tables?.OtherChanges ?? 0), _loop.Now);
+        _foreign.TakeDue((_rules?.OtherChanges ?? 0) + (_tables?.OtherChanges ?? 0), _loop.Now);
 
     private bool MayChangeRules() => _lane.IsBusy || _isChanging;
 

@@ -1,8 +1,9 @@
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Decides when the links must be probed because other programs have added rules of their own: traffic alone
-/// shows that packets arrive, not that they reach a program. Pure; times are those of the loop.
+/// Decides when the links must be probed because other programs have added rules of their own. Traffic
+/// shows only that packets arrive at the device; a rule may still drop them before they reach a program.
+/// Pure; times are those of the loop.
 /// </summary>
 internal sealed class ForeignRules
 {
@@ -18,7 +19,7 @@ internal sealed class ForeignRules
     private int _seen;
     private TimeSpan _mayProbeAt;
 
-    /// <summary>When <see cref="Take"/> becomes true; TimeSpan.MaxValue if nothing has changed.</summary>
+    /// <summary>When <see cref="TakeDue"/> becomes true; TimeSpan.MaxValue if nothing has changed.</summary>
     public TimeSpan NextDeadline { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>Records the present number of foreign changes.</summary>
@@ -26,7 +27,7 @@ internal sealed class ForeignRules
     /// no foreign change.</param>
     /// <param name="now">The loop's time.</param>
     /// <returns>True if the links must be probed now.</returns>
-    public bool Take(int changes, TimeSpan now)
+    public bool TakeDue(int changes, TimeSpan now)
     {
         int before = _seen;
         _seen = changes;

@@ -81,7 +81,7 @@ internal sealed class HoleStore(
             {
                 log.Event(
                     EventKind.Hole,
-                    $"{taken} {(taken == 1 ? "name" : "names")} of open addresses kept from the last run, "
+                    $"{TextLayout.Count(taken, "name", "names")} of open addresses kept from the last run, "
                     + $"{skipped} dropped");
             }
         }

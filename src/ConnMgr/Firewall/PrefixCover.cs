@@ -30,7 +30,7 @@ internal sealed class PrefixCover
         }
         if (isNew)
         {
-            AddOutermostWithin(prefix, isAdd: false, changes);
+            NoteOutermostWithin(prefix, isAdd: false, changes);
         }
         changes.Add((true, prefix));
         return isNew;
@@ -47,7 +47,7 @@ internal sealed class PrefixCover
             return wasWanted;
         }
         changes.Add((false, prefix));
-        AddOutermostWithin(prefix, isAdd: true, changes);
+        NoteOutermostWithin(prefix, isAdd: true, changes);
         return wasWanted;
     }
 
@@ -70,7 +70,7 @@ internal sealed class PrefixCover
         return false;
     }
 
-    private void AddOutermostWithin(IpPrefix outer, bool isAdd, List<(bool IsAdd, IpPrefix Prefix)> changes)
+    private void NoteOutermostWithin(IpPrefix outer, bool isAdd, List<(bool IsAdd, IpPrefix Prefix)> changes)
     {
         int hostBits = (outer.First.IsIpv4 ? 32 : 128) - outer.Length;
         UInt128 last = hostBits == 128

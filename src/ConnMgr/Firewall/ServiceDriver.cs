@@ -58,7 +58,7 @@ internal sealed class ServiceDriver(
         : _isUnrestricted ? $"any, since the firewall cannot match users (wanted: {_policy})"
         : _policy.ToString();
 
-    /// <summary>Returns why the lockdown would admit a use.</summary>
+    /// <summary>Returns why the lockdown would admit a connection that the audit has seen.</summary>
     public AuditCover CoverOf(AuditEntry entry) =>
         AuditCovers.Of(entry, locker.Store.Whitelist, MayAsk(entry.Address, entry.User));
 
@@ -133,7 +133,8 @@ internal sealed class ServiceDriver(
         }
         if (_seenVersion?.Servers != view.Version.Servers)
         {
-            _ = FindResolvers(); // the program that writes such a file often starts a name server, too
+            // The program that changed resolv.conf or the like has often started a local name server as well.
+            _ = FindResolvers();
         }
         _seenVersion = view.Version;
         SeeServers(view, now);

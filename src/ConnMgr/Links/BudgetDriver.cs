@@ -14,8 +14,6 @@ namespace ConnMgr.Links;
 /// </summary>
 internal sealed unsafe class BudgetDriver
 {
-    private const string Counters = "/proc/thread-self/net/dev"; // /proc/net is that of the first thread
-    private const int CountersLimit = 65536; // bytes
 
     /// <summary>The shortest time between two writes, so at most 144 a day.</summary>
     private static readonly TimeSpan SaveGap = TimeSpan.FromMinutes(10);
@@ -104,25 +102,25 @@ internal sealed unsafe class BudgetDriver
                 _links.SetBudget(link.Name, LinkBudget.Within);
             }
         }
-        Tick(tellsAll: true);
+        Tick(reportsAll: true);
     }
 
     /// <summary>
     /// Counts, and writes the accounts if enough bytes or time have passed since the last write. Call it
     /// every tick.
     /// </summary>
-    public void Tick() => Tick(tellsAll: false);
+    public void Tick() => Tick(reportsAll: false);
 
-    /// <param name="tellsAll">True to report the state of each budget to its link, even if it is the same.
+    /// <param name="reportsAll">True to report the state of each budget to its link, even if it is the same.
     /// </param>
-    private void Tick(bool tellsAll)
+    private void Tick(bool reportsAll)
     {
         if (_budgets.Count == 0)
         {
             return;
         }
         TimeSpan now = _loop.Now;
-        Count(now, tellsAll);
+        Count(now, reportsAll);
         TimeSpan unsaved = now - (_savedAt ?? _startedAt);
         if ((_savedAt is null || unsaved >= SaveGap) && _budgets.Exists(it => it.IsWorthSaving(unsaved)))
         {
@@ -137,7 +135,7 @@ internal sealed unsafe class BudgetDriver
     {
         if (_budgets.Count > 0)
         {
-            Count(_loop.Now, tellsAll: false);
+            Count(_loop.Now, reportsAll: false);
             if (_budgets.Exists(static budget => budget.IsWorthSaving(TimeSpan.MaxValue)))
             {
                 Save(_loop.Now);
@@ -150,17 +148,12 @@ internal sealed unsafe class BudgetDriver
         : _options.BlocksOverBudget ? LinkBudget.Blocked
         : LinkBudget.Over;
 
-    private void Count(TimeSpan now, bool tellsAll)
+    private void Count(TimeSpan now, bool reportsAll)
     {
         DateTime wall = DateTime.UtcNow;
         bool isSynced = IsSynced();
         _clock.Observe(wall, now);
-        string counters = SmallFile.Read(Counters, CountersLimit, out bool isCut, out _) ?? "";
-        if (isCut)
-        {
-            // The last line may be incomplete.
-            counters = counters[..Math.Max(0, counters.LastIndexOf('\n'))];
-        }
+        string counters = CounterFile.Read();
         foreach (ByteBudget budget in _budgets)
         {
             Device? device = _state.Find(budget.Name);
@@ -178,7 +171,7 @@ internal sealed unsafe class BudgetDriver
                 _log.Event(EventFacts.Budget(
                     budget.Name, before > 0 ? $"{said}, {TextLayout.Size((ulong)before)} before" : said));
             }
-            if (Announce(budget) || tellsAll)
+            if (Announce(budget) || reportsAll)
             {
                 _links.SetBudget(budget.Name, StateOf(budget));
             }

@@ -12,7 +12,7 @@ internal static class InterfaceHint
     private const int MostNamed = 8;
 
     /// <summary>
-    /// Beginnings of the names of devices that rarely lead to the internet: containers and tunnels.
+    /// Prefixes of the names of devices that rarely lead to the internet: containers and tunnels.
     /// </summary>
     private static readonly string[] Others =
         ["br-", "docker", "veth", "virbr", "tap", "tun", "wg", "sit", "ip6tnl", "gre", "gretap", "erspan",

@@ -17,7 +17,8 @@ namespace ConnMgr.Links;
 /// </summary>
 internal sealed class LinkDriver : IDisposable
 {
-    private static readonly TimeSpan SilentChanges = TimeSpan.FromSeconds(16);
+    // How often to read the settings whose changes the kernel does not report.
+    private static readonly TimeSpan SettingsPeriod = TimeSpan.FromSeconds(16);
 
     private readonly Loop _loop;
     private readonly Log _log;
@@ -302,7 +303,7 @@ internal sealed class LinkDriver : IDisposable
     private void CheckSettings()
     {
         bool hasNews = (_state.SettingsVersion, _routes.Losses) != _seenSettings;
-        if (!hasNews && _loop.Now - _settingsAt < SilentChanges)
+        if (!hasNews && _loop.Now - _settingsAt < SettingsPeriod)
         {
             return;
         }

@@ -57,8 +57,8 @@ internal sealed class ServiceTrust
         _suspicions[link] = result;
         return _warned.Add(suspect)
             ? $"'{suspect}' has not answered correctly over any link since the start, "
-                + $"and wrongly over {link.Name}: is that the service? ping decides until it answers "
-                + "correctly"
+                + $"and wrongly over {link.Name}: check the host and port of --probe. ping decides until "
+                + "it answers correctly"
             : null;
     }
 
@@ -135,6 +135,6 @@ internal sealed class ServiceTrust
             ? $"'{services[0]}' has not"
             : $"none of '{string.Join("', '", services)}' has";
         return $"{who} answered correctly over any link since the start ({link.Name}: {result.Detail}): "
-            + "is that the service? ping decides until it answers correctly";
+            + "check the host and port of --probe. ping decides until it answers correctly";
     }
 }

@@ -70,10 +70,17 @@ internal sealed unsafe class Log : IDisposable
         _isTerminal = LibC.isatty(2) == 1;
         _toSyslog = target == LogTarget.Syslog
             || (target == LogTarget.Auto && !_isTerminal && File.Exists(syslogPath));
-        int stderr = OpenStderr(!_toSyslog, out _isSocket, out _isJournal);
-        if (!_toSyslog)
+        stat status;
+        if (LibC.fstat(2, &status) == 0)
         {
-            _stderr = stderr;
+            _isSocket = LibC.S_ISSOCK(status.st_mode);
+            _isJournal = IsJournal(
+                Environment.GetEnvironmentVariable("JOURNAL_STREAM"), (ulong)status.st_dev,
+                (ulong)status.st_ino);
+            if (!_toSyslog && (LibC.S_ISCHR(status.st_mode) || LibC.S_ISFIFO(status.st_mode)))
+            {
+                _stderr = ReopenStderr();
+            }
         }
     }
 
@@ -334,27 +341,12 @@ internal sealed unsafe class Log : IDisposable
     };
 
     /// <summary>
-    /// Opens stderr again if it is a terminal or a pipe: O_NONBLOCK applies to the open file, which other
-    /// processes may share. Files never block, and sockets take MSG_DONTWAIT with each call.
+    /// Opens the terminal or pipe of stderr again: O_NONBLOCK applies to the open file, which other processes
+    /// may share. Files need no such thing, because they never block, and sockets take MSG_DONTWAIT with each
+    /// call.
     /// </summary>
-    /// <param name="isUsed">False: says only what stderr is.</param>
-    /// <param name="isSocket">True if it is a socket.</param>
-    /// <param name="isJournal">True if it is the journal's.</param>
-    private static int OpenStderr(bool isUsed, out bool isSocket, out bool isJournal)
+    private static int ReopenStderr()
     {
-        isSocket = isJournal = false;
-        stat status;
-        if (LibC.fstat(2, &status) < 0)
-        {
-            return 2;
-        }
-        isSocket = LibC.S_ISSOCK(status.st_mode);
-        isJournal = IsJournal(
-            Environment.GetEnvironmentVariable("JOURNAL_STREAM"), (ulong)status.st_dev, (ulong)status.st_ino);
-        if (!isUsed || (!LibC.S_ISCHR(status.st_mode) && !LibC.S_ISFIFO(status.st_mode)))
-        {
-            return 2;
-        }
         fixed (byte* path = "/proc/self/fd/2\0"u8)
         {
             int fd = LibC.open(path, LibC.O_WRONLY | LibC.O_NONBLOCK | LibC.O_NOCTTY | LibC.O_CLOEXEC, 0);

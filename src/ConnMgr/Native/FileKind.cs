@@ -13,10 +13,13 @@ internal readonly record struct FileKind(bool IsRegular, bool IsDirectory, bool 
     private const uint OthersWrite = 0x12; // S_IWGRP | S_IWOTH
 
     /// <summary>Returns the kind of a file; null if it does not exist.</summary>
-    public static unsafe FileKind? Of(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="followsLinks">True for the file that a symbolic link names, false for the link.</param>
+    public static unsafe FileKind? Of(string path, bool followsLinks = false)
     {
+        int noFollow = followsLinks ? 0 : LibC.O_NOFOLLOW;
         using NativeStrings name = new([path]);
-        int fd = LibC.open(name.Pointer[0], LibC.O_PATH | LibC.O_NOFOLLOW | LibC.O_CLOEXEC, 0);
+        int fd = LibC.open(name.Pointer[0], LibC.O_PATH | noFollow | LibC.O_CLOEXEC, 0);
         if (fd < 0)
         {
             return null;

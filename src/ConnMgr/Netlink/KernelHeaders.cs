@@ -75,6 +75,9 @@ internal static class Rtnetlink
     public const uint IFA_F_DADFAILED = 0x08;
     public const uint IFA_F_TENTATIVE = 0x40;
     public const byte RT_SCOPE_LINK = 253;
+    public const byte RTPROT_STATIC = 4;
+    public const byte RTPROT_RA = 9;
+    public const uint IP6_RT_PRIO_USER = 1024; // <linux/ipv6_route.h>: an IPv6 route without a metric
 
     public const ushort RTA_DST = 1;
     public const ushort RTA_SRC = 2;

@@ -80,15 +80,12 @@ internal sealed partial class KernelRoute
     /// <param name="gateway">The router; 0.0.0.0 or :: if there is none.</param>
     public static KernelRoute Default(int ifindex, IPAddress gateway)
     {
-        const byte ProtocolStatic = 4; // RTPROT_STATIC
-        const byte ScopeLink = 253; // RT_SCOPE_LINK; IPv6 has none
-        const uint UserPriority = 1024; // IP6_RT_PRIO_USER, of an IPv6 route without a metric
         bool isOnLink = gateway.Equals(IPAddress.Any) || gateway.Equals(IPAddress.IPv6Any);
         bool isIpv6 = gateway.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
         byte[] header =
         [
-            isIpv6 ? FamilyIpv6 : FamilyIpv4, 0, 0, 0, (byte)MainTable, ProtocolStatic,
-            isOnLink && !isIpv6 ? ScopeLink : (byte)0, TypeUnicast, 0, 0, 0, 0,
+            isIpv6 ? FamilyIpv6 : FamilyIpv4, 0, 0, 0, (byte)MainTable, Rtnetlink.RTPROT_STATIC,
+            isOnLink && !isIpv6 ? Rtnetlink.RT_SCOPE_LINK : (byte)0, TypeUnicast, 0, 0, 0, 0,
         ];
         RouteAttribute[] attributes =
         [
@@ -98,7 +95,7 @@ internal sealed partial class KernelRoute
             Make(RouteAttributeType.OutputInterface, BitConverter.GetBytes(ifindex)),
             .. isIpv6 ? [Make(RouteAttributeType.Preference, [0])] : Array.Empty<RouteAttribute>(),
         ];
-        return new KernelRoute(header, attributes, isIpv6 ? UserPriority : 0, expires: null);
+        return new KernelRoute(header, attributes, isIpv6 ? Rtnetlink.IP6_RT_PRIO_USER : 0, expires: null);
     }
 
     /// <summary>Returns the route to a subnet of a device, marked as connmgr's own.</summary>
@@ -107,12 +104,11 @@ internal sealed partial class KernelRoute
     /// <param name="source">The device's address there.</param>
     public static KernelRoute ToSubnet(int ifindex, IPNetwork subnet, IPAddress source)
     {
-        const byte ScopeLink = 253; // RT_SCOPE_LINK; IPv6 has none
         bool isIpv6 = source.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
         byte[] header =
         [
             isIpv6 ? FamilyIpv6 : FamilyIpv4, (byte)subnet.PrefixLength, 0, 0, (byte)MainTable, OwnProtocol,
-            isIpv6 ? (byte)0 : ScopeLink, TypeUnicast, 0, 0, 0, 0,
+            isIpv6 ? (byte)0 : Rtnetlink.RT_SCOPE_LINK, TypeUnicast, 0, 0, 0, 0,
         ];
         RouteAttribute[] attributes =
         [

@@ -155,7 +155,7 @@ internal sealed partial class KernelRoute
     /// <summary>
     /// True if the kernel created it from router advertisements, and renews it only in this place.
     /// </summary>
-    public bool IsAdvertised => IsIpv6 && Protocol == ProtocolRa && Expires is not null;
+    public bool IsAdvertised => IsIpv6 && Protocol == Rtnetlink.RTPROT_RA && Expires is not null;
 
     /// <summary>True if connmgr derived it from a route that keeps its metric.</summary>
     public bool IsDerived => Protocol == OwnProtocol;

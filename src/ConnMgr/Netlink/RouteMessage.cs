@@ -43,7 +43,6 @@ internal sealed record Device(
 internal sealed class DeviceAddress(int ifindex, IPAddress address, IPNetwork prefix, byte scope, uint flags)
     : IEquatable<DeviceAddress>
 {
-    private const byte ScopeLink = 253; // RT_SCOPE_LINK
     private const uint DadFailed = 0x08; // IFA_F_DADFAILED
     private const uint Tentative = 0x40; // IFA_F_TENTATIVE
     private const uint Optimistic = 0x04; // IFA_F_OPTIMISTIC
@@ -70,7 +69,7 @@ internal sealed class DeviceAddress(int ifindex, IPAddress address, IPNetwork pr
     /// no better one (RFC 6724 section 5, rule 3).
     /// </summary>
     public bool IsUsable =>
-        Scope < ScopeLink && (Flags & DadFailed) == 0
+        Scope < Rtnetlink.RT_SCOPE_LINK && (Flags & DadFailed) == 0
             && ((Flags & Tentative) == 0 || (Flags & Optimistic) != 0) && !IsIpv4LinkLocal;
 
     // Programs add such an address with the scope of the link, or, like `ip address add`, with a wider one.

@@ -1,6 +1,5 @@
 using ConnMgr.EventLoop;
 using ConnMgr.Logging;
-using ConnMgr.Native;
 using ConnMgr.Net;
 using ConnMgr.Scripts;
 
@@ -37,7 +36,7 @@ internal sealed class NetifdRunner : IDisposable
         _log = log;
         _lane = new ScriptLane(loop, environment);
         _changed = changed;
-        _program = Find(environment);
+        _program = ScriptEnvironment.Find("ubus", environment);
         _due = loop.AddTimer(Run);
     }
 
@@ -49,22 +48,6 @@ internal sealed class NetifdRunner : IDisposable
             TimeSpan now = _loop.Now;
             _due.Set(_askedAt == TimeSpan.MinValue || now - _askedAt >= Gap ? now : _askedAt + Gap);
         }
-    }
-
-    private static string? Find(IReadOnlyList<string> environment)
-    {
-        const string Variable = "PATH=";
-        string path = environment.FirstOrDefault(each => each.StartsWith(Variable, StringComparison.Ordinal))
-            ?? Variable;
-        foreach (string directory in path[Variable.Length..].Split(':'))
-        {
-            string program = Path.Combine(directory, "ubus");
-            if (directory.StartsWith('/') && FileKind.Of(program) is { IsRegular: true, IsExecutable: true })
-            {
-                return program;
-            }
-        }
-        return null;
     }
 
     private void Run()

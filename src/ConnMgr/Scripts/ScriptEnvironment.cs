@@ -1,4 +1,5 @@
 using ConnMgr.Config;
+using ConnMgr.Native;
 
 namespace ConnMgr.Scripts;
 
@@ -35,7 +36,10 @@ internal static class ScriptEnvironment
             : [],
     ];
 
-    /// <summary>Returns the path of a program as a script finds it; null if it does not exist.</summary>
+    /// <summary>
+    /// Returns the path of an executable file as a script finds it; null if there is none. Ignores
+    /// directories of PATH that are not absolute.
+    /// </summary>
     /// <param name="program">The file name.</param>
     /// <param name="environment">The environment of the script, as `NAME=value`.</param>
     public static string? Find(string program, IReadOnlyList<string> environment)
@@ -49,7 +53,8 @@ internal static class ScriptEnvironment
             foreach (string directory in variable[5..].Split(':'))
             {
                 string path = Path.Combine(directory, program);
-                if (directory.Length > 0 && File.Exists(path))
+                if (directory.StartsWith('/')
+                    && FileKind.Of(path, followsLinks: true) is { IsRegular: true, IsExecutable: true })
                 {
                     return path;
                 }

@@ -6,12 +6,14 @@ namespace ConnMgr.Status;
 /// Formats the status in the Prometheus text format 0.0.4 or as OpenMetrics 1.0, with their naming rules and
 /// base units. Pure.
 /// </summary>
-internal static class MetricsText
+/// <param name="text">Receives the metrics.</param>
+/// <param name="isOpen">True for OpenMetrics: HELP and TYPE of a counter have its name without _total, and
+/// the last line ends the text.</param>
+internal sealed class MetricsText(Utf8Text text, bool isOpen)
 {
     private const string Gauge = "gauge";
     private const string Counter = "counter";
-    private const int CommentStart = 7; // of the name, behind "# HELP " or "# TYPE "
-    private const int OpenLimit = 1 << 18;
+    private const string CounterSuffix = "_total";
 
     /// <summary>
     /// The bounds of <see cref="UsageTally.Bounds"/> in seconds, as Prometheus writes them.
@@ -19,40 +21,20 @@ internal static class MetricsText
     private static readonly string[] Bounds =
         ["0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5"];
 
-    /// <summary>
-    /// Writes the same as OpenMetrics: HELP and TYPE of a counter have its name without _total, and the last
-    /// line ends the text.
-    /// </summary>
-    public static void WriteOpen(DaemonStatus status, EventRing events, Utf8Text text)
+    /// <summary>Writes all metrics.</summary>
+    public void Write(DaemonStatus status, EventRing events)
     {
-        Utf8Text plain = new(OpenLimit);
-        Write(status, events, plain);
-        ReadOnlySpan<byte> lines = plain.Bytes;
-        foreach (Range range in lines.TrimEnd((byte)'\n').Split((byte)'\n'))
-        {
-            ReadOnlySpan<byte> line = lines[range];
-            int nameEnd = line[0] == '#' ? CommentStart + line[CommentStart..].IndexOf((byte)' ') : 0;
-            ReadOnlySpan<byte> name = line[..nameEnd];
-            text.Add(name.EndsWith("_total"u8) ? name[..^"_total"u8.Length] : name);
-            text.Add(line[nameEnd..]).Add('\n');
-        }
-        text.Add("# EOF\n"u8);
-    }
-
-    /// <summary>Writes the text format of Prometheus.</summary>
-    public static void Write(DaemonStatus status, EventRing events, Utf8Text text)
-    {
-        Head(text, "build_info", Gauge, "The version that runs; always 1.");
+        Head("build_info", Gauge, "The version that runs; always 1.");
         text.Add("connmgr_build_info{version=\""u8);
-        AddLabelValue(text, status.Version);
+        AddLabelValue(status.Version);
         text.Add("\"} 1\n"u8);
 
-        One(text, "uptime_seconds", Gauge, "Time since the start.", status.Uptime);
-        Time(text, "process_start_time_seconds", "When the daemon started, since 1970.", status.StartedAt);
-        One(text, "resident_memory_bytes", Gauge, "Resident set of the daemon.", status.MemoryBytes);
-        One(text, "wakeups_total", Counter, "How often the event loop has woken up.", status.WakeUps);
+        One("uptime_seconds", Gauge, "Time since the start.", status.Uptime);
+        Time("process_start_time_seconds", "When the daemon started, since 1970.", status.StartedAt);
+        One("resident_memory_bytes", Gauge, "Resident set of the daemon.", status.MemoryBytes);
+        One("wakeups_total", Counter, "How often the event loop has woken up.", status.WakeUps);
         Head(
-            text, "link_confirmed", Gauge,
+            "link_confirmed", Gauge,
             "1 if the cloud is confirmed over at least one link, 0.5 if a metered link is assumed to work, "
                 + "else 0.");
         text.Add(status.IsAnyConfirmed ? "connmgr_link_confirmed 1\n"u8
@@ -61,157 +43,161 @@ internal static class MetricsText
         if (status.Services.Count > 0)
         {
             Head(
-                text, "service_proven", Gauge,
+                "service_proven", Gauge,
                 "1 if the service has answered a probe correctly since the start.");
         }
         foreach (ServiceStatus service in status.Services)
         {
             text.Add("connmgr_service_proven{service=\""u8);
-            AddLabelValue(text, service.Url);
+            AddLabelValue(service.Url);
             text.Add("\"} "u8).Add(service.IsProven ? 1 : 0).Add('\n');
         }
         if (status.Attrd is not null)
         {
             One(
-                text, "attrd_connected", Gauge, "1 while the attribute daemon accepts connmgr.",
+                "attrd_connected", Gauge, "1 while the attribute daemon accepts connmgr.",
                 status.IsAttrdConnected ? 1 : 0);
         }
 
-        Head(text, "switches_total", Counter, "Ended attempts to switch to another link.");
-        Sample(text, "switches_total", "result", "succeeded").Add(status.Switches.Succeeded).Add('\n');
-        Sample(text, "switches_total", "result", "failed").Add(status.Switches.Failed).Add('\n');
+        Head("switches_total", Counter, "Ended attempts to switch to another link.");
+        Sample("switches_total", "result", "succeeded").Add(status.Switches.Succeeded).Add('\n');
+        Sample("switches_total", "result", "failed").Add(status.Switches.Failed).Add('\n');
         One(
-            text, "route_repairs_total", Counter, "Routes repaired after another program changed them.",
+            "route_repairs_total", Counter, "Routes repaired after another program changed them.",
             status.Switches.Repairs);
         if (status.LastSwitchTook is { } took)
         {
             One(
-                text, "last_switch_duration_seconds", Gauge, "From the decision to the kernel's routes.",
+                "last_switch_duration_seconds", Gauge, "From the decision to the kernel's routes.",
                 took);
         }
 
-        Head(text, "link_changes_total", Counter, "How often one link followed another as the one in use.");
+        Head("link_changes_total", Counter, "How often one link followed another as the one in use.");
         foreach (LinkChange change in status.Changes)
         {
             text.Add("connmgr_link_changes_total{from=\""u8);
-            AddLabelValue(text, change.From.Length > 0 ? change.From : "none");
+            AddLabelValue(change.From.Length > 0 ? change.From : "none");
             text.Add("\",to=\""u8);
-            AddLabelValue(text, change.To.Length > 0 ? change.To : "none");
+            AddLabelValue(change.To.Length > 0 ? change.To : "none");
             text.Add("\"} "u8).Add(change.Count).Add('\n');
         }
         Time(
-            text, "last_link_change_timestamp_seconds", "When another link came into use.",
+            "last_link_change_timestamp_seconds", "When another link came into use.",
             status.ChangedAt);
         Time(
-            text, "last_reload_timestamp_seconds", "When the configuration was last read again.",
+            "last_reload_timestamp_seconds", "When the configuration was last read again.",
             status.ReloadedAt);
         One(
-            text, "last_reload_successful", Gauge, "0 if the last reload was refused.",
+            "last_reload_successful", Gauge, "0 if the last reload was refused.",
             status.IsReloadGood ? 1 : 0);
         One(
-            text, "hook_failures_total", Counter, "Hooks that failed or were not run.",
+            "hook_failures_total", Counter, "Hooks that failed or were not run.",
             events.Warnings(EventKind.Hook));
-        WriteInfo(status, text);
+        WriteInfo(status);
         Head(
-            text, "link_state", Gauge,
+            "link_state", Gauge,
             "0 down, 1 no address or default route, 2 not a link, 3 unconfirmed, 4 failed, 5 confirmed, "
             + "6 assumed: metered, up, not confirmed.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_state", link).Add(link.IsAssumed ? 6 : link.StateValue).Add('\n');
+            Sample("link_state", link).Add(link.IsAssumed ? 6 : link.StateValue).Add('\n');
         }
-        Head(text, "link_state_duration_seconds", Gauge, "How long the link has been in its state.");
+        Head("link_state_duration_seconds", Gauge, "How long the link has been in its state.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_state_duration_seconds", link).AddSeconds(link.StateFor).Add('\n');
+            Sample("link_state_duration_seconds", link).AddSeconds(link.StateFor).Add('\n');
         }
-        Head(text, "link_in_use", Gauge, "1 for the link over which the kernel's routes lead.");
+        Head("link_in_use", Gauge, "1 for the link over which the kernel's routes lead.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_in_use", link).Add(link.IsInUse ? 1 : 0).Add('\n');
+            Sample("link_in_use", link).Add(link.IsInUse ? 1 : 0).Add('\n');
         }
-        Head(text, "link_failures", Gauge, "Failures within the last hour, at most 8.");
+        Head("link_failures", Gauge, "Failures within the last hour, at most 8.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_failures", link).Add(link.Failures).Add('\n');
+            Sample("link_failures", link).Add(link.Failures).Add('\n');
         }
         Head(
-            text, "link_hold_seconds", Gauge,
+            "link_hold_seconds", Gauge,
             "How long the link must still stay good before it replaces the link in use.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_hold_seconds", link).AddSeconds(link.HoldLeft).Add('\n');
+            Sample("link_hold_seconds", link).AddSeconds(link.HoldLeft).Add('\n');
         }
-        Head(text, "link_receive_bytes_total", Counter, "By the kernel's counter of the interface.");
+        Head("link_receive_bytes_total", Counter, "By the kernel's counter of the interface.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_receive_bytes_total", link).Add((long)link.BytesReceived).Add('\n');
+            Sample("link_receive_bytes_total", link).Add((long)link.BytesReceived).Add('\n');
         }
-        Head(text, "link_transmit_bytes_total", Counter, "By the kernel's counter of the interface.");
+        Head("link_transmit_bytes_total", Counter, "By the kernel's counter of the interface.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_transmit_bytes_total", link).Add((long)link.BytesSent).Add('\n');
+            Sample("link_transmit_bytes_total", link).Add((long)link.BytesSent).Add('\n');
         }
-        Head(text, "probe_bytes_total", Counter, "IP bytes of probes, both directions.");
+        Head("probe_bytes_total", Counter, "IP bytes of probes, both directions.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "probe_bytes_total", link).Add(link.ProbeBytes).Add('\n');
+            Sample("probe_bytes_total", link).Add(link.ProbeBytes).Add('\n');
         }
         if (status.Links.Any(link => link.Budget is not null))
         {
-            WriteBudgets(status, text);
+            WriteBudgets(status);
         }
-        WriteUsage(status, text);
-        Head(text, "probes_total", Counter, "Ended probes.");
+        WriteUsage(status);
+        Head("probes_total", Counter, "Ended probes.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "probes_total", link, "result", "echo").Add(link.Probes.Echo).Add('\n');
-            Sample(text, "probes_total", link, "result", "wrong_content").Add(link.Probes.WrongContent)
+            Sample("probes_total", link, "result", "echo").Add(link.Probes.Echo).Add('\n');
+            Sample("probes_total", link, "result", "wrong_content").Add(link.Probes.WrongContent)
                 .Add('\n');
-            Sample(text, "probes_total", link, "result", "ping_only").Add(link.Probes.PingOnly).Add('\n');
-            Sample(text, "probes_total", link, "result", "no_answer").Add(link.Probes.NoAnswer).Add('\n');
+            Sample("probes_total", link, "result", "ping_only").Add(link.Probes.PingOnly).Add('\n');
+            Sample("probes_total", link, "result", "no_answer").Add(link.Probes.NoAnswer).Add('\n');
         }
         Head(
-            text, "probe_round_trip_seconds", Gauge,
+            "probe_round_trip_seconds", Gauge,
             "Round-trip time of the last probe, if it was answered.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.RoundTrip is { } roundTrip)
             {
-                Sample(text, "probe_round_trip_seconds", link).AddMicroseconds(roundTrip).Add('\n');
+                Sample("probe_round_trip_seconds", link).AddMicroseconds(roundTrip).Add('\n');
             }
         }
 
         if (status.Firewall is { } firewall)
         {
-            Write(firewall, text);
+            Write(firewall);
         }
         One(
-            text, "locked_by_earlier_start", Gauge,
+            "locked_by_earlier_start", Gauge,
             "1 if connmgr runs without a firewall on a device that an earlier start has locked.",
             status.IsLockedByEarlier ? 1 : 0);
 
-        Head(text, "events_total", Counter, "Events by kind.");
+        Head("events_total", Counter, "Events by kind.");
         for (EventKind kind = 0; kind <= EventKind.Hook; kind++)
         {
-            Sample(text, "events_total", "kind", kind.Name()).Add(events.Total(kind)).Add('\n');
+            Sample("events_total", "kind", kind.Name()).Add(events.Total(kind)).Add('\n');
         }
         Head(
-            text, "warnings_total", Counter, "Events that are warnings or errors: scripts that failed, too.");
+            "warnings_total", Counter, "Events that are warnings or errors: scripts that failed, too.");
         for (EventKind kind = 0; kind <= EventKind.Hook; kind++)
         {
-            Sample(text, "warnings_total", "kind", kind.Name()).Add(events.Warnings(kind)).Add('\n');
+            Sample("warnings_total", "kind", kind.Name()).Add(events.Warnings(kind)).Add('\n');
+        }
+        if (isOpen)
+        {
+            text.Add("# EOF\n"u8);
         }
     }
 
     /// <summary>The addresses and gateways of the links that have any.</summary>
-    private static void WriteInfo(DaemonStatus status, Utf8Text text)
+    private void WriteInfo(DaemonStatus status)
     {
-        Head(text, "link_info", Gauge, "Addresses and gateways of the link; always 1.");
+        Head("link_info", Gauge, "Addresses and gateways of the link; always 1.");
         foreach (LinkStatus link in status.Links)
         {
             text.Add("connmgr_link_info{link=\""u8);
-            AddLabelValue(text, link.Name);
+            AddLabelValue(link.Name);
             text.Add("\",kind=\""u8).Add(link.Kind)
                 .Add("\",ipv4=\""u8).Add(link.Ipv4.Address ?? "")
                 .Add("\",ipv4_gateway=\""u8).Add(link.Ipv4.Gateway ?? "")
@@ -222,171 +208,176 @@ internal static class MetricsText
     }
 
     /// <summary>The budgets of the links that have one.</summary>
-    private static void WriteBudgets(DaemonStatus status, Utf8Text text)
+    private void WriteBudgets(DaemonStatus status)
     {
-        Head(text, "link_budget_bytes", Gauge, "The bytes that a metered link may use in a month.");
+        Head("link_budget_bytes", Gauge, "The bytes that a metered link may use in a month.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.Budget is { } budget)
             {
-                Sample(text, "link_budget_bytes", link).Add(budget.Bytes).Add('\n');
+                Sample("link_budget_bytes", link).Add(budget.Bytes).Add('\n');
             }
         }
-        Head(text, "link_budget_used_bytes", Gauge, "The bytes of this month, both directions.");
+        Head("link_budget_used_bytes", Gauge, "The bytes of this month, both directions.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.Budget is { } budget)
             {
-                Sample(text, "link_budget_used_bytes", link).Add(budget.Used).Add('\n');
+                Sample("link_budget_used_bytes", link).Add(budget.Used).Add('\n');
             }
         }
-        Head(text, "link_budget_reset_timestamp_seconds", Gauge, "Unix time at which the next month begins.");
+        Head("link_budget_reset_timestamp_seconds", Gauge, "Unix time at which the next month begins.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.Budget?.ResetsAt is { } at)
             {
-                Sample(text, "link_budget_reset_timestamp_seconds", link)
+                Sample("link_budget_reset_timestamp_seconds", link)
                     .AddSeconds(at - DateTime.UnixEpoch).Add('\n');
             }
         }
     }
 
-    private static void WriteUsage(DaemonStatus status, Utf8Text text)
+    private void WriteUsage(DaemonStatus status)
     {
-        Head(text, "link_in_use_seconds_total", Counter, "How long the link was in use.");
+        Head("link_in_use_seconds_total", Counter, "How long the link was in use.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_in_use_seconds_total", link)
+            Sample("link_in_use_seconds_total", link)
                 .AddSeconds(link.Usage?.InUse ?? default).Add('\n');
         }
         Head(
-            text, "link_in_use_bytes_total", Counter,
+            "link_in_use_bytes_total", Counter,
             "Bytes that the link received and sent while it was in use.");
         foreach (LinkStatus link in status.Links)
         {
-            Sample(text, "link_in_use_bytes_total", link).Add((long)(link.Usage?.BytesInUse ?? 0)).Add('\n');
+            Sample("link_in_use_bytes_total", link).Add((long)(link.Usage?.BytesInUse ?? 0)).Add('\n');
         }
         Head(
-            text, "link_last_proof_timestamp_seconds", Gauge,
+            "link_last_proof_timestamp_seconds", Gauge,
             "When a service last answered correctly over the link.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.ProvedAt is { } at)
             {
-                Sample(text, "link_last_proof_timestamp_seconds", link)
+                Sample("link_last_proof_timestamp_seconds", link)
                     .AddSeconds(at - DateTime.UnixEpoch).Add('\n');
             }
         }
-        Head(text, "probe_duration_seconds", "histogram", "How long probes took, whatever their result.");
+        Head("probe_duration_seconds", "histogram", "How long probes took, whatever their result.");
         foreach (LinkStatus link in status.Links)
         {
             if (link.Usage is { } usage)
             {
-                WriteDurations(link, usage, text);
+                WriteDurations(link, usage);
             }
         }
     }
 
-    private static void WriteDurations(LinkStatus link, LinkUsage usage, Utf8Text text)
+    private void WriteDurations(LinkStatus link, LinkUsage usage)
     {
         long count = 0;
         for (int i = 0; i < usage.Durations.Length; i++)
         {
             count += usage.Durations[i];
-            Sample(text, "probe_duration_seconds_bucket", link, "le", i < Bounds.Length ? Bounds[i] : "+Inf")
+            Sample("probe_duration_seconds_bucket", link, "le", i < Bounds.Length ? Bounds[i] : "+Inf")
                 .Add(count).Add('\n');
         }
-        Sample(text, "probe_duration_seconds_sum", link).AddMicroseconds(usage.DurationSum).Add('\n');
-        Sample(text, "probe_duration_seconds_count", link).Add(count).Add('\n');
+        Sample("probe_duration_seconds_sum", link).AddMicroseconds(usage.DurationSum).Add('\n');
+        Sample("probe_duration_seconds_count", link).Add(count).Add('\n');
     }
 
-    private static void Time(Utf8Text text, string name, string help, DateTime? at)
+    private void Time(string name, string help, DateTime? at)
     {
         if (at is { } time)
         {
-            Head(text, name, Gauge, help);
+            Head(name, Gauge, help);
             text.Add("connmgr_"u8).Add(name).Add(' ').AddSeconds(time - DateTime.UnixEpoch).Add('\n');
         }
     }
 
-    private static void Write(FirewallStatus firewall, Utf8Text text)
+    private void Write(FirewallStatus firewall)
     {
         One(
-            text, "firewall_locked", Gauge, "1 while the rules of the lockdown are in force.",
+            "firewall_locked", Gauge, "1 while the rules of the lockdown are in force.",
             firewall.IsLocked ? 1 : 0);
         One(
-            text, "firewall_audit", Gauge, "1 while --audit is on: nothing is dropped.",
+            "firewall_audit", Gauge, "1 while --audit is on: nothing is dropped.",
             firewall.IsAudit ? 1 : 0);
         One(
-            text, "firewall_local_drops", Gauge,
+            "firewall_local_drops", Gauge,
             "1 while this device drops what the lockdown admits: another program's rules do that.",
             firewall.Drops.Count > 0 ? 1 : 0);
         One(
-            text, "lockdown_failed", Gauge, "1 if the last run of init_firewall.sh failed.",
+            "lockdown_failed", Gauge, "1 if the last run of init_firewall.sh failed.",
             firewall.HasLastFailed ? 1 : 0);
         One(
-            text, "lockdown_failures_total", Counter, "Runs of init_firewall.sh that failed.",
+            "lockdown_failures_total", Counter, "Runs of init_firewall.sh that failed.",
             firewall.Failures);
         One(
-            text, "firewall_repairs_total", Counter,
+            "firewall_repairs_total", Counter,
             "Firewall rules restored after another program changed them.",
             firewall.Repairs);
         One(
-            text, "whitelist_entries", Gauge, "Names, addresses and prefixes of the whitelist.",
+            "whitelist_entries", Gauge, "Names, addresses and prefixes of the whitelist.",
             firewall.Entries);
-        One(text, "holes", Gauge, "Addresses that are open because of a name.", firewall.Holes);
-        One(text, "dns_questions_total", Counter, "DNS questions seen.", firewall.Questions);
+        One("holes", Gauge, "Addresses that are open because of a name.", firewall.Holes);
+        One("dns_questions_total", Counter, "DNS questions seen.", firewall.Questions);
         Head(
-            text, "dns_replies_total", Counter,
+            "dns_replies_total", Counter,
             "DNS replies by result; all but answers and error codes were refused.");
         foreach ((string verdict, long count) in firewall.Replies)
         {
-            Sample(text, "dns_replies_total", "verdict", verdict.Replace(' ', '_')).Add(count).Add('\n');
+            Sample("dns_replies_total", "verdict", verdict.Replace(' ', '_')).Add(count).Add('\n');
         }
         One(
-            text, "dns_replies_held_total", Counter, "DNS replies held until their addresses were open.",
+            "dns_replies_held_total", Counter, "DNS replies held until their addresses were open.",
             firewall.Held);
         One(
-            text, "dns_replies_late_total", Counter,
+            "dns_replies_late_total", Counter,
             "Held DNS replies released before all their addresses were open.",
             firewall.Late);
         One(
-            text, "dns_dropped_total", Counter, "False replies to open questions that were dropped.",
+            "dns_dropped_total", Counter, "False replies to open questions that were dropped.",
             firewall.Dropped);
         One(
-            text, "dns_queue_overruns_total", Counter,
+            "dns_queue_overruns_total", Counter,
             "How often the queue was full and DNS replies passed unread.",
             firewall.Overruns);
         One(
-            text, "dns_bad_addresses_total", Counter,
+            "dns_bad_addresses_total", Counter,
             "Addresses of whitelisted names that may never be opened.",
             firewall.BadAddresses);
     }
 
-    private static void Head(Utf8Text text, string name, string type, string help) =>
-        text.Add("# HELP connmgr_"u8).Add(name).Add(' ').Add(help)
-            .Add("\n# TYPE connmgr_"u8).Add(name).Add(' ').Add(type).Add('\n');
-
-    private static void One(Utf8Text text, string name, string type, string help, long value)
+    private void Head(string name, string type, string help)
     {
-        Head(text, name, type, help);
+        ReadOnlySpan<char> family = isOpen && name.EndsWith(CounterSuffix, StringComparison.Ordinal)
+            ? name.AsSpan(0, name.Length - CounterSuffix.Length)
+            : name;
+        text.Add("# HELP connmgr_"u8).Add(family).Add(' ').Add(help)
+            .Add("\n# TYPE connmgr_"u8).Add(family).Add(' ').Add(type).Add('\n');
+    }
+
+    private void One(string name, string type, string help, long value)
+    {
+        Head(name, type, help);
         text.Add("connmgr_"u8).Add(name).Add(' ').Add(value).Add('\n');
     }
 
-    private static void One(Utf8Text text, string name, string type, string help, TimeSpan value)
+    private void One(string name, string type, string help, TimeSpan value)
     {
-        Head(text, name, type, help);
+        Head(name, type, help);
         text.Add("connmgr_"u8).Add(name).Add(' ').AddMicroseconds(value).Add('\n');
     }
 
-    private static Utf8Text Sample(Utf8Text text, string name, string label, string value) =>
+    private Utf8Text Sample(string name, string label, string value) =>
         text.Add("connmgr_"u8).Add(name).Add('{').Add(label).Add("=\""u8).Add(value).Add("\"} "u8);
 
-    private static Utf8Text Sample(
-        Utf8Text text, string name, LinkStatus link, string label = "", string value = "")
+    private Utf8Text Sample(
+        string name, LinkStatus link, string label = "", string value = "")
     {
         text.Add("connmgr_"u8).Add(name).Add("{link=\""u8);
-        AddLabelValue(text, link.Name);
+        AddLabelValue(link.Name);
         text.Add("\",kind=\""u8).Add(link.Kind).Add('"');
         if (label.Length > 0)
         {
@@ -396,7 +387,7 @@ internal static class MetricsText
     }
 
     /// <summary>Escapes backslashes and quotes; the values have no line feeds.</summary>
-    private static void AddLabelValue(Utf8Text text, string value)
+    private void AddLabelValue(string value)
     {
         foreach (char c in value)
         {

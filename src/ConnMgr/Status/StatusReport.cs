@@ -26,7 +26,7 @@ internal sealed class StatusReport(
     private const int ProcFileLimit = 65536;
     private const int Usage = 64; // EX_USAGE
 
-    private readonly UsageTally _usage = new(ReadCounters);
+    private readonly UsageTally _usage = new(CounterFile.Read);
     private TimeSpan? _reloadedAt;
     private bool _isReloadGood = true;
     private readonly long[] _refused = new long[(int)DnsVerdict.LostStream + 1];
@@ -84,14 +84,7 @@ internal sealed class StatusReport(
         }
         if (request.Verb == ControlVerb.Metrics)
         {
-            if (request.IsOpenMetrics)
-            {
-                MetricsText.WriteOpen(status, log.Events, reply);
-            }
-            else
-            {
-                MetricsText.Write(status, log.Events, reply);
-            }
+            new MetricsText(reply, request.IsOpenMetrics).Write(status, log.Events);
             return 0;
         }
         if (request.IsText)
@@ -134,7 +127,7 @@ internal sealed class StatusReport(
 
     private DaemonStatus Describe(string? flowLimit, TimeSpan now)
     {
-        string counters = ReadCounters();
+        string counters = CounterFile.Read();
         DateTime wall = DateTime.UtcNow;
         ConnectionView view = links.View;
         LinkStatus[] described = new LinkStatus[view.Links.Count];
@@ -192,9 +185,6 @@ internal sealed class StatusReport(
             url, service.Scheme.Strength().Name(), service.Scheme.Cost(), trust.Proven.Contains(url),
             trust.SuspectedBy(url)?.Name, trust.IsSuspected(url));
     }
-
-    private static string ReadCounters() =>
-        SmallFile.Read("/proc/net/dev", ProcFileLimit, out _, out _) ?? "";
 
     private LinkStatus Describe(int index, string counters, TimeSpan now, DateTime wall)
     {

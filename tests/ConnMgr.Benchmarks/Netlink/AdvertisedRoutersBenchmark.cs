@@ -6,8 +6,8 @@ namespace ConnMgr.Benchmarks.Netlink;
 
 /// <summary>
 /// One more IPv6 router advertises itself beside others: its event, and the dump if that asks for one. Goal:
-/// the time does not grow with their number. (When each event led to a dump of all, and the gateways of a link
-/// were compared each with each, 10,000 advertisements took 8 s.)
+/// the time does not grow with their number. (When each event led to a dump of all, and the gateways of a
+/// link were compared each with each, 10,000 advertisements took 8 s.)
 /// </summary>
 [MemoryDiagnoser]
 public class AdvertisedRoutersBenchmark

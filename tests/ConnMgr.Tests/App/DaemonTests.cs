@@ -164,11 +164,7 @@ public sealed class DaemonTests
         }
 
         /// <summary>The logged lines that begin so.</summary>
-        public string[] Said(string start) =>
-        [
-            .. _log.Events.Events.Select(said => said.Text)
-                .Where(text => text.StartsWith(start, StringComparison.Ordinal)),
-        ];
+        public string[] Said(string start) => LogLines.Beginning(_log, start);
 
         private void Look()
         {

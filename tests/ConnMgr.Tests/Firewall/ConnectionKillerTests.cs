@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using ConnMgr.EventLoop;
 using ConnMgr.Firewall;
 using ConnMgr.Tests.Capture;
@@ -70,14 +69,14 @@ public sealed class ConnectionKillerTests
         {
             foreach (string peer in peers)
             {
-                Conntrack($"-I -p tcp -s 198.18.1.2 -d {peer} --sport 4000 --dport 443 -t 600 --state "
+                Conntrack.Run($"-I -p tcp -s 198.18.1.2 -d {peer} --sport 4000 --dport 443 -t 600 --state "
                     + "ESTABLISHED -u SEEN_REPLY");
             }
         }
 
         public static string[] Peers() =>
         [
-            .. Conntrack("-L").Split('\n').Where(line => line.Contains(" dst=", StringComparison.Ordinal))
+            .. Conntrack.Run("-L").Split('\n').Where(line => line.Contains(" dst=", StringComparison.Ordinal))
                 .Select(line => line.Split(" dst=")[1].Split(' ')[0]).Order(),
         ];
 
@@ -86,19 +85,6 @@ public sealed class ConnectionKillerTests
             Killer.Advance(Loop.Now + Skew);
             return isDone();
         });
-
-        private static string Conntrack(string arguments)
-        {
-            using Process conntrack = Process.Start(new ProcessStartInfo("conntrack", arguments)
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-            string output = conntrack.StandardOutput.ReadToEnd();
-            conntrack.WaitForExit();
-            Assert.True(conntrack.ExitCode == 0, $"conntrack {arguments}");
-            return output;
-        }
 
         public void Dispose()
         {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using ConnMgr.EventLoop;
@@ -148,16 +147,8 @@ public sealed class ConnectionRunnerTests : IDisposable
 
     private static void Connect(string peer, bool isAnswered = true)
     {
-        using Process conntrack = Process.Start(new ProcessStartInfo(
-            "conntrack",
+        Conntrack.Run(
             $"-I -p tcp -s 198.18.1.2 -d {peer} --sport 4000 --dport 443 -t 600 --state ESTABLISHED"
-                + (isAnswered ? " -u SEEN_REPLY" : ""))
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        string output = conntrack.StandardOutput.ReadToEnd() + conntrack.StandardError.ReadToEnd();
-        conntrack.WaitForExit();
-        Assert.True(conntrack.ExitCode == 0, output);
+                + (isAnswered ? " -u SEEN_REPLY" : ""));
     }
 }

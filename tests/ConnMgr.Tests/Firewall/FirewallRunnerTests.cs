@@ -318,12 +318,7 @@ public sealed class FirewallRunnerTests : IDisposable
         Rounds();
     }
 
-    private void Rounds()
-    {
-        int rounds = 0;
-        LoopRun.Until(_loop, () => ++rounds > 5);
-    }
+    private void Rounds() => LoopRun.Rounds(_loop);
 
-    private string[] Said() => [.. _log.Events.Events.Where(said => said.Level != LogLevel.Debug)
-        .Select(said => said.Text)];
+    private string[] Said() => LogLines.Of(_log);
 }

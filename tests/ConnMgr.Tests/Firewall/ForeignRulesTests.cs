@@ -40,7 +40,7 @@ public class ForeignRulesTests
     private bool Take(int changes, double at)
     {
         TimeSpan now = TimeSpan.FromSeconds(at);
-        bool mustProbe = _rules.Take(changes, now);
+        bool mustProbe = _rules.TakeDue(changes, now);
         Assert.True(_rules.NextDeadline > now); // the loop does not spin
         return mustProbe;
     }

@@ -219,6 +219,5 @@ public sealed class LockRunnerTests : IDisposable
 
     private static string Iptables() => LockdownTests.Run("iptables", "-S");
 
-    private string[] Said() => [.. _log.Events.Events.Where(said => said.Level != LogLevel.Debug)
-        .Select(said => said.Text)];
+    private string[] Said() => LogLines.Of(_log);
 }

@@ -173,8 +173,7 @@ public sealed class LockdownTests : IDisposable
         Assert.DoesNotContain(" DROP", Run("iptables", "-S"));
     });
 
-    private string[] Said() =>
-        [.. _log.Events.Events.Where(said => said.Level != LogLevel.Debug).Select(said => said.Text)];
+    private string[] Said() => LogLines.Of(_log);
 
     private void Script(string name, string body) => TestScript.Write(_directory, name, body);
 

@@ -308,10 +308,7 @@ public sealed class ServiceDriverTests
                 .Select(line => line.Split(' ')[2]),
         ];
 
-        public string[] Said() =>
-        [
-            .. _log.Events.Events.Where(said => said.Level != LogLevel.Debug).Select(said => said.Text),
-        ];
+        public string[] Said() => LogLines.Of(_log);
 
         public void Dispose()
         {

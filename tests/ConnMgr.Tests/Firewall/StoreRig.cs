@@ -35,8 +35,7 @@ internal sealed class StoreRig : IDisposable
     public string File => Path.Combine(_directory, "holes");
 
     /// <summary>The logged lines, without debug lines.</summary>
-    public string[] Said() =>
-        [.. Log.Events.Events.Where(said => said.Level != LogLevel.Debug).Select(said => said.Text)];
+    public string[] Said() => LogLines.Of(Log);
 
     public bool Learn(string name, params string[] addresses) => Store.Learn(
         Name(name), [.. addresses.Select(text =>

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -163,11 +162,7 @@ public sealed class FlowRunnerTests
 
         public void Until(Func<bool> isDone) => LoopRun.Until(_loop, isDone);
 
-        public void Rounds()
-        {
-            int rounds = 0;
-            LoopRun.Until(_loop, () => ++rounds > 5);
-        }
+        public void Rounds() => LoopRun.Rounds(_loop);
 
         public static Socket Connect(
             string peer, string? device = null, int mark = 0, string? from = null, int port = 443)
@@ -204,34 +199,18 @@ public sealed class FlowRunnerTests
             return error == SocketError.ConnectionAborted;
         }
 
-        public static void Track(string from, string to, int port) => Conntrack(
+        public static void Track(string from, string to, int port) => Conntrack.Run(
             $"-I -p udp -s {from} -d {to} --sport {port} --dport 443 -t 600");
 
         public static string[] Tracked() =>
         [
-            .. Conntrack("-L").Split('\n').Where(line => line.Contains("sport=", StringComparison.Ordinal))
+            .. Conntrack.Run("-L").Split('\n')
+                .Where(line => line.Contains("sport=", StringComparison.Ordinal))
                 .Select(line => line.Split(' ').First(word =>
                     word.StartsWith("sport=", StringComparison.Ordinal))),
         ];
 
-        private static string Conntrack(string arguments)
-        {
-            using Process conntrack = Process.Start(new ProcessStartInfo("conntrack", arguments)
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-            string output = conntrack.StandardOutput.ReadToEnd();
-            conntrack.WaitForExit();
-            Assert.True(conntrack.ExitCode == 0, $"conntrack {arguments}");
-            return output;
-        }
-
-        public string[] Said() =>
-        [
-            .. _log.Events.Events.Select(said => said.Text)
-                .Where(text => text.StartsWith("ended ", StringComparison.Ordinal)),
-        ];
+        public string[] Said() => LogLines.Beginning(_log, "ended ");
 
         public void Dispose()
         {

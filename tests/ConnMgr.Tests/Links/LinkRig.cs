@@ -98,11 +98,7 @@ internal sealed class LinkRig : IDisposable
     }
 
     /// <summary>The logged lines that begin so.</summary>
-    public string[] Said(string start) =>
-    [
-        .. Log.Events.Events.Select(said => said.Text)
-            .Where(text => text.StartsWith(start, StringComparison.Ordinal)),
-    ];
+    public string[] Said(string start) => LogLines.Beginning(Log, start);
 
     /// <summary>The device of the kernel's preferred IPv4 default route.</summary>
     public static string Front() => IpSays("route get 198.19.0.1").Split("dev ")[1].Split(' ')[0];

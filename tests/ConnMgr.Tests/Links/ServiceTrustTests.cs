@@ -27,7 +27,7 @@ public class ServiceTrustTests
         Assert.Equal(
             "'echo://echo.example' has not answered correctly over any link since the start, and wrongly "
                 + "over eth0: "
-            + "is that the service? ping decides until it answers correctly", warning);
+            + "check the host and port of --probe. ping decides until it answers correctly", warning);
         Assert.Equal(_eth, _trust.SuspectedBy(Service));
         Assert.Null(Take(_eth, Suspect, 2));
         Assert.Null(Take(_wlan, Suspect, 3));
@@ -45,7 +45,7 @@ public class ServiceTrustTests
         Assert.False(_trust.IsSuspected(Service));
         Assert.Equal(
             "'echo://echo.example' has not answered correctly over any link since the start "
-                + "(eth0: ping answered (refused)): is that the service? "
+                + "(eth0: ping answered (refused)): check the host and port of --probe. "
                 + "ping decides until it answers correctly",
             Take(_eth, silent, 17));
         Assert.True(_trust.IsSuspected(Service));

@@ -39,6 +39,7 @@ public class AbiTests
         #include <linux/if.h>
         #include <linux/if_addr.h>
         #include <linux/rtnetlink.h>
+        #include <linux/ipv6_route.h>
         #include <linux/neighbour.h>
         #include <linux/fib_rules.h>
         #include <linux/sock_diag.h>

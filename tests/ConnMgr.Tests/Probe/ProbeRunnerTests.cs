@@ -272,8 +272,7 @@ public sealed class ProbeRunnerTests : IDisposable
     private void Skip(double seconds)
     {
         _time.Skew += TimeSpan.FromSeconds(seconds);
-        int rounds = 0;
-        LoopRun.Until(_loop, () => ++rounds > 3);
+        LoopRun.Rounds(_loop);
     }
 
     private static byte[] Read(Socket socket)

@@ -255,8 +255,7 @@ public sealed class QuestionRunnerTests : IDisposable
     private void Skip(double seconds)
     {
         _time.Skew += TimeSpan.FromSeconds(seconds);
-        int rounds = 0;
-        LoopRun.Until(_loop, () => ++rounds > 3);
+        LoopRun.Rounds(_loop);
     }
 
     private static (EndPoint From, byte[] Query) Take(Socket server)

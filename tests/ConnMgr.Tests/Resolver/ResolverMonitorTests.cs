@@ -145,6 +145,5 @@ public sealed class ResolverMonitorTests : IDisposable
         LinkKind.Ethernet, name, false, LinkState.Confirmed, "", default, null,
         new LinkFacts { Ifindex = ifindex }, false, false, null, default, default, default);
 
-    private string[] Said() => [.. _log.Events.Events.Where(said => said.Level != LogLevel.Debug)
-        .Select(said => said.Text)];
+    private string[] Said() => LogLines.Of(_log);
 }

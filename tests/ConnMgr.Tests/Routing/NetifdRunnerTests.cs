@@ -8,13 +8,15 @@ namespace ConnMgr.Tests.Routing;
 public sealed class NetifdRunnerTests : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("connmgr-test-").FullName;
-    private readonly Loop _loop = new();
+    private readonly SkewedTime _time = new();
+    private readonly Loop _loop;
     private readonly Log _log = new(LogTarget.Stderr, LogLevel.Error);
     private readonly List<string> _changes = [];
     private readonly List<TimeSpan> _changedAt = [];
 
     public NetifdRunnerTests()
     {
+        _loop = new Loop(_time);
         Directory.CreateDirectory($"{_directory}/empty");
         File.WriteAllText($"{_directory}/empty/ubus", ""); // not executable
         TestScript.Write(
@@ -116,6 +118,7 @@ public sealed class NetifdRunnerTests : IDisposable
     {
         int before = TestScript.Lines(_directory, "ended").Length;
         Answer(answer);
+        _time.Skew += TimeSpan.FromSeconds(1); // two questions are at least a second apart
         netifd.Ask();
         LoopRun.Until(_loop, () => TestScript.Lines(_directory, "ended").Length > before);
     }
@@ -126,6 +129,5 @@ public sealed class NetifdRunnerTests : IDisposable
         "printf '{ \"interface\": [ { \"interface\": \"wan\", \"up\": true, \"l3_device\": \"%s\", "
         + $"\"dns-server\": [ \"{server}\" ] }} ] }}' \"{device}\"";
 
-    private string[] Said() => [.. _log.Events.Events.Where(said => said.Level != LogLevel.Debug)
-        .Select(said => said.Text)];
+    private string[] Said() => LogLines.Of(_log);
 }
