@@ -68,8 +68,12 @@ internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = 
         socket.Count++;
         byte* query = stackalloc byte[DnsQuestion.MaxQuerySize];
         asked.Size = question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
-        // A send error is reported when an answer is read.
-        asked.IsSent = (nint)LibC.send(socket.Fd, query, asked.Size, LibC.MSG_NOSIGNAL) > 0;
+        // The first error may be that of an earlier question: the kernel reports a refusal once, to send(2) as
+        // well as to recv(2). The server will refuse this question, too, and then all of the socket learn it.
+        for (int i = 0; i < 2 && !asked.IsSent; i++)
+        {
+            asked.IsSent = (nint)LibC.send(socket.Fd, query, asked.Size, LibC.MSG_NOSIGNAL) > 0;
+        }
         if (!asked.IsSent && Errno.Last == Errno.EPERM) // the kernel's rules drop it
         {
             _ = Judge(socket, isRefused: true);

@@ -94,6 +94,25 @@ public sealed class QuestionRunnerTests : IDisposable
         Assert.Equal(0, runner.SocketCount);
     });
 
+    /// <summary>Each question but the first finds the refusal of the one before it in its send(2).</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(64)]
+    public void Questions_in_a_row_to_a_server_that_refuses_all_learn_it(int count) => Run(server =>
+    {
+        QuestionRunner runner = new(_loop);
+        server.Dispose();
+        for (int i = 0; i < count; i++)
+        {
+            Assert.True(Ask(runner, $"name{i}").IsSent);
+        }
+        LoopRun.Until(_loop, () => _answers.Count == count);
+        Assert.All(_answers, answer => Assert.EndsWith(": Connection refused", answer,
+            StringComparison.Ordinal));
+        Assert.Equal(0, runner.SocketCount);
+    });
+
     [Fact]
     public void A_device_that_does_not_exist_is_an_error() => Run(_ =>
     {
