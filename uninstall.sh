@@ -22,6 +22,8 @@ if [ -z "$root" ]; then
     elif ! /usr/lib/af-conn/fwcfg.sh unlock; then
         say "fwcfg.sh unlock failed: the firewall may still be locked. Nothing is removed"
         exit 1
+    else
+        rm -rf /run/connmgr
     fi
 fi
 

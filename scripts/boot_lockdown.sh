@@ -97,14 +97,16 @@ fi
 # chain_of HOOK: sets $chain to that to which the first rule of the lockdown leads.
 chain_of() { case $1 in FORWARD) chain=AFERO_FORWARD_ACCEPT_SERVICE ;; *) chain=AFERO_ALLOW_SERVICE_$1 ;; esac; }
 
-# nft_is_locked: true if what no rule admits is dropped (an audit drops nothing), and no other rule comes first.
+# nft_is_locked: true if what no rule admits is dropped (an audit drops nothing), and no other rule comes first. To add the table
+# again ends its flag dormant, with which it drops nothing.
 nft_is_locked() {
     has nft || return
     for hook in INPUT OUTPUT FORWARD; do
         chain_of "$hook"
         case $hook in INPUT) nft_hook=input ;; OUTPUT) nft_hook=output ;; FORWARD) nft_hook=forward ;; esac
-        # shellcheck disable=SC2046  # words: the indentation does not matter
-        set -- $(nft list chain inet connmgr "$nft_hook" 2>/dev/null)
+        listed=$(nft "add table inet connmgr; list chain inet connmgr $nft_hook" 2>/dev/null) || return
+        # shellcheck disable=SC2086  # words: the indentation does not matter
+        set -- $listed
         case "$* " in *" policy drop; jump $chain "*) ;; *) return 1 ;; esac
     done
 }
@@ -180,7 +182,8 @@ in_force() {
     return 1
 }
 
-if has nft && ! in_force iptables; then
+# Of one family alone it would not do: the policies, which would have to close the other, come after the rules of other programs.
+if has nft && ! { in_force iptables && { [ ! -e /proc/net/if_inet6 ] || in_force ip6tables; }; }; then
     if said=$(shut_by_nft 2>&1); then
         : >"$run_dir/closed" 2>/dev/null || :
         say "shut: the table inet connmgr_closed drops all but loopback and DHCP; $to_open"

@@ -203,6 +203,11 @@ unlock() {
     else
         said="unlocked already: there is no lockdown"
     fi
+    case $undone in
+        *tables*)
+            user=${CONNMGR_CONFIG_DIR:-/etc/af-conn}/firewall.user
+            [ ! -e "$user" ] || said="$said. Rules that $user has added to chains of iptables stay: they are not ours" ;;
+    esac
     # It is unlocked, whether that can be said or not: 74 is EX_IOERR.
     { echo "$self: $said"; } 2>/dev/null || { complain "$said; cannot write to standard output"; exit 74; }
     if daemon=$(running_daemon) && ! opening_option >/dev/null; then

@@ -79,7 +79,8 @@ answers() { within connmgr status >"$work/status"; grep -q '^firewall' "$work/st
 version_is() { [ "$(within dpkg-query -W -f '${Version}' connmgr)" = "$1" ]; }
 links() {
     within ip link add enp7s0 type veth peer name far0 && within ip link set far0 up && within ip link set enp7s0 up &&
-        within ip address add 198.18.0.2/24 dev enp7s0 && within ip route add default via 198.18.0.1
+        within ip address add 198.18.0.2/24 dev enp7s0 && within ip route add default via 198.18.0.1 &&
+        within ip link add enp8s0 type veth peer name far1 && within ip link set enp8s0 up
 }
 
 life() {
@@ -99,6 +100,7 @@ life() {
     check "install: the interface is proposed" within grep -q "^ETH_INTERFACE_0='enp7s0'" /etc/af-conn/netif_names
     check "install: which is said" says "ETH_INTERFACE_0='enp7s0'"
     check "install: no interface that is not there" not says wlan0
+    check "install: the second port, and how to add it" says "not managed unless you add it: ETH_INTERFACE_1='enp8s0'"
     check "install: connmgr check finds nothing wrong" within connmgr check
     check "install: an implementer's net_capabilities is kept" within grep -qx 'exit 6' /usr/lib/af-conn/net_capabilities
     check "install: ours is beside it" within test -x /usr/lib/af-conn/net_capabilities.connmgr
@@ -167,6 +169,7 @@ life() {
     check "remove: the daemon is gone" not within pgrep -x connmgr
     check "remove: the machine is unlocked" policy_is ACCEPT
     check "remove: no chain of ours is left" not within sh -c '{ iptables -S; ip6tables -S; } | grep AFERO'
+    check "remove: the run directory is gone" not within test -e /run/connmgr
     check "remove: configuration is kept" within grep -qx mine.example /etc/af-conn/whitelist
     check "remove: the implementer's script is kept" within grep -qx 'exit 6' /usr/lib/af-conn/net_capabilities
     check "remove: ours beside it is gone" not within test -e /usr/lib/af-conn/net_capabilities.connmgr
@@ -179,6 +182,7 @@ life() {
 
     check "a second life: install the new version" dpkg_within -i /root/new.deb
     check "a second life: nothing is started" not active
+    check "a second life: systemd understands each line of the unit" not within sh -c 'journalctl -b | grep "connmgr.*Unknown key"'
     check "a second life: purge" dpkg_within -P connmgr
 
     kill "$nspawn" && wait "$nspawn"

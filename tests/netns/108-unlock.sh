@@ -45,6 +45,7 @@ unlocks() {
     check "${WITH}in one line" test "$(wc -l <"$LAB/said")" = 1
     check "${WITH}that says so" grep -q "^fwcfg.sh: unlocked: nothing of connmgr's lockdown is left" "$LAB/said"
     check "${WITH}nothing is complained of" test ! -s "$LAB/complained"
+    check "${WITH}no firewall.user, no word of it" not grep -q firewall.user "$LAB/said"
     same "${WITH}all is as it was" everything <"$LAB/before"
     both $strangers | same "${WITH}unlocked: strangers are reached" reached device eth0 $strangers
     script fwcfg.sh UNLOCK
@@ -173,6 +174,16 @@ unlock_verb() {
     check "${WITH}connmgr unlock, no script: 78" test "$verb_status" = 78
     check "${WITH}and says so" grep -qx "connmgr: $LAB/nowhere/fwcfg.sh: No such file or directory.*" "$LAB/complained"
     nothing "${WITH}still locked" reached device eth0 $strangers
+    # A rule of firewall.user outside of our table or chains.
+    echo true >"$LAB/etc/firewall.user"
+    script fwcfg.sh unlock
+    if [ "$VARIANT" = bare ]; then
+        check "${WITH}the rules of firewall.user went with the table" not grep -q firewall.user "$LAB/said"
+    else
+        check "${WITH}those of firewall.user are said to stay" grep -q 'firewall.user has added to chains of iptables stay' "$LAB/said"
+    fi
+    rm "$LAB/etc/firewall.user"
+    lock "locked again"
     unlocks_by_verb "$REPO/scripts"
     check "${WITH}connmgr unlock: 0" test "$verb_status" = 0
     check "${WITH}and says what it did" grep -q "^fwcfg.sh: unlocked: nothing of connmgr's lockdown is left" "$LAB/said"

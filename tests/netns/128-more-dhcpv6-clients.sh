@@ -1,7 +1,8 @@
 #!/bin/sh
 # Locked, the DHCPv6 clients of Debian get a lease from the servers that are installed: systemd-networkd and dhclient (dhcpcd: 103),
-# dnsmasq, and isc-dhcp-server, Kea and isc-dhcp-relay where they are. docs/lockdown.md lists what was played by hand.
-# takes 60 s
+# dnsmasq, and isc-dhcp-server, Kea and isc-dhcp-relay where they are. dhclient renews it by unicast. docs/lockdown.md lists what was
+# played by hand.
+# takes 80 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 
@@ -24,8 +25,9 @@ by_dnsmasq() {
 }
 # by_isc HOST LINK
 by_isc() {
-    cat >"$LAB/dhcpd.conf" <<'END'
+    cat >"$LAB/dhcpd.conf" <<END
 authoritative;
+${ISC_OPTIONS-}
 subnet6 2001:db8:11::/64 { }
 subnet6 2001:db8:1::/64 { range6 2001:db8:1::100 2001:db8:1::1ff; }
 END
@@ -39,8 +41,9 @@ by_relay() {
     SERVER="$SERVER $!"
 }
 by_kea() {
-    cat >"$LAB/kea.conf" <<'END'
-{ "Dhcp6": { "server-id": { "type": "EN", "enterprise-id": 1, "identifier": "01", "persist": false }, "interfaces-config": { "interfaces": [ "lan" ] }, "lease-database": { "type": "memfile", "persist": false },
+    cat >"$LAB/kea.conf" <<END
+{ "Dhcp6": { "server-id": { "type": "EN", "enterprise-id": 1, "identifier": "01", "persist": false },
+  "interfaces-config": { "interfaces": [ "lan", "lan/2001:db8:1::1" ] }, ${KEA_OPTIONS-} "lease-database": { "type": "memfile", "persist": false },
   "subnet6": [ { "id": 1, "subnet": "2001:db8:1::/64", "interface": "lan", "pools": [ { "pool": "2001:db8:1::100-2001:db8:1::1ff" } ] } ] } }
 END
     in_host r-eth env KEA_PIDFILE_DIR="$LAB" KEA_LOCKFILE_DIR=none kea-dhcp6 -c "$LAB/kea.conf" >"$LAB/server.out" 2>&1 &
@@ -57,12 +60,13 @@ by_networkd() {
     CLIENT=$!
 }
 by_dhclient() {
-    in_host device dhclient -6 -v -d -cf /dev/null -lf "$LAB/dhclient.$turn" -pf "$LAB/dhclient.pid" eth0 >"$LAB/client.out" 2>&1 &
+    in_host device dhclient -6 -v -d -cf "$LAB/dhclient.conf" -lf "$LAB/dhclient.$turn" -pf "$LAB/dhclient.pid" eth0 >"$LAB/client.out" 2>&1 &
     CLIENT=$!
 }
 has_lease() { ip -n device -6 address show dev eth0 | grep -E 'inet6 2001:db8:1::1[0-9a-f][0-9a-f]/'; }
 
-# play CLIENT SERVER
+# play CLIENT SERVER [AFTER]: AFTER is a function, called while they run.
+: >"$LAB/dhclient.conf"
 turn=0
 play() {
     turn=$((turn + 1))
@@ -78,6 +82,7 @@ play() {
     "by_$2"
     "by_$1"
     wait_for 20 "${WITH}$1 and $2: a lease" has_lease
+    [ -z "${3-}" ] || "$3" "$1 and $2"
     # shellcheck disable=SC2086  # a list
     kill $CLIENT $SERVER 2>/dev/null || :
     # shellcheck disable=SC2086  # a list
@@ -90,4 +95,24 @@ servers=dnsmasq
 for server in $servers; do
     [ ! -x "$networkd" ] || play networkd "$server"
     play dhclient "$server"
+done
+
+# A server that names its own address (option 12) is asked there for a renewal (RFC 8415 section 18.2.4). Of these clients dhclient
+# alone does so. A router advertisement would bring the route.
+echo 'also request dhcp6.unicast;' >"$LAB/dhclient.conf"
+ISC_OPTIONS='option dhcp6.unicast 2001:db8:1::1; option dhcp-renewal-time 4; option dhcp-rebinding-time 40; default-lease-time 60;'
+KEA_OPTIONS='"option-data": [ { "name": "unicast", "data": "2001:db8:1::1", "always-send": true } ],
+  "renew-timer": 4, "rebind-timer": 40, "preferred-lifetime": 50, "valid-lifetime": 60,'
+on r-eth ip6tables -w -A INPUT -d 2001:db8:1::1 -p udp --sport 546 --dport 547 -j ACCEPT
+asked_by_unicast() { on r-eth ip6tables -w -nvxL INPUT | grep 'dpt:547' | grep -v '^ *0 '; }
+was_renewed() { asked_by_unicast && [ "$(grep -c '^RCV: Reply message' "$LAB/client.out")" -ge 2 ]; }
+renews() {
+    on r-eth ip6tables -w -Z INPUT
+    ip -n device route replace 2001:db8:1::/64 dev eth0
+    wait_for 20 "${WITH}$1: renewed at the server's own address" was_renewed
+}
+for server in isc kea; do
+    case " $servers " in *" $server "*) ;; *) continue ;; esac
+    play dhclient "$server" renews
+    play dhclient "$server" renews # with the other variant
 done

@@ -86,10 +86,51 @@ if is_nft; then
         ! on device nft list chain inet connmgr output | grep -qw accept || on device nft 'flush chain inet connmgr output
             add rule inet connmgr output jump AFERO_ALLOW_SERVICE_OUTPUT'
     done
+    # A dormant table drops nothing, whatever its chains say. It is the lockdown again.
+    on device nft 'add chain inet connmgr input { policy drop; }'
+    for closes in spawn boot; do
+        on device nft 'add table inet connmgr { flags dormant; }'
+        case $closes in
+            spawn) spawn_connmgr && { wait "$CONNMGR_PID" || :; } ;;
+            boot) boot || : ;;
+        esac
+        check "a dormant table, $closes: nothing gets out" not reaches
+        check "what is whitelisted is open" reaches 198.18.100.10
+    done
     mv "$LAB/away" "$SCRIPTS"
     rm -rf "$LAB/run/holes" "$LAB/etc/whitelist"
     open_again
     CLOSED='closed by boot_lockdown.sh'
+else
+    # With one variant of iptables and nft. The lockdown is in force for IPv4 alone: another program accepts all of IPv6.
+    mkdir "$LAB/one"
+    for tool in iptables ip6tables; do
+        for suffix in '' -save -restore; do ln -s "$(command -v "$tool-legacy$suffix")" "$LAB/one/$tool$suffix"; done
+    done
+    for tool in nft grep sh mkdir cat rm sleep; do ln -s "$(command -v $tool)" "$LAB/one/$tool"; done
+    reaches6() { on device socat -u OPEN:/dev/null 'TCP6:[2001:db8:100::8]:80,connect-timeout=0.5'; }
+    boot() {
+        on device env PATH="$LAB/one" sh "$SCRIPTS/boot_lockdown.sh" --shut --script-dir "$SCRIPTS" --config-dir "$LAB/etc" --run-dir "$LAB/run"
+    }
+    system_path=$PATH
+    PATH=$LAB/one:$PATH
+    start_connmgr
+    wait_for 5 "a lockdown of one variant is in force" log_has 'locked in'
+    stop_connmgr
+    boot || :
+    check "both families are locked: nothing else is closed" not on device nft list table inet connmgr_closed
+    for hook in INPUT OUTPUT FORWARD; do
+        on device ip6tables -w -F $hook
+        on device ip6tables -w -A $hook -j ACCEPT
+    done
+    check "IPv6 is open" reaches6
+    boot || :
+    check "boot_lockdown.sh closes IPv6, too" not reaches6
+    check "and IPv4" not reaches
+    on device nft 'delete table inet connmgr_closed'
+    on device sh "$SCRIPTS/fwcfg.sh" unlock
+    for hook in INPUT OUTPUT FORWARD; do on device ip6tables -w -F $hook; done
+    PATH=$system_path
 fi
 rm "$SCRIPTS/init_firewall.sh"
 fails missing 5 78 "cannot lock the firewall: init_firewall.sh: cannot run .*No such file"

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# New names: a name server in the cloud that has a separate address for each name (see dns.c). The cloud owns
+# New names: a name server in the cloud that has a separate address for each name (see dns_server.c). The cloud owns
 # all of them. Source it after lib.sh.
 
 # names_up: also makes it the server that the device uses.

@@ -12,10 +12,10 @@ if [ -z "${LAB_SANDBOX:-}" ]; then
     labtool=${here%/tests/netns}/artifacts/lab/labtool
     (
         cd "$here"
-        set -- labtool.h labtool.c dns.c echo.c traffic.c tunnel.c watch.c knock.c netifd.c inject.c
+        set -- labtool.h dns_message.h labtool.c dns_server.c dns_clients.c echo.c traffic.c tunnel.c watch.c knock.c netifd.c inject.c
         if [ ! -e "$labtool" ] || [ -n "$(find "$@" -newer "$labtool")" ]; then
             mkdir -p "${labtool%/*}"
-            shift
+            shift 2 # the headers
             # Another run may be using the old one: replace it by renaming, never overwrite it.
             cc -std=c11 -O2 -Wall -Wextra -Werror -o "$labtool.$$" "$@"
             mv "$labtool.$$" "$labtool"

@@ -76,10 +76,13 @@ END
             timeout 30 zsh -f "$work/play.zsh" "$work/completions" "$work/dump" "$1"
         }
         zsh_gives() { zsh_completes "$1" | tr -d '\r' | grep -qF -- "[[connmgr $2"; }
+        check "completions: zsh: an option of a verb" zsh_gives 'status --js' 'status --json'
         check "completions: zsh: a verb with a hyphen" zsh_gives wait wait-online
         check "completions: zsh: a word with a hyphen" zsh_gives '--on-firewall-failure man' '--on-firewall-failure manage-links'
         check "completions: zsh: a word beside a FILE" zsh_gives '--resolv-conf au' '--resolv-conf auto'
         check "completions: zsh: a FILE beside words" zsh_gives "--resolv-conf $work/upst" "--resolv-conf $work/upstream.servers"
+    else
+        echo "skip - completions: there is no zsh"
     fi
     if command -v fish >/dev/null; then
         # fish_gives LINE WORD
@@ -88,9 +91,12 @@ END
                 grep -qE "^$2(\$|[[:space:]])"
         }
         check "completions: fish: a verb" fish_gives stat status
+        check "completions: fish: an option of a verb" fish_gives 'status --js' --json
         check "completions: fish: a verb with a hyphen" fish_gives wait wait-online
         check "completions: fish: a word with a hyphen" fish_gives '--on-firewall-failure man' manage-links
         check "completions: fish: a word beside a FILE" fish_gives '--resolv-conf au' auto
         check "completions: fish: a FILE beside words" fish_gives "--resolv-conf $work/upst" "$work/upstream.servers"
+    else
+        echo "skip - completions: there is no fish"
     fi
 fi

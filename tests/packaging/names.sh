@@ -32,7 +32,8 @@ check "names: its Wi-Fi" proposes WIFISTA wlp3s0
 check "names: its modem" proposes WAN wwp0s20f0u2
 check "names: those are present" test "$(grep -c "_INTERFACE_0='.*' # present$" "$work/said")" = 3
 check "names: the access point and the bridge are not" test "$(grep -c "_INTERFACE_0='.*' # not present" "$work/said")" = 2
-check "names: the other Ethernet is named, no VLAN, no bridge" grep -qx '# Present too, and not managed: enp1s0' "$work/said"
+check "names: the other Ethernet is proposed, not managed" grep -q "^#ETH_INTERFACE_1='enp1s0' # present, not managed" "$work/said"
+check "names: no VLAN, no bridge" not grep -qE 'enp1s0\.7|docker0' "$work/said"
 cp "$work/said" "$work/netif_names"
 for shell in sh 'busybox ash'; do
     check "names: $shell: get_netif_names reads it" sh -c "CONNMGR_CONFIG_DIR='$work' $shell '$repo/scripts/get_netif_names' |
@@ -44,6 +45,6 @@ printf '%s\t00000000\t0101A8C0\t0003\t0\t0\t200\t00000000\n' enp4s0 wwp0s20f0u2 
 check "names: another Ethernet with a default route" propose
 check "names: it is the second link of its kind" grep -q "^ETH_INTERFACE_1='enp4s0' # present" "$work/said"
 check "names: the first is as before" proposes ETH enp2s0
-check "names: one without such a route is no link" grep -qx '# Present too, and not managed: enp1s0' "$work/said"
+check "names: one without such a route has the next number" grep -q "^#ETH_INTERFACE_2='enp1s0' # present, not managed" "$work/said"
 cp "$work/said" "$work/netif_names"
 check "names: get_netif_names reads it" sh -c "CONNMGR_CONFIG_DIR='$work' '$repo/scripts/get_netif_names' | grep -qx \"ETH_INTERFACE_1='enp4s0'\""

@@ -10,4 +10,11 @@ internal enum DnsSide
 
     /// <summary>Extenders: questions arrive through the bridge.</summary>
     Bridge,
+
+    /// <summary>
+    /// Name servers in containers: on a link their questions look like the device's own, but replies are
+    /// forwarded to them. Who may ask is another program's decision, so only servers count that the device
+    /// uses itself.
+    /// </summary>
+    Container,
 }

@@ -23,13 +23,16 @@ internal enum DnsVerdict
     /// </summary>
     WrongQuestion,
 
-    /// <summary>The message is malformed, or its CNAMEs form a loop.</summary>
+    /// <summary>The message is malformed.</summary>
     Malformed,
 
     /// <summary>A query, or an opcode other than 0.</summary>
     NotAReply,
 
-    /// <summary>The server reports an error, e.g. that the name does not exist (RCODE is not 0).</summary>
+    /// <summary>
+    /// The server reports an error, e.g. that the name does not exist (RCODE is not 0). Or the CNAMEs form a
+    /// loop, or are too many.
+    /// </summary>
     ErrorCode,
 
     /// <summary>The server is not trusted for this question.</summary>

@@ -13,6 +13,7 @@ internal sealed partial class DnsWatch
         private readonly Flow _flow;
         private readonly IpNumber _server;
         private readonly Origin _origin;
+        private readonly bool _isForDevice;
         private readonly TcpConnection? _connection;
         private readonly TimeSpan _now;
         private TcpMessages _incoming;
@@ -26,7 +27,7 @@ internal sealed partial class DnsWatch
         }
 
         public Replies(
-            DnsWatch watch, scoped in Packet packet, scoped in Flow flow, Origin origin,
+            DnsWatch watch, scoped in Packet packet, scoped in Flow flow, Origin origin, bool isForDevice,
             TcpConnection? connection, TimeSpan now)
         {
             _watch = watch;
@@ -35,6 +36,7 @@ internal sealed partial class DnsWatch
             // For the device conntrack names the server that was really asked.
             _server = origin == watch._bridge ? packet.Flow.Source : flow.Destination;
             _origin = origin;
+            _isForDevice = isForDevice;
             _connection = connection;
             _now = now;
             Verdict = DnsVerdict.Unfinished;
@@ -70,15 +72,16 @@ internal sealed partial class DnsWatch
             if (_connection is null)
             {
                 _hasEnded = true;
-                Verdict = _watch.Count(_watch.Judge(_datagram, _flow, _server, _origin, _now, out answer));
+                Verdict = _watch.Count(
+                    _watch.Judge(_datagram, _flow, _server, _origin, _isForDevice, _now, out answer));
                 IsFalse = Verdict is DnsVerdict.Malformed or DnsVerdict.NotAReply or DnsVerdict.WrongQuestion
                     && _watch.IsPending(_datagram, _flow, _origin, _now);
                 return Verdict is DnsVerdict.Answer or DnsVerdict.UntrustedServer;
             }
             while (_incoming.TryRead(out ReadOnlySpan<byte> message))
             {
-                DnsVerdict next =
-                    _watch.Count(_watch.Judge(message, _flow, _server, _origin, _now, out answer));
+                DnsVerdict next = _watch.Count(
+                    _watch.Judge(message, _flow, _server, _origin, _isForDevice, _now, out answer));
                 Verdict = Verdict == DnsVerdict.Answer ? Verdict : next;
                 if (next is DnsVerdict.Answer or DnsVerdict.UntrustedServer)
                 {

@@ -176,7 +176,8 @@ internal sealed partial class DnsWatch
     /// false: each message is judged when it is read, and a TCP stream advances at the end.
     /// </summary>
     /// <param name="bytes">A whole IP packet.</param>
-    /// <param name="side">Device if it is for the device, Bridge if it is for an extender.</param>
+    /// <param name="side">Device if it is for the device, Bridge if it is for an extender, Container if it is
+    /// forwarded elsewhere.</param>
     /// <param name="asked">The flow of the question if addresses are translated and conntrack reports them:
     /// for the bridge the original tuple, for a link the reply tuple reversed, as the packets were seen
     /// there. Null to use the packet's own flow, reversed.</param>
@@ -191,9 +192,10 @@ internal sealed partial class DnsWatch
         }
         Flow flow = asked ?? packet.Flow.Reversed;
         Origin origin = side == DnsSide.Bridge ? _bridge : _device;
+        bool isForDevice = side == DnsSide.Device;
         if (!packet.Flow.IsTcp)
         {
-            return new Replies(this, packet, flow, origin, null, now);
+            return new Replies(this, packet, flow, origin, isForDevice, null, now);
         }
         TcpConnection? connection = FindConnection(flow, ref origin, now);
         if (connection is null)
@@ -210,7 +212,7 @@ internal sealed partial class DnsWatch
         {
             connection.Replies.Resume(packet.Sequence);
         }
-        return new Replies(this, packet, flow, origin, connection, now);
+        return new Replies(this, packet, flow, origin, isForDevice, connection, now);
     }
 
     /// <summary>
@@ -351,8 +353,8 @@ internal sealed partial class DnsWatch
     }
 
     private DnsVerdict Judge(
-        ReadOnlySpan<byte> message, scoped in Flow flow, IpNumber server, Origin origin, TimeSpan now,
-        out DnsAnswer answer)
+        ReadOnlySpan<byte> message, scoped in Flow flow, IpNumber server, Origin origin, bool isForDevice,
+        TimeSpan now, out DnsAnswer answer)
     {
         answer = default;
         DnsReader reader = new(message);
@@ -393,11 +395,13 @@ internal sealed partial class DnsWatch
         DnsReply reply = DnsReply.Read(message, header.Id, question, _addresses, _aliases);
         if (reply.Outcome == DnsOutcome.NotAnAnswer)
         {
-            return DnsVerdict.Malformed;
+            // A zone may have an endless chain of aliases. Its resolver must learn that, or it would take the
+            // server for dead.
+            return reply.Flaw == DnsFlaw.Malformed ? DnsVerdict.Malformed : DnsVerdict.ErrorCode;
         }
         answer = new DnsAnswer(
             question, _addresses.AsSpan(0, reply.Count), _aliases.AsSpan(0, reply.AliasCount),
-            server, origin == _device);
+            server, isForDevice && origin == _device);
         if (!Counts(answer))
         {
             return DnsVerdict.UntrustedServer;

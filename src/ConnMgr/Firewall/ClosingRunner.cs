@@ -85,12 +85,13 @@ internal sealed class ClosingRunner(
             log.Event(EventKind.Firewall, "the earlier lockdown stays in force", LogLevel.Warn);
             done();
         }
-        else if (find("iptables") is { } iptables)
+        else
         {
             // Where iptables has locked, its policies are enough: the table would close the whitelist, too.
-            LookForLockdown(iptables, isNft: false, 0, isThere =>
+            // Of one family alone it would not do: the other's policies come after foreign rules.
+            LookForTables("iptables", areThere =>
             {
-                if (isThere)
+                if (areThere)
                 {
                     ClosePolicies(done);
                 }
@@ -100,11 +101,28 @@ internal sealed class ClosingRunner(
                 }
             });
         }
-        else
-        {
-            MakeTable(nft, done);
-        }
     });
+
+    /// <summary>Finds out whether the lockdown of iptables is in force, for both families.</summary>
+    private void LookForTables(string name, Action<bool> done)
+    {
+        if (find(name) is not { } program)
+        {
+            done(false);
+            return;
+        }
+        LookForLockdown(program, isNft: false, 0, isThere =>
+        {
+            if (isThere && name == "iptables" && File.Exists("/proc/net/if_inet6"))
+            {
+                LookForTables("ip6tables", done);
+            }
+            else
+            {
+                done(isThere);
+            }
+        });
+    }
 
     /// <summary>
     /// Finds out whether the lockdown is in force, apart from the policies of iptables: in each hook, its
@@ -132,8 +150,12 @@ internal sealed class ClosingRunner(
         });
     }
 
-    /// <summary>A command for nft. Old versions cannot list several chains in one run.</summary>
-    internal static string ListChain(string hook) => $"list chain inet connmgr {hook.ToLowerInvariant()}";
+    /// <summary>
+    /// Commands for nft: the first ends the flag `dormant`, with which a table drops nothing. Old versions
+    /// cannot list several chains in one run.
+    /// </summary>
+    internal static string ListChain(string hook) =>
+        $"add table inet connmgr; list chain inet connmgr {hook.ToLowerInvariant()}";
 
     /// <summary>
     /// True if the listed rules of a hook begin with the lockdown's, and if nft drops what no rule admits.

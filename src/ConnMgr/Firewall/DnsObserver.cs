@@ -34,6 +34,9 @@ internal sealed class DnsObserver : IDisposable
         Change(names);
     }
 
+    /// <summary>The index of the bridge; 0 if there is none.</summary>
+    public int BridgeIndex => _listeners[0].Ifindex;
+
     /// <summary>
     /// Listens on other devices. The sockets of unchanged devices are kept, so that no question is lost.
     /// </summary>

@@ -130,7 +130,8 @@ internal sealed class NameRefresher : IDisposable
         }
         else
         {
-            _resolutions.Failed(asking.Name, _loop.Now);
+            int lifetime = asking.Ttl is { } other ? Holes.LifetimeOf(other) : 0;
+            _resolutions.Failed(asking.Name, _loop.Now, lifetime);
         }
     }
 

@@ -127,7 +127,8 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
         observer.Drain();
         TimeSpan now = loop.Now;
         bool hasChanged;
-        if (packet.Hook == Nftables.NF_INET_FORWARD)
+        if (packet.Hook == Nftables.NF_INET_FORWARD
+            && (packet.OutDevice == 0 || packet.OutDevice == observer.BridgeIndex))
         {
             Flow? asked = FlowOf(packet.Original) ?? reader.Watch.Redirected(packet.Bytes, now);
             hasChanged = reader.Read(packet.Bytes, DnsSide.Bridge, asked, isHeld: true, now);
@@ -141,7 +142,8 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
                 asked = _conntrack?.ReplyOf(unseen) is { } reply ? FlowOf(reply)?.Reversed : null;
                 IsHalfTranslated |= asked is null;
             }
-            hasChanged = reader.Read(packet.Bytes, DnsSide.Device, asked, isHeld: true, now);
+            DnsSide side = packet.Hook == Nftables.NF_INET_FORWARD ? DnsSide.Container : DnsSide.Device;
+            hasChanged = reader.Read(packet.Bytes, side, asked, isHeld: true, now);
         }
         HeldCount += hasChanged ? 1 : 0;
         if (reader.IsFalse && reader.Names is null) // an audit drops nothing

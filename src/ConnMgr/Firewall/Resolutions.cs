@@ -66,14 +66,20 @@ internal sealed class Resolutions
 
     /// <summary>
     /// Call it if there was no answer for a family, or there are no addresses: retries after 2, 4, 8 and so
-    /// on up to 600 s.
+    /// on up to 600 s. There are name servers that never answer for IPv6; then the addresses of the other
+    /// family set the pace, after those retries.
     /// </summary>
-    public void Failed(in DnsName name, TimeSpan now)
+    /// <param name="name">The name.</param>
+    /// <param name="now">The loop's time.</param>
+    /// <param name="lifetime">The shortest time that the other family's addresses stay open, in seconds;
+    /// 0 if there are none.</param>
+    public void Failed(in DnsName name, TimeSpan now, int lifetime = 0)
     {
         if (Whitelist.IsWanted(name, out int entry) && Whitelist.IsExact(entry))
         {
             int failures = Math.Min(_states[entry].Failures + 1, LongestDoubling + 1);
-            int wait = failures > LongestDoubling ? LongestBackOff : 1 << failures;
+            int longest = Math.Max(LongestBackOff, (int)(lifetime * 3L / 4));
+            int wait = failures > LongestDoubling ? longest : 1 << failures;
             Schedule(entry, now + TimeSpan.FromSeconds(wait), failures);
         }
     }

@@ -9,11 +9,12 @@ namespace ConnMgr.Netlink;
 internal readonly ref struct QueuedPacket
 {
     private QueuedPacket(
-        uint id, byte hook, ReadOnlySpan<byte> bytes, ConntrackMessage.Tuple original,
+        uint id, byte hook, int outDevice, ReadOnlySpan<byte> bytes, ConntrackMessage.Tuple original,
         ConntrackMessage.Tuple reply)
     {
         Id = id;
         Hook = hook;
+        OutDevice = outDevice;
         Bytes = bytes;
         Original = original;
         Reply = reply;
@@ -24,6 +25,12 @@ internal readonly ref struct QueuedPacket
 
     /// <summary>NF_INET_LOCAL_IN (1) or NF_INET_FORWARD (2), &lt;linux/netfilter.h&gt;.</summary>
     public byte Hook { get; }
+
+    /// <summary>
+    /// The index of the interface through which a forwarded packet leaves; 0 if the kernel does not report
+    /// it.
+    /// </summary>
+    public int OutDevice { get; }
 
     /// <summary>The packet from its IP header.</summary>
     public ReadOnlySpan<byte> Bytes { get; }
@@ -52,6 +59,7 @@ internal readonly ref struct QueuedPacket
         }
         uint? id = null;
         byte hook = 0;
+        int outDevice = 0;
         ReadOnlySpan<byte> bytes = default;
         ConntrackMessage.Tuple original = default;
         ConntrackMessage.Tuple reply = default;
@@ -64,6 +72,9 @@ internal readonly ref struct QueuedPacket
                 case Nfqueue.NFQA_PACKET_HDR when value.Length >= 7:
                     id = BinaryPrimitives.ReadUInt32BigEndian(value);
                     hook = value[6];
+                    break;
+                case Nfqueue.NFQA_IFINDEX_OUTDEV when value.Length == sizeof(int):
+                    outDevice = BinaryPrimitives.ReadInt32BigEndian(value);
                     break;
                 case Nfqueue.NFQA_PAYLOAD:
                     bytes = value;
@@ -78,7 +89,7 @@ internal readonly ref struct QueuedPacket
         {
             return false;
         }
-        packet = new QueuedPacket(known, hook, bytes, original, reply);
+        packet = new QueuedPacket(known, hook, outDevice, bytes, original, reply);
         return true;
     }
 
@@ -121,6 +132,7 @@ internal static class Nfqueue
 
     public const ushort NFQA_PACKET_HDR = 1;
     public const ushort NFQA_VERDICT_HDR = 2;
+    public const ushort NFQA_IFINDEX_OUTDEV = 6;
     public const ushort NFQA_PAYLOAD = 10;
     public const ushort NFQA_CT = 11;
 

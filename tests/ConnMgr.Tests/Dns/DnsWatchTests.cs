@@ -138,6 +138,17 @@ public class DnsWatchTests
         Assert.Equal(DnsVerdict.Answer, _rig.Reply(WatchRig.Server, WatchRig.Extender, DnsSide.Bridge));
     }
 
+    /// <summary>On the link its questions are like the device's own, which may ask any server.</summary>
+    [Fact]
+    public void Of_containers_only_what_the_devices_own_servers_answer_counts()
+    {
+        _rig.Ask(to: OtherServer);
+        Assert.Equal(
+            DnsVerdict.UntrustedServer, _rig.Reply(OtherServer, WatchRig.Device, DnsSide.Container));
+        _rig.Ask();
+        Assert.Equal(DnsVerdict.Answer, _rig.Reply(side: DnsSide.Container));
+    }
+
     [Fact]
     public void Questions_of_one_side_are_not_answered_on_the_other()
     {
@@ -307,6 +318,29 @@ public class DnsWatchTests
         _rig.Ask(Device, Server, query: WatchRig.Query(type: 28));
         Assert.Equal(DnsVerdict.Answer, _rig.Reply(Server, Device, reply: GoldenMessages.Ipv6));
         Assert.Equal(["echo.afero.io 2001:db8::7/3600"], _rig.Answers);
+    }
+
+    /// <summary>
+    /// A real server says so of a broken zone. A resolver that heard nothing would take the server for dead.
+    /// </summary>
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(2, true)]
+    [InlineData(32, true)]
+    [InlineData(33, false)]
+    [InlineData(40, false)]
+    public void An_endless_chain_of_aliases_is_no_forgery(int steps, bool isLoop)
+    {
+        MessageBuilder reply = MessageBuilder.Reply(steps);
+        for (int i = 0; i < steps; i++)
+        {
+            string next = isLoop && i == steps - 1 ? "echo.afero.io" : $"a{i + 1}.example";
+            reply.Alias(i == 0 ? "echo.afero.io" : $"a{i}.example", next);
+        }
+        _rig.Ask();
+        Assert.Equal((DnsVerdict.ErrorCode, false), (_rig.Reply(reply: reply.ToArray()), _rig.IsFalse));
+        Assert.Empty(_rig.Answers);
+        Assert.Equal(DnsVerdict.Answer, _rig.Reply());
     }
 
     /// <summary>The golden reply with some bytes changed; pairs of offset and value.</summary>

@@ -33,6 +33,7 @@ public class ClosingRunnerTests
     [InlineData("insert rule inet connmgr forward ip daddr 198.18.0.1 accept", false)]
     [InlineData("chain inet connmgr input { policy accept; }", false)]
     [InlineData("flush chain inet connmgr input", false)]
+    [InlineData("add table inet connmgr { flags dormant; }", true)] // the look ends that
     public void A_lockdown_that_another_program_has_opened_does_not_count(string change, bool isLockdown) =>
         NetworkNamespace.Run(() =>
         {
@@ -55,6 +56,8 @@ public class ClosingRunnerTests
             Nft.Run(change);
             Assert.Equal(isLockdown, ClosingRunner.Hooks.All(static hook =>
                 ClosingRunner.IsLockdown(Nft.Run(ClosingRunner.ListChain(hook)), hook, isNft: true)));
+            Assert.DoesNotContain(
+                "dormant", Nft.Run("list table inet connmgr"), StringComparison.Ordinal);
         });
 
     [Theory]

@@ -53,6 +53,21 @@ public class NfqueueMessageTests
             (packet.Original.Source.ToString(), packet.Reply.Source.ToString()));
     }
 
+    /// <summary>NFQA_IFINDEX_OUTDEV: absent, of interface 61, and of a wrong size.</summary>
+    [Theory]
+    [InlineData("", 0)]
+    [InlineData("080006000000003d", 61)]
+    [InlineData("060006003d000000", 0)]
+    public void The_interface_it_leaves_through_is_read(string attribute, int expected)
+    {
+        byte[] message = [.. Packet, .. Convert.FromHexString(attribute)];
+        BitConverter.TryWriteBytes(message, message.Length);
+        NetlinkReader reader = new(message);
+        Assert.True(reader.TryRead(out NetlinkMessage read));
+        Assert.True(QueuedPacket.TryRead(read, out QueuedPacket packet));
+        Assert.Equal(expected, packet.OutDevice);
+    }
+
     [Fact]
     public void The_listener_asks_in_one_request() =>
         Assert.Equal(
