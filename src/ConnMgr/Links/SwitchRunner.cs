@@ -125,13 +125,13 @@ internal sealed class SwitchRunner : IDisposable
     /// <summary>Restores and sorts the default routes of the links that are not in use.</summary>
     public void Tidy(RoutePlan plan)
     {
-        foreach (RouteStep step in plan.Steps.Where(step => step.IsRestoring))
+        Outcome outcome = Run(plan);
+        foreach (RouteStep step in outcome.Done.Where(step => step.IsRestoring))
         {
             _log.Event(
                 EventKind.Route,
                 $"IPv{(step.IsIpv6 ? 6 : 4)}: {step.Words}: another program had replaced it");
         }
-        Outcome outcome = Run(plan);
         LogSteps(outcome);
         if (outcome.Failure.Length > 0)
         {

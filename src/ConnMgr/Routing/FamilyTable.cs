@@ -117,12 +117,15 @@ internal sealed partial class FamilyTable
     /// <summary>True if a route has this metric, or had it when it ran out.</summary>
     public bool IsUsed(uint metric) => _used.Contains(metric);
 
-    /// <summary>The first free metric, starting from this one.</summary>
+    /// <summary>
+    /// The first free metric, starting from this one. The last metric is followed by the first one behind
+    /// the preferred route.
+    /// </summary>
     public uint FirstFreeFrom(uint metric)
     {
         while (_used.Contains(metric))
         {
-            metric++;
+            metric = metric == uint.MaxValue ? Top + 1 : metric + 1;
         }
         return metric;
     }

@@ -60,6 +60,27 @@ public sealed class ObstacleTests
         Assert.Equal([600u], MetricsOf(table, 12));
     }
 
+    /// <summary>
+    /// 4294967295 is the last metric. No plan goes on from 0 behind it, where the preferred route is.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Behind_the_last_metric_there_is_no_other(bool isIpv6)
+    {
+        KernelRoute[] routes = [Plain(12, isIpv6 ? 1u : 0, isIpv6), Plain(13, uint.MaxValue, isIpv6)];
+        ModelRouteTable table = After(
+            new Dictionary<(bool, string), OwnMetric>
+            {
+                [(isIpv6, "wlan0")] = new OwnMetric(uint.MaxValue, uint.MaxValue),
+            },
+            [Plain(11, 10, isIpv6), .. routes]);
+        uint top = isIpv6 ? 1u : 0;
+        Assert.Equal([top], MetricsOf(table, 11));
+        Assert.Equal([top + 1], MetricsOf(table, 12));
+        Assert.Equal([uint.MaxValue - 1], MetricsOf(table, 13));
+    }
+
     private static KernelRoute Plain(int ifindex, uint metric, bool isIpv6 = false)
     {
         RouteBuilder route = new(isIpv6) { Metric = metric };
@@ -72,10 +93,12 @@ public sealed class ObstacleTests
             .OrderBy(metric => metric)];
 
     /// <summary>The table after the plan, of which nothing is left to do.</summary>
-    private static ModelRouteTable After(params KernelRoute[] routes)
+    private static ModelRouteTable After(params KernelRoute[] routes) => After([], routes);
+
+    private static ModelRouteTable After(
+        Dictionary<(bool, string), OwnMetric> own, params KernelRoute[] routes)
     {
         ModelRouteTable table = new(routes);
-        Dictionary<(bool, string), OwnMetric> own = [];
         for (int round = 0; ; round++)
         {
             RoutePlan plan = RoutePlan.Of(new RouteInput(
