@@ -80,6 +80,14 @@ run
 check "firewall.user: right syntax, exit status 0" test "$status" = 0
 check "it says what it cannot check" says 'only the lockdown shows'
 check "firewall.user was not run" test ! -e "$LAB/hacked"
+cat >"$LAB/etc/firewall.user" <<'END'
+nft add rule inet connmgr user_input iifname enp9s0 tcp dport 22 accept # and iifname of7
+[ "$CONNMGR_BACKEND" = nft ] || iptables -A INPUT -i "eth0" -p tcp --dport 22 -j ACCEPT
+[ "$CONNMGR_BACKEND" = nft ] || iptables -A INPUT -i lo -p tcp --dport 22 -j ACCEPT
+END
+run
+check "firewall.user with an interface that is not there: a warning, exit status 0" test "$status" = 0
+check "it names those, not one that is there" says "$LAB/etc/firewall.user: no interface enp9s0, eth0 (warning)"
 for bad in 'if true; then' 'case x in' 'echo "open' 'done'; do
     echo "$bad" >"$LAB/etc/firewall.user"
     run

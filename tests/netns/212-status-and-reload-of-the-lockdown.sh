@@ -51,6 +51,22 @@ wait_for 3 "status: the new whitelist" status_has '^whitelist +2 entries, 0 addr
 answers_udp() { [ "$(echo udp | on device socat -t 1 - UDP4:198.18.100.10:80 2>&1)" = udp ]; }
 check "what is not on it any more is shut" not answers_udp
 
+check "status: what is open because it is probed" status_has '^probed +198\.18\.100\.[0-9]+'
+
+# firewall.user is run again by a reload, and that is said.
+cat >"$LAB/etc/firewall.user" <<'END'
+case $CONNMGR_BACKEND in
+    nft) nft add rule inet connmgr user_input iifname eth0 tcp dport 7022 accept ;;
+    *) iptables -A INPUT -i eth0 -p tcp --dport 7022 -j ACCEPT ;;
+esac
+END
+check "a new firewall.user: said" reload 0 '^init_firewall.sh runs again, and with it firewall\.user$'
+user_rule() { on device nft list chain inet connmgr user_input 2>/dev/null | grep -q 7022 || on device iptables -S INPUT | grep -q 7022; }
+wait_for 5 "and it takes effect" user_rule
+rm "$LAB/etc/firewall.user"
+printf '%s\n' 198.18.100.8 new.example >"$LAB/etc/whitelist"
+check "a new name: it is being looked up" reload 0 'whitelist: .*; looking up the new names$'
+
 # Names that share an address, and one that does not exist.
 printf '%s\n' echo.example twin.example '*.example' gone.example >"$LAB/etc/whitelist"
 restart_connmgr
@@ -63,6 +79,7 @@ check "a name that does not exist has none" status_has '^ gone\.example: no addr
 wait_for 5 "the server's answer about it has been counted" metrics_have '^connmgr_dns_replies_total\{verdict="error_code"\} [1-9]'
 # Replies to the questions of the daemon before may be refused as unasked.
 refused() { ask metrics | sed -n 's/^connmgr_dns_replies_total{verdict="unasked"} //p'; }
+check "status: what that is" has_words 'more with an error of the server (no such name or record, for example)'
 check "but not as refused" has_words ", $(refused) replies refused"
 
 # A reply without a question.
@@ -74,5 +91,5 @@ unasked() {
 }
 wait_for 3 "a reply that nobody asked for is sent" unasked
 wait_for 5 "events: it was refused, and why" events_have ' reply +refused replies: [0-9]+ unasked$'
-check "status: the same" status_has '^ +unasked: [0-9]+$'
+check "status: the same" status_has '^ +refused, unasked: [0-9]+$'
 check "metrics: the same" metrics_have '^connmgr_dns_replies_total\{verdict="unasked"\} [1-9]'

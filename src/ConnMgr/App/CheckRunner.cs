@@ -43,10 +43,16 @@ internal static class CheckRunner
         if ((ConfigFiles.Read(options.ConfigDirectory, options.RunDirectory, withWhitelist: false).NetifNames
             ?? files.NetifNames) is { } names)
         {
-            CompareInterfaces(options.ConfigDirectory, [.. names.Links.Select(link => link.Name)]);
+            CompareInterfaces(
+                $"{options.ConfigDirectory}/netif_names", [.. names.Links.Select(link => link.Name)]);
         }
         string user = Path.Combine(options.ConfigDirectory, "firewall.user");
         bool hasUser = isLocking && File.Exists(user);
+        string rules = (hasUser ? SmallFile.Read(user, limit: 65536, out _, out _) : null) ?? "";
+        if (FirewallUserFile.InterfacesIn(rules) is { Count: > 0 } interfaces)
+        {
+            CompareInterfaces(user, interfaces);
+        }
         if (hasUser && FaultOf(user) is { } fault)
         {
             StandardOutput.Line($"{user}: {fault}");
@@ -103,10 +109,10 @@ internal static class CheckRunner
     }
 
     /// <summary>
-    /// Warns of each link that does not exist. A missing link is not an error: a modem may be unplugged,
-    /// and an image may be built on another machine.
+    /// Warns of each interface of a file that does not exist. That is no error: a modem may be unplugged, and
+    /// an image may be built on another machine.
     /// </summary>
-    private static void CompareInterfaces(string directory, string[] names)
+    private static void CompareInterfaces(string file, IReadOnlyCollection<string> names)
     {
         using Loop loop = new();
         KernelState table = new();
@@ -120,7 +126,7 @@ internal static class CheckRunner
         });
         if (InterfaceHint.For(table, names, isComplete: true) is { } hint)
         {
-            StandardOutput.Line($"{directory}/netif_names: {hint} (warning)");
+            StandardOutput.Line($"{file}: {hint} (warning)");
         }
     }
 

@@ -94,6 +94,10 @@ internal sealed class RequestDriver(
         if (lockdown is not null)
         {
             changes.AddRange(lockdown.Reload(read, files.Whitelist));
+            if (File.Exists(Path.Combine(options.ConfigDirectory, "firewall.user")))
+            {
+                Say("init_firewall.sh runs again, and with it firewall.user", LogLevel.Info, said);
+            }
         }
         for (int i = 0; i < changes.Count - 1; i++)
         {

@@ -58,6 +58,12 @@ internal sealed class ServiceDriver(
         : _isUnrestricted ? $"any, since the firewall cannot match users (wanted: {_policy})"
         : _policy.ToString();
 
+    /// <summary>The addresses that are open to the device because they are probed.</summary>
+    public IReadOnlyList<IpNumber> Probed => _probed.Addresses;
+
+    /// <summary>At which ports those are open, e.g. `tcp:80 udp:5683`.</summary>
+    public string ProbePorts => _probePorts;
+
     /// <summary>Returns why the lockdown would admit a connection that the audit has seen.</summary>
     public AuditCover CoverOf(AuditEntry entry) =>
         AuditCovers.Of(entry, locker.Store.Whitelist, MayAsk(entry.Address, entry.User));

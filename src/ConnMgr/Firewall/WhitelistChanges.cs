@@ -18,19 +18,21 @@ internal static class WhitelistChanges
     /// </summary>
     public static List<string> Between(Whitelist old, Whitelist whitelist, int opened, int closed)
     {
-        List<string> changes = Between(old, whitelist);
+        List<string> changes = Between(old, whitelist, out bool hasNewName);
         if (opened > 0 || closed > 0 || changes.Count > 0)
         {
             changes.Add(
                 $"whitelist: {TextLayout.Count(whitelist.Count, "entry", "entries")} instead of {old.Count}; "
-                + $"{TextLayout.Count(opened, "address", "addresses")} opened, {closed} closed");
+                + $"{TextLayout.Count(opened, "address", "addresses")} opened, {closed} closed"
+                + (hasNewName ? "; looking up the new names" : ""));
         }
         return changes;
     }
 
     /// <summary>Says only that entries may have changed if there are too many to compare.</summary>
-    private static List<string> Between(Whitelist old, Whitelist whitelist)
+    private static List<string> Between(Whitelist old, Whitelist whitelist, out bool hasNewName)
     {
+        hasNewName = false; // one without a wildcard: the daemon resolves it
         if (old.Count > MaxCompared || whitelist.Count > MaxCompared)
         {
             return ["whitelist: read again"];
@@ -51,6 +53,11 @@ internal static class WhitelistChanges
             {
                 changes.Add($"whitelist: added {entry}");
             }
+        }
+        for (int i = 0; i < whitelist.NameCount && !hasNewName; i++)
+        {
+            string name = whitelist.TextOf(i);
+            hasNewName = !name.Contains('*', StringComparison.Ordinal) && !before.Contains(name);
         }
         int more = changes.Count - MaxChanges;
         if (more > 0)

@@ -16,9 +16,9 @@ internal sealed class LostRoutes
     private readonly List<KernelRoute> _addedBeforeDump = [];
     private readonly List<KernelRoute> _claimed = [];
 
-    // Whether netifd has named them, of the missing routes and of those that are there again since.
-    private readonly Dictionary<(int Ifindex, bool IsIpv6), bool> _isNamed = [];
-    private readonly Dictionary<(int Ifindex, bool IsIpv6), bool> _restored = [];
+    // Of the missing routes and of those that are there again since: those that netifd has named.
+    private readonly HashSet<(int Ifindex, bool IsIpv6)> _named = [];
+    private readonly HashSet<(int Ifindex, bool IsIpv6)> _restored = [];
 
     /// <summary>The missing routes, as they were.</summary>
     public IReadOnlyCollection<KernelRoute> Routes => _lost.Values;
@@ -28,7 +28,8 @@ internal sealed class LostRoutes
     /// named it, `replaced` if it is as it was before another program's replace; null if none was restored.
     /// </summary>
     public string? OriginOf(int ifindex, bool isIpv6) =>
-        !_restored.TryGetValue((ifindex, isIpv6), out bool isNamed) ? null : isNamed ? "netifd" : "replaced";
+        !_restored.Contains((ifindex, isIpv6)) ? null
+        : _named.Contains((ifindex, isIpv6)) ? "netifd" : "replaced";
 
     /// <summary>Call it when a dump begins.</summary>
     public void BeginDump()
@@ -101,34 +102,32 @@ internal sealed class LostRoutes
             if (!present.Contains((route.Ifindex, route.IsIpv6)) && wasReplaced(route.IsIpv6, route.Metric))
             {
                 _lost[(route.Ifindex, route.IsIpv6)] = route;
-                _isNamed[(route.Ifindex, route.IsIpv6)] = false;
+                _named.Remove((route.Ifindex, route.IsIpv6));
             }
         }
+        _restored.IntersectWith(present);
         foreach (KernelRoute route in _claimed)
         {
             _lost[(route.Ifindex, route.IsIpv6)] = route;
-            _isNamed[(route.Ifindex, route.IsIpv6)] = true;
-        }
-        foreach ((int, bool) key in (ICollection<(int, bool)>)[.. _restored.Keys])
-        {
-            if (!present.Contains(key))
+            if (!_restored.Contains((route.Ifindex, route.IsIpv6)))
             {
-                _restored.Remove(key);
+                _named.Add((route.Ifindex, route.IsIpv6));
             }
         }
         foreach ((int Ifindex, bool IsIpv6) key in (ICollection<(int, bool)>)[.. _lost.Keys])
         {
             if (present.Contains(key) || !mayHaveRoute(key.Ifindex, key.IsIpv6))
             {
+                bool IsIt(KernelRoute each) => each.Ifindex == key.Ifindex && each.IsIpv6 == key.IsIpv6;
                 if (present.Contains(key) && before.Contains(key)
-                    && !_added.Concat(_addedBeforeDump).Any(each => (each.Ifindex, each.IsIpv6) == key))
+                    && !_added.Exists(IsIt) && !_addedBeforeDump.Exists(IsIt))
                 {
-                    _restored[key] = _isNamed[key];
+                    _restored.Add(key);
                 }
                 _lost.Remove(key);
-                _isNamed.Remove(key);
             }
         }
+        _named.RemoveWhere(key => !_restored.Contains(key) && !_lost.ContainsKey(key));
         _known = best;
         _addedBeforeDump.Clear();
         _claimed.Clear();

@@ -17,11 +17,13 @@ internal static class ResolverAdvice
         {
             bool isIpv6 = path.Server.AddressFamily == AddressFamily.InterNetworkV6;
             string? inUse = (isIpv6 ? view.InUseIpv6 : view.InUseIpv4) ?? view.InUse?.Name;
-            if (view.InUse is not null && path.Link is { } link && link != inUse)
+            if (view.InUse is not null && path.Link is { } link
+                && (link != inUse || link != (path.Network ?? link)))
             {
-                words += (words.Length > 0 ? "; " : "") + (link.Length == 0
-                    ? $"the name server {path.Server} cannot be reached"
-                    : $"the name server {path.Server} is asked over {link}, not over {inUse}");
+                words += (words.Length > 0 ? "; " : "") + $"the name server {path.Server} " + (
+                    link.Length == 0 ? "cannot be reached"
+                    : link != inUse ? $"is asked over {link}, not over {inUse}"
+                    : $"is in the network of {path.Network}, and hardly answers over {link}");
             }
         }
         return words;

@@ -46,7 +46,7 @@ internal sealed class ResolverDriver : IDisposable
     /// <summary>
     /// Which of the resolver's name servers are not reached over the link in use; empty if all are.
     /// </summary>
-    public string Warning => _monitor.Words;
+    public string Warning(ConnectionView view) => _monitor.Words(view);
 
     /// <summary>The name servers that the resolver asks, as texts.</summary>
     public List<string> Servers => [.. _servers.OfResolver().Select(server => server.Address.ToString())];

@@ -20,14 +20,17 @@ internal sealed class ResolverMonitor(
     private const int MostTicks = 30; // rules and other tables may change without a report
     private const string Condition = "resolver over another link";
 
+    private List<ServerPath> _paths = []; // as they were last
     private int _seenState = -1;
     private int _seenServers = -1;
     private string? _seenInUse;
     private int _ticks;
     private string _found = ""; // in the last tick
+    private string _told = ""; // in the log
+    private string? _toldInUse;
 
-    /// <summary>The warning as logged; empty if there is none.</summary>
-    public string Words { get; private set; } = "";
+    /// <summary>The warning as logged; empty if there is none, or another link is in use since.</summary>
+    public string Words(ConnectionView view) => view.InUse?.Name == _toldInUse ? _told : "";
 
     /// <summary>
     /// Call it every tick. A warning is logged if it is the same in two ticks: a switch takes less time.
@@ -36,7 +39,7 @@ internal sealed class ResolverMonitor(
     {
         bool hasChanged = state.Version != _seenState || servers.Version != _seenServers
             || view.InUse?.Name != _seenInUse;
-        if (!hasChanged && _found == Words && ++_ticks < MostTicks)
+        if (!hasChanged && _found == _told && ++_ticks < MostTicks)
         {
             return;
         }
@@ -44,13 +47,18 @@ internal sealed class ResolverMonitor(
             (state.Version, servers.Version, view.InUse?.Name, 0);
         string before = _found;
         _found = ResolverAdvice.Words(Paths(view), view);
-        if (_found == before && _found != Words)
+        if (_found != before)
         {
-            Words = _found;
-            if (Words.Length > 0)
+            return;
+        }
+        _toldInUse = _seenInUse;
+        if (_found != _told)
+        {
+            _told = _found;
+            if (_told.Length > 0)
             {
                 _ = log.Over(Condition);
-                log.Once(Condition, EventKind.Route, $"{Words}: see --resolv-conf");
+                log.Once(Condition, EventKind.Route, $"{_told}: see --resolv-conf");
             }
             else if (log.Over(Condition))
             {
@@ -72,8 +80,37 @@ internal sealed class ResolverMonitor(
             {
                 name = link.Facts.Ifindex == ifindex && ifindex != 0 ? link.Name : name;
             }
-            paths.Add(new ServerPath(server.Address, name));
+            paths.Add(new ServerPath(server.Address, name, NetworkOf(server, ifindex, view)));
         }
+        _paths = paths;
         return paths;
+    }
+
+    // The link whose network the server is in. A dead link loses its address or its routes, and the default
+    // route then leads to its servers, too, over another link, which hardly ever reaches them. So the network
+    // is remembered.
+    private string? NetworkOf(ResolverServer server, int ifindex, ConnectionView view)
+    {
+        string? network = null;
+        foreach (ServerPath before in _paths)
+        {
+            network = before.Server.Equals(server.Address) ? before.Network : network;
+        }
+        foreach (DeviceAddress address in state.Addresses)
+        {
+            if (address.Prefix.PrefixLength == 0 || !address.Prefix.Contains(server.Address))
+            {
+                continue;
+            }
+            foreach (LinkView link in view.Links)
+            {
+                network = link.Facts.Ifindex == address.Ifindex ? link.Name : network;
+            }
+            if (address.Ifindex == ifindex)
+            {
+                break;
+            }
+        }
+        return server.Zone.Length > 0 ? null : network;
     }
 }

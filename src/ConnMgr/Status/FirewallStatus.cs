@@ -6,6 +6,9 @@ internal sealed class FirewallStatus
     /// <summary>True while the rules are in force.</summary>
     public bool IsLocked { get; init; }
 
+    /// <summary>True while the script runs that locks for the first time.</summary>
+    public bool IsBeingLocked { get; init; }
+
     /// <summary>True if the option --audit is given: nothing is dropped.</summary>
     public bool IsAudit { get; init; }
 
@@ -25,6 +28,12 @@ internal sealed class FirewallStatus
 
     /// <summary>Which name servers may be asked, as a phrase.</summary>
     public string NameServers { get; init; } = "any";
+
+    /// <summary>The addresses that are open to the device because the daemon probes them.</summary>
+    public IReadOnlyList<string> Probed { get; init; } = [];
+
+    /// <summary>At which ports they are open, e.g. `tcp:80 udp:5683`.</summary>
+    public string ProbePorts { get; init; } = "";
 
     /// <summary>True if another program's rules overwrite the mark of the daemon's packets.</summary>
     public bool IsMarkOverwritten { get; init; }

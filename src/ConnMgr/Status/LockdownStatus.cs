@@ -1,6 +1,7 @@
 using System.Text;
 using ConnMgr.Dns;
 using ConnMgr.Firewall;
+using ConnMgr.Net;
 
 namespace ConnMgr.Status;
 
@@ -64,15 +65,23 @@ internal static class LockdownStatus
                 replies[i++] = (NameOf((DnsVerdict)verdict), lockdown.Watch.CountOf((DnsVerdict)verdict));
             }
         }
+        List<string> probed = [];
+        foreach (IpNumber address in lockdown.Services.Probed)
+        {
+            probed.Add(address.ToString());
+        }
         return new FirewallStatus
         {
             IsLocked = lockdown.IsLocked,
+            IsBeingLocked = !lockdown.Firewall.IsInForce && lockdown.Firewall.IsBusy,
             IsAudit = lockdown.Audit is not null,
             Backend = lockdown.Store.Backend.Name,
             BackendReason = lockdown.Store.Backend.Reason,
             Dns = lockdown.Gate.ModeName,
             DnsReason = lockdown.Gate.Reason,
             NameServers = lockdown.Services.Words,
+            Probed = probed,
+            ProbePorts = lockdown.Services.ProbePorts,
             IsMarkOverwritten = lockdown.Services.IsMarkOverwritten,
             Drops = lockdown.Drops.Dropped,
             OtherChains = lockdown.Drops.OtherChains,

@@ -156,7 +156,12 @@ internal static class StatusJson
             .Name("dns").Value(firewall.Dns).Name("dns_reason").Value(firewall.DnsReason)
             .Name("name_servers").Value(firewall.NameServers)
             .Name("mark_overwritten").Value(firewall.IsMarkOverwritten)
-            .Name("local_drops").Open('[');
+            .Name("probe_ports").Value(firewall.ProbePorts).Name("probed").Open('[');
+        foreach (string address in firewall.Probed)
+        {
+            json.Value(address);
+        }
+        json.Close(']').Name("local_drops").Open('[');
         foreach (string drop in firewall.Drops)
         {
             json.Value(drop);

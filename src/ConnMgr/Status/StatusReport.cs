@@ -162,7 +162,7 @@ internal sealed class StatusReport(
             FlowLimit = flowLimit,
             Attrd = attributes?.Words,
             IsAttrdConnected = attributes is { IsConnected: true },
-            ResolverWarning = resolver.Warning is { Length: > 0 } warning ? warning : null,
+            ResolverWarning = resolver.Warning(view) is { Length: > 0 } warning ? warning : null,
             ResolverWords = resolver.Words,
             ResolverServers = resolver.Servers,
             Preferred = view.Preferred,

@@ -48,7 +48,9 @@ internal static class StatusText
         if (status.Reason.Length > 0)
         {
             Label(text, "why", 0);
-            TextLayout.Wrap(text, $"{TextLayout.Span(status.ReasonAge)} ago: {status.Reason}", LabelEnd);
+            // It tells of then: what each link is now is in its own lines.
+            string then = status.Reason.Replace(" is ", " was ", StringComparison.Ordinal);
+            TextLayout.Wrap(text, $"{TextLayout.Span(status.ReasonAge)} ago: {then}", LabelEnd);
         }
         if (status.Preferred is not null)
         {
@@ -152,7 +154,10 @@ internal static class StatusText
     private static void Write(FirewallStatus firewall, bool isColored, Utf8Text text)
     {
         Label(text, "firewall", 0);
-        string state = firewall.IsLocked ? "locked" : firewall.IsAudit ? Audit.Warning : "not locked";
+        string state = firewall.IsLocked ? "locked"
+            : firewall.IsAudit ? Audit.Warning
+            : firewall.IsBeingLocked ? "being locked"
+            : "not locked";
         TextLayout.Colored(
             text, state,
             !isColored ? "" : firewall.IsLocked ? TextLayout.Green : TextLayout.Red);
@@ -203,10 +208,23 @@ internal static class StatusText
         {
             if (firewall.Replies[i].Count > 0)
             {
-                Line(text, "", $"{firewall.Replies[i].Verdict}: {firewall.Replies[i].Count}");
+                Line(
+                    text, "",
+                    firewall.Replies[i].Verdict == LockdownStatus.ErrorCode
+                        ? $"{TextLayout.Count((int)firewall.Replies[i].Count, "answer", "answers")} more "
+                            + "with an error of the server (no such name or record, for example)"
+                        : $"refused, {firewall.Replies[i].Verdict}: {firewall.Replies[i].Count}");
             }
         }
 
+        if (firewall.Probed.Count > 0)
+        {
+            Label(text, "probed", 0);
+            TextLayout.Wrap(
+                text,
+                $"{string.Join(", ", firewall.Probed)}: open to every program of the device, "
+                + $"at {firewall.ProbePorts}", LabelEnd);
+        }
         Label(text, "whitelist", 0);
         TextLayout.Wrap(
             text,

@@ -74,13 +74,13 @@ public sealed class ResolverDriverTests
         servers.Learn([], [new ResolverServer(IPAddress.Parse("198.18.77.53"), "")]);
         string link = "wlan0";
         using ResolverDriver resolver = New(rig, servers, _ => Index(link));
-        Until(rig, resolver, () => resolver.Warning.Length > 0);
-        Assert.Equal("the name server 198.18.77.53 is asked over wlan0, not over eth0", resolver.Warning);
-        Assert.Equal([$"{resolver.Warning}: see --resolv-conf"], rig.Said("the name server "));
+        Until(rig, resolver, () => resolver.Warning(rig.View).Length > 0);
+        Assert.Equal("the name server 198.18.77.53 is asked over wlan0, not over eth0", resolver.Warning(rig.View));
+        Assert.Equal([$"{resolver.Warning(rig.View)}: see --resolv-conf"], rig.Said("the name server "));
         Assert.Equal(["198.18.77.53"], resolver.Servers);
         link = "eth0";
         RunIp("address add 198.18.2.3/24 dev eth0"); // any change makes the driver ask the kernel again
-        Until(rig, resolver, () => resolver.Warning.Length == 0);
+        Until(rig, resolver, () => resolver.Warning(rig.View).Length == 0);
         Assert.Equal(
             "the name servers are asked over the link in use again", rig.Said("the name server")[^1]);
     });

@@ -40,6 +40,38 @@ public class StatusTextTests
 
         """.ReplaceLineEndings("\n"), Text(Example(), isColored: false));
 
+    [Fact]
+    public void Why_tells_of_then() => Assert.Contains(
+        "why        12 min ago: eth0 was over its budget, wlan0 was up, not yet confirmed",
+        Text(Example("eth0 is over its budget, wlan0 is up, not yet confirmed"), isColored: false),
+        StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(true, false, "firewall   locked, ")]
+    [InlineData(false, true, "firewall   being locked, ")]
+    [InlineData(false, false, "firewall   not locked, ")]
+    public void A_lockdown_says_whether_it_is_under_way_what_is_probed_and_what_an_error_is(
+        bool isLocked, bool isBeingLocked, string line)
+    {
+        string text = Text(Example(firewall: new FirewallStatus
+        {
+            IsLocked = isLocked,
+            IsBeingLocked = isBeingLocked,
+            Backend = "nft",
+            Dns = "sniff",
+            Probed = ["198.18.100.10", "2001:db8:100::10"],
+            ProbePorts = "tcp:80",
+            Listed = [],
+            Replies = [("answer", 9), ("unasked", 2), (LockdownStatus.ErrorCode, 4)],
+        }), isColored: false);
+        Assert.Contains($"\n{line}", text, StringComparison.Ordinal);
+        string words = string.Join(' ', text.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains(
+            "2 replies refused refused, unasked: 2 4 answers more with an error of the server (no such name "
+            + "or record, for example) probed 198.18.100.10, 2001:db8:100::10: open to every program of the "
+            + "device, at tcp:80", words, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(80, "warning", false, " budget    400 MB of 500 MB, 80 %, resets 2026-12-01 00:00 UTC")]
     [InlineData(100, "over", true, "wwan0      ITFUP_SS for 0 ms: not used, over its budget, is up")]
