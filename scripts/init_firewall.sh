@@ -64,6 +64,10 @@ init_firewall() {
     read_environment
     read_services
     read_names
+    user=${CONNMGR_CONFIG_DIR:-/etc/af-conn}/firewall.user
+    # firewall_policy uses it
+    # shellcheck disable=SC2034
+    if [ -e "$user" ]; then resets=no; else resets=yes; fi
     imported=no why='' reasons='' lacks='' tables4='' tables6='' failure=1
     lock || { complain "$reasons"; exit "$failure"; }
     other_backend || : # the lockdown is in force; stderr says what is left of the other one
@@ -245,18 +249,19 @@ is_open() {
 }
 
 firewall_user() {
-    user=${CONNMGR_CONFIG_DIR:-/etc/af-conn}/firewall.user
-    [ -e "$user" ] || return 0
+    [ "$resets" = no ] || return 0
     user_status=0
     # Keep its output out of our report.
     sh -n "$user" >&2 || user_status=$?
     [ "$user_status" != 0 ] || run_user || user_status=$?
     case $user_status in
-        0) echo "firewall.user: ok" 2>/dev/null || : ;;
+        0)
+            "${backend}_reset" || complain "$said: segments of connections that nobody knows are dropped, not reset"
+            echo "firewall.user: ok" 2>/dev/null || : ;;
         *)
             complain "$user failed with status $user_status: the device is locked without it; $to_unlock"
             # Undo its incomplete changes: make our chains again, in front, and the policies.
-            first=no
+            first=no resets=yes
             "${backend}_lock" || fail "$why"
             echo "firewall.user: failed, $user_status" 2>/dev/null || : ;;
     esac

@@ -75,10 +75,10 @@ internal static class RtnetlinkTargets
         {
             _ = state.Apply(message, isDumpRow: true);
         }
-        state.EndDump(RouteMessage.GetLink);
-        state.EndDump(RouteMessage.GetAddress);
-        state.EndDump(RouteMessage.GetRule);
-        state.EndDump(RouteMessage.GetRoute);
+        state.OnDumpEnded(RouteMessage.GetLink);
+        state.OnDumpEnded(RouteMessage.GetAddress);
+        state.OnDumpEnded(RouteMessage.GetRule);
+        state.OnDumpEnded(RouteMessage.GetRoute);
     }
 
     private static string TextOf(KernelState state)

@@ -74,7 +74,7 @@ internal static class TextTargets
         {
             networks.Take(bytes[..Math.Min(size, bytes.Length)]);
         }
-        return networks.End();
+        return networks.Finish();
     }
 
     /// <summary>JSON: .NET's reader says what is a whole text.</summary>

@@ -138,6 +138,7 @@ slow_attrd() {
 }
 
 restart() {
+    forget # an earlier set of the same value
     own 'publish 65008 01' 'publish 65008 00'
     attrd_saw 5 'set IPC.CONNMGR 65008 00' || return 1
     forget

@@ -84,7 +84,7 @@ if command -v node >/dev/null; then
     check "status: each of it" shows "$dropped" "another program's rules: ping"
     check "status: whose chains packets pass" shows "$dropped" 'Chains of other programs | inet fw4 input'
     check "status: nothing of it if there is none" not shows '"local_drops":[],"other_chains":[]' 'other program'
-    check "status: an older daemon does not tell" shows '"mends":0' 'locked, nft'
+    check "status: an older daemon does not tell" shows '"repairs":0' 'locked, nft'
 fi
 
 # For translators: tests/luci/pot.py makes it.

@@ -30,7 +30,7 @@ sees() { grep -E "$2" "$LAB/checked" | tail -n 1 | grep -q " $1"; }
 sees_bad() { sees violated "$1"; }
 sees_good() { sees again "$1"; }
 
-# Without a daemon nobody mends anything.
+# Without a daemon nobody repairs anything.
 kill -KILL "$CONNMGR_PID"
 wait "$CONNMGR_PID" 2>"$LAB/last" || :
 wait_for 5 "a daemon that does not run" sees_bad 'the daemon runs'

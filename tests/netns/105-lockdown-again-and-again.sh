@@ -181,10 +181,13 @@ first_are_ours() {
         for pair in INPUT:AFERO_ALLOW_SERVICE_INPUT:AFERO_ALLOW_WHITELIST_INPUT \
             OUTPUT:AFERO_ALLOW_SERVICE_OUTPUT:AFERO_ALLOW_WHITELIST_OUTPUT \
             FORWARD:AFERO_FORWARD_ACCEPT_SERVICE:AFERO_FORWARD_WHITELIST; do
-            hook=${pair%%:*} pair=${pair#*:}
+            hook=${pair%%:*} pair=${pair#*:} count=3
+            [ "$hook" != INPUT ] || count=2
             on device "$LAB/$VARIANT/$t" -S "$hook" 2>/dev/null | grep -n . >"$LAB/chain"
             grep -qx "2:-A $hook -j ${pair%:*}" "$LAB/chain" && grep -qx "3:-A $hook -j ${pair#*:}" "$LAB/chain" &&
-                grep -qx "1:-P $hook DROP" "$LAB/chain" && [ "$(grep -c AFERO "$LAB/chain")" = 2 ] || return
+                grep -qx "1:-P $hook DROP" "$LAB/chain" && [ "$(grep -c AFERO "$LAB/chain")" = $count ] || return
+            # What resets comes after those of others.
+            [ "$hook" = INPUT ] || tail -n 1 "$LAB/chain" | grep -q -e "-A $hook -j AFERO_RESET_$hook\$" || return
         done
     done
 }

@@ -21,9 +21,22 @@ ip -n r-eth route replace 2001:db8:50::/64 via 2001:db8:1::2
 
 /usr/bin/python3 "$NETNS_DIR/packets.py" predicate >"$LAB/packets"
 check "there are packets of every kind" test "$(wc -l <"$LAB/packets")" -ge 100
+# firewall_user: SSH to the device and to hosts, without states, so that it alone decides. The documentation has the first two.
+firewall_user() {
+    for rule in 'input i dport INPUT' 'output o sport OUTPUT' 'forward i dport FORWARD' 'forward o sport FORWARD'; do
+        # shellcheck disable=SC2086  # words
+        set -- $rule
+        case $VARIANT in
+            bare) echo "nft add rule inet connmgr user_$1 ${2}ifname eth0 tcp $3 22 accept" ;;
+            *) for t in iptables ip6tables; do echo "$t -A $4 -$2 eth0 -p tcp --$3 22 -j ACCEPT"; done ;;
+        esac
+    done
+}
 verdicts() {
     unlock
+    firewall_user >"$LAB/etc/firewall.user"
     lock
+    check "${WITH}firewall.user ran" grep -qx 'firewall.user: ok' "$LAB/said"
     admit 198.18.100.10 2001:db8:100::10
     case $VARIANT in
         bare) admit 198.18.101.0/24 ;;

@@ -103,9 +103,9 @@ variant() {
     on device iptables -F
     on device ip6tables -P OUTPUT ACCEPT
     on device iptables -P OUTPUT ACCEPT
-    if [ "$1" = nft ]; then wait_for 8 "$1: a flush meanwhile: mended at once" locked; fi
+    if [ "$1" = nft ]; then wait_for 8 "$1: a flush meanwhile: restored at once" locked; fi
     rm "$LAB/slow.add_forwarding"
-    wait_for 20 "$1: a flush meanwhile: mended" locked
+    wait_for 20 "$1: a flush meanwhile: restored" locked
     for address in "$new" "$known" 198.18.100.10; do wait_for 10 "$1: $address is open" reaches "$address"; done
     stop_connmgr
     unlock

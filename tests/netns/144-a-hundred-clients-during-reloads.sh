@@ -69,7 +69,7 @@ hundred() {
     rm "$LAB/trying"
     wait "$hundredth" || :
     flush_rules
-    wait_for 20 "${WITH}flushed: it is mended" restored
+    wait_for 20 "${WITH}flushed: it is restored" restored
     answers >"$LAB/answers"
     wait_for 30 "${WITH}and all are answered again" all_answer
     check "${WITH}flushed: nobody was cut off for good" sh -c "! grep -E 'lost|failed' $LAB/talk.*"

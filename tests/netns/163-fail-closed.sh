@@ -157,5 +157,5 @@ else
     for table in iptables ip6tables; do for hook in INPUT OUTPUT FORWARD; do on device $table -P $hook DROP; done; done
 fi
 start_connmgr
-wait_for 5 "mended, it starts" log_has 'locked in'
+wait_for 5 "repaired, it starts" log_has 'locked in'
 wait_for 5 "and opens what is whitelisted" reaches 198.18.100.10

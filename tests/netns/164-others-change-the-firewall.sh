@@ -9,9 +9,9 @@ FIREWALL=
 lab_up
 system_path=$PATH
 reaches() { on device socat -u OPEN:/dev/null "TCP:$1:80,connect-timeout=0.5"; }
-mended() { restored && reaches 198.18.100.10 && not reaches 198.18.100.8; }
-mends() { grep -cE 'another program changed the firewall, restoring it|changed the lockdown' "$LAB/connmgr.log" || :; }
-undisturbed() { [ "$(mends)" = 0 ]; }
+is_repaired() { restored && reaches 198.18.100.10 && not reaches 198.18.100.8; }
+repairs() { grep -cE 'another program changed the firewall, restoring it|changed the lockdown' "$LAB/connmgr.log" || :; }
+undisturbed() { [ "$(repairs)" = 0 ]; }
 settled_down() { grep -q 'in use: eth0' "$LAB/connmgr.log" && restored && reaches 198.18.100.10; }
 
 open_policy() {
@@ -40,29 +40,29 @@ variant() {
     wait_for 20 "$VARIANT: the second run is over" not pgrep -f init_firewall.sh
 
     flush_rules
-    wait_for "$within" "$VARIANT: flushed: mended" mended
+    wait_for "$within" "$VARIANT: flushed: restored" is_repaired
     open_policy
-    wait_for "$within" "$VARIANT: a policy: mended" mended
+    wait_for "$within" "$VARIANT: a policy: restored" is_repaired
     rule_in_front
-    wait_for "$within" "$VARIANT: a rule in front: mended" mended
+    wait_for "$within" "$VARIANT: a rule in front: restored" is_repaired
     is_nft || on device iptables -D OUTPUT -j ACCEPT
     empty_set
     wait_for 10 "$VARIANT: the sets emptied: filled again" reaches 198.18.100.10
     flush_rules
     open_policy
     ask reload
-    wait_for 2 "$VARIANT: reload mends at once" mended
+    wait_for 2 "$VARIANT: reload restores at once" is_repaired
 }
 
 echo echo.example >"$LAB/etc/whitelist"
 variant nft 3
-# A fight: another manager flushes after each repair.
+# Another program flushes the rules after each repair.
 (while :; do ! restored || flush_rules; sleep 0.2; done) 2>/dev/null &
 fighter=$!
-wait_for 60 "a fight: it says so" log_has 'another program changes the firewall again and again, restoring it (at most every 8 s|each time)'
+wait_for 60 "flushed again and again: it says so" log_has 'another program changes the firewall again and again, restoring it (at most every 8 s|each time)'
 kill "$fighter"
 wait "$fighter" 2>/dev/null || :
-wait_for 12 "it has the last word" mended
+wait_for 12 "it has the last word" is_repaired
 stop_connmgr
 ! is_nft || exit 0
 on device sh -c 'nft flush ruleset 2>/dev/null || { iptables -F; ip6tables -F; iptables -X; ip6tables -X; }'

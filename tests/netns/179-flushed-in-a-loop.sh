@@ -20,7 +20,7 @@ address=$(resolve n1.fresh.example)
 wait_for 10 "a name is open" reaches "$address"
 wait_for 10 "init_firewall.sh has run for the last time" sh -c '! pgrep -f "[i]nit_firewall.sh"'
 rules() { on device nft -s -t list table inet connmgr; }
-repairs() { ask status --json >"$LAB/status.json" || [ $? -le 3 ]; python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["firewall"]["mends"])' "$LAB/status.json"; }
+repairs() { ask status --json >"$LAB/status.json" || [ $? -le 3 ]; python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["firewall"]["repairs"])' "$LAB/status.json"; }
 rules >"$LAB/rules.before"
 
 # Sends to a foreign address, and prints the longest time open in milliseconds and the packets that got through. While the device is

@@ -94,9 +94,11 @@ print("choice", status["choice"])' <"$LAB/status" >"$LAB/claims"
 kind() { case $1 in UP_*) echo UP ;; DOWN_SX) echo NOWAYOUT ;; *) echo DOWN ;; esac; }
 is() { [ "$(value "$1")" = "$2" ] || { echo "attribute $1: $(value "$1"), not $2"; return 1; }; }
 
-# front FAMILY: prints device and metric of the preferred default route.
+# front FAMILY: prints device and metric of the preferred default route. The kernel passes over those of a link
+# without carrier (ignore_routes_with_linkdown).
 front() {
     ip -n device "-$1" route show default | awk '
+        / linkdown/ { next }
         { m = 0; for (i = 1; i < NF; i++) { if ($i == "metric") m = $(i + 1); if ($i == "dev") d = $(i + 1) }
           if (dev == "" || m < least) { dev = d; least = m } }
         END { print dev, least }'
@@ -144,7 +146,7 @@ for link in eth0 wlan0; do
 done
 plug wwan0
 configure wwan0
-wait_for 15 "all is mended: states, routes and attributes are what the kernel says" agrees
+wait_for 15 "all is repaired: states, routes and attributes are what the kernel says" agrees
 confirmed() { claims && [ "$(claimed eth0)" = UP_SS ] && [ "$(claimed wlan0)" = UP_SS ]; }
 wait_for 35 "eth0 and wlan0 are confirmed" confirmed
 wait_for 5 "the network works" on device ping -c 1 -W 1 198.18.100.8

@@ -61,8 +61,8 @@ stays 3 "a default that was deleted stays away" gone
 check "eth0 was never taken for failed" not log_has '^<[0-7]> ?using (wlan0|wwan0)'
 
 # The same by other forms: change, a route before it, a nexthop object that drops, a part of a multipath route.
-# mended FAMILY DESC ARGS...: the command of ip changes what is in front.
-mended() {
+# restores_after FAMILY DESC ARGS...: the command of ip changes what is in front.
+restores_after() {
     family=$1 what=$2 before=$(repairs) front=in_use
     [ "$family" = 4 ] || front=in_use6
     shift 2
@@ -70,18 +70,18 @@ mended() {
     wait_for 3 "$what: repaired" repaired
     check "$what: eth0 is in front" "$front" eth0
 }
-mended 4 "changed to a blackhole" change blackhole default
-mended 4 "a blackhole before it" prepend blackhole default
-mended 4 "a gateway of another link before it" prepend default via 198.18.2.1 dev wlan0
-mended 4 "two links at once" replace default nexthop via 198.18.2.1 dev wlan0 nexthop dev wwan0
-mended 6 "changed to unreachable, IPv6" change unreachable default metric 1
-mended 6 "wlan0 in its place, IPv6" replace default via 2001:db8:2::1 dev wlan0 metric 1
-mended 6 "two routers of wlan0 at once, IPv6" \
+restores_after 4 "changed to a blackhole" change blackhole default
+restores_after 4 "a blackhole before it" prepend blackhole default
+restores_after 4 "a gateway of another link before it" prepend default via 198.18.2.1 dev wlan0
+restores_after 4 "two links at once" replace default nexthop via 198.18.2.1 dev wlan0 nexthop dev wwan0
+restores_after 6 "changed to unreachable, IPv6" change unreachable default metric 1
+restores_after 6 "wlan0 in its place, IPv6" replace default via 2001:db8:2::1 dev wlan0 metric 1
+restores_after 6 "two routers of wlan0 at once, IPv6" \
     replace default metric 1 nexthop via 2001:db8:2::1 dev wlan0 nexthop via 2001:db8:2::9 dev wlan0
 ip -n device nexthop add id 66 blackhole
 ip -n device -6 nexthop add id 67 blackhole
-mended 4 "a nexthop object that drops" replace default nhid 66
-mended 6 "a nexthop object that drops, IPv6" replace default nhid 67 metric 1
+restores_after 4 "a nexthop object that drops" replace default nhid 66
+restores_after 6 "a nexthop object that drops, IPv6" replace default nhid 67 metric 1
 check "the cloud answers" on device ping -c 1 -W 2 198.18.100.8
 check "by IPv6, too" on device ping -6 -c 1 -W 2 2001:db8:100::8
 check "eth0 was never taken for failed" not log_has '^<[0-7]> ?using (wlan0|wwan0)'

@@ -19,5 +19,5 @@ unplug wlan0
 wait_for 3 "a bad whitelist: a switch works all the same" in_use wwan0
 on device iptables -F
 locked() { on device iptables -S INPUT | grep -q AFERO_ALLOW_SERVICE_INPUT; }
-wait_for 10 "a bad whitelist: the firewall is mended" locked
+wait_for 10 "a bad whitelist: the firewall is repaired" locked
 wait_for 5 "a bad whitelist: for the links in force" sh -c "nsenter --net=/run/netns/device iptables -S AFERO_ALLOW_SERVICE_INPUT | grep -q -- '-i eth0 '"

@@ -36,8 +36,8 @@ table inet fw4 {
 END
 }
 reaches() { on "$1" socat -u OPEN:/dev/null "TCP:$2:80,connect-timeout=1"; }
-mends() { grep -c 'restoring it' "$LAB/connmgr.log" || :; }
-undisturbed() { [ "$(mends)" = 0 ]; }
+repairs() { grep -c 'restoring it' "$LAB/connmgr.log" || :; }
+undisturbed() { [ "$(repairs)" = 0 ]; }
 
 fw4 accept ""
 echo 198.18.100.10 >"$LAB/etc/whitelist"

@@ -51,8 +51,8 @@ table bridge others {
 END
 }
 bridge_down() { on device nft delete table bridge others; }
-mends() { ask status --json >"$LAB/status.json" || [ $? -le 3 ]; python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["firewall"]["mends"])' "$LAB/status.json"; }
-undisturbed() { [ "$(mends)" = 0 ]; }
+repairs() { ask status --json >"$LAB/status.json" || [ $? -le 3 ]; python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["firewall"]["repairs"])' "$LAB/status.json"; }
+undisturbed() { [ "$(repairs)" = 0 ]; }
 
 # judged NAME [no]: what must hold beside NAME; "no": the host behind the bridge gets nowhere.
 judged() {

@@ -13,7 +13,7 @@ check "status: eth0's router" status_has '^ address +198\.18\.1\.2 via 198\.18\.
 check "events: why eth0 was probed" events_have ' probe of eth0: started: got another address or route$'
 check "events: which default was found in front" \
     events_have ' route +restoring the route over eth0: found IPv4 default via 198\.18\.1\.1 dev eth0 metric 0, '
-wait_for 3 "events: it was mended" events_have ' route +restored the route over eth0 in [0-9.]+ ms$'
+wait_for 3 "events: it was repaired" events_have ' route +restored the route over eth0 in [0-9.]+ ms$'
 wait_for 5 "the network works" on device ping -c 1 -W 2 198.18.100.8
 
 ip -n device -6 route del default dev eth0

@@ -6,18 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 lab_up
-# The router of eth0 gets a bridge, to which the radio belongs, too.
-ip -n device link delete wlan0
-ip -n r-eth -batch - <<'END'
-link add lanbr type bridge
-address flush dev lan
-link set lan master lanbr
-link add radio index 29 type veth peer name wlan0 index 12 netns device
-link set radio master lanbr up
-link set lanbr up
-address add 198.18.1.1/24 dev lanbr
-address add 2001:db8:1::1/64 dev lanbr
-END
+one_lan 198.18.1.1/24 2001:db8:1::1/64
 join() {
     ip -n device -batch - <<END
 link set wlan0 up

@@ -157,6 +157,19 @@ measure_cost() {
     find "/proc/$CONNMGR_PID/task" -mindepth 1 -maxdepth 1 | wc -l
 }
 
+# measure_routers COUNT: seconds of processor that as many IPv6 routers cost which advertise themselves at once.
+measure_routers() {
+    start_connmgr
+    poll 5 settled
+    before=$(busy)
+    on r-eth python3 "$NETNS_DIR/advertise.py" lan "$1" 1000
+    poll 60 has_routers "$1" || return
+    sleep 1 # until the daemon has read what it will
+    echo "$(busy) $before" | awk '{ printf "%.2f\n", ($1 - $2) / 1e9 }'
+}
+# shellcheck disable=SC2317  # poll calls it
+has_routers() { [ "$(ip -n device -6 route show default dev eth0 proto ra | wc -l)" -ge "$1" ]; }
+
 # measure_dns hold|sniff|script|open HOW COUNT, measure_dns peer nftset COUNT: makes COUNT first connections to new names. Prints the share
 # that takes over 100 ms, in per cent; median and 99th percentile of resolve plus connect, and median of a
 # question, in ms. HOW they are resolved: direct, dnsmasq, unbound, or behind the bridge.
@@ -227,6 +240,7 @@ if [ "${1:-}" = --measure ]; then
         idle)
             start_connmgr
             measure_cost "$2" "$1" sleep "$1" ;;
+        routers.*) measure_routers "${what#*.}" ;;
         dns.*) measure_dns "$@" ;;
         dns-rate) measure_dns_rate "$@" ;;
         memory) measure_memory "$@" ;;
@@ -384,6 +398,11 @@ if cost idle-without-probes; then
 else
     no_row idle-without-probes
 fi
+# 8 s when each advertisement led to a dump of all.
+for count in 1000 10000; do
+    case $count in 1000) limit=0.2 ;; *) limit=2 ;; esac
+    spread_row "$count IPv6 routers advertise themselves" "$limit" maximum s "routers.$count"
+done
 # dns MODE HOW COUNT: sets $lost, $median, $p99 and $question.
 dns() {
     measure "dns.$1.$2" "$@" >"$work/dns.$1.$2" &&

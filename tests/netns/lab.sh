@@ -229,6 +229,21 @@ rule() {
     on "$lab_router" ip6tables -w "$@"
 }
 
+# one_lan ADDRESS...: moves wlan0 into the LAN of eth0. The router of eth0 gets a bridge with these addresses,
+# to which the radio belongs, too.
+one_lan() {
+    ip -n device link delete wlan0
+    ip -n r-eth -batch - <<'END'
+link add lanbr type bridge
+address flush dev lan
+link set lan master lanbr
+link add radio index 29 type veth peer name wlan0 index 12 netns device
+link set radio master lanbr up
+link set lanbr up
+END
+    for lab_address; do ip -n r-eth address add "$lab_address" dev lanbr; done
+}
+
 # upstream_dead LINK [drop|reset|unreachable|beyond]: nothing behind the link's router can be reached; the
 # carrier stays. The router is silent, answers TCP with resets, or answers everything with ICMP errors; or a
 # host behind it does.

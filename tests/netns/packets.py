@@ -70,8 +70,15 @@ def icmp6(p, *types):
     return p.family == 6 and p.protocol == "icmp" and p.type in types
 
 
+def of_firewall_user(p):
+    """The test's firewall.user admits TCP to port 22 of the device and of hosts, and all that these send from it."""
+    return p.protocol == "tcp" and (p.way in ("in", "down") and p.dport == 22 or p.way in ("out", "up") and p.sport == 22)
+
+
 def passes(p, asked):
     """asked: our addresses from which a DHCPv6 question has gone."""
+    if of_firewall_user(p):
+        return True
     is_open = p.peer in (FRIEND, LISTED)
     if p.protocol == "tcp" and p.flags == 0x10 and not p.answers and p.way in ("out", "up"):
         return False  # in the middle of a connection that nobody knows: reset
@@ -182,6 +189,15 @@ def packets():
                 port_shift[0] += 1
                 add(Packet(f"{way} {family} {peer or 'near'} tcp midstream", way, family, source, target, "tcp",
                            30000 + port_shift[0], 80, flags=0x10, peer=peer))
+                if way in ("in", "down", "out", "up"):
+                    port_shift[0] += 1
+                    ports = (30000 + port_shift[0], 22)
+                    # A session from before the lockdown; who sends first is in the middle of it.
+                    for what, flags, port in (("tcp 22", 0x02, ports), ("tcp 22 midstream", 0x10, ports),
+                                              ("tcp from 22 midstream", 0x10, ports[::-1])):
+                        port_shift[0] += 1
+                        pair(way, family, source, target, peer, what, protocol="tcp", flags=flags,
+                             **dict(zip(("sport", "dport"), (number + port_shift[0] * (number != 22) for number in port))))
                 port_shift[0] += 1
                 pair(way, family, source, target, peer, "ping", protocol="icmp", type=ECHO[family], sport=port_shift[0])
                 types = [13, 17] if family == 4 else [139]

@@ -159,22 +159,29 @@ for shell in 'busybox ash' dash; do
         check "$shell: $bad: a reload changes nothing" lacks '[procd_'
     done
 
-    # A file that uci cannot read, or without our section, has no options at all. That is not the same as defaults.
-    for broken in "config connmgr 'main'#	option idle '20" "config connmgr 'mine'#	option idle '20'" "config connmgr#	option idle '20'" '' missing; do
+    # A file that uci cannot read as a whole, or without our section. The options that are missing are not the defaults.
+    for broken in "config connmgr 'main'#	option idle '20" "config connmgr 'mine'#	option idle '20'" "config connmgr#	option idle '20'" '' missing \
+        "config connmgr 'main'#	option audit '1'#	option idle '20" "config connmgr 'main'#	option audit '1'#	idle '20'" \
+        "config connmgr 'main'#	option idle#	option audit '1'" "config connmgr 'main'#	option i-dle '20'#	option audit '1'"; do
         printf '%s\n' "$broken" | tr '#' '\n' >"$root/etc/config/connmgr"
+        case $broken in *audit*) expected='[--audit]' ;; *) expected='' ;; esac
+        case $broken in *mine* | 'config connmgr#'* | '') why='has no section' ;; *) why='cannot be read: ' ;; esac
         [ "$broken" != missing ] || rm "$root/etc/config/connmgr"
         run "$shell" connmgr_options >"$root/answer"
-        check "$shell: '$broken': connmgr check is told" grep -q '^connmgr: /etc/config/connmgr cannot be read' "$root/answer"
+        check "$shell: '$broken': connmgr check is told" grep -q "^connmgr: /etc/config/connmgr $why" "$root/answer"
         supervised 999999 --idle 20
         run "$shell" reload
         check "$shell: '$broken': a reload changes nothing" lacks '[procd_'
-        check "$shell: '$broken': a reload says so" grep -q 'daemon.err.*/etc/config/connmgr cannot be read' "$RECORD"
+        check "$shell: '$broken': a reload says so" grep -q "daemon.err.*/etc/config/connmgr $why" "$RECORD"
         supervised
         run "$shell" start
-        check "$shell: '$broken': it is started with the defaults" gets ''
+        check "$shell: '$broken': it is started with what can be read" gets "$expected"
         check "$shell: '$broken': and locked" grep -q '^\[lockdown\]' "$RECORD"
-        check "$shell: '$broken': the terminal says so" grep -q '/etc/config/connmgr cannot be read' "$root/errors"
+        check "$shell: '$broken': the terminal says so" grep -q "/etc/config/connmgr $why" "$root/errors"
     done
+    printf "config connmgr 'main'\n\toption idle '20\n" >"$root/etc/config/connmgr"
+    run "$shell" start
+    check "$shell: a quote is not closed: the line is named" grep -q 'cannot be read: Parse error .* at line 2' "$root/errors"
 
     # A reload: procd decides whether the daemon is restarted; no firewall script runs, unless there is no daemon.
     uci "option idle '20'"

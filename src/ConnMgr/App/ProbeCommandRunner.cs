@@ -89,7 +89,7 @@ internal sealed class ProbeCommandRunner : IDisposable
         // No service is known to have answered before, so treat all as proven: a wrong answer counts.
         HashSet<string> proven = [.. _options.Services.Select(service => service.ToString())];
         _prober = new ProbeRunner(
-            _loop, name, new ProbeSettings(_options.Services, _options.Ping, proven), End, Say);
+            _loop, name, new ProbeSettings(_options.Services, _options.Ping, proven), OnProbeEnded, Say);
         NameServers servers = new(_options.Resolvers);
         servers.Refresh();
         IEnumerable<IPAddress> gateways = KernelFacts.Gateways(_table, facts.Ifindex);
@@ -100,7 +100,7 @@ internal sealed class ProbeCommandRunner : IDisposable
             isEarly: false, limit: null, _startedAt);
     }
 
-    private void End(ProbeResult result)
+    private void OnProbeEnded(ProbeResult result)
     {
         string verdict = result.Outcome switch
         {

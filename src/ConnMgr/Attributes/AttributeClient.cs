@@ -46,7 +46,7 @@ internal sealed unsafe class AttributeClient : IDisposable
         _log = log;
         _table = table;
         _deadline = loop.AddTimer(Process);
-        _waitingEnd = loop.AddTimer(EndWaiting);
+        _waitingEnd = loop.AddTimer(OnWaitEnded);
         using NativeStrings strings = new([path, "IPC.CONNMGR"]);
         _handle = AttrdShim.attrd_create(strings.Pointer[0], strings.Pointer[1], null, 0, Now);
         if (_handle == 0)
@@ -152,7 +152,7 @@ internal sealed unsafe class AttributeClient : IDisposable
         attribute.Wanted?.Invoke();
     }
 
-    private void EndWaiting()
+    private void OnWaitEnded()
     {
         TimeSpan now = _loop.Now;
         _ = _waiting.RemoveAll(get => get.Until <= now

@@ -6,9 +6,14 @@ namespace ConnMgr.Capture;
 
 /// <summary>
 /// Captures evidence on one link once per tick: it keeps the first packet that the filter passes, and then
-/// makes the kernel drop all packets until <see cref="Rearm"/>. On request it also reports, once per tick and
-/// before the evidence, an outgoing packet that expects an answer. It starts mute.
+/// drops all packets until <see cref="Rearm"/>. On request it also reports, once per tick and before the
+/// evidence, an outgoing packet that expects an answer. It starts mute.
 /// </summary>
+/// <remarks>
+/// Replacing the filter takes the kernel about 0.1 ms, because it compiles the program. A mute socket
+/// therefore reads and drops the first few packets, and makes the kernel drop them only if more arrive, or if
+/// it was so in the tick before.
+/// </remarks>
 internal sealed class EvidenceSocket : IDisposable
 {
     /// <summary>
@@ -23,6 +28,9 @@ internal sealed class EvidenceSocket : IDisposable
     /// </summary>
     private const int MaxReads = 64;
 
+    /// <summary>The number of packets that a mute socket drops before the kernel has to.</summary>
+    private const int MaxUnwanted = 4;
+
     private readonly PacketSocket _socket;
     private readonly Action _received;
     private readonly Action _sent;
@@ -30,7 +38,10 @@ internal sealed class EvidenceSocket : IDisposable
     private readonly byte[] _last = new byte[EvidenceFilter.SnapLength];
     private BpfInstruction[] _filter = EvidenceFilter.RejectAll;
     private BpfInstruction[] _filterWithOutgoing = EvidenceFilter.RejectAll;
+    private BpfInstruction[] _attached = EvidenceFilter.RejectAll;
     private bool _hearsOutgoing;
+    private bool _isBusy; // the last mute tick had many packets
+    private int _unwanted;
     private int _lastLength;
 
     private EvidenceSocket(PacketSocket socket, uint ownMark, Action received, Action sent)
@@ -43,7 +54,7 @@ internal sealed class EvidenceSocket : IDisposable
     }
 
     /// <summary>
-    /// True while the filter is attached: the socket is not mute and has no evidence in this tick yet.
+    /// True while the next evidence counts: the socket is not mute and has no evidence in this tick yet.
     /// </summary>
     public bool IsArmed { get; private set; }
 
@@ -93,20 +104,34 @@ internal sealed class EvidenceSocket : IDisposable
     /// <param name="outgoing">True to report outgoing packets too.</param>
     public void Rearm(bool outgoing = false)
     {
-        if (!IsGone && (!IsArmed || _hearsOutgoing != outgoing))
+        _isBusy &= !IsArmed;
+        Arm(outgoing);
+    }
+
+    private void Arm(bool outgoing)
+    {
+        if (IsGone || (IsArmed && _hearsOutgoing == outgoing))
         {
-            IsArmed = _socket.TryAttach(outgoing ? _filterWithOutgoing : _filter);
-            _hearsOutgoing = IsArmed && outgoing;
+            return;
+        }
+        bool mayHaveQueued = !IsArmed && _attached != EvidenceFilter.RejectAll;
+        IsArmed = TryAttach(outgoing ? _filterWithOutgoing : _filter);
+        _hearsOutgoing = IsArmed && outgoing;
+        if (mayHaveQueued)
+        {
+            Drain(); // what has come while the socket was mute
         }
     }
 
     /// <summary>Ignores all packets until <see cref="Rearm"/>, including those already queued.</summary>
     public void Mute()
     {
-        if (IsArmed)
+        IsArmed = false;
+        _hearsOutgoing = false;
+        _unwanted = 0;
+        if (_isBusy)
         {
-            Disarm();
-            Drain();
+            _ = TryAttach(EvidenceFilter.RejectAll);
         }
     }
 
@@ -127,15 +152,25 @@ internal sealed class EvidenceSocket : IDisposable
         _filterWithOutgoing = EvidenceFilter.Build(own, outgoingExceptMark: _ownMark);
         if (wasArmed)
         {
-            Rearm(heardOutgoing);
+            Arm(heardOutgoing);
         }
     }
 
     private void Receive()
     {
+        if (!IsArmed)
+        {
+            _unwanted += Drain();
+            _isBusy |= _unwanted > MaxUnwanted;
+            if (_isBusy && TryAttach(EvidenceFilter.RejectAll))
+            {
+                Drain(); // what has come before the kernel began to drop
+            }
+            return;
+        }
         Span<byte> packet = stackalloc byte[EvidenceFilter.SnapLength];
         bool hasSent = false;
-        for (int i = 0; IsArmed && i < MaxReads; i++)
+        for (int i = 0; i < MaxReads; i++)
         {
             int length = _socket.Receive(packet, out bool isOutgoing);
             if (length < 0)
@@ -144,12 +179,12 @@ internal sealed class EvidenceSocket : IDisposable
             }
             if (isOutgoing)
             {
-                hasSent = true;
+                hasSent |= _hearsOutgoing;
                 continue;
             }
             packet[..length].CopyTo(_last);
             _lastLength = length;
-            Disarm();
+            Mute();
             Drain();
             if (hasSent)
             {
@@ -158,33 +193,32 @@ internal sealed class EvidenceSocket : IDisposable
             _received();
             return;
         }
-        if (!IsArmed)
+        if (hasSent)
         {
-            Disarm();
-            Drain();
-        }
-        else if (hasSent)
-        {
-            Rearm(outgoing: false); // further ones in this tick do not matter
+            Arm(outgoing: false); // further ones in this tick do not matter
             _sent();
         }
     }
 
-    // If the kernel lacks memory for the filter, the socket reads and drops packets, and tries again at
-    // the next packet. Another processor may meanwhile queue a packet that it was filtering: Receive finds
-    // the socket disarmed and drops it.
-    private void Disarm()
+    // If the kernel lacks memory for a filter, it keeps the old one.
+    private bool TryAttach(BpfInstruction[] filter)
     {
-        IsArmed = false;
-        _hearsOutgoing = false;
-        _ = _socket.TryAttach(EvidenceFilter.RejectAll);
+        if (filter != _attached && _socket.TryAttach(filter))
+        {
+            _attached = filter;
+        }
+        return filter == _attached;
     }
 
-    private void Drain()
+    /// <summary>Drops the queued packets. Returns their number.</summary>
+    private int Drain()
     {
-        for (int i = 0; i < MaxReads && _socket.Receive([], out _) >= 0; i++)
+        int count = 0;
+        while (count < MaxReads && _socket.Receive([], out _) >= 0)
         {
+            count++;
         }
+        return count;
     }
 
     public void Dispose() => _socket.Dispose();

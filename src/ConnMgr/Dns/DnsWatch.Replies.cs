@@ -89,7 +89,7 @@ internal sealed partial class DnsWatch
                 }
             }
             _hasEnded = true;
-            if (!_incoming.End())
+            if (!_incoming.KeepRest())
             {
                 _watch._lostStreams++;
                 Verdict = Verdict == DnsVerdict.Unfinished ? _watch.Count(DnsVerdict.LostStream) : Verdict;

@@ -167,7 +167,7 @@ internal sealed partial class DnsWatch
             connection.NextReply = packet.Acknowledgment;
             Ask(message, packet.Flow, side, isCopy: origin == _copies, now);
         }
-        _lostStreams += incoming.End() ? 0 : 1;
+        _lostStreams += incoming.KeepRest() ? 0 : 1;
         origin.Connections.Trim(connection);
     }
 

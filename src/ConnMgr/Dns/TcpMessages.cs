@@ -33,7 +33,7 @@ internal ref struct TcpMessages
     /// <summary>
     /// Stores the bytes that are not read yet. Returns false if the stream has just been lost.
     /// </summary>
-    public readonly bool End()
+    public readonly bool KeepRest()
     {
         if (!_available.IsEmpty)
         {

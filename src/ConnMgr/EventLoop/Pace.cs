@@ -10,7 +10,10 @@ internal sealed class Pace(int burst, TimeSpan period)
 {
     private TimeSpan _fullAt = TimeSpan.MinValue;
 
-    /// <summary>When <see cref="TryTake"/> will return true; at most one period from now.</summary>
+    /// <summary>
+    /// When <see cref="TryTake"/> will return true; at most one period from now, or what <see cref="Take"/>
+    /// allows.
+    /// </summary>
     public TimeSpan NextAt => _fullAt == TimeSpan.MinValue ? _fullAt : _fullAt - ((burst - 1) * period);
 
     /// <summary>Returns true and counts the action if it may run now.</summary>
@@ -22,5 +25,16 @@ internal sealed class Pace(int burst, TimeSpan period)
         }
         _fullAt = (_fullAt < now ? now : _fullAt) + period;
         return true;
+    }
+
+    /// <summary>
+    /// Counts actions that have run anyway. <see cref="NextAt"/> is at most <paramref name="longest"/> from
+    /// now.
+    /// </summary>
+    public void Take(TimeSpan now, int count, TimeSpan longest)
+    {
+        TimeSpan fullAt = (_fullAt < now ? now : _fullAt) + (count * period);
+        TimeSpan latest = now + longest + ((burst - 1) * period);
+        _fullAt = fullAt < latest ? fullAt : latest;
     }
 }

@@ -30,7 +30,7 @@ internal sealed class ConnectionKiller(Log log, HoleStore store, ConnectionRunne
     {
         if (now >= store.Holes.NextLook)
         {
-            _ = connections.Look(peer => store.SeeOpen(peer, now), () => store.EndLook(now));
+            _ = connections.Look(peer => store.SeeOpen(peer, now), () => store.OnLookEnded(now));
         }
         if (store.Revoked.Count > 0 || _isEndingAll)
         {

@@ -241,7 +241,7 @@ internal sealed class FirewallRunner : IDisposable
         _lane.Limit = LimitFor(_mostRules);
         _lane.Run([_script], exit =>
         {
-            End(exit);
+            OnScriptEnded(exit);
             // A run that was requested meanwhile begins now. Its changes are not foreign either.
             if (_tables is { } present && _lane.IsBusy)
             {
@@ -346,7 +346,7 @@ internal sealed class FirewallRunner : IDisposable
         TimeSpan now = _loop.Now;
         TimeSpan at = _schedule.Next(now);
         _isRepairing = true;
-        if (_schedule.IsFight)
+        if (_schedule.IsPersistent)
         {
             _log.Event(
                 EventKind.Firewall, $"another program changes the firewall again and again, {words}",
@@ -362,7 +362,7 @@ internal sealed class FirewallRunner : IDisposable
         }
     }
 
-    private void End(ChildExit exit)
+    private void OnScriptEnded(ChildExit exit)
     {
         HasFailed = exit.Failure is not null;
         const int LockIsHeld = 75; // EX_TEMPFAIL

@@ -282,10 +282,10 @@ internal sealed class HoleStore(
 
     /// <summary>Ends a look at the connections: all open ones have been reported.</summary>
     /// <param name="begun">When the look began.</param>
-    public void EndLook(TimeSpan begun)
+    public void OnLookEnded(TimeSpan begun)
     {
         Apply(isUrgent: false);
-        holes.EndLook(begun);
+        holes.OnLookEnded(begun);
     }
 
     /// <summary>Applies another whitelist.</summary>

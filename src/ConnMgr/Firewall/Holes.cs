@@ -95,7 +95,8 @@ internal sealed class Holes(Whitelist whitelist)
     public TimeSpan NextDeadline { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>
-    /// When to look at the open connections: call <see cref="SeeOpen"/> for each, then <see cref="EndLook"/>.
+    /// When to look at the open connections: call <see cref="SeeOpen"/> for each, then
+    /// <see cref="OnLookEnded"/>.
     /// </summary>
     public TimeSpan NextLook { get; private set; } = TimeSpan.MaxValue;
 
@@ -192,7 +193,7 @@ internal sealed class Holes(Whitelist whitelist)
 
     /// <summary>Ends a look at the connections: all open ones have been reported.</summary>
     /// <param name="begun">When the look began; it tells nothing about later connections.</param>
-    public void EndLook(TimeSpan begun)
+    public void OnLookEnded(TimeSpan begun)
     {
         _lookedAt = begun;
         NextDeadline = begun; // Tick then ends holes and schedules the next look

@@ -1,12 +1,13 @@
 namespace ConnMgr.Firewall;
 
 /// <summary>
-/// Decides when to restore the lockdown after another program has changed the rules: at once, but more and
-/// more slowly if that program continues. Pure.
+/// Decides when to restore the lockdown after another program has changed the rules: at once, and ever
+/// more slowly while that program continues. Pure.
 /// </summary>
 internal sealed class RepairSchedule
 {
-    private static readonly TimeSpan Peace = TimeSpan.FromSeconds(60);
+    // After this time without a change the next one is the first of its row again.
+    private static readonly TimeSpan QuietTime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(8);
 
     private TimeSpan _last = TimeSpan.MinValue;
@@ -14,13 +15,13 @@ internal sealed class RepairSchedule
     /// <summary>The number of changes in a row, less than a minute apart.</summary>
     public int Count { get; private set; }
 
-    /// <summary>True once per row of changes: the other program keeps changing the rules.</summary>
-    public bool IsFight => Count == 4;
+    /// <summary>True for the fourth change in a row: another program keeps changing the rules.</summary>
+    public bool IsPersistent => Count == 4;
 
     /// <summary>Returns when to restore changed rules: 0, 1, 2, 4, then 8 s after the last time.</summary>
     public TimeSpan Next(TimeSpan now)
     {
-        if (_last == TimeSpan.MinValue || now - _last >= Peace)
+        if (_last == TimeSpan.MinValue || now - _last >= QuietTime)
         {
             Count = 0;
         }

@@ -190,7 +190,7 @@ internal sealed class ConnectionCore
 
     private void OnProbeEnded(Link link, in ProbeResult result, TimeSpan now)
     {
-        link.EndProbe(result, now);
+        link.OnProbeEnded(result, now);
         ListenInHalfATick(now);
         if (Trust.Take(link, result, now) is { } warning)
         {

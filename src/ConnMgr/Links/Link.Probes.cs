@@ -190,7 +190,7 @@ internal sealed partial class Link
     }
 
     /// <summary>Handles the end of a probe that was not cancelled.</summary>
-    public void EndProbe(in ProbeResult result, TimeSpan now)
+    public void OnProbeEnded(in ProbeResult result, TimeSpan now)
     {
         if (!IsProbing)
         {
@@ -201,8 +201,8 @@ internal sealed partial class Link
         LastProbe = result;
         Tally = Tally.With(result.Outcome);
         ProbeTook = now - ProbeStartedAt;
-        _schedule.End(result.Outcome, State, now);
-        _roundTrips.EndProbe(result.Heard, now);
+        _schedule.OnProbeEnded(result.Outcome, State, now);
+        _roundTrips.OnProbeEnded(result.Heard, now);
         if (IsUnderSuspicion && result.Outcome is ProbeOutcome.ServiceAnswered or ProbeOutcome.PingOnly)
         {
             _suspicion.WasUnfounded();

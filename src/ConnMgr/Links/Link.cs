@@ -189,7 +189,7 @@ internal sealed partial class Link
     {
         if (hadEvidence)
         {
-            _schedule.EndTickWithEvidence(now);
+            _schedule.OnTickEndedWithEvidence(now);
         }
         if (IsProbing || IsInterrupted || !State.IsUp())
         {

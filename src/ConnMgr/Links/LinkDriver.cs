@@ -295,20 +295,28 @@ internal sealed class LinkDriver : IDisposable
     }
 
     /// <summary>
-    /// Checks the sysctl settings again, since another program (`sysctl --system`, ufw) may have changed
-    /// them: when the kernel has reported a change, and now and then, because it does not report one of
-    /// arp_ignore and arp_announce (inet_netconf_fill_devconf, net/ipv4/devinet.c).
+    /// Checks the sysctl settings again when the kernel has reported a change, since another program (`sysctl
+    /// --system`, ufw) may have changed them. Checks arp_ignore and arp_announce now and then, because the
+    /// kernel does not report their changes (inet_netconf_fill_devconf, net/ipv4/devinet.c).
     /// </summary>
     private void CheckSettings()
     {
-        if ((_state.SettingsVersion, _routes.Losses) != _seenSettings
-            || _loop.Now - _settingsAt >= SilentChanges)
+        bool hasNews = (_state.SettingsVersion, _routes.Losses) != _seenSettings;
+        if (!hasNews && _loop.Now - _settingsAt < SilentChanges)
         {
-            _seenSettings = (_state.SettingsVersion, _routes.Losses);
-            _settingsAt = _loop.Now;
-            foreach (LinkSockets sockets in _sockets)
+            return;
+        }
+        _seenSettings = (_state.SettingsVersion, _routes.Losses);
+        _settingsAt = _loop.Now;
+        foreach (LinkSockets sockets in _sockets)
+        {
+            if (hasNews)
             {
                 sockets.CheckSettings();
+            }
+            else
+            {
+                sockets.CheckSilentSettings();
             }
         }
     }

@@ -17,7 +17,7 @@ namespace ConnMgr.Links;
 /// </summary>
 internal sealed class LinkSockets : IDisposable
 {
-    private const int FileLimit = 4096; // bytes; the size limit of a file below /proc/sys
+    private const int FileLimit = 16; // bytes of a setting below /proc/sys: a digit and a line feed
 
     /// <summary>
     /// The longest time for which a probe is repeated because of the firewall. A program that changes the
@@ -230,11 +230,7 @@ internal sealed class LinkSockets : IDisposable
         }
         _hasMissedSetting = false;
         LoosenReversePathFilter();
-        // If two links are in one LAN, each must answer ARP for its own addresses alone, and ask with one of
-        // them (Documentation/networking/ip-sysctl.rst): else answers to one link's packets arrive on the
-        // other.
-        Raise("arp_ignore", '1');
-        Raise("arp_announce", '2');
+        CheckSilentSettings();
         foreach (string family in _ignoresLinkdownRoutes ? (ReadOnlySpan<string>)["ipv4", "ipv6"] : [])
         {
             // With this setting, the kernel itself skips the routes of a link that has lost carrier, without
@@ -244,6 +240,20 @@ internal sealed class LinkSockets : IDisposable
             {
                 LogSetting(path, errno);
             }
+        }
+    }
+
+    /// <summary>
+    /// Applies the settings whose changes the kernel does not report. If two links are in one LAN, each must
+    /// answer ARP for its own addresses alone, and ask with one of them (Documentation/networking/
+    /// ip-sysctl.rst): else answers to one link's packets arrive on the other.
+    /// </summary>
+    public void CheckSilentSettings()
+    {
+        if (Link.Facts.Ifindex != 0)
+        {
+            Raise("arp_ignore", '1');
+            Raise("arp_announce", '2');
         }
     }
 

@@ -58,11 +58,11 @@ internal sealed class ProbeSchedule(TimeSpan idleLimit, bool isMetered)
     public void SeeEvidence(TimeSpan now) => _idleSince = now;
 
     /// <summary>Ends a tick in which the link gave evidence, perhaps at a time that is not known.</summary>
-    public void EndTickWithEvidence(TimeSpan now) =>
+    public void OnTickEndedWithEvidence(TimeSpan now) =>
         _idleSince = _idleSince > now - Link.TickPeriod ? _idleSince : now;
 
     /// <summary>Handles the end of a probe of a link that was in <paramref name="state"/>.</summary>
-    public void End(ProbeOutcome outcome, LinkState state, TimeSpan now)
+    public void OnProbeEnded(ProbeOutcome outcome, LinkState state, TimeSpan now)
     {
         _idleSince = now;
         _retry = state != LinkState.Failed || LastOutcome is null ? FirstRetry

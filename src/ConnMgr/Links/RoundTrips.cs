@@ -73,7 +73,7 @@ internal sealed class RoundTrips
     /// <param name="heard">The time from its first packet to the first sign of life; null if there was
     /// none.</param>
     /// <param name="now">The loop's time.</param>
-    public void EndProbe(TimeSpan? heard, TimeSpan now)
+    public void OnProbeEnded(TimeSpan? heard, TimeSpan now)
     {
         if (heard is { } took && (Smoothed is null || !_hadRested))
         {

@@ -26,7 +26,7 @@ internal sealed class RouteGuard
 
     /// <summary>
     /// Returns the link to switch to now, or null. The caller starts the switch and reports its end to <see
-    /// cref="End"/>.
+    /// cref="OnSwitchEnded"/>.
     /// </summary>
     /// <param name="choice">The chosen link.</param>
     /// <param name="isInPlace">The kernel's routes already use it.</param>
@@ -85,7 +85,7 @@ internal sealed class RouteGuard
     /// <summary>
     /// Handles the end of a switch to <paramref name="link"/>; ignored if the choice has changed since.
     /// </summary>
-    public void End(Link link, bool succeeded)
+    public void OnSwitchEnded(Link link, bool succeeded)
     {
         if (link == _tried)
         {

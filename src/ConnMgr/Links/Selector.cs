@@ -104,7 +104,7 @@ internal sealed class Selector
     }
 
     /// <summary>Handles the end of an attempt to switch to <paramref name="link"/> (rule 7).</summary>
-    public void EndSwitch(Link link, bool succeeded, TimeSpan now)
+    public void OnSwitchEnded(Link link, bool succeeded, TimeSpan now)
     {
         if (succeeded || Array.IndexOf(_links, link) < 0) // a reload has replaced the link
         {

@@ -155,7 +155,7 @@ internal sealed class SwitchControl(Selector selector)
             // The reason for the switch has gone.
             Report = Report with { State = SwitchState.None, Failure = "" };
             effects.Add(new CoreEffect(CoreEffectKind.SwitchFailed, link));
-            End(attempt, succeeded: false, now);
+            OnAttemptEnded(attempt, succeeded: false, now);
         }
     }
 
@@ -179,20 +179,20 @@ internal sealed class SwitchControl(Selector selector)
             CoreEffectKind.Switched, attempt.Link, isChoice ? selector.Reason : "",
             IsRepair: attempt.IsRepair,
             IsInPlace: isInPlace, Took: took, Left: _placed));
-        End(attempt, succeeded: true, now);
+        OnAttemptEnded(attempt, succeeded: true, now);
     }
 
     private void Fail(Attempt attempt, string words, TimeSpan now, List<CoreEffect> effects)
     {
         Report = Report with { State = SwitchState.Failed, Failure = words, Failed = Report.Failed + 1 };
         effects.Add(new CoreEffect(CoreEffectKind.SwitchFailed, attempt.Link, words));
-        End(attempt, succeeded: false, now);
+        OnAttemptEnded(attempt, succeeded: false, now);
     }
 
-    private void End(Attempt attempt, bool succeeded, TimeSpan now)
+    private void OnAttemptEnded(Attempt attempt, bool succeeded, TimeSpan now)
     {
-        _guard.End(attempt.Link, succeeded);
-        selector.EndSwitch(attempt.Link, succeeded, now);
+        _guard.OnSwitchEnded(attempt.Link, succeeded);
+        selector.OnSwitchEnded(attempt.Link, succeeded, now);
     }
 
     private sealed record Attempt(Link Link, bool IsRepair, TimeSpan DecidedAt, string? Failure = null);

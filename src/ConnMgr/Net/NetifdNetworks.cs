@@ -98,7 +98,7 @@ internal sealed class NetifdNetworks
     /// <summary>
     /// Returns the networks that are up, in netifd's order. Null if the text was not a complete dump.
     /// </summary>
-    public List<NetifdNetwork>? End() => _hasFailed || !_json.IsComplete ? null : _networks;
+    public List<NetifdNetwork>? Finish() => _hasFailed || !_json.IsComplete ? null : _networks;
 
     private bool IsInNetwork => _json.Depth == 3 && IsBelowInterface;
 
@@ -129,11 +129,11 @@ internal sealed class NetifdNetworks
                 break;
             case JsonToken.EndObject
                 when _json.Depth == 2 && _members[1] == Member.Interface && !_json.IsObject(2):
-                EndNetwork();
+                OnNetworkEnded();
                 break;
             case JsonToken.EndObject when _json.Depth == 4 && IsBelowInterface
                 && _members[3] == Member.Routes && !_json.IsObject(4):
-                EndRoute();
+                OnRouteEnded();
                 break;
             case JsonToken.String or JsonToken.Number or JsonToken.True or JsonToken.False or JsonToken.Null:
                 SeeValue(token);
@@ -208,7 +208,7 @@ internal sealed class NetifdNetworks
         }
     }
 
-    private void EndRoute()
+    private void OnRouteEnded()
     {
         if (_isDefault && !_isUnusual && _nextHop is { } hop
             && !_gateways.Exists(gateway => gateway.AddressFamily == hop.AddressFamily))
@@ -217,7 +217,7 @@ internal sealed class NetifdNetworks
         }
     }
 
-    private void EndNetwork()
+    private void OnNetworkEnded()
     {
         if (_isUp && _name is { Length: > 0 } name && _device is { } device && _networks.Count < MaxNetworks)
         {

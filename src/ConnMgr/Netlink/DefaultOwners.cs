@@ -56,7 +56,7 @@ internal sealed class DefaultOwners
 
     /// <summary>Call it after a complete dump of the routes.</summary>
     /// <param name="lost">The defaults that may be restored.</param>
-    public void EndDump(IReadOnlyCollection<KernelRoute> lost)
+    public void OnDumpEnded(IReadOnlyCollection<KernelRoute> lost)
     {
         foreach (KernelRoute route in lost)
         {

@@ -13,12 +13,16 @@ internal sealed partial class KernelRoute
     /// <summary>rtm_protocol of the copies that connmgr derives from routes that keep their metric.</summary>
     public const byte OwnProtocol = 175;
 
+    /// <summary>RTPROT_RA: the kernel created the route from router advertisements.</summary>
+    public const byte ProtocolRa = 9;
+
+    /// <summary>RT_TABLE_MAIN.</summary>
+    public const uint MainTable = 254;
+
     private const byte FamilyIpv4 = 2; // AF_INET
     private const byte FamilyIpv6 = 10; // AF_INET6
     private const int HeaderSize = 12; // struct rtmsg
-    private const byte ProtocolRa = 9; // RTPROT_RA
     private const byte TypeUnicast = 1; // RTN_UNICAST
-    private const uint MainTable = 254; // RT_TABLE_MAIN
     private const uint Cloned = 0x200; // RTM_F_CLONED
 
     private readonly byte[] _header;
@@ -129,7 +133,10 @@ internal sealed partial class KernelRoute
     public byte Preference { get; }
 
     /// <summary>The order of the preferences: 0 high, 1 medium, 2 low.</summary>
-    public int PreferenceRank => Preference switch { 1 => 0, 3 => 2, _ => 1 };
+    public int PreferenceRank => RankOf(Preference);
+
+    /// <inheritdoc cref="PreferenceRank"/>
+    public static int RankOf(byte preference) => preference switch { 1 => 0, 3 => 2, _ => 1 };
 
     /// <summary>The nexthops of a multipath route, or of a group of nexthop objects; else empty.</summary>
     public IReadOnlyList<RouteAttribute[]> Hops { get; } = [];

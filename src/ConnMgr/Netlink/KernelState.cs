@@ -172,7 +172,7 @@ internal sealed class KernelState
     /// <summary>
     /// Call it after the rows of a dump of the requested <paramref name="type"/> (RTM_GET*).
     /// </summary>
-    public void EndDump(ushort type)
+    public void OnDumpEnded(ushort type)
     {
         _isDumping = false;
         switch (type)
@@ -207,8 +207,8 @@ internal sealed class KernelState
                     (isIpv6, metric) => _replaced.Contains((isIpv6, metric))
                         || _replacedBeforeDump.Contains((isIpv6, metric)));
                 _replacedBeforeDump.Clear();
-                _owners.EndDump(_lost.Routes);
-                isSame &= !_neighbours.EndDump();
+                _owners.OnDumpEnded(_lost.Routes);
+                isSame &= !_neighbours.OnDumpEnded();
                 Routers.Update(_defaults);
                 Version += isSame ? 0 : 1;
                 break;
@@ -309,6 +309,10 @@ internal sealed class KernelState
                 return false;
 
             case RouteMessage.NewRoute when isDumpRow:
+                if (Routers.IsOneTooMany(_newDefaults, message.Payload, isDeleted: false))
+                {
+                    return false;
+                }
                 if (KernelRoute.TryRead(message.Payload, out KernelRoute row))
                 {
                     AddDefault(row, message.Payload);
@@ -329,14 +333,15 @@ internal sealed class KernelState
                 return false;
 
             case RouteMessage.NewRoute or RouteMessage.DelRoute:
+                if (Routers.IsOneTooMany(
+                    _defaults, message.Payload, isDeleted: message.Type == RouteMessage.DelRoute))
+                {
+                    return false;
+                }
                 if (!KernelRoute.TryRead(message.Payload, out KernelRoute changed))
                 {
                     return SeeNeighbours(message)
                         || KernelRoute.TryReadHost(message.Payload, _nameServers, out _);
-                }
-                if (Routers.Ignore(_defaults, changed, message.Type == RouteMessage.DelRoute))
-                {
-                    return false;
                 }
                 _owners.Add(changed);
                 if (OwnPort == 0 || message.PortId != OwnPort)

@@ -32,7 +32,7 @@ internal sealed class Neighbours
     }
 
     /// <summary>Call it after a complete dump of the routes. True if anything has changed.</summary>
-    public bool EndDump()
+    public bool OnDumpEnded()
     {
         bool isSame = _now.Count == _new.Count;
         foreach ((int ifindex, OfDevice device) in _new)

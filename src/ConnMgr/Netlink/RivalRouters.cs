@@ -60,14 +60,67 @@ internal sealed class RivalRouters
     }
 
     /// <summary>
-    /// True if the defaults stay as they are although the kernel has added or deleted this one: it is one of
-    /// those that <see cref="Admit"/> has not added, or would not.
+    /// True if the defaults stay as they are, whether the kernel has this route or not: it is one of those
+    /// that <see cref="Admit"/> would not add. Reads the payload of RTM_NEWROUTE or RTM_DELROUTE without
+    /// allocation, since a flood makes thousands of them.
     /// </summary>
-    public bool Ignore(List<KernelRoute> defaults, KernelRoute changed, bool isDeleted) =>
-        changed.IsAdvertised
-        && CountRouters(defaults, changed, out _, out int worstRank) >= MostOfDevice
-        && !defaults.Exists(route => route.IsAdvertised && route.HasSameHop(changed))
-        && (isDeleted || RankOf(changed) >= worstRank);
+    public bool IsOneTooMany(List<KernelRoute> defaults, ReadOnlySpan<byte> payload, bool isDeleted)
+    {
+        if (!TryReadRouter(payload, out int ifindex, out IpNumber address, out byte preference))
+        {
+            return false;
+        }
+        int count = 0;
+        int worst = 0;
+        foreach (KernelRoute route in defaults)
+        {
+            if (route.IsAdvertised && route.Ifindex == ifindex)
+            {
+                if (IpNumber.TryRead(route.Gateway, out IpNumber known) && known == address)
+                {
+                    return false;
+                }
+                count++;
+                worst = Math.Max(worst, RankOf(route));
+            }
+        }
+        return count >= MostOfDevice
+            && (isDeleted || RankOf(Find(_routers, ifindex, address), preference) >= worst);
+    }
+
+    /// <summary>Reads an advertised default with one nexthop of the main table, else false.</summary>
+    private static bool TryReadRouter(
+        ReadOnlySpan<byte> payload, out int ifindex, out IpNumber address, out byte preference)
+    {
+        (ifindex, address, preference) = (0, default, 0);
+        if (payload.Length < 12 || payload[0] != AF_INET6 || payload[1] != 0 || payload[2] != 0
+            || payload[4] != KernelRoute.MainTable || payload[5] != KernelRoute.ProtocolRa)
+        {
+            return false;
+        }
+        bool hasRouter = false;
+        bool mayExpire = false;
+        AttributeReader attributes = new(payload[12..]);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            switch ((RouteAttributeType)attribute.Type)
+            {
+                case RouteAttributeType.OutputInterface:
+                    ifindex = (int)attribute.AsUInt32;
+                    break;
+                case RouteAttributeType.Gateway:
+                    hasRouter = IpNumber.TryRead(attribute.Value, out address);
+                    break;
+                case RouteAttributeType.CacheInfo:
+                    mayExpire = RouteAttribute.ExpiresOf(attribute.Value) is not null;
+                    break;
+                case RouteAttributeType.Preference when attribute.Value.Length >= 1:
+                    preference = attribute.Value[0];
+                    break;
+            }
+        }
+        return hasRouter && mayExpire;
+    }
 
     /// <summary>Counts the advertised routes of the row's device, and finds the last of the worst.</summary>
     private int CountRouters(
@@ -87,13 +140,12 @@ internal sealed class RivalRouters
         return count;
     }
 
-    private int RankOf(KernelRoute route)
-    {
-        Router? known = TryReadRouter(route, out IpNumber address)
-            ? Find(_routers, route.Ifindex, address)
-            : null;
-        return (known is { IsDead: true } ? 8 : 0) + 2 * route.PreferenceRank + (known is null ? 1 : 0);
-    }
+    private int RankOf(KernelRoute route) => RankOf(
+        TryReadRouter(route, out IpNumber address) ? Find(_routers, route.Ifindex, address) : null,
+        route.Preference);
+
+    private static int RankOf(Router? known, byte preference) =>
+        (known is { IsDead: true } ? 8 : 0) + 2 * KernelRoute.RankOf(preference) + (known is null ? 1 : 0);
 
     /// <summary>
     /// Takes the routers from the default routes. A router that was known before keeps its state; a new

@@ -9,7 +9,9 @@ namespace ConnMgr.Netlink;
 /// </summary>
 /// <remarks>
 /// If changes never stop (two programs that keep changing a route), it reads and dumps 20 times a second,
-/// and the last dump counts between two dumps: otherwise the routes could never be judged.
+/// and the last dump counts between two dumps: otherwise the routes could never be judged. A dump contains
+/// all routes, and its work grows with them. So beside very many it dumps the routes less often, at least
+/// once a second, and reads the events meanwhile.
 /// </remarks>
 internal sealed class RouteMonitor : IDisposable
 {
@@ -33,6 +35,8 @@ internal sealed class RouteMonitor : IDisposable
     private readonly Loop _loop;
     private readonly Deadline _nextDump;
     private readonly Pace _pace = new(burst: 30, TimeSpan.FromMilliseconds(50));
+    private readonly Deadline _nextRoutes;
+    private readonly Pace _rows = new(burst: 60_000, TimeSpan.FromSeconds(1) / 30_000);
     private readonly NetlinkSocket _socket;
     private readonly NeighbourMonitor _neighbours;
     private readonly KernelState _table;
@@ -44,6 +48,7 @@ internal sealed class RouteMonitor : IDisposable
     private uint _sequence;
     private ushort _dumping; // the RTM_GET* in progress, or 0
     private bool _wasInterrupted;
+    private int _routeRows; // of the dump in progress
     private bool _isFull; // messages were lost, and the buffered ones before them are not all read yet
 
     /// <param name="loop">The event loop.</param>
@@ -51,7 +56,8 @@ internal sealed class RouteMonitor : IDisposable
     public RouteMonitor(Loop loop, KernelState table)
     {
         _loop = loop;
-        _nextDump = loop.AddTimer(EndPause);
+        _nextDump = loop.AddTimer(OnPauseEnded);
+        _nextRoutes = loop.AddTimer(DumpNext);
         _table = table;
         _neighbours = new NeighbourMonitor(loop, table);
         _socket = new NetlinkSocket(
@@ -66,8 +72,8 @@ internal sealed class RouteMonitor : IDisposable
     /// True while no dump runs or is wanted, so the table matches the kernel's. If changes never stop, also
     /// true during the pause before the next dump.
     /// </summary>
-    public bool IsSettled =>
-        _dumping == 0 && _next.Count == 0 && (_wanted.Count == 0 || _nextDump.IsSet);
+    public bool IsSettled => _dumping == 0 && _next.Count == 0
+        && (_wanted.Count == 0 || _nextDump.IsSet || _nextRoutes.IsSet);
 
     /// <summary>
     /// The number of the last dump, of any type. The routes are newer than now once <see cref="RoutesAsOf"/>
@@ -130,7 +136,7 @@ internal sealed class RouteMonitor : IDisposable
                 case Received.Lost:
                     Losses++;
                     _isFull = true;
-                    _dumping = 0; // the lost messages may include the end of the dump
+                    StopDump(); // the lost messages may include its end
                     _wanted.UnionWith(DumpOrder);
                     break;
                 case Received.Datagram:
@@ -157,13 +163,17 @@ internal sealed class RouteMonitor : IDisposable
                 }
                 else if (isDumpRow)
                 {
-                    EndDump(message.Type == NetlinkMessage.Done && !_wasInterrupted
+                    OnDumpEnded(message.Type == NetlinkMessage.Done && !_wasInterrupted
                         && !IsNegative(message.Payload));
                 }
             }
-            else if (_table.Apply(message, isDumpRow))
+            else
             {
-                _wanted.Add(RouteMessage.GetRoute);
+                _routeRows += isDumpRow && _dumping == RouteMessage.GetRoute ? 1 : 0;
+                if (_table.Apply(message, isDumpRow))
+                {
+                    _wanted.Add(RouteMessage.GetRoute);
+                }
             }
         }
     }
@@ -172,11 +182,11 @@ internal sealed class RouteMonitor : IDisposable
     private static bool IsNegative(ReadOnlySpan<byte> error) =>
         error.Length >= 4 && BitConverter.ToInt32(error) < 0;
 
-    private void EndDump(bool isComplete)
+    private void OnDumpEnded(bool isComplete)
     {
         if (isComplete)
         {
-            _table.EndDump(_dumping);
+            _table.OnDumpEnded(_dumping);
             if (_dumping == RouteMessage.GetRoute)
             {
                 RoutesAsOf = _sequence;
@@ -187,7 +197,14 @@ internal sealed class RouteMonitor : IDisposable
         {
             _wanted.Add(_dumping);
         }
+        StopDump();
+    }
+
+    private void StopDump()
+    {
         _dumping = 0;
+        _rows.Take(_loop.Now, _routeRows, longest: TimeSpan.FromSeconds(1));
+        _routeRows = 0;
     }
 
     /// <summary>
@@ -237,13 +254,20 @@ internal sealed class RouteMonitor : IDisposable
             _nextDump.Clear();
             _token = _loop.Add(_socket.Fd, Read);
         }
+        bool mayReadRoutes = _isUrgent || _rows.NextAt <= _loop.Now;
         _isUrgent = false;
         _next.UnionWith(_wanted);
         _wanted.Clear();
-        return true;
+        _nextRoutes.Clear();
+        if (!mayReadRoutes && _next.Remove(RouteMessage.GetRoute))
+        {
+            _wanted.Add(RouteMessage.GetRoute);
+            _nextRoutes.Set(_rows.NextAt);
+        }
+        return _next.Count > 0;
     }
 
-    private void EndPause()
+    private void OnPauseEnded()
     {
         _token = _loop.Add(_socket.Fd, Read);
         Read();
@@ -277,6 +301,7 @@ internal sealed class RouteMonitor : IDisposable
     public void Dispose()
     {
         _neighbours.Dispose();
+        _nextRoutes.Clear();
         _loop.Remove(_socket.Fd, _token);
         _socket.Dispose();
     }

@@ -142,16 +142,16 @@ internal sealed class HttpConversation : IConversation
         switch (_part)
         {
             case Part.StatusLine:
-                EndStatusLine(line);
+                OnStatusLineEnded(line);
                 break;
             case Part.Fields when line.IsEmpty:
-                EndFields();
+                OnFieldsEnded();
                 break;
             case Part.Fields:
-                EndField(line);
+                OnFieldEnded(line);
                 break;
             case Part.ChunkSize:
-                EndChunkSize(line);
+                OnChunkSizeEnded(line);
                 break;
             default:
                 _part = Part.ChunkSize;
@@ -176,7 +176,7 @@ internal sealed class HttpConversation : IConversation
         return true;
     }
 
-    private void EndStatusLine(ReadOnlySpan<byte> line)
+    private void OnStatusLineEnded(ReadOnlySpan<byte> line)
     {
         const int BeforeStatus = 9; // `HTTP/1.d `
         if (line.Length < BeforeStatus + 3
@@ -209,7 +209,7 @@ internal sealed class HttpConversation : IConversation
         }
     }
 
-    private void EndField(ReadOnlySpan<byte> line)
+    private void OnFieldEnded(ReadOnlySpan<byte> line)
     {
         int colon = line.IndexOf((byte)':');
         if (colon < 0)
@@ -229,7 +229,7 @@ internal sealed class HttpConversation : IConversation
         }
     }
 
-    private void EndFields()
+    private void OnFieldsEnded()
     {
         if (_status < 200)
         {
@@ -247,7 +247,7 @@ internal sealed class HttpConversation : IConversation
     /// <summary>
     /// RFC 9112, section 7.1: hexadecimal digits, optionally followed by `;` and an extension.
     /// </summary>
-    private void EndChunkSize(ReadOnlySpan<byte> line)
+    private void OnChunkSizeEnded(ReadOnlySpan<byte> line)
     {
         if (!Utf8Parser.TryParse(line, out _chunkLeft, out int digits, 'x')
             || digits > MaxChunkDigits || _chunkLeft < 0)

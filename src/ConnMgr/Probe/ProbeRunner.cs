@@ -168,7 +168,7 @@ internal sealed class ProbeRunner : IDisposable
         _settings.Connecting?.Invoke(target.Peer.Address);
         _watch?.Invoke($"{NameOf(target)}: connect");
         ConversationSocket? attempt = ConversationSocket.Open(
-            _loop, _device, target, Conversation.With(target.Service, entropy), now, EndAttempt,
+            _loop, _device, target, Conversation.With(target.Service, entropy), now, OnAttemptEnded,
             out KernelError error);
         if (attempt is not null)
         {
@@ -179,7 +179,7 @@ internal sealed class ProbeRunner : IDisposable
         plan.TakeVerdict(target, Verdict.NotYet, error.ToString(), TimeSpan.Zero, now);
     }
 
-    private void EndAttempt(ConversationSocket attempt, Verdict verdict)
+    private void OnAttemptEnded(ConversationSocket attempt, Verdict verdict)
     {
         TimeSpan now = _loop.Now;
         _attempts.Remove(attempt);

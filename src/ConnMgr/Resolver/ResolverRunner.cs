@@ -100,7 +100,7 @@ internal sealed class ResolverRunner(
     {
         if (!_isStopping && (_inUse is not null || HasTraces(options.RunDirectory)))
         {
-            _lane.Run([_script, "restore", options.ResolvConf ?? "auto"], End);
+            _lane.Run([_script, "restore", options.ResolvConf ?? "auto"], OnScriptEnded);
         }
         _isStopping = true;
     }
@@ -118,10 +118,10 @@ internal sealed class ResolverRunner(
                 words.Add($"{link.Name}={server}");
             }
         }
-        _lane.Run([.. words], End);
+        _lane.Run([.. words], OnScriptEnded);
     }
 
-    private void End(ChildExit exit)
+    private void OnScriptEnded(ChildExit exit)
     {
         ResolverReport report = ResolverReport.Read(exit.Output);
         if (exit.Failure is { } failure)

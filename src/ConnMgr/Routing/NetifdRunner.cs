@@ -71,10 +71,11 @@ internal sealed class NetifdRunner : IDisposable
     {
         _askedAt = _loop.Now;
         NetifdNetworks answer = new();
-        _lane.Run([_program!, "call", "network.interface", "dump"], exit => End(answer, exit), answer.Take);
+        _lane.Run(
+            [_program!, "call", "network.interface", "dump"], exit => OnUbusEnded(answer, exit), answer.Take);
     }
 
-    private void End(NetifdNetworks answer, in ChildExit exit)
+    private void OnUbusEnded(NetifdNetworks answer, in ChildExit exit)
     {
         if (exit.Failure is { } failure)
         {
@@ -83,7 +84,7 @@ internal sealed class NetifdRunner : IDisposable
             _log.Debug($"netifd: {failure}, saying {ForeignText.Quote(exit.Output.TrimEnd())}");
             return;
         }
-        if (answer.End() is not { } networks)
+        if (answer.Finish() is not { } networks)
         {
             _log.Once(Unreadable, EventKind.Link, "netifd: its answer is not a list of networks, ignoring");
             return;

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using ConnMgr.Netlink;
 
@@ -7,7 +8,7 @@ namespace ConnMgr.Routing;
 /// Two links in one LAN: a host there that connects to the address of the link that is not in use must get
 /// the replies from that link, not from the one in use, since switches and access points drop packets
 /// whose source address they know at another port. So packets from such an address use a routing table for
-/// their link, with its subnet and its default. Pure.
+/// their link, with the subnets of that LAN and its default. Pure.
 /// </summary>
 /// <remarks>
 /// The kernel deletes the routes of a link that goes down, and continues in the main table when a link's
@@ -27,12 +28,15 @@ internal static class ReplyRoutes
         foreach (DeviceAddress address in input.Addresses)
         {
             if (address.Ifindex != input.Chosen.Ifindex && address.IsUsable
-                && input.Links.FirstOrDefault(link => link.Ifindex == address.Ifindex) is { } owner
-                && SharedSubnets.IsShared(input, owner, address.Prefix))
+                && input.Links.Any(link => link.Ifindex == address.Ifindex)
+                && SharedSubnets.OfOthers(input, address) is { Count: > 0 } subnets)
             {
                 uint table = SourceRule.TableOf(address.Ifindex);
                 rules.Add(new SourceRule(address.Address, table));
-                Want(KernelRoute.ToSubnet(address.Ifindex, address.Prefix, address.Address), table, routes);
+                foreach (IPNetwork subnet in (IEnumerable<IPNetwork>)[address.Prefix, .. subnets])
+                {
+                    Want(KernelRoute.ToSubnet(address.Ifindex, subnet, address.Address), table, routes);
+                }
                 bool isIpv6 = address.Address.AddressFamily == AddressFamily.InterNetworkV6;
                 if (DefaultOf(address.Ifindex, isIpv6, input.Routes) is { } way)
                 {

@@ -177,7 +177,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
             {
                 return false;
             }
-            state.EndDump(type);
+            state.OnDumpEnded(type);
         }
         return true;
     }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using ConnMgr.Netlink;
 
 namespace ConnMgr.Routing;
@@ -7,7 +8,7 @@ namespace ConnMgr.Routing;
 /// Two links in one LAN, such as eth0 and wlan0 behind the same router: both have a route to the same subnet,
 /// and the kernel uses the older one. The router and the LAN's name server would be reached over the other
 /// link, which may be dead. So a copy of the chosen link's route is put in front; the kernel's own routes
-/// stay as they are. Pure.
+/// stay as they are. The same if one subnet contains the other: the kernel uses the longer one. Pure.
 /// </summary>
 internal static class SharedSubnets
 {
@@ -22,24 +23,24 @@ internal static class SharedSubnets
     {
         foreach (DeviceAddress address in input.Addresses)
         {
-            IPNetwork subnet = address.Prefix;
-            bool isIpv6 = address.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
-            if (address.Ifindex != input.Chosen.Ifindex || !address.IsUsable || subnet.PrefixLength == 0
-                || subnet.PrefixLength > (isIpv6 ? LongestIpv6 : LongestIpv4)
-                || !IsShared(input, input.Chosen, subnet))
+            bool isIpv6 = address.Address.AddressFamily == AddressFamily.InterNetworkV6;
+            if (address.Ifindex != input.Chosen.Ifindex || !address.IsUsable)
             {
                 continue;
             }
-            KernelRoute route = KernelRoute.ToSubnet(address.Ifindex, subnet, address.Address);
-            if (wanted.Exists(other => other.HasSameDestination(route)))
+            foreach (IPNetwork subnet in OfOthers(input, address))
             {
-                continue; // a second address there
-            }
-            wanted.Add(route);
-            if (!input.Subnets.Any(route.IsCopyOf))
-            {
-                steps.Add(new RouteStep(
-                    RouteVerb.Prepend, isIpv6, route, $"reach {subnet} over {input.Chosen.Name}"));
+                KernelRoute route = KernelRoute.ToSubnet(address.Ifindex, subnet, address.Address);
+                if (wanted.Exists(other => other.HasSameDestination(route)))
+                {
+                    continue; // a second address there
+                }
+                wanted.Add(route);
+                if (!input.Subnets.Any(route.IsCopyOf))
+                {
+                    steps.Add(new RouteStep(
+                        RouteVerb.Prepend, isIpv6, route, $"reach {subnet} over {input.Chosen.Name}"));
+                }
             }
         }
         foreach (KernelRoute route in input.Subnets)
@@ -54,17 +55,46 @@ internal static class SharedSubnets
         }
     }
 
-    /// <summary>True if another link has an address in the same subnet.</summary>
-    internal static bool IsShared(RouteInput input, RoutedLink than, IPNetwork subnet)
+    /// <summary>
+    /// Returns the subnets that other links have in the LAN of this address: the same one; or, behind the
+    /// same router, also a longer or shorter one around it.
+    /// </summary>
+    internal static List<IPNetwork> OfOthers(RouteInput input, DeviceAddress address)
     {
-        foreach (DeviceAddress address in input.Addresses)
+        List<IPNetwork> subnets = [];
+        foreach (DeviceAddress other in input.Addresses)
         {
-            if (address.Ifindex != than.Ifindex && address.Prefix.Equals(subnet)
-                && input.Links.Any(link => link.Ifindex == address.Ifindex))
+            IPNetwork subnet = other.Prefix;
+            int longest = subnet.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6
+                ? LongestIpv6
+                : LongestIpv4;
+            if (other.Ifindex != address.Ifindex && subnet.PrefixLength > 0 && subnet.PrefixLength <= longest
+                && input.Links.Any(link => link.Ifindex == other.Ifindex)
+                && (subnet.Equals(address.Prefix) || (Overlap(subnet, address.Prefix)
+                    && HaveSameRouter(input.Routes, address, other.Ifindex))))
             {
-                return true;
+                subnets.Add(subnet);
             }
         }
-        return false;
+        return subnets;
+    }
+
+    private static bool Overlap(IPNetwork one, IPNetwork other) =>
+        one.Contains(other.BaseAddress) || other.Contains(one.BaseAddress);
+
+    /// <summary>
+    /// True if both devices have a default of the family over the same router. Else subnets that overlap are
+    /// in different LANs, such as 10.0.0.0/8 at a company and 10.42.0.0/24 of a phone.
+    /// </summary>
+    private static bool HaveSameRouter(
+        IReadOnlyList<KernelRoute> routes, DeviceAddress address, int otherIfindex)
+    {
+        List<KernelRoute> legs =
+        [
+            .. routes.SelectMany(route => route.Legs).Where(leg => leg.Gateway is not null
+                && leg.Gateway.Length == address.Address.GetAddressBytes().Length),
+        ];
+        return legs.Exists(leg => leg.Ifindex == address.Ifindex && legs.Exists(other =>
+            other.Ifindex == otherIfindex && other.Gateway.AsSpan().SequenceEqual(leg.Gateway)));
     }
 }

@@ -328,7 +328,7 @@ internal static class MetricsText
             text, "lockdown_failures_total", Counter, "Runs of init_firewall.sh that failed.",
             firewall.Failures);
         One(
-            text, "firewall_mends_total", Counter,
+            text, "firewall_repairs_total", Counter,
             "Firewall rules restored after another program changed them.",
             firewall.Repairs);
         One(

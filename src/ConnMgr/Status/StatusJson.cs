@@ -166,7 +166,7 @@ internal static class StatusJson
         {
             json.Value(chain);
         }
-        json.Close(']').Name("mends").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
+        json.Close(']').Name("repairs").Value(firewall.Repairs).Name("entries").Value(firewall.Entries)
             .Name("literals").Value(firewall.Literals).Name("holes").Value(firewall.Holes)
             .Name("questions").Value(firewall.Questions).Name("held").Value(firewall.Held)
             .Name("late").Value(firewall.Late)

@@ -42,7 +42,7 @@ public class HolesBenchmark
     public void Begin()
     {
         _now += TimeSpan.FromSeconds(100);
-        _holes.EndLook(_now);
+        _holes.OnLookEnded(_now);
         _effects.Clear();
         for (int i = 0; i < Addresses; i++)
         {

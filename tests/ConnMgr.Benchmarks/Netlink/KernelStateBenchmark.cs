@@ -43,7 +43,7 @@ public class KernelStateBenchmark
             _ = reader.TryRead(out NetlinkMessage message);
             _ = _state.Apply(message, isDumpRow: true);
         }
-        _state.EndDump(RouteMessage.GetAddress);
+        _state.OnDumpEnded(RouteMessage.GetAddress);
         return _state.Version;
     }
 }

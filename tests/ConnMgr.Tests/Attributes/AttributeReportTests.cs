@@ -46,9 +46,9 @@ public sealed class AttributeReportTests
     [Fact]
     public void A_get_runs_the_failed_script_again() => Run(() =>
     {
-        using Rig rig = new("echo x >>${0%/*}/calls; [ -e ${0%/*}/mended ] && exit 3; exit 99");
+        using Rig rig = new("echo x >>${0%/*}/calls; [ -e ${0%/*}/repaired ] && exit 3; exit 99");
         rig.Links.Until(() => rig.Follow() && rig.Links.Said("net_capabilities").Length == 1);
-        File.WriteAllText($"{rig.Links.Directory}/mended", "");
+        File.WriteAllText($"{rig.Links.Directory}/repaired", "");
         Assert.Equal("03", rig.Get(Capabilities));
         Assert.Equal(2, rig.Calls().Length);
     });

@@ -23,5 +23,21 @@ public class PaceTests
         Assert.False(pace.TryTake(At(110)));
     }
 
+    [Fact]
+    public void What_has_run_anyway_delays_the_next_but_not_for_ever()
+    {
+        Pace pace = new(burst: 10, TimeSpan.FromSeconds(1));
+        pace.Take(At(100), 9, At(5));
+        Assert.True(pace.NextAt <= At(100));
+        pace.Take(At(100), 4, At(5));
+        Assert.Equal(At(104), pace.NextAt);
+        pace.Take(At(100), 1_000, At(5));
+        Assert.Equal(At(105), pace.NextAt);
+        pace.Take(At(104), 1_000, At(5));
+        Assert.Equal(At(109), pace.NextAt);
+        pace.Take(At(200), 0, At(5));
+        Assert.True(pace.NextAt <= At(200));
+    }
+
     private static TimeSpan At(double seconds) => TimeSpan.FromSeconds(seconds);
 }

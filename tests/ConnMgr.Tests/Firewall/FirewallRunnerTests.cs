@@ -97,7 +97,7 @@ public sealed class FirewallRunnerTests : IDisposable
     });
 
     [Fact]
-    public void A_foreign_change_is_repaired_at_once_and_less_often_in_a_fight() => Run(runner =>
+    public void A_foreign_change_is_repaired_at_once_and_less_often_while_changes_go_on() => Run(runner =>
     {
         Script("iptables -F INPUT; iptables -P INPUT DROP");
         Locked(runner);

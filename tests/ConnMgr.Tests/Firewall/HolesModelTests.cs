@@ -139,7 +139,7 @@ public class HolesModelTests
                             _promised[key] = (Math.Max(until, _now + lifetime), lifetime);
                         }
                     }
-                    _holes.EndLook(Seconds(_now));
+                    _holes.OnLookEnded(Seconds(_now));
                 }
                 _holes.Tick(Seconds(_now), _effects);
                 Apply();

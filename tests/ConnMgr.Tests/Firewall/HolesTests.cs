@@ -449,7 +449,7 @@ public class HolesTests
         {
             _holes.SeeOpen(Address(peer), Seconds(at), _effects);
         }
-        _holes.EndLook(Seconds(at));
+        _holes.OnLookEnded(Seconds(at));
         return Effects();
     }
 

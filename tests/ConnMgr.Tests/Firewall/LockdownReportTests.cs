@@ -32,7 +32,7 @@ public class LockdownReportTests
         Assert.Equal(seconds, FirewallRunner.LimitFor(openCount).TotalSeconds, tolerance: 1);
 
     [Fact]
-    public void Mended_at_once_and_ever_more_slowly_in_a_fight()
+    public void Repairs_come_at_once_and_ever_more_slowly_while_changes_go_on()
     {
         RepairSchedule schedule = new();
         List<double> at = [];
@@ -41,13 +41,13 @@ public class LockdownReportTests
         {
             now = schedule.Next(now);
             at.Add(now.TotalSeconds);
-            Assert.Equal(i == 3, schedule.IsFight);
+            Assert.Equal(i == 3, schedule.IsPersistent);
         }
         Assert.Equal([1000, 1001, 1003, 1007, 1015, 1023, 1031], at);
     }
 
     [Fact]
-    public void After_a_minute_of_peace_it_is_mended_at_once_again()
+    public void A_repair_comes_at_once_after_a_minute_without_changes()
     {
         RepairSchedule schedule = new();
         TimeSpan now = schedule.Next(TimeSpan.FromSeconds(1000));

@@ -111,7 +111,7 @@ public class UsedAddressesTests
         {
             Apply(Golden.Route("2001:db8:9::1", second, 1), isDumpRow: true);
         }
-        _table.EndDump(RouteMessage.GetRoute);
+        _table.OnDumpEnded(RouteMessage.GetRoute);
         _used.Observe(_table);
     }
 

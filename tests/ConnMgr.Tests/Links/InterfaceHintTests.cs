@@ -35,7 +35,7 @@ public class InterfaceHintTests
             byte[] route = Golden.Route("198.18.1.1", Array.IndexOf(names, way) + 1, metric: 10);
             Apply(table, route, isDumpRow: true);
         }
-        table.EndDump(RouteMessage.GetRoute);
+        table.OnDumpEnded(RouteMessage.GetRoute);
         Assert.Equal(hint, InterfaceHint.For(table, Names));
     }
 
@@ -59,7 +59,7 @@ public class InterfaceHintTests
             byte[] route = Golden.Route("198.18.1.1", Array.IndexOf(names, way) + 1, metric: 10);
             Apply(table, route, isDumpRow: true);
         }
-        table.EndDump(RouteMessage.GetRoute);
+        table.OnDumpEnded(RouteMessage.GetRoute);
         Assert.Equal(hint, InterfaceHint.For(table, Names, isComplete: true));
     }
 
@@ -70,7 +70,7 @@ public class InterfaceHintTests
         Apply(table, Golden.Link(1, "enp1s0", Golden.Up, otherNames: ["eth0"]), isDumpRow: false);
         table.BeginDump();
         Apply(table, Golden.Route("198.18.1.1", 1, metric: 10), isDumpRow: true);
-        table.EndDump(RouteMessage.GetRoute);
+        table.OnDumpEnded(RouteMessage.GetRoute);
         Assert.Null(InterfaceHint.For(table, Names)); // wlan0 and wwan0 are missing
     }
 

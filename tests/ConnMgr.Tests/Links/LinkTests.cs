@@ -25,7 +25,7 @@ public class LinkTests
         Link link = Ethernet();
         link.SetFacts(Up, At(1));
         Assert.Equal("ITFDOWN_SU -> ITFUP_SU: is up, not yet confirmed; probe: came up", Effects(link));
-        link.EndProbe(Echo, At(1.1));
+        link.OnProbeEnded(Echo, At(1.1));
         Assert.Equal("ITFUP_SU -> ITFUP_SS: echo", Effects(link));
     }
 
@@ -116,7 +116,7 @@ public class LinkTests
         link.ClearEffects();
         link.SetFacts(NoRoute, At(1.5));
         Assert.Equal("cancel", Effects(link));
-        link.EndProbe(None, At(2)); // the probe's result came too late
+        link.OnProbeEnded(None, At(2)); // the probe's result came too late
         Assert.Equal(LinkState.Unconfirmed, link.State);
         Assert.Equal(0, link.Failures.Count(At(2)));
     }
@@ -126,7 +126,7 @@ public class LinkTests
     {
         Link link = Confirmed(Ethernet());
         Assert.Equal(At(16), TickUntilProbe(link, 2, _ => false));
-        link.EndProbe(Echo, At(16.1));
+        link.OnProbeEnded(Echo, At(16.1));
         // Evidence arrives in the tick that ends at 30 s.
         Assert.Equal(At(46), TickUntilProbe(link, 18, at => at == 30));
     }
@@ -148,7 +148,7 @@ public class LinkTests
         List<int> gaps = [];
         for (int i = 0; i < 6; i++)
         {
-            link.EndProbe(None, At(at));
+            link.OnProbeEnded(None, At(at));
             link.ClearEffects();
             int next = (int)TickUntilProbe(link, at + 2, _ => false).TotalSeconds;
             gaps.Add(next - at);
@@ -166,7 +166,7 @@ public class LinkTests
         int longest = 0;
         for (int i = 0; i < 6; i++)
         {
-            link.EndProbe(None, At(at));
+            link.OnProbeEnded(None, At(at));
             link.ClearEffects();
             int next = (int)TickUntilProbe(link, at + 2, _ => false).TotalSeconds;
             longest = Math.Max(longest, next - at);
@@ -180,20 +180,20 @@ public class LinkTests
     {
         Link link = Ethernet();
         link.SetFacts(Up, At(0));
-        link.EndProbe(PingOnly, At(1));
+        link.OnProbeEnded(PingOnly, At(1));
         Assert.Equal(LinkState.Unconfirmed, link.State);
 
         link = Confirmed(Ethernet());
         link.ClearEffects();
         Assert.Equal(At(16), TickUntilProbe(link, 2, _ => false));
-        link.EndProbe(PingOnly, At(19));
+        link.OnProbeEnded(PingOnly, At(19));
         Assert.Equal(LinkState.Confirmed, link.State);
         Assert.Equal(At(36), TickUntilProbe(link, 20, _ => true));
 
-        link.EndProbe(None, At(39));
+        link.OnProbeEnded(None, At(39));
         Assert.Equal(LinkState.Failed, link.State);
         Assert.Equal(At(42), TickUntilProbe(link, 40, _ => false));
-        link.EndProbe(PingOnly, At(43));
+        link.OnProbeEnded(PingOnly, At(43));
         Assert.Equal(LinkState.Unconfirmed, link.State);
         Assert.Equal(At(60), TickUntilProbe(link, 44, _ => false));
     }
@@ -206,11 +206,11 @@ public class LinkTests
         link.SeeOutgoing(At(1));
         link.SeeEvidence(At(1.03));
         Assert.NotNull(LimitOfProbe(link, At(2)));
-        link.EndProbe(PingOnly, At(3));
+        link.OnProbeEnded(PingOnly, At(3));
         Assert.Null(LimitOfProbe(link, At(4)));
-        link.EndProbe(PingOnly, At(5));
+        link.OnProbeEnded(PingOnly, At(5));
         Assert.Null(LimitOfProbe(link, At(6)));
-        link.EndProbe(Echo, At(7));
+        link.OnProbeEnded(Echo, At(7));
         Assert.NotNull(LimitOfProbe(link, At(8)));
     }
 
@@ -219,7 +219,7 @@ public class LinkTests
     {
         Link link = Confirmed(Ethernet());
         TickUntilProbe(link, 2, _ => false);
-        link.EndProbe(Wrong, At(18.1));
+        link.OnProbeEnded(Wrong, At(18.1));
         Assert.Equal(LinkState.Failed, link.State);
     }
 
@@ -228,12 +228,12 @@ public class LinkTests
     {
         Link link = Confirmed(Ethernet());
         TickUntilProbe(link, 2, _ => false);
-        link.EndProbe(None, At(18.1));
+        link.OnProbeEnded(None, At(18.1));
         link.ClearEffects();
         link.SeeEvidence(At(18.2));
         Assert.Equal("probe: gave evidence", Effects(link));
         Assert.Equal(LinkState.Failed, link.State);
-        link.EndProbe(None, At(18.3));
+        link.OnProbeEnded(None, At(18.3));
         link.SeeEvidence(At(19));
         Assert.Equal("", Effects(link));
         link.SeeEvidence(At(22.3));
@@ -247,7 +247,7 @@ public class LinkTests
         {
             Link link = Ethernet();
             link.SetFacts(Up, At(0));
-            link.EndProbe(result, At(1));
+            link.OnProbeEnded(result, At(1));
             link.ClearEffects();
             link.SeeEvidence(At(9));
             Assert.Equal("", Effects(link));
@@ -283,7 +283,7 @@ public class LinkTests
         Link link = new(LinkKind.Wan, "wwan0", At(16), WanProbe.Always);
         link.SetFacts(Up, At(0));
         Assert.Equal("ITFDOWN_SU -> ITFUP_SU: is up, not yet confirmed; probe: came up", Effects(link));
-        link.EndProbe(None, At(3));
+        link.OnProbeEnded(None, At(3));
         Assert.Equal(LinkState.Failed, link.State);
     }
 
@@ -321,7 +321,7 @@ public class LinkTests
     {
         Link link = Confirmed(Ethernet());
         TickUntilProbe(link, 2, _ => false);
-        link.EndProbe(None, At(19));
+        link.OnProbeEnded(None, At(19));
         link.SetFacts(NoCarrier, At(20));
         Assert.Equal(1, link.Failures.Count(At(20)));
         link.SetFacts(Up, At(21));
@@ -335,7 +335,7 @@ public class LinkTests
     {
         Link link = new(LinkKind.Wan, "wwan0", At(16), WanProbe.Always);
         link.SetFacts(Up, At(0));
-        link.EndProbe(None, At(3));
+        link.OnProbeEnded(None, At(3));
         link.ClearEffects();
         link.SetFacts(Up with { Ipv4 = Connected with { Fingerprint = 2 } }, At(4));
         Assert.Equal("probe: got another address or route", Effects(link));
@@ -350,10 +350,10 @@ public class LinkTests
         Link link = Ethernet();
         link.SetFacts(Up, At(0));
         link.SetSurroundings(new Surroundings(false, isConfirmed ? LinkClass.A : LinkClass.B, false));
-        link.EndProbe(None, At(1));
-        link.EndProbe(None, TickUntilProbe(link, 2, _ => false) + At(1));
+        link.OnProbeEnded(None, At(1));
+        link.OnProbeEnded(None, TickUntilProbe(link, 2, _ => false) + At(1));
         TimeSpan at = TickUntilProbe(link, 6, _ => false);
-        link.EndProbe(isConfirmed ? Echo : PingOnly, at);
+        link.OnProbeEnded(isConfirmed ? Echo : PingOnly, at);
         Assert.InRange(TickUntilProbe(link, (int)at.TotalSeconds + 2, _ => false) - at, At(2), At(5));
     }
 
@@ -362,13 +362,13 @@ public class LinkTests
     {
         Link link = Ethernet();
         link.SetFacts(Up, At(0));
-        link.EndProbe(None, At(3));
+        link.OnProbeEnded(None, At(3));
         for (int i = 0, at = 4; i < 6; i++)
         {
             TimeSpan next = TickUntilProbe(link, at, _ => false);
             Assert.InRange(next - At(at - 1), At(0), At(10));
             at = (int)next.TotalSeconds + 4;
-            link.EndProbe(None, At(at - 1));
+            link.OnProbeEnded(None, At(at - 1));
         }
     }
 
@@ -392,16 +392,16 @@ public class LinkTests
         link.ClearEffects();
         link.SeeOtherServers(At(1.5));
         Assert.Equal("", Effects(link)); // no second probe: one is running
-        link.EndProbe(None, At(2));
+        link.OnProbeEnded(None, At(2));
         link.ClearEffects();
         link.SeeOtherServers(At(3));
         Assert.Equal("probe: has other name servers", Effects(link));
-        link.EndProbe(PingOnly, At(4));
+        link.OnProbeEnded(PingOnly, At(4));
         Assert.Equal(LinkState.Unconfirmed, link.State);
         link.ClearEffects();
         link.SeeOtherServers(At(5));
         Assert.Equal("probe: has other name servers", Effects(link));
-        link.EndProbe(Echo, At(6));
+        link.OnProbeEnded(Echo, At(6));
         link.ClearEffects();
         link.SeeOtherServers(At(7));
         Assert.Equal("", Effects(link)); // no probe: the link is confirmed
@@ -416,7 +416,7 @@ public class LinkTests
         KernelView kernel = new(new KernelState(), IsSettled: false, 0, 0, null);
         _ = core.Handle([], kernel, At(0));
         link.SetFacts(Up, At(1));
-        link.EndProbe(None, At(2));
+        link.OnProbeEnded(None, At(2));
         link.ClearEffects();
         News news = new(NewsKind.ServersChanged, At(3), link);
         CoreEffect effect = Assert.Single(
@@ -432,7 +432,7 @@ public class LinkTests
     private static Link Confirmed(Link link)
     {
         link.SetFacts(Up, At(0));
-        link.EndProbe(Echo, At(0));
+        link.OnProbeEnded(Echo, At(0));
         link.ClearEffects();
         return link;
     }

@@ -311,7 +311,7 @@ internal sealed class ModelLink(ModelWorld world, Link link, int ownMetric)
         ProbeResult result = new(outcome, outcome.ToString(), Heard: _heard);
         CancelProbe();
         _hearsEvidence = false;
-        world.Rules.EndProbe(link, now);
+        world.Rules.OnProbeEnded(link, now);
         world.Tell(new News(NewsKind.ProbeEnded, now, link, result));
     }
 

@@ -38,7 +38,7 @@ internal sealed class ModelRules(ModelWorld world)
                 TakeState(Of(effect.Link!), effect.From, effect.To);
                 break;
             case CoreEffectKind.Switched or CoreEffectKind.SwitchFailed:
-                EndSwitch(effect.Link!, effect.Kind == CoreEffectKind.Switched);
+                OnSwitchEnded(effect.Link!, effect.Kind == CoreEffectKind.Switched);
                 break;
         }
     }
@@ -60,9 +60,10 @@ internal sealed class ModelRules(ModelWorld world)
         record.Since = Now;
     }
 
-    public void EndProbe(Link link, TimeSpan now) => (Of(link).IsProbed, Of(link).ProbeEndedAt) = (true, now);
+    public void OnProbeEnded(Link link, TimeSpan now) =>
+        (Of(link).IsProbed, Of(link).ProbeEndedAt) = (true, now);
 
-    private void EndSwitch(Link link, bool succeeded)
+    private void OnSwitchEnded(Link link, bool succeeded)
     {
         Record record = Of(link);
         record.FailedSwitches = succeeded ? 0 : record.FailedSwitches + 1;

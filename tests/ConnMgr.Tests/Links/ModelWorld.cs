@@ -253,7 +253,7 @@ internal sealed class ModelWorld
                 _kernel.Apply(message, isDumpRow: true);
             }
         }
-        _kernel.EndDump(type);
+        _kernel.OnDumpEnded(type);
     }
 
     private void CarryOut(in CoreEffect effect)

@@ -60,7 +60,7 @@ public class RoundTripsTests
         _trips.SeeSent(At(_now + 10.4)); // of a probe
         Assert.Null(_trips.Timeout);
         Assert.Null(_trips.TimeoutAt(At(_now + 10.5)));
-        _trips.EndProbe(1.6.Seconds(), At(_now + 12));
+        _trips.OnProbeEnded(1.6.Seconds(), At(_now + 12));
         Assert.InRange(_trips.TimeoutAt(At(_now + 12.1))!.Value.TotalSeconds, 0.1, 0.2);
     }
 
@@ -69,7 +69,7 @@ public class RoundTripsTests
     {
         Busy(0.03, times: 20);
         _trips.SeeSent(At(_now + 1));
-        _trips.EndProbe(1.5.Seconds(), At(_now + 3));
+        _trips.OnProbeEnded(1.5.Seconds(), At(_now + 3));
         Assert.InRange(_trips.TimeoutAt(At(_now + 3))!.Value.TotalSeconds, 1.5, 2);
     }
 

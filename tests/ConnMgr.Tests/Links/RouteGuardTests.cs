@@ -15,7 +15,7 @@ public class RouteGuardTests
     {
         Assert.Equal(_eth, _guard.Next(_eth, isInPlace: false, At(0)));
         Assert.Null(_guard.Next(_eth, isInPlace: false, At(0.1))); // the script is running
-        _guard.End(_eth, succeeded: true);
+        _guard.OnSwitchEnded(_eth, succeeded: true);
         Assert.Null(_guard.Next(_eth, isInPlace: true, At(0.2)));
     }
 
@@ -27,10 +27,10 @@ public class RouteGuardTests
     public void Routes_that_somebody_else_has_changed_are_restored_at_once_but_at_most_once_a_second()
     {
         _guard.Next(_eth, isInPlace: false, At(0));
-        _guard.End(_eth, succeeded: true);
+        _guard.OnSwitchEnded(_eth, succeeded: true);
         Assert.Null(_guard.Next(_eth, isInPlace: true, At(5)));
         Assert.Equal(_eth, _guard.Next(_eth, isInPlace: false, At(10)));
-        _guard.End(_eth, succeeded: true);
+        _guard.OnSwitchEnded(_eth, succeeded: true);
         Assert.Null(_guard.Next(_eth, isInPlace: false, At(10.2)));
         Assert.Equal(At(11), _guard.NextDeadline);
         Assert.Equal(_eth, _guard.Next(_eth, isInPlace: false, At(11)));
@@ -40,7 +40,7 @@ public class RouteGuardTests
     public void A_failed_switch_waits_for_the_next_tick_or_a_change_of_routes()
     {
         _guard.Next(_eth, isInPlace: false, At(0));
-        _guard.End(_eth, succeeded: false);
+        _guard.OnSwitchEnded(_eth, succeeded: false);
         Assert.Null(_guard.Next(_eth, isInPlace: false, At(1.5)));
         Assert.Equal(TimeSpan.MaxValue, _guard.NextDeadline);
         _guard.AllowRetry();
@@ -52,10 +52,10 @@ public class RouteGuardTests
     {
         _guard.Next(_eth, isInPlace: false, At(0));
         Assert.False(_guard.HasSwitchedTo(_eth));
-        _guard.End(_eth, succeeded: true);
+        _guard.OnSwitchEnded(_eth, succeeded: true);
         Assert.True(_guard.HasSwitchedTo(_eth));
         Assert.Equal(_eth, _guard.Next(_eth, isInPlace: false, At(10)));
-        _guard.End(_eth, succeeded: false);
+        _guard.OnSwitchEnded(_eth, succeeded: false);
         Assert.True(_guard.HasSwitchedTo(_eth));
         _guard.AllowRetry();
         Assert.Null(_guard.Next(_eth, isInPlace: false, At(10.5)));
@@ -69,7 +69,7 @@ public class RouteGuardTests
     {
         _guard.Next(_eth, isInPlace: false, At(0));
         _guard.AllowRetry();
-        _guard.End(_eth, succeeded: false);
+        _guard.OnSwitchEnded(_eth, succeeded: false);
         Assert.Null(_guard.Next(_eth, isInPlace: false, At(10)));
         _guard.AllowRetry();
         Assert.Equal(_eth, _guard.Next(_eth, isInPlace: false, At(12)));
@@ -80,7 +80,7 @@ public class RouteGuardTests
     {
         _guard.Next(_eth, isInPlace: false, At(0));
         Assert.Equal(_wifi, _guard.Next(_wifi, isInPlace: false, At(0.1)));
-        _guard.End(_eth, succeeded: false);
+        _guard.OnSwitchEnded(_eth, succeeded: false);
         Assert.Null(_guard.Next(_wifi, isInPlace: false, At(0.2))); // it is still running
     }
 
@@ -107,7 +107,7 @@ public class RouteGuardTests
         Assert.False(_guard.HasSwitchedTo(_eth));
         _guard.Next(_eth, isInPlace: false, At(0));
         Assert.False(_guard.HasSwitchedTo(_eth));
-        _guard.End(_eth, succeeded: true);
+        _guard.OnSwitchEnded(_eth, succeeded: true);
         Assert.True(_guard.HasSwitchedTo(_eth));
     }
 

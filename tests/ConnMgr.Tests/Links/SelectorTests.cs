@@ -52,7 +52,7 @@ public class SelectorTests
         _world.WiFi.SetFacts(new LinkFacts(3, true, true, default, default), _world.Now);
         _world.Up(_world.Eth, _world.Wan);
         _world.Decide(0);
-        _world.At(3).Eth.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        _world.At(3).Eth.OnProbeEnded(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
         Assert.Equal("", _world.Decide(3));
         Assert.Equal(TimeSpan.FromSeconds(10), _world.Selector.NextDeadline);
         Assert.StartsWith("wwan0:", _world.Decide(10), StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public class SelectorTests
     {
         _world.Up(_world.Eth, _world.Wan);
         _world.Decide(0);
-        _world.At(20).Eth.EndProbe(
+        _world.At(20).Eth.OnProbeEnded(
             new ProbeResult(ProbeOutcome.NoAnswer, "", IsDroppedHere: isDropped), _world.Now);
         Assert.Equal(expected, _world.Decide(20));
     }
@@ -77,7 +77,7 @@ public class SelectorTests
         _world.Up(_world.Eth);
         _world.Decide(0);
         _world.Confirm(_world.WiFi);
-        _world.At(20).Eth.EndProbe(
+        _world.At(20).Eth.OnProbeEnded(
             new ProbeResult(ProbeOutcome.NoAnswer, "", IsDroppedHere: true), _world.Now);
         Assert.StartsWith("wlan0:", _world.Decide(20), StringComparison.Ordinal);
     }
@@ -186,7 +186,7 @@ public class SelectorTests
         Assert.StartsWith("wwan0:", _world.Decide(20), StringComparison.Ordinal);
         _world.Up(_world.Eth);
         Assert.Equal("", _world.Decide(21)); // its probe is running
-        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
+        _world.Eth.OnProbeEnded(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
         Assert.StartsWith("eth0:", _world.Decide(22), StringComparison.Ordinal);
 
         _world.Down(_world.Eth);
@@ -216,7 +216,7 @@ public class SelectorTests
     {
         _world.Up(_world.Eth);
         _world.Decide(0);
-        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
+        _world.Eth.OnProbeEnded(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
         _world.At(5).Confirm(_world.WiFi);
         Assert.Equal("", _world.Decide(6));
         _world.At(16).Eth.Tick(false, _world.Now);
@@ -247,12 +247,12 @@ public class SelectorTests
     {
         _world.Up(_world.Eth, _world.WiFi);
         _world.Decide(0);
-        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
-        _world.WiFi.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
+        _world.Eth.OnProbeEnded(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
+        _world.WiFi.OnProbeEnded(new ProbeResult(ProbeOutcome.PingOnly, ""), _world.Now);
         _world.At(30).Confirm(_world.WiFi);
         Assert.Equal("", _world.Decide(30));
         _world.At(32).Eth.Tick(false, _world.Now);
-        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.ServiceAnswered, ""), _world.Now);
+        _world.Eth.OnProbeEnded(new ProbeResult(ProbeOutcome.ServiceAnswered, ""), _world.Now);
         Assert.Equal("", _world.Decide(40));
     }
 
@@ -289,10 +289,10 @@ public class SelectorTests
         {
             if (at == 0)
             {
-                _world.Selector.EndSwitch(_world.Eth, succeeded: false, _world.Now);
+                _world.Selector.OnSwitchEnded(_world.Eth, succeeded: false, _world.Now);
                 Assert.Equal("", _world.Decide(at));
             }
-            _world.Selector.EndSwitch(_world.Eth, succeeded: false, _world.Now);
+            _world.Selector.OnSwitchEnded(_world.Eth, succeeded: false, _world.Now);
             Assert.StartsWith("wlan0:", _world.Decide(at), StringComparison.Ordinal);
             Assert.Equal("", _world.Decide(at + pause - 0.1));
             Assert.StartsWith("eth0:", _world.Decide(at += pause), StringComparison.Ordinal);
@@ -303,8 +303,8 @@ public class SelectorTests
     public void The_only_link_is_never_out()
     {
         _world.Confirm(_world.Eth);
-        _world.Selector.EndSwitch(_world.Eth, succeeded: false, _world.Now);
-        _world.Selector.EndSwitch(_world.Eth, succeeded: false, _world.Now);
+        _world.Selector.OnSwitchEnded(_world.Eth, succeeded: false, _world.Now);
+        _world.Selector.OnSwitchEnded(_world.Eth, succeeded: false, _world.Now);
         Assert.StartsWith("eth0:", _world.Decide(1), StringComparison.Ordinal);
     }
 
@@ -401,7 +401,7 @@ public class SelectorTests
         _world.Wan.SetSurroundings(new Surroundings(IsInUse: true, LinkClass.C, IsNothingLeft: false));
         _world.At(20).Wan.SeeOutgoing(_world.Now);
         _world.At(22).Wan.Advance(_world.Now);
-        _world.Wan.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        _world.Wan.OnProbeEnded(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
         Assert.StartsWith("wwan1: wwan0 failed", Decide(22), StringComparison.Ordinal);
         _world.Wan.SetSurroundings(new Surroundings(IsInUse: false, LinkClass.C, IsNothingLeft: false));
         _world.At(400).Wan.Tick(hadEvidence: false, _world.Now);
@@ -435,11 +435,11 @@ public class SelectorTests
         Assert.EndsWith("not probed), although over its budget", Decide(24), StringComparison.Ordinal);
         Assert.Equal(_world.Wan, selector.Choice);
         _world.At(25).Up(_world.Eth);
-        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        _world.Eth.OnProbeEnded(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
         Assert.Equal("", Decide(25)); // what works over its budget is better than what has failed
         FamilyFacts other = Connected with { Fingerprint = 2 };
         _world.At(26).Eth.SetFacts(new LinkFacts(2, true, true, other, default), _world.Now);
-        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.ServiceAnswered, ""), _world.Now);
+        _world.Eth.OnProbeEnded(new ProbeResult(ProbeOutcome.ServiceAnswered, ""), _world.Now);
         Assert.EndsWith("wwan0 costs money", Decide(26), StringComparison.Ordinal);
         selector.Prefer(_world.Wan, TimeSpan.MaxValue, _world.Now);
         Assert.Equal("", Decide(27)); // not even by hand
@@ -453,7 +453,7 @@ public class SelectorTests
         _world.Wan.SetBudget(LinkBudget.Blocked);
         Assert.Equal("", _world.Decide(21));
         _world.Up(_world.Eth);
-        _world.Eth.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        _world.Eth.OnProbeEnded(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
         Assert.StartsWith("eth0: wwan0 is over its budget", _world.Decide(22), StringComparison.Ordinal);
         Assert.Equal("", _world.Decide(400)); // failed, and yet nothing else
         _world.Wan.SetBudget(LinkBudget.Within);
@@ -472,7 +472,7 @@ public class SelectorTests
         Assert.True(selector.Decide(_world.Now));
         Assert.Equal(("wwan0", LinkState.Confirmed, LinkState.Unconfirmed),
             (selector.Choice!.Name, wifi.State, modem.State));
-        modem.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
+        modem.OnProbeEnded(new ProbeResult(ProbeOutcome.NoAnswer, ""), _world.Now);
         Assert.True(selector.Decide(_world.Now));
         Assert.Equal("wlan0", selector.Choice!.Name);
     }
@@ -508,7 +508,7 @@ public class SelectorTests
         {
             Up(links);
             ProbeResult answered = new(ProbeOutcome.ServiceAnswered, "");
-            Array.ForEach(links, link => link.EndProbe(answered, Now));
+            Array.ForEach(links, link => link.OnProbeEnded(answered, Now));
         }
 
         public void Down(Link link) =>
@@ -517,7 +517,7 @@ public class SelectorTests
         public void Fail(Link link)
         {
             link.SetFacts(link.Facts with { Ipv4 = new(true, true, link.Facts.Ipv4.Fingerprint + 1) }, Now);
-            link.EndProbe(new ProbeResult(ProbeOutcome.NoAnswer, ""), Now);
+            link.OnProbeEnded(new ProbeResult(ProbeOutcome.NoAnswer, ""), Now);
         }
 
         /// <summary>The new choice and its reason, or an empty string.</summary>

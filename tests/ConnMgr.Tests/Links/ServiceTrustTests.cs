@@ -174,7 +174,7 @@ public class ServiceTrustTests
         {
             link.Probe("test", isEarly: false, now);
         }
-        link.EndProbe(result, now);
+        link.OnProbeEnded(result, now);
         return _trust.Take(link, result, now);
     }
 

@@ -24,7 +24,7 @@ public class SuspicionTests
         link.Advance(At(12.3));
         Assert.True(link.IsUnderSuspicion);
         Assert.True(Assert.Single(link.Effects).IsEarly);
-        link.EndProbe(None, At(14.3));
+        link.OnProbeEnded(None, At(14.3));
         Assert.Equal(LinkState.Failed, link.State);
         Assert.Equal(TimeSpan.MaxValue, link.NextDeadline);
     }
@@ -105,10 +105,10 @@ public class SuspicionTests
         eth.Advance(At(12));
         Update(crosscheck, eth, eth, At(12));
         Assert.True(wifi is { IsProbing: true, IsUnderSuspicion: false } && !wan.IsProbing);
-        wifi.EndProbe(Echo, At(12.1));
+        wifi.OnProbeEnded(Echo, At(12.1));
         Update(crosscheck, eth, eth, At(12.1));
         Assert.False(wifi.IsProbing);
-        eth.EndProbe(None, At(14));
+        eth.OnProbeEnded(None, At(14));
         Update(crosscheck, wifi, eth, At(16.05));
         Assert.False(wifi.IsProbing);
 
@@ -139,10 +139,10 @@ public class SuspicionTests
             if (eth.IsProbing)
             {
                 probes.Add(now.TotalSeconds);
-                eth.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), now);
+                eth.OnProbeEnded(new ProbeResult(ProbeOutcome.PingOnly, ""), now);
                 Update(crosscheck, eth, eth, now);
                 Assert.True(wifi.IsProbing);
-                wifi.EndProbe(Echo, now);
+                wifi.OnProbeEnded(Echo, now);
                 Update(crosscheck, eth, eth, now);
                 if (isReloaded)
                 {
@@ -170,7 +170,7 @@ public class SuspicionTests
             foreach (Link link in (Link[])[eth, wifi])
             {
                 probes += link.IsProbing ? 1 : 0;
-                link.EndProbe(new ProbeResult(ProbeOutcome.PingOnly, ""), At(16 + (i * 0.01)));
+                link.OnProbeEnded(new ProbeResult(ProbeOutcome.PingOnly, ""), At(16 + (i * 0.01)));
                 Update(crosscheck, eth, eth, At(16 + (i * 0.01)));
             }
         }
@@ -184,7 +184,7 @@ public class SuspicionTests
     {
         Link link = new(kind, kind.ToString(), At(16), WanProbe.Suspect);
         link.SetFacts(Up, At(0));
-        link.EndProbe(Echo, At(0));
+        link.OnProbeEnded(Echo, At(0));
         link.ClearEffects();
         return link;
     }
@@ -198,7 +198,7 @@ public class SuspicionTests
         TimeSpan at = link.NextDeadline;
         link.Advance(at);
         Assert.True(link.IsUnderSuspicion);
-        link.EndProbe(Echo, at);
+        link.OnProbeEnded(Echo, at);
         return at;
     }
 

@@ -184,7 +184,7 @@ public class NetifdNetworksTests
             reader.Take(bytes[..length]);
             bytes = bytes[length..];
         }
-        return reader.End();
+        return reader.Finish();
     }
 
     private static byte[] Bytes(string name) =>

@@ -145,7 +145,7 @@ public sealed class AdvertisedFloodTests
         _table.BeginDump();
         _rows += _kernel.Count;
         _kernel.ForEach(row => Apply(row, isDumpRow: true));
-        _table.EndDump(RouteMessage.GetRoute);
+        _table.OnDumpEnded(RouteMessage.GetRoute);
     }
 
     private bool Apply(byte[] bytes, bool isDumpRow)

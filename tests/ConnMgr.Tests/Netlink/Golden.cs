@@ -36,7 +36,7 @@ internal static class Golden
                 reader.TryRead(out NetlinkMessage message) ? message : throw new InvalidDataException(),
                 isDumpRow: true);
         }
-        state.EndDump(type);
+        state.OnDumpEnded(type);
     }
 
     public static byte[] Link(

@@ -43,7 +43,7 @@ public class KernelStateTests
                     _table.BeginDump();
                     _ = expected.RemoveAll(known => known.Host == host);
                     expected.ForEach(known => See(known, isDumpRow: true));
-                    _table.EndDump(RouteMessage.GetAddress);
+                    _table.OnDumpEnded(RouteMessage.GetAddress);
                     break;
                 default:
                     See((device, host, flags), isDumpRow: false);
@@ -293,7 +293,7 @@ public class KernelStateTests
     {
         _table.BeginDump();
         Event(Golden.Link(5, "wwan0", 0));
-        _table.EndDump(RouteMessage.GetLink);
+        _table.OnDumpEnded(RouteMessage.GetLink);
         Assert.NotNull(_table.Find("wwan0"));
     }
 
@@ -330,7 +330,7 @@ public class KernelStateTests
     {
         _table.BeginDump();
         Array.ForEach(rows, row => Apply(row, isDumpRow: true));
-        _table.EndDump(type);
+        _table.OnDumpEnded(type);
     }
 
     private bool Apply(byte[] bytes, bool isDumpRow)

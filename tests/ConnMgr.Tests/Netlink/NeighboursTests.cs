@@ -75,7 +75,7 @@ public class NeighboursTests
         _table.BeginDump();
         Event(Golden.RouteTo("192.168.8.1", 32, 2));
         Assert.Equal("192.168.8.1", NeighboursOf(2));
-        _table.EndDump(RouteMessage.GetRoute);
+        _table.OnDumpEnded(RouteMessage.GetRoute);
         Assert.Equal("192.168.8.1", NeighboursOf(2));
     }
 
@@ -118,7 +118,7 @@ public class NeighboursTests
     {
         _table.BeginDump();
         Array.ForEach(rows, row => Apply(row, isDumpRow: true));
-        _table.EndDump(RouteMessage.GetRoute);
+        _table.OnDumpEnded(RouteMessage.GetRoute);
     }
 
     private bool Apply(byte[] bytes, bool isDumpRow)

@@ -87,6 +87,64 @@ public sealed class RouteMonitorTests
         });
     });
 
+    /// <summary>
+    /// A dump contains all routes. Beside very many of them, changes that follow each other do not cause
+    /// a dump each, and the events of devices do not wait.
+    /// </summary>
+    [Fact]
+    public void Beside_many_routes_the_work_for_changes_that_never_stop_is_bounded() => Run(() =>
+    {
+        const int Changes = 150;
+        RunIp("link add eth0 type veth peer name lan0");
+        RunIp("link set lan0 up");
+        RunIp("link set eth0 up");
+        RunIp("address add 198.18.1.2/24 dev eth0");
+        Batch(Enumerable.Range(0, 30_000).Select(
+            i => $"route add 198.19.{i / 256 % 256}.{i % 256} dev eth0 table {1000 + i / 65536}"));
+        using Loop loop = new();
+        KernelState table = new();
+        using RouteMonitor routes = new(loop, table);
+        loop.AddTimer(() => Assert.Fail("it takes too long")).Set(loop.Now + TimeSpan.FromSeconds(120));
+        TimeSpan began = TimeSpan.Zero;
+        uint before = 0;
+        int changes = 0;
+        bool wasDown = false;
+        loop.Run(() =>
+        {
+            if (began == TimeSpan.Zero)
+            {
+                if (!routes.IsSettled)
+                {
+                    return;
+                }
+                (began, before) = (loop.Now, routes.LastDump);
+            }
+            if (changes < Changes)
+            {
+                changes++;
+                RunIp($"route replace default via 198.18.1.{1 + changes} dev eth0 metric {changes}");
+                if (changes == Changes)
+                {
+                    double dumps = routes.LastDump - before;
+                    double seconds = (loop.Now - began).TotalSeconds;
+                    Assert.True(dumps <= 5 + 2 * seconds, $"{dumps} dumps in {seconds} s");
+                    before = routes.LastDump;
+                    RunIp("link set lan0 down");
+                }
+                return;
+            }
+            if (!wasDown && table.Find("eth0") is { IsRunning: false })
+            {
+                wasDown = true;
+                Assert.True(routes.LastDump <= before + 1, "the carrier waited for the routes");
+            }
+            if (wasDown && table.Defaults.Count == Changes)
+            {
+                loop.Stop();
+            }
+        });
+    });
+
     private static void Batch(IEnumerable<string> commands)
     {
         string file = Path.GetTempFileName();

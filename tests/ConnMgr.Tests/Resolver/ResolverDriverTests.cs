@@ -36,12 +36,12 @@ public sealed class ResolverDriverTests
     public void A_failed_run_is_a_warning_and_repeated() => Run(() =>
     {
         using LinkRig rig = new(options => With(options, "/x/resolv.conf"));
-        Record(rig, "[ -e ${0%/*}/mended ] && echo did wrote $3 && exit; echo 'no such file'; exit 3");
+        Record(rig, "[ -e ${0%/*}/repaired ] && echo did wrote $3 && exit; echo 'no such file'; exit 3");
         using ResolverDriver resolver = New(rig, new NameServers([]));
         Until(rig, resolver, () =>
             resolver.Words?.Contains("no such file", StringComparison.Ordinal) == true);
         Assert.Single(rig.Said("resolv_conf.sh"));
-        File.WriteAllText($"{rig.Directory}/mended", "");
+        File.WriteAllText($"{rig.Directory}/repaired", "");
         Until(rig, resolver, () => resolver.Words == "\"wrote eth0\"");
         Assert.All(
             Calls(rig), call => Assert.StartsWith("use /x/resolv.conf ", call, StringComparison.Ordinal));

@@ -69,10 +69,34 @@ public sealed class ReplyRoutesTests
 
     [Theory]
     [InlineData(13, "198.18.2.3", 24)] // another LAN
-    [InlineData(13, "198.18.1.3", 25)] // another prefix
+    [InlineData(13, "198.18.1.3", 25)] // behind no router, so it may be another LAN
     [InlineData(99, "198.18.1.3", 24)] // a bridge, which is none of the links
     public void Links_that_share_no_subnet_are_left_alone(int ifindex, string other, byte length) =>
         Assert.Empty(Plan(Eth0, [Address(12, "198.18.1.2", 24), Address(ifindex, other, length)], []));
+
+    [Theory]
+    [InlineData("198.18.1.2", 24, "198.18.1.130", 25)]
+    [InlineData("198.18.1.130", 25, "198.18.1.2", 24)]
+    [InlineData("198.18.1.2", 24, "198.18.1.130", 32)]
+    public void Behind_the_same_router_both_subnets_are_in_the_table(
+        string ofEth0, byte length, string ofWlan0, byte other)
+    {
+        DeviceAddress[] addresses = [Address(12, ofEth0, length), Address(13, ofWlan0, other)];
+        KernelRoute[] defaults = [Default(13, "198.18.1.129"), Default(12, "198.18.1.129")];
+        List<RouteStep> steps = Plan(Eth0, addresses, defaults);
+        Assert.Equal(
+            [
+                KernelRoute.ToSubnet(13, addresses[1].Prefix, addresses[1].Address),
+                KernelRoute.ToSubnet(13, addresses[0].Prefix, addresses[1].Address),
+                defaults[0],
+            ],
+            steps.Select(step => step.Route).OfType<KernelRoute>(),
+            (expected, actual) => actual.IsCopyOf(expected.InTable(Table)));
+        Assert.Equal(
+            [new SourceRule(addresses[1].Address, Table)],
+            steps.Select(step => step.Rule).OfType<SourceRule>());
+        Assert.Empty(Plan(Eth0, addresses, [Default(13, "198.18.1.254"), defaults[1]]));
+    }
 
     /// <summary>The steps are for the real kernel, and the next plan finds them done.</summary>
     [Fact]

@@ -35,7 +35,7 @@ public sealed class SharedSubnetsTests
     [Theory]
     [InlineData(3, "198.18.2.3", 24)] // another LAN
     [InlineData(3, "198.18.1.3", 32)] // no subnet
-    [InlineData(3, "198.18.1.3", 25)] // the kernel prefers it anyway
+    [InlineData(3, "198.18.1.3", 25)] // behind no router, so it may be another LAN
     [InlineData(9, "198.18.1.3", 24)] // a bridge, which is none of the links
     public void Links_that_share_no_subnet_are_left_alone(int ifindex, string other, byte length)
     {
@@ -43,6 +43,46 @@ public sealed class SharedSubnetsTests
         Assert.Empty(Steps(Eth0, addresses));
         Assert.Single(Steps(Eth0, addresses, KernelRoute.ToSubnet(
             2, IPNetwork.Parse("198.18.1.0/24"), IPAddress.Parse("198.18.1.2"))));
+    }
+
+    [Theory]
+    [InlineData("198.18.1.2", 24, "198.18.1.130", 25, "198.18.1.129")]
+    [InlineData("198.18.1.130", 25, "198.18.1.2", 24, "198.18.1.129")]
+    [InlineData("198.18.1.2", 32, "198.18.1.3", 24, "198.18.1.1")]
+    [InlineData("10.0.0.2", 8, "10.7.0.130", 30, "10.7.0.129")]
+    [InlineData("2001:db8:1::2", 64, "2001:db8:1::3", 80, "2001:db8:1::1")]
+    [InlineData("2001:db8:1::2", 80, "2001:db8:1::3", 64, "fe80::1")]
+    [InlineData("2001:db8:1::2", 128, "2001:db8:1::3", 64, "fe80::1")]
+    public void Behind_the_same_router_a_longer_or_shorter_subnet_is_shared_too(
+        string ofEth0, byte length, string ofWlan0, byte other, string router)
+    {
+        DeviceAddress[] addresses = [Address(2, ofEth0, length), Address(3, ofWlan0, other)];
+        Assert.Equal(
+            [$"Prepend reach {addresses[1].Prefix} over eth0"], Steps(Eth0, addresses, [2, 3], router));
+        Assert.Empty(Steps(Eth0, addresses, [2], router));
+        Assert.Empty(Steps(Eth0, addresses, [3], router));
+        Assert.Empty(Steps(Eth0, [addresses[0], Address(9, ofWlan0, other)], [2, 9], router));
+    }
+
+    [Theory]
+    [InlineData("198.18.1.2", 24, "198.18.1.3", 32, "198.18.1.1")] // no subnet
+    [InlineData("198.18.1.2", 24, "198.18.1.3", 31, "198.18.1.1")]
+    [InlineData("198.18.1.2", 24, "198.18.2.3", 25, "198.18.1.1")] // beside it
+    [InlineData("198.18.1.2", 24, "198.18.1.3", 0, "198.18.1.1")]
+    [InlineData("2001:db8:1::2", 64, "2001:db8:2::3", 80, "fe80::1")]
+    [InlineData("198.18.1.2", 24, "2001:db8:1::3", 64, "198.18.1.1")]
+    public void The_same_router_alone_makes_no_shared_subnet(
+        string ofEth0, byte length, string ofWlan0, byte other, string router) => Assert.Empty(
+        Steps(Eth0, [Address(2, ofEth0, length), Address(3, ofWlan0, other)], [2, 3], router));
+
+    [Fact]
+    public void A_multipath_default_tells_the_router_of_its_links()
+    {
+        KernelRoute both = new RouteBuilder(false) { Metric = 10 }
+            .Hops((2, "198.18.1.129"), (3, "198.18.1.129")).Build();
+        Assert.Equal(
+            ["Prepend reach 198.18.1.128/25 over eth0"],
+            Steps(Eth0, [Address(2, "198.18.1.2", 24), Address(3, "198.18.1.130", 25)], [both], []));
     }
 
     /// <summary>Whatever is planned for the kernel's table, the next plan finds done.</summary>
@@ -107,11 +147,22 @@ public sealed class SharedSubnetsTests
     }
 
     private static string[] Steps(
-        RoutedLink chosen, DeviceAddress[] addresses, params KernelRoute[] subnets)
+        RoutedLink chosen, DeviceAddress[] addresses, int[] behind, string router) => Steps(
+        chosen, addresses,
+        [.. behind.Select(index => new RouteBuilder(router.Contains(':', StringComparison.Ordinal))
+            { Metric = (uint)index }.Via(router).Device(index).Build())],
+        []);
+
+    private static string[] Steps(
+        RoutedLink chosen, DeviceAddress[] addresses, params KernelRoute[] subnets) =>
+        Steps(chosen, addresses, [], subnets);
+
+    private static string[] Steps(
+        RoutedLink chosen, DeviceAddress[] addresses, KernelRoute[] defaults, KernelRoute[] subnets)
     {
         List<RouteStep> steps = [];
         SharedSubnets.Add(
-            new RouteInput([], [], [Eth0, Wlan0], chosen, true, true,
+            new RouteInput(defaults, [], [Eth0, Wlan0], chosen, true, true,
                 new Dictionary<(bool, string), OwnMetric>())
             {
                 Addresses = addresses,
