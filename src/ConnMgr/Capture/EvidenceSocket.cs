@@ -5,9 +5,9 @@ using ConnMgr.Net;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Captures evidence on one link: it keeps the first packet that the filter passes, and then drops all packets
-/// until <see cref="Rearm"/>. On request it also reports, at most once between two calls of Rearm and before
-/// the evidence, an outgoing packet that expects an answer. It starts mute.
+/// Captures evidence on one link: it keeps the first packet that the filter passes, and then drops all
+/// packets until <see cref="Rearm"/>. On request it also reports, at most once between two calls of Rearm and
+/// before the evidence, an outgoing packet that expects an answer. It starts mute.
 /// </summary>
 /// <remarks>
 /// Replacing the filter takes the kernel about 0.1 ms, because it compiles the program. A mute socket

@@ -69,7 +69,8 @@ internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = 
         byte* query = stackalloc byte[DnsQuestion.MaxQuerySize];
         asked.Size = question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
         // The first error may be that of an earlier question: the kernel reports a refusal once, to send(2)
-        // as well as to recv(2). The server will refuse this question, too, and then all of the socket learn it.
+        // as well as to recv(2). The server will refuse this question, too, and then all questions of the
+        // socket learn it.
         for (int i = 0; i < 2 && !asked.IsSent; i++)
         {
             asked.IsSent = (nint)LibC.send(socket.Fd, query, asked.Size, LibC.MSG_NOSIGNAL) > 0;

@@ -33,7 +33,7 @@ public class LinkCountBenchmark
         foreach (Link link in links)
         {
             link.SetFacts(new LinkFacts(2, true, true, connected, default), _now);
-            link.EndProbe(new ProbeResult(ProbeOutcome.ServiceAnswered, ""), _now);
+            link.OnProbeEnded(new ProbeResult(ProbeOutcome.ServiceAnswered, ""), _now);
         }
         _selector = new Selector(links, TimeSpan.Zero);
         _ = _selector.Decide(_now);

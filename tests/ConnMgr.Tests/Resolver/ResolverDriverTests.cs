@@ -75,7 +75,8 @@ public sealed class ResolverDriverTests
         string link = "wlan0";
         using ResolverDriver resolver = New(rig, servers, _ => Index(link));
         Until(rig, resolver, () => resolver.Warning(rig.View).Length > 0);
-        Assert.Equal("the name server 198.18.77.53 is asked over wlan0, not over eth0", resolver.Warning(rig.View));
+        Assert.Equal(
+            "the name server 198.18.77.53 is asked over wlan0, not over eth0", resolver.Warning(rig.View));
         Assert.Equal([$"{resolver.Warning(rig.View)}: see --resolv-conf"], rig.Said("the name server "));
         Assert.Equal(["198.18.77.53"], resolver.Servers);
         link = "eth0";
