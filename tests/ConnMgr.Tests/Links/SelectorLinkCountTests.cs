@@ -108,5 +108,6 @@ public class SelectorLinkCountTests
 
     private void Up(Link link) => link.SetFacts(new LinkFacts(2, true, true, Connected, default), _now);
 
-    private void Answer(Link link, ProbeOutcome outcome) => link.OnProbeEnded(new ProbeResult(outcome, ""), _now);
+    private void Answer(Link link, ProbeOutcome outcome) =>
+        link.OnProbeEnded(new ProbeResult(outcome, ""), _now);
 }
