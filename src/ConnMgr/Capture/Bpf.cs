@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// The constants of classic BPF and of the packet metadata that its programs load. Each has the name of the
-/// header that it comes from.
+/// The constants of classic BPF, and of the packet metadata that its programs load. Each constant has the
+/// same name as in its kernel header.
 /// </summary>
 internal static class Bpf
 {

@@ -13,12 +13,14 @@ namespace ConnMgr.Capture;
 /// </remarks>
 internal static class DnsFilter
 {
-    /// <summary>The number of bytes kept of a packet: all, since an IP packet has at most 65,575.</summary>
+    /// <summary>
+    /// The number of bytes kept of a packet: the whole packet, since an IP packet has at most 65,575.
+    /// </summary>
     public const int SnapLength = 0x40000;
 
     /// <summary>
-    /// The largest number of IPv6 extension headers that the program follows, the same as in the reader of
-    /// packets.
+    /// The largest number of IPv6 extension headers that the program follows: the same limit as in the packet
+    /// reader.
     /// </summary>
     public const int MaxExtensionHeaders = 4;
 
@@ -37,7 +39,7 @@ internal static class DnsFilter
     private const uint DestinationOptions = 60;
     private const uint TcpSyn = 0x02;
 
-    /// <summary>Builds the program of a device.</summary>
+    /// <summary>Builds the program for one device.</summary>
     /// <param name="isBridge">True if questions arrive and replies leave; false for the reverse.</param>
     /// <param name="withReplies">True to pass replies as well as questions.</param>
     /// <param name="given">

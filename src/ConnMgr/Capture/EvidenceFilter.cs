@@ -11,9 +11,9 @@ namespace ConnMgr.Capture;
 /// on every link layer.
 /// </summary>
 /// <remarks>
-/// When in doubt the program rejects: silence only starts a probe, but false evidence hides a dead upstream.
+/// When in doubt, the program rejects: silence only starts a probe, but false evidence hides a dead upstream.
 /// Packets with extension headers, including IPv6 fragments, therefore never count. Each condition rejects at
-/// once, so that no jump grows with the number of subnets.
+/// once, so that no jump gets longer with the number of subnets.
 /// </remarks>
 internal static class EvidenceFilter
 {
@@ -64,7 +64,9 @@ internal static class EvidenceFilter
     /// </summary>
     private static readonly uint[] ExtensionHeaders = [0, 43, 44, 51, 59, 60, 135, 139, 140, 253, 254];
 
-    /// <summary>Rejects every packet; used for the rest of a tick that has its evidence.</summary>
+    /// <summary>
+    /// Rejects every packet. Attached on a busy link for the rest of a tick that already has its evidence.
+    /// </summary>
     public static BpfInstruction[] RejectAll { get; } = [new BpfInstruction(BPF_RET | BPF_K, 0, 0, 0)];
 
     /// <summary>Builds the program of a link.</summary>
@@ -131,12 +133,12 @@ internal static class EvidenceFilter
     }
 
     /// <summary>
-    /// Returns the subnets of these addresses, at most <see cref="MaxSubnets"/>, sorted, because the order in
-    /// which the kernel lists routes must not change the program. IPv6 prefixes are shortened to /64:
-    /// neighbours may have an address there although the link's own prefix is longer. If there are more
-    /// subnets, the two whose common prefix adds the fewest addresses are merged. A subnet that is too large
-    /// only hides evidence, and silence leads to a probe; a missing subnet would make a neighbour's packet
-    /// count as evidence.
+    /// Returns the subnets of these addresses, at most <see cref="MaxSubnets"/>. They are sorted, so that the
+    /// order in which the kernel lists addresses does not change the program. IPv6 prefixes longer than /64
+    /// are shortened to /64, because neighbours may have any address in that /64. If there are more subnets,
+    /// merges the two whose common prefix adds the fewest addresses. A subnet that is too large only hides
+    /// evidence, and silence leads to a probe; a missing subnet would make a neighbour's packet count as
+    /// evidence.
     /// </summary>
     internal static Subnet[] Networks(ReadOnlySpan<Subnet> own)
     {

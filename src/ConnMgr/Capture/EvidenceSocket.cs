@@ -5,14 +5,14 @@ using ConnMgr.Net;
 namespace ConnMgr.Capture;
 
 /// <summary>
-/// Captures evidence on one link: it keeps the first packet that the filter passes, and then drops all
-/// packets until <see cref="Rearm"/>. On request it also reports, at most once between two calls of Rearm and
-/// before the evidence, an outgoing packet that expects an answer. It starts mute.
+/// Captures evidence on one link: keeps the first packet that the filter passes, and drops all further
+/// packets until <see cref="Rearm"/>. On request it also reports an outgoing packet that expects an answer:
+/// at most once between two calls of Rearm, and before the evidence. The socket starts mute.
 /// </summary>
 /// <remarks>
 /// Replacing the filter takes the kernel about 0.1 ms, because it compiles the program. A mute socket
-/// therefore reads and drops the first few packets, and makes the kernel drop them only if more arrive, or if
-/// it was so in the tick before.
+/// therefore reads and drops the first few packets itself. It attaches a filter that rejects everything only
+/// if more packets arrive, or if many arrived in the previous tick.
 /// </remarks>
 internal sealed class EvidenceSocket : IDisposable
 {
@@ -28,7 +28,10 @@ internal sealed class EvidenceSocket : IDisposable
     /// </summary>
     private const int MaxReads = 64;
 
-    /// <summary>The number of packets that a mute socket drops before the kernel has to.</summary>
+    /// <summary>
+    /// The number of packets that a mute socket reads and drops before it attaches a filter that rejects
+    /// everything.
+    /// </summary>
     private const int MaxUnwanted = 4;
 
     private readonly PacketSocket _socket;
@@ -54,7 +57,7 @@ internal sealed class EvidenceSocket : IDisposable
     }
 
     /// <summary>
-    /// True while the next evidence counts: the socket is not mute, and no evidence has come since
+    /// True while the next evidence counts: the socket is not mute, and no evidence has arrived since
     /// <see cref="Rearm"/>.
     /// </summary>
     public bool IsArmed { get; private set; }
@@ -99,8 +102,8 @@ internal sealed class EvidenceSocket : IDisposable
     }
 
     /// <summary>
-    /// Starts a new tick: the next evidence counts. Makes no system call if nothing has arrived since the
-    /// last one.
+    /// Starts a new tick, in which the next evidence counts. Makes no system call if nothing has arrived
+    /// since the last tick began.
     /// </summary>
     /// <param name="outgoing">True to report outgoing packets too.</param>
     public void Rearm(bool outgoing = false)
@@ -120,7 +123,7 @@ internal sealed class EvidenceSocket : IDisposable
         _hearsOutgoing = IsArmed && outgoing;
         if (mayHaveQueued)
         {
-            Drain(); // what has come while the socket was mute
+            Drain(); // drop what arrived while the socket was mute
         }
     }
 
@@ -136,14 +139,14 @@ internal sealed class EvidenceSocket : IDisposable
         }
     }
 
-    /// <summary>Applies the changed addresses of the link. Packets already queued do not count.</summary>
+    /// <summary>Applies the changed addresses of the link. Ignores packets that are already queued.</summary>
     /// <param name="own">As for <see cref="EvidenceFilter.Build"/>.</param>
     public void SetSubnets(ReadOnlySpan<Subnet> own)
     {
         BpfInstruction[] filter = EvidenceFilter.Build(own);
         if (filter.AsSpan().SequenceEqual(_filter))
         {
-            return; // nothing that the filter depends on has changed, e.g. only a lifetime
+            return; // the filter is the same, e.g. only a lifetime has changed
         }
 
         bool wasArmed = IsArmed;
@@ -165,7 +168,7 @@ internal sealed class EvidenceSocket : IDisposable
             _isBusy |= _unwanted > MaxUnwanted;
             if (_isBusy && TryAttach(EvidenceFilter.RejectAll))
             {
-                Drain(); // what has come before the kernel began to drop
+                Drain(); // drop what arrived before the filter was attached
             }
             return;
         }
@@ -189,14 +192,14 @@ internal sealed class EvidenceSocket : IDisposable
             Drain();
             if (hasSent)
             {
-                _sent(); // before its answer: measure the round trip even if both came in one wake-up
+                _sent(); // before the answer, so that the round trip is measured even within one wake-up
             }
             _received();
             return;
         }
         if (hasSent)
         {
-            Arm(outgoing: false); // further ones in this tick do not matter
+            Arm(outgoing: false); // ignore further outgoing packets in this tick
             _sent();
         }
     }

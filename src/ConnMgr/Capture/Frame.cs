@@ -41,7 +41,7 @@ internal static class Frame
                 return true;
             }
         }
-        // An exception of PacketDotNet must not end the daemon just because of a status line.
+        // A status line must not end the daemon, so catch every exception of PacketDotNet.
         catch (Exception)
         {
         }

@@ -11,8 +11,8 @@ namespace ConnMgr.Capture;
 /// missed packet comes again.
 /// </summary>
 /// <remarks>
-/// When in doubt it rejects: then silence alone starts the probe. IPv6 packets with extension headers and
-/// later fragments do not count.
+/// When in doubt, the program rejects: then silence alone starts the probe. IPv6 packets with extension
+/// headers never count, nor do later fragments.
 /// </remarks>
 internal static class OutgoingFilter
 {

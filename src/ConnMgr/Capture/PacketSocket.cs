@@ -65,7 +65,7 @@ internal sealed class PacketSocket : IDisposable
     /// </summary>
     public bool TryAttach(BpfInstruction[] filter) => TryAttach(_fd, filter);
 
-    /// <summary>Takes a packet from the queue. Bytes that do not fit the buffer are lost.</summary>
+    /// <summary>Takes one packet from the queue. Bytes that do not fit the buffer are lost.</summary>
     /// <returns>The number of bytes, or -1 if the queue is empty or the device is down.</returns>
     public unsafe int Receive(Span<byte> buffer, out bool isOutgoing)
     {
@@ -77,8 +77,8 @@ internal sealed class PacketSocket : IDisposable
             received = (int)LibC.recvfrom(_fd, bytes, buffer.Length, 0, (sockaddr*)&address, &length);
         }
         isOutgoing = address.sll_pkttype == Bpf.PACKET_OUTGOING;
-        // The kernel reports ENETDOWN once when the device goes down. The socket resumes when the device is
-        // up.
+        // The kernel reports ENETDOWN once when the device goes down. The socket resumes when the device
+        // comes up again.
         if (received < 0 && Errno.Last == Errno.ENETDOWN)
         {
             IsGone = BoundDevice() < 0;

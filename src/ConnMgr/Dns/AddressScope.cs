@@ -3,20 +3,22 @@ using ConnMgr.Net;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// Whether an address from a DNS answer may become a hole (IANA special-purpose registries).
+/// Whether the firewall may open an address from a DNS answer (IANA special-purpose registries).
 /// </summary>
 internal enum AddressScope
 {
-    /// <summary>It may become a hole.</summary>
+    /// <summary>The firewall may open it.</summary>
     Public,
 
     /// <summary>
-    /// Private (RFC 1918, RFC 6598, RFC 4193, RFC 3879) or link-local (RFC 3927, RFC 4291): it may become a
-    /// hole only if private answers are allowed.
+    /// Private (RFC 1918, RFC 6598, RFC 4193, RFC 3879) or link-local (RFC 3927, RFC 4291): the firewall
+    /// opens it only if private answers are allowed.
     /// </summary>
     Private,
 
-    /// <summary>It may never become a hole: unspecified, loopback, multicast, broadcast, reserved.</summary>
+    /// <summary>
+    /// The firewall never opens it: unspecified, loopback, multicast, broadcast or reserved.
+    /// </summary>
     Never,
 }
 
@@ -25,7 +27,7 @@ internal static class AddressScopes
 {
     /// <summary>
     /// Returns the scope of an address. An IPv6 address that embeds an IPv4 address (NAT64: RFC 6052; 6to4:
-    /// RFC 3056) has the scope of that address, so that it cannot bypass the check.
+    /// RFC 3056) has the scope of the embedded address, so that embedding cannot bypass the check.
     /// </summary>
     public static AddressScope Of(IpNumber address)
     {

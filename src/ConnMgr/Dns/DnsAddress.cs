@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 
 namespace ConnMgr.Dns;
 
-/// <summary>An address of a name, stored inline without a separate object.</summary>
+/// <summary>One address from a DNS answer, stored inline so that it needs no object of its own.</summary>
 internal readonly struct DnsAddress
 {
     private readonly Buffer _bytes;
@@ -24,8 +24,8 @@ internal readonly struct DnsAddress
     public ReadOnlySpan<byte> Bytes => ((ReadOnlySpan<byte>)_bytes)[.._size];
 
     /// <summary>
-    /// The time to live in seconds, 0 to 2^31-1: the smallest of its record and of the CNAMEs that lead to
-    /// it.
+    /// The time to live in seconds, 0 to 2^31-1: the smallest TTL among the address record and the CNAMEs
+    /// that lead to it.
     /// </summary>
     public uint Ttl { get; }
 

@@ -2,12 +2,14 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Dns;
 
-/// <summary>One answer to a question that was seen.</summary>
+/// <summary>An answer to a question that <see cref="DnsWatch"/> has seen.</summary>
 /// <param name="question">The question.</param>
 /// <param name="addresses">The addresses in the answer, if any; valid until the next reply is read.</param>
-/// <param name="aliases">The steps from the question's name to other names; valid for as long.</param>
+/// <param name="aliases">The steps from the question's name to other names; valid until the next reply is
+/// read.</param>
 /// <param name="server">The address of the server that answered.</param>
-/// <param name="isOfDevice">True if the device itself asked; false if an extender did, or may have.</param>
+/// <param name="isOfDevice">True if the device itself asked; false if an extender asked, or may have
+/// asked.</param>
 internal readonly ref struct DnsAnswer(
     scoped in DnsQuestion question, ReadOnlySpan<DnsAddress> addresses, ReadOnlySpan<DnsAlias> aliases,
     IpNumber server, bool isOfDevice)

@@ -53,7 +53,8 @@ internal ref struct DnsLabels(ReadOnlySpan<byte> message, int start)
     }
 
     /// <summary>
-    /// Follows a pointer. It must point to before the current run of labels, so there is no loop.
+    /// Follows a pointer. Rejects a pointer that does not lead to before the current run of labels: pointers
+    /// that only lead backwards cannot form a loop.
     /// </summary>
     private bool TryFollow()
     {

@@ -5,8 +5,8 @@ using System.Text;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// A domain name of any bytes, in wire format and lower case. It can be the key of a table. Only ToString
-/// allocates. The default value is the root.
+/// A domain name of any bytes, in wire format and lower case; usable as the key of a table. Only
+/// <see cref="ToString"/> allocates. The default value is the root.
 /// </summary>
 internal struct DnsName : IEquatable<DnsName>
 {
@@ -26,7 +26,7 @@ internal struct DnsName : IEquatable<DnsName>
     public readonly ReadOnlySpan<byte> Wire => ((ReadOnlySpan<byte>)_wire)[..(_length + 1)];
 
     /// <summary>
-    /// True if <see cref="TryParse"/> accepts its text: it is safe in a log and in a shell.
+    /// True if <see cref="TryParse"/> accepts the name's text. Such a text is safe in a log and in a shell.
     /// </summary>
     public readonly bool IsHostName
     {

@@ -3,8 +3,9 @@ using System.Buffers.Binary;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// Reads a DNS message of hostile bytes from front to back: never throws, reads outside, loops or allocates.
-/// Once a method returns false, the message is malformed and the position is undefined.
+/// Reads a DNS message of hostile bytes from front to back. It never throws, never reads outside the message,
+/// never loops forever, and never allocates. Once a method returns false, the message is malformed and the
+/// position is undefined.
 /// </summary>
 internal ref struct DnsReader(ReadOnlySpan<byte> message)
 {
@@ -96,7 +97,7 @@ internal ref struct DnsReader(ReadOnlySpan<byte> message)
         DnsLabels labels = new(_message, Position);
         while (labels.TryNext(out ReadOnlySpan<byte> label))
         {
-            // Read to the end even if it differs: the rest must be well-formed too.
+            // Read to the end even if a label differs: the rest of the name must be well-formed too.
             isSame = isSame && StartsWith(wire, label);
             if (label.IsEmpty)
             {

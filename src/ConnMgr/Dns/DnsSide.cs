@@ -12,9 +12,9 @@ internal enum DnsSide
     Bridge,
 
     /// <summary>
-    /// Name servers in containers: on a link their questions look like the device's own, but replies are
-    /// forwarded to them. Who may ask is another program's decision, so only servers count that the device
-    /// uses itself.
+    /// Containers that run a name server. On a link, their questions look like the device's own, but the
+    /// replies are forwarded to them. Another program decides who may ask them, so count only answers from
+    /// servers that the device itself uses.
     /// </summary>
     Container,
 }

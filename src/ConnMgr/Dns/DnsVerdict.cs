@@ -1,12 +1,12 @@
 namespace ConnMgr.Dns;
 
-/// <summary>The result of judging a reply. Each result is counted.</summary>
+/// <summary>The result of judging a reply. Each result except <see cref="Unfinished"/> is counted.</summary>
 internal enum DnsVerdict
 {
     /// <summary>The reply answers a question. Its addresses, if any, were passed on.</summary>
     Answer,
 
-    /// <summary>A TCP segment that completes no message. It is not a refusal, and not counted.</summary>
+    /// <summary>A TCP segment that completes no message. Not counted, because nothing is refused.</summary>
     Unfinished,
 
     /// <summary>The packet is malformed, or is not UDP or TCP from port 53.</summary>
@@ -30,14 +30,16 @@ internal enum DnsVerdict
     NotAReply,
 
     /// <summary>
-    /// The server reports an error, e.g. that the name does not exist (RCODE is not 0). Or the CNAMEs form a
-    /// loop, or are too many.
+    /// The server reports an error, for example that the name does not exist (RCODE is not 0); or the reply
+    /// has too many CNAMEs, or CNAMEs that form a loop.
     /// </summary>
     ErrorCode,
 
     /// <summary>The server is not trusted for this question.</summary>
     UntrustedServer,
 
-    /// <summary>A TCP connection whose SYN was not seen, or that was given up.</summary>
+    /// <summary>
+    /// The reply belongs to a TCP connection whose SYN was not seen, or whose stream was given up.
+    /// </summary>
     LostStream,
 }

@@ -5,7 +5,9 @@ namespace ConnMgr.Dns;
 /// <content>The replies in one packet, read and judged one by one.</content>
 internal sealed partial class DnsWatch
 {
-    /// <summary>The replies in one packet: one of a UDP datagram, none or several of a TCP segment.</summary>
+    /// <summary>
+    /// Iterates over the replies in one packet: one in a UDP datagram, none or several in a TCP segment.
+    /// </summary>
     internal ref struct Replies
     {
         private readonly DnsWatch? _watch; // null if no message is left
@@ -33,7 +35,8 @@ internal sealed partial class DnsWatch
             _watch = watch;
             _datagram = packet.Payload;
             _flow = flow;
-            // For the device conntrack names the server that was really asked.
+            // On a link, conntrack names the server that was really asked, even if a rule redirected the
+            // question.
             _server = origin == watch._bridge ? packet.Flow.Source : flow.Destination;
             _origin = origin;
             _isForDevice = isForDevice;
@@ -53,8 +56,8 @@ internal sealed partial class DnsWatch
         public DnsVerdict Verdict { get; private set; }
 
         /// <summary>
-        /// True for a datagram that claims to answer an open question, by its addresses, ports and id, but
-        /// does not: only a forger sends it. Final once all messages have been read.
+        /// True for a datagram whose addresses, ports and id match an open question, but which does not
+        /// answer it: only a forger sends such a datagram. Final once all messages have been read.
         /// </summary>
         public bool IsFalse { get; private set; }
 

@@ -8,28 +8,29 @@ namespace ConnMgr.Dns;
 /// hostile. Memory is bounded; no message causes an allocation. Pure.
 /// </summary>
 /// <remarks>
-/// A question of an extender leaves again through a link, with the device's address if it is masqueraded.
-/// Such a copy must not count as a question of the device, which may ask any server: <see cref="_expected"/>
-/// recognizes it. Therefore pass in the questions of the bridge first, then those of the links, then the
-/// replies.
+/// An extender's question leaves the device again through a link, with the device's address if it is
+/// masqueraded. Such a copy must not count as a question of the device, which may ask any server:
+/// <see cref="_expected"/> recognizes it. Therefore pass in the questions from the bridge first, then those
+/// from the links, then the replies.
 /// </remarks>
 internal sealed partial class DnsWatch
 {
     /// <summary>
-    /// The largest number of open questions: of the device, of extenders, and of copies, each.
+    /// The largest number of open questions in each of the three tables: the device's questions, those of
+    /// extenders, and copies.
     /// </summary>
     public const int MaxQuestions = 2048;
 
-    /// <summary>The largest number of TCP connections of each of the three.</summary>
+    /// <summary>The largest number of TCP connections in each of the three tables.</summary>
     public const int MaxConnections = 64;
 
-    /// <summary>The largest number of bytes of unfinished TCP messages of each of the three.</summary>
+    /// <summary>The largest number of bytes of unfinished TCP messages in each of the three tables.</summary>
     public const int MaxStreamBytes = 512 * 1024;
 
     private const ushort DnsPort = 53;
 
     /// <summary>
-    /// The largest number of addresses in a message: the smallest address record has 16 bytes.
+    /// The largest number of addresses in a message: the smallest address record takes 16 bytes.
     /// </summary>
     private const int MaxAddresses = 4096;
 
@@ -37,7 +38,8 @@ internal sealed partial class DnsWatch
     private readonly Origin _bridge;
     private readonly Origin _copies;
     private readonly Questions _expected; // questions of the bridge, by server, identifier and name
-    // Pinned, so that the garbage collector does not touch its memory, of which most is never used.
+    // Pinned: the garbage collector would otherwise move the array, and touch memory that is mostly never
+    // used.
     private readonly DnsAddress[] _addresses = GC.AllocateArray<DnsAddress>(MaxAddresses, pinned: true);
     private readonly DnsAlias[] _aliases = GC.AllocateArray<DnsAlias>(DnsReply.MaxAliases, pinned: true);
     private readonly long[] _counts = new long[(int)DnsVerdict.LostStream + 1];
@@ -68,7 +70,7 @@ internal sealed partial class DnsWatch
         _device.Questions.Evicted + _bridge.Questions.Evicted + _copies.Questions.Evicted;
 
     /// <summary>
-    /// The number of TCP connections that were dropped for others or could not be reassembled.
+    /// The number of TCP connections that were dropped to make room, or could not be reassembled.
     /// </summary>
     public long LostStreamCount =>
         _lostStreams + _device.Connections.Evicted + _bridge.Connections.Evicted
@@ -97,7 +99,7 @@ internal sealed partial class DnsWatch
         return hasChanged;
     }
 
-    /// <summary>From now on the answer of each server counts.</summary>
+    /// <summary>Accepts the answers of every server from now on.</summary>
     public void TrustAllServers() => _listed = null;
 
     /// <summary>True if answers of this server to this question count.</summary>
@@ -106,7 +108,7 @@ internal sealed partial class DnsWatch
             && (answer.IsOfDevice || Contains(_used, answer.Server));
 
     /// <summary>
-    /// Reports that questions of extenders may have been missed because a socket overflowed. While their
+    /// Call it when a socket has overflowed, because questions of extenders may have been missed. While their
     /// copies may still arrive, a question to a server that the device does not use itself counts as a copy.
     /// </summary>
     public void MissQuestions(TimeSpan now) => _blindUntil = now + Questions.Lifetime;
@@ -216,10 +218,10 @@ internal sealed partial class DnsWatch
     }
 
     /// <summary>
-    /// Returns the flow of an extender's question that a rule redirected, if the kernel does not report
-    /// conntrack's tuple: a question to another server from the port to which the reply goes. Call it only
-    /// for a packet that conntrack knows as an answer; the server is still judged. Null to use the packet's
-    /// own flow.
+    /// Finds the extender's question behind a reply if a rule redirected the question and the kernel does not
+    /// report conntrack's tuple: an open question to another server from the port to which the reply goes.
+    /// Call it only for a packet that conntrack knows as an answer; the server is still judged. Returns the
+    /// flow of that question; null to use the packet's own flow, reversed.
     /// </summary>
     /// <param name="bytes">A whole IP packet for an extender.</param>
     /// <param name="now">Monotonic time.</param>
@@ -243,16 +245,16 @@ internal sealed partial class DnsWatch
 
     /// <summary>
     /// True for a segment that begins with a whole reply to an open question. After lost bytes, the stream of
-    /// replies goes on with such a segment if it is the first after a question.
+    /// replies resumes at such a segment if it is the first one after a question.
     /// </summary>
     private static bool IsReply(ReadOnlySpan<byte> segment, in Flow flow, Origin origin, TimeSpan now) =>
         TcpMessages.TryReadFirst(segment, out ReadOnlySpan<byte> message) && message.Length >= sizeof(ushort)
         && origin.Questions.Has(flow, BinaryPrimitives.ReadUInt16BigEndian(message), now);
 
     /// <summary>
-    /// Returns the flow of the question that a packet for the device answers, as the packet itself says, if
-    /// no such question was seen: a rule may have translated its address or port before it left. Null if it
-    /// was seen, or the packet is no answer.
+    /// Returns the flow of the question that a packet for the device answers, according to the packet's own
+    /// addresses, if no such question was seen: a rule may have translated the question's address or port
+    /// before it left. Null if the question was seen, or the packet is no answer.
     /// </summary>
     /// <param name="bytes">A whole IP packet for the device.</param>
     /// <param name="now">Monotonic time.</param>
@@ -315,8 +317,8 @@ internal sealed partial class DnsWatch
 
     /// <summary>
     /// Returns the origin of a new connection. A copy has the sequence number of the SYN that arrived through
-    /// the bridge, and another port. The SYN is remembered like a question, so that a later SYN does not
-    /// displace it.
+    /// the bridge, but another source port. That SYN is remembered in the same way as a question, so that a
+    /// later SYN does not displace it.
     /// </summary>
     private Origin OriginOf(in Packet syn, DnsSide side, TimeSpan now)
     {
@@ -395,8 +397,8 @@ internal sealed partial class DnsWatch
         DnsReply reply = DnsReply.Read(message, header.Id, question, _addresses, _aliases);
         if (reply.Outcome == DnsOutcome.NotAnAnswer)
         {
-            // A zone may have an endless chain of aliases. Its resolver must learn that, or it would take the
-            // server for dead.
+            // A zone may have an endless chain of aliases. Let the resolver receive this reply: without one,
+            // it would take the server for dead.
             return reply.Flaw == DnsFlaw.Malformed ? DnsVerdict.Malformed : DnsVerdict.ErrorCode;
         }
         answer = new DnsAnswer(
@@ -408,8 +410,8 @@ internal sealed partial class DnsWatch
         }
         if (reply.Count > 0)
         {
-            // Keep the question after an answer without addresses: it may be a forgery that is meant to use
-            // up the question.
+            // Keep the question open after an answer without addresses: a forger may have sent that answer to
+            // use up the question.
             origin.Questions.Answer(asked);
         }
         return DnsVerdict.Answer;

@@ -12,8 +12,9 @@ internal enum PacketFlaw
     Malformed,
 
     /// <summary>
-    /// A fragment. This class does not reassemble: the kernel's conntrack has reassembled queued packets, and
-    /// a fragment that a packet socket captured is ignored. At worst, no hole is opened.
+    /// A fragment. This class does not reassemble: the kernel's conntrack has already reassembled the queued
+    /// packets, and a fragment from a packet socket is ignored. The worst result is that an address stays
+    /// closed.
     /// </summary>
     Fragment,
 
@@ -23,11 +24,12 @@ internal enum PacketFlaw
 
 /// <summary>
 /// Decodes an IP packet with UDP or TCP from its network header, as AF_PACKET sockets of type SOCK_DGRAM and
-/// NFQUEUE deliver it. The bytes are hostile: it never throws, reads outside or allocates.
+/// NFQUEUE deliver it. The bytes are hostile: decoding never throws, never reads outside the packet, and
+/// never allocates.
 /// </summary>
 /// <remarks>
-/// Ignores checksums: they do not stop a forger, and the kernel has not filled in those of outgoing packets
-/// yet.
+/// Ignores checksums: they do not stop a forger, and the kernel fills in those of outgoing packets only
+/// later.
 /// </remarks>
 internal readonly ref struct Packet
 {

@@ -3,16 +3,17 @@ using ConnMgr.Net;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// The questions of the last <see cref="Lifetime"/>. When the table is full, it drops the oldest one. It does
-/// not allocate after construction, and touches only as much memory as there are open questions.
+/// The questions of the last <see cref="Lifetime"/>. A full table drops its oldest question. The table does
+/// not allocate after construction, and touches only as much memory as it needs for the open questions.
 /// </summary>
 /// <remarks>
-/// A question may be answered as often as it was sent. Each accepted reply uses up one, so a forged second
-/// reply matches no question. Names are stored as keyed hashes to keep the table small.
+/// A question may be answered as often as it was sent. Each accepted reply uses up one of these answers, so a
+/// second, forged reply matches no question. Names are stored as keyed hashes to keep the table small.
 /// </remarks>
 /// <param name="capacity">The largest number of questions; a power of two.</param>
 /// <param name="hash">A hash with a secret key.</param>
-/// <param name="maxRepeats">The largest number of replies to one question, however often it is sent.</param>
+/// <param name="maxRepeats">The largest number of replies accepted for one question, however often it is
+/// sent.</param>
 internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
 {
     /// <summary>How long a question stays open (contract, section 10). Resolvers give up sooner.</summary>
@@ -20,7 +21,7 @@ internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
 
     private const int None = 0; // entry 0 is never used
 
-    // Pinned: otherwise the garbage collector moves it and touches all of its memory.
+    // Pinned: the garbage collector would otherwise move the arrays, and touch all of their memory.
     private readonly Entry[] _entries = GC.AllocateArray<Entry>(capacity + 1, pinned: true);
     private readonly int[] _buckets = GC.AllocateArray<int>(capacity, pinned: true);
     private int _used; // entries from here on have never been used

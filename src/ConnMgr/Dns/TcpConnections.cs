@@ -3,8 +3,9 @@ using ConnMgr.Net;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// TCP connections to name servers whose SYN was seen. Their number and bytes are limited: it drops the
-/// connection that has been silent longest, connections without a question first.
+/// TCP connections to name servers whose SYN was seen. Their number and their bytes are limited. To make room
+/// for a new connection, drops the one that has been silent longest, starting with those that have not asked
+/// a question.
 /// </summary>
 /// <param name="capacity">The largest number of connections.</param>
 /// <param name="maxBytes">The largest number of bytes of all unfinished messages together; at least enough
@@ -58,10 +59,11 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
     }
 
     /// <summary>
-    /// Enforces the limit of bytes: drops the unfinished messages of other connections, the longest silent
-    /// first.
+    /// Enforces the limit of bytes: gives up the streams of other connections, starting with the connection
+    /// that has been silent longest.
     /// </summary>
-    /// <param name="connection">The connection that has just grown; on its own it always fits.</param>
+    /// <param name="connection">The connection that has just grown. It always fits if it is the only
+    /// one.</param>
     public void Trim(TcpConnection connection)
     {
         while (connection.Size > 0)
@@ -124,7 +126,8 @@ internal sealed class TcpConnection
     public bool IsInUse { get; private set; }
 
     /// <summary>
-    /// Where the next reply begins: up to here the client had received everything when it asked last.
+    /// The sequence number at which the next reply begins: the number that the client acknowledged when it
+    /// last asked.
     /// </summary>
     public uint NextReply { get; set; }
 
@@ -138,7 +141,7 @@ internal sealed class TcpConnection
     public int Size => Questions.Size + Replies.Size;
 
     /// <summary>
-    /// Starts the connection with its SYN. The stream of replies starts with <see cref="Accept"/>.
+    /// Starts the connection with its SYN. <see cref="Accept"/> starts the stream of replies.
     /// </summary>
     public void Start(in Packet syn, TimeSpan now)
     {
@@ -160,8 +163,8 @@ internal sealed class TcpConnection
     }
 
     /// <summary>
-    /// Processes the SYN-ACK of the server. It must acknowledge the SYN, so that an attacker who did not see
-    /// the SYN cannot interfere.
+    /// Processes the server's SYN-ACK. Ignores it unless it acknowledges the SYN, so that an attacker who did
+    /// not see the SYN cannot interfere.
     /// </summary>
     public void Accept(in Packet packet)
     {

@@ -12,7 +12,7 @@ internal ref struct TcpMessages
     private readonly bool _wasLost;
     private int _taken;
 
-    /// <param name="stream">The stream; it goes on with the segment.</param>
+    /// <param name="stream">The stream that receives the segment.</param>
     /// <param name="packet">The segment.</param>
     public TcpMessages(TcpStream stream, scoped in Packet packet)
     {
@@ -31,7 +31,7 @@ internal ref struct TcpMessages
     }
 
     /// <summary>
-    /// Stores the bytes that are not read yet. Returns false if the stream has just been lost.
+    /// Stores the bytes that have not been read yet. Returns false if this segment has made the stream lost.
     /// </summary>
     public readonly bool KeepRest()
     {
@@ -43,8 +43,9 @@ internal ref struct TcpMessages
     }
 
     /// <summary>
-    /// True for a segment of whole queries. After lost bytes, the stream of questions goes on with such a
-    /// segment: a client writes each query at once, and one that wrote something else could as well ask.
+    /// True for a segment that consists of whole queries. After lost bytes, the stream of questions resumes
+    /// at such a segment, because a client sends each query in one write. A client that sends something else
+    /// gains nothing: it could just as well ask.
     /// </summary>
     public static bool AreQueries(ReadOnlySpan<byte> segment)
     {

@@ -2,11 +2,12 @@ namespace ConnMgr.Dns;
 
 /// <summary>
 /// Reassembles one direction of a TCP connection from segments that may be lost, repeated, late or forged.
-/// Stores only bytes that are not contiguous yet or not a whole message yet.
+/// Stores only bytes that are not contiguous yet, or do not form a whole message yet.
 /// </summary>
 /// <remarks>
 /// Repeated bytes must be equal: it is unknown which version the receiver uses, so a contradiction makes the
-/// stream lost. So do more gaps than <see cref="MaxGaps"/> or more bytes than <see cref="MaxWindow"/>.
+/// stream lost. The stream is also lost if it has more gaps than <see cref="MaxGaps"/> or more stored bytes
+/// than <see cref="MaxWindow"/>.
 /// </remarks>
 internal sealed class TcpStream
 {
@@ -72,8 +73,8 @@ internal sealed class TcpStream
         IsStarted && (IsLost || unchecked((int)(sequence - _base)) > _contiguous);
 
     /// <summary>
-    /// Continues with a segment that begins a message. Does not wait for the bytes that are missing before
-    /// it.
+    /// Continues the stream with a segment that begins a message, without waiting for the missing bytes
+    /// before it.
     /// </summary>
     /// <param name="sequence">The sequence number of the segment's first byte.</param>
     public void Resume(uint sequence)

@@ -5,8 +5,8 @@ using System.Net;
 namespace ConnMgr.Net;
 
 /// <summary>
-/// An IP address as one number; IPv4 is ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). So IPv4 over an IPv6
-/// socket needs no special case, and a table of thousands of flows needs no object per address.
+/// An IP address as one number; IPv4 is ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). Therefore IPv4 over an
+/// IPv6 socket needs no special case, and a table of thousands of flows needs no object per address.
 /// </summary>
 /// <param name="Value">128 bits; all zero means no address.</param>
 internal readonly record struct IpNumber(UInt128 Value)

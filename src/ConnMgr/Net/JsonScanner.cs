@@ -26,7 +26,7 @@ internal enum JsonToken
 
 /// <summary>
 /// Splits JSON (RFC 8259) into tokens while it arrives in pieces of any size. Its memory is a fixed buffer:
-/// it keeps only the start of a longer string. It never throws. It does not check that strings are UTF-8 and
+/// of a longer string it keeps only the start. It never throws. It checks neither that strings are UTF-8 nor
 /// that surrogates are paired.
 /// </summary>
 internal sealed class JsonScanner
@@ -79,7 +79,7 @@ internal sealed class JsonScanner
     /// <summary>True if the last string was longer than <see cref="MaxText"/>.</summary>
     public bool IsCut { get; private set; }
 
-    /// <summary>True if the container at a depth, from 1, is an object.</summary>
+    /// <summary>True if the open container at this depth, 1 to <see cref="Depth"/>, is an object.</summary>
     public bool IsObject(int depth) => (_objects >> depth & 1) != 0;
 
     /// <summary>Reads the next token; advances <paramref name="bytes"/> past it.</summary>
@@ -90,7 +90,7 @@ internal sealed class JsonScanner
             byte next = bytes[0];
             if (_within == Within.Word && !IsWordByte(next))
             {
-                return EndWord(); // the byte does not belong to it
+                return EndWord(); // the byte is not part of the word
             }
             bytes = bytes[1..];
             JsonToken token = _within switch
@@ -264,7 +264,7 @@ internal sealed class JsonScanner
         }
         _within = Within.String;
         Span<byte> utf8 = stackalloc byte[4];
-        // One half of a surrogate pair is not a character.
+        // Each half of a surrogate pair is decoded separately, and is not a character.
         Rune rune = Rune.IsValid(_hexValue) ? new Rune(_hexValue) : Rune.ReplacementChar;
         foreach (byte value in utf8[..rune.EncodeToUtf8(utf8)])
         {

@@ -9,10 +9,9 @@ namespace ConnMgr.Net;
 /// <param name="nameServers">
 /// The name servers that it has learned or been configured with, at most 16.
 /// </param>
-/// <param name="gateways">
-/// The routers of its defaults if it has no metric, one of a family: netifd lets such defaults replace each
-/// other. Defaults for packets of a source prefix do not count.
-/// </param>
+/// <param name="gateways">The gateways of its default routes, at most one per family; empty if the network
+/// has a metric. Without metrics, the defaults of several networks replace each other. Defaults for packets
+/// from a source prefix only do not count.</param>
 internal sealed class NetifdNetwork(
     string name, string device, List<IPAddress> nameServers, List<IPAddress> gateways)
 {
@@ -75,7 +74,7 @@ internal sealed class NetifdNetworks
 
     // The route that is being read.
     private bool _isDefault;
-    private bool _isUnusual; // with a metric, a table or a type of its own, or for some sources only
+    private bool _isUnusual; // has a metric, a table, a type, or a source prefix
     private IPAddress? _nextHop;
 
     /// <summary>Processes the next part of the text.</summary>
@@ -201,7 +200,8 @@ internal sealed class NetifdNetworks
                 _isUnusual = true;
                 break;
             case Member.Source:
-                // Of an IPv4 route it is the preferred source, of an IPv6 route the sources that it is for.
+                // In an IPv4 route this is the preferred source address; in an IPv6 route, the source prefix
+                // that it is for.
                 _isUnusual |= token != JsonToken.String
                     || (_json.Text.Contains((byte)':') && !_json.Text.SequenceEqual("::/0"u8));
                 break;

@@ -1,8 +1,8 @@
 namespace ConnMgr.Net;
 
 /// <summary>
-/// A set of addresses and prefixes. A look-up takes one hash for each prefix length in the set (at most 33 +
-/// 129), independent of the number of members.
+/// A set of addresses and prefixes. A look-up takes one hash per prefix length in the set (at most 33 + 129),
+/// however many members the set has.
 /// </summary>
 internal sealed class PrefixSet
 {
@@ -11,7 +11,7 @@ internal sealed class PrefixSet
 
     public int Count => _prefixes.Count;
 
-    /// <summary>Adds a prefix; an existing one stays.</summary>
+    /// <summary>Adds a prefix. Adding one that is already in the set has no effect.</summary>
     public void Add(IpPrefix prefix)
     {
         (bool, byte) length = (prefix.First.IsIpv4, prefix.Length);
@@ -35,7 +35,7 @@ internal sealed class PrefixSet
         return false;
     }
 
-    /// <summary>Moves all members to a new set; this one is then empty.</summary>
+    /// <summary>Moves all members to a new set and returns it; this set is then empty.</summary>
     public PrefixSet Take()
     {
         PrefixSet taken = new();

@@ -42,7 +42,9 @@ internal readonly record struct Subnet(IPAddress Address, int PrefixLength)
     public uint Word(int word) =>
         BinaryPrimitives.ReadUInt32BigEndian(Address.GetAddressBytes().AsSpan(4 * word));
 
-    /// <summary>Returns the bits of that word that belong to the prefix.</summary>
+    /// <summary>
+    /// Returns the bits of that word that belong to the prefix, as a mask in host byte order.
+    /// </summary>
     public uint Mask(int word)
     {
         int bits = Math.Clamp(PrefixLength - (32 * word), 0, 32);
