@@ -40,7 +40,8 @@ internal sealed class CachedFile(string path, int limit, bool onlyRoots = false)
                 (long)status.st_ctim.tv_sec, (long)status.st_ctim.tv_nsec);
             if (seen != _seen)
             {
-                // Store the state from before the read, so that a later change is detected.
+                // Store the state from before the read, so that a change during the read is detected next
+                // time.
                 _seen = seen;
                 _text = SmallFile.Read(path, limit, out _, out _, onlyRoots) ?? "";
                 Version++;

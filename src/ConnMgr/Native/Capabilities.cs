@@ -14,7 +14,10 @@ internal static class Capabilities
 
     private const int StatusLimit = 65536;
 
-    /// <summary>Returns the first of the two that the process lacks, or null.</summary>
+    /// <summary>
+    /// Returns the name of the first of the two that the process lacks; null if it has both, or if /proc
+    /// cannot be read.
+    /// </summary>
     public static string? Missing()
     {
         if (Read("CapEff:") is not { } held)

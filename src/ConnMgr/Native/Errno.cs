@@ -38,14 +38,15 @@ internal static class Errno
     public static string Text(int errno) => Marshal.GetPInvokeErrorMessage(errno);
 
     /// <summary>
-    /// True for a temporary error, which does not mean that the kernel lacks a feature: too little memory
-    /// or too few descriptors now, or a signal.
+    /// True for a temporary error: too little memory or too few descriptors now, or a signal. It does not
+    /// mean that the kernel lacks a feature.
     /// </summary>
     public static bool IsShortage(int errno) => errno is EINTR or ENOMEM or ENFILE or EMFILE or ENOBUFS;
 
     /// <summary>
-    /// Throws if the error is temporary (<see cref="IsShortage"/>). Call it at the start for a feature
-    /// without which the daemon would otherwise run until its end: init starts the daemon again instead.
+    /// Throws if the error is temporary (<see cref="IsShortage"/>). Use it for a feature that the daemon
+    /// tries only at its start: otherwise it would run without the feature until it exits. Instead it exits
+    /// now, and init restarts it.
     /// </summary>
     public static void ThrowIfShortage(int errno, string call)
     {

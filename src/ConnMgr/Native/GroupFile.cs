@@ -12,8 +12,8 @@ internal static class GroupFile
     private const int FileLimit = 1 << 20;
 
     /// <summary>
-    /// Returns the id of the group, which may also be given as a number. Null for no name, or with <paramref
-    /// name="failure"/> as a phrase, else that is empty.
+    /// Returns the id of a group, given by name or by number. Returns null if the name is null, or if the
+    /// group does not exist; only then <paramref name="failure"/> is a phrase, else it is empty.
     /// </summary>
     public static uint? Find(string? name, out string failure)
     {

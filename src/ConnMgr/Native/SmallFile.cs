@@ -90,14 +90,15 @@ internal static unsafe class SmallFile
     }
 
     /// <summary>
-    /// Reads a text of any length in parts of whole lines, such as the list of all sockets in /proc/net.
-    /// Does nothing if it cannot be read. A line of more than 16 KiB is read in pieces. Ends after 1,024
-    /// reads, of a page each for a file in /proc.
+    /// Reads a text of any length in parts of whole lines, such as the list of all sockets in /proc/net. Does
+    /// nothing if the file cannot be read. Passes on a line of more than 16 KiB in pieces. Stops after 1,024
+    /// reads; for a file in /proc, each read returns a page.
     /// </summary>
     public static void ReadParts(string path, TextPart handler)
     {
         const int PartSize = 16384;
-        // For each page the kernel lists all earlier sockets again, so its work grows with the square.
+        // For each page the kernel walks all earlier sockets again, so its work grows with the square of the
+        // number of pages.
         const int MostParts = 1024;
         using NativeStrings name = new([path]);
         int fd = LibC.open(name.Pointer[0], LibC.O_RDONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK, 0);
@@ -132,7 +133,7 @@ internal static unsafe class SmallFile
     public static int Replace(string path, ReadOnlySpan<byte> content, uint mode = 0x180 /* 0600 */)
     {
         using NativeStrings names = new([$"{path}.new", path]);
-        // A new file: another user's link or FIFO of that name must not be written to.
+        // Create a new file: never write through another user's link or FIFO of that name.
         _ = LibC.unlink(names.Pointer[0]);
         int flags = LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL | LibC.O_CLOEXEC | LibC.O_NONBLOCK;
         int fd = LibC.open(names.Pointer[0], flags, 0x180 /* 0600 */);

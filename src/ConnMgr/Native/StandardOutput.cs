@@ -20,9 +20,9 @@ internal static unsafe class StandardOutput
     public static int Failure { get; private set; }
 
     /// <summary>
-    /// Opens /dev/null read-only in place of standard descriptors that are closed: a write to them still
-    /// fails. Call it first: otherwise a socket could get the number 1 or 2, and the report would be
-    /// written into it.
+    /// Opens /dev/null read-only in place of closed standard descriptors, so that a write to them still
+    /// fails. Call it before any other descriptor is opened: otherwise a socket could get the number 1 or 2,
+    /// and the report would be written to that socket.
     /// </summary>
     public static void Reserve()
     {
@@ -74,7 +74,7 @@ internal static unsafe class StandardOutput
             int errno = written < 0 ? Errno.Last : 0;
             if (errno == Errno.EAGAIN)
             {
-                _ = LibC.poll(null, 0, RetryMilliseconds); // another process made it non-blocking
+                _ = LibC.poll(null, 0, RetryMilliseconds); // another process made the file non-blocking
             }
             else if (errno is not (0 or Errno.EINTR))
             {

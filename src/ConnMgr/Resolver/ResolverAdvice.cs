@@ -3,12 +3,12 @@ using ConnMgr.Links;
 
 namespace ConnMgr.Resolver;
 
-/// <summary>Says which of the resolver's name servers are not asked over the link in use. Pure.</summary>
+/// <summary>Describes the resolver's name servers that are not asked over the link in use. Pure.</summary>
 internal static class ResolverAdvice
 {
     /// <summary>
-    /// Returns the warning; empty if there is none, or no link is in use. A server is compared with the link
-    /// that its address family leaves over.
+    /// Returns the warning; empty if there is none, or if no link is in use. Compares each server with the
+    /// link that packets of the server's address family use.
     /// </summary>
     public static string Words(IReadOnlyList<ServerPath> servers, ConnectionView view)
     {

@@ -44,19 +44,19 @@ internal sealed class ResolverDriver : IDisposable
     }
 
     /// <summary>
-    /// Which of the resolver's name servers are not reached over the link in use; empty if all are.
+    /// Describes the resolver's name servers that are not reached over the link in use; empty if all are.
     /// </summary>
     public string Warning(ConnectionView view) => _monitor.Words(view);
 
-    /// <summary>The name servers that the resolver asks, as texts.</summary>
+    /// <summary>The name servers that the resolver asks, as text.</summary>
     public List<string> Servers => [.. _servers.OfResolver().Select(server => server.Address.ToString())];
 
     /// <summary>What --resolv-conf has done, as a phrase; null if it is off.</summary>
     public string? Words => _isOff ? null : _runner?.Words;
 
     /// <summary>
-    /// True while a script runs. The daemon waits for its end before it exits: after the exit, nothing
-    /// would kill a script that hangs.
+    /// True while a script runs. The daemon waits for the script's end before it exits, because after the
+    /// exit nothing would kill a script that hangs.
     /// </summary>
     public bool IsBusy => _runner is { IsBusy: true };
 
@@ -66,7 +66,7 @@ internal sealed class ResolverDriver : IDisposable
     /// <summary>Follows a reload that has changed the links.</summary>
     public void Reload() => _runner?.RunAtNextTick();
 
-    /// <summary>Follows changes that the kernel does not report. Call it every tick.</summary>
+    /// <summary>Checks for changes that the kernel does not report. Call it every tick.</summary>
     public void Tick(ConnectionView view)
     {
         _monitor.Tick(view);
@@ -76,7 +76,9 @@ internal sealed class ResolverDriver : IDisposable
         }
     }
 
-    /// <summary>Restores what the resolver asked before, because the daemon ends.</summary>
+    /// <summary>
+    /// Restores the name servers that the resolver asked before. Call it when the daemon ends.
+    /// </summary>
     public void Stop() => _runner?.Stop();
 
     /// <inheritdoc/>

@@ -7,8 +7,8 @@ using ConnMgr.Probe;
 namespace ConnMgr.Resolver;
 
 /// <summary>
-/// Asks the kernel how it reaches the name servers of the device's resolver, and warns if that is not the
-/// link in use: names would then fail with that other link, or questions would cost money.
+/// Asks the kernel over which link it reaches the name servers of the device's resolver. Warns if that is not
+/// the link in use: name resolution would then fail with the other link, or questions would cost money.
 /// </summary>
 /// <param name="log">Receives the warning, and its end.</param>
 /// <param name="state">The kernel's devices.</param>
@@ -17,10 +17,10 @@ namespace ConnMgr.Resolver;
 internal sealed class ResolverMonitor(
     Log log, KernelState state, NameServers servers, Func<IpNumber, int> deviceTo)
 {
-    private const int MostTicks = 30; // rules and other tables may change without a report
+    private const int MostTicks = 30; // check again: rules and other tables may change without an event
     private const string Condition = "resolver over another link";
 
-    private List<ServerPath> _paths = []; // as they were last
+    private List<ServerPath> _paths = []; // from the last check
     private int _seenState = -1;
     private int _seenServers = -1;
     private string? _seenInUse;
@@ -29,11 +29,14 @@ internal sealed class ResolverMonitor(
     private string _told = ""; // in the log
     private string? _toldInUse;
 
-    /// <summary>The warning as logged; empty if there is none, or another link is in use since.</summary>
+    /// <summary>
+    /// The warning as logged; empty if there is none, or if the link in use has changed since.
+    /// </summary>
     public string Words(ConnectionView view) => view.InUse?.Name == _toldInUse ? _told : "";
 
     /// <summary>
-    /// Call it every tick. A warning is logged if it is the same in two ticks: a switch takes less time.
+    /// Checks the paths to the name servers; call it every tick. Logs a warning only if it is the same in two
+    /// ticks, because a switch takes less time.
     /// </summary>
     public void Tick(ConnectionView view)
     {
@@ -86,9 +89,9 @@ internal sealed class ResolverMonitor(
         return paths;
     }
 
-    // The link whose network the server is in. A dead link loses its address or its routes, and the default
-    // route then leads to its servers, too, over another link, which hardly ever reaches them. So the network
-    // is remembered.
+    // Returns the link whose network contains the server. When a link dies, it loses its address or its
+    // routes; the default route then leads to its servers over another link, which hardly ever reaches them.
+    // So remember the network.
     private string? NetworkOf(ResolverServer server, int ifindex, ConnectionView view)
     {
         string? network = null;

@@ -5,13 +5,13 @@ using ConnMgr.Probe;
 namespace ConnMgr.Resolver;
 
 /// <summary>
-/// What `resolv_conf.sh` says, line by line: `link IFNAME ADDRESS...`: the name servers of a link; `asks
-/// ADDRESS...`: those that the resolver asks now, if no file says so; `did TEXT`: what it has done. Other
-/// lines are ignored. Pure.
+/// Parses the output of `resolv_conf.sh`. A line `link IFNAME ADDRESS...` has the name servers of a link;
+/// `asks ADDRESS...` has those that the resolver asks now, if no file says so; `did TEXT` says what the
+/// script has done. Ignores other lines. Pure.
 /// </summary>
 internal sealed class ResolverReport
 {
-    private const int MaxLinks = 30; // as netif_names has
+    private const int MaxLinks = 30; // the limit of netif_names
 
     /// <summary>The name servers of the links.</summary>
     public List<LinkServers> Links { get; } = [];

@@ -11,11 +11,11 @@ using ConnMgr.Scripts;
 namespace ConnMgr.Resolver;
 
 /// <summary>
-/// Runs `resolv_conf.sh`, which makes the device's resolver ask the name servers of the link in use: at
-/// once when another link is in use, and at the next tick when name servers, addresses or the links have
-/// changed. After a run that wrote a file it runs the script once more, because another program may have
-/// written meanwhile; a run that finds the wanted content changes nothing. With --resolv-conf off it only
-/// restores what an earlier daemon has left. It never blocks.
+/// Runs `resolv_conf.sh`, which makes the device's resolver ask the name servers of the link in use: at once
+/// when another link comes into use, and at the next tick when name servers, addresses or links have changed.
+/// After a run that wrote a file, runs the script once more, because another program may have written to the
+/// file meanwhile; a run that finds the wanted content changes nothing. With --resolv-conf off, only restores
+/// what an earlier daemon has left. Never blocks.
 /// </summary>
 /// <param name="loop">Reports the script's end.</param>
 /// <param name="log">Receives what the script has done, and its failures.</param>
@@ -32,10 +32,10 @@ internal sealed class ResolverRunner(
     private const string ResolvConf = "/etc/resolv.conf";
     private const int FileLimit = 65536; // bytes
 
-    /// <summary>The first line of what the script writes into a file; $BEGIN there.</summary>
+    /// <summary>The first line of every file that the script writes: $BEGIN in the script.</summary>
     internal const string Mark = "# connmgr: the name servers of the link in use\n";
 
-    // On a busy device openresolv takes long.
+    // openresolv takes long on a busy device.
     private readonly ScriptLane _lane = new(loop, environment) { Limit = TimeSpan.FromSeconds(30) };
     private readonly string _script = Path.Combine(options.ScriptDirectory, Script);
     private readonly ServerFiles _files = new(options.RunDirectory);
@@ -47,8 +47,8 @@ internal sealed class ResolverRunner(
     private bool _isStopping;
 
     /// <summary>
-    /// True if an earlier daemon that was killed, or that a power cut ended, has not restored the resolver.
-    /// After a power cut the run directory is empty, but a persistent resolv.conf still has our text.
+    /// True if an earlier daemon was killed, or lost power, before it restored the resolver. After a power
+    /// cut the run directory is empty, but a persistent resolv.conf still has our text.
     /// </summary>
     public static bool HasTraces(string runDirectory) =>
         File.Exists(Path.Combine(runDirectory, "resolv.conf.target"))
@@ -60,7 +60,9 @@ internal sealed class ResolverRunner(
     /// <summary>True while the script runs.</summary>
     public bool IsBusy => _lane.IsBusy;
 
-    /// <summary>What the last run has done, or why it failed, as a phrase; empty before its end.</summary>
+    /// <summary>
+    /// What the last run has done, or why it failed, as a phrase; empty before the first run has ended.
+    /// </summary>
     public string Words { get; private set; } = "";
 
     /// <summary>Follows the link in use. Call it after each decision.</summary>
@@ -73,8 +75,8 @@ internal sealed class ResolverRunner(
     }
 
     /// <summary>
-    /// Follows changes of name servers and addresses, and repeats a failed run: after a tick, then after
-    /// longer and longer, up to two minutes. Call it every tick.
+    /// Runs the script if name servers or addresses have changed, and repeats a failed run: after one tick,
+    /// then after increasing delays of up to two minutes. Call it every tick.
     /// </summary>
     public void Tick(ConnectionView view)
     {
@@ -95,7 +97,7 @@ internal sealed class ResolverRunner(
     /// </summary>
     public void RunAtNextTick() => _seenState = -1;
 
-    /// <summary>Restores the resolver's configuration of the platform.</summary>
+    /// <summary>Runs the script to restore the platform's own resolver configuration.</summary>
     public void Stop()
     {
         if (!_isStopping && (_inUse is not null || HasTraces(options.RunDirectory)))

@@ -4,8 +4,9 @@ using Tmds.Linux;
 namespace ConnMgr.Resolver;
 
 /// <summary>
-/// Notices changes of the files from which `resolv_conf.sh` takes the name servers of the links: a lease
-/// that changes only its name servers need not change resolv.conf, an address or a route.
+/// Detects changes of the files from which `resolv_conf.sh` reads the name servers of the links. Necessary
+/// because a new lease may change only the name servers, but neither resolv.conf, nor an address, nor a
+/// route.
 /// </summary>
 /// <param name="runDirectory">The run directory; hooks of DHCP clients write into `resolv` there.</param>
 internal sealed class ServerFiles(string runDirectory)
@@ -27,8 +28,8 @@ internal sealed class ServerFiles(string runDirectory)
     private long _seen;
 
     /// <summary>
-    /// True if a file has changed, appeared or gone since the last call. A missing directory costs one system
-    /// call.
+    /// True if a file has changed, appeared or disappeared since the last call. A missing directory costs one
+    /// system call.
     /// </summary>
     public bool HaveChanged()
     {
@@ -45,7 +46,7 @@ internal sealed class ServerFiles(string runDirectory)
     /// <summary>Adds inode, size and mtime of each file to a sum that depends on the order.</summary>
     private static unsafe long Add(long sum, string directory, bool withDirectories)
     {
-        // The records of resolv_conf.sh itself are `connmgr` and `lo.connmgr`.
+        // Skip the records that resolv_conf.sh itself writes: `connmgr` and `lo.connmgr`.
         List<string>? names = DirectoryNames.Read(
             directory, MostNames, static name => name[0] != '.' && !name.EndsWith("connmgr"), out _, out _);
         foreach (string name in names ?? [])

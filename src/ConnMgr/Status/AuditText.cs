@@ -10,7 +10,7 @@ internal static class AuditText
 {
     private const int Unavailable = 69; // EX_UNAVAILABLE
     private const int Cut = 1;
-    private const int Reserve = 1024; // bytes of the reply for the end
+    private const int Reserve = 1024; // bytes of the reply that are kept free for its last lines
 
     /// <summary>
     /// Returns the verb's exit status: 0; 1 if the lines for the whitelist had no room; or 69 if there is no
@@ -95,10 +95,10 @@ internal static class AuditText
     }
 
     /// <summary>
-    /// Writes the names, each once; then, as comments, the addresses without a name. False if there was no
+    /// Writes each name once; then, as comments, the addresses without a name. Returns false if there was no
     /// room for all of them; the text then says so.
     /// </summary>
-    /// <param name="open">What the whitelist does not cover.</param>
+    /// <param name="open">The uses that the whitelist does not cover.</param>
     /// <param name="text">Receives the lines.</param>
     internal static bool WriteLines(List<AuditEntry> open, Utf8Text text)
     {
@@ -212,7 +212,7 @@ internal static class AuditText
         _ => $"protocol {entry.Protocol}",
     };
 
-    /// <summary>A use, and why the lockdown would admit it.</summary>
+    /// <summary>A recorded use, and the reason why the lockdown would admit it.</summary>
     private sealed class Row(AuditEntry entry, AuditCover cover)
     {
         public AuditEntry Entry => entry;

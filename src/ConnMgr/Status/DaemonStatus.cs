@@ -43,6 +43,7 @@ internal sealed class DaemonStatus
     /// <summary>The time since the decision.</summary>
     public TimeSpan ReasonAge { get; init; }
 
+    /// <summary>The state of the switch to the chosen link.</summary>
     public SwitchState Switch { get; init; }
 
     /// <summary>The failure of the last switch as a phrase; empty unless it failed.</summary>
@@ -58,7 +59,9 @@ internal sealed class DaemonStatus
     /// </summary>
     public TimeSpan? LastRepairAge { get; init; }
 
-    /// <summary>Which flows over the old link cannot be ended after a switch; null if all can.</summary>
+    /// <summary>
+    /// Describes the flows over the old link that cannot be ended after a switch; null if all can be ended.
+    /// </summary>
     public string? FlowLimit { get; init; }
 
     /// <summary>
@@ -66,6 +69,7 @@ internal sealed class DaemonStatus
     /// </summary>
     public string? Attrd { get; init; }
 
+    /// <summary>True while connmgr is connected to attrd.</summary>
     public bool IsAttrdConnected { get; init; }
 
     /// <summary>The services that probes ask.</summary>
@@ -73,25 +77,23 @@ internal sealed class DaemonStatus
 
     public required IReadOnlyList<LinkStatus> Links { get; init; }
 
-    /// <summary>
-    /// Wall time of the start, of the last switch, and of the last reload; null if there was none.
-    /// </summary>
+    /// <summary>Wall time of the daemon's start, UTC.</summary>
     public DateTime StartedAt { get; init; }
 
-    /// <inheritdoc cref="StartedAt"/>
+    /// <summary>Wall time of the last change of the link in use, UTC; null if there was none.</summary>
     public DateTime? ChangedAt { get; init; }
 
-    /// <inheritdoc cref="StartedAt"/>
+    /// <summary>Wall time of the end of the last reload, UTC; null if there was none.</summary>
     public DateTime? ReloadedAt { get; init; }
 
     /// <summary>True unless the last reload was refused.</summary>
     public bool IsReloadGood { get; init; } = true;
 
-    /// <summary>How often which link followed which as the one in use.</summary>
+    /// <summary>How often the link in use changed, for each pair of old and new link.</summary>
     public IReadOnlyList<LinkChange> Changes { get; init; } = [];
 
     /// <summary>
-    /// Which of the resolver's name servers are not reached over the link in use; null if all are.
+    /// Describes the resolver's name servers that are not reached over the link in use; null if all are.
     /// </summary>
     public string? ResolverWarning { get; init; }
 
@@ -104,14 +106,17 @@ internal sealed class DaemonStatus
     /// <summary>The link that the user prefers by hand; null for none.</summary>
     public string? Preferred { get; init; }
 
-    /// <summary>How much longer the link is preferred; null for without end.</summary>
+    /// <summary>The time until the preference ends; null if it has no end.</summary>
     public TimeSpan? PreferredFor { get; init; }
 
-    /// <summary>Which interfaces exist, if those of the links do not; null if they do.</summary>
+    /// <summary>
+    /// Describes the interfaces that exist if no link is in use and the interfaces of the links do not exist;
+    /// else null.
+    /// </summary>
     public string? Hint { get; init; }
 
     /// <summary>
-    /// True in firewall-disabled mode if the lockdown of an earlier start is still in force.
+    /// True in firewall-disabled mode if the lockdown of an earlier run of the daemon is still in force.
     /// </summary>
     public bool IsLockedByEarlier { get; init; }
 
@@ -201,7 +206,9 @@ internal sealed class LinkStatus
     /// <summary>The time since the last probe ended.</summary>
     public TimeSpan ProbeAge { get; init; }
 
-    /// <summary>The round-trip time of the echo, or else of the ping; null if neither was answered.</summary>
+    /// <summary>
+    /// The round-trip time of the echo, or of the ping if there was no echo; null if neither was answered.
+    /// </summary>
     public TimeSpan? RoundTrip { get; init; }
 
     public bool IsProbing { get; init; }
@@ -217,10 +224,10 @@ internal sealed class LinkStatus
     /// <summary>How long the link must still stay good before it replaces the link in use.</summary>
     public TimeSpan HoldLeft { get; init; }
 
-    /// <summary>From the kernel's counters, in bytes.</summary>
+    /// <summary>The bytes received, by the kernel's counters.</summary>
     public ulong BytesReceived { get; init; }
 
-    /// <inheritdoc cref="BytesReceived"/>
+    /// <summary>The bytes sent, by the kernel's counters.</summary>
     public ulong BytesSent { get; init; }
 
     /// <summary>Wall time of the last correct answer; null if there was none.</summary>
@@ -233,8 +240,8 @@ internal sealed class LinkStatus
     public long ProbeBytes { get; init; }
 
     /// <summary>
-    /// <see cref="ProbeBytes"/> per day at the rate since the start; over the first minute, as if it had
-    /// lasted a whole one.
+    /// <see cref="ProbeBytes"/> per day, at the average rate since the start. During the first minute,
+    /// computed as if a whole minute had passed.
     /// </summary>
     public long ProbeBytesPerDay { get; init; }
 
@@ -260,7 +267,7 @@ internal sealed class BudgetStatus
     /// <summary>`ok`, `warning` (80 % or more) or `over` (100 % or more).</summary>
     public string Level { get; init; } = "ok";
 
-    /// <summary>True if the link must not send anything.</summary>
+    /// <summary>True if the link must not send anything because its budget is used up.</summary>
     public bool IsBlocked { get; init; }
 
     /// <summary>When the next month of the budget begins; null until the clock could be trusted.</summary>
@@ -273,8 +280,8 @@ internal sealed class BudgetStatus
 /// <summary>An address of a link and its gateway as text; null if there is none.</summary>
 /// <param name="Address">The address.</param>
 /// <param name="Gateway">The gateway.</param>
-/// <param name="Origin">What connmgr has restored the default from; null if it has not: see <see
-/// cref="Netlink.LostRoutes.OriginOf"/>.</param>
+/// <param name="Origin">The origin of the default route if connmgr has restored it, else null: see
+/// <see cref="Netlink.LostRoutes.OriginOf"/>.</param>
 internal readonly record struct AddressStatus(string? Address, string? Gateway, string? Origin = null);
 
 /// <summary>The number of ended probes by result.</summary>

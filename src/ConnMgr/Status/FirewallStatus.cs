@@ -6,17 +6,17 @@ internal sealed class FirewallStatus
     /// <summary>True while the rules are in force.</summary>
     public bool IsLocked { get; init; }
 
-    /// <summary>True while the script runs that locks for the first time.</summary>
+    /// <summary>True while init_firewall.sh runs to lock for the first time.</summary>
     public bool IsBeingLocked { get; init; }
 
-    /// <summary>True if the option --audit is given: nothing is dropped.</summary>
+    /// <summary>True if --audit is given: the lockdown then drops nothing.</summary>
     public bool IsAudit { get; init; }
 
     /// <summary>How addresses are opened in the kernel: `nft`, `sets` or `rules`.</summary>
     public required string Backend { get; init; }
 
     /// <summary>
-    /// Why a better backend is not in use; empty for nft, and for one that the user selected.
+    /// Why connmgr does not use a better backend; empty for nft, and for a backend that the user selected.
     /// </summary>
     public string BackendReason { get; init; } = "";
 
@@ -29,36 +29,39 @@ internal sealed class FirewallStatus
     /// <summary>Which name servers may be asked, as a phrase.</summary>
     public string NameServers { get; init; } = "any";
 
-    /// <summary>The addresses that are open to the device because the daemon probes them.</summary>
+    /// <summary>The addresses that the lockdown opens to the device because the daemon probes them.</summary>
     public IReadOnlyList<string> Probed { get; init; } = [];
 
-    /// <summary>At which ports they are open, e.g. `tcp:80 udp:5683`.</summary>
+    /// <summary>The ports at which <see cref="Probed"/> are open, e.g. `tcp:80 udp:5683`.</summary>
     public string ProbePorts { get; init; } = "";
 
     /// <summary>True if another program's rules overwrite the mark of the daemon's packets.</summary>
     public bool IsMarkOverwritten { get; init; }
 
     /// <summary>
-    /// What this device drops although the lockdown admits it, a phrase each; empty if nothing is known.
+    /// Describes what this device drops although the lockdown admits it, one phrase per case; empty if
+    /// nothing is known.
     /// </summary>
     public IReadOnlyList<string> Drops { get; init; } = [];
 
     /// <summary>The base chains of other programs that the dropped packets pass.</summary>
     public IReadOnlyList<string> OtherChains { get; init; } = [];
 
-    /// <summary>The number of times the rules were restored after another program changed them.</summary>
+    /// <summary>
+    /// The number of times connmgr restored the rules after another program had changed them.
+    /// </summary>
     public int Repairs { get; init; }
 
-    /// <summary>The number of runs of init_firewall.sh that failed, and whether the last one did.</summary>
+    /// <summary>The number of runs of init_firewall.sh that failed.</summary>
     public int Failures { get; init; }
 
-    /// <inheritdoc cref="Failures"/>
+    /// <summary>True if the last run of init_firewall.sh failed.</summary>
     public bool HasLastFailed { get; init; }
 
-    /// <summary>The number of whitelist entries, and how many of them are addresses or prefixes.</summary>
+    /// <summary>The number of whitelist entries.</summary>
     public int Entries { get; init; }
 
-    /// <inheritdoc cref="Entries"/>
+    /// <summary>The number of whitelist entries that are addresses or prefixes.</summary>
     public int Literals { get; init; }
 
     /// <summary>The number of addresses that are open because of a name.</summary>
@@ -67,36 +70,36 @@ internal sealed class FirewallStatus
     /// <summary>The first entries, each with its holes.</summary>
     public required IReadOnlyList<EntryStatus> Listed { get; init; }
 
-    /// <summary>The number of entries and holes that are not listed because there are too many.</summary>
+    /// <summary>The number of entries that are not listed because there are too many.</summary>
     public int UnlistedEntries { get; init; }
 
-    /// <inheritdoc cref="UnlistedEntries"/>
+    /// <summary>The number of holes that are not listed because there are too many.</summary>
     public int UnlistedHoles { get; init; }
 
     /// <summary>
-    /// Aliases of whitelisted names, whose targets are wanted too; those that are valid longest.
+    /// The aliases of whitelisted names that stay valid longest. The lockdown opens the addresses of their
+    /// targets too.
     /// </summary>
     public IReadOnlyList<AliasStatus> Aliases { get; init; } = [];
 
     public long Questions { get; init; }
 
-    /// <summary>
-    /// The number of held replies, and how many of them were released before their addresses were open.
-    /// </summary>
+    /// <summary>The number of replies that were held.</summary>
     public long Held { get; init; }
 
-    /// <inheritdoc cref="Held"/>
+    /// <summary>The number of held replies that were released before their addresses were open.</summary>
     public long Late { get; init; }
 
     /// <summary>
-    /// The number of dropped packets, which claimed to answer an open question but did not (hold only).
+    /// The number of replies that were dropped because they claimed to answer an open question but did not
+    /// (hold only).
     /// </summary>
     public long Dropped { get; init; }
 
-    /// <summary>The number of times the queue was full and replies passed unread.</summary>
+    /// <summary>The number of times the queue was full, so that replies passed unread.</summary>
     public long Overruns { get; init; }
 
-    /// <summary>The number of addresses of whitelisted names that may never be opened.</summary>
+    /// <summary>The number of addresses of whitelisted names that the lockdown must never open.</summary>
     public long BadAddresses { get; init; }
 
     /// <summary>

@@ -16,8 +16,8 @@ internal static class LockdownStatus
     private const int MaxAliases = 64;
 
     /// <summary>
-    /// The name of the result of replies in which the server reports an error, e.g. that there is no such
-    /// name.
+    /// The name of the result of replies in which the server reports an error, e.g. that the name does not
+    /// exist.
     /// </summary>
     public const string ErrorCode = "error code";
 

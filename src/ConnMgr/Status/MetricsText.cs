@@ -7,8 +7,8 @@ namespace ConnMgr.Status;
 /// base units. Pure.
 /// </summary>
 /// <param name="text">Receives the metrics.</param>
-/// <param name="isOpen">True for OpenMetrics: HELP and TYPE of a counter have its name without _total, and
-/// the last line ends the text.</param>
+/// <param name="isOpen">True for OpenMetrics: HELP and TYPE of a counter have its name without `_total`, and
+/// the text ends with the line `# EOF`.</param>
 internal sealed class MetricsText(Utf8Text text, bool isOpen)
 {
     private const string Gauge = "gauge";

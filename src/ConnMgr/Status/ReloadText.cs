@@ -4,8 +4,8 @@ using ConnMgr.Logging;
 namespace ConnMgr.Status;
 
 /// <summary>
-/// The report of a reload: its first lines, the number of further lines, and its result. It fits a reply for
-/// any files. Pure.
+/// The report of a reload: its first lines, the number of further lines, and its result. It fits one reply,
+/// whatever the files contain. Pure.
 /// </summary>
 internal sealed class ReloadText
 {
@@ -24,7 +24,9 @@ internal sealed class ReloadText
     /// <summary>The number of lines.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Adds a line. Returns false if it must not be logged as an event.</summary>
+    /// <summary>
+    /// Adds a line. Returns false after <see cref="MaxEvents"/> lines: do not log this line as an event.
+    /// </summary>
     public bool Add(string line)
     {
         if (_lines.Count < MaxLines)

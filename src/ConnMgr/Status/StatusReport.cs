@@ -31,14 +31,14 @@ internal sealed class StatusReport(
     private bool _isReloadGood = true;
     private readonly long[] _refused = new long[(int)DnsVerdict.LostStream + 1];
 
-    /// <summary>Call it after each batch of events.</summary>
+    /// <summary>Records durations and switches. Call it after each batch of events.</summary>
     public void Observe(TimeSpan now) => _usage.Observe(
         links.View, links.View.InUse is { } link ? state.Find(link.Facts.Ifindex)?.Name : null, now);
 
     /// <summary>Records the end of a reload.</summary>
     public void ReloadEnded(bool isGood, TimeSpan now) => (_reloadedAt, _isReloadGood) = (now, isGood);
 
-    /// <summary>Call it every tick: logs which replies were refused since the last one.</summary>
+    /// <summary>Logs how many replies were refused since the last tick. Call it every tick.</summary>
     public void Tick()
     {
         if (lockdown is null)
@@ -50,7 +50,7 @@ internal sealed class StatusReport(
         {
             if (verdict == DnsVerdict.ErrorCode)
             {
-                continue; // a correct answer, without addresses
+                continue; // a correct answer, although without addresses
             }
             long refused = lockdown.Watch.CountOf(verdict) - _refused[(int)verdict];
             if (refused > 0)
@@ -66,14 +66,14 @@ internal sealed class StatusReport(
     }
 
     /// <summary>
-    /// Answers `status` and `metrics`. Exit status 0: a link is confirmed; 3: one is, but --audit is on; 2:
-    /// no link is, but a metered one is assumed good; 1: neither, or the lockdown of an earlier start cuts
-    /// off the cloud, or this device drops what the lockdown admits.
+    /// Answers `status` and `metrics`. Exit status 0: a link is confirmed. 3: one is, but --audit is on. 2:
+    /// no link is confirmed, but a metered one is assumed good. 1: neither, or the lockdown of an earlier run
+    /// cuts off the cloud, or this device drops what the lockdown admits.
     /// </summary>
     /// <param name="request">The request.</param>
     /// <param name="reply">Receives the answer.</param>
-    /// <param name="flowLimit">Which flows over the old link cannot be ended after a switch; null if all
-    /// can.</param>
+    /// <param name="flowLimit">The flows over the old link that cannot be ended after a switch, as a phrase;
+    /// null if all can be ended.</param>
     /// <param name="now">The loop's time.</param>
     public int Answer(in ControlRequest request, Utf8Text reply, string? flowLimit, TimeSpan now)
     {

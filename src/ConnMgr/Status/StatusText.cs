@@ -13,7 +13,7 @@ internal static class StatusText
 {
     private const int LabelEnd = 11;
 
-    /// <summary>How long after the start it is no surprise that no link is in use yet.</summary>
+    /// <summary>For this long after the start, it is normal that no link is in use yet.</summary>
     private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(10);
 
     /// <summary>
@@ -48,7 +48,8 @@ internal static class StatusText
         if (status.Reason.Length > 0)
         {
             Label(text, "why", 0);
-            // It tells of then: what each link is now is in its own lines.
+            // The reason describes the time of the decision; the lines of each link describe its present
+            // state.
             string then = status.Reason.Replace(" is ", " was ", StringComparison.Ordinal);
             TextLayout.Wrap(text, $"{TextLayout.Span(status.ReasonAge)} ago: {then}", LabelEnd);
         }
@@ -193,7 +194,7 @@ internal static class StatusText
         long refused = 0;
         foreach ((string verdict, long count) in firewall.Replies)
         {
-            // The server's error is a correct answer.
+            // A server's error, such as no such name, is a correct answer, not a refused reply.
             refused += verdict == LockdownStatus.ErrorCode ? 0 : count;
         }
         refused -= firewall.Replies[0].Count;
@@ -289,7 +290,7 @@ internal static class StatusText
         }
         if (link.StateValue == 0)
         {
-            return; // the rest is from the time before
+            return; // the rest dates from before the link went down
         }
 
         Write("address", link.Ipv4, text);

@@ -26,12 +26,13 @@ internal sealed class UsageTally(Func<string> readCounters)
     /// <summary>When the link in use last changed, in the loop's time; null before the first one.</summary>
     public TimeSpan? ChangedAt { get; private set; }
 
-    /// <summary>How often which link followed which.</summary>
+    /// <summary>How often the link in use changed, for each pair of old and new link.</summary>
     public IReadOnlyList<LinkChange> Changes => _changes;
 
     /// <summary>Records what has changed since the last call. Call it after each batch of events.</summary>
     /// <param name="view">The links, and which of them is in use.</param>
-    /// <param name="device">The kernel's name of that link, of which its own may be an alternative.</param>
+    /// <param name="device">The kernel's name of that link's device. The link's own name may be an
+    /// alternative name of it.</param>
     /// <param name="now">The loop's time.</param>
     public void Observe(ConnectionView view, string? device, TimeSpan now)
     {
@@ -47,7 +48,7 @@ internal sealed class UsageTally(Func<string> readCounters)
         string inUse = view.InUse?.Name ?? "";
         if (inUse == _inUse)
         {
-            _device = device ?? _device; // its counters outlive another name
+            _device = device ?? _device; // follow a renamed device: it keeps its counters
             return;
         }
         string counters = readCounters();
@@ -114,7 +115,9 @@ internal sealed class UsageTally(Func<string> readCounters)
     }
 }
 
-/// <summary>How often one link followed another. An empty name: no link.</summary>
+/// <summary>
+/// Counts how often one link replaced another as the link in use. An empty name stands for no link.
+/// </summary>
 internal sealed class LinkChange(string from, string to)
 {
     public string From { get; } = from;
@@ -127,10 +130,12 @@ internal sealed class LinkChange(string from, string to)
 /// <summary>The figures of one link since the start.</summary>
 internal sealed class LinkUsage
 {
-    /// <summary>How long it was in use.</summary>
+    /// <summary>How long the link was in use.</summary>
     public TimeSpan InUse { get; set; }
 
-    /// <summary>The bytes that it received and sent in this time, by the kernel's counters.</summary>
+    /// <summary>
+    /// The bytes that the link received and sent while it was in use, by the kernel's counters.
+    /// </summary>
     public ulong BytesInUse { get; set; }
 
     /// <summary>When its last probe ended, in the loop's time.</summary>
@@ -140,8 +145,8 @@ internal sealed class LinkUsage
     public TimeSpan? ProvedAt { get; private set; }
 
     /// <summary>
-    /// The number of probes by duration: each element counts those up to the bound of <see
-    /// cref="UsageTally.Bounds"/>, the last one all others.
+    /// The number of probes by duration. Each element counts the probes up to its bound in
+    /// <see cref="UsageTally.Bounds"/> and above the previous one; the last element counts all slower probes.
     /// </summary>
     public int[] Durations { get; } = new int[UsageTally.Bounds.Length + 1];
 
