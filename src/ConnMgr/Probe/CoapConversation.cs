@@ -1,8 +1,8 @@
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// CoAP over UDP, RFC 7252 section 4.3: the service answers an empty confirmable message with a reset that
-/// has the same message id. Any other datagram is ignored, since anyone can send one.
+/// CoAP over UDP (RFC 7252 section 4.3): the service answers an empty confirmable message with a reset that
+/// has the same message id. Ignores any other datagram, since anyone can send one.
 /// </summary>
 internal sealed class CoapConversation(ReadOnlySpan<byte> entropy) : IConversation
 {

@@ -50,7 +50,7 @@ internal sealed unsafe class ConversationSocket : IDisposable
     /// <summary>The addresses and ports; null before it has ended, or if the kernel does not say.</summary>
     public Flow? Flow { get; private set; }
 
-    /// <summary>The cost in bytes of IP, both directions; known once it is closed.</summary>
+    /// <summary>The cost in bytes of IP, both directions; known once the socket is closed.</summary>
     public long Bytes { get; private set; }
 
     /// <summary>True if the peer has accepted the connection.</summary>
@@ -92,7 +92,10 @@ internal sealed unsafe class ConversationSocket : IDisposable
         return new ConversationSocket(loop, fd, isStream, target, conversation, now, ended);
     }
 
-    /// <summary>Returns the verdict if no more bytes arrive; <see cref="Detail"/> describes it.</summary>
+    /// <summary>
+    /// Judges the conversation as if no more bytes arrive, and returns the verdict; <see cref="Detail"/>
+    /// describes it.
+    /// </summary>
     public Verdict Conclude()
     {
         Verdict verdict = _isSent ? _conversation.Conclude(isClosed: false) : Verdict.NotYet;
@@ -101,9 +104,9 @@ internal sealed unsafe class ConversationSocket : IDisposable
     }
 
     /// <summary>
-    /// Sets SO_LINGER so that closing sends one reset, and no segment of the probe is left to be
-    /// retransmitted. Keeps the receive window small, so that a server cannot send a megabyte before its
-    /// first bytes are judged: the kernel lets the window grow unless the buffer size is set.
+    /// Sets SO_LINGER so that closing sends one reset, and leaves no segment of the probe to be
+    /// retransmitted. Sets the size of the receive buffer, because the kernel otherwise lets the window grow,
+    /// and a server could send a megabyte before its first bytes are judged.
     /// </summary>
     private static void PrepareStream(int fd)
     {
@@ -200,10 +203,10 @@ internal sealed unsafe class ConversationSocket : IDisposable
         LinkSocket.FlowOf(_fd, Target.Peer.Address, Target.Peer.Port, _isStream);
 
     /// <summary>
-    /// Asks whether this device drops the packets of a connection that the peer has not accepted yet, or the
+    /// True if this device drops the packets of a connection that the peer has not accepted yet, or drops the
     /// answers.
     /// </summary>
-    /// <param name="unanswered">Knows what conntrack has seen.</param>
+    /// <param name="unanswered">Judges the flow by what conntrack has seen.</param>
     public bool IsDroppedHere(Unanswered unanswered)
     {
         if (!_isStream || _isSent || ReadFlow() is not { } flow)
@@ -214,12 +217,12 @@ internal sealed unsafe class ConversationSocket : IDisposable
         return info.IsConnecting && unanswered(flow, info.IsRefused);
     }
 
-    /// <summary>Returns what the kernel knows of the connection; empty if that is nothing.</summary>
+    /// <summary>Returns the kernel's information about the connection; empty if there is none.</summary>
     private TcpInfo ReadInfo(Span<byte> buffer)
     {
         fixed (byte* bytes = buffer)
         {
-            socklen_t length = buffer.Length; // the kernel cuts a longer one
+            socklen_t length = buffer.Length; // the kernel writes no more than this
             return LibC.getsockopt(_fd, LibC.IPPROTO_TCP, TCP_INFO, bytes, &length) == 0
                 ? new(buffer[..(int)(uint)length]) : default;
         }
@@ -236,13 +239,14 @@ internal sealed unsafe class ConversationSocket : IDisposable
         }
     }
 
-    /// <summary>The bytes of the IP and UDP headers.</summary>
+    /// <summary>The size of the IP and UDP headers, in bytes.</summary>
     private int Headers => IpHeader + 8;
 
     private int IpHeader => Target.Peer.AddressFamily == AddressFamily.InterNetworkV6 ? 40 : 20;
 
     /// <summary>
-    /// Each segment has an IP header and a TCP header with time stamps; closing may send one more segment.
+    /// Returns the cost of a TCP conversation in bytes of IP. Each segment has an IP header and a TCP header
+    /// with time stamps; closing may send one more segment.
     /// </summary>
     private long StreamCost()
     {

@@ -4,8 +4,8 @@ using System.Text;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// The first bytes of a foreign answer, to show to the user. Stores them without allocating, and escapes them
-/// before they reach a terminal or a log.
+/// The first bytes of a foreign answer, to be shown to the user. Stores them without allocation, and escapes
+/// them before they reach a terminal or a log.
 /// </summary>
 internal sealed class Excerpt
 {

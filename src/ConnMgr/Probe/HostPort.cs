@@ -62,14 +62,17 @@ internal static class HostPort
         return true;
     }
 
-    /// <summary>Formats what <see cref="TryParse"/> parses.</summary>
+    /// <summary>Formats a host and port so that <see cref="TryParse"/> accepts the text.</summary>
     public static string Format(string host, int port)
     {
         string number = port.ToString(CultureInfo.InvariantCulture);
         return host.Contains(':', StringComparison.Ordinal) ? $"[{host}]:{number}" : $"{host}:{number}";
     }
 
-    /// <summary>Splits off the port with its colon; empty if there is no port.</summary>
+    /// <summary>
+    /// Splits the text into the host and the port with its colon; the second part is empty if there is no
+    /// port.
+    /// </summary>
     private static bool TrySplit(
         ReadOnlySpan<char> text, out ReadOnlySpan<char> host, out ReadOnlySpan<char> end,
         out bool isBracketed)

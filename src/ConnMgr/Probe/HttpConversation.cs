@@ -10,7 +10,7 @@ namespace ConnMgr.Probe;
 /// another body comes from a portal.
 /// </summary>
 /// <remarks>
-/// Statuses by which a server says that it cannot answer now (5xx, 408, 429) blame the service, not the link;
+/// If a server says that it cannot answer now (5xx, 408, 429), the service is to blame, not the link. Status
 /// 511 is reserved for portals (RFC 6585, section 6).
 /// </remarks>
 internal sealed class HttpConversation : IConversation
@@ -82,7 +82,7 @@ internal sealed class HttpConversation : IConversation
         {
             host = host[..host.LastIndexOf(':')];
         }
-        // A cache on the path must not answer for a service that cannot be reached.
+        // Forbid a cache on the path to answer for a service that cannot be reached.
         return Encoding.ASCII.GetBytes(
             $"GET {_url.Path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: connmgr\r\nCache-Control: no-cache\r\n"
             + "Connection: close\r\n\r\n",
@@ -109,7 +109,7 @@ internal sealed class HttpConversation : IConversation
     {
         if (_verdict == Verdict.NotYet && _fault == Fault.Redirect)
         {
-            _verdict = Verdict.Wrong; // the location did not arrive, but the status suffices
+            _verdict = Verdict.Wrong; // the location is missing, but the status suffices
         }
         else if (_verdict == Verdict.NotYet && isClosed && _part >= Part.Body)
         {

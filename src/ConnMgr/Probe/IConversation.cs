@@ -16,12 +16,12 @@ internal enum Verdict
     Connection,
 
     /// <summary>
-    /// An answer that the service would not give: it comes from a portal or another service.
+    /// An answer that the service itself would not give. It comes from a portal or from another service.
     /// </summary>
     Wrong,
 
     /// <summary>
-    /// The service itself reports a failure: this proves nothing, and does not blame the link.
+    /// The service itself reports a failure. This proves nothing about the link, and does not blame it.
     /// </summary>
     Failed,
 }

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// ICMP and ICMPv6 echo (RFC 792, RFC 4443 section 4): writes requests, and checks what a raw socket
-/// delivers. Any bytes may arrive; only an exact answer counts.
+/// ICMP and ICMPv6 echo (RFC 792, RFC 4443 section 4): writes requests, and checks the packets that a raw
+/// socket delivers. A raw socket delivers any bytes; only an exact answer counts.
 /// </summary>
 internal static class Icmp
 {
@@ -42,10 +42,10 @@ internal static class Icmp
     }
 
     /// <summary>
-    /// True for an echo reply with this id and payload. An IPv4 reply must also have a correct checksum: a
-    /// raw IPv4 socket delivers packets with the IP header and before the kernel has checked them; a raw
-    /// ICMPv6 socket delivers them checked and without the header. The caller checks the sender, and whether
-    /// the sequence number was used.
+    /// True for an echo reply with this id and payload. A raw IPv4 socket delivers packets with their IP
+    /// header, and before the kernel has verified their checksum, so this method verifies it. A raw ICMPv6
+    /// socket delivers verified packets without the IP header. The caller checks the sender, and whether the
+    /// sequence number was used.
     /// </summary>
     public static bool TryReadEchoReply(
         ReadOnlySpan<byte> packet, bool isIpv6, ushort id, ReadOnlySpan<byte> payload, out ushort sequence)

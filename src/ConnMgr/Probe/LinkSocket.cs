@@ -18,8 +18,8 @@ internal static unsafe class LinkSocket
     public const int StandardMarkBit = 7;
 
     /// <summary>
-    /// SO_MARK of all packets that the daemon sends, a single bit: the firewall admits them, and they do not
-    /// arouse suspicion. A packet is ours if it has the bit, whatever other bits it has.
+    /// SO_MARK of all packets that the daemon sends: a single bit. The firewall admits packets with this bit,
+    /// and connmgr does not take them for traffic of applications. Other bits of the mark do not matter.
     /// </summary>
     public static uint Mark { get; private set; } = 1u << StandardMarkBit;
 

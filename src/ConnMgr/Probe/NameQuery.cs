@@ -7,15 +7,15 @@ using ConnMgr.Native;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Resolves the name of one service over one link: asks one server after the other until one returns
-/// addresses, or all have said that there are none. Silent servers are asked again, unless a server has said
-/// that there are no addresses; then each remaining server is asked once.
+/// Resolves the name of one service over one link. Asks one server after the other until one returns
+/// addresses, or all have said that there are none. Asks silent servers again, unless a server has said that
+/// there are no addresses: then it asks each remaining server once.
 /// </summary>
 internal sealed class NameQuery : IDisposable
 {
     private const int MaxServers = NameServers.Most;
     private const int MaxAddresses = 8;
-    private const int MaxSteps = 8; // of a CNAME chain that are kept
+    private const int MaxSteps = 8; // steps of a CNAME chain that are kept
 
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
 
@@ -70,18 +70,18 @@ internal sealed class NameQuery : IDisposable
     /// <summary>The lifetime of the answer in seconds: the smallest TTL of its records.</summary>
     public uint Ttl { get; private set; } = uint.MaxValue;
 
-    /// <summary>What the last server said, as a phrase.</summary>
+    /// <summary>The last server's reason for not giving addresses, as a phrase.</summary>
     public string Failure { get; private set; } = "there is no name server";
 
     /// <summary>The cost in bytes of IP, both directions.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>Asks the first server.</summary>
+    /// <summary>Asks the first server; the others follow if it stays silent or refuses.</summary>
     public void Begin() => AskNext();
 
     /// <summary>
-    /// Asks the next server that has not refused, starting over after the last unless one has answered.
-    /// Earlier questions stay open for slow answers.
+    /// Asks the next server that has not refused. After the last server, starts over with the first, unless a
+    /// server has answered. Earlier questions stay open for slow answers.
     /// </summary>
     private void AskNext()
     {

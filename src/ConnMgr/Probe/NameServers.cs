@@ -5,8 +5,8 @@ using ConnMgr.Net;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Knows the name servers of each link, in the order of asking. It is the only reader of the resolv.conf
-/// files, and rereads a file only if it has changed. On OpenWrt it also uses netifd's networks.
+/// Knows the name servers of each link, in the order in which to ask them. This class alone reads the
+/// resolv.conf files, and rereads a file only if it has changed. On OpenWrt it also uses netifd's networks.
 /// </summary>
 /// <param name="configured">The servers of `--resolver`, asked before all others.</param>
 /// <param name="written">The file that `--resolv-conf` names; null for none.</param>
@@ -15,7 +15,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
     /// <summary>The largest number of servers of a link.</summary>
     public const int Most = 16;
 
-    /// <summary>The number of silent servers that a probe has the time to ask.</summary>
+    /// <summary>The number of silent servers that a probe has time to ask.</summary>
     public const int Soon = 6;
 
     private const int Limit = 65536; // bytes of a file
@@ -26,8 +26,8 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
 
     private const string Forwarder = "/run/dnsmasq/resolv.conf"; // resolvconf(8) writes it for dnsmasq
 
-    // A script of Afero's earlier connmgr (wannetwork) writes those of the modem there. Not in Paths: each
-    // file that any program creates in /tmp would wake the daemon.
+    // The script wannetwork of Afero's earlier connmgr writes the modem's name servers there. The file is not
+    // in Paths: watching /tmp would wake the daemon for each file that any program creates there.
     private const string OfModem = "/tmp/resolv.conf.wan";
 
     private readonly CachedFile? _written = written is null ? null : new CachedFile(written, Limit);
@@ -40,7 +40,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
     private List<NetifdNetwork> _networks = [];
     private List<LinkServers> _learned = [];
     private List<ResolverServer> _asked = []; // of the resolver, if its configuration does not say
-    private int _answers; // answers of netifd, and of resolv_conf.sh, that differed from the previous one
+    private int _answers; // changed answers of netifd and of resolv_conf.sh
 
     /// <summary>
     /// The files that name servers are read from, and whose directories can be watched.
@@ -83,8 +83,9 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
     }
 
     /// <summary>
-    /// Returns the servers that the device's resolver asks. If it is on this host, those that it forwards
-    /// questions to, as far as they are known: those of `--resolv-conf`, of systemd-resolved, of dnsmasq.
+    /// Returns the servers that the device's resolver asks. If the resolver runs on this host, returns those
+    /// to which it forwards questions, as far as they are known: those of `--resolv-conf`, of
+    /// systemd-resolved, and of dnsmasq.
     /// </summary>
     public List<ResolverServer> OfResolver()
     {
@@ -109,8 +110,8 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
     }
 
     /// <summary>
-    /// Returns the servers that netifd, or a script of the original, has for a device, for resolv_conf.sh,
-    /// which finds those of other platforms itself.
+    /// Returns a device's servers according to netifd, or to a script of Afero's earlier connmgr. They are
+    /// for resolv_conf.sh, which itself finds the servers of other platforms.
     /// </summary>
     public List<IPAddress> OfPlatform(ServerLink link)
     {
@@ -130,18 +131,21 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
         return [.. servers.Distinct()];
     }
 
-    /// <summary>True for the link whose name the original's scripts take: WAN_INTERFACE_0.</summary>
+    /// <summary>True for the link whose name Afero's scripts take from WAN_INTERFACE_0.</summary>
     private static bool IsModem(ServerLink link) => link is { Kind: LinkKind.Wan, IsFirst: true };
 
     private List<IPAddress> ServersOfModem(ServerLink link) =>
         ResolvConf.Remote(_ofModem.Text, static () => "", link);
 
-    /// <summary>The file of `--resolv-conf` as resolv.conf, also if it is dnsmasq's servers-file.</summary>
+    /// <summary>
+    /// The text of the `--resolv-conf` file in the syntax of resolv.conf, even if the file is a servers-file
+    /// of dnsmasq.
+    /// </summary>
     private string WrittenText =>
         _written?.Text.Replace("server=", "nameserver ", StringComparison.Ordinal) ?? "";
 
     /// <summary>
-    /// Checks whether the files have changed, by one system call per file. Call it now and then, and when
+    /// Checks whether the files have changed, with one system call per file. Call it periodically, and when
     /// routes change.
     /// </summary>
     public void Refresh()
@@ -209,7 +213,7 @@ internal sealed class NameServers(IReadOnlyList<IPAddress> configured, string? w
         return servers.Count <= Most ? servers : servers[..Most];
     }
 
-    /// <summary>Adds the gateways at the end, but among the first <see cref="Soon"/>.</summary>
+    /// <summary>Adds the gateways after the servers, but among the first <see cref="Soon"/>.</summary>
     private static void AddSoon(List<IPAddress> servers, ServerLink link, IEnumerable<IPAddress> gateways)
     {
         List<IPAddress> usable = [.. gateways.Where(link.CanAsk).Distinct().Take(Soon / 2)];

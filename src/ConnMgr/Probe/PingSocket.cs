@@ -7,8 +7,8 @@ using Tmds.Linux;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Sends ICMP echo requests (RFC 792, RFC 4443 section 4) to one address over one link, and calls back once,
-/// from the loop, when one of them is answered correctly.
+/// Sends ICMP echo requests (RFC 792, RFC 4443 section 4) to one address over one link. Calls back once, from
+/// the loop, when the first correct answer arrives.
 /// </summary>
 internal sealed unsafe class PingSocket : IDisposable
 {
@@ -60,9 +60,7 @@ internal sealed unsafe class PingSocket : IDisposable
     /// <summary>The cost in bytes of IP, both directions.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>
-    /// Sends the next request. Ignores errors of the kernel, because only an answer counts.
-    /// </summary>
+    /// <summary>Sends the next request. Ignores the kernel's errors, because only an answer counts.</summary>
     public void Send()
     {
         byte* packet = stackalloc byte[Icmp.HeaderSize + PayloadSize];

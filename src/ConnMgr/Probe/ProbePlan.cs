@@ -6,17 +6,17 @@ namespace ConnMgr.Probe;
 
 /// <summary>
 /// The plan of one probe: which services to ask, in which order, when, until when, and what the answers
-/// prove. Pure: it receives events with their time, and returns the steps that are due. The runner carries
-/// them out.
+/// prove. Pure: receives events with their times, and returns the steps that are due.
+/// <see cref="ProbeRunner"/> carries them out.
 /// </summary>
 /// <remarks>
-/// Each further address of a service is tried 250 ms after the previous one, and each again by a new
-/// conversation every 750 ms, because one lost packet does not mean a dead link. Pings start after 1 s, or
-/// as soon as every service has failed; those of an early probe start at once. A probe ends within 3 s, an
-/// early one within 2 s. A probe with its own limit ends at the limit if there was no sign of life, and
-/// asks more often. If the first ping took more than a second, the correct answer, which takes two round
-/// trips and a third for the name, has up to 6 s: a full uplink must not look like a service that is
-/// blocked.
+/// Each further address of a service is tried 250 ms after the previous one. Each address is tried again with
+/// a new conversation every 750 ms, because one lost packet does not mean a dead link. Pings start after 1 s,
+/// or as soon as every service has failed; in an early probe they start at once. A probe ends within 3 s, an
+/// early one within 2 s. A probe with its own limit ends at that limit if there was no sign of life, and asks
+/// more often. A slow first ping extends the probe to four times the ping's round trip, at most 6 s, because
+/// the correct answer takes two round trips and a third for the name: a full uplink must not look like a
+/// blocked service.
 /// </remarks>
 internal sealed class ProbePlan
 {
@@ -30,7 +30,7 @@ internal sealed class ProbePlan
     private static readonly TimeSpan BetweenPings = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BeforeMemory = TimeSpan.FromSeconds(1);
 
-    // Names without an answer; the first _asked of them have been asked.
+    // Names that are not resolved yet. The name servers have been asked for the first _asked of them.
     private readonly List<ProbeUrl> _names = [];
     private readonly List<Planned> _targets = [];
     private readonly IReadOnlyList<ProbeTarget> _remembered;
@@ -41,7 +41,7 @@ internal sealed class ProbePlan
     private readonly TimeSpan _startedAt;
     private readonly TimeSpan _usual; // the limit once there is a sign of life
     private TimeSpan _limit;
-    private int _asked; // the number of names asked
+    private int _asked; // the number of names that have been asked for
     private TimeSpan _memoryAt;
     private TimeSpan _nextPing;
     private bool _hasPinged;
@@ -58,9 +58,9 @@ internal sealed class ProbePlan
     /// answers.</param>
     /// <param name="proven">The URLs of the services that have answered correctly over any link. A wrong
     /// answer of any other blames the service, not the link.</param>
-    /// <param name="isIpv6">The family that the link is judged by.</param>
-    /// <param name="pings">There is an address of that family to ping.</param>
-    /// <param name="isEarly">The probe has a shorter deadline and pings from the start.</param>
+    /// <param name="isIpv6">The address family that the link is judged by: IPv6 or IPv4.</param>
+    /// <param name="pings">True if there is an address of that family to ping.</param>
+    /// <param name="isEarly">True for a shorter deadline, and pings from the start.</param>
     /// <param name="now">The start, in the loop's time.</param>
     /// <param name="limit">The probe fails if it has heard nothing for this time; null for the usual
     /// time.</param>
@@ -116,8 +116,8 @@ internal sealed class ProbePlan
     }
 
     /// <summary>
-    /// True if no name can be resolved and every conversation has failed. The attempts continue until a ping
-    /// decides.
+    /// True if no name can be resolved and every conversation has failed. The plan continues its attempts
+    /// until a ping decides.
     /// </summary>
     private bool HasFailed => _names.Count == 0 && _targets.TrueForAll(target => target.HasFailed);
 
@@ -266,7 +266,9 @@ internal sealed class ProbePlan
         _nextPing = TimeSpan.MaxValue;
     }
 
-    /// <summary>Handles a sign of life, which proves nothing: the probe takes its usual time.</summary>
+    /// <summary>
+    /// Handles a sign of life. It proves nothing, but the probe may now take its usual time.
+    /// </summary>
     public void SeeLife() => _limit = _limit < _usual ? _usual : _limit;
 
     /// <summary>Handles the kernel's refusal to open a ping socket.</summary>
@@ -289,7 +291,7 @@ internal sealed class ProbePlan
     }
 
     /// <summary>
-    /// Tries the addresses at which the service once answered, since no name server answers.
+    /// Tries the addresses at which the service has answered before, since no name server answers.
     /// </summary>
     private void UseMemory(ProbeUrl service, TimeSpan now)
     {
@@ -313,7 +315,8 @@ internal sealed class ProbePlan
     }
 
     /// <summary>
-    /// False for an address of this device: 0.0.0.0, which some DNS blockers return, would connect to it.
+    /// False for an address that is not another host: loopback, multicast, or 0.0.0.0, which some DNS
+    /// blockers return and which would connect to this device.
     /// </summary>
     private static bool IsBeyondDevice(IPAddress address)
     {
@@ -324,7 +327,8 @@ internal sealed class ProbePlan
     }
 
     /// <summary>
-    /// Returns the result: the time is up, or every service has failed and a ping has been answered.
+    /// Returns the result when the time is up, or when every service has failed and the link has shown a sign
+    /// of life.
     /// </summary>
     private ProbeResult Judge(TimeSpan now)
     {

@@ -10,8 +10,8 @@ internal enum ProbeOutcome
     WrongContent,
 
     /// <summary>
-    /// A ping was answered, or a connection accepted, but there was no correct answer: the upstream works,
-    /// the service does not.
+    /// A ping was answered, or a connection was accepted, but no correct answer came: the upstream works, the
+    /// service does not.
     /// </summary>
     PingOnly,
 
@@ -30,8 +30,8 @@ internal enum ProbeOutcome
 /// did.</param>
 /// <param name="Suspect">The URL of a service that answered wrongly, but was ignored because it has not
 /// answered correctly over any link; null if there was none.</param>
-/// <param name="Heard">The time from the first packet to the first sign of life, lost packets included; null
-/// if there was none.</param>
+/// <param name="Heard">The time from the first packet to the first sign of life, including the time that lost
+/// packets cost; null if there was none.</param>
 /// <param name="Unanswered">With <see cref="ProbeOutcome.PingOnly"/>, the URLs of the services that could
 /// have confirmed the link; else null.</param>
 /// <param name="IsDroppedHere">True if this device has dropped the packets of the probe, or their

@@ -7,8 +7,8 @@ using ConnMgr.Native;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Runs the probes of one link, one at a time: carries out the steps of the <see cref="ProbePlan"/>, passes
-/// it the results, and reports the outcome.
+/// Runs the probes of one link, one at a time. Carries out the steps of the <see cref="ProbePlan"/>, passes
+/// the results to the plan, and reports the outcome.
 /// </summary>
 internal sealed class ProbeRunner : IDisposable
 {
@@ -54,7 +54,7 @@ internal sealed class ProbeRunner : IDisposable
     /// <summary>Starts a probe, see <see cref="ProbePlan"/>. Cancels a running one.</summary>
     /// <param name="isIpv6">The family that the link is judged by.</param>
     /// <param name="nameServers">The name servers, in the order of asking.</param>
-    /// <param name="isEarly">The probe ends within 2 s, and pings from the start.</param>
+    /// <param name="isEarly">True for a probe that ends within 2 s, and pings from the start.</param>
     /// <param name="limit">The probe fails if it has heard nothing for this time; null for the usual
     /// time.</param>
     /// <param name="now">The loop's time.</param>
@@ -70,7 +70,7 @@ internal sealed class ProbeRunner : IDisposable
         Step(now);
     }
 
-    /// <summary>Records a sign of life: the probe takes its usual time.</summary>
+    /// <summary>Records a sign of life, so that the probe may take its usual time.</summary>
     public void SeeLife() => _plan?.SeeLife();
 
     /// <summary>Ends a running probe without a result.</summary>
@@ -116,7 +116,7 @@ internal sealed class ProbeRunner : IDisposable
         {
             Conclude(running, now);
         }
-        // A step may report at once, or end the probe: read the field again each time.
+        // A step may report its result at once, or end the probe: read the field again each time.
         while (_plan is { } plan && plan.TryNext(now, out ProbeStep step))
         {
             switch (step.Kind)
@@ -215,7 +215,8 @@ internal sealed class ProbeRunner : IDisposable
     }
 
     /// <summary>
-    /// Ends the conversations because the time is up; bytes that have arrived may suffice for a verdict.
+    /// Ends all conversations because the time is up. Bytes that have already arrived may suffice for a
+    /// verdict.
     /// </summary>
     private void Conclude(ProbePlan plan, TimeSpan now)
     {
@@ -271,7 +272,7 @@ internal sealed class ProbeRunner : IDisposable
     public void Dispose()
     {
         Cancel();
-        _nextStep.Dispose(); // the loop would keep it, and this object with it
+        _nextStep.Dispose(); // otherwise the loop would keep the timer, and this object
     }
 
     private static string NameOf(ProbeTarget target) => $"{target.Service.Scheme.Name()} {target.Peer}";

@@ -25,7 +25,9 @@ internal enum ProbeScheme
 /// <summary>What a correct answer proves. A higher value proves more.</summary>
 internal enum ProbeStrength
 {
-    /// <summary>A peer accepts TCP connections. A portal does that too, so it counts like a ping.</summary>
+    /// <summary>
+    /// A peer accepts TCP connections. A portal may do that too, so it counts no more than a ping.
+    /// </summary>
     Connection,
 
     /// <summary>A peer speaks the protocol. Only a portal made for this protocol can do that.</summary>

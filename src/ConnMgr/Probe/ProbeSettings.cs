@@ -3,14 +3,14 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Probe;
 
-/// <summary>Receives a conversation that has ended.</summary>
+/// <summary>Called when a conversation has ended.</summary>
 /// <param name="flow">The addresses and ports of the packets that were sent.</param>
 /// <param name="startedAt">When it began, in the loop's time.</param>
 internal delegate void ConversationEnded(in Flow flow, TimeSpan startedAt);
 
-/// <summary>Judges a connection, or a question, that has had no answer.</summary>
+/// <summary>Judges a connection or a question that got no answer.</summary>
 /// <param name="flow">The addresses and ports of the packets that were sent.</param>
-/// <param name="isRefused">The kernel has refused to send.</param>
+/// <param name="isRefused">True if the kernel has refused to send.</param>
 /// <returns>True if this device drops the packets, or the answers.</returns>
 internal delegate bool Unanswered(in Flow flow, bool isRefused);
 

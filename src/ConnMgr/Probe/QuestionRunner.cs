@@ -9,22 +9,24 @@ using Tmds.Linux;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Sends questions to name servers, and passes on their answers. Questions to one server at almost the
+/// Sends questions to name servers, and passes on the answers. Questions to the same server at almost the
 /// same time share a socket, so that many silent servers do not use up the descriptors of the process.
 /// </summary>
 /// <remarks>
-/// Forgers must guess port and id (RFC 5452 section 4). The kernel chooses the port of each socket at
-/// random, a socket takes few questions, and each has a random id of its own. A repeated question gets a
-/// newer socket: one that was connected just as the link received its address may have the source address of
-/// another link.
+/// A forger must guess the port and the id (RFC 5452 section 4). The kernel chooses a random port for each
+/// socket, each socket takes few questions, and each question has its own random id. A repeated question gets
+/// a newer socket: a socket that was connected just when the link received its address may have the source
+/// address of another link.
 /// </remarks>
 /// <param name="loop">The event loop.</param>
-/// <param name="unanswered">Asked 1 s after the question about each socket on which no answer has come, and
-/// if the answer is yes again after 0.5 s: a late answer may be on its way. Null if it is not needed.</param>
+/// <param name="unanswered">Judges each socket on which no answer has come, 1 s after the socket was opened.
+/// If it says that this device drops the packets, it is asked again 0.5 s later, because a late answer may be
+/// on its way. Null if it is not needed.</param>
 internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = null)
 {
     /// <summary>
-    /// The largest number of sockets. Beyond it, questions share an older socket, or the oldest is closed.
+    /// The largest number of sockets. When it is reached, a question shares an older socket, or the oldest
+    /// socket is closed.
     /// </summary>
     public const int MaxSockets = 16;
 
@@ -35,7 +37,8 @@ internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = 
     private const int LargestAnswer = 4096;
 
     /// <summary>
-    /// For how long a socket takes further questions. Questions are repeated later than that.
+    /// The time for which a new socket takes further questions. It is shorter than the interval at which
+    /// questions are repeated, so a repeated question gets a newer socket.
     /// </summary>
     private static readonly TimeSpan Fresh = TimeSpan.FromMilliseconds(250);
 
@@ -68,9 +71,9 @@ internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = 
         socket.Count++;
         byte* query = stackalloc byte[DnsQuestion.MaxQuerySize];
         asked.Size = question.WriteQuery(new Span<byte>(query, DnsQuestion.MaxQuerySize), asked.Id);
-        // The first error may be that of an earlier question: the kernel reports a refusal once, to send(2)
-        // as well as to recv(2). The server will refuse this question, too, and then all questions of the
-        // socket learn it.
+        // The first error may belong to an earlier question: the kernel reports a refusal once, to send(2) as
+        // well as to recv(2). The server will refuse this question too; all questions of the socket then
+        // learn of it.
         for (int i = 0; i < 2 && !asked.IsSent; i++)
         {
             asked.IsSent = (nint)LibC.send(socket.Fd, query, asked.Size, LibC.MSG_NOSIGNAL) > 0;
@@ -83,8 +86,8 @@ internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = 
     }
 
     /// <summary>
-    /// Ends a question: no further answer is received. The socket of ended questions is closed. Ending one
-    /// again has no effect.
+    /// Ends a question, which then receives no further answer. Closes the socket once all its questions have
+    /// ended. Ending a question again has no effect.
     /// </summary>
     public void End(Asked asked)
     {
@@ -120,7 +123,7 @@ internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = 
         _later.Set(next);
     }
 
-    /// <summary>Judges the sockets whose questions have ended without an answer, and closes them.</summary>
+    /// <summary>Judges and closes the sockets whose questions have ended without an answer.</summary>
     private void Look()
     {
         for (int i = _sockets.Count - 1; i >= 0; i--)
@@ -225,8 +228,8 @@ internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = 
     }
 
     /// <summary>
-    /// Receives an answer, or an error of the socket. The message has the question's id; nothing else of it
-    /// has been checked.
+    /// Receives an answer, or an error of the socket. The message has the question's id; the rest of it has
+    /// not been checked.
     /// </summary>
     /// <param name="message">The message; empty if there is an error.</param>
     /// <param name="error">The error; none for a message.</param>
@@ -265,10 +268,13 @@ internal sealed unsafe class QuestionRunner(Loop loop, Unanswered? unanswered = 
         /// <summary>True once anything has arrived.</summary>
         public bool IsAnswered { get; set; }
 
-        /// <summary>When to judge it, once its questions have ended without an answer.</summary>
+        /// <summary>When to judge the socket, once its questions have ended without an answer.</summary>
         public TimeSpan LookAt { get; set; }
 
-        /// <summary>True if it has been judged once: the answer has reached the device, but not it.</summary>
+        /// <summary>
+        /// True once a judgement has found that this device drops the answer; the next look confirms
+        /// it.
+        /// </summary>
         public bool IsSuspect { get; set; }
 
         /// <summary>The number of questions that it has taken.</summary>

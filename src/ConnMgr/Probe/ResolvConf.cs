@@ -4,8 +4,8 @@ using ConnMgr.Net;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// Finds the name servers in resolv.conf texts. Only the first 64 KiB of a text and the first 16 servers that
-/// the link can ask count. Unknown lines are skipped, and so are loopback servers, because a probe asks over
+/// Finds the name servers in resolv.conf texts. Uses only the first 64 KiB of a text, and the first 16
+/// servers that the link can ask. Skips unknown lines. Skips loopback servers too, because a probe asks over
 /// its link.
 /// </summary>
 internal static class ResolvConf
@@ -81,7 +81,10 @@ internal static class ResolvConf
         return servers;
     }
 
-    /// <summary>Adds the servers of resolv.conf that are not on this host. True if one is.</summary>
+    /// <summary>
+    /// Adds the servers of resolv.conf that are not on this host. Returns true if at least one is on this
+    /// host.
+    /// </summary>
     public static bool AddAll(List<ResolverServer> servers, string text)
     {
         bool hasStub = false;
@@ -101,7 +104,7 @@ internal static class ResolvConf
         return hasStub;
     }
 
-    /// <summary>Adds the servers of a text. True if one of them is on this host.</summary>
+    /// <summary>Adds the servers of a text. Returns true if at least one is on this host.</summary>
     private static bool AddAll(List<IPAddress> servers, string text, ServerLink link)
     {
         bool hasStub = false;
@@ -135,7 +138,7 @@ internal static class ResolvConf
     }
 
     /// <summary>
-    /// Cuts the text after the last whole line within the limit, and a byte order mark before the first.
+    /// Removes a byte order mark at the start, and everything after the last whole line within the limit.
     /// </summary>
     private static ReadOnlySpan<char> Bounded(string text)
     {
@@ -178,7 +181,7 @@ internal static class ResolvConf
             {
                 return false;
             }
-            address = address[..percent]; // a socket is bound to the device
+            address = address[..percent]; // drop the zone: the socket is bound to the device
         }
         return LiteralAddress.TryParse(address, out server);
     }

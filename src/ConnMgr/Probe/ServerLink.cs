@@ -12,8 +12,8 @@ namespace ConnMgr.Probe;
 /// <param name="kind">The link's kind.</param>
 /// <param name="device">The link's interface name, as configured.</param>
 /// <param name="ifindex">The interface index; 0 if there is no device.</param>
-/// <param name="hasIpv4">The link has an IPv4 address and a default route.</param>
-/// <param name="hasIpv6">The link has a global IPv6 address and a default route.</param>
+/// <param name="hasIpv4">True if the link has an IPv4 address and a default route.</param>
+/// <param name="hasIpv6">True if the link has a global IPv6 address and a default route.</param>
 /// <param name="state">The kernel's state.</param>
 /// <param name="index">The number of the link among those of its kind, from 0.</param>
 internal sealed class ServerLink(
@@ -27,8 +27,9 @@ internal sealed class ServerLink(
     public string Device => device;
 
     /// <summary>
-    /// True if the link has what a question to the server needs: an address and a default route of its
-    /// family. A server on the link's own subnet, or with a link-local address, needs no default route.
+    /// True if the link has what a question to the server needs: an address and a default route of the
+    /// server's family. A server on the link's own subnet, or with a link-local address, needs no default
+    /// route.
     /// </summary>
     public bool CanAsk(IPAddress server)
     {

@@ -5,13 +5,13 @@ using System.Text;
 namespace ConnMgr.Probe;
 
 /// <summary>
-/// TLS, RFC 8446: sends a ClientHello with a random legacy_session_id. A ServerHello of TLS 1.3 repeats it
-/// (section 4.1.3), and so does a HelloRetryRequest, so a correct answer needs no secret, and no key is ever
-/// computed. A ServerHello of TLS 1.2, or an alert, proves only that the peer speaks TLS.
+/// TLS (RFC 8446): sends a ClientHello with a random legacy_session_id. A ServerHello of TLS 1.3 repeats it
+/// (section 4.1.3), and so does a HelloRetryRequest. A correct answer therefore needs no secret, and the
+/// probe computes no key. A ServerHello of TLS 1.2, or an alert, proves only that the peer speaks TLS.
 /// </summary>
 /// <remarks>
-/// The certificate is not checked: TLS 1.3 encrypts it, and checking it would need a certificate store and
-/// a correct clock. A portal that itself answers with TLS 1.3 is mistaken for the service.
+/// Does not check the certificate: TLS 1.3 encrypts it, and checking it would need a certificate store and a
+/// correct clock. So a portal that itself speaks TLS 1.3 passes for the service.
 /// </remarks>
 internal sealed class TlsConversation : IConversation
 {
@@ -131,7 +131,9 @@ internal sealed class TlsConversation : IConversation
 
     public Verdict Conclude(bool isClosed) => _verdict;
 
-    /// <summary>Processes one byte of a record header. False if this is not TLS.</summary>
+    /// <summary>
+    /// Processes one byte of a record header. Returns false if the peer does not speak TLS.
+    /// </summary>
     private bool TakeRecordHeader(byte value)
     {
         _record[_recordHeaderSize++] = value;
@@ -155,7 +157,7 @@ internal sealed class TlsConversation : IConversation
         }
     }
 
-    /// <summary>Processes one byte of a message. False if this is not TLS.</summary>
+    /// <summary>Processes one byte of a message. Returns false if the peer does not speak TLS.</summary>
     private bool TakeMessage(byte value)
     {
         _recordLeft--;
