@@ -6,8 +6,8 @@ namespace ConnMgr.Netlink;
 
 /// <summary>
 /// One entry of a ctnetlink dump (&lt;linux/netfilter/nfnetlink_conntrack.h&gt;): struct nfgenmsg and
-/// attributes. Two of them are tuples: of the original packets, and of the answers as they arrive, before
-/// they are translated back.
+/// attributes. Two of the attributes are tuples: that of the original packets, and that of the answers as
+/// they arrive, before conntrack translates them back.
 /// </summary>
 internal readonly ref struct ConntrackMessage
 {
@@ -16,7 +16,7 @@ internal readonly ref struct ConntrackMessage
     private const ushort Delete = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE;
 
     private const int HeaderSize = 4; // struct nfgenmsg
-    private const int LargestTuple = 256; // bytes; tuples of the kernel have about 80
+    private const int LargestTuple = 256; // bytes; the kernel's tuples have about 80
     private const int LargestRequest = NetlinkReader.HeaderSize + HeaderSize + 4 + LargestTuple + 8 + 8;
 
     private readonly ReadOnlySpan<byte> _original;
@@ -41,10 +41,12 @@ internal readonly ref struct ConntrackMessage
     /// <summary>The tuple of the original packets, before address translation.</summary>
     public Tuple Original { get; }
 
-    /// <summary>The tuple of the answers as they arrive, before they are translated back.</summary>
+    /// <summary>The tuple of the answers as they arrive, before conntrack translates them back.</summary>
     public Tuple Reply { get; }
 
-    /// <summary>The connection's mark; 0 if the kernel does not report it, because it is 0.</summary>
+    /// <summary>
+    /// The connection's mark; 0 if the kernel does not report it, as it does for a mark of 0.
+    /// </summary>
     public uint Mark { get; }
 
     /// <summary>True if packets were seen in both directions.</summary>
@@ -59,7 +61,8 @@ internal readonly ref struct ConntrackMessage
     }
 
     /// <summary>
-    /// Returns the request for the entry with these original packets. The answer is a row, or ENOENT.
+    /// Returns the request for the entry with these original packets. The kernel answers with a row, or with
+    /// ENOENT.
     /// </summary>
     public static byte[] Lookup(in Flow original, uint sequence)
     {
@@ -139,7 +142,7 @@ internal readonly ref struct ConntrackMessage
 
     /// <summary>
     /// Returns the request that deletes the entry. It contains the entry's id, so that it never deletes a
-    /// successor.
+    /// later entry with the same tuple.
     /// </summary>
     public byte[] DeleteRequest()
     {

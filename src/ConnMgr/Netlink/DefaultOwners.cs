@@ -9,7 +9,7 @@ namespace ConnMgr.Netlink;
 /// </summary>
 internal sealed class DefaultOwners
 {
-    // Of the last dump, and of the running one; both with the routes of events since then.
+    // From the last dump, and from the running dump. Both also contain the routes of events since then.
     private HashSet<int> _devices = [];
     private HashSet<int> _newDevices = [];
     private HashSet<IpPrefix> _sources = [];
@@ -22,7 +22,7 @@ internal sealed class DefaultOwners
         _newSources.Clear();
     }
 
-    /// <summary>Adds a default route, of a dump or of an event.</summary>
+    /// <summary>Adds a default route from a dump or from an event.</summary>
     public void Add(KernelRoute route)
     {
         if (route.Hops.Count == 0)
@@ -43,8 +43,8 @@ internal sealed class DefaultOwners
         }
     }
 
-    // Index 0 stands for any device: net.ipv4.nexthop_compat_mode=0 makes the kernel report the number of a
-    // nexthop object alone.
+    // Index 0 stands for any device: with net.ipv4.nexthop_compat_mode=0, the kernel reports only the number
+    // of a nexthop object.
     private void AddDevice(KernelRoute route)
     {
         if (route.IsUnicast)

@@ -10,9 +10,9 @@ namespace ConnMgr.Netlink;
 internal delegate void AnswerHandler(int request, in NetlinkMessage message);
 
 /// <summary>
-/// Sends a list of requests to the kernel and passes on the answers: rows and NLMSG_DONE for a dump,
-/// NLMSG_ERROR (0 is success) for any other request, which must set NLM_F_ACK. It limits the requests in
-/// flight, so that the answers fit the socket's buffer.
+/// Sends a list of requests to the kernel and passes on the answers: for a dump, rows and NLMSG_DONE; for any
+/// other request, NLMSG_ERROR (0 is success), for which the request must set NLM_F_ACK. Limits the number of
+/// requests in flight, so that the answers fit the socket's buffer.
 /// </summary>
 internal sealed class ExchangeSocket : IDisposable
 {
@@ -138,7 +138,7 @@ internal sealed class ExchangeSocket : IDisposable
     }
 
     /// <summary>
-    /// Treats an error of the kernel in the middle of a dump, which recv(2) reports, as a loss.
+    /// Receives a datagram. Reports an error in the middle of a dump, which recv(2) returns, as a loss.
     /// </summary>
     private Received Receive(out ReadOnlySpan<byte> datagram)
     {
@@ -174,7 +174,8 @@ internal sealed class ExchangeSocket : IDisposable
     }
 
     /// <summary>
-    /// Passes on the answers that have already arrived, because the kernel has carried out those requests.
+    /// Passes on the answers that have already arrived, because the kernel has carried out their requests;
+    /// then closes the socket.
     /// </summary>
     public void Dispose()
     {

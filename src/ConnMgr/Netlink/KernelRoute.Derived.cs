@@ -9,8 +9,8 @@ internal sealed partial class KernelRoute
     public KernelRoute At(uint metric) => new(_header, _attributes, metric, Expires);
 
     /// <summary>
-    /// Returns the same route with RTNH_F_ONLINK: the kernel accepts it without checking that its gateway
-    /// can be reached.
+    /// Returns the same route with RTNH_F_ONLINK, so that the kernel does not check that the gateway can be
+    /// reached.
     /// </summary>
     public KernelRoute AsOnLink()
     {
@@ -37,7 +37,8 @@ internal sealed partial class KernelRoute
 
     /// <summary>
     /// Returns a plain default over the same device and gateway, for all sources, without a nexthop object or
-    /// lifetime, marked as derived. The original keeps its metric; the plan updates the copy when it changes.
+    /// lifetime, and marked as derived. The original route keeps its metric; when it changes, the plan
+    /// updates the copy.
     /// </summary>
     public KernelRoute Derive(uint metric)
     {
@@ -51,7 +52,8 @@ internal sealed partial class KernelRoute
     }
 
     /// <summary>
-    /// Returns the same route in another table than the main one, preferred there, marked as connmgr's own.
+    /// Returns the same route in a table other than the main one, at the most preferred metric, marked as
+    /// connmgr's own.
     /// </summary>
     public KernelRoute InTable(uint table)
     {
@@ -63,7 +65,9 @@ internal sealed partial class KernelRoute
             derived.Metric, expires: null);
     }
 
-    /// <summary>Returns a default that makes the kernel refuse packets, marked as connmgr's own.</summary>
+    /// <summary>
+    /// Returns a default route that makes the kernel reject packets as unreachable, marked as connmgr's own.
+    /// </summary>
     public static KernelRoute Unreachable(bool isIpv6, uint metric)
     {
         const byte TypeUnreachable = 7; // RTN_UNREACHABLE
@@ -75,7 +79,7 @@ internal sealed partial class KernelRoute
         return new KernelRoute(header, [], metric, expires: null);
     }
 
-    /// <summary>Returns a default as netifd adds it without a metric.</summary>
+    /// <summary>Returns the default route that netifd adds for a network without a metric.</summary>
     /// <param name="ifindex">The device.</param>
     /// <param name="gateway">The router; 0.0.0.0 or :: if there is none.</param>
     public static KernelRoute Default(int ifindex, IPAddress gateway)
@@ -98,7 +102,7 @@ internal sealed partial class KernelRoute
         return new KernelRoute(header, attributes, isIpv6 ? Rtnetlink.IP6_RT_PRIO_USER : 0, expires: null);
     }
 
-    /// <summary>Returns the route to a subnet of a device, marked as connmgr's own.</summary>
+    /// <summary>Returns a route to the subnet of a device, marked as connmgr's own.</summary>
     /// <param name="ifindex">The device.</param>
     /// <param name="subnet">The subnet.</param>
     /// <param name="source">The device's address there.</param>
@@ -121,8 +125,8 @@ internal sealed partial class KernelRoute
     }
 
     /// <summary>
-    /// Returns the route to the destination of a host route as this default leads there, marked as connmgr's
-    /// own. The default must have a single device.
+    /// Returns a route to the destination of a host route that uses this default's device and gateway, marked
+    /// as connmgr's own. The default must have a single device.
     /// </summary>
     public KernelRoute ToHost(KernelRoute host)
     {

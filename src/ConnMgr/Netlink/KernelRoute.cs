@@ -4,9 +4,9 @@ using ConnMgr.Net;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// One default route of the kernel's main table, or a route that connmgr has added, with every byte that the
-/// kernel reported, so that a copy at another metric is complete: attributes without a name here are copied
-/// too. Immutable and pure.
+/// One default route of the kernel's main table, or a route that connmgr has added. It keeps every byte that
+/// the kernel reported, including attributes without a name here, so that a copy at another metric is
+/// complete. Immutable and pure.
 /// </summary>
 internal sealed partial class KernelRoute
 {
@@ -64,8 +64,8 @@ internal sealed partial class KernelRoute
     }
 
     /// <summary>
-    /// Sorts attributes by their numbers. The kernel reports them in different orders: those of a nexthop
-    /// inside or outside a multipath route. They are few, and mostly sorted.
+    /// Sorts attributes by their numbers, because the kernel reports those of a nexthop in another order
+    /// inside a multipath route than outside. There are few attributes, and they are mostly sorted.
     /// </summary>
     private static void Sort(RouteAttribute[] attributes)
     {
@@ -82,8 +82,8 @@ internal sealed partial class KernelRoute
     public bool IsIpv6 => _header[0] == FamilyIpv6;
 
     /// <summary>
-    /// The length of the source prefix, 0 to 128. Above 0, the route is a default only for packets of these
-    /// sources (IPv6).
+    /// The length of the source prefix, 0 to 128. If it is above 0, the route is a default only for packets
+    /// from these sources (IPv6).
     /// </summary>
     public byte SourceLength => _header[2];
 
@@ -105,7 +105,8 @@ internal sealed partial class KernelRoute
     public uint Metric { get; }
 
     /// <summary>
-    /// Seconds until the kernel deletes the route, 0 if that may already be due; null if it stays.
+    /// The seconds until the kernel deletes the route; 0 if that may happen at once; null if the route does
+    /// not expire.
     /// </summary>
     public uint? Expires { get; }
 
@@ -141,7 +142,7 @@ internal sealed partial class KernelRoute
     /// <summary>The nexthops of a multipath route, or of a group of nexthop objects; else empty.</summary>
     public IReadOnlyList<RouteAttribute[]> Hops { get; } = [];
 
-    /// <summary>The route itself; for a multipath route, the part over each nexthop.</summary>
+    /// <summary>The route itself; for a multipath route, one part per nexthop.</summary>
     public IEnumerable<KernelRoute> Legs => Hops.Count == 0 ? [this] : Hops.Select(Leg);
 
     /// <summary>The gateway; null for a route without one.</summary>
@@ -153,19 +154,20 @@ internal sealed partial class KernelRoute
     };
 
     /// <summary>
-    /// True if the kernel created it from router advertisements, and renews it only in this place.
+    /// True if the kernel created the route from router advertisements. The kernel renews only its own route,
+    /// not a copy.
     /// </summary>
     public bool IsAdvertised => IsIpv6 && Protocol == Rtnetlink.RTPROT_RA && Expires is not null;
 
-    /// <summary>True if connmgr derived it from a route that keeps its metric.</summary>
+    /// <summary>True if connmgr derived the route from one that keeps its metric.</summary>
     public bool IsDerived => Protocol == OwnProtocol;
 
     /// <summary>True if the kernel no longer uses the route, and will delete it soon.</summary>
     public bool HasRunOut => Expires == 0;
 
     /// <summary>
-    /// Parses the payload of RTM_NEWROUTE. False if it is malformed, not a default route of the main table,
-    /// for a type of service, or cached.
+    /// Parses the payload of RTM_NEWROUTE. Returns false if it is malformed, not a default route of the main
+    /// table, only for a type of service, or cached.
     /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> payload, out KernelRoute route)
     {
@@ -175,8 +177,8 @@ internal sealed partial class KernelRoute
     }
 
     /// <summary>
-    /// Parses the payload of RTM_NEWROUTE. False if it is malformed, or not a route that <see
-    /// cref="ToSubnet"/> or <see cref="InTable"/> has made.
+    /// Parses the payload of RTM_NEWROUTE. Returns false if it is malformed, or not a route made by
+    /// <see cref="ToSubnet"/> or <see cref="InTable"/>.
     /// </summary>
     public static bool TryReadOwn(ReadOnlySpan<byte> payload, out KernelRoute route)
     {
@@ -186,8 +188,8 @@ internal sealed partial class KernelRoute
     }
 
     /// <summary>
-    /// Parses the payload of RTM_NEWROUTE. False if it is malformed, a default route, or not of the main
-    /// table.
+    /// Parses the payload of RTM_NEWROUTE. Returns false if it is malformed, a default route, or not in the
+    /// main table.
     /// </summary>
     public static bool TryReadPrefix(ReadOnlySpan<byte> payload, out KernelRoute route)
     {
@@ -197,8 +199,8 @@ internal sealed partial class KernelRoute
     }
 
     /// <summary>
-    /// Parses the payload of RTM_NEWROUTE or RTM_DELROUTE. False if it is malformed, not a unicast route
-    /// of the main table to a single address, or not to one of these addresses.
+    /// Parses the payload of RTM_NEWROUTE or RTM_DELROUTE. Returns false if it is malformed, not a unicast
+    /// route of the main table to a single address, or to none of the given addresses.
     /// </summary>
     public static bool TryReadHost(
         ReadOnlySpan<byte> payload, IReadOnlyList<IpNumber> addresses, out KernelRoute route)
@@ -280,8 +282,8 @@ internal sealed partial class KernelRoute
     }
 
     /// <summary>
-    /// True if both routes are equal except for the metric, the lifetime, and RTNH_F_ONLINK: a copy may need
-    /// it although its original does not have it.
+    /// True if both routes are equal except for the metric, the lifetime and RTNH_F_ONLINK. A copy may need
+    /// that flag although its original does not have it.
     /// </summary>
     public bool IsCopyOf(KernelRoute other)
     {
@@ -318,8 +320,8 @@ internal sealed partial class KernelRoute
             : null;
 
     /// <summary>
-    /// True if the other route has the preferred source and metrics that this one names. A missing attribute
-    /// matches any.
+    /// True if the other route has the preferred source and the metrics that this one names. An attribute
+    /// that this route lacks matches any value.
     /// </summary>
     public bool HasAttributesIn(KernelRoute other)
     {
@@ -351,8 +353,8 @@ internal sealed partial class KernelRoute
     /// </summary>
     /// <param name="type">RTM_NEWROUTE or RTM_DELROUTE.</param>
     /// <param name="flags">NLM_F_* besides NLM_F_REQUEST.</param>
-    /// <param name="isPart">True to delete one nexthop of an IPv6 multipath route, of which the kernel
-    /// reports the protocol of the first only.</param>
+    /// <param name="isPart">True to delete one nexthop of an IPv6 multipath route. The kernel reports only
+    /// the protocol of its first nexthop.</param>
     public byte[] ToMessage(ushort type, ushort flags, bool isPart = false)
     {
         bool byId = NexthopId != 0;

@@ -5,11 +5,11 @@ using ConnMgr.Net;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// The kernel's devices, addresses and default routes, updated from messages; it opens no socket. Devices
-/// and addresses are updated by their events. Default routes always come from a whole dump, because the
-/// kernel removes IPv4 routes without an event when a device or an address goes, and reports a replaced
-/// route without the old one. A device or an address that no default uses needs no dump: beside a large
-/// routing table, one takes far more time than the event itself.
+/// The kernel's devices, addresses and default routes, kept up to date from messages; opens no socket. Events
+/// update devices and addresses. Default routes always come from a complete dump, because the kernel removes
+/// IPv4 routes without an event when a device or an address goes, and reports a replacing route without the
+/// one that it replaced. A device or an address that no default uses needs no dump: with a large routing
+/// table, a dump takes far more time than the event itself.
 /// </summary>
 internal sealed class KernelState
 {
@@ -18,7 +18,7 @@ internal sealed class KernelState
     private const uint SafeLifetime = 30; // seconds
 
     private readonly Dictionary<int, Device> _devices = [];
-    private readonly List<DeviceAddress> _addresses = []; // in the kernel's order, the primary ones first
+    private readonly List<DeviceAddress> _addresses = []; // in the kernel's order: primary addresses first
     private readonly HashSet<DeviceAddress> _knownAddresses = []; // the same ones
     private readonly HashSet<int> _seenDevices = [];
     private readonly HashSet<DeviceAddress> _seenAddresses = [];
@@ -38,7 +38,7 @@ internal sealed class KernelState
     private readonly Neighbours _neighbours = new();
     private readonly DefaultOwners _owners = new();
 
-    // Where another program has replaced a default. The kernel does not report the replaced route.
+    // The places where another program has replaced a default: the kernel does not report the replaced route.
     private readonly HashSet<(bool IsIpv6, uint Metric)> _replaced = [];
     private readonly HashSet<(bool IsIpv6, uint Metric)> _replacedBeforeDump = [];
 
@@ -51,8 +51,8 @@ internal sealed class KernelState
     public int SettingsVersion { get; private set; }
 
     /// <summary>
-    /// True if a device has lost carrier since the last dump of the routes began. The kernel keeps its routes
-    /// and marks them, so decide by those that are known, and read them again afterwards.
+    /// True if a device has lost carrier since the last dump of the routes began. The kernel keeps the
+    /// device's routes and marks them. So decide by the known routes first, and dump the routes afterwards.
     /// </summary>
     public bool HasLostCarrier { get; set; }
 
@@ -63,14 +63,14 @@ internal sealed class KernelState
     public List<DefaultRoute> Routes => _routes;
 
     /// <summary>
-    /// The complete default routes, of all types, including those for some sources only; of advertised ones
-    /// those that <see cref="RivalRouters.Admit"/> lets in.
+    /// The complete default routes of all types, including those for some sources only. Of the advertised
+    /// routes, only those that <see cref="RivalRouters.Admit"/> has admitted.
     /// </summary>
     public List<KernelRoute> Defaults => _defaults;
 
     /// <summary>
-    /// The routes that connmgr has added: to subnets (<see cref="KernelRoute.ToSubnet"/>), and all of the
-    /// tables of its own rules.
+    /// The routes that connmgr has added: those to subnets (<see cref="KernelRoute.ToSubnet"/>), and all
+    /// routes in the tables of its own rules.
     /// </summary>
     public List<KernelRoute> Subnets => _subnets;
 
@@ -84,8 +84,8 @@ internal sealed class KernelState
     public List<KernelRoute> Hosts => _hosts;
 
     /// <summary>
-    /// Sets the name servers whose host routes are in <see cref="Hosts"/>. True if they have changed: it
-    /// takes a dump of the routes to find their host routes.
+    /// Sets the name servers whose host routes <see cref="Hosts"/> contains. Returns true if they have
+    /// changed: the caller must then dump the routes to find their host routes.
     /// </summary>
     public bool Follow(IReadOnlyList<IpNumber> nameServers)
     {
@@ -98,28 +98,29 @@ internal sealed class KernelState
     public List<DeviceAddress> Addresses => _addresses;
 
     /// <summary>
-    /// The netlink port id of the socket that changes routes for the daemon: its replacements are not
-    /// recorded as foreign; 0 for none.
+    /// The netlink port id of the socket with which the daemon changes routes, so that replacements from it
+    /// do not count as another program's; 0 for none.
     /// </summary>
     public uint OwnPort { get; set; }
 
     /// <summary>
-    /// Defaults that another program's replace has removed while their devices kept carrier and address.
+    /// The defaults that another program has removed by replacing them, while their devices kept carrier and
+    /// address.
     /// </summary>
     public IReadOnlyCollection<KernelRoute> Lost => _lost.Routes;
 
     /// <summary>Tells what a default was restored from; see <see cref="LostRoutes.OriginOf"/>.</summary>
     public string? OriginOf(int ifindex, bool isIpv6) => _lost.OriginOf(ifindex, isIpv6);
 
-    /// <summary>What each device reaches without a gateway, by the routes other than defaults.</summary>
+    /// <summary>
+    /// The addresses that each device reaches without a gateway, according to the routes other than defaults.
+    /// </summary>
     public Neighbours Neighbours => _neighbours;
 
-    /// <summary>The routers that advertise themselves beside others.</summary>
+    /// <summary>The routers that advertise themselves on a device where another router does too.</summary>
     public RivalRouters Routers { get; } = new();
 
-    /// <summary>
-    /// Returns the device of that name, or the one that has it as an alternative name; null if there is none.
-    /// </summary>
+    /// <summary>Returns the device with this name or alternative name; null if there is none.</summary>
     public Device? Find(string name)
     {
         string between = $"/{name}/";
@@ -140,8 +141,8 @@ internal sealed class KernelState
     public Device? Find(int ifindex) => _devices.GetValueOrDefault(ifindex);
 
     /// <summary>
-    /// Returns the route that the kernel uses: the default with the lowest metric of the family, of those
-    /// that it does not pass over if there are any; null if there is none.
+    /// Returns the default route that the kernel uses: of the given family, the one with the lowest metric.
+    /// Considers routes that the kernel passes over only if there is no other. Null if there is none.
     /// </summary>
     public DefaultRoute? InFront(bool isIpv6)
     {
@@ -154,7 +155,9 @@ internal sealed class KernelState
         return front;
     }
 
-    /// <summary>Call it before the rows of a dump. Entries without a row will be deleted.</summary>
+    /// <summary>
+    /// Call it before the rows of a dump. The end of the dump deletes the entries that had no row.
+    /// </summary>
     public void BeginDump()
     {
         _isDumping = true;
@@ -204,7 +207,7 @@ internal sealed class KernelState
                 (_subnets, _newSubnets) = (_newSubnets, _subnets);
                 (_routes, _newRoutes) = (_newRoutes, _routes);
                 (_defaults, _newDefaults) = (_newDefaults, _defaults);
-                // netifd may have named lost defaults since the last dump, whose rows were the same.
+                // The rows may be the same, but netifd may have named lost defaults since the last dump.
                 isSame &= !_lost.Update(
                     _defaults, MayHaveRoute,
                     (isIpv6, metric) => _replaced.Contains((isIpv6, metric))
@@ -219,7 +222,7 @@ internal sealed class KernelState
     }
 
     /// <summary>
-    /// Processes an event or a row of a dump. True if it requires a new dump of the default routes.
+    /// Processes an event or a row of a dump. Returns true if the default routes must be dumped again.
     /// </summary>
     public bool Apply(in NetlinkMessage message, bool isDumpRow)
     {
@@ -228,7 +231,7 @@ internal sealed class KernelState
             case RouteMessage.NewLink when RouteMessage.TryReadLink(message.Payload, out Device device):
                 Device? before = _devices.GetValueOrDefault(device.Ifindex);
                 See(device);
-                // Not every event contains all of it.
+                // Not every event contains all attributes.
                 if (device.HardwareAddress == 0 && before is not null)
                 {
                     device = device with { HardwareAddress = before.HardwareAddress };
@@ -379,8 +382,8 @@ internal sealed class KernelState
     }
 
     /// <summary>
-    /// Processes the event of a route that is not a default. True if it requires a new dump: another route
-    /// to the same neighbours may be left, which only a dump tells.
+    /// Processes the event of a route that is not a default. Returns true if the routes must be dumped again:
+    /// another route to the same neighbours may remain, and only a dump shows it.
     /// </summary>
     private bool SeeNeighbours(in NetlinkMessage message)
     {
@@ -394,7 +397,7 @@ internal sealed class KernelState
             return device != 0 && _owners.Has(device);
         }
         Version += _neighbours.Add(message.Payload, isDumpRow: false) ? 1 : 0;
-        // The new route may have replaced one of connmgr's, which the kernel does not report.
+        // The new route may have replaced one of connmgr's routes without an event for the replaced one.
         return _subnets.Count > 0 && (message.Flags & NetlinkMessage.FlagReplace) != 0
             && (OwnPort == 0 || message.PortId != OwnPort)
             && KernelRoute.TryReadPrefix(message.Payload, out KernelRoute route)
@@ -408,15 +411,17 @@ internal sealed class KernelState
     }
 
     /// <summary>
-    /// True if a route may have run out since the last dump, or if a copy of it would get a wrong lifetime.
-    /// Advertised routes are read again every 16 s, and are not copied with their lifetime.
+    /// True if a route may have expired since the last dump, or if a copy of it would get a wrong lifetime.
+    /// Advertised routes are dumped again every 16 s, and are copied without their lifetime.
     /// </summary>
     private bool MayExpire() => _defaults.Exists(
         static route => route.Expires is { } seconds
             && !(route.IsAdvertised && route.Metric > 1 && seconds > SafeLifetime));
 
     /// <summary>
-    /// At boot routes come before the kernel reports the carrier and before it has checked an IPv6 address.
+    /// True if the device is up and has an address of the family (in IPv6, not a link-local one), even
+    /// without carrier or if the address is tentative: at boot, routes appear before the kernel reports
+    /// carrier and has checked an IPv6 address.
     /// </summary>
     private bool MayHaveRoute(int ifindex, bool isIpv6) =>
         _devices.TryGetValue(ifindex, out Device? device) && device.IsAdminUp
@@ -424,8 +429,8 @@ internal sealed class KernelState
             && (address.Address.AddressFamily == AddressFamily.InterNetworkV6) == isIpv6);
 
     /// <summary>
-    /// Takes what netifd says of the defaults of networks without a metric; see <see
-    /// cref="LostRoutes.Claim"/>. The routes must be dumped afterwards.
+    /// Stores the defaults that netifd names for networks without a metric; see
+    /// <see cref="LostRoutes.Claim"/>. Dump the routes afterwards.
     /// </summary>
     public void Claim(IReadOnlyList<NetifdNetwork> networks)
     {
@@ -443,7 +448,7 @@ internal sealed class KernelState
         _lost.Claim(routes);
     }
 
-    /// <summary>Compares routes; the passing of their lifetimes is not a change.</summary>
+    /// <summary>Compares routes. A lifetime that has merely become shorter is not a change.</summary>
     private static bool AreSame(List<KernelRoute> before, List<KernelRoute> after)
     {
         if (before.Count != after.Count)
@@ -463,7 +468,8 @@ internal sealed class KernelState
     }
 
     /// <summary>
-    /// Records that an event named the entry during a dump: it exists even if no row of the dump names it.
+    /// Records that an event named the entry during a dump. The entry then exists even if the dump has no row
+    /// for it.
     /// </summary>
     private void See(Device device)
     {

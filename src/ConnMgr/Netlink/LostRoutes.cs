@@ -1,22 +1,22 @@
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// Remembers the defaults of each device, and finds those that another program's replace has removed while
-/// the device stayed up and kept an address: netifd does this to every link whose network has no metric. A
-/// deleted default does not count. Pure.
+/// Remembers the default of each device, and finds those that another program's replace has removed while the
+/// device stayed up and kept an address. netifd removes the default of every link in this way if its network
+/// has no metric. A default that was deleted does not count. Pure.
 /// </summary>
 internal sealed class LostRoutes
 {
     private Dictionary<(int Ifindex, bool IsIpv6), KernelRoute> _known = [];
     private readonly Dictionary<(int Ifindex, bool IsIpv6), KernelRoute> _lost = [];
 
-    // Events of the time before the last dump began, and after it. netifd replaces a route of a moment ago
-    // before any dump contains it.
+    // Defaults from events: since the last dump began, and before it. Needed because netifd may replace a new
+    // route before any dump contains it.
     private readonly List<KernelRoute> _added = [];
     private readonly List<KernelRoute> _addedBeforeDump = [];
     private readonly List<KernelRoute> _claimed = [];
 
-    // Of the missing routes and of those that are there again since: those that netifd has named.
+    // Of the missing routes, and of those that have been restored: the ones that netifd has named.
     private readonly HashSet<(int Ifindex, bool IsIpv6)> _named = [];
     private readonly HashSet<(int Ifindex, bool IsIpv6)> _restored = [];
 
@@ -24,8 +24,9 @@ internal sealed class LostRoutes
     public IReadOnlyCollection<KernelRoute> Routes => _lost.Values;
 
     /// <summary>
-    /// Returns where a default of the device comes from that connmgr has restored: `netifd` if netifd has
-    /// named it, `replaced` if it is as it was before another program's replace; null if none was restored.
+    /// Returns the origin of the device's default if connmgr has restored it: `netifd` if netifd has named
+    /// it, `replaced` if it is a copy of the route before another program's replace; null if connmgr has not
+    /// restored it.
     /// </summary>
     public string? OriginOf(int ifindex, bool isIpv6) =>
         !_restored.Contains((ifindex, isIpv6)) ? null
@@ -41,7 +42,7 @@ internal sealed class LostRoutes
     /// <summary>Processes the event of a default that another program has added or deleted.</summary>
     public void See(KernelRoute route, bool isDeleted)
     {
-        const int Most = 64; // a storm of events must not need memory
+        const int Most = 64; // limits the memory that a storm of events needs
         foreach (List<KernelRoute> some in (ReadOnlySpan<List<KernelRoute>>)[_added, _addedBeforeDump])
         {
             _ = some.RemoveAll(each => each.Ifindex == route.Ifindex && each.IsIpv6 == route.IsIpv6
@@ -58,7 +59,7 @@ internal sealed class LostRoutes
     }
 
     /// <summary>
-    /// Takes defaults that another program believes to be there. Those that are missing in the next dump are
+    /// Stores defaults that another program believes to exist. Those that are missing in the next dump are
     /// lost.
     /// </summary>
     public void Claim(IEnumerable<KernelRoute> routes)
@@ -72,7 +73,7 @@ internal sealed class LostRoutes
     /// <param name="mayHaveRoute">Tells whether a device is up and has an address of the family.</param>
     /// <param name="wasReplaced">Tells whether another program has replaced a default at that metric since
     /// the last dump.</param>
-    /// <returns>True if other devices than before have lost a default.</returns>
+    /// <returns>True if the set of devices that have lost a default has changed.</returns>
     public bool Update(
         IReadOnlyList<KernelRoute> routes, Func<int, bool, bool> mayHaveRoute,
         Func<bool, uint, bool> wasReplaced)

@@ -5,9 +5,9 @@ using static ConnMgr.Netlink.NetlinkHeader;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// Follows the IPv6 neighbour entries while a device has several advertised routers (<see
-/// cref="RivalRouters"/>). A host in the LAN can make the kernel report entries as fast as it can send, so
-/// they have a separate socket: a loss there only causes one more dump of the entries per second.
+/// Follows the IPv6 neighbour entries while a device has several advertised routers
+/// (<see cref="RivalRouters"/>). A host in the LAN can make the kernel report entries as fast as the host can
+/// send. So they have a separate socket, where a loss only causes one more dump of the entries per second.
 /// </summary>
 internal sealed class NeighbourMonitor : IDisposable
 {
@@ -33,7 +33,7 @@ internal sealed class NeighbourMonitor : IDisposable
     }
 
     /// <summary>
-    /// Opens or closes the socket, and reads the entries of new routers. Call it after each dump of the
+    /// Opens or closes the socket, and dumps the entries of new routers. Call it after each dump of the
     /// routes.
     /// </summary>
     public void Follow()
@@ -57,7 +57,7 @@ internal sealed class NeighbourMonitor : IDisposable
             _again.Set(_loop.Now + Gap);
             return;
         }
-        Read(); // the kernel has answered already
+        Read(); // the kernel has already answered
     }
 
     private bool TryOpen()
@@ -104,7 +104,7 @@ internal sealed class NeighbourMonitor : IDisposable
             {
                 if (message.Type == NetlinkMessage.Error && message.ErrorNumber is not 0)
                 {
-                    DumpSoon(); // another dump runs
+                    DumpSoon(); // the kernel refuses: another dump is running
                 }
                 _table.Apply(message, isDumpRow: false);
             }

@@ -4,14 +4,13 @@ using static ConnMgr.Netlink.Rtnetlink;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// The addresses that each device reaches without a gateway, by the routes other than defaults: those of
-/// routes without a gateway (a subnet, a modem's management address), and the gateways themselves. A
-/// packet from such an address does not show that the upstream works. Gateways of defaults are in <see
-/// cref="KernelState.Defaults"/>. Pure.
+/// The addresses that each device reaches without a gateway, according to the routes other than defaults: the
+/// destinations of routes without a gateway (a subnet, a modem's management address), and the gateways of the
+/// others. A packet from such an address does not show that the upstream works. For the gateways of defaults
+/// see <see cref="KernelState.Defaults"/>. Pure.
 /// </summary>
 /// <remarks>
-/// Entries are added by events too, but removed by a dump only: a second route to the same addresses may be
-/// left.
+/// Events add entries, but only a dump removes them, because another route to the same addresses may remain.
 /// </remarks>
 internal sealed class Neighbours
 {
@@ -21,7 +20,7 @@ internal sealed class Neighbours
     private Dictionary<int, OfDevice> _now = [];
     private Dictionary<int, OfDevice> _new = []; // of the running dump, and of events since it began
 
-    private int _lastIfindex; // what was added to them last
+    private int _lastIfindex; // the last entry added to both
     private IpPrefix _last;
 
     /// <summary>Call it before the rows of a dump.</summary>
@@ -45,13 +44,15 @@ internal sealed class Neighbours
         return !isSame;
     }
 
-    /// <summary>Adds what RTM_NEWROUTE says. True if it is an event and has added something.</summary>
+    /// <summary>
+    /// Adds the neighbours of RTM_NEWROUTE. Returns true if it is an event and has added something.
+    /// </summary>
     public bool Add(ReadOnlySpan<byte> payload, bool isDumpRow) =>
         Read(payload, isDumpRow ? Use.Row : Use.Event, out _);
 
     /// <summary>
-    /// Returns the device of a deleted route whose addresses were neighbours; 0 if RTM_DELROUTE is about
-    /// another kind of route.
+    /// Returns the device of a deleted route whose destination was a neighbour, from RTM_DELROUTE; 0 if the
+    /// route was of another kind.
     /// </summary>
     public int DeviceOf(ReadOnlySpan<byte> payload)
     {
@@ -113,7 +114,7 @@ internal sealed class Neighbours
             direct = hasGateway ? direct : hop.Ifindex;
             return false;
         }
-        // Thousands of routes in a row have the same gateway.
+        // Thousands of consecutive routes may have the same gateway.
         if (hop.Ifindex != _lastIfindex || prefix != _last)
         {
             Add(_new, hop.Ifindex, prefix);
@@ -123,7 +124,8 @@ internal sealed class Neighbours
     }
 
     /// <summary>
-    /// Returns the destination of a route; nothing for a short prefix, such as half of a default route.
+    /// Returns the destination of a route. Returns no prefix for a short one, such as half of a default
+    /// route.
     /// </summary>
     private static IpPrefix Near(ReadOnlySpan<byte> destination, byte length) =>
         IpNumber.TryRead(destination, out IpNumber first) && length >= (first.IsIpv4 ? 8 : 16)
@@ -189,7 +191,7 @@ internal sealed class Neighbours
     }
 
     /// <summary>
-    /// The neighbours of one device. If there are too many, their prefixes become shorter: that only hides
+    /// The neighbours of one device. If there are too many, their prefixes become shorter. That only hides
     /// evidence, and silence leads to a probe.
     /// </summary>
     private sealed class OfDevice
@@ -205,7 +207,7 @@ internal sealed class Neighbours
 
         public HashSet<IpPrefix> Prefixes { get; private set; } = [];
 
-        /// <summary>True if the prefix was not there.</summary>
+        /// <summary>Adds a prefix. Returns true if it is new.</summary>
         public bool Add(IpPrefix prefix)
         {
             bool isNew = Prefixes.Add(Shortened(prefix));

@@ -6,7 +6,8 @@ namespace ConnMgr.Netlink;
 /// <param name="type">nlmsg_type.</param>
 /// <param name="flags">nlmsg_flags.</param>
 /// <param name="sequence">nlmsg_seq.</param>
-/// <param name="portId">nlmsg_pid: the requester of an answer, or the cause of an event.</param>
+/// <param name="portId">nlmsg_pid: of an answer, the socket that sent the request; of an event, the socket
+/// that caused it.</param>
 /// <param name="payload">The bytes after the header.</param>
 internal readonly ref struct NetlinkMessage(
     ushort type, ushort flags, uint sequence, uint portId, ReadOnlySpan<byte> payload)
@@ -30,7 +31,7 @@ internal readonly ref struct NetlinkMessage(
     public ReadOnlySpan<byte> Payload { get; } = payload;
 
     /// <summary>
-    /// The errno of a message that ends an answer, 0 for success; null for any other message.
+    /// The errno of a message that ends an answer (0 is success); null for any other message.
     /// </summary>
     public int? ErrorNumber =>
         Type is Error or Done && Payload.Length >= 4 ? -(int)NetlinkWire.UInt32(Payload) : null;

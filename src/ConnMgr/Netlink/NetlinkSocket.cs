@@ -19,7 +19,7 @@ internal enum Received
 }
 
 /// <summary>
-/// A non-blocking netlink socket, subscribed to multicast groups. It accepts messages of the kernel only.
+/// A non-blocking netlink socket, subscribed to multicast groups. Accepts messages from the kernel only.
 /// </summary>
 internal sealed unsafe class NetlinkSocket : IDisposable
 {
@@ -89,13 +89,13 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     public uint PortId { get; }
 
     /// <summary>
-    /// Makes the kernel drop messages by one of their numbers, so that they do not wake the daemon. The
-    /// first message of a datagram decides.
+    /// Makes the kernel drop messages in which one number has either of two values, so that they do not wake
+    /// the daemon. Only the first message of a datagram is checked.
     /// </summary>
-    /// <param name="offset">Where the number is, from the beginning of struct nlmsghdr.</param>
-    /// <param name="size">Its size: 1 or 4 bytes.</param>
+    /// <param name="offset">The position of the number in bytes from the start of struct nlmsghdr.</param>
+    /// <param name="size">The size of the number: 1 or 4 bytes.</param>
     /// <param name="first">A value to drop, in the machine's byte order.</param>
-    /// <param name="second">Another one.</param>
+    /// <param name="second">Another value to drop.</param>
     public void LeaveOut(uint offset, int size, uint first, uint second)
     {
         const ushort LoadWord = 0x20; // BPF_LD | BPF_W | BPF_ABS, <linux/bpf_common.h>
@@ -116,7 +116,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     }
 
     /// <summary>
-    /// Sends one request to the kernel. Returns false if its buffer is full; try again later.
+    /// Sends one request to the kernel. Returns false if the kernel's buffer is full: try again later.
     /// </summary>
     public bool Send(ReadOnlySpan<byte> request)
     {
@@ -199,7 +199,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         return false;
     }
 
-    /// <summary>Doubles the buffer: otherwise the same message would not fit the next time either.</summary>
+    /// <summary>Doubles the buffer, because the same message would not fit the next time either.</summary>
     private void Grow()
     {
         if (_buffer.Length < LargestBuffer)

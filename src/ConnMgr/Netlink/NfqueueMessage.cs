@@ -161,8 +161,9 @@ internal static class Nfqueue
 
     /// <summary>
     /// Binds the sending socket to the queue; the kernel answers EPERM or EBUSY if another socket is bound.
-    /// Requests whole packets without segmentation. When <paramref name="length"/> packets wait, further ones
-    /// pass. It is one request, so that no packet arrives between its parts.
+    /// Requests whole packets without segmentation. When <paramref name="length"/> packets are waiting, the
+    /// kernel accepts further ones unseen. All of this is one request, so that no packet arrives between its
+    /// parts.
     /// </summary>
     /// <param name="queue">The number of the queue.</param>
     /// <param name="length">The length of the queue in packets.</param>
@@ -188,8 +189,8 @@ internal static class Nfqueue
     }
 
     /// <summary>
-    /// Writes the verdict on a packet, which stays unchanged, and returns the request's length. It requests
-    /// no acknowledgement: the kernel answers only if it does not know the packet.
+    /// Writes the verdict on a packet, which stays unchanged, and returns the request's length. Requests no
+    /// acknowledgement: the kernel answers only if it does not know the packet.
     /// </summary>
     /// <param name="request">A buffer of at least 32 bytes.</param>
     /// <param name="queue">The number of the queue.</param>

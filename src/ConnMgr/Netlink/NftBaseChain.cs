@@ -3,7 +3,7 @@ using static ConnMgr.Netlink.Nftables;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>Reads the base chains in a list of the kernel's. Pure.</summary>
+/// <summary>Reads the base chains in the kernel's list of chains. Pure.</summary>
 internal static class NftBaseChain
 {
     private const int LongestName = 32;
@@ -14,8 +14,8 @@ internal static class NftBaseChain
     /// </summary>
     /// <param name="message">The row.</param>
     /// <param name="hook">NF_INET_*, 0 (prerouting) to 4 (postrouting).</param>
-    /// <returns>Null for a chain without hook, of NAT, of another family than IPv4, IPv6 or both, or of the
-    /// lockdown's own table.</returns>
+    /// <returns>Null for a chain without a hook, for a NAT chain, for a chain of another family than IPv4,
+    /// IPv6 or both, and for a chain of the lockdown's own table.</returns>
     public static string? Read(in NetlinkMessage message, out uint hook)
     {
         hook = uint.MaxValue;

@@ -15,19 +15,20 @@ internal enum NftChangeKind
     ElementsDeleted,
 
     /// <summary>
-    /// A rule was changed in a user's chain, of fwcfg.sh or firewall.user. From now on it is part of the
-    /// lockdown.
+    /// A rule was changed in a user's chain (of fwcfg.sh or firewall.user). The rule belongs to the lockdown
+    /// from now on.
     /// </summary>
     UserRule,
 
     /// <summary>
-    /// A rule, chain or set, or the flags or policy of the table or a chain was changed: the lockdown is
+    /// A rule, chain or set was changed, or the flags or policy of the table or a chain: the lockdown is
     /// damaged.
     /// </summary>
     Frame,
 
     /// <summary>
-    /// The table was deleted, and the lockdown with it. No script of the lockdown deletes it temporarily.
+    /// The table was deleted, and the lockdown with it. No script of the lockdown ever deletes it, not even
+    /// temporarily.
     /// </summary>
     TableDeleted,
 
@@ -56,7 +57,8 @@ internal static class NftChange
         {
             return NftChangeKind.End;
         }
-        // The name of the table is the first attribute of every kind of object, and has the same number.
+        // The table's name is the first attribute of every kind of object, and has the same number in all of
+        // them.
         AttributeReader attributes = new(message.Payload[NftSetMessage.HeaderSize..]);
         if (message.Payload[0] is not (NFPROTO_INET or NFPROTO_BRIDGE)
             || !attributes.TryRead(out NetlinkAttribute table) || table.Type != NFTA_TABLE_NAME
@@ -121,8 +123,8 @@ internal static class NftChange
     }
 
     /// <summary>
-    /// Returns a name as text. A process may give itself any name (PR_SET_NAME), and a table may have any:
-    /// `?` replaces characters that must not get into a log.
+    /// Returns a name as text, with `?` in place of characters that must not get into a log. A process may
+    /// give itself any name (PR_SET_NAME), and a table may have any name.
     /// </summary>
     public static string NameIn(ReadOnlySpan<byte> bytes)
     {

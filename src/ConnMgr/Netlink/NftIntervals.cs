@@ -6,8 +6,8 @@ namespace ConnMgr.Netlink;
 internal static class NftIntervals
 {
     /// <summary>
-    /// Returns the prefixes in the order of their addresses, from elements in any order. False if an interval
-    /// is not a prefix, which means that another program added it.
+    /// Returns the prefixes in the order of their addresses, from elements in any order. Returns false if an
+    /// interval is not a prefix: then another program has added it.
     /// </summary>
     /// <param name="elements">All elements of one set; this method sorts them.</param>
     /// <param name="prefixes">Receives the prefixes.</param>
@@ -15,13 +15,13 @@ internal static class NftIntervals
     {
         elements.Sort(static (one, other) => one.Key.Value != other.Key.Value
             ? one.Key.Value.CompareTo(other.Key.Value)
-            : other.IsEnd.CompareTo(one.IsEnd)); // an end sorts before a start at the same address
+            : other.IsEnd.CompareTo(one.IsEnd)); // at the same address, an end comes before a start
         bool areAll = true;
         for (int i = 0; i < elements.Count; i++)
         {
             if (elements[i].IsEnd)
             {
-                continue; // ends the previous interval, or is the element that nft adds at address 0
+                continue; // the end of the previous interval, or the element that nft adds at address 0
             }
             IpNumber first = elements[i].Key;
             UInt128 end = i + 1 < elements.Count ? elements[i + 1].Key.Value : End(first);

@@ -5,14 +5,14 @@ using static ConnMgr.Netlink.Nftables;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// The requests to nf_tables about the address sets of the lockdown's table: struct nfgenmsg, then
-/// attributes. Each is built in the caller's buffer. Pure.
+/// Builds the requests to nf_tables about the address sets of the lockdown's table: struct nfgenmsg, then
+/// attributes. Writes each into the caller's buffer. Pure.
 /// </summary>
 /// <remarks>
 /// `afero4` and `afero6` hold single addresses, each with or without a time-out. `afero4_prefixes` and
-/// `afero6_prefixes` hold prefixes as intervals: an element at the first address, and one, marked as the end,
-/// after the last address. Those of name servers and of probed addresses are
-/// like `afero4` and `afero6`.
+/// `afero6_prefixes` hold prefixes as intervals: one element at the first address, and one, marked as the
+/// end, after the last address. The sets for name servers and for probed addresses are like `afero4` and
+/// `afero6`.
 /// </remarks>
 internal static class NftSetMessage
 {
@@ -38,8 +38,8 @@ internal static class NftSetMessage
     private const uint KeyTypeIpv6 = 8;
 
     /// <summary>
-    /// The name of the lockdown's table in messages. There is one of family inet and one of family bridge
-    /// (for bridged frames).
+    /// The name of the lockdown's tables in messages: one table has the family inet, the other the family
+    /// bridge (for bridged frames).
     /// </summary>
     public static ReadOnlySpan<byte> Table => "connmgr\0"u8;
 
@@ -114,8 +114,8 @@ internal static class NftSetMessage
     /// <summary>Adds an address or prefix to its set.</summary>
     /// <param name="buffer">At least <see cref="MaxSize"/> bytes.</param>
     /// <param name="prefix">An address or prefix.</param>
-    /// <param name="timeout">The time-out of an address in seconds; 0 for none. Null to leave it out, which
-    /// does not change an existing element.</param>
+    /// <param name="timeout">The time-out of an address in seconds; 0 for none. Null to leave it out, so that
+    /// an existing element stays unchanged.</param>
     /// <param name="sequence">The sequence number that the answer repeats.</param>
     /// <returns>The number of bytes written.</returns>
     public static int Add(Span<byte> buffer, IpPrefix prefix, int? timeout, uint sequence)
@@ -129,8 +129,8 @@ internal static class NftSetMessage
             LongNumber(ref writer, NFTA_SET_ELEM_TIMEOUT, milliseconds);
             if (seconds > 0)
             {
-                // Without the expiration, Linux from 6.12 on restarts the time only if the time-out has
-                // changed.
+                // Send the expiration too: since Linux 6.12, the kernel otherwise restarts the time only if
+                // the time-out has changed.
                 LongNumber(ref writer, NFTA_SET_ELEM_EXPIRATION, milliseconds);
             }
         }
@@ -178,8 +178,8 @@ internal static class NftSetMessage
     }
 
     /// <summary>
-    /// Returns the request for the element of an address, or of a prefix's first address. The answer is a
-    /// row, or the error ENOENT. It needs no transaction.
+    /// Returns the request for the element of an address, or of a prefix's first address. The kernel answers
+    /// with a row, or with ENOENT. The request needs no transaction.
     /// </summary>
     public static ReadOnlySpan<byte> Get(Span<byte> buffer, IpPrefix prefix, uint sequence)
     {
@@ -295,7 +295,8 @@ internal static class NftSetMessage
     }
 
     /// <summary>
-    /// Appends the end of a prefix's interval. A prefix that includes the highest address has no end.
+    /// Appends the element that ends a prefix's interval. A prefix that includes the highest address has no
+    /// such element.
     /// </summary>
     private static void IntervalEnd(ref NetlinkWriter writer, IpPrefix prefix)
     {
@@ -376,6 +377,6 @@ internal static class NftSetMessage
 
 /// <summary>An element as the kernel reports it.</summary>
 /// <param name="Key">The address.</param>
-/// <param name="IsEnd">An interval ends before that address.</param>
-/// <param name="Left">The seconds left; 0 for no time-out.</param>
+/// <param name="IsEnd">True if an interval ends before that address.</param>
+/// <param name="Left">The seconds until the element expires; 0 for no time-out.</param>
 internal readonly record struct NftElement(IpNumber Key, bool IsEnd, uint Left);

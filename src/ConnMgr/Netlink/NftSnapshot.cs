@@ -4,18 +4,18 @@ using static ConnMgr.Netlink.Nftables;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// The lockdown's tables as init_firewall.sh has left them, without the addresses. From the rows that the
-/// kernel listed, it builds the transaction that creates them again. So the daemon restores a table that
-/// another program has deleted by one system call, without starting a program. Pure.
+/// The lockdown's tables as init_firewall.sh has left them, without the addresses. Builds, from the rows that
+/// the kernel listed, the transaction that creates the tables again. If another program deletes a table, the
+/// daemon can restore it with one system call, without starting a program. Pure.
 /// </summary>
 /// <remarks>
-/// A row of a list has the attributes of the request that creates the object, and some of the kernel's own
-/// (handles, counts), which are left out. An anonymous set, as in the rule `tcp dport { 80, 443 }`, keeps the
-/// name that the kernel gave it.
+/// A row of a list has the attributes of the request that creates the object. It also has some attributes of
+/// the kernel's own (handles, counts), which the snapshot leaves out. An anonymous set, as in the rule
+/// `tcp dport { 80, 443 }`, keeps the name that the kernel gave it.
 /// </remarks>
 internal sealed class NftSnapshot
 {
-    /// <summary>In bytes. Larger than any lockdown; a larger snapshot is not taken.</summary>
+    /// <summary>In bytes. Larger than any lockdown; connmgr does not use a larger snapshot.</summary>
     public const int LargestSize = 196608;
 
     private const int MaxSets = 4096;
@@ -33,8 +33,8 @@ internal sealed class NftSnapshot
     public bool HasChain { get; private set; }
 
     /// <summary>
-    /// The sets whose elements belong to the snapshot, by family and name: not the daemon's own, nor sets
-    /// whose elements expire.
+    /// The sets whose elements belong to the snapshot, by family and name. Excludes the daemon's own sets,
+    /// and sets whose elements expire.
     /// </summary>
     public List<(byte Family, byte[] Name)> Sets { get; } = [];
 
@@ -42,8 +42,8 @@ internal sealed class NftSnapshot
     public bool IsTooLarge => _length > LargestSize || Sets.Count > MaxSets;
 
     /// <summary>
-    /// Adds a row: the tables first, then chains, sets, the elements of <see cref="Sets"/>, and rules. Rows
-    /// of other tables are ignored.
+    /// Adds a row. Add the tables first, then chains, sets, the elements of <see cref="Sets"/>, and rules.
+    /// Ignores rows of other tables.
     /// </summary>
     public void Add(in NetlinkMessage message)
     {
@@ -112,10 +112,10 @@ internal sealed class NftSnapshot
     }
 
     /// <summary>
-    /// Returns the transaction: it deletes the tables, if they exist, and creates them again. The last
-    /// message requests an answer; its sequence number is the transaction's first plus <see cref="Count"/>.
-    /// It is built once, then only its numbers change, because the device is open meanwhile. Call it after
-    /// the last <see cref="Add"/>.
+    /// Returns the transaction that deletes the tables, if they exist, and creates them again. Its last
+    /// message requests an answer, whose sequence number is that of the first message plus
+    /// <see cref="Count"/>. The first call builds it; later calls only change the sequence numbers, because
+    /// the device is unprotected meanwhile. Call it after the last <see cref="Add"/>.
     /// </summary>
     /// <param name="firstSequence">The sequence number of the message that begins the transaction.</param>
     /// <returns>The bytes, until the next call.</returns>
@@ -157,11 +157,11 @@ internal sealed class NftSnapshot
     /// <summary>The number of messages between the begin and the end of the transaction.</summary>
     public int Count => _rows.Count + (2 * _families.Count);
 
-    /// <summary>A rule is appended to the existing ones.</summary>
+    /// <summary>Rules need NLM_F_APPEND, so that each is added after the existing ones.</summary>
     private static ushort FlagsOf(int type) =>
         (ushort)(NLM_F_CREATE | (type == NFT_MSG_NEWRULE ? NLM_F_APPEND : 0));
 
-    /// <summary>The attributes that the request may contain.</summary>
+    /// <summary>Returns the types of the attributes that the request may contain.</summary>
     private static ReadOnlySpan<byte> Kept(int type) => type switch
     {
         NFT_MSG_NEWTABLE => [NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_USERDATA],

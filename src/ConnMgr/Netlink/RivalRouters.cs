@@ -4,18 +4,18 @@ using static ConnMgr.Netlink.Rtnetlink;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// The IPv6 routers that advertise themselves on a device beside another one, and which of them neighbour
-/// unreachability detection has given up (RFC 4861, section 7.3). The kernel then uses another of its
-/// advertised routes (find_rr_leaf, net/ipv6/route.c), and connmgr's copy of such a route has to follow. A
-/// single router has no alternative, so its neighbour entry does not matter. Pure.
+/// The IPv6 routers that advertise themselves on a device where another router does too, and which of them
+/// neighbour unreachability detection has given up (RFC 4861, section 7.3). The kernel then uses another of
+/// its advertised routes (find_rr_leaf, net/ipv6/route.c), and connmgr must copy that one instead. A single
+/// router has no alternative, so its neighbour entry does not matter. Pure.
 /// </summary>
 internal sealed class RivalRouters
 {
     private const int HeaderSize = 12; // struct ndmsg
 
     /// <summary>
-    /// How many advertised routers of a device count. Anyone in a LAN can advertise thousands: the others are
-    /// not remembered, so neither memory nor work grows with them.
+    /// The largest number of advertised routers of a device that connmgr uses. Anyone in a LAN can advertise
+    /// thousands: connmgr does not remember the others, so that neither memory nor work grows with them.
     /// </summary>
     public const int MostOfDevice = 16;
 
@@ -35,13 +35,14 @@ internal sealed class RivalRouters
     public bool Exist => _routers.Count > 0;
 
     /// <summary>
-    /// Adds a row of a dump to the defaults, unless its device has <see cref="MostOfDevice"/> advertised ones
-    /// that are as good. Reachable routers are better than others, then those of a higher preference, then
-    /// those that are known, then the first ones.
+    /// Adds a row of a dump to the defaults. If the device already has <see cref="MostOfDevice"/> advertised
+    /// routes, the row replaces the worst of them, or is dropped if it is no better. A reachable router is
+    /// better than an unreachable one, then one with a higher preference, then a known one, then the earlier
+    /// one.
     /// </summary>
     /// <param name="defaults">The rows so far.</param>
     /// <param name="row">The row to add.</param>
-    /// <param name="dropped">The row that it takes the place of; null if there is room.</param>
+    /// <param name="dropped">The row that was replaced; null if there was room.</param>
     public bool Admit(List<KernelRoute> defaults, KernelRoute row, out KernelRoute? dropped)
     {
         dropped = null;
@@ -60,9 +61,9 @@ internal sealed class RivalRouters
     }
 
     /// <summary>
-    /// True if the defaults stay as they are, whether the kernel has this route or not: it is one of those
-    /// that <see cref="Admit"/> would not add. Reads the payload of RTM_NEWROUTE or RTM_DELROUTE without
-    /// allocation, since a flood makes thousands of them.
+    /// True if the defaults do not depend on whether the kernel has this route, because <see cref="Admit"/>
+    /// would not add it. Reads the payload of RTM_NEWROUTE or RTM_DELROUTE without allocation, since a flood
+    /// causes thousands of them.
     /// </summary>
     public bool IsOneTooMany(List<KernelRoute> defaults, ReadOnlySpan<byte> payload, bool isDeleted)
     {
@@ -88,7 +89,9 @@ internal sealed class RivalRouters
             && (isDeleted || RankOf(Find(_routers, ifindex, address), preference) >= worst);
     }
 
-    /// <summary>Reads an advertised default with one nexthop of the main table, else false.</summary>
+    /// <summary>
+    /// Reads an advertised default of the main table with one nexthop. Returns false for any other route.
+    /// </summary>
     private static bool TryReadRouter(
         ReadOnlySpan<byte> payload, out int ifindex, out IpNumber address, out byte preference)
     {
@@ -122,7 +125,9 @@ internal sealed class RivalRouters
         return hasRouter && mayExpire;
     }
 
-    /// <summary>Counts the advertised routes of the row's device, and finds the last of the worst.</summary>
+    /// <summary>
+    /// Counts the advertised routes of the row's device, and finds the worst of them; of several, the last.
+    /// </summary>
     private int CountRouters(
         List<KernelRoute> defaults, KernelRoute row, out int worst, out int worstRank)
     {
@@ -148,8 +153,8 @@ internal sealed class RivalRouters
         (known is { IsDead: true } ? 8 : 0) + 2 * KernelRoute.RankOf(preference) + (known is null ? 1 : 0);
 
     /// <summary>
-    /// Takes the routers from the default routes. A router that was known before keeps its state; a new
-    /// one counts as reachable until its entry is known.
+    /// Updates the routers from the default routes. A router that was already known keeps its state; a new
+    /// one counts as reachable until its neighbour entry is known.
     /// </summary>
     public void Update(IReadOnlyList<KernelRoute> defaults)
     {
@@ -168,7 +173,7 @@ internal sealed class RivalRouters
         _routers = rivals;
     }
 
-    /// <summary>True if there are routers since the last call whose entries have to be dumped.</summary>
+    /// <summary>True if there are new routers since the last call: dump their neighbour entries.</summary>
     public bool TakeNew()
     {
         bool hadNew = _hasNew;
@@ -177,9 +182,9 @@ internal sealed class RivalRouters
     }
 
     /// <summary>
-    /// Processes the payload of RTM_NEWNEIGH (struct ndmsg). A deleted entry says nothing about the
-    /// router: a failed one is deleted after a while. True if a router has become unreachable or reachable
-    /// again.
+    /// Processes the payload of RTM_NEWNEIGH (struct ndmsg). Returns true if a router has become unreachable,
+    /// or reachable again. Do not call it for RTM_DELNEIGH, which says nothing about the router: the kernel
+    /// deletes a failed entry after a while.
     /// </summary>
     public bool Apply(ReadOnlySpan<byte> payload)
     {

@@ -7,7 +7,7 @@ internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
 {
     /// <summary>
     /// RTNH_F_PERVASIVE and RTNH_F_ONLINK. The kernel also reports other flags (dead, linkdown, offloaded),
-    /// but refuses a route that has them.
+    /// but refuses to add a route that has them.
     /// </summary>
     public const byte AcceptedFlags = 0x2 | OnLink;
 
@@ -20,14 +20,15 @@ internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
     /// <summary>RTA_* without flags.</summary>
     public int Number => Type & TypeMask;
 
-    /// <summary>True if it describes the nexthop, not the route.</summary>
+    /// <summary>True if the attribute describes the nexthop, not the route.</summary>
     public bool IsOfNexthop =>
         (RouteAttributeType)Number is RouteAttributeType.OutputInterface
         or RouteAttributeType.Gateway or RouteAttributeType.Via or RouteAttributeType.Multipath
         or RouteAttributeType.Encapsulation or RouteAttributeType.EncapsulationType;
 
     /// <summary>
-    /// struct rta_cacheinfo: rta_expires is its third number, in hundredths of a second; 0 means never.
+    /// Returns rta_expires, the third number of struct rta_cacheinfo, which counts hundredths of a second, as
+    /// seconds; null for 0, which means never.
     /// </summary>
     public static uint? ExpiresOf(ReadOnlySpan<byte> value)
     {
@@ -35,7 +36,10 @@ internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
         return ticks == 0 ? null : ticks < 0 ? 0 : (uint)((ticks + 99) / 100);
     }
 
-    /// <summary>False if a length is invalid: an incompletely read route must not be copied.</summary>
+    /// <summary>
+    /// Reads all attributes. Returns false if a length is invalid: never copy a route that was read
+    /// incompletely.
+    /// </summary>
     public static bool TryReadAll(ReadOnlySpan<byte> rest, out List<RouteAttribute> attributes)
     {
         attributes = [];
@@ -64,7 +68,7 @@ internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
     }
 
     /// <summary>
-    /// Parses consecutive struct rtnexthop. Each becomes a list: its header as attribute 0, then its
+    /// Parses consecutive struct rtnexthop. Returns one list for each: its header as attribute 0, then its
     /// attributes.
     /// </summary>
     public static List<RouteAttribute[]> ReadHops(ReadOnlySpan<byte> value)
@@ -85,7 +89,7 @@ internal readonly record struct RouteAttribute(ushort Type, byte[] Value)
     }
 }
 
-/// <summary>RTA_*, &lt;linux/rtnetlink.h&gt;: the attributes that a copy of a route depends on.</summary>
+/// <summary>The attributes that a copy of a route depends on: RTA_*, &lt;linux/rtnetlink.h&gt;.</summary>
 internal enum RouteAttributeType
 {
     Destination = 1, // RTA_DST

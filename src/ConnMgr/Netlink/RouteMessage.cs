@@ -37,8 +37,8 @@ internal sealed record Device(
 }
 
 /// <summary>
-/// An address of a device, from RTM_NEWADDR. Two are equal if they are the same address of the same device;
-/// scope and flags may differ.
+/// An address of a device, from RTM_NEWADDR. Two objects are equal if they are the same address of the same
+/// device, even if scope and flags differ.
 /// </summary>
 internal sealed class DeviceAddress(int ifindex, IPAddress address, IPNetwork prefix, byte scope, uint flags)
     : IEquatable<DeviceAddress>
@@ -72,7 +72,7 @@ internal sealed class DeviceAddress(int ifindex, IPAddress address, IPNetwork pr
         Scope < Rtnetlink.RT_SCOPE_LINK && (Flags & DadFailed) == 0
             && ((Flags & Tentative) == 0 || (Flags & Optimistic) != 0) && !IsIpv4LinkLocal;
 
-    // Programs add such an address with the scope of the link, or, like `ip address add`, with a wider one.
+    // Some programs add such an address with link scope; others, like `ip address add`, with a wider scope.
     private bool IsIpv4LinkLocal
     {
         get
@@ -92,19 +92,20 @@ internal sealed class DeviceAddress(int ifindex, IPAddress address, IPNetwork pr
     public override int GetHashCode() => Address.GetHashCode() ^ Ifindex;
 }
 
-/// <summary>A default route of the main table, or one nexthop of it.</summary>
+/// <summary>A default route of the main table, or one nexthop of such a route.</summary>
 /// <param name="IsIpv6">True for IPv6.</param>
-/// <param name="Ifindex">The output device; 0 if it forwards nothing (a blackhole, for example).</param>
+/// <param name="Ifindex">The output device; 0 if the route forwards nothing
+/// (for example, a blackhole).</param>
 /// <param name="Metric">RTA_PRIORITY; the lowest is preferred.</param>
 /// <param name="Gateway">The gateway; null on a point-to-point link.</param>
-/// <param name="IsDead">The kernel passes the route over (RTNH_F_DEAD): its device has no carrier, and
-/// ignore_routes_with_linkdown is set.</param>
+/// <param name="IsDead">True if the kernel passes over the route (RTNH_F_DEAD): its device has no carrier,
+/// and ignore_routes_with_linkdown is set.</param>
 internal sealed record DefaultRoute(
     bool IsIpv6, int Ifindex, uint Metric, IPAddress? Gateway, bool IsDead = false);
 
 /// <summary>
-/// Parses the rtnetlink messages that matter here (rtnetlink(7), &lt;linux/rtnetlink.h&gt;). Returns false
-/// for malformed or irrelevant ones.
+/// Parses the rtnetlink messages that connmgr uses (rtnetlink(7), &lt;linux/rtnetlink.h&gt;). Each method
+/// returns false for a malformed or irrelevant message.
 /// </summary>
 internal static class RouteMessage
 {
@@ -133,8 +134,8 @@ internal static class RouteMessage
     public static bool TryReadLink(ReadOnlySpan<byte> payload, out Device device)
     {
         device = null!;
-        // The kernel announces a bridge port a second time, for the bridge; that message is not about the
-        // device.
+        // The kernel announces a bridge port a second time, on behalf of the bridge. Ignore that message: it
+        // does not describe the device.
         if (payload.Length < 16 || payload[0] == FamilyBridge)
         {
             return false;
@@ -234,8 +235,8 @@ internal static class RouteMessage
     }
 
     /// <summary>
-    /// Parses struct rtmsg and its attributes; adds one route for each nexthop. False if the message is not
-    /// about a default route of the main table.
+    /// Parses struct rtmsg and its attributes, and adds one route for each nexthop. Returns false if the
+    /// message is not about a default route of the main table.
     /// </summary>
     public static bool TryReadDefaultRoute(ReadOnlySpan<byte> payload, List<DefaultRoute> found)
     {
@@ -248,7 +249,7 @@ internal static class RouteMessage
         uint table = payload[4];
         byte type = payload[7];
         bool isCached = (NetlinkWire.UInt32(payload[8..]) & 0x200) != 0; // RTM_F_CLONED
-        // A default for some sources or types of service only does not count as a default.
+        // A default that is only for some sources or types of service does not count as a default.
         bool isForSome = payload[2] != 0 /* rtm_src_len */ || payload[3] != 0 /* rtm_tos */;
         if (family is not (FamilyIpv4 or FamilyIpv6) || destinationLength != 0 || isCached || isForSome
             || type is not (1 or 6 or 7 or 8 or 9) /* RTN_UNICAST, RTN_BLACKHOLE to RTN_THROW */)

@@ -4,14 +4,14 @@ using ConnMgr.Native;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// rtnetlink: subscribes, dumps, then follows the events, all into one <see cref="KernelState"/>. Any loss of
-/// messages triggers a new dump.
+/// Keeps a <see cref="KernelState"/> up to date from rtnetlink: subscribes, dumps, then follows the events.
+/// After any loss of messages, dumps again.
 /// </summary>
 /// <remarks>
-/// If changes never stop (two programs that keep changing a route), it reads and dumps 20 times a second,
-/// and the last dump counts between two dumps: otherwise the routes could never be judged. A dump contains
-/// all routes, and its work grows with them. So beside very many it dumps the routes less often, at least
-/// once a second, and reads the events meanwhile.
+/// If changes never stop (for example, two programs that keep changing a route), it reads and dumps only 20
+/// times a second, and between two dumps the last one counts; otherwise the routes could never be judged. A
+/// dump contains all routes, so its cost grows with them. With very many routes it therefore dumps them less
+/// often, but at least once a second, and reads the events meanwhile.
 /// </remarks>
 internal sealed class RouteMonitor : IDisposable
 {
@@ -41,14 +41,14 @@ internal sealed class RouteMonitor : IDisposable
     private readonly NeighbourMonitor _neighbours;
     private readonly KernelState _table;
     private readonly HashSet<ushort> _wanted = [.. DumpOrder];
-    // The rest of the current snapshot, which follows without a pause.
+    // The rest of the current snapshot; its dumps follow each other without a pause.
     private readonly HashSet<ushort> _next = [];
     private ulong _token;
     private bool _isUrgent;
     private uint _sequence;
     private ushort _dumping; // the RTM_GET* in progress, or 0
     private bool _wasInterrupted;
-    private int _routeRows; // of the dump in progress
+    private int _routeRows; // rows of the dump in progress
     private bool _isFull; // messages were lost, and the buffered ones before them are not all read yet
 
     /// <param name="loop">The event loop.</param>
@@ -69,15 +69,15 @@ internal sealed class RouteMonitor : IDisposable
     }
 
     /// <summary>
-    /// True while no dump runs or is wanted, so the table matches the kernel's. If changes never stop, also
-    /// true during the pause before the next dump.
+    /// True while no dump runs or is wanted, so that the table matches the kernel's. If changes never stop,
+    /// it is also true during the pause before the next dump.
     /// </summary>
     public bool IsSettled => _dumping == 0 && _next.Count == 0
         && (_wanted.Count == 0 || _nextDump.IsSet || _nextRoutes.IsSet);
 
     /// <summary>
-    /// The number of the last dump, of any type. The routes are newer than now once <see cref="RoutesAsOf"/>
-    /// is greater.
+    /// The number of the last dump of any type. To wait for routes that are newer than now, remember this
+    /// number, and wait until <see cref="RoutesAsOf"/> exceeds it.
     /// </summary>
     public uint LastDump => _sequence;
 
@@ -94,7 +94,7 @@ internal sealed class RouteMonitor : IDisposable
         DumpNext();
     }
 
-    /// <summary>Dumps the default routes again, without a pause.</summary>
+    /// <summary>Dumps the default routes again, without waiting for a pause to end.</summary>
     public void ResyncRoutes()
     {
         _wanted.Add(RouteMessage.GetRoute);
@@ -103,8 +103,8 @@ internal sealed class RouteMonitor : IDisposable
     }
 
     /// <summary>
-    /// Dumps the routes again if that could wait until the loss of carrier had been decided upon. Call it
-    /// when the decision has been carried out.
+    /// Dumps the routes again if a device has lost carrier. That dump could wait until the loss had been
+    /// handled: call this method when the decision has been carried out.
     /// </summary>
     public void Confirm()
     {
@@ -118,7 +118,7 @@ internal sealed class RouteMonitor : IDisposable
     private void Read()
     {
         Received received = Received.Nothing;
-        // A loss does not wake the loop again.
+        // Read on after a loss: it does not wake the loop again.
         for (int i = 0; i < ReadsPerWakeUp || received == Received.Lost; i++)
         {
             received = _socket.Receive(out ReadOnlySpan<byte> datagram);
@@ -132,7 +132,7 @@ internal sealed class RouteMonitor : IDisposable
                     {
                         return;
                     }
-                    break; // the kernel has answered already: the routes are judged in this wake-up
+                    break; // the kernel has already answered: read on, to judge the routes in this wake-up
                 case Received.Lost:
                     Losses++;
                     _isFull = true;
@@ -159,7 +159,7 @@ internal sealed class RouteMonitor : IDisposable
             {
                 if (isDumpRow && _dumping == RouteMessage.GetRule && message.ErrorNumber == Errno.EOPNOTSUPP)
                 {
-                    _dumping = 0; // a kernel without policy rules
+                    _dumping = 0; // the kernel has no policy rules
                 }
                 else if (isDumpRow)
                 {
@@ -178,7 +178,7 @@ internal sealed class RouteMonitor : IDisposable
         }
     }
 
-    /// <summary>True if NLMSG_DONE contains an error.</summary>
+    /// <summary>True if NLMSG_DONE reports an error.</summary>
     private static bool IsNegative(ReadOnlySpan<byte> error) =>
         error.Length >= 4 && BitConverter.ToInt32(error) < 0;
 
@@ -208,13 +208,13 @@ internal sealed class RouteMonitor : IDisposable
     }
 
     /// <summary>
-    /// Starts the next wanted dump unless one runs, because the kernel runs one at a time per socket. Call it
-    /// each tick, since the kernel may have had no room for the request.
+    /// Starts the next wanted dump, unless one is running: the kernel runs one dump at a time per socket.
+    /// Call it every tick, since the kernel may have had no room for the request.
     /// </summary>
     /// <remarks>
-    /// After an overflow, wait until the buffer has been read empty: until then the kernel drops all
-    /// messages, including the end or the refusal of a dump, and does not repeat them
-    /// (net/netlink/af_netlink.c, NETLINK_S_CONGESTED).
+    /// After an overflow, first read the buffer until it is empty. Until then the kernel drops all messages,
+    /// including the end or the refusal of a dump, and does not repeat them (net/netlink/af_netlink.c,
+    /// NETLINK_S_CONGESTED).
     /// </remarks>
     public void DumpNext()
     {
@@ -233,8 +233,8 @@ internal sealed class RouteMonitor : IDisposable
     }
 
     /// <summary>
-    /// Begins a snapshot of everything that is wanted. False if nothing is wanted, or a pause must come
-    /// first.
+    /// Begins a snapshot of everything that is wanted. Returns false if nothing is wanted, or if a pause must
+    /// come first.
     /// </summary>
     private bool BeginSnapshot()
     {
@@ -275,7 +275,8 @@ internal sealed class RouteMonitor : IDisposable
 
     private void Dump(ushort type)
     {
-        // struct ifinfomsg, longer than ifaddrmsg, fib_rule_hdr and rtmsg; all zero is AF_UNSPEC.
+        // struct ifinfomsg is longer than ifaddrmsg, fib_rule_hdr and rtmsg, so it serves for all; all zero
+        // means AF_UNSPEC.
         Span<byte> request = stackalloc byte[NetlinkReader.HeaderSize + 16];
         request.Clear();
         BitConverter.TryWriteBytes(request, request.Length);

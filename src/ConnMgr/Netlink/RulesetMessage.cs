@@ -6,7 +6,7 @@ internal enum RulesetChange
     /// <summary>No change in a table `filter`.</summary>
     None,
 
-    /// <summary>A rule changed in a chain of the whitelist, which fwcfg.sh changes.</summary>
+    /// <summary>A rule was changed in a chain of the whitelist. fwcfg.sh changes these chains.</summary>
     Address,
 
     /// <summary>Anything else changed in a table `filter`.</summary>
@@ -33,8 +33,8 @@ internal static class NftEvent
     private const int HeaderSize = 4; // struct nfgenmsg
 
     /// <summary>
-    /// Classifies an event about a table `filter` of IPv4 or IPv6, its chains or rules. Events about set
-    /// elements are ignored, because other programs change them all the time in their tables.
+    /// Classifies an event about a table `filter` of IPv4 or IPv6, its chains or its rules. Ignores events
+    /// about set elements, because other programs change the elements of their sets all the time.
     /// </summary>
     public static RulesetChange ChangeOf(in NetlinkMessage message)
     {
@@ -77,8 +77,8 @@ internal static class LegacyTable
     private const ulong FnvPrime = 1099511628211;
 
     /// <summary>
-    /// FNV-1a over matches, targets and policies, without counters and the kernel's own fields. Never 0.
-    /// Stops at the first invalid length.
+    /// Hashes matches, targets and policies with FNV-1a, without counters and the kernel's own fields. Stops
+    /// at the first invalid length. Never returns 0.
     /// </summary>
     public static ulong Fingerprint(ReadOnlySpan<byte> entries, bool isIpv6)
     {
@@ -91,8 +91,8 @@ internal static class LegacyTable
     }
 
     /// <summary>
-    /// Like <see cref="Fingerprint"/>, but without the rules in the whitelist's chains. These rules move the
-    /// offsets of later chains, so a jump is hashed by the number of its target chain.
+    /// Like <see cref="Fingerprint"/>, but without the rules in the whitelist's chains. Since these rules
+    /// shift the offsets of later chains, a jump is hashed by the number of its target chain.
     /// </summary>
     public static ulong FrameFingerprint(ReadOnlySpan<byte> entries, bool isIpv6)
     {

@@ -45,7 +45,7 @@ internal readonly ref struct SockDiagMessage
         HasOwner = NetlinkWire.UInt32(payload[InodeOffset..]) != 0;
     }
 
-    /// <summary>IPPROTO_*, which only the request contains.</summary>
+    /// <summary>IPPROTO_*, taken from the request because the answer does not contain it.</summary>
     public byte Protocol { get; }
 
     /// <summary>AF_INET or AF_INET6.</summary>
@@ -61,7 +61,7 @@ internal readonly ref struct SockDiagMessage
     /// <summary>The socket's SO_MARK (INET_DIAG_MARK); 0 if the kernel does not report it.</summary>
     public uint Mark { get; }
 
-    /// <summary>The user of the process that made the socket.</summary>
+    /// <summary>The user id of the process that created the socket.</summary>
     public uint User { get; }
 
     /// <summary>True if a process still has the socket open.</summary>
@@ -75,8 +75,8 @@ internal readonly ref struct SockDiagMessage
     public int Ifindex => (int)NetlinkWire.UInt32(_id[36..]);
 
     /// <summary>
-    /// True for a socket connected to one peer. False for the remains of a closed connection: a FIN_WAIT2
-    /// without owner is a struct inet_timewait_sock of the kernel.
+    /// True for a socket that is connected to one peer. False for the remains of a closed connection: a
+    /// FIN_WAIT2 socket without an owner is a struct inet_timewait_sock of the kernel.
     /// </summary>
     public bool IsConnected => Protocol == Tcp
         ? TcpStates.Contains(State) && (State != TCP_FIN_WAIT2 || HasOwner)
@@ -153,21 +153,21 @@ internal readonly ref struct SockDiagMessage
         Request(SOCK_DESTROY, NetlinkMessage.FlagAcknowledge, Family, Protocol, 0, _id);
 
     /// <summary>
-    /// Returns the request that ends a socket that cannot exist, with port 0. The kernel answers ENOENT, or
-    /// EOPNOTSUPP if it is built without CONFIG_INET_DIAG_DESTROY, as OpenWrt's is.
+    /// Returns a request to end a socket that cannot exist, with port 0, to test for the feature. The kernel
+    /// answers ENOENT, or EOPNOTSUPP if it was built without CONFIG_INET_DIAG_DESTROY, as OpenWrt's is.
     /// </summary>
     public static byte[] DestroyNothing() =>
         Request(SOCK_DESTROY, NetlinkMessage.FlagAcknowledge, AF_INET, Tcp, 0, default);
 
     /// <summary>
-    /// Returns the request for the socket of the device that sends packets of this flow. The kernel answers
-    /// with a row, or ENOENT.
+    /// Returns the request for this device's socket that sends the packets of this flow. The kernel answers
+    /// with a row, or with ENOENT.
     /// </summary>
     public static byte[] Lookup(in Flow flow)
     {
         Span<byte> id = stackalloc byte[IdSize];
         id.Clear();
-        // udp_dump_one() of the kernel takes source and destination as an answer has them.
+        // The kernel's udp_dump_one() expects source and destination as in an answer.
         Flow asked = flow.IsTcp ? flow : flow.Reversed;
         BinaryPrimitives.WriteUInt16BigEndian(id, asked.SourcePort);
         BinaryPrimitives.WriteUInt16BigEndian(id[2..], asked.DestinationPort);
@@ -180,8 +180,8 @@ internal readonly ref struct SockDiagMessage
     }
 
     /// <summary>
-    /// Builds a request with struct inet_diag_req_v2. The id contains a cookie, so that it never matches a
-    /// new socket with the same addresses.
+    /// Builds a request with struct inet_diag_req_v2. The id contains a cookie, so that the request never
+    /// matches a new socket with the same addresses.
     /// </summary>
     private static byte[] Request(
         ushort type, ushort flags, byte family, byte protocol, uint states, ReadOnlySpan<byte> id,

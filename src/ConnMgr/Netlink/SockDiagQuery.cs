@@ -4,11 +4,11 @@ using static ConnMgr.Netlink.NetlinkHeader;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>Receives a socket of a list. Returns false if no more are wanted.</summary>
+/// <summary>Receives one socket of a list. Returns false to receive no more.</summary>
 internal delegate bool SockDiagRow(in SockDiagMessage row);
 
 /// <summary>
-/// Lists sockets of both families by sock_diag(7). It never waits: the kernel fills its answer while the
+/// Lists sockets of both families with sock_diag(7). Never waits: the kernel produces its answer while the
 /// request is sent, and while the answer is read.
 /// </summary>
 /// <param name="protocol"><see cref="SockDiagMessage.Tcp"/> or <see cref="SockDiagMessage.Udp"/>.</param>
@@ -16,13 +16,13 @@ internal delegate bool SockDiagRow(in SockDiagMessage row);
 /// <param name="ipv6">The request for those of IPv6.</param>
 internal sealed class SockDiagQuery(byte protocol, byte[] ipv4, byte[] ipv6)
 {
-    private const int AnswerSize = 8192; // bytes: the kernel fits its lists to it
+    private const int AnswerSize = 8192; // bytes; the kernel fills each part of its answer up to this size
 
-    private bool _isAbsent; // the kernel has no such module; it would look for it at each request
+    private bool _isAbsent; // the kernel lacks the module: do not make it search again at each request
 
     /// <summary>Lists the sockets.</summary>
-    /// <param name="see">Receives each.</param>
-    /// <returns>False if the kernel did not list all: it lacks tcp_diag or udp_diag, or memory; or if
+    /// <param name="see">Receives each socket.</param>
+    /// <returns>False if the list is incomplete: the kernel lacks tcp_diag, udp_diag or memory, or
     /// <paramref name="see"/> wanted no more.</returns>
     public bool TryList(SockDiagRow see)
     {

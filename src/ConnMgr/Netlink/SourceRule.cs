@@ -4,16 +4,16 @@ using static ConnMgr.Netlink.Rtnetlink;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// A policy rule of connmgr's own: packets from an address use the table of the address's link (struct
-/// fib_rule_hdr, &lt;linux/fib_rules.h&gt;). Pure.
+/// A policy rule of connmgr's own: packets from an address use the routing table of that address's link
+/// (struct fib_rule_hdr, &lt;linux/fib_rules.h&gt;). Pure.
 /// </summary>
 /// <param name="Address">The source address.</param>
 /// <param name="Table">The routing table: <see cref="TableOf"/> the link.</param>
 internal sealed record SourceRule(IPAddress Address, uint Table)
 {
     /// <summary>
-    /// Before the rule of the main table (32766), and the rules that programs such as wg-quick put right
-    /// before it.
+    /// The priority of the rules: before the rule of the main table (32766), and before the rules that
+    /// programs such as wg-quick add just before that one.
     /// </summary>
     public const uint Priority = 32_700;
 
@@ -26,7 +26,8 @@ internal sealed record SourceRule(IPAddress Address, uint Table)
     public bool IsIpv6 => Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
 
     /// <summary>
-    /// Returns the number of the table for the packets of a device: 45,000,000 and its interface index.
+    /// Returns the number of the table for packets from a device's addresses: 45,000,000 plus the interface
+    /// index, modulo 10,000,000.
     /// </summary>
     public static uint TableOf(int ifindex) => FirstTable + (uint)(ifindex % MostDevices);
 

@@ -3,12 +3,12 @@ using static ConnMgr.Netlink.InetDiag;
 namespace ConnMgr.Netlink;
 
 /// <summary>
-/// Reads struct tcp_info (&lt;linux/tcp.h&gt;), which the kernel gives out as the socket option TCP_INFO and
-/// as INET_DIAG_INFO. Older kernels give a shorter one: what it lacks is 0. Pure.
+/// Reads struct tcp_info (&lt;linux/tcp.h&gt;), which the kernel returns as the socket option TCP_INFO and as
+/// INET_DIAG_INFO. Older kernels return a shorter structure; the missing fields count as 0. Pure.
 /// </summary>
 internal readonly ref struct TcpInfo(ReadOnlySpan<byte> bytes)
 {
-    /// <summary>The number of bytes that hold all that is read here.</summary>
+    /// <summary>The size in bytes of the part of the structure that this class reads.</summary>
     public const int Size = 144;
 
     private const int Retransmitting = 36; // offsetof(struct tcp_info, tcpi_retrans)
@@ -23,13 +23,14 @@ internal readonly ref struct TcpInfo(ReadOnlySpan<byte> bytes)
     public bool IsConnecting => _bytes.Length > 0 && _bytes[0] == TCP_SYN_SENT;
 
     /// <summary>
-    /// True if a segment has been repeated. While connecting: the peer has been asked again.
+    /// True if a segment has been retransmitted. While connecting, that segment is the SYN.
     /// </summary>
     public bool HasRepeated => At(Retransmitted) > 0;
 
     /// <summary>
-    /// True if the kernel itself refused to send the last repeated segment: its rules drop it, or no route
-    /// leads there. A segment that waits for the address of a neighbour is not repeated.
+    /// True if the kernel itself refused to send the last retransmission: its rules drop the segment, or
+    /// there is no route. The kernel does not retransmit a segment that waits for a neighbour's address to be
+    /// resolved.
     /// </summary>
     public bool IsRefused => HasRepeated && At(Retransmitting) == 0;
 

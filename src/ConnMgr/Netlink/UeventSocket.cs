@@ -2,9 +2,7 @@ using ConnMgr.EventLoop;
 
 namespace ConnMgr.Netlink;
 
-/// <summary>
-/// Receives the kernel's uevents about network devices that were added, removed or renamed.
-/// </summary>
+/// <summary>Receives the kernel's uevents about network devices that are added, removed or renamed.</summary>
 internal sealed class UeventSocket : IDisposable
 {
     private const int KernelGroup = 1; // group 2 is udev's
@@ -17,7 +15,7 @@ internal sealed class UeventSocket : IDisposable
     private readonly Action<Uevent?> _handler;
 
     /// <param name="loop">Watches the socket.</param>
-    /// <param name="handler">Receives each uevent of a network device, and null if uevents were lost.</param>
+    /// <param name="handler">Receives each uevent of a network device, or null if uevents were lost.</param>
     public UeventSocket(Loop loop, Action<Uevent?> handler)
     {
         _loop = loop;
