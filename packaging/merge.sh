@@ -1,9 +1,9 @@
 #!/bin/sh
 # merge.sh TREE ROOT: puts the files of TREE, as a device has them from its root, below ROOT, and writes the manifest there.
 #
-# What is not ours in ROOT is kept, and it says so: a script in /usr/lib/af-conn (ours is NAME.connmgr), a configuration in /etc (ours
-# is NAME.new), an executable of the original (it becomes NAME.original). A file is ours if its sum is in the manifest of the
-# last installation, or in known-files.sha256: a copy of ours with a change in it is not.
+# A file in ROOT that is not ours is kept, and the script reports it: of a script in /usr/lib/af-conn, our version
+# becomes NAME.connmgr, of a configuration in /etc NAME.new; an executable of the original becomes NAME.original. A file
+# is ours if its sum is in the manifest of the last installation, or in known-files.sha256. A changed copy is not ours.
 set -euf
 
 [ $# = 2 ] || { sed -n '2s/^# \([^:]*\):.*/usage: \1/p' "$0" >&2; exit 64; }
@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 cat "$here/known-files.sha256" >"$work/known"
 [ ! -f "$root/$manifest" ] || cat "$root/$manifest" >>"$work/known"
 
-# is_foreign FILE: somebody else's, and not by chance the same as ours.
+# is_foreign FILE: true if the file is not ours and differs from our version.
 is_foreign() {
     [ -e "$root/$1" ] && ! cmp -s "$tree/$1" "$root/$1" &&
         ! grep -qxF "$(sha256sum <"$root/$1" | cut -d' ' -f1)  $1" "$work/known"
@@ -51,7 +51,8 @@ put() {
     fi
 done
 
-# The original's executable was /usr/bin/connmgr, and its watchers start that. Where /usr/sbin is /usr/bin, ours is there already.
+# The original's executable was /usr/bin/connmgr, and its watchers start that path. Where /usr/sbin is /usr/bin, our
+# executable is there already.
 link=$root/usr/bin/connmgr
 above=$(readlink "$root/usr/sbin" || :)
 if [ "${above##*/}" != bin ]; then

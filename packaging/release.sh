@@ -1,7 +1,7 @@
 #!/bin/sh
-# release.sh: artifacts/release: everything that a release has, for x64 and arm64: tarballs to install from, Debian packages, drop-ins,
-# the source, an SPDX bill of materials, the section of the changelog, SHA256SUMS. The same commit gives the same bytes,
-# in whatever directory, with the same compilers. It sets no tag, and says how to.
+# release.sh: makes artifacts/release, everything that a release has, for x64 and arm64: tarballs to install from,
+# Debian packages, drop-ins, the source, an SPDX bill of materials, the section of the changelog, SHA256SUMS. The same
+# commit and compilers give the same bytes, in any directory. It sets no tag, but prints the command for it.
 set -euf
 cd "$(dirname "$0")/.."
 

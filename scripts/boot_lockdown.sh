@@ -57,8 +57,8 @@ say() { echo "boot_lockdown.sh: $*" >&2; }
 has() { command -v "$1" >/dev/null; }
 to_open="'$script_dir/init_firewall.sh' locks once it works, '$script_dir/fwcfg.sh unlock' opens"
 
-# lock: runs init_firewall.sh for at most 60 s, or the boot would wait for one that hangs. Sets $lock_status. Its output goes
-# through files, if they can be written: a process that it leaves running would keep a pipe open.
+# lock: runs init_firewall.sh and sets $lock_status. Ends it after 60 s, so that a script that hangs does not stop the
+# boot. If files can be written, its output goes through files: a process that it leaves running would keep a pipe open.
 lock() {
     out=$run_dir/boot.out err=$run_dir/boot.err
     if { true >"$out" && true >"$err"; } 2>/dev/null; then
@@ -69,7 +69,7 @@ lock() {
     fi
     script_pid=$!
     (
-        # Without its sleep: systemd would report a process that is left over.
+        # Also kill its sleep: systemd would report a process that is left over.
         trap 'kill $!; exit' TERM
         sleep 60 &
         wait $! && kill -KILL "$script_pid"
@@ -94,11 +94,11 @@ if [ -z "$shut" ]; then
     [ "$audit" = no ] || { say "--audit is on: nothing is closed"; exit 1; }
 fi
 
-# chain_of HOOK: sets $chain to that to which the first rule of the lockdown leads.
+# chain_of HOOK: sets $chain to the chain to which the lockdown's first rule leads.
 chain_of() { case $1 in FORWARD) chain=AFERO_FORWARD_ACCEPT_SERVICE ;; *) chain=AFERO_ALLOW_SERVICE_$1 ;; esac; }
 
-# nft_is_locked: true if what no rule admits is dropped (an audit drops nothing), and no other rule comes first. To add the table
-# again ends its flag dormant, with which it drops nothing.
+# nft_is_locked: true if the lockdown's rules come first and drop what no rule admits (in an audit they do not). Adding
+# the table again clears its flag dormant, with which it drops nothing.
 nft_is_locked() {
     has nft || return
     for hook in INPUT OUTPUT FORWARD; do
@@ -182,7 +182,8 @@ in_force() {
     return 1
 }
 
-# Of one family alone it would not do: the policies, which would have to close the other, come after the rules of other programs.
+# Unless iptables has locked both families, close by nft: the policies of a family that is not locked come after the
+# rules of other programs.
 if has nft && ! { in_force iptables && { [ ! -e /proc/net/if_inet6 ] || in_force ip6tables; }; }; then
     if said=$(shut_by_nft 2>&1); then
         : >"$run_dir/closed" 2>/dev/null || :
@@ -207,7 +208,7 @@ for name in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6
         status=71
         continue
     fi
-    # Leave a table that is still locked, and the other variant open: a packet has to pass both.
+    # If one variant is still locked, close only that one, and leave the other open: a packet has to pass both.
     if in_force "${name%%-*}"; then
         is_locked "$name" || continue
     fi

@@ -208,7 +208,7 @@ unlock() {
             user=${CONNMGR_CONFIG_DIR:-/etc/af-conn}/firewall.user
             [ ! -e "$user" ] || said="$said. Rules that $user has added to chains of iptables stay: they are not ours" ;;
     esac
-    # It is unlocked, whether that can be said or not: 74 is EX_IOERR.
+    # The device is unlocked even if stdout cannot be written: 74 is EX_IOERR.
     { echo "$self: $said"; } 2>/dev/null || { complain "$said; cannot write to standard output"; exit 74; }
     if daemon=$(running_daemon) && ! opening_option >/dev/null; then
         complain "connmgr (pid $daemon) runs, and may lock again: stop it first, or start it with -d"

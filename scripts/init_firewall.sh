@@ -132,13 +132,14 @@ read_mark() {
     mark=$((1 << mark_bit))
 }
 
-# read_services: reads what firewall_policy says of them. Without a daemon that sets them, they are as the last one said.
+# read_services: reads what firewall_policy needs to know about the services. If no daemon sets it, the values of the
+# last daemon apply.
 read_services() {
     servers=any users='' probed='' probe_ports=''
     if [ -n "${CONNMGR_NAME_SERVERS+set}" ]; then
         servers=$CONNMGR_NAME_SERVERS users=${CONNMGR_RESOLVER_USERS-}
         probed=${CONNMGR_PROBED-} probe_ports=${CONNMGR_PROBE_PORTS-}
-        # If this cannot be written, a run by hand opens port 53 to all, until the daemon repairs it.
+        # If the file cannot be written, a run by hand opens port 53 to all servers, until the daemon repairs it.
         { mkdir -p "$run" && printf '%s\n' "$servers" "$users" "$probed" "$probe_ports" >"$run/services"; } 2>/dev/null || :
     elif [ -r "$run/services" ]; then
         { read -r servers && read -r users && read -r probed && read -r probe_ports; } <"$run/services" || :
@@ -282,8 +283,9 @@ run_user() {
     ) </dev/null >/dev/null 2>&1 &
     watch_pid=$!
     wait "$user_pid" && run_status=0 || run_status=$?
-    # The timer and its sleep: systemd would report a process that is left over. Stopped, it starts none. A kernel without
-    # CONFIG_PROC_CHILDREN does not say which it is: then it continues, without effect.
+    # Kill the timer and its sleep: systemd would report a process that is left over. Stop the timer first, so that it
+    # starts no further sleep. A kernel without CONFIG_PROC_CHILDREN does not report the sleep: then it continues,
+    # without effect.
     kill -STOP "$watch_pid" 2>/dev/null || :
     timer=''
     { read -r timer <"/proc/$watch_pid/task/$watch_pid/children"; } 2>/dev/null || :

@@ -1,7 +1,7 @@
 #!/bin/sh
-# resolv_conf.sh use TARGET IFNAME [LINK=ADDRESS]...: makes the device's resolver ask the name servers of IFNAME, the link in
-# use. resolv_conf.sh restore TARGET: undoes what the last `use` has done; TARGET counts only if that is not known. The daemon
-# runs it with --resolv-conf TARGET; an implementer may replace it.
+# resolv_conf.sh use TARGET IFNAME [LINK=ADDRESS]...: makes the device's resolver ask the name servers of IFNAME, the
+# link in use. resolv_conf.sh restore TARGET: undoes what the last `use` has done; TARGET counts only if there is no
+# record of that. The daemon runs the script with --resolv-conf TARGET; an implementer may replace it.
 #
 # What it writes into a file stands between the lines $BEGIN and $END, and the lines that it has replaced are comments that begin
 # with "#connmgr ". So after a power cut, which loses $RUN, our text in a persistent /etc/resolv.conf is not taken for the user's.
@@ -136,7 +136,8 @@ find_servers() {
     for find_source in of_systemd of_resolvconf of_dhclient of_comments; do
         [ -n "$FOUND" ] || $find_source "$1"
     done
-    # A DHCP server cannot name this host: the file would then look like that of a resolver of this host, indefinitely.
+    # No DHCP server can name this host as the name server: the file would then always look like that of a resolver of
+    # this host.
     find_all=$FOUND FOUND=
     for find_word in $find_all; do
         case $find_word in 127.* | 0.* | ::1 | :: | ::[Ff][Ff][Ff][Ff]:127.*) ;; *) add "$find_word" ;; esac
@@ -292,9 +293,9 @@ restore_file() {
     rm -f "$OURS" "$OURS.untold" "$KEPT"
 }
 
-# dnsmasq reads its servers-file again after SIGHUP. Without CAP_KILL only init can send it to another user's process. The
-# pid file belongs to dnsmasq's user, and stays when dnsmasq has ended: check that the process is dnsmasq. If it cannot be
-# told now, the next run tells it.
+# dnsmasq reads its servers-file again after SIGHUP. Without CAP_KILL only init can send it to another user's process.
+# The pid file belongs to dnsmasq's user, and stays when dnsmasq has ended: check that the process is dnsmasq. If the
+# signal cannot be sent now, the next run sends it.
 tell_dnsmasq() {
     : >"$OURS.untold"
     set +f
@@ -340,8 +341,8 @@ resolvconf_text() {
     set -f
 }
 
-# record NAME OPTION...: adds the record, unless it is what we have added last. What is added is noted only then: a run that
-# fails is repeated.
+# record NAME OPTION...: adds the record, unless it equals the one that we added last. Notes it only after success, so
+# that a run that failed is repeated.
 record() {
     record_name=$1
     shift
@@ -369,8 +370,8 @@ use_debian() {
 
 has_resolved() { [ -d "$ROOT/run/systemd/resolve" ] && command -v resolvectl >/dev/null; }
 
-# Each link keeps its servers; the others are no longer asked about names that belong to no link. The link in use goes first, so
-# that there always is one.
+# Each link keeps its servers, but only the link in use is asked about names that belong to no link. Set its flag first,
+# so that at every moment one link has the flag.
 use_resolved() {
     use_flags=$(resolvectl default-route 2>/dev/null) || use_flags=
     for use_link in $LINK $LINKS; do
@@ -467,7 +468,8 @@ case ${1-} in
             find_servers "$link"
             echo "link $link $FOUND"
             [ "$link" != "$LINK" ] || ASKS=$FOUND
-            # A client deletes the record of a link that is down before it writes resolv.conf: its server is still no user's.
+            # A client deletes the record of a link that is down before it writes resolv.conf. Do not take its server
+            # for one of the user's.
             if [ -z "$FOUND" ]; then
                 while read -r known_link known_servers; do
                     [ "$known_link" != "$link" ] || add $known_servers

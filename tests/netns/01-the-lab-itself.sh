@@ -86,7 +86,7 @@ wait_for 2 "events: link down" grep -q 'link eth0 down' "$LAB/events"
 configure eth0 0
 wait_for 2 "events: route" grep -q 'default4 eth0 metric 0 new' "$LAB/events"
 
-# Far below what an idle machine does.
+# The limit is far below what an idle machine reaches.
 fast() { awk '{ print; exit !($1 > 10000 && $1 < 110000) }' "$LAB/flood"; }
 on cloud "$LABTOOL" flood 198.18.1.2 9 100000 3 >"$LAB/flood"
 check "flood: up to 100,000 packets a second" fast

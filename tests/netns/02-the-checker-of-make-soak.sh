@@ -1,6 +1,7 @@
 #!/bin/sh
-# The checker of `make soak` sees what it looks for: a default over a dead link, an open firewall, a whitelisted name that is not
-# reached, an attribute that is wrong, a daemon that has died; and that all is well again. A seed gives the same events each time.
+# The checker of `make soak` detects what it looks for: a default over a dead link, an open firewall, a whitelisted name
+# that is not reached, an attribute that is wrong, a daemon that has died. Afterwards it reports that all is well again.
+# A seed gives the same events each time.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"
@@ -30,7 +31,7 @@ sees() { grep -E "$2" "$LAB/checked" | tail -n 1 | grep -q " $1"; }
 sees_bad() { sees violated "$1"; }
 sees_good() { sees again "$1"; }
 
-# Without a daemon nobody repairs anything.
+# Without a daemon nothing is repaired.
 kill -KILL "$CONNMGR_PID"
 wait "$CONNMGR_PID" 2>"$LAB/last" || :
 wait_for 5 "a daemon that does not run" sees_bad 'the daemon runs'
@@ -48,7 +49,7 @@ for good in 'the daemon runs' 'IPv4 leads' 'IPv6 leads' 'nothing foreign is reac
     wait_for 25 "$good: again" sees_good "$good"
 done
 
-# The daemon takes the rule away again.
+# The daemon removes the rule again.
 shuts() { sees_bad 'answered whitelisted name' || { on device iptables -I OUTPUT -p tcp --dport 80 -d 198.19.0.0/16 -j DROP; false; }; }
 wait_for 20 "a whitelisted name that is not reached" shuts
 wait_for 20 "it is reached" sees_good 'answered whitelisted name'

@@ -10,7 +10,7 @@
 
 lab_up
 host_behind
-# Add routes to the host, so that knocks could reach it.
+# Add routes to the host, so that packets from outside could reach it.
 ip -n r-eth route add 198.18.50.0/24 via 198.18.1.2
 ip -n r-eth route add 2001:db8:50::/64 via 2001:db8:1::2
 ip -n cloud route add 198.18.50.0/24 via 198.18.11.1

@@ -81,7 +81,8 @@ services() {
     check "${WITH}the host is its name server's client, nothing else" [ ! -s "$LAB/ears.udp.device" ]
     wait_for 3 "${WITH}that name server is still there" resolves host 198.18.50.1
 }
-# What is sent to the host itself over a link: a socket bound to it can do that, without any privilege.
+# Packets to the device's own addresses over a link: a socket that is bound to the link can send them, without any
+# privilege.
 to_itself() {
     on device setpriv --reuid=nobody --clear-groups /usr/bin/python3 -c '
 import socket

@@ -110,8 +110,8 @@ variant() {
     stop_connmgr
     unlock
 }
-# No second look is due any more.
-# at_rest: true once no rules have been written for 6 s. Not for wait_for, since poll cannot be nested.
+# at_rest: true once no rules have been written for 6 s, so that no further run is due. Do not pass it to wait_for,
+# since poll cannot be nested.
 at_rest() {
     for _ in 1 2 3 4 5 6 7 8; do
         rm -f "$LAB/did.sync"

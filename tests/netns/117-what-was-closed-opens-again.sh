@@ -1,6 +1,7 @@
 #!/bin/sh
-# A failed lockdown closes both variants of iptables, or nft. Whatever it has closed is open again once a lockdown is in force,
-# or when it is unlocked: also if the record of it was lost or could not be written, and beside rules of other programs.
+# A failed lockdown closes both variants of iptables, or nft. What it has closed is open again once a lockdown is in
+# force, or after unlock: also if the record of the old policies was lost or could not be written, and beside rules of
+# other programs.
 # takes 40 s, busy
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"

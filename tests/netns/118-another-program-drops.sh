@@ -1,7 +1,7 @@
 #!/bin/sh
-# Another program's rules drop what the lockdown admits: all input, ahead of ours or behind; output; DNS; IPv6; one service
-# alone. status does not say good: it ends with 1, and says what is dropped. No switch to LTE, since all links are alike. A dead
-# service, a closed address and a full queue are nobody's drops. With nft and with iptables.
+# Another program's rules drop what the lockdown admits: all input, before our rules or after them; output; DNS; IPv6;
+# one service alone. `connmgr status` says what is dropped, and ends with 1. There is no switch to LTE, since every link
+# drops the same. A dead service, a closed address and a full queue do not count as drops. With nft and with iptables.
 # takes 200 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -71,7 +71,7 @@ table inet harmless {
 }
 END
     wait_for 20 "nft: another program's rules: the links are probed" log_has 'probe of eth0: started: another program changed the firewall'
-    client 198.18.100.10:8447 # nobody answers
+    client 198.18.100.10:8447 # no server answers
     client 198.18.100.8:80    # closed
     stays 12 "nft: a dead service and a closed address are no drops" nothing_dropped
     no_clients

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Another program holds the lock of iptables-legacy for long: at the start, during a reload, and on a device that was not locked. The
-# lockdown of before stays in force, and connmgr tries again instead of ending.
+# Another program holds the lock of iptables-legacy for long: at the start, during a reload, and on a device that was
+# not locked. The earlier lockdown stays in force, and connmgr retries instead of exiting.
 # takes 110 s
 . "$(dirname "$0")/lib.sh"
 iptables_only "the lock of iptables"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ethernet is taken down: Wi-Fi takes over, not LTE. When it is back, so is Ethernet.
+# Ethernet is taken down: Wi-Fi takes over, not LTE. When it is up again, it is used again.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 

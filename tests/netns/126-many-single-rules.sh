@@ -1,6 +1,6 @@
 #!/bin/sh
-# Thousands of addresses as single rules, and slow scripts: their time limits grow with the addresses, so none is killed. Closing many
-# is one step that leaves alone what was added by hand.
+# Thousands of addresses as single rules, and slow scripts: their time limits grow with the addresses, so none is
+# killed. Many addresses are closed in one step, which keeps the rules that were added by hand.
 # takes 110 s
 . "$(dirname "$0")/lib.sh"
 iptables_only "single rules"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Locked, the DHCPv6 clients of Debian get a lease from the servers that are installed: systemd-networkd and dhclient (dhcpcd: 103),
-# dnsmasq, and isc-dhcp-server, Kea and isc-dhcp-relay where they are. dhclient renews it by unicast. docs/lockdown.md lists what was
-# played by hand.
+# Locked, the DHCPv6 clients of Debian get a lease from the servers that are installed: systemd-networkd and dhclient
+# (dhcpcd: 103) from dnsmasq, and from isc-dhcp-server, Kea and isc-dhcp-relay if these are present. dhclient renews it
+# by unicast. docs/lockdown.md lists what was tried by hand.
 # takes 80 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"

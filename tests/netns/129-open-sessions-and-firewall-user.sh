@@ -1,7 +1,7 @@
 #!/bin/sh
-# A session that firewall.user admits goes on when the device is locked, also if the device sends first, if conntrack does not
-# know the session, and while firewall.user has yet to run: who installs over SSH is not thrown out. So do sessions of hosts
-# behind the bridge. A session that nobody admits is still reset at once.
+# A session that firewall.user admits goes on when the device is locked, also if the device sends first, if conntrack
+# does not know the session, and before firewall.user has run: an administrator who installs over SSH is not cut off. So
+# do sessions of hosts behind the bridge. A session that no rule admits is still reset at once.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -79,7 +79,8 @@ open_sessions() {
         goes_from=
         wait_for 5 "${WITH}$1: goes on: $name" goes_on $name
     done
-    # What nobody admits is reset, as soon as its side sends. Without conntrack's entry; else its packets are dropped.
+    # A session that no rule admits is reset as soon as its side sends, if conntrack does not know it; otherwise its
+    # packets are dropped.
     if [ "$1" = unknown ]; then
         wait_for 5 "${WITH}$1: the device's other session has ended" ended device 23
         wait_for 5 "${WITH}$1: the host's other session has ended" ended host 23

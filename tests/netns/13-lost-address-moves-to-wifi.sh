@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ethernet loses its addresses: Wi-Fi takes over, not LTE. When it is back, so is Ethernet.
+# Ethernet loses its addresses: Wi-Fi takes over, not LTE. When they return, Ethernet is used again.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,7 +1,8 @@
 #!/bin/sh
-# The device's name server runs in a container: its questions and their answers are forwarded, mostly translated. firewall.user opens
-# its way. What it resolves is opened for the device; while replies are held, no first connection is lost. A bridge with masquerading
-# like Docker's, random ports, a veth without translation; IPv4 and IPv6, UDP and TCP, aliases; unbound and dnsmasq.
+# The device's name server runs in a container: its questions and their answers are forwarded, mostly translated.
+# firewall.user admits them. What it resolves is opened for the device; while replies are held, no first connection is
+# lost. A bridge with masquerading like Docker's, random ports, a veth without translation; IPv4 and IPv6, UDP and TCP,
+# aliases; unbound and dnsmasq.
 # takes 70 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
@@ -47,7 +48,7 @@ done
 ip -n cloud route add 198.18.61.0/24 via 198.18.11.1
 ip -n r-eth route add 198.18.61.0/24 via 198.18.1.2
 
-# translate ARGS...: of the questions that leave, by both families.
+# translate ARGS...: translates the questions that leave the device, in both families.
 translate() {
     for tables in iptables ip6tables; do
         on device "$tables" -w -t nat -F
@@ -90,7 +91,7 @@ server_ends() {
     wait "$SERVER_PID" 2>"$LAB/last" || :
 }
 
-# firewall.user: what its author wants of containers, as docs/lockdown.md shows it.
+# firewall.user with the rules for containers, as docs/lockdown.md shows them.
 if is_nft; then
     cat >"$LAB/etc/firewall.user" <<'END'
 nft add rule inet connmgr user_forward iifname '{ dk0, veth1 }' oifname eth0 meta l4proto '{ tcp, udp }' th dport 53 accept
@@ -134,7 +135,7 @@ judged() {
     SERVER=$2
     firsts "$1" 'n#.fresh.example' 40
     firsts "$1, names that need TCP" 't#.fresh.example' 10
-    # dnsmasq asks for no alias's target.
+    # dnsmasq does not ask for the target of an alias.
     case $1 in *unbound) firsts "$1, an alias" 'c#.fresh.example' 20 ;; esac
     n=$((n + 100))
     check "$mode: $1: another name is resolved" resolves "n$n.other.example"
@@ -144,8 +145,8 @@ modes='hold sniff'
 can_hold || { modes=sniff; skip "with nft: $no_queue"; }
 for mode in $modes; do
     translate
-    # A name server of the device may ask any server, and then all answers to the device count.
-    # With sniff those to a container, too: they are not told apart.
+    # A name server of the device may ask any server, and then all answers to the device count. With sniff all answers
+    # to a container count, too, because the daemon cannot tell them apart.
     if [ "$mode" = hold ]; then
         nsenter --net=/run/netns/device dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --pid-file= --no-resolv \
             --no-hosts --bind-interfaces --listen-address=127.0.0.1 --server=198.18.100.55 >"$LAB/local" 2>&1 &

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Answers that opened nothing when they came are judged again: names that a reload whitelists afterwards, and answers of a server that
-# becomes the device's afterwards. No program asks again: caches of dnsmasq and unbound, or the program itself, know the address. By
-# UDP and TCP, IPv4 and IPv6, with aliases, for the device and for a host behind its bridge. Other names stay shut.
+# Answers that opened nothing when they came are judged again: names that a reload whitelists afterwards, and answers of
+# a server that the device begins to use afterwards. No program asks again: caches of dnsmasq and unbound, or the
+# program itself, know the address. By UDP and TCP, IPv4 and IPv6, with aliases, for the device and for a host behind
+# its bridge. Other names stay closed.
 # takes 20 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"

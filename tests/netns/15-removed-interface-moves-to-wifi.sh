@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ethernet's interface vanishes: Wi-Fi takes over, not LTE. When it is back, so is Ethernet.
+# Ethernet's interface vanishes: Wi-Fi takes over, not LTE. When the interface returns, Ethernet is used again.
 # takes 25 s
 . "$(dirname "$0")/lib.sh"
 

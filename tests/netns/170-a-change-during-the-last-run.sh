@@ -1,6 +1,7 @@
 #!/bin/sh
 # Another program flushes the rules, or opens a policy, after init_firewall.sh has written them and before it ends, in
-# the last run that is planned: the daemon cannot tell that from the script's own changes, and still restores it.
+# the last run that is planned. The daemon cannot tell that from the script's own changes, but repairs the rules all the
+# same.
 # takes 130 s, busy
 . "$(dirname "$0")/lib.sh"
 iptables_only "171 shows the same"

@@ -24,7 +24,7 @@ for server in 58 59; do
 done
 cp "$LABTOOL" /run/labtool # where every user may run it
 USER=4711
-# Without a second question after a second.
+# Wait less than a second, so that the question is not repeated.
 asks() { on "${HOST:-device}" timeout 0.9 "$LABTOOL" resolve "$@"; }
 as_user() { on device setpriv --reuid "$USER" --regid "$USER" --clear-groups "$@"; }
 servers() { printf 'nameserver %s\n' "$@" >"$LAB/resolv.conf"; }
@@ -77,8 +77,8 @@ scenario() {
     check "${WITH}no first question to a new server is lost" test "$lost" = 0
     servers 198.18.100.53 198.18.100.55
 
-    # A name server that has just started may ask at once (PowerDNS asks no server for a minute that did not answer its first
-    # question), and what it asks is opened although the daemon has not looked for it since.
+    # A name server that has just started may ask at once, although the daemon has not looked for it since, and its
+    # answers open addresses. (PowerDNS does not ask a server for a minute if its first question got no answer.)
     forwarder coredns
     poll 10 listens
     n=$((n + 20))
@@ -136,7 +136,7 @@ MODE=sniff
 scenario nft 3000
 unlock
 
-# A list of the user's.
+# A list that the user gives.
 servers 198.18.100.55
 WITH="a list: "
 RESOLVER='' BACKEND=iptables start_connmgr --resolver 198.18.100.53 --dns-servers 198.18.100.58
@@ -147,7 +147,7 @@ check "${WITH}others may not" not as_user timeout 1 /run/labtool resolve 198.18.
 stop_connmgr || :
 unlock
 
-# Any, as before.
+# Any server, as before version 0.2.
 WITH="any: "
 RESOLVER='' BACKEND=iptables start_connmgr --resolver 198.18.100.53 --dns-servers any
 wait_for 20 "${WITH}locked" log_has 'locked in '

@@ -1,6 +1,7 @@
 #!/bin/sh
-# A whitelist with more addresses and prefixes than leave room for names: check and reload refuse it, a start says so and uses
-# the first 32,768. Names still open. Addresses, prefixes and IPv6; with sets of ipset and of nft.
+# A whitelist with more addresses and prefixes than leave room for names: check and reload refuse it, a start logs an
+# error and uses the first 32,768. Names still open addresses. Addresses, prefixes and IPv6; with sets of ipset and of
+# nft.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"

@@ -84,7 +84,7 @@ clients() {
 }
 
 listed() { ask audit | grep -E -- "$1"; }
-# A socket that is closed before the daemon has looked its user up has none.
+# The user is unknown if the socket is closed before the daemon looks it up: try again.
 lists_curl() { listed '^not [0-9]+x uid 1234 -> www.example tcp 8080$' || { by_curl >"$LAB/again" && return 1; }; }
 proposed() { ask audit --whitelist >"$LAB/proposed"; grep -v '^#' "$LAB/proposed" | sort; }
 json_has_use() {

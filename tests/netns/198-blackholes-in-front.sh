@@ -34,7 +34,7 @@ wlan0_there() { ip -n device -4 route show default | grep -q 'via 198.18.2.1 dev
 wait_for 5 "the default of wlan0 is replaced by another: it is restored" wlan0_there
 check "and the log says so" log_has 'restored at metric [0-9]+: default via 198.18.2.1 dev wlan0: another program had replaced it'
 ip -n device route del default via 198.18.1.9 dev eth0 metric 20
-# restored FAMILY LINK ARGS...: what another program puts in the place of the link's default does not stay alone.
+# restored FAMILY LINK ARGS...: another program replaces the link's default with ARGS; the default must return.
 has_default() { ip -n device "-$1" route show default dev "$2" | grep -q default; }
 restored() {
     family=$1 link=$2

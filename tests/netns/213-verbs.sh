@@ -102,7 +102,7 @@ check "for reload, too" exits 0 "$connmgr" reload
 stop_connmgr
 check "not after the daemon's end" exits 69 "$connmgr" status
 
-# probe, route and unlock take what they are not told from the options of the service.
+# probe, route and unlock take options that are not given from those of the service.
 mkdir -p "$LAB/default" "$LAB/other" "$LAB/stubs"
 mount --bind "$LAB/default" /etc/default
 printf "ETH_INTERFACE_0='wlan0'\nWIFISTA_INTERFACE_0=''\n" >"$LAB/other/netif_names"

@@ -66,7 +66,7 @@ wait_for 60 "the daemon is ready" ready
 tell none none none
 check "without faults all goes well" test "$wrongs" = 0
 
-# Those of a start whose faults had consequences for as long as the daemon ran come first.
+# The first faults are those of a start that had consequences for as long as the daemon ran.
 first=$(sed -nE 's/^(openat [0-9a-f]+) .*(whitelist|netif_names|boot_id|run\/holes|connmgr\.pid)$/\1 EMFILE/p' "$LAB/calls.1")
 seed=${SEED:-1}
 shuffled() { awk -v seed="$seed" 'BEGIN { srand(seed) } { print rand() " " $0 }' | sort | cut -d ' ' -f 2-; }

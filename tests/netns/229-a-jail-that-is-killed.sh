@@ -1,6 +1,6 @@
 #!/bin/sh
-# OpenWrt's ujail is killed. Before procd of August 2026 the process in it survived. The daemon ends by itself
-# then, so that the next one gets the lock. If any other parent ends, the daemon continues.
+# OpenWrt's ujail is killed. Before procd of August 2026, the process inside survived. In this case the daemon ends by
+# itself, so that the next one gets the lock. If any other parent ends, the daemon continues.
 # takes 10 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# /tmp/resolv.conf.wan, which scripts of the original write for the modem: its servers are asked for WAN_INTERFACE_0, and
-# --resolv-conf uses them when it is in use. /tmp is everybody's, so only a file of root counts, not a link.
+# /tmp/resolv.conf.wan, which scripts of the original write for the modem: its servers are asked for WAN_INTERFACE_0,
+# and --resolv-conf uses them when that link is in use. Every user may write to /tmp, so the file counts only if it is a
+# regular file of root.
 # takes 40 s
 . "$(dirname "$0")/lib.sh"
 

@@ -98,7 +98,7 @@ start
 wait_for 10 "after a reboot the device counts from zero, and nothing is lost" used_from 131568 140000
 stop_connmgr
 
-# A damaged file: the one of the write before counts. A hostile one, and none at all: counting begins.
+# A damaged file: the previous one counts. A hostile file, or none at all: counting begins anew.
 cp "$state/budget" "$state/budget.old"
 head -c 40 "$state/budget.old" >"$state/budget"
 start

@@ -7,7 +7,7 @@
 
 RESOLVER=
 lab_up
-# What is written in /etc is a copy's.
+# Writes to /etc go to a copy.
 cp -a /etc "$LAB/etc.copy"
 mount --bind "$LAB/etc.copy" /etc
 rm -f /etc/resolv.conf /etc/resolv.conf.connmgr

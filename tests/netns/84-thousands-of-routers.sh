@@ -1,7 +1,7 @@
 #!/bin/sh
-# Thousands of routers advertise themselves in the LAN of eth0, as anyone there can make them. The daemon's
-# memory and work do not grow with them, and a cable that is pulled meanwhile is handled. The best router of
-# all is used, the first or the last. SOAK=1: 10,000 routers, else 2,000.
+# Thousands of routers advertise themselves in the LAN of eth0, as any host there can do. The daemon's memory and work
+# do not grow with them, and a cable that is pulled meanwhile is handled. The best router of all is used, the first or
+# the last. SOAK=1: 10,000 routers, else 2,000.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# attrd dies when it writes to a connection that its peer has closed. It survives, however we end ours: after
-# 5 s without an answer, before our open is answered, and when the daemon ends. The stand-in dies as attrd
-# does.
+# attrd dies when it writes to a connection that its peer has closed. connmgr ends its connection so that attrd
+# survives: after 5 s without an answer, before its open is answered, and when the daemon ends. The stand-in dies as
+# attrd does.
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/attrd.sh"

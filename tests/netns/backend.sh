@@ -1,9 +1,9 @@
 # shellcheck shell=sh
 # The backend of the lockdown. Part of lib.sh.
 #
-# By default a test chooses the backend ($BACKEND, else iptables). With LAB_FIREWALL=nft it is nft, whatever the test chooses: the
-# daemon and its scripts find nft and BusyBox without awk, and no other tool, as on OpenWrt; /bin/sh is BusyBox's. The lab itself
-# goes on to use what it needs.
+# By default a test chooses the backend ($BACKEND, else iptables). With LAB_FIREWALL=nft it is nft, whatever the test
+# chooses: the daemon and its scripts find nft and BusyBox without awk, and no other tool, as on OpenWrt; /bin/sh is
+# BusyBox's. The lab itself still uses all tools.
 
 is_nft() { [ "${LAB_FIREWALL:-}" = nft ]; }
 

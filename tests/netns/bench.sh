@@ -1,6 +1,7 @@
 #!/bin/sh
-# bench.sh [quick]: measures, in the lab, what connmgr must reach, and prints it beside the limit and beside peers of Debian
-# (peers.sh; `make soak-verdict` has keepalived). Exit status 0 if every limit is kept. About six minutes; quick: fewer runs and shorter ones, two minutes. Wants the machine for itself.
+# bench.sh [quick]: measures, in the lab, what connmgr must reach, and prints it beside the limit and beside peers of
+# Debian (peers.sh; `make soak-verdict` has keepalived). Exit status 0 if every limit is kept. Takes about six minutes;
+# quick: fewer and shorter runs, two minutes. Run nothing else on the machine meanwhile.
 set -eu
 
 NETNS_DIR=$(cd "$(dirname "$0")" && pwd)

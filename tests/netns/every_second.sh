@@ -1,7 +1,7 @@
 #!/bin/sh
-# every_second.sh ADDRESS: what many devices have instead of connmgr: a ping every second; three without an answer, and the link
-# is left; three with one, and it is used again. Prints "TIME left" and "TIME back" (hundredths of a second since the machine
-# started), and changes nothing.
+# every_second.sh ADDRESS: does what many devices do instead of running connmgr: a ping every second. After three
+# without an answer the link is left; after three with an answer it is used again. Prints "TIME left" and "TIME back"
+# (hundredths of a second since the machine started), and changes nothing.
 state=back same=0
 while :; do
     read -r began _ </proc/uptime

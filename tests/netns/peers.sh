@@ -66,8 +66,8 @@ peer_is_ready() { peer_leads eth0 && ip -n device -4 route show default dev wlan
 # peer_leads LINK: true if a packet to the cloud goes over that link.
 peer_leads() { ip -n device -4 route get 198.18.100.10 2>/dev/null | grep -q " dev $1 "; }
 
-# measure_peer_switch NAME RUNS: milliseconds from carrier loss until the default over eth0 is gone, or its address, with which
-# the kernel deletes the route without a word.
+# measure_peer_switch NAME RUNS: milliseconds from carrier loss until the default over eth0 is gone, or its address,
+# with which the kernel deletes the route without an event.
 measure_peer_switch() {
     peer_up "$1"
     peer_runs=$2

@@ -4,8 +4,8 @@
 
 LAB_DNS=--address=/fresh.example/198.18.100.8
 
-# need_packages PACKAGE...: lays the files of the packages, which tests/prerequisites.sh has unpacked, over those of the machine, in
-# this sandbox alone; what is written in /etc is a copy's. Skips the test if one is missing.
+# need_packages PACKAGE...: lays the files of the packages, which tests/prerequisites.sh has unpacked, over those of the
+# machine, in this sandbox alone; writes to /etc go to a copy. Skips the test if a package is missing.
 need_packages() {
     mount -t tmpfs tmpfs /mnt
     mkdir -p /mnt/usr /mnt/upper /mnt/work /mnt/etc

@@ -74,7 +74,7 @@ done | sort -rn -k 1,1 | cut -d ' ' -f 2 >"$OUT/tests"
 
 grep -l '^# takes .*, busy$' "$here"/[0-9]*.sh | sed 's/.*\///; p; s/$/+nft/' | grep -xFf - "$OUT/tests" >"$OUT/busy" || :
 grep -vxFf "$OUT/busy" "$OUT/tests" >"$OUT/waiting" || :
-# Everything ends with run.sh, however it ends: it is the parent of both.
+# Both sets of tests end with run.sh, however it ends, because it is their parent.
 setpriv --pdeathsig KILL xargs -r -P $(((jobs + 2) / 3)) -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/busy" &
 setpriv --pdeathsig KILL xargs -r -P "$jobs" -n 1 setpriv --pdeathsig KILL "$here/run.sh" --one <"$OUT/waiting" || :
 wait
@@ -82,7 +82,8 @@ wait
 passed=$(cat "$OUT"/*.lines | grep -c '^ok' || :)
 failed=$(cat "$OUT"/*.lines | grep -c '^not ok' || :)
 skipped=$(cat "$OUT"/*.lines | grep -c '^skip' || :)
-# Repeat the failures: of a long output often only the end is seen. The tests that ran beside them are above.
+# Repeat the failures, because the reader of a long output often sees only its end. The tests that ran beside them are
+# above.
 if [ "$failed" != 0 ]; then
     echo "== what failed:"
     for report in "$OUT"/*/report; do

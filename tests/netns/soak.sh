@@ -91,7 +91,7 @@ event_heal() {
     esac
     rm -f "$LAB/faults/$1" "$LAB/broken/$1"
 }
-# What a program does to a link that is broken already fails, and says nothing about it.
+# If the link is broken already, a program's command fails, and that is ignored.
 event_lease() {
     ! heals "$1" || return 0
     { METRIC=$(metric_of "$1") on device timeout 8 busybox udhcpc -n -q -t 3 -T 1 -i "$1" -s "$NETNS_DIR/udhcpc.sh" ||

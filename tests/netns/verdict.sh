@@ -1,8 +1,9 @@
 #!/bin/sh
-# verdict.sh [SECONDS [ROUNDS]]: how soon a link that died silently is left, and how often links that work are left: 20 % loss, a
-# full uplink, a link that sleeps, SECONDS each (default: 600), and an upstream that dies and revives. Prints a table, beside a
-# script that pings every second and, if it is installed, keepalived with the same ping, which see the same router fail at the
-# same moment. Exit status 0 if connmgr keeps every limit. Wants the machine for itself: 11 minutes, `verdict.sh 60 4` three.
+# verdict.sh [SECONDS [ROUNDS]]: how soon a link that died silently is left, and how often links that work are left: 20
+# % loss, a full uplink, a link that sleeps, SECONDS each (default: 600), and an upstream that dies and revives. Prints
+# a table, beside a script that pings every second and, if it is installed, keepalived with the same ping, which see the
+# same router fail at the same moment. Exit status 0 if connmgr keeps every limit. Run nothing else on the machine
+# meanwhile: it takes 11 minutes, `verdict.sh 60 4` three.
 set -eu
 
 NETNS_DIR=$(cd "$(dirname "$0")" && pwd)

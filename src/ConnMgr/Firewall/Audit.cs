@@ -30,7 +30,7 @@ internal sealed class Audit(Loop loop, Log log, Action readNames) : IDisposable
     private bool _hasTried;
     private int _ticks;
 
-    /// <summary>What was used.</summary>
+    /// <summary>The uses that were counted.</summary>
     public AuditTable Table { get; } = new();
 
     /// <summary>The names of addresses.</summary>

@@ -5,7 +5,7 @@ namespace ConnMgr.Firewall;
 /// <summary>Why the lockdown would admit a use.</summary>
 internal enum AuditCover
 {
-    /// <summary>It would not.</summary>
+    /// <summary>The lockdown would drop it.</summary>
     None,
 
     /// <summary>The whitelist has the name or the address.</summary>

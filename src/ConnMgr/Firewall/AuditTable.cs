@@ -3,19 +3,19 @@ using ConnMgr.Net;
 
 namespace ConnMgr.Firewall;
 
-/// <summary>Who uses something.</summary>
+/// <summary>Who uses a service, and where the service is.</summary>
 internal enum AuditSource
 {
-    /// <summary>A program of the device.</summary>
+    /// <summary>A program of the device uses a service elsewhere.</summary>
     Device,
 
-    /// <summary>A host behind the bridge, through the device.</summary>
+    /// <summary>A host behind the bridge uses a service elsewhere, through the device.</summary>
     Host,
 
-    /// <summary>A host behind the bridge, of a service of the device.</summary>
+    /// <summary>A host behind the bridge uses a service of the device.</summary>
     HostInward,
 
-    /// <summary>Another host, of a service of the device or of a host behind the bridge.</summary>
+    /// <summary>Another host uses a service of the device or of a host behind the bridge.</summary>
     Inward,
 }
 
@@ -35,7 +35,7 @@ internal sealed class AuditEntry
     /// <summary>The name in wire format; null if no name was asked for the address.</summary>
     public required byte[]? Name { get; init; }
 
-    /// <summary>The last address.</summary>
+    /// <summary>The address of the last connection.</summary>
     public IpNumber Address { get; set; }
 
     /// <summary>IPPROTO_*.</summary>
@@ -49,8 +49,8 @@ internal sealed class AuditEntry
 }
 
 /// <summary>
-/// What was used while nothing was dropped. Counts connections by who began them, name or address, protocol
-/// and port. No packet is kept. Pure.
+/// The connections of an audit. Counts them by who began them, name or address, protocol and port. Keeps no
+/// packet. Pure.
 /// </summary>
 /// <remarks>
 /// Memory is bounded: at most <see cref="MaxEntries"/> kinds are kept, half of them without a name, and <see

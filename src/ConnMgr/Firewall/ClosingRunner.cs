@@ -87,8 +87,9 @@ internal sealed class ClosingRunner(
         }
         else
         {
-            // Where iptables has locked, its policies are enough: the table would close the whitelist, too.
-            // Of one family alone it would not do: the other's policies come after foreign rules.
+            // If iptables has locked both families, setting its policies suffices; the table would close the
+            // whitelist, too. If it has locked only one family, use the table: in the other one, foreign
+            // rules accept packets before the policies apply.
             LookForTables("iptables", areThere =>
             {
                 if (areThere)
@@ -103,7 +104,7 @@ internal sealed class ClosingRunner(
         }
     });
 
-    /// <summary>Finds out whether the lockdown of iptables is in force, for both families.</summary>
+    /// <summary>Finds out whether the lockdown of iptables is in force in both families.</summary>
     private void LookForTables(string name, Action<bool> done)
     {
         if (find(name) is not { } program)
@@ -125,8 +126,8 @@ internal sealed class ClosingRunner(
     }
 
     /// <summary>
-    /// Finds out whether the lockdown is in force, apart from the policies of iptables: in each hook, its
-    /// rules come first.
+    /// Finds out whether the lockdown is in force: in each hook, its rules must come first. Ignores the
+    /// policies of iptables.
     /// </summary>
     private void LookForLockdown(string program, bool isNft, int hook, Action<bool> done)
     {

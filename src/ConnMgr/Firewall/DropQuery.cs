@@ -53,7 +53,7 @@ internal sealed class DropQuery : IDisposable
     /// </summary>
     public bool IsWatching { get; set; }
 
-    /// <summary>What is dropped, a phrase each.</summary>
+    /// <summary>What is dropped: a phrase for each service.</summary>
     public IReadOnlyList<string> Dropped { get; private set; } = [];
 
     /// <summary>
@@ -95,7 +95,7 @@ internal sealed class DropQuery : IDisposable
         Tell();
     }
 
-    /// <summary>Judges a connection, or a question, of the daemon that has had no answer.</summary>
+    /// <summary>Judges a connection or a question of the daemon that got no answer.</summary>
     /// <param name="flow">Its packets as they leave.</param>
     /// <param name="isRefused">The kernel has refused to send.</param>
     /// <returns>True if this device has dropped the packets, or their answers.</returns>
@@ -106,7 +106,7 @@ internal sealed class DropQuery : IDisposable
             return false;
         }
         DropPlace place = isRefused ? DropPlace.Output : DropPlace.Input;
-        // For UDP it is the error EPERM, which the rules alone cause.
+        // For UDP the error is EPERM, which only rules cause.
         bool isSure = isRefused && !flow.IsTcp;
         _drops.See(flow.Destination, flow.DestinationPort, flow.IsTcp, place, _loop.Now, isSure);
         return true;
@@ -116,12 +116,12 @@ internal sealed class DropQuery : IDisposable
     {
         if (!isRefused)
         {
-            // A false answer to the daemon's own question is dropped by its own gate.
+            // The daemon's own gate drops false answers, also those to the daemon's own questions.
             bool isOwnDrop = !flow.IsTcp && _loop.Now - GateDroppedAt < OwnDrop;
             return !isOwnDrop && _conntrack.IsAnswered(flow) == true;
         }
-        // The kernel also refuses a segment of TCP because a queue is full, or a route is gone; but then the
-        // first one has passed the rules.
+        // The kernel also refuses a TCP segment if a queue is full or a route is gone. In these cases the
+        // first segment has passed the rules, so conntrack knows the connection.
         return !flow.IsTcp || _conntrack.IsUnknown(flow);
     }
 
@@ -189,7 +189,7 @@ internal sealed class DropQuery : IDisposable
         }
         catch (Win32Exception)
         {
-            // Without nf_tables, or memory, no chain of it is known.
+            // Without nf_tables or memory, report none of its chains.
         }
         return chains;
     }

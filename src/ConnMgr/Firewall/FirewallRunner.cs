@@ -299,8 +299,9 @@ internal sealed class FirewallRunner : IDisposable
     public string? Find(string program) => ScriptEnvironment.Find(program, _environment);
 
     /// <summary>
-    /// Handles a foreign change of the tables. Usually they have been restored already, each time it happens.
-    /// The script runs too, because firewall.user may have created tables of its own, but at a limited rate.
+    /// Handles a foreign change of the tables. <see cref="NftTableSocket"/> has usually restored them
+    /// already, after each change. Also runs the script, at a limited rate, because firewall.user may have
+    /// created tables of its own that only the script creates again.
     /// </summary>
     private void SeeDamage(bool isRestored)
     {

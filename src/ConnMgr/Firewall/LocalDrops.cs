@@ -18,10 +18,10 @@ internal enum DropPlace
 /// </summary>
 internal sealed class LocalDrops
 {
-    /// <summary>The largest number of services that are kept; further ones are not.</summary>
+    /// <summary>The largest number of services that are stored; further ones are ignored.</summary>
     public const int Most = 16;
 
-    /// <summary>How long a sighting counts.</summary>
+    /// <summary>A sighting is forgotten after this time.</summary>
     private static readonly TimeSpan Memory = TimeSpan.FromMinutes(1);
 
     /// <summary>
@@ -32,7 +32,7 @@ internal sealed class LocalDrops
 
     private readonly List<Drop> _drops = [];
 
-    /// <summary>True while a sighting is kept that has not been confirmed yet.</summary>
+    /// <summary>True while a stored sighting has not been confirmed.</summary>
     public bool HasDoubt => _drops.Exists(drop => !drop.IsSure);
 
     /// <summary>Records a connection, or a question, of which a packet was dropped.</summary>

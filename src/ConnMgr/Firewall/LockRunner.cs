@@ -208,7 +208,7 @@ internal sealed class LockRunner : IDisposable
         }
         if (_options.Audits)
         {
-            HasFailed |= isFirst && !_firewall.IsHeldUp; // nothing is dropped, so nothing is closed
+            HasFailed |= isFirst && !_firewall.IsHeldUp; // an audit drops nothing, so nothing is closed
         }
         else if (isFirst || !_firewall.IsTableIntact)
         {

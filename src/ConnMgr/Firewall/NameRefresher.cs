@@ -17,7 +17,8 @@ internal sealed class NameRefresher : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
     /// <summary>
-    /// Time for the other family once one has answered. Without an answer it is asked for again later.
+    /// How long to wait for the answer of one family after that of the other. Without an answer, the question
+    /// is repeated later.
     /// </summary>
     private static readonly TimeSpan LaterPatience = TimeSpan.FromSeconds(1);
 
@@ -32,7 +33,7 @@ internal sealed class NameRefresher : IDisposable
 
     /// <param name="loop">Where answers arrive, and the clock.</param>
     /// <param name="store">Opens the addresses that are found.</param>
-    /// <param name="unanswered">Asked about each question without an answer.</param>
+    /// <param name="unanswered">Called for each question without an answer.</param>
     public NameRefresher(Loop loop, HoleStore store, Unanswered unanswered)
     {
         _loop = loop;

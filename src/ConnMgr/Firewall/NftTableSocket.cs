@@ -237,9 +237,9 @@ internal sealed unsafe class NftTableSocket : IDisposable
     }
 
     /// <summary>
-    /// Restores the tables now if another program has changed them. Call it before work that takes long, as
-    /// each further transaction does: it waits until no other program has one. What else has changed is
-    /// reported later.
+    /// Restores the tables now if another program has changed them. Call it before work that takes long. A
+    /// transaction is such work: it waits until no other program's transaction is in progress. The other
+    /// changes are reported later.
     /// </summary>
     public void RestoreFirst()
     {

@@ -6,7 +6,7 @@ namespace ConnMgr.Firewall;
 /// </summary>
 internal sealed class RepairSchedule
 {
-    // After this time without a change the next one is the first of its row again.
+    // A change after this time without one counts as the first again.
     private static readonly TimeSpan QuietTime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(8);
 

@@ -115,10 +115,10 @@ internal sealed class ReplyGate(Loop loop, DnsObserver observer, ReplyReader rea
     }
 
     /// <summary>
-    /// True once conntrack did not know a reply by its addresses. If a rule translates the server (DNAT) and
-    /// another one the port of a question, the reply has the device's own port in the queue, but still the
-    /// server that answered: the kernel translates that back later. Then replies must be read from the links
-    /// as well, where they are as they were sent.
+    /// True once conntrack did not know a reply by its addresses. This happens if one rule translates the
+    /// server (DNAT) and another one the port of a question. In the queue, such a reply already has the
+    /// device's own port, but still the address of the server that answered, which the kernel translates back
+    /// later. Replies must then also be read from the links, where no address is translated yet.
     /// </summary>
     public bool IsHalfTranslated { get; private set; }
 

@@ -56,7 +56,7 @@ internal sealed class ReplyReader(DnsWatch watch, HoleStore store)
             bool counts = watch.Counts(answer);
             if (!counts && answer.IsOfDevice && HasNewResolver is not null && HasNewResolver())
             {
-                counts = isAgain = true; // so do the answers before
+                counts = isAgain = true; // earlier answers count too
             }
             if (!counts
                 || !store.LearnAnswer(answer.Question.Name, answer.Addresses, answer.Aliases,

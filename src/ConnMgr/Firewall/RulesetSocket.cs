@@ -64,10 +64,9 @@ internal sealed unsafe class RulesetSocket : IDisposable
     public int OtherChanges { get; private set; }
 
     /// <summary>Takes the present rules as correct. Call it after our own changes.</summary>
-    /// <returns>What has happened and what is there now. After two runs of the same script the results
-    /// are equal, unless another program has changed more than the rules of single addresses during one of
-    /// the runs.
-    /// </returns>
+    /// <returns>The number of nf_tables events since the last call, and the fingerprints of the legacy
+    /// tables, both without the rules of single addresses. After two runs of the same script the results are
+    /// equal, unless another program has changed other rules during one of the runs.</returns>
     public (int Events, ulong Ipv4, ulong Ipv6) Remember()
     {
         Drain(int.MaxValue, isOwn: true);

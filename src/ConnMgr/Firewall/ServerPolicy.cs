@@ -153,8 +153,9 @@ internal sealed class ServerPolicy
     }
 
     /// <summary>
-    /// Adds the users that distributions have for name servers, before such a name server is seen: PowerDNS
-    /// asks no server for a minute that did not answer its first questions. Only root can become these users.
+    /// Adds the users that distributions have for name servers before such a name server is seen. Without
+    /// this, PowerDNS would wait: it does not ask a server for a minute after its first questions got no
+    /// answer. Only root can become these users.
     /// </summary>
     /// <param name="accounts">The text of /etc/passwd.</param>
     public void Presume(ReadOnlySpan<char> accounts) => _ = AddKnown(accounts);

@@ -252,7 +252,7 @@ internal sealed class Whitelist
         for (int i = _firstShape[parent]; i >= 0; i = _shapes[i].Next)
         {
             (int before, int after) = (_shapes[i].Before, _shapes[i].After);
-            // The `*` stands for at least one character: the dot, or a letter if there is one label.
+            // The `*` matches at least one character: a dot if there are several labels, else a letter.
             if (first.Length < before || last.Length < after
                 || (1 + first.Length == at && first.Length < before + 1 + after))
             {

@@ -83,7 +83,7 @@ internal sealed unsafe class BudgetDriver
     /// </summary>
     public void Set(NetifNames names)
     {
-        Errno.ThrowIfShortage(TryLoad(names), _path); // at the start: init starts the daemon again
+        Errno.ThrowIfShortage(TryLoad(names), _path); // at the start, exit; init restarts the daemon
         List<ByteBudget> budgets = [];
         foreach (NamedLink link in names.Links)
         {

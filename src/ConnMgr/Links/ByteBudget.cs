@@ -1,6 +1,6 @@
 namespace ConnMgr.Links;
 
-/// <summary>How a link's budget of bytes bears on its use.</summary>
+/// <summary>How a link's budget of bytes affects its use.</summary>
 internal enum LinkBudget
 {
     /// <summary>The link has no budget, or has not used all of it.</summary>

@@ -265,7 +265,7 @@ internal sealed class ConnectionCore
         bool hasChosen = false;
         while (_selector.Decide(now))
         {
-            hasChosen = true; // another link may replace this one, although it could not the one before
+            hasChosen = true; // repeat: the rules may allow a further link to replace the new choice
         }
         if (hasChosen)
         {

@@ -44,7 +44,7 @@ internal enum NewsKind
 /// cref="NewsKind.Stop"/>.</param>
 /// <param name="Probe">The result of the probe.</param>
 /// <param name="Failure">Why the switch failed, as a phrase; null if its runner reports success.</param>
-/// <param name="Budget">How the budget bears on the use of the link.</param>
+/// <param name="Budget">How the budget affects the use of the link.</param>
 internal readonly record struct News(
     NewsKind Kind, TimeSpan At, Link? Link = null, ProbeResult Probe = default, string? Failure = null,
     LinkBudget Budget = default);

@@ -59,7 +59,7 @@ internal sealed partial class Link
     /// <summary>True if the link's bytes cost money, as those of LTE.</summary>
     public bool IsMetered { get; }
 
-    /// <summary>How the link's budget of bytes bears on its use.</summary>
+    /// <summary>How the link's budget of bytes affects its use.</summary>
     public LinkBudget Budget { get; private set; }
 
     /// <summary>

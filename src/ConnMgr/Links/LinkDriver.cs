@@ -182,8 +182,8 @@ internal sealed class LinkDriver : IDisposable
             _state, _routes.IsSettled, _routes.LastDump, _routes.RoutesAsOf, _switcher.OwnMetrics);
         IReadOnlyList<CoreEffect> effects = _core.Handle(CollectionsMarshal.AsSpan(_news), kernel, now);
         _news.Clear();
-        // A device without a way out does not wait for lines of the log, files that are read and sockets that
-        // are opened.
+        // Change the routes first: a device without a way out must not wait for log lines, for files to be
+        // read or for sockets to be opened.
         for (int i = 0; i < effects.Count; i++)
         {
             if (effects[i].Kind == CoreEffectKind.Switch)
@@ -286,7 +286,7 @@ internal sealed class LinkDriver : IDisposable
 
     private Link? Find(string? name) => _core.Links.FirstOrDefault(link => link.Name == name);
 
-    /// <summary>Reports how a link's budget bears on its use.</summary>
+    /// <summary>Reports how a link's budget affects its use.</summary>
     public void SetBudget(string name, LinkBudget budget)
     {
         if (Find(name) is { } link)

@@ -133,8 +133,8 @@ internal sealed class LinkSockets : IDisposable
 
     /// <summary>
     /// Starts a probe. The evidence socket stays silent until the first tick after the probe, because the
-    /// packets of a probe are not evidence. If the probe has a limit of its own, it goes on listening: what
-    /// still arrives, for the application too, lets the probe take its usual time.
+    /// packets of a probe are not evidence. If the probe has a limit of its own, the socket continues to
+    /// listen: any packet that arrives, even for an application, extends the limit to the usual time.
     /// </summary>
     public void StartProbe(KernelState state, bool isEarly, TimeSpan? limit, TimeSpan now)
     {

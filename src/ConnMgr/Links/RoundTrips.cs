@@ -5,11 +5,10 @@ namespace ConnMgr.Links;
 /// round trip plus four times its variation (RFC 6298, section 2.3). Pure.
 /// </summary>
 /// <remarks>
-/// A sample is the time from the first packet that awaits an answer to the first sign of life, so that a
-/// lost packet lengthens it. Other than TCP, a sample above the timeout raises the timeout at once, and
-/// the variation falls by a 16th: a queue fills fast, and a lossy link must not be judged by its best
-/// moments. A link that has rested is not measured, because a modem or an access point may have to wake up
-/// first.
+/// A sample is the time from the first packet that awaits an answer to the first sign of life, so that a lost
+/// packet lengthens it. Unlike in TCP, a sample above the timeout raises the timeout at once, and the
+/// variation falls by a 16th: a queue fills fast, and a lossy link must not be judged by its best moments. A
+/// link that has rested is not measured, because a modem or an access point may have to wake up first.
 /// </remarks>
 internal sealed class RoundTrips
 {
@@ -49,7 +48,7 @@ internal sealed class RoundTrips
     public void Forget() => _sentAt = null;
 
     /// <summary>
-    /// Records that a packet leaves that awaits an answer. It ends the rest, unless an earlier one did.
+    /// Records that a packet leaves that awaits an answer. It ends the rest, unless an earlier packet did.
     /// </summary>
     public void SeeSent(TimeSpan now)
     {

@@ -152,7 +152,7 @@ internal sealed class SwitchControl(Selector selector)
         }
         else
         {
-            // The reason for the switch has gone.
+            // The switch is no longer needed.
             Report = Report with { State = SwitchState.None, Failure = "" };
             effects.Add(new CoreEffect(CoreEffectKind.SwitchFailed, link));
             OnAttemptEnded(attempt, succeeded: false, now);

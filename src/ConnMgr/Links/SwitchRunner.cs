@@ -67,7 +67,7 @@ internal sealed class SwitchRunner : IDisposable
     /// <param name="Outcome">That of the plan; null if the script switches.</param>
     private sealed record Begun(bool IsNewScript, Outcome? Outcome);
 
-    /// <summary>What has become of a plan.</summary>
+    /// <summary>The result of carrying out a plan.</summary>
     /// <param name="Done">The steps that the kernel has carried out.</param>
     /// <param name="Failure">The first step that failed, and why; empty if none did.</param>
     private sealed record Outcome(List<RouteStep> Done, string Failure);

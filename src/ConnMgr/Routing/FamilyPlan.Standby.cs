@@ -38,8 +38,9 @@ internal sealed partial class FamilyPlan
     }
 
     /// <summary>
-    /// Returns the least metric for the worst link, the next one having one less. If there is room between
-    /// the preferred route and those that must not come first, it begins there, else behind all of them.
+    /// Returns the least metric for the worst link; each better link gets one less. If the links fit between
+    /// the preferred route and the routes that must not come first, the range begins there, else behind all
+    /// of these routes.
     /// </summary>
     /// <param name="standby">The links, worst first.</param>
     private uint LeastMetric(RoutedLink[] standby)

@@ -114,7 +114,7 @@ internal sealed partial class FamilyTable
         }
     }
 
-    /// <summary>True if a route has this metric, or had it when it ran out.</summary>
+    /// <summary>True if a route has this metric, or had it when its lifetime ended.</summary>
     public bool IsUsed(uint metric) => _used.Contains(metric);
 
     /// <summary>
@@ -145,10 +145,10 @@ internal sealed partial class FamilyTable
     }
 
     /// <summary>
-    /// The metric of the first route, behind the preferred ones, that keeps the kernel from the routes behind
-    /// it; null if there is none. One that forwards nothing ends every look-up; in IPv4 one of a nexthop
-    /// object ends that of a socket that is bound to another device (fib_table_lookup, net/ipv4/fib_trie.c),
-    /// so that no probe would leave.
+    /// The metric of the first route behind the preferred ones at which the kernel's look-up ends, so that it
+    /// never reaches the routes behind; null if there is none. A route that forwards nothing ends every
+    /// look-up. In IPv4, a route of a nexthop object ends the look-up for a socket that is bound to another
+    /// device (fib_table_lookup, net/ipv4/fib_trie.c), so no probe would leave.
     /// </summary>
     public uint? FirstObstacle() => Find(entry => entry.Metric > Top && !entry.Route.IsDerived
         && (!entry.Route.IsUnicast || (!_isIpv6 && entry.Route.NexthopId != 0)))?.Metric;

@@ -5,10 +5,10 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// Two links in one LAN: a host there that connects to the address of the link that is not in use must get
-/// the replies from that link, not from the one in use, since switches and access points drop packets
-/// whose source address they know at another port. So packets from such an address use a routing table for
-/// their link, with the subnets of that LAN and its default. Pure.
+/// If two links are in one LAN, a host there may connect to the address of the link that is not in use. The
+/// replies must leave over that link: switches and access points drop packets whose source address they know
+/// at another port. So packets from such an address use a routing table of their link, with the subnets of
+/// that LAN and the link's default. Pure.
 /// </summary>
 /// <remarks>
 /// The kernel deletes the routes of a link that goes down, and continues in the main table when a link's

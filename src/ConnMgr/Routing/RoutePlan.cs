@@ -4,14 +4,14 @@ namespace ConnMgr.Routing;
 
 /// <summary>
 /// The steps from the kernel's present default routes to those that the choice of a link requires. Pure: the
-/// steps are data. Whatever part of them is carried out, no link has lost its default, the device keeps its
+/// steps are data. If only some of them are carried out, no link loses its default, the device keeps its
 /// connectivity, and a new plan made from the kernel's table completes the work.
 /// </summary>
 /// <remarks>
 /// The order of the steps of a family: copy the preferred defaults of other links to their own metrics;
 /// delete all but one of the preferred routes; replace that one; delete duplicates; sort the standby routes.
-/// At last come host routes to name servers, the subnets that the link shares with another one, and the rules
-/// for the other's replies.
+/// Last come host routes to name servers, the subnets that the link shares with another one, and the rules
+/// for the other link's replies.
 /// </remarks>
 internal sealed class RoutePlan
 {
@@ -58,7 +58,8 @@ internal sealed class RoutePlan
 
     /// <summary>
     /// True if no link lacks a default that another program has removed, the standby routes are sorted,
-    /// shared subnets are reached over the link, and the others' addresses there reply over their own links.
+    /// shared subnets are reached over the link, and replies from other links' addresses there leave over
+    /// those links.
     /// </summary>
     public bool IsOrdered { get; } = true;
 

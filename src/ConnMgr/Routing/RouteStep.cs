@@ -50,8 +50,8 @@ internal sealed record RouteStep(
     public Func<int, string>? NameOf { get; init; }
 
     /// <summary>
-    /// The step as a line of the log: `put back at metric 10: default via 198.18.1.1 dev eth0`. Made when it
-    /// is read, because the log has time until the routes are right.
+    /// The step as a line of the log: `put back at metric 10: default via 198.18.1.1 dev eth0`. Built only
+    /// when it is read, so that log text does not delay the routes.
     /// </summary>
     public string Words => NameOf is null ? Deed : $"{Deed}: {Route!.Words(NameOf)}";
 

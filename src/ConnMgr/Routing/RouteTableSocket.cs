@@ -35,8 +35,8 @@ internal sealed unsafe class RouteTableSocket : IDisposable
     public RouteTableSocket()
     {
         _socket = new NetlinkSocket(NETLINK_ROUTE, checkCredentials: false);
-        // Kernels before 4.12 and 4.20 lack some of these options; then there are no error texts, and more
-        // rows.
+        // Kernels before 4.12 and 4.20 lack some of these options; error texts are then missing, and dumps
+        // have more rows.
         foreach (int option in (ReadOnlySpan<int>)[NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK])
         {
             int on = 1;
@@ -95,7 +95,7 @@ internal sealed unsafe class RouteTableSocket : IDisposable
             or (RouteVerb.AddRule, Errno.EEXIST) ? 0 : error;
     }
 
-    /// <summary>Sends one request that asks for an acknowledgement.</summary>
+    /// <summary>Sends a request that has the acknowledgement flag.</summary>
     public int Send(byte[] request, out string words)
     {
         BitConverter.TryWriteBytes(request.AsSpan(8), ++_sequence);

@@ -96,9 +96,9 @@ internal sealed class RouteWriteRunner : IDisposable
     }
 
     /// <summary>
-    /// Sends a step. The kernel accepts no copy of a route whose gateway has become unreachable, although it
-    /// keeps the route itself: add the copy with RTNH_F_ONLINK, so that the route can leave the front, or
-    /// take it, and is not lost. A route that is restored may be obsolete, so it has to be accepted as it is.
+    /// Sends a step. The kernel keeps a route whose gateway has become unreachable, but refuses a copy of it:
+    /// add the copy with RTNH_F_ONLINK, so that the route can be moved to or from the front and is not lost.
+    /// Do not do so for a route that is restored: it may be obsolete, so the kernel must accept it unchanged.
     /// </summary>
     private int Send(RouteStep step, out string words)
     {

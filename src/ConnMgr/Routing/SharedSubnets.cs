@@ -5,10 +5,11 @@ using ConnMgr.Netlink;
 namespace ConnMgr.Routing;
 
 /// <summary>
-/// Two links in one LAN, such as eth0 and wlan0 behind the same router: both have a route to the same subnet,
-/// and the kernel uses the older one. The router and the LAN's name server would be reached over the other
-/// link, which may be dead. So a copy of the chosen link's route is put in front; the kernel's own routes
-/// stay as they are. The same if one subnet contains the other: the kernel uses the longer one. Pure.
+/// If two links are in one LAN, such as eth0 and wlan0 behind the same router, both have a route to the same
+/// subnet, and the kernel uses the older one. The router and the LAN's name server would be reached over the
+/// other link, which may be dead. So a copy of the chosen link's route is put in front; the kernel's own
+/// routes stay as they are. The same applies if one subnet contains the other, because the kernel prefers the
+/// longer prefix. Pure.
 /// </summary>
 internal static class SharedSubnets
 {
@@ -33,7 +34,7 @@ internal static class SharedSubnets
                 KernelRoute route = KernelRoute.ToSubnet(address.Ifindex, subnet, address.Address);
                 if (wanted.Exists(other => other.HasSameDestination(route)))
                 {
-                    continue; // a second address there
+                    continue; // another address of the link in the same subnet
                 }
                 wanted.Add(route);
                 if (!input.Subnets.Any(route.IsCopyOf))
@@ -56,8 +57,8 @@ internal static class SharedSubnets
     }
 
     /// <summary>
-    /// Returns the subnets that other links have in the LAN of this address: the same one; or, behind the
-    /// same router, also a longer or shorter one around it.
+    /// Returns the subnets that other links have in the LAN of this address: the same subnet; or, behind the
+    /// same router, also one that contains it or lies within it.
     /// </summary>
     internal static List<IPNetwork> OfOthers(RouteInput input, DeviceAddress address)
     {
@@ -83,8 +84,8 @@ internal static class SharedSubnets
         one.Contains(other.BaseAddress) || other.Contains(one.BaseAddress);
 
     /// <summary>
-    /// True if both devices have a default of the family over the same router. Else subnets that overlap are
-    /// in different LANs, such as 10.0.0.0/8 at a company and 10.42.0.0/24 of a phone.
+    /// True if both devices have a default of the family over the same router. Otherwise overlapping subnets
+    /// belong to different LANs, such as 10.0.0.0/8 at a company and 10.42.0.0/24 of a phone.
     /// </summary>
     private static bool HaveSameRouter(
         IReadOnlyList<KernelRoute> routes, DeviceAddress address, int otherIfindex)
