@@ -114,6 +114,8 @@ ip -n device link set eth0 up
 configure eth0
 leases eth0 198.18.1.1
 wait_for 40 "eth0 is back" in_use eth0
+# Not while the script writes: what the user writes in the moment before it renames its file is lost.
+wait_for 5 "its lease is written" names 198.18.1.1
 cp "$LAB/original" /etc/resolv.conf
 wait_for 5 "its server is asked" names 198.18.1.1
 leases eth0 198.18.1.8

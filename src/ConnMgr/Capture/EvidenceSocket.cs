@@ -118,10 +118,12 @@ internal sealed class EvidenceSocket : IDisposable
         {
             return;
         }
-        bool mayHaveQueued = !IsArmed && _attached != EvidenceFilter.RejectAll;
-        IsArmed = TryAttach(outgoing ? _filterWithOutgoing : _filter);
-        _hearsOutgoing = IsArmed && outgoing;
-        if (mayHaveQueued)
+        bool wasArmed = IsArmed;
+        bool isAttached = TryAttach(outgoing ? _filterWithOutgoing : _filter);
+        // An armed socket stays armed: what is attached passes evidence with and without outgoing packets.
+        IsArmed = isAttached || wasArmed;
+        _hearsOutgoing = isAttached && outgoing;
+        if (!wasArmed)
         {
             Drain(); // drop what arrived while the socket was mute
         }

@@ -33,6 +33,10 @@ internal static class FirewallUserFile
                 {
                     (mayFollow, isSet) = (true, false);
                 }
+                else if (mayFollow && word is "vmap" or "map" or ".")
+                {
+                    mayFollow = false;
+                }
                 else if (mayFollow && word is "{" or "!" or "!=" or "==")
                 {
                     isSet |= word == "{";
@@ -41,7 +45,7 @@ internal static class FirewallUserFile
                 {
                     string name = word.Trim('{', '}');
                     bool isPlain = !name.Contains('$') && !name.Contains('`') && !name.Contains('*')
-                        && !name.Contains('+');
+                        && !name.Contains('+') && !name.StartsWith('@');
                     if (isPlain && InterfaceName.IsValid(name) && !names.Contains(name))
                     {
                         names.Add(name);

@@ -36,6 +36,7 @@ internal sealed class DropQuery : IDisposable
         SockDiagMessage.Tcp,
         SockDiagMessage.DumpConnecting(AF_INET), SockDiagMessage.DumpConnecting(AF_INET6));
     private readonly Pace _pace = new(burst: 5, TimeSpan.FromMinutes(1));
+    private string _described = ""; // what OtherChains belongs to
     private string _logged = ""; // the drops as last logged; empty if there are none
 
     /// <param name="loop">The clock.</param>
@@ -130,8 +131,12 @@ internal sealed class DropQuery : IDisposable
     {
         List<string> dropped = _drops.Describe();
         Dropped = dropped;
-        OtherChains = dropped.Count > 0 ? Chains() : [];
         string words = string.Join("; ", dropped);
+        if (words != _described)
+        {
+            _described = words;
+            OtherChains = dropped.Count > 0 ? Chains() : [];
+        }
         if (words == _logged)
         {
             return;

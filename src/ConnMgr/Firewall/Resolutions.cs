@@ -10,6 +10,8 @@ namespace ConnMgr.Firewall;
 internal sealed class Resolutions
 {
     private const int LongestBackOff = 600; // seconds
+    // The shortest time that an address stays open: the other family's may end by then.
+    private const int LongestWithoutFamily = 3900; // seconds
     private const int LongestDoubling = 9; // 2^9 = 512 s
     private const int NotInHeap = -1;
 
@@ -78,7 +80,7 @@ internal sealed class Resolutions
         if (Whitelist.IsWanted(name, out int entry) && Whitelist.IsExact(entry))
         {
             int failures = Math.Min(_states[entry].Failures + 1, LongestDoubling + 1);
-            int longest = Math.Max(LongestBackOff, (int)(lifetime * 3L / 4));
+            int longest = Math.Max(LongestBackOff, Math.Min(LongestWithoutFamily, lifetime) * 3 / 4);
             int wait = failures > LongestDoubling ? longest : 1 << failures;
             Schedule(entry, now + TimeSpan.FromSeconds(wait), failures);
         }

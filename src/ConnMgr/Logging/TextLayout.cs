@@ -48,7 +48,7 @@ internal static class TextLayout
     }
 
     /// <summary>Formats a number of things: `1 entry`, `2 entries`.</summary>
-    public static string Count(int number, string one, string many) =>
+    public static string Count(long number, string one, string many) =>
         $"{number} {(number == 1 ? one : many)}";
 
     /// <summary>Formats a duration or an age: `340 ms`, `12 s`, `3 min`, `2 h 13 min`, `5 d 4 h`.</summary>

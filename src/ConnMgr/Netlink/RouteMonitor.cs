@@ -72,7 +72,7 @@ internal sealed class RouteMonitor : IDisposable
     /// True while no dump runs or is wanted, so that the table matches the kernel's. If changes never stop,
     /// it is also true during the pause before the next dump.
     /// </summary>
-    public bool IsSettled => _dumping == 0 && _next.Count == 0
+    public bool IsSettled => _dumping == 0 && _next.Count == 0 && RoutesAsOf != 0
         && (_wanted.Count == 0 || _nextDump.IsSet || _nextRoutes.IsSet);
 
     /// <summary>
@@ -241,6 +241,10 @@ internal sealed class RouteMonitor : IDisposable
         if (_wanted.Count == 0 || (_nextDump.IsSet && !_isUrgent))
         {
             return false;
+        }
+        if (_nextRoutes.IsSet && !_isUrgent && _wanted.Count == 1 && _wanted.Contains(RouteMessage.GetRoute))
+        {
+            return false; // only routes are wanted, and they have to wait: read the events meanwhile
         }
         if (!_pace.TryTake(_loop.Now) && !_isUrgent)
         {

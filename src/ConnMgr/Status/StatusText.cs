@@ -48,10 +48,7 @@ internal static class StatusText
         if (status.Reason.Length > 0)
         {
             Label(text, "why", 0);
-            // The reason describes the time of the decision; the lines of each link describe its present
-            // state.
-            string then = status.Reason.Replace(" is ", " was ", StringComparison.Ordinal);
-            TextLayout.Wrap(text, $"{TextLayout.Span(status.ReasonAge)} ago: {then}", LabelEnd);
+            TextLayout.Wrap(text, $"{TextLayout.Span(status.ReasonAge)} ago: {status.Reason}", LabelEnd);
         }
         if (status.Preferred is not null)
         {
@@ -212,7 +209,7 @@ internal static class StatusText
                 Line(
                     text, "",
                     firewall.Replies[i].Verdict == LockdownStatus.ErrorCode
-                        ? $"{TextLayout.Count((int)firewall.Replies[i].Count, "answer", "answers")} more "
+                        ? $"{TextLayout.Count(firewall.Replies[i].Count, "answer", "answers")} more "
                             + "with an error of the server (no such name or record, for example)"
                         : $"refused, {firewall.Replies[i].Verdict}: {firewall.Replies[i].Count}");
             }

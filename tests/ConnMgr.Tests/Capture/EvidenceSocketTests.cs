@@ -123,6 +123,13 @@ public sealed unsafe class EvidenceSocketTests
         socket.Mute(); // while a packet is queued
         Assert.Equal(0, Next(Golden.UdpDns));
         socket.Rearm();
+        socket.Mute();
+        count = 0;
+        Write(tun, Golden.UdpDns); // through the filter, which is still attached
+        socket.Rearm();
+        RunBriefly(loop);
+        Assert.Equal(0, count);
+        Assert.True(socket.IsArmed);
         Write(tun, Golden.UdpDns);
         socket.SetSubnets([Subnet.Parse("8.8.8.1/24")]);
         Assert.True(socket.IsArmed);

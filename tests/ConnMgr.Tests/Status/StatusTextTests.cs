@@ -42,7 +42,7 @@ public class StatusTextTests
 
     [Fact]
     public void Why_tells_of_then() => Assert.Contains(
-        "why        12 min ago: eth0 was over its budget, wlan0 was up, not yet confirmed",
+        "why        12 min ago: eth0 is over its budget, wlan0 is up, not yet confirmed",
         Text(Example("eth0 is over its budget, wlan0 is up, not yet confirmed"), isColored: false),
         StringComparison.Ordinal);
 
