@@ -80,10 +80,10 @@ open_sessions() {
         wait_for 5 "${WITH}$1: goes on: $name" goes_on $name
     done
     # A session that no rule admits is reset as soon as its side sends, if conntrack does not know it; otherwise its
-    # packets are dropped.
+    # packets are dropped. A sender whose packets were dropped until firewall.user had run tries again after seconds.
     if [ "$1" = unknown ]; then
-        wait_for 5 "${WITH}$1: the device's other session has ended" ended device 23
-        wait_for 5 "${WITH}$1: the host's other session has ended" ended host 23
+        wait_for 20 "${WITH}$1: the device's other session has ended" ended device 23
+        wait_for 20 "${WITH}$1: the host's other session has ended" ended host 23
     fi
     rules >"$LAB/first"
     lock "$1: locked again"
