@@ -175,6 +175,14 @@ life() {
     check "remove: ours beside it is gone" not within test -e /usr/lib/af-conn/net_capabilities.connmgr
     check "remove: no diversion is left" test "$(within dpkg-divert --list '*af-conn*')" = ''
     check "remove: firewall.user is kept" within rm /etc/af-conn/firewall.user
+
+    check "installed again" dpkg_within -i /root/new.deb
+    check "installed again: the unit is not masked" within systemctl cat connmgr
+    check "installed again: how to begin is said" says "systemctl enable --now connmgr"
+    check "installed again: what is kept is said" says "netif_names is there already, and kept"
+    check "installed again: nothing is started" not active
+    check "installed again: it starts" within systemctl start connmgr
+    check "installed again: removed" dpkg_within -r connmgr
     check "purge" dpkg_within -P connmgr
     check "purge: of us nothing is left" test "$(within find / -xdev \( -name '*connmgr*' -o -path '*af-conn/*' \) -not -path '/proc/*' -not -path '/root/*' \
         -not -path '/var/log/*' -not -path '/usr/lib/af-conn/net_capabilities')" = ''
