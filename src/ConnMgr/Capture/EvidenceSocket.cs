@@ -10,9 +10,9 @@ namespace ConnMgr.Capture;
 /// at most once between two calls of Rearm, and before the evidence. The socket starts mute.
 /// </summary>
 /// <remarks>
-/// Replacing the filter takes the kernel about 0.1 ms, because it compiles the program. A mute socket
-/// therefore reads and drops the first few packets itself. It attaches a filter that rejects everything only
-/// if more packets arrive, or if many arrived in the previous tick.
+/// Replacing the filter takes the kernel about 0.1 ms, because it compiles the program. A socket that was
+/// muted without evidence, as for each probe of an idle link, therefore reads and drops the first few packets
+/// itself. It attaches a filter that rejects everything only if more packets arrive.
 /// </remarks>
 internal sealed class EvidenceSocket : IDisposable
 {
@@ -43,7 +43,6 @@ internal sealed class EvidenceSocket : IDisposable
     private BpfInstruction[] _filterWithOutgoing = EvidenceFilter.RejectAll;
     private BpfInstruction[] _attached = EvidenceFilter.RejectAll;
     private bool _hearsOutgoing;
-    private bool _isBusy; // the last mute tick had many packets
     private int _unwanted;
     private int _lastLength;
 
@@ -108,12 +107,6 @@ internal sealed class EvidenceSocket : IDisposable
     /// <param name="outgoing">True to report outgoing packets too.</param>
     public void Rearm(bool outgoing = false)
     {
-        _isBusy &= !IsArmed;
-        Arm(outgoing);
-    }
-
-    private void Arm(bool outgoing)
-    {
         if (IsGone || (IsArmed && _hearsOutgoing == outgoing))
         {
             return;
@@ -135,10 +128,6 @@ internal sealed class EvidenceSocket : IDisposable
         IsArmed = false;
         _hearsOutgoing = false;
         _unwanted = 0;
-        if (_isBusy)
-        {
-            _ = TryAttach(EvidenceFilter.RejectAll);
-        }
     }
 
     /// <summary>Applies the changed addresses of the link. Ignores packets that are already queued.</summary>
@@ -158,7 +147,7 @@ internal sealed class EvidenceSocket : IDisposable
         _filterWithOutgoing = EvidenceFilter.Build(own, outgoingExceptMark: _ownMark);
         if (wasArmed)
         {
-            Arm(heardOutgoing);
+            Rearm(heardOutgoing);
         }
     }
 
@@ -167,8 +156,7 @@ internal sealed class EvidenceSocket : IDisposable
         if (!IsArmed)
         {
             _unwanted += Drain();
-            _isBusy |= _unwanted > MaxUnwanted;
-            if (_isBusy && TryAttach(EvidenceFilter.RejectAll))
+            if (_unwanted > MaxUnwanted && TryAttach(EvidenceFilter.RejectAll))
             {
                 Drain(); // drop what arrived before the filter was attached
             }
@@ -191,6 +179,7 @@ internal sealed class EvidenceSocket : IDisposable
             packet[..length].CopyTo(_last);
             _lastLength = length;
             Mute();
+            _ = TryAttach(EvidenceFilter.RejectAll);
             Drain();
             if (hasSent)
             {
@@ -201,7 +190,7 @@ internal sealed class EvidenceSocket : IDisposable
         }
         if (hasSent)
         {
-            Arm(outgoing: false); // ignore further outgoing packets in this tick
+            Rearm(outgoing: false); // ignore further outgoing packets in this tick
             _sent();
         }
     }
