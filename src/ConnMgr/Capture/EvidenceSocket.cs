@@ -43,8 +43,8 @@ internal sealed class EvidenceSocket : IDisposable
     private BpfInstruction[] _filterWithOutgoing = EvidenceFilter.RejectAll;
     private BpfInstruction[] _attached = EvidenceFilter.RejectAll;
     private bool _hearsOutgoing;
-    private bool _isBusy; // the last mute tick had many packets
-    private int _unwanted;
+    private bool _isBusy; // many packets arrived while the socket was last mute
+    private int _unwanted; // the packets that have arrived since the socket became mute
     private int _lastLength;
 
     private EvidenceSocket(PacketSocket socket, uint ownMark, Action received, Action sent)
@@ -108,7 +108,7 @@ internal sealed class EvidenceSocket : IDisposable
     /// <param name="outgoing">True to report outgoing packets too.</param>
     public void Rearm(bool outgoing = false)
     {
-        _isBusy &= !IsArmed;
+        _isBusy &= !IsArmed; // a tick without evidence was not busy
         Arm(outgoing);
     }
 
