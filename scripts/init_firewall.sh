@@ -65,7 +65,7 @@ init_firewall() {
     read_services
     read_names
     user=${CONNMGR_CONFIG_DIR:-/etc/af-conn}/firewall.user
-    # firewall_policy uses it
+    # For firewall_policy. no: firewall.user has not run yet.
     # shellcheck disable=SC2034
     if [ -e "$user" ]; then resets=no; else resets=yes; fi
     imported=no why='' reasons='' lacks='' tables4='' tables6='' failure=1

@@ -43,7 +43,7 @@ internal sealed class EvidenceSocket : IDisposable
     private BpfInstruction[] _filterWithOutgoing = EvidenceFilter.RejectAll;
     private BpfInstruction[] _attached = EvidenceFilter.RejectAll;
     private bool _hearsOutgoing;
-    private int _unwanted;
+    private int _unwanted; // the packets that have arrived since the socket became mute
     private int _lastLength;
 
     private EvidenceSocket(PacketSocket socket, uint ownMark, Action received, Action sent)

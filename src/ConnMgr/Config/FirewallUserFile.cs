@@ -3,8 +3,8 @@ using ConnMgr.Net;
 namespace ConnMgr.Config;
 
 /// <summary>
-/// Which interfaces firewall.user names, as far as its words show that: a wrong one admits nobody, which a
-/// shell does not notice. Pure.
+/// Finds the interfaces that firewall.user names. A rule for an interface that does not exist admits nobody,
+/// and neither nft nor iptables reports it. Finds only names that are written in the rules themselves. Pure.
 /// </summary>
 internal static class FirewallUserFile
 {
@@ -12,8 +12,8 @@ internal static class FirewallUserFile
     private static readonly string[] OfIptables = ["-i", "-o", "--in-interface", "--out-interface"];
 
     /// <summary>
-    /// Returns the names after nft's iifname and oifname and iptables' -i and -o, without those that the
-    /// shell makes or that match several interfaces.
+    /// Returns the names after nft's iifname and oifname and iptables' -i and -o. Leaves out names with a
+    /// variable or command of the shell, and names that match several interfaces.
     /// </summary>
     public static IReadOnlyCollection<string> InterfacesIn(string text)
     {
@@ -25,8 +25,8 @@ internal static class FirewallUserFile
                 .Split([' ', '\t', ',', ';', '"', '\''], StringSplitOptions.RemoveEmptyEntries);
             bool isIptables = line.Contains("tables", StringComparison.Ordinal)
                 || Array.Exists(words, word => word is "-A" or "-I" or "-C");
-            bool mayFollow = false; // a name, or one more of a set
-            bool isSet = false;
+            bool mayFollow = false; // the next word may be a name
+            bool isSet = false; // names in braces: more may follow
             foreach (string word in words)
             {
                 if (Array.IndexOf(OfNft, word) >= 0 || (isIptables && Array.IndexOf(OfIptables, word) >= 0))

@@ -11,8 +11,8 @@ internal sealed class Pace(int burst, TimeSpan period)
     private TimeSpan _fullAt = TimeSpan.MinValue;
 
     /// <summary>
-    /// When <see cref="TryTake"/> will return true; at most one period from now, or what <see cref="Take"/>
-    /// allows.
+    /// When <see cref="TryTake"/> will return true: at most one period from now, or later after
+    /// <see cref="Take"/>, which has a limit of its own.
     /// </summary>
     public TimeSpan NextAt => _fullAt == TimeSpan.MinValue ? _fullAt : _fullAt - ((burst - 1) * period);
 
@@ -28,9 +28,11 @@ internal sealed class Pace(int burst, TimeSpan period)
     }
 
     /// <summary>
-    /// Counts actions that have run anyway. <see cref="NextAt"/> is at most <paramref name="longest"/> from
-    /// now.
+    /// Counts actions that have already run, even more than the pace allows.
     /// </summary>
+    /// <param name="now">The loop's time.</param>
+    /// <param name="count">The number of actions.</param>
+    /// <param name="longest"><see cref="NextAt"/> is at most this time from now.</param>
     public void Take(TimeSpan now, int count, TimeSpan longest)
     {
         TimeSpan fullAt = (_fullAt < now ? now : _fullAt) + (count * period);

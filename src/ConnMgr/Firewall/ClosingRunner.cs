@@ -105,6 +105,8 @@ internal sealed class ClosingRunner(
     });
 
     /// <summary>Finds out whether the lockdown of iptables is in force in both families.</summary>
+    /// <param name="name">The program of the family to begin with: `iptables`, then `ip6tables`.</param>
+    /// <param name="done">Receives true if it is.</param>
     private void LookForTables(string name, Action<bool> done)
     {
         if (find(name) is not { } program)

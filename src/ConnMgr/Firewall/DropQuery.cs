@@ -36,7 +36,7 @@ internal sealed class DropQuery : IDisposable
         SockDiagMessage.Tcp,
         SockDiagMessage.DumpConnecting(AF_INET), SockDiagMessage.DumpConnecting(AF_INET6));
     private readonly Pace _pace = new(burst: 5, TimeSpan.FromMinutes(1));
-    private string _described = ""; // what OtherChains belongs to
+    private string _described = ""; // the drops for which OtherChains was read
     private string _logged = ""; // the drops as last logged; empty if there are none
 
     /// <param name="loop">The clock.</param>

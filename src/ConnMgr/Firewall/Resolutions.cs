@@ -10,10 +10,12 @@ namespace ConnMgr.Firewall;
 internal sealed class Resolutions
 {
     private const int LongestBackOff = 600; // seconds
-    // The shortest time that an address stays open: the other family's may end by then.
-    private const int LongestWithoutFamily = 3900; // seconds
     private const int LongestDoubling = 9; // 2^9 = 512 s
     private const int NotInHeap = -1;
+
+    // In seconds. Addresses of the family without an answer may stay open no longer than this.
+    private static readonly int ShortestLifetime = Holes.LifetimeOf(ttl: 0);
+
 
     private State[] _states = []; // by entry of the whitelist
     private int[] _heap = []; // waiting entries, the earliest first
@@ -80,7 +82,7 @@ internal sealed class Resolutions
         if (Whitelist.IsWanted(name, out int entry) && Whitelist.IsExact(entry))
         {
             int failures = Math.Min(_states[entry].Failures + 1, LongestDoubling + 1);
-            int longest = Math.Max(LongestBackOff, Math.Min(LongestWithoutFamily, lifetime) * 3 / 4);
+            int longest = Math.Max(LongestBackOff, Math.Min(ShortestLifetime, lifetime) * 3 / 4);
             int wait = failures > LongestDoubling ? longest : 1 << failures;
             Schedule(entry, now + TimeSpan.FromSeconds(wait), failures);
         }

@@ -32,7 +32,7 @@ internal static class WhitelistChanges
     /// <summary>Says only that entries may have changed if there are too many to compare.</summary>
     private static List<string> Between(Whitelist old, Whitelist whitelist, out bool hasNewName)
     {
-        hasNewName = false; // one without a wildcard: the daemon resolves it
+        hasNewName = false; // a new name that the daemon itself resolves
         if (old.Count > MaxCompared || whitelist.Count > MaxCompared)
         {
             return ["whitelist: read again"];
@@ -56,8 +56,7 @@ internal static class WhitelistChanges
         }
         for (int i = 0; i < whitelist.NameCount && !hasNewName; i++)
         {
-            string name = whitelist.TextOf(i);
-            hasNewName = !name.Contains('*', StringComparison.Ordinal) && !before.Contains(name);
+            hasNewName = whitelist.IsExact(i) && !before.Contains(whitelist.TextOf(i));
         }
         int more = changes.Count - MaxChanges;
         if (more > 0)

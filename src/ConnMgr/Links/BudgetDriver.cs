@@ -14,7 +14,6 @@ namespace ConnMgr.Links;
 /// </summary>
 internal sealed unsafe class BudgetDriver
 {
-
     /// <summary>The shortest time between two writes, so at most 144 a day.</summary>
     private static readonly TimeSpan SaveGap = TimeSpan.FromMinutes(10);
 

@@ -13,9 +13,6 @@ internal sealed partial class KernelRoute
     /// <summary>rtm_protocol of the copies that connmgr derives from routes that keep their metric.</summary>
     public const byte OwnProtocol = 175;
 
-    /// <summary>RTPROT_RA: the kernel created the route from router advertisements.</summary>
-    public const byte ProtocolRa = 9;
-
     /// <summary>RT_TABLE_MAIN.</summary>
     public const uint MainTable = 254;
 

@@ -16,9 +16,11 @@ internal sealed class LostRoutes
     private readonly List<KernelRoute> _addedBeforeDump = [];
     private readonly List<KernelRoute> _claimed = [];
 
-    // Of the missing routes, and of those that have been restored: the ones that netifd has named.
-    private readonly HashSet<(int Ifindex, bool IsIpv6)> _named = [];
+    // The devices whose default connmgr has restored.
     private readonly HashSet<(int Ifindex, bool IsIpv6)> _restored = [];
+
+    // The devices whose default is lost, or has been restored, and was named by netifd.
+    private readonly HashSet<(int Ifindex, bool IsIpv6)> _named = [];
 
     /// <summary>The missing routes, as they were.</summary>
     public IReadOnlyCollection<KernelRoute> Routes => _lost.Values;
@@ -119,9 +121,9 @@ internal sealed class LostRoutes
         {
             if (present.Contains(key) || !mayHaveRoute(key.Ifindex, key.IsIpv6))
             {
-                bool IsIt(KernelRoute each) => each.Ifindex == key.Ifindex && each.IsIpv6 == key.IsIpv6;
+                bool IsOfDevice(KernelRoute each) => (each.Ifindex, each.IsIpv6) == key;
                 if (present.Contains(key) && before.Contains(key)
-                    && !_added.Exists(IsIt) && !_addedBeforeDump.Exists(IsIt))
+                    && !_added.Exists(IsOfDevice) && !_addedBeforeDump.Exists(IsOfDevice))
                 {
                     _restored.Add(key);
                 }

@@ -72,7 +72,7 @@ internal sealed class RivalRouters
             return false;
         }
         int count = 0;
-        int worst = 0;
+        int worstRank = 0;
         foreach (KernelRoute route in defaults)
         {
             if (route.IsAdvertised && route.Ifindex == ifindex)
@@ -82,11 +82,11 @@ internal sealed class RivalRouters
                     return false;
                 }
                 count++;
-                worst = Math.Max(worst, RankOf(route));
+                worstRank = Math.Max(worstRank, RankOf(route));
             }
         }
         return count >= MostOfDevice
-            && (isDeleted || RankOf(Find(_routers, ifindex, address), preference) >= worst);
+            && (isDeleted || RankOf(Find(_routers, ifindex, address), preference) >= worstRank);
     }
 
     /// <summary>
@@ -97,7 +97,7 @@ internal sealed class RivalRouters
     {
         (ifindex, address, preference) = (0, default, 0);
         if (payload.Length < 12 || payload[0] != AF_INET6 || payload[1] != 0 || payload[2] != 0
-            || payload[4] != KernelRoute.MainTable || payload[5] != KernelRoute.ProtocolRa)
+            || payload[4] != KernelRoute.MainTable || payload[5] != Rtnetlink.RTPROT_RA)
         {
             return false;
         }

@@ -306,7 +306,8 @@ internal sealed class RouteMonitor : IDisposable
     public void Dispose()
     {
         _neighbours.Dispose();
-        _nextRoutes.Clear();
+        _nextDump.Dispose();
+        _nextRoutes.Dispose();
         _loop.Remove(_socket.Fd, _token);
         _socket.Dispose();
     }

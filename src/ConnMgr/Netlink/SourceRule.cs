@@ -26,8 +26,8 @@ internal sealed record SourceRule(IPAddress Address, uint Table)
     public bool IsIpv6 => Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
 
     /// <summary>
-    /// Returns the number of the table for packets from a device's addresses: 45,000,000 plus the interface
-    /// index, modulo 10,000,000.
+    /// Returns the number of the table for packets from a device's addresses: 45,000,000 plus (the interface
+    /// index modulo 10,000,000).
     /// </summary>
     public static uint TableOf(int ifindex) => FirstTable + (uint)(ifindex % MostDevices);
 

@@ -18,7 +18,7 @@ internal static class ResolverAdvice
             bool isIpv6 = path.Server.AddressFamily == AddressFamily.InterNetworkV6;
             string? inUse = (isIpv6 ? view.InUseIpv6 : view.InUseIpv4) ?? view.InUse?.Name;
             if (view.InUse is not null && path.Link is { } link
-                && (link != inUse || link != (path.Network ?? link)))
+                && (link != inUse || (path.Network is { } network && network != link)))
             {
                 words += (words.Length > 0 ? "; " : "") + $"the name server {path.Server} " + (
                     link.Length == 0 ? "cannot be reached"

@@ -6,7 +6,7 @@ internal sealed class FirewallStatus
     /// <summary>True while the rules are in force.</summary>
     public bool IsLocked { get; init; }
 
-    /// <summary>True while init_firewall.sh runs to lock for the first time.</summary>
+    /// <summary>True while init_firewall.sh runs and the lockdown is not in force yet.</summary>
     public bool IsBeingLocked { get; init; }
 
     /// <summary>True if --audit is given: the lockdown then drops nothing.</summary>

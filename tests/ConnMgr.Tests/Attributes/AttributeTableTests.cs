@@ -71,7 +71,7 @@ public class AttributeTableTests
         Assert.Equal(1, capabilities.Read(new byte[1]));
     }
 
-    /// <summary>The example in the README.</summary>
+    /// <summary>The example in docs/reference.md.</summary>
     [Fact]
     public void An_implementer_adds_an_attribute_by_one_entry()
     {

@@ -2,6 +2,7 @@ using System.Text;
 using ConnMgr.Capture;
 using ConnMgr.Net;
 using ConnMgr.Tests.Dns;
+using ConnMgr.Tests.Links;
 using static ConnMgr.Capture.Bpf;
 
 namespace ConnMgr.Tests.Capture;
@@ -13,11 +14,7 @@ namespace ConnMgr.Tests.Capture;
 public class FilterLinkCountTests
 {
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(8)]
-    [InlineData(16)]
+    [MemberData(nameof(ManyLinks.Counts), MemberType = typeof(ManyLinks))]
     public void Each_links_filter_judges_by_its_own_subnets(int count)
     {
         int passed = 0;
@@ -42,11 +39,7 @@ public class FilterLinkCountTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(8)]
-    [InlineData(16)]
+    [MemberData(nameof(ManyLinks.Counts), MemberType = typeof(ManyLinks))]
     public void Each_links_dns_filter_passes_its_own_questions_and_replies(int count)
     {
         byte[] message = Encoding.ASCII.GetBytes("any message");

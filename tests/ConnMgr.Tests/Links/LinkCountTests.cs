@@ -1,6 +1,4 @@
-using ConnMgr.Config;
 using ConnMgr.Links;
-using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Tests.Netlink;
 
@@ -34,12 +32,7 @@ public sealed class LinkCountTests
     /// </summary>
     private (int Count, long Tick, long Change) Measure(int count)
     {
-        TimeSpan idle = TimeSpan.FromHours(1);
-        Link[] links =
-        [
-            .. Enumerable.Range(0, count).Select(i => new Link(
-                LinkKind.Ethernet, $"link{i}", idle, WanProbe.Suspect, i % 10)),
-        ];
+        Link[] links = ManyLinks.Of(count, idle: TimeSpan.FromHours(1));
         ConnectionCore core = new(links, new ServiceTrust(), TimeSpan.Zero);
         News[] news =
             [new(NewsKind.Tick, _now), .. links.Select(link => new News(NewsKind.Evidence, _now, link))];

@@ -1,6 +1,4 @@
-using ConnMgr.Config;
 using ConnMgr.Links;
-using ConnMgr.Net;
 using ConnMgr.Probe;
 
 namespace ConnMgr.Tests.Links;
@@ -14,11 +12,7 @@ public class SelectorLinkCountTests
     private TimeSpan _now = Later;
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(8)]
-    [InlineData(16)]
+    [MemberData(nameof(ManyLinks.Counts), MemberType = typeof(ManyLinks))]
     public void Each_link_is_left_for_the_next_when_it_fails(int count)
     {
         Link[] links = LinksOf(count);
@@ -40,11 +34,7 @@ public class SelectorLinkCountTests
 
     /// <summary>All sets of up to 8 links, and 2,000 of 16.</summary>
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(8)]
-    [InlineData(16)]
+    [MemberData(nameof(ManyLinks.Counts), MemberType = typeof(ManyLinks))]
     public void The_first_that_is_up_is_chosen_and_a_confirmed_one_before_it(int count)
     {
         Random random = new(count);
@@ -100,11 +90,7 @@ public class SelectorLinkCountTests
         return cost;
     }
 
-    private static Link[] LinksOf(int count) =>
-    [
-        .. Enumerable.Range(0, count).Select(i => new Link(
-            LinkKind.Ethernet, $"link{i}", TimeSpan.FromSeconds(16), WanProbe.Suspect, i % 10)),
-    ];
+    private static Link[] LinksOf(int count) => ManyLinks.Of(count, idle: TimeSpan.FromSeconds(16));
 
     private void Up(Link link) => link.SetFacts(new LinkFacts(2, true, true, Connected, default), _now);
 

@@ -1,5 +1,6 @@
 using ConnMgr.Netlink;
 using ConnMgr.Routing;
+using ConnMgr.Tests.Links;
 using CsCheck;
 
 namespace ConnMgr.Tests.Routing;
@@ -54,11 +55,7 @@ public sealed class RoutePlanTests
     /// before: as DHCP clients assign them, next to the preferred route and in reverse order, or random.
     /// </summary>
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(8)]
-    [InlineData(16)]
+    [MemberData(nameof(ManyLinks.Counts), MemberType = typeof(ManyLinks))]
     public void The_standby_routes_of_any_number_of_links_are_in_order(int count)
     {
         for (int seed = 0; seed < 120; seed++)
