@@ -186,7 +186,7 @@ first_are_ours() {
             on device "$LAB/$VARIANT/$t" -S "$hook" 2>/dev/null | grep -n . >"$LAB/chain"
             grep -qx "2:-A $hook -j ${pair%:*}" "$LAB/chain" && grep -qx "3:-A $hook -j ${pair#*:}" "$LAB/chain" &&
                 grep -qx "1:-P $hook DROP" "$LAB/chain" && [ "$(grep -c AFERO "$LAB/chain")" = $count ] || return
-            # What resets comes after those of others.
+            # The chain that resets comes after the rules of others.
             [ "$hook" = INPUT ] || tail -n 1 "$LAB/chain" | grep -q -e "-A $hook -j AFERO_RESET_$hook\$" || return
         done
     done
