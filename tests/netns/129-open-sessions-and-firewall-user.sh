@@ -11,14 +11,15 @@ host_behind
 on device nft flush ruleset # no NAT
 ip -n r-eth route replace 198.18.50.0/24 via 198.18.1.2
 ip -n cloud route replace 198.18.50.0/24 via 198.18.11.1
-# The server speaks without being asked, as a shell's output does. It starts no processes.
+# The server speaks without being asked, as a shell's output does. It starts no processes. While the file "quiet" exists,
+# the server of port 23 is silent.
 mkfifo "$LAB/never"
 cat >"$LAB/stream" <<END
-while echo word; do read -r -t 0.05 _ <>"$LAB/never"; done
+while [ -e "$LAB/quiet" ] && [ "\$1" = 23 ] || echo word; do read -r -t 0.05 _ <>"$LAB/never"; done
 END
 for port in 22 23; do
-    on device socat "TCP6-LISTEN:$port,ipv6only=0,fork,reuseaddr" EXEC:"bash $LAB/stream" 2>/dev/null &
-    on host socat "TCP4-LISTEN:$port,fork,reuseaddr" EXEC:"bash $LAB/stream" 2>/dev/null &
+    on device socat "TCP6-LISTEN:$port,ipv6only=0,fork,reuseaddr" EXEC:"bash $LAB/stream $port" 2>/dev/null &
+    on host socat "TCP4-LISTEN:$port,fork,reuseaddr" EXEC:"bash $LAB/stream $port" 2>/dev/null &
 done
 
 # session NAME ADDRESS: the client never sends.
@@ -70,10 +71,21 @@ firewall_user() {
             done ;;
     esac
 }
+# still NAME: nothing has come for 0.3 s, which is longer than the client's kernel delays an acknowledgement.
+still() {
+    still_from=$(size "$1")
+    pause 0.3
+    [ "$(size "$1")" = "$still_from" ]
+}
+both_quiet() { still telnet4 && still host-telnet4; }
 open_sessions() {
     begin "$1"
     firewall_user >"$LAB/etc/firewall.user"
+    # conntrack begins to see packets a moment before the rules are in force, and would know a session that speaks then.
+    : >"$LAB/quiet"
+    wait_for 5 "${WITH}$1: port 23 is quiet" both_quiet
     lock "$1: locked"
+    rm "$LAB/quiet"
     check "${WITH}$1: firewall.user ran" grep -qx 'firewall.user: ok' "$LAB/said"
     for name in ssh4 ssh6 host-ssh4; do
         goes_from=
