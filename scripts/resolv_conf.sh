@@ -158,12 +158,23 @@ manager_of() {
     esac
 }
 
-# put FILE NEW: replaces the file's content by that of NEW: by renaming, or, where a file is mounted on it (a container, or
-# ReadWritePaths= of systemd), in place.
+# put FILE NEW SEEN: replaces the file's content by that of NEW: by renaming, or, where a file is mounted on it (a container, or
+# ReadWritePaths= of systemd), in place. If another program has written into the file since it equalled SEEN, puts that
+# text back, and returns false. Only a file that is renamed over it between ln and mv is lost.
 put() {
     put_target=$(readlink -f "$1") || put_target=$1
-    put_error=$( (cat "$2" >"$put_target.connmgr" && mv -f "$put_target.connmgr" "$put_target") 2>&1) && return
-    rm -f "$put_target.connmgr" 2>/dev/null || :
+    put_old=$put_target.connmgr.old
+    if put_error=$( (cat "$2" >"$put_target.connmgr" && { ln -f "$put_target" "$put_old" 2>/dev/null || rm -f "$put_old"; } &&
+        mv -f "$put_target.connmgr" "$put_target") 2>&1); then
+        # What has been written later than NEW counts more.
+        if [ -f "$put_old" ] && ! cmp -s "$put_old" "$3" && cmp -s "$2" "$put_target"; then
+            mv -f "$put_old" "$put_target"
+            return 1
+        fi
+        rm -f "$put_old"
+        return 0
+    fi
+    rm -f "$put_target.connmgr" "$put_old" 2>/dev/null || :
     put_error=$( (cat "$2" >"$put_target") 2>&1) || fail "cannot write $1: ${put_error##*: }: its directory may be read-only (in a systemd unit: ReadWritePaths=${1%/*})"
 }
 
@@ -270,7 +281,11 @@ use_file() {
         use_file "$1"
         return
     fi
-    put "$1" "$OURS.new"
+    if ! put "$1" "$OURS.new" "$SEEN"; then
+        # Without end only if it is written in this moment each time.
+        use_file "$1"
+        return
+    fi
     mv "$OURS.new" "$OURS"
     rm -f "$SEEN"
     case $1 in *.servers) tell_dnsmasq ;; esac
@@ -278,16 +293,24 @@ use_file() {
 }
 
 restore_file() {
-    if [ ! -f "$OURS" ] || ! cmp -s "$1" "$OURS"; then
-        if is_marked "$1"; then
-            unmark "$1" >"$KEPT"
+    rm -f "$SEEN"
+    [ ! -f "$1" ] || cat "$1" >"$SEEN"
+    if [ ! -f "$OURS" ] || ! cmp -s "$SEEN" "$OURS"; then
+        if is_marked "$SEEN"; then
+            unmark "$SEEN" >"$KEPT"
         else
             did "$1: left as another program has written it"
-            rm -f "$OURS" "$OURS.untold" "$KEPT"
+            rm -f "$OURS" "$OURS.untold" "$KEPT" "$SEEN"
             return
         fi
     fi
-    if [ -s "$KEPT" ]; then put "$1" "$KEPT"; else rm -f "$1" 2>/dev/null || : >"$1"; fi
+    if [ ! -s "$KEPT" ]; then
+        rm -f "$1" 2>/dev/null || : >"$1"
+    elif ! put "$1" "$KEPT" "$SEEN"; then
+        restore_file "$1"
+        return
+    fi
+    rm -f "$SEEN"
     case $1 in *.servers) tell_dnsmasq ;; esac
     did "$1: restored"
     rm -f "$OURS" "$OURS.untold" "$KEPT"

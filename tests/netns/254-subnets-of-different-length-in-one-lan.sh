@@ -62,6 +62,16 @@ shared() {
 }
 shared "/25 and /80 on wlan0"
 
+# A DHCP client gives up: the default goes, the address stays. Nothing may be sent to the router over that link.
+ip -n device -batch - <<END
+route delete default via $ROUTER dev wlan0
+route delete default via $ROUTER6 dev wlan0
+END
+stays 3 "wlan0 loses its default: the router and the name server are reached over eth0" lead eth0
+check "wlan0 answers $ROUTER over its own link still" answered_over radio $ROUTER $WLAN
+join wlan0 $WLAN/25 $WLAN6/80
+wait_for 10 "wlan0 has its default again" settled
+
 # eth0's cable is good, but the router drops whatever comes from there.
 for chain in INPUT FORWARD; do
     on r-eth iptables -w -A $chain -s $ETH -j DROP

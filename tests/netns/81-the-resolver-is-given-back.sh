@@ -114,7 +114,6 @@ ip -n device link set eth0 up
 configure eth0
 leases eth0 198.18.1.1
 wait_for 40 "eth0 is back" in_use eth0
-# Not while the script writes: what the user writes in the moment before it renames its file is lost.
 wait_for 5 "its lease is written" names 198.18.1.1
 cp "$LAB/original" /etc/resolv.conf
 wait_for 5 "its server is asked" names 198.18.1.1
@@ -124,3 +123,26 @@ echo "nameserver 198.18.1.7" >"$LAB/run/resolv/eth0"
 wait_for 5 "written in place, of the same length" names 198.18.1.7
 stop_connmgr || :
 check "the end restores the original" original_is_back
+
+# -- another program writes just before the script renames its file ----------------------------------------------------
+mkdir -p "$LAB/bin" "$LAB/root/etc"
+cat >"$LAB/bin/mv" <<END
+#!/bin/sh
+case "\$*" in *resolv.conf.connmgr\ *) [ ! -e "$LAB/late" ] || { cat "$LAB/late" >"$LAB/root/etc/resolv.conf"; rm "$LAB/late"; } ;; esac
+exec $(command -v mv) "\$@"
+END
+chmod +x "$LAB/bin/mv"
+run_script() {
+    CONNMGR_ROOT="$LAB/root" CONNMGR_RUN_DIR="$LAB/run" PATH="$LAB/bin:$PATH" "$REPO/scripts/resolv_conf.sh" "$@" >"$LAB/said" 2>&1
+}
+FILE=$LAB/root/etc/resolv.conf
+leases eth0 198.18.1.1
+echo "search before" >"$FILE"
+printf 'nameserver 198.18.9.9\nsearch late\n' >"$LAB/late"
+run_script use "$FILE" eth0
+check "use: what was written last stays, with eth0's server first" names 198.18.1.1 198.18.9.9
+check "use: its other lines, too" grep -qx 'search late' "$FILE"
+echo "search at the end" >"$LAB/late"
+run_script restore "$FILE"
+check "restore: what was written last stays" test "$(cat "$FILE")" = "search at the end"
+check "no other file is left" test "$(ls -A "$LAB/root/etc")" = resolv.conf

@@ -60,6 +60,15 @@ for shell in dash 'busybox ash'; do
 
     check "ipk: $shell: no daemon runs, none is restarted" not called 'init restart'
 
+    # The power fails before postinst: the manifest is already ours, and the next installation repeats all steps.
+    control preinst
+    unpack
+    check "ipk: $shell: interrupted: preinst again" control preinst
+    unpack
+    control postinst
+    check "ipk: $shell: interrupted: his is kept" in_device net_capabilities 'exit 2'
+    check "ipk: $shell: interrupted: nothing is left over" test "$(leftovers)" = ''
+
     check "ipk: $shell: upgrade by opkg" upgrade_by_opkg
     check "ipk: $shell: upgrade by opkg: his is kept" in_device net_capabilities 'exit 2'
     check "ipk: $shell: upgrade by opkg: ours is beside it" is_ours_there net_capabilities net_capabilities.connmgr

@@ -339,8 +339,8 @@ internal sealed class HoleStore(
                 $"{file}: {Errno.Text(errno)}, so a restart will forget which addresses are open");
         }
         holes.Saved();
-        // Writing many holes takes longer, so save less often. What a killed daemon did not save stays open in
-        // the kernel, but only until the next daemon has to fill the sets anew.
+        // Writing many holes takes longer, so save less often. What a killed daemon did not save stays open
+        // in the kernel, but only until the next daemon has to fill the sets anew.
         _nextSave = now + TimeSpan.FromMilliseconds(50 + holes.Count);
     }
 

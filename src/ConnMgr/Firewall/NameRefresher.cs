@@ -85,7 +85,6 @@ internal sealed class NameRefresher : IDisposable
         foreach (bool isIpv6 in (ReadOnlySpan<bool>)[false, true])
         {
             asking.Open++;
-            asking.Unanswered++;
             asking.Queries.Add(new NameQuery(
                 _loop, device, host, isIpv6, _servers, query => Take(asking, query), _questions));
         }
@@ -111,7 +110,6 @@ internal sealed class NameRefresher : IDisposable
                 out _);
             asking.Deadline?.Set(_loop.Now + LaterPatience);
         }
-        asking.Unanswered -= query.IsAnswered ? 1 : 0;
         if (--asking.Open == 0)
         {
             End(asking);
@@ -125,7 +123,7 @@ internal sealed class NameRefresher : IDisposable
             return;
         }
         asking.Dispose();
-        if (asking is { Unanswered: 0, Ttl: { } ttl })
+        if (asking is { IsAnswered: true, Ttl: { } ttl })
         {
             _resolutions.Answered(asking.Name, Holes.LifetimeOf(ttl), _loop.Now);
         }
@@ -155,8 +153,10 @@ internal sealed class NameRefresher : IDisposable
         /// <summary>The number of families whose question has not ended.</summary>
         public int Open { get; set; }
 
-        /// <summary>The number of families for which no server has answered.</summary>
-        public int Unanswered { get; set; }
+        /// <summary>
+        /// True once a server has answered for each family, even if other servers are still being asked.
+        /// </summary>
+        public bool IsAnswered => Queries.TrueForAll(query => query.IsAnswered);
 
         public uint? Ttl { get; set; }
 

@@ -88,16 +88,16 @@ internal sealed class Resolutions
         }
     }
 
-    /// <summary>Makes names that failed due at once, because another link is in use.</summary>
+    /// <summary>
+    /// Makes names that failed due at once, because another link is in use. A name that is being resolved
+    /// over the old link is due 2 s after its failure.
+    /// </summary>
     public void Retry(TimeSpan now)
     {
-        for (int i = 0; i < _count; i++)
+        foreach (ref State state in _states.AsSpan())
         {
-            ref State state = ref _states[_heap[i]];
-            if (state.Failures > 0)
-            {
-                (state.Due, state.Failures) = (now, 0);
-            }
+            state.Due = state.Failures > 0 ? now : state.Due;
+            state.Failures = 0;
         }
         Order();
     }

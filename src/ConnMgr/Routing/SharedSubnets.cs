@@ -58,7 +58,7 @@ internal static class SharedSubnets
 
     /// <summary>
     /// Returns the subnets that other links have in the LAN of this address: the same subnet; or, behind the
-    /// same router, also one that contains it or lies within it.
+    /// same router, also one that contains it or lies within it. They stay there if a link loses its default.
     /// </summary>
     internal static List<IPNetwork> OfOthers(RouteInput input, DeviceAddress address)
     {
@@ -72,7 +72,8 @@ internal static class SharedSubnets
             if (other.Ifindex != address.Ifindex && subnet.PrefixLength > 0 && subnet.PrefixLength <= longest
                 && input.Links.Any(link => link.Ifindex == other.Ifindex)
                 && (subnet.Equals(address.Prefix) || (Overlap(subnet, address.Prefix)
-                    && HaveSameRouter(input.Routes, address, other.Ifindex))))
+                    && (HaveSameRouter(input.Routes, address, other.Ifindex)
+                        || HadSameRouter(input, address, other)))))
             {
                 subnets.Add(subnet);
             }
@@ -98,4 +99,25 @@ internal static class SharedSubnets
         return legs.Exists(leg => leg.Ifindex == address.Ifindex && legs.Exists(other =>
             other.Ifindex == otherIfindex && other.Gateway.AsSpan().SequenceEqual(leg.Gateway)));
     }
+
+    /// <summary>
+    /// True if one of the devices has no default of the family, and an earlier plan has found them behind the
+    /// same router. A link that is dead or not in use may lose its default and keep its address; its subnet
+    /// is still in the LAN then.
+    /// </summary>
+    private static bool HadSameRouter(RouteInput input, DeviceAddress one, DeviceAddress other)
+    {
+        bool isIpv6 = one.Address.AddressFamily == AddressFamily.InterNetworkV6;
+        return (!HasDefault(input.Routes, one.Ifindex, isIpv6)
+                || !HasDefault(input.Routes, other.Ifindex, isIpv6))
+            && (HasCopy(input.Subnets, KernelRoute.ToSubnet(one.Ifindex, other.Prefix, one.Address))
+                || HasCopy(input.Subnets, KernelRoute.ToSubnet(other.Ifindex, one.Prefix, other.Address)));
+    }
+
+    private static bool HasDefault(IReadOnlyList<KernelRoute> routes, int ifindex, bool isIpv6) =>
+        routes.Any(route => route.IsIpv6 == isIpv6 && route.Legs.Any(leg => leg.Ifindex == ifindex));
+
+    private static bool HasCopy(IReadOnlyList<KernelRoute> subnets, KernelRoute copy) =>
+        subnets.Any(route => route.IsOfMainTable && route.IsIpv6 == copy.IsIpv6
+            && route.Ifindex == copy.Ifindex && route.HasSameDestination(copy));
 }

@@ -56,6 +56,25 @@ public sealed class NameRefresherTests
         Assert.True(names.NextDeadline - rig.Loop.Now > TimeSpan.FromMinutes(40));
     });
 
+    /// <summary>
+    /// One server has answered for both families. The others, such as those of another link, stay silent.
+    /// </summary>
+    [Fact]
+    public void Servers_that_stay_silent_after_an_answer_are_no_reason_to_ask_again() => Run(() =>
+    {
+        using DnsRig rig = new();
+        RunIp("route add 198.18.9.0/24 dev lo"); // lo drops packets to it
+        using NameRefresher names = New(rig);
+        names.SetLink(
+            "lo", [DnsRig.Server, .. ((string[])["1", "2", "3", "4"]).Select(last =>
+                IPAddress.Parse($"198.18.9.{last}"))]);
+        names.Advance(rig.Loop.Now);
+        rig.AnswerOwn();
+        rig.AnswerWithout();
+        rig.Until(() => names.NextDeadline < TimeSpan.MaxValue);
+        Assert.True(names.NextDeadline - rig.Loop.Now > TimeSpan.FromMinutes(40));
+    });
+
     [Fact]
     public void Both_families_and_the_aliases_of_an_answer_count() => Run(() =>
     {

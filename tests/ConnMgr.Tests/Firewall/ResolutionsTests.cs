@@ -64,6 +64,24 @@ public class ResolutionsTests
         Assert.Equal("a.example", Due(resolutions, 2));
     }
 
+    /// <summary>The question over the old link may still fail.</summary>
+    [Fact]
+    public void A_name_that_is_being_asked_for_forgets_its_failures_over_the_other_link()
+    {
+        Resolutions resolutions = new(Read("a.example"), Seconds(0));
+        for (int i = 0; i < 12; i++)
+        {
+            TimeSpan now = resolutions.NextDeadline;
+            Assert.True(resolutions.TryTake(now, out _));
+            resolutions.Failed(Name("a.example"), now);
+        }
+        TimeSpan last = resolutions.NextDeadline;
+        Assert.True(resolutions.TryTake(last, out _));
+        resolutions.Retry(last);
+        resolutions.Failed(Name("a.example"), last);
+        Assert.Equal(last + Seconds(2), resolutions.NextDeadline);
+    }
+
     [Fact]
     public void A_new_whitelist_keeps_the_times_of_its_old_names()
     {

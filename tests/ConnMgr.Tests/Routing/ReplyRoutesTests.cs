@@ -96,6 +96,14 @@ public sealed class ReplyRoutesTests
             [new SourceRule(addresses[1].Address, Table)],
             steps.Select(step => step.Rule).OfType<SourceRule>());
         Assert.Empty(Plan(Eth0, addresses, [Default(13, "198.18.1.254"), defaults[1]]));
+        // Its default alone goes if the link has lost that.
+        KernelRoute copy = KernelRoute.ToSubnet(12, addresses[1].Prefix, addresses[0].Address);
+        Assert.Equal(
+            [$"Delete delete a route for replies of table {Table}"],
+            Words(Plan(
+                Eth0, addresses, [defaults[1]],
+                [.. steps.Select(step => step.Rule).OfType<SourceRule>()],
+                [copy, .. steps.Select(step => step.Route).OfType<KernelRoute>()])));
     }
 
     /// <summary>The steps are for the real kernel, and the next plan finds them done.</summary>

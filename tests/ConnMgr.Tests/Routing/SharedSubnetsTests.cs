@@ -64,6 +64,32 @@ public sealed class SharedSubnetsTests
         Assert.Empty(Steps(Eth0, [addresses[0], Address(9, ofWlan0, other)], [2, 9], router));
     }
 
+    /// <summary>
+    /// A DHCP client may delete the default of a dead link and keep its address. The kernel would then reach
+    /// the router over the dead link.
+    /// </summary>
+    [Theory]
+    [InlineData("198.18.1.2", 24, "198.18.1.130", 25, "198.18.1.129")]
+    [InlineData("198.18.1.130", 25, "198.18.1.2", 24, "198.18.1.129")]
+    [InlineData("2001:db8:1::2", 64, "2001:db8:1::3", 80, "fe80::1")]
+    public void A_link_without_a_default_stays_in_the_LAN_until_it_has_another_router(
+        string ofEth0, byte length, string ofWlan0, byte other, string router)
+    {
+        DeviceAddress[] addresses = [Address(2, ofEth0, length), Address(3, ofWlan0, other)];
+        KernelRoute copy = KernelRoute.ToSubnet(2, addresses[1].Prefix, addresses[0].Address);
+        KernelRoute first = Default(2, router);
+        Assert.Empty(Steps(Eth0, addresses, [first], [copy]));
+        Assert.Empty(Steps(Eth0, addresses, [], [copy]));
+        Assert.Equal(
+            ["Delete delete an older route to a shared subnet"],
+            Steps(Eth0, addresses, [first, Default(3, router[..^1] + "3")], [copy]));
+        // The link that was in use has lost its default, and the other one takes over.
+        Assert.Equal(
+            [$"Prepend reach {addresses[0].Prefix} over wlan0",
+                "Delete delete an older route to a shared subnet"],
+            Steps(Wlan0, addresses, [Default(3, router)], [copy]));
+    }
+
     [Theory]
     [InlineData("198.18.1.2", 24, "198.18.1.3", 32, "198.18.1.1")] // no subnet
     [InlineData("198.18.1.2", 24, "198.18.1.3", 31, "198.18.1.1")]
@@ -149,9 +175,12 @@ public sealed class SharedSubnetsTests
     private static string[] Steps(
         RoutedLink chosen, DeviceAddress[] addresses, int[] behind, string router) => Steps(
         chosen, addresses,
-        [.. behind.Select(index => new RouteBuilder(router.Contains(':', StringComparison.Ordinal))
-            { Metric = (uint)index }.Via(router).Device(index).Build())],
+        [.. behind.Select(index => Default(index, router))],
         []);
+
+    private static KernelRoute Default(int ifindex, string router) =>
+        new RouteBuilder(router.Contains(':', StringComparison.Ordinal)) { Metric = (uint)ifindex }
+            .Via(router).Device(ifindex).Build();
 
     private static string[] Steps(
         RoutedLink chosen, DeviceAddress[] addresses, params KernelRoute[] subnets) =>
