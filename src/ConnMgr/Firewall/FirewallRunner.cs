@@ -26,10 +26,16 @@ internal sealed class FirewallRunner : IDisposable
 
     /// <summary>
     /// While the script runs, foreign changes cannot be distinguished from its own, so it runs once more
-    /// after this time. After a foreign change it runs up to four more times, with the wait doubled each
-    /// time.
+    /// after this time. After a foreign change of nf_tables, which is already undone, it runs up to four more
+    /// times, with the wait doubled each time.
     /// </summary>
     private static readonly TimeSpan SecondLook = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// The same after a foreign change that only the script repairs: the other program often makes several
+    /// changes, and one of them may come during the run. Six more runs, the last one after half a minute.
+    /// </summary>
+    private static readonly TimeSpan SecondLookAtRepair = TimeSpan.FromSeconds(0.5);
 
     private const int MostFurtherLooks = 3;
 
@@ -182,7 +188,7 @@ internal sealed class FirewallRunner : IDisposable
     /// <summary>
     /// Runs the script now, or after the current run; not once <see cref="Stop"/> was called.
     /// </summary>
-    public void Run() => Run(looks: 1);
+    public void Run() => Run(looks: 1, SecondLook);
 
     /// <summary>
     /// Starts no further run, because the daemon ends. A running script continues to its end.
@@ -198,7 +204,7 @@ internal sealed class FirewallRunner : IDisposable
     {
         if (_isRepairing)
         {
-            Run(looks: 4);
+            Run(looks: 4, SecondLook);
             return;
         }
         _looks--;
@@ -206,11 +212,11 @@ internal sealed class FirewallRunner : IDisposable
         Start();
     }
 
-    private void Run(int looks)
+    private void Run(int looks, TimeSpan firstLook)
     {
         _looks = looks;
         _furtherLooks = 0;
-        _nextLook = SecondLook;
+        _nextLook = firstLook;
         Start();
     }
 
@@ -300,8 +306,8 @@ internal sealed class FirewallRunner : IDisposable
 
     /// <summary>
     /// Handles a foreign change of the tables. <see cref="NftTableSocket"/> has usually restored them
-    /// already, after each change. Also runs the script, at a limited rate, because firewall.user may have
-    /// created tables of its own that only the script creates again.
+    /// already, after each change. Then the script runs only because firewall.user may have created tables of
+    /// its own, and at a limited rate: while it runs, the tables cannot be restored.
     /// </summary>
     private void SeeDamage(bool isRestored)
     {
@@ -313,53 +319,51 @@ internal sealed class FirewallRunner : IDisposable
         IsTableIntact = isRestored;
         if (!isRestored)
         {
-            _disturbedAt ??= _loop.Now;
-            Repair("restoring it at most every 8 s");
+            RepairNow();
             return;
         }
         _refilling.Set(_loop.Now); // the next change may be there already, and is undone first
         if (!_isRepairing)
         {
-            Repair("restoring it each time");
+            _isRepairing = true;
+            _next.Set(_schedule.Next(_loop.Now));
+            WarnIfPersistent();
         }
     }
 
-    private void LogProgram(string program) => _log.Event(
-        EventKind.Firewall,
-        $"{program} changed the lockdown, {(IsTableIntact ? "restored" : "restoring")} it",
-        RepairCount <= MostLogged ? LogLevel.Info : LogLevel.Debug);
+    private void LogProgram(string program) => LogChange(
+        $"{program} changed the lockdown, {(IsTableIntact ? "restored" : "restoring")} it");
 
     private void SeeChange()
     {
         RepairCount++;
-        _disturbedAt ??= _loop.Now;
-        Repair("restoring it at most every 8 s");
-        _log.Event(EventKind.Firewall, "another program changed the firewall, restoring it");
+        LogChange("another program changed the firewall, restoring it");
+        RepairNow();
     }
 
+    private void LogChange(string words) => _log.Event(
+        EventKind.Firewall, words, RepairCount <= MostLogged ? LogLevel.Info : LogLevel.Debug);
+
     /// <summary>
-    /// Runs the script: at once, or at most every 8 s while another program keeps changing the rules.
+    /// Runs the script, because the rules are not in force: now, or after its present run, however often
+    /// another program changes them.
     /// </summary>
-    /// <param name="words">What the daemon does if another program keeps changing the rules, for the
-    /// log.</param>
-    private void Repair(string words)
+    private void RepairNow()
     {
-        TimeSpan now = _loop.Now;
-        TimeSpan at = _schedule.Next(now);
-        _isRepairing = true;
+        _disturbedAt ??= _loop.Now;
+        _schedule.RepairNow(_loop.Now);
+        WarnIfPersistent();
+        Run(looks: 6, SecondLookAtRepair);
+    }
+
+    private void WarnIfPersistent()
+    {
         if (_schedule.IsPersistent)
         {
             _log.Event(
-                EventKind.Firewall, $"another program changes the firewall again and again, {words}",
+                EventKind.Firewall,
+                "another program changes the firewall again and again, restoring it each time",
                 LogLevel.Warn);
-        }
-        if (at <= now)
-        {
-            RunNext();
-        }
-        else
-        {
-            _next.Set(at);
         }
     }
 

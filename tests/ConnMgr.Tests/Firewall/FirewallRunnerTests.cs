@@ -97,7 +97,7 @@ public sealed class FirewallRunnerTests : IDisposable
     });
 
     [Fact]
-    public void A_foreign_change_is_repaired_at_once_and_less_often_while_changes_go_on() => Run(runner =>
+    public void A_foreign_change_is_repaired_at_once_however_often() => Run(runner =>
     {
         Script("iptables -F INPUT; iptables -P INPUT DROP");
         Locked(runner);
@@ -111,11 +111,11 @@ public sealed class FirewallRunnerTests : IDisposable
         {
             DnsPathTests.Run("iptables -P INPUT ACCEPT");
             LoopRun.Until(_loop, () => runner.RepairCount == i);
-            Skip(10);
+            Assert.True(runner.IsBusy);
             LoopRun.Until(_loop, () => !runner.IsBusy && !runner.IsDisturbed);
         }
         Assert.Contains(
-            "another program changes the firewall again and again, restoring it at most every 8 s", Said());
+            "another program changes the firewall again and again, restoring it each time", Said());
     });
 
     [Fact]

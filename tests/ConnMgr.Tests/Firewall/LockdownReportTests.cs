@@ -32,7 +32,7 @@ public class LockdownReportTests
         Assert.Equal(seconds, FirewallRunner.LimitFor(openCount).TotalSeconds, tolerance: 1);
 
     [Fact]
-    public void Repairs_come_at_once_and_ever_more_slowly_while_changes_go_on()
+    public void The_script_runs_ever_more_slowly_after_changes_that_are_undone()
     {
         RepairSchedule schedule = new();
         List<double> at = [];
@@ -47,7 +47,7 @@ public class LockdownReportTests
     }
 
     [Fact]
-    public void A_repair_comes_at_once_after_a_minute_without_changes()
+    public void It_runs_at_once_after_a_minute_without_changes()
     {
         RepairSchedule schedule = new();
         TimeSpan now = schedule.Next(TimeSpan.FromSeconds(1000));
@@ -75,5 +75,19 @@ public class LockdownReportTests
         RepairSchedule schedule = new();
         TimeSpan now = schedule.Next(TimeSpan.FromSeconds(1000));
         Assert.Equal(now + TimeSpan.FromSeconds(30), schedule.Next(now + TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
+    public void Changes_that_are_repaired_at_once_are_counted_too()
+    {
+        RepairSchedule schedule = new();
+        TimeSpan now = TimeSpan.FromSeconds(1000);
+        for (int i = 1; i <= 5; i++)
+        {
+            schedule.RepairNow(now + TimeSpan.FromSeconds(i));
+            Assert.Equal(i == 4, schedule.IsPersistent);
+        }
+        schedule.RepairNow(now + TimeSpan.FromSeconds(65));
+        Assert.Equal(1, schedule.Count);
     }
 }
