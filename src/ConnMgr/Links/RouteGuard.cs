@@ -97,6 +97,18 @@ internal sealed class RouteGuard
     }
 
     /// <summary>
+    /// Handles a switch that another program has undone in the same moment: the next one may begin at once.
+    /// </summary>
+    public void OnSwitchUndone(Link link)
+    {
+        if (link == _tried)
+        {
+            _isRunning = false;
+            _tried = null;
+        }
+    }
+
+    /// <summary>
     /// Allows a failed switch to be retried: a tick has come, or a route or address of the link has changed.
     /// </summary>
     public void AllowRetry() => _mayRetry = true;

@@ -11,6 +11,11 @@ namespace ConnMgr.Links;
 /// <param name="selector">Receives the result of each switch.</param>
 internal sealed class SwitchControl(Selector selector)
 {
+    /// <summary>
+    /// How often a switch whose steps all succeeded is planned again if the routes are not in place then.
+    /// </summary>
+    private const int MostPlans = 5;
+
     private readonly RouteGuard _guard = new();
     private readonly RoutePlanner _planner = new();
     // Another program may undo the change each time.
@@ -19,6 +24,7 @@ internal sealed class SwitchControl(Selector selector)
     private Attempt? _verifying;
     private uint _afterDump; // routes of a later dump show the result of the switch
     private Link? _placed; // the last choice that the routes used; the next switch leaves it
+    private int _undone; // how often in a row another program has undone a switch
     private int _verifiedIpv4; // IPv4 fingerprint of the link at the last switch
 
     /// <summary>
@@ -145,6 +151,14 @@ internal sealed class SwitchControl(Selector selector)
         }
         else if (isKnown && link.State.IsUp() && !link.IsInterrupted)
         {
+            if (attempt.Failure is null && kernel.OwnMetrics is not null && ++_undone < MostPlans)
+            {
+                // Another program has changed the routes in the same moment, for example netifd, which stops
+                // the link that is left: Begin plans again, from what is there now.
+                Report = Report with { State = SwitchState.None };
+                _guard.OnSwitchUndone(link);
+                return;
+            }
             string why = attempt.Failure is { } failure ? $"{failure}; "
                 : kernel.OwnMetrics is null ? "switch_route.sh succeeded, but " : "";
             string found = KernelFacts.RoutesInWords(kernel.State, links);
@@ -191,6 +205,7 @@ internal sealed class SwitchControl(Selector selector)
 
     private void OnAttemptEnded(Attempt attempt, bool succeeded, TimeSpan now)
     {
+        _undone = 0;
         _guard.OnSwitchEnded(attempt.Link, succeeded);
         selector.OnSwitchEnded(attempt.Link, succeeded, now);
     }

@@ -76,6 +76,52 @@ public sealed class SwitchControlTests
     }
 
     [Fact]
+    public void A_switch_that_another_program_has_undone_is_planned_again_at_once()
+    {
+        Dump(eth: 20, wifi: 10);
+        Begin(_eth);
+        End(_eth);
+        Dump(eth: 30, wifi: 10); // netifd has changed the metric meanwhile
+        Assert.Empty(Verify());
+        Assert.Equal(["Switch eth0"], Begin(_eth));
+        End(_eth);
+        Dump(eth: 0, wifi: 10);
+        Assert.Equal(["Switched eth0"], Verify());
+        Assert.Equal((1, 0), (_switches.Report.Succeeded, _switches.Report.Failed));
+    }
+
+    [Fact]
+    public void A_choice_that_is_newer_than_the_undone_switch_is_the_next_one()
+    {
+        Dump(eth: 20, wifi: 10);
+        Begin(_eth);
+        End(_eth);
+        Dump(eth: 20, wifi: 10);
+        Assert.Empty(Verify());
+        Assert.Equal(["Switch wlan0"], Begin(_wifi));
+        Assert.Equal(0, _switches.Report.Failed);
+    }
+
+    [Fact]
+    public void A_switch_that_is_always_undone_fails_in_the_end()
+    {
+        for (int i = 0; i < 4; i++)
+        {
+            Dump(eth: 20, wifi: 10);
+            Assert.Equal(["Switch eth0"], Begin(_eth));
+            End(_eth);
+            Dump(eth: 20, wifi: 10);
+            Assert.Empty(Verify());
+        }
+        Begin(_eth);
+        End(_eth);
+        Dump(eth: 20, wifi: 10);
+        Assert.Equal(["SwitchFailed eth0"], Verify());
+        Assert.StartsWith("switching to eth0 failed: found ", _switches.Report.Failure, StringComparison.Ordinal);
+        Assert.Empty(Begin(_eth)); // not before a tick
+    }
+
+    [Fact]
     public void A_failed_script_has_failed_at_once()
     {
         _isByScript = true;
