@@ -51,7 +51,7 @@ beside=$(dirname "$0")/../artifacts/lab unpacked=
 for package in openresolv resolvconf systemd-resolved network-manager libnm0 libndp0; do
     [ -n "$check" ] || [ -d "$beside/$package" ] || unpacked="$unpacked $package"
 done
-# So are name servers (6 MB), with what they need and this machine lacks. Test 169 plays less without them.
+# So are name servers (6 MB, 11 MB for trixie), with what they need and this machine lacks. Test 169 plays less without them.
 servers='bind9 pdns-recursor knot-resolver'
 [ -z "$check" ] && [ ! -d "$beside/name-servers" ] || servers=
 [ -n "$packages$unpacked$servers" ] || exit 0
@@ -88,8 +88,9 @@ unpack() {
 }
 for package in $unpacked; do unpack "$package" "$package"; done
 if [ -n "$servers" ]; then
-    # A release of Debian may lack one of them.
+    # A release of Debian may lack one of them. Nothing here needs an init.
     for package in $servers; do apt-cache show "$package" >/dev/null 2>&1 || servers=$(echo " $servers " | sed "s/ $package / /"); done
     # shellcheck disable=SC2046,SC2086 # lists
-    unpack name-servers $(apt-get install -s --no-install-recommends $servers | sed -n 's/^Inst \([^ ]*\).*/\1/p')
+    unpack name-servers $(apt-get install -s --no-install-recommends $servers | sed -n 's/^Inst \([^ ]*\).*/\1/p' |
+        grep -vE '^(systemd|libsystemd-shared|dbus|udev|libpam|libapparmor|adduser|publicsuffix|bind9-utils|libsnmp-base)')
 fi
