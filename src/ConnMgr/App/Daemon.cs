@@ -63,9 +63,10 @@ internal sealed class Daemon : IDisposable
     /// <param name="startedAt">When the process started, in the loop's time.</param>
     /// <param name="watchdog">Kills the process if the loop hangs; null in unit tests, which share a process.
     /// </param>
+    /// <param name="caches">Flushes the caches of name servers; null for nothing.</param>
     public Daemon(
         Options options, NetifNames names, Whitelist whitelist, Log log, Loop loop, TimeSpan startedAt,
-        Watchdog? watchdog)
+        Watchdog? watchdog, CacheRunner? caches = null)
     {
         _log = log;
         _options = options;
@@ -78,7 +79,7 @@ internal sealed class Daemon : IDisposable
             options.Resolvers, options.ResolvConf is ['/', ..] ? options.ResolvConf : null);
         _lockdown = options.IsFirewallDisabled
             ? null
-            : new Lockdown(_loop, log, options, names, whitelist, _environment);
+            : new Lockdown(_loop, log, options, names, whitelist, _environment, caches);
         _lockdown?.Start(names, _servers);
         _files = new FileMonitor(_loop, _servers.Paths, _servers.Refresh);
         _routes = new RouteMonitor(_loop, _state);
@@ -163,6 +164,10 @@ internal sealed class Daemon : IDisposable
             _report.Observe(_loop.Now);
         }
         _lockdown?.Settle(new LockdownView(_state, _links.View, _servers));
+        if (_isMonitoring && !_isStopping)
+        {
+            _lockdown?.FlushCaches();
+        }
         if (_lockdown is { HasFailed: true })
         {
             _loop.Stop();
