@@ -12,14 +12,22 @@ on device nft flush ruleset # no NAT
 ip -n r-eth route replace 198.18.50.0/24 via 198.18.1.2
 ip -n cloud route replace 198.18.50.0/24 via 198.18.11.1
 # The server speaks without being asked, as a shell's output does. It starts no processes. While the file "quiet" exists,
-# the server of port 23 is silent.
+# the server of port 23 is silent, and the file words.HOST.PID says how many words it has sent.
 mkfifo "$LAB/never"
 cat >"$LAB/stream" <<END
-while [ -e "$LAB/quiet" ] && [ "\$1" = 23 ] || echo word; do read -r -t 0.05 _ <>"$LAB/never"; done
+n=0
+while read -r -t 0.05 _ <>"$LAB/never" || :; do
+    if [ -e "$LAB/quiet" ] && [ "\$1" = 23 ]; then
+        echo "\$n" >"$LAB/words.\$2.\$\$"
+    else
+        echo word || exit
+        n=\$((n + 1))
+    fi
+done
 END
 for port in 22 23; do
-    on device socat "TCP6-LISTEN:$port,ipv6only=0,fork,reuseaddr" EXEC:"bash $LAB/stream $port" 2>/dev/null &
-    on host socat "TCP4-LISTEN:$port,fork,reuseaddr" EXEC:"bash $LAB/stream $port" 2>/dev/null &
+    on device socat "TCP6-LISTEN:$port,ipv6only=0,fork,reuseaddr" EXEC:"bash $LAB/stream $port device" 2>/dev/null &
+    on host socat "TCP4-LISTEN:$port,fork,reuseaddr" EXEC:"bash $LAB/stream $port host" 2>/dev/null &
 done
 
 # session NAME ADDRESS: the client never sends.
@@ -43,6 +51,8 @@ begin() {
 finish() {
     # shellcheck disable=SC2086  # numbers
     kill $sessions 2>/dev/null || :
+    # End the server's side as well: its packets were dropped, so it would try again in the next scenario.
+    pkill -f "^bash $LAB/stream" || :
     rm -f "$LAB"/session.* "$LAB/etc/firewall.user"
 }
 size() { stat -c %s "$LAB/session.$1"; }
@@ -71,17 +81,23 @@ firewall_user() {
             done ;;
     esac
 }
-# still NAME: nothing has come for 0.3 s, which is longer than the client's kernel delays an acknowledgement.
-still() {
-    still_from=$(size "$1")
-    pause 0.3
-    [ "$(size "$1")" = "$still_from" ]
+# is_quiet NAME HOST: the server is silent, and all that it has sent has arrived and was acknowledged.
+is_quiet() {
+    for words in "$LAB/words.$2".*; do
+        read -r sent <"$words" || continue
+        if [ "$(size "$1")" = "$((5 * sent))" ]; then
+            [ -z "$(on "$2" ss -Htn state established '( sport = :23 )' | awk '$2 != 0')" ]
+            return
+        fi
+    done
+    false
 }
-both_quiet() { still telnet4 && still host-telnet4; }
+both_quiet() { is_quiet telnet4 device && is_quiet host-telnet4 host; }
 open_sessions() {
     begin "$1"
     firewall_user >"$LAB/etc/firewall.user"
     # conntrack begins to see packets a moment before the rules are in force, and would know a session that speaks then.
+    rm -f "$LAB"/words.*
     : >"$LAB/quiet"
     wait_for 5 "${WITH}$1: port 23 is quiet" both_quiet
     lock "$1: locked"

@@ -16,6 +16,14 @@ has_router() { [ -n "$(router "$1")" ]; }
 kernel_has() { ip -n device -6 route show default dev eth0 proto ra | grep -q "via $1 "; }
 in_front() { ip -n device -6 route show default dev eth0 proto 175 | grep "metric 1 " | grep -q "via $1 "; }
 given_up() { ip -n device -6 neighbour show to "$1" dev eth0 | grep -q FAILED; }
+# no_longer_used ROUTER: the kernel has given it up. If it has many neighbours, it soon forgets an entry that has failed.
+no_longer_used() { given_up "$1" || [ -z "$(ip -n device -6 neighbour show to "$1" dev eth0)" ]; }
+# The kernel may forget that entry between the two steps, too: then the command uses the router, as the kernel does.
+route_avoids_dead_router() {
+    given_up "$second" \
+        && on device "$(connmgr_path)" route eth0 --config-dir "$LAB/etc" --run-dir "$LAB/run" \
+        && in_front "$first"
+}
 cloud_answers() { on device ping -6 -c 1 -W 1 2001:db8:100::8; }
 
 lab_up
@@ -45,7 +53,7 @@ wait_for 10 "the copy in front uses the router of the higher preference" in_fron
 wait_for 10 "the cloud answers" cloud_answers
 
 ip -n r-eth link set lan2 down
-wait_for 20 "it dies: the kernel gives it up" given_up "$second"
+wait_for 20 "it dies: the kernel gives it up" no_longer_used "$second"
 wait_for 10 "the copy uses the other router" in_front "$first"
 wait_for 10 "the cloud answers" cloud_answers
 check "nobody has moved to another link" in_use6 eth0
@@ -59,9 +67,7 @@ wait_for 10 "the cloud answers" cloud_answers
 stop_connmgr || :
 ip -n r-eth link set lan2 down
 ip -n device -6 route flush dev eth0 proto 175
-wait_for 20 "without a daemon: the kernel gives it up" given_up "$second"
-check "'connmgr route' uses the router that is reachable" on device "$(connmgr_path)" route eth0 --config-dir "$LAB/etc" --run-dir "$LAB/run"
-check "it leads over that router" in_front "$first"
+wait_for 20 "without a daemon: the kernel gives it up, and 'connmgr route' uses the other one" route_avoids_dead_router
 ip -n device -6 route flush dev eth0 proto 175
 start_connmgr
 wait_for 10 "eth0 is in use" in_use eth0

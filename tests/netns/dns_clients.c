@@ -97,17 +97,20 @@ static int ask_by_tcp(const char *server, unsigned char *query, size_t size, uns
     return length;
 }
 
-// Asks once a second for five seconds, over TCP if the answer is truncated. Returns the size of the address,
-// or 0.
-static int resolve_name(const char *server, const char *name, unsigned type, unsigned id, unsigned char *address)
+// Asks that many times in five seconds, over TCP if the answer is truncated. A question that the kernel refuses to send does
+// not count, because a resolver then asks again at once. Returns the size of the address, or 0.
+static int resolve_name(
+    const char *server, const char *name, unsigned type, unsigned id, int tries, unsigned char *address)
 {
     unsigned char query[512], reply[4096];
     size_t size = write_query(query, id, name, type);
     int fd = udp_to(server), length = 0; // a new port for each question, as in resolvers
-    for (int try = 0; try < 5 && length == 0; try++) {
-        send(fd, query, size, 0);
+    for (int try = 0; try < tries && length == 0; try++) {
+        int64_t until = now_us() + 5000000 / tries, left;
+        while (send(fd, query, size, 0) < 0 && errno == EPERM && now_us() < until)
+            usleep(10000);
         struct pollfd wait = { .fd = fd, .events = POLLIN };
-        for (int64_t until = now_us() + 1000000, left; length == 0 && (left = until - now_us()) > 0;) {
+        while (length == 0 && (left = until - now_us()) > 0) {
             if (poll(&wait, 1, (int)(left / 1000) + 1) <= 0)
                 continue;
             ssize_t got = recv(fd, reply, sizeof reply, MSG_DONTWAIT);
@@ -165,13 +168,14 @@ static double ms_at(const int64_t *times, int count, double share)
     return count > 0 ? (double)times[at] / 1000 : 0;
 }
 
-// resolve SERVER NAME [4|6]: the first address, or "none".
+// resolve SERVER NAME [4|6 [TRIES]]: the first address, or "none".
 int resolve(int argc, char **argv)
 {
     unsigned char address[16];
     char text[INET6_ADDRSTRLEN];
     int is_v6 = argc > 2 && argv[2][0] == '6';
-    int size = resolve_name(argv[0], argv[1], is_v6 ? AAAA : A, (unsigned)getpid() & 0xffff, address);
+    int tries = argc > 3 ? atoi(argv[3]) : 5;
+    int size = resolve_name(argv[0], argv[1], is_v6 ? AAAA : A, (unsigned)getpid() & 0xffff, tries, address);
     puts(size > 0 ? inet_ntop(size == 4 ? AF_INET : AF_INET6, address, text, sizeof text) : "none");
     return size > 0 ? 0 : 1;
 }
@@ -191,7 +195,7 @@ int first(int argc, char **argv)
         const char *star = strchr(format, '#'); // stands for the number
         snprintf(name, sizeof name, "%.*s%d%s", (int)(star - format), format, from + i, star + 1);
         int64_t began = now_us();
-        int size = resolve_name(server, name, type, (unsigned)(i * 7 + getpid()) & 0xffff, address);
+        int size = resolve_name(server, name, type, (unsigned)(i * 7 + getpid()) & 0xffff, 5, address);
         if (size <= 0) {
             unresolved++;
             continue;

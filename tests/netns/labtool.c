@@ -18,7 +18,7 @@ static const struct {
     { "talk", "tcp|udp|dns ADDRESS PORT [MILLISECONDS]", 3, talk },
     { "watch", "", 0, watch },
     { "names", "ADDRESS OTHER_ADDRESS", 2, name_server },
-    { "resolve", "SERVER NAME [4|6]", 2, resolve },
+    { "resolve", "SERVER NAME [4|6 [TRIES]]", 2, resolve },
     { "first", "SERVER NAME#.EXAMPLE FROM COUNT [PORT [4|6]]", 4, first },
     { "rate", "SERVER NAME#.EXAMPLE OTHER#.EXAMPLE QUERIES_PER_SECOND SECONDS [FROM]", 5, rate },
     { "knock", "ADDRESS TYPE CODE HOPS TEXT", 5, knock },
