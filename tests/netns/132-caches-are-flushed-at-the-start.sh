@@ -100,9 +100,10 @@ set -- \$(echo "\$4" | sed 's/[^a-z0-9]/ /g')
 echo "\$2 \$4" >>"$LAB/told"
 echo "\$2 \$4" >"$LAB/init"
 END
-printf '#!/bin/sh\nexec setpriv --no-new-privs --bounding-set -all,+net_admin,+net_raw %s "$@"\n' "$(connmgr_path)" >"$LAB/connmgr-of-the-unit"
+printf '#!/bin/sh\nexec %s --no-new-privs --bounding-set -all,+net_admin,+net_raw %s "$@"\n' "$(command -v setpriv)" "$(connmgr_path)" >"$LAB/connmgr-of-the-unit"
 chmod +x "$LAB/bin/ubus" "$LAB/connmgr-of-the-unit"
 printf 'exit 3\n' >"$LAB/etc/flush_dns.user"
+[ ! -d "$LAB/bare" ] || cp "$LAB/bin/ubus" "$LAB/bare" # its whole PATH, with nft
 lab_path=$PATH
 warm "limited" 15
 PATH=$LAB/bin:$PATH CONNMGR=$LAB/connmgr-of-the-unit
@@ -112,6 +113,7 @@ wait_for 10 "limited: a script of the user that fails is reported" log_has 'flus
 check "limited: init was asked to signal dnsmasq" grep -qx 'dnsmasq 1' "$LAB/told"
 works "limited" 15
 stop_connmgr
+rm -f "$LAB/bare/ubus"
 printf 'exec sleep 1000\n' >"$LAB/etc/flush_dns.user"
 warm "a script of the user that hangs" 16
 CONNMGR=

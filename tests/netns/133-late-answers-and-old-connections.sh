@@ -157,7 +157,8 @@ play() {
     lockdown --dns "$mode"
     before=$(connections 198.18.100.60)
     check "$mode: unbound answers" by_unbound $((n + 1))
-    check "$mode: over the connection that is older than the daemon" test "$(connections 198.18.100.60)" = "$before"
+    # Without unbound-control in the PATH, flush_dns.sh reloads unbound, which ends its connections.
+    is_nft || check "$mode: over the connection that is older than the daemon" test "$(connections 198.18.100.60)" = "$before"
     wait_for 3 "$mode: the address is open" opens device $((n + 1))
     check "$mode: a name that is not whitelisted" by_unbound $((n + 2)) foreign
     check "$mode: is shut" not opens device $((n + 2))

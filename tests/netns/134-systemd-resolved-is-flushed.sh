@@ -18,7 +18,7 @@ chown systemd-resolve: /run/systemd/resolve
 printf '[Resolve]\nDNS=198.18.100.55\nFallbackDNS=\nDNSSEC=no\nLLMNR=no\nMulticastDNS=no\nCache=yes\n' >/etc/systemd/resolved.conf
 nsenter --net=/run/netns/device env SYSTEMD_LOG_TARGET=console "$resolved" >"$LAB/resolved.log" 2>&1 &
 poll 10 on device resolvectl status
-printf '#!/bin/sh\nexec setpriv --no-new-privs --bounding-set -all,+net_admin,+net_raw %s "$@"\n' "$(connmgr_path)" >"$LAB/connmgr-of-the-unit"
+printf '#!/bin/sh\nexec %s --no-new-privs --bounding-set -all,+net_admin,+net_raw %s "$@"\n' "$(command -v setpriv)" "$(connmgr_path)" >"$LAB/connmgr-of-the-unit"
 chmod +x "$LAB/connmgr-of-the-unit"
 
 answers() { on device "$LABTOOL" resolve 127.0.0.53 "$1.fresh.example" >"$LAB/address" && grep . "$LAB/address"; }
@@ -26,7 +26,10 @@ goes_to() { answers "$1" && on device socat -u OPEN:/dev/null "TCP:$(cat "$LAB/a
 poll 10 answers n1
 n=10
 for privileges in all "the unit's"; do
-    [ "$privileges" = all ] || CONNMGR=$LAB/connmgr-of-the-unit
+    if [ "$privileges" != all ]; then
+        CONNMGR=$LAB/connmgr-of-the-unit
+        [ ! -d "$LAB/bare" ] || ln -s "$(command -v resolvectl)" "$LAB/bare" # the whole PATH, with nft
+    fi
     n=$((n + 2))
     check "$privileges: a name is resolved" answers "n$n"
     lockdown
