@@ -3,7 +3,7 @@
 # and the daemon has not seen their addresses. It makes the real dnsmasq and unbound, and what flush_dns.user knows, forget them:
 # the next connection works. With all privileges, and with those of the shipped units, where init sends the signals. A name server
 # in a container is left alone.
-# takes 20 s
+# takes 10 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"
