@@ -21,6 +21,8 @@ internal sealed class Daemon : IDisposable
 {
     private const int TicksBetweenFiles = 5; // 10 s
 
+    private static readonly TimeSpan FirstTrim = TimeSpan.FromSeconds(0.1); // after the first decision
+
     private readonly Log _log;
     private readonly Options _options;
     private readonly Loop _loop;
@@ -205,6 +207,9 @@ internal sealed class Daemon : IDisposable
         _isMonitoring = true;
         TimeSpan now = _loop.Now;
         _tick.Set(now + Link.TickPeriod);
+        // The start has allocated nearly what the runtime allows before it collects by itself, which would be
+        // in the middle of the first switch.
+        _loop.AddTimer(_heap.Trim).Set(now + FirstTrim);
         _budgets.Set(_requests.Names); // before the first decision
         _lockdown?.Listen(_state);
         string names = string.Join(", ", _links.View.Links.Select(link => link.Name));
