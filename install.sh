@@ -27,7 +27,7 @@ tree() { mkdir -p "$work/tree$1"; }
 
 put 755 "$executable" /usr/sbin/connmgr
 for name in init_firewall.sh fwcfg.sh switch_route.sh boot_lockdown.sh get_netif_names net_capabilities \
-    propose_netif_names resolv_conf.sh; do
+    propose_netif_names resolv_conf.sh flush_dns.sh; do
     put 755 "$here/scripts/$name" "/usr/lib/af-conn/$name"
 done
 # What the firewall scripts source.

@@ -45,7 +45,7 @@ done <"$root$manifest"
 [ ! -L "$root/usr/bin/connmgr" ] || [ "$(readlink "$root/usr/bin/connmgr")" != ../sbin/connmgr ] || rm -f "$root/usr/bin/connmgr"
 rm -f "$root$manifest"
 # What the administrator has made.
-for path in "$root/etc/af-conn/firewall.user" "$root/usr/bin/connmgr.original"; do [ ! -e "$path" ] || kept="$kept $path"; done
+for path in "$root/etc/af-conn/firewall.user" "$root/etc/af-conn/flush_dns.user" "$root/usr/bin/connmgr.original"; do [ ! -e "$path" ] || kept="$kept $path"; done
 for name in budget budget.old budget.bad budget.old.bad; do rm -f "$root/etc/af-conn/$name" "$root/var/lib/connmgr/$name"; done
 for directory in usr/share/connmgr usr/share/doc/connmgr usr/lib/af-conn etc/af-conn etc/connmgr.d etc/capabilities var/lib/connmgr \
     www/luci-static/resources/connmgr www/luci-static/resources/view/connmgr; do

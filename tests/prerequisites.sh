@@ -51,14 +51,17 @@ beside=$(dirname "$0")/../artifacts/lab unpacked=
 for package in openresolv resolvconf systemd-resolved network-manager libnm0 libndp0; do
     [ -n "$check" ] || [ -d "$beside/$package" ] || unpacked="$unpacked $package"
 done
-[ -n "$packages$unpacked" ] || exit 0
+# So are name servers (6 MB, 11 MB for trixie), with what they need and this machine lacks. Test 169 plays less without them.
+servers='bind9 pdns-recursor knot-resolver'
+[ -z "$check" ] && [ ! -d "$beside/name-servers" ] || servers=
+[ -n "$packages$unpacked$servers" ] || exit 0
 
 if [ -n "$check" ]; then
     echo "prerequisites.sh: missing:$packages. Run: make setup" >&2
     exit 1
 fi
 [ "$(id -u)" = 0 ] || { echo "prerequisites.sh: run as root, or install:$packages" >&2; exit 77; }
-echo "installing$packages$unpacked"
+echo "installing$packages$unpacked $servers"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # Packages of servers start them, unless policy forbids: none is wanted but in the lab.
@@ -68,14 +71,26 @@ if [ ! -e "$policy" ]; then
     chmod +x "$policy"
     trap 'rm -f "$policy"' EXIT
 fi
-for package in $unpacked; do
-    unpack=$(mktemp -d)
-    (cd "$unpack" && apt-get download -qq "$package" >/dev/null && dpkg -x "$package"_*.deb tree)
-    mkdir -p "$beside"
-    cp -a "$unpack/tree" "$beside/$package.new"
-    mv "$beside/$package.new" "$beside/$package"
-    rm -rf "$unpack"
-done
-[ -n "$packages" ] || exit 0
 # shellcheck disable=SC2086 # a list
-apt-get install -y -qq --no-install-recommends $packages >/dev/null
+[ -z "$packages" ] || apt-get install -y -qq --no-install-recommends $packages >/dev/null
+
+# unpack TREE PACKAGE...
+unpack() {
+    unpack_tree=$beside/$1
+    shift
+    work=$(mktemp -d)
+    (cd "$work" && apt-get download -qq "$@" >/dev/null && for file in *.deb; do dpkg -x "$file" tree; done)
+    mkdir -p "$beside"
+    rm -rf "$unpack_tree.new"
+    cp -a "$work/tree" "$unpack_tree.new"
+    mv "$unpack_tree.new" "$unpack_tree"
+    rm -rf "$work"
+}
+for package in $unpacked; do unpack "$package" "$package"; done
+if [ -n "$servers" ]; then
+    # A release of Debian may lack one of them. Nothing here needs an init.
+    for package in $servers; do apt-cache show "$package" >/dev/null 2>&1 || servers=$(echo " $servers " | sed "s/ $package / /"); done
+    # shellcheck disable=SC2046,SC2086 # lists
+    unpack name-servers $(apt-get install -s --no-install-recommends $servers | sed -n 's/^Inst \([^ ]*\).*/\1/p' |
+        grep -vE '^(systemd|libsystemd-shared|dbus|udev|libpam|libapparmor|adduser|publicsuffix|bind9-utils|libsnmp-base)')
+fi

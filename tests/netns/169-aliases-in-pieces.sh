@@ -3,11 +3,13 @@
 # resolver asks for the target in a second question, and the address is opened. With real resolvers on the
 # device, one and two steps, and an extender that resolves by itself. Other names of the same zone stay
 # closed.
-# takes 40 s
+# takes 45 s
 . "$(dirname "$0")/lib.sh"
 . "$NETNS_DIR/firewall.sh"
 . "$NETNS_DIR/names.sh"
+. "$NETNS_DIR/resolvers.sh"
 
+[ ! -d "$REPO/artifacts/lab/name-servers" ] || need_packages name-servers
 lab_up
 names_up
 host_behind
@@ -50,9 +52,25 @@ END
 
 recursor_at() {
     mkdir -p "$LAB/recursor"
-    on device pdns_recursor --config-dir="$LAB/recursor" --daemon=no --local-address="$1" --dnssec=off --socket-dir="$LAB/recursor" \
+    old_settings=
+    ! pdns_recursor --help | grep -q -e --enable-old-settings || old_settings=--enable-old-settings
+    # shellcheck disable=SC2086 # nothing, or one word
+    on device pdns_recursor $old_settings --config-dir="$LAB/recursor" --daemon=no --local-address="$1" --dnssec=off --socket-dir="$LAB/recursor" \
         --forward-zones="fresh.example=198.18.100.55,cdn.example=198.18.100.55" --security-poll-suffix= \
         --disable-packetcache >"$LAB/recursor.log" 2>&1 &
+}
+
+kresd_at() {
+    mkdir -p "$LAB/kresd"
+    cat >"$LAB/kresd.conf" <<END
+net.listen('$1', 53, { kind = 'dns' })
+net.ipv6 = false
+trust_anchors.remove('.')
+cache.open(10*MB, 'lmdb://$LAB/kresd')
+modules = { 'hints > iterate' }
+hints.root({ ['ns.'] = '198.18.100.55' })
+END
+    on device kresd -n -c "$LAB/kresd.conf" "$LAB/kresd" >"$LAB/kresd.log" 2>&1 &
 }
 
 # asks NAME: prints its first IPv4 address, with or without aliases. False if there is none.
@@ -67,7 +85,9 @@ shows() { ask status >"$LAB/status" && grep -E "$1" "$LAB/status"; }
 
 # resolves_in_pieces NAME PROGRAM ADDRESS FIRST
 resolves_in_pieces() {
-    command -v "$2" >/dev/null || { echo "skip - $1 is not installed ($2)"; return; }
+    program=$(command -v "$2") || { skip "$1 is not installed ($2)"; return; }
+    missing=$(ldd "$program" | sed -n 's/^[[:space:]]*\(.*\) => not found/\1/p' | paste -s -d ' ' -)
+    [ -z "$missing" ] || { skip "$1 lacks $missing"; return; }
     SERVER=$3
     "${1}_at" "$3"
     poll 20 answers "n$4.fresh.example"
@@ -89,6 +109,7 @@ for mode in $modes; do
     check "$mode: of two steps, too" shows "c$((base + 103)).cdn.example -> n$((base + 103)).cdn.example"
     resolves_in_pieces named named "$at.2" "$((base + 200))"
     resolves_in_pieces recursor pdns_recursor "$at.3" "$((base + 300))"
+    resolves_in_pieces kresd kresd "$at.4" "$((base + 500))"
     # An extender that does not use the device's resolver asks for the alias, then for its target.
     HOST=host SERVER=198.18.100.55
     asks "c$((base + 400)).fresh.example" >"$LAB/last" || :

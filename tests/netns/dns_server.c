@@ -48,6 +48,7 @@ static int socket_of(int type, const char *text, int port)
 // The first letter of a name selects its answer; the number after it selects its address.
 //   n  the address          t  truncated in UDP      g  as large as can be, truncated in UDP
 //   f  in several fragments x  forgeries of every kind before the true answer
+//   y  those of the forgeries that are dropped while replies are held, before the true answer
 //   l  loopback, private and multicast addresses alone
 //   u  as large as UDP carries it, in 45 fragments
 //   c  an alias of n in cdn.example, and nothing of that   d  an alias of c in cdn.example, and nothing of that
@@ -91,8 +92,8 @@ static void send_to(int fd, const struct message *m, size_t size, const struct s
 }
 
 // Every kind of forgery from an attacker who knows everything, including the question's id and port, except
-// for one detail.
-static int forge(const struct peer *peer, const unsigned char *query, size_t end)
+// for one detail. With is_false, only those that claim to answer the question, but do not.
+static int forge(const struct peer *peer, const unsigned char *query, size_t end, int is_false)
 {
     static struct message good, m;
     static int sent;
@@ -101,18 +102,20 @@ static int forge(const struct peer *peer, const unsigned char *query, size_t end
     good.bytes[7] = 1;
     int before = sent;
 #define SEND(fd) (send_to((fd), &m, m.size, peer->address), sent++)
+#define PASSES(fd) (is_false ? 0 : SEND(fd))
 
-    m = good, m.bytes[1] ^= 1, SEND(peer->fd);             // another id
-    m = good, SEND(peer->other);                           // another server
-    m = good, SEND(peer->wrong_port);                      // another port of the server
+    m = good, m.bytes[1] ^= 1, PASSES(peer->fd);             // another id
+    m = good, PASSES(peer->other);                           // another server
+    m = good, PASSES(peer->wrong_port);                      // another port of the server
     struct sockaddr_in6 elsewhere = *peer->address;        // another port of ours
     elsewhere.sin6_port ^= htons(1);
-    m = good, send_to(peer->fd, &m, m.size, &elsewhere), sent++;
+    if (!is_false)
+        m = good, send_to(peer->fd, &m, m.size, &elsewhere), sent++;
     m = good, m.bytes[HEADER + 1] ^= 3, SEND(peer->fd);    // another name
     m = good, m.bytes[end - 3] ^= A ^ AAAA, SEND(peer->fd); // another type
     m = good, m.bytes[end - 1] = 3, SEND(peer->fd);        // class CH
-    m = good, m.bytes[3] |= 3, SEND(peer->fd);             // no such name, with an answer
-    m = good, m.bytes[3] |= 2, SEND(peer->fd);             // server failure, with an answer
+    m = good, m.bytes[3] |= 3, PASSES(peer->fd);             // no such name, with an answer
+    m = good, m.bytes[3] |= 2, PASSES(peer->fd);             // server failure, with an answer
     m = good, m.bytes[2] &= 0x7f, SEND(peer->fd);          // a query
     m = good, m.bytes[2] |= 0x28, SEND(peer->fd);          // opcode 5
     m = good, m.bytes[5] = 2, SEND(peer->fd);              // two questions
@@ -127,10 +130,11 @@ static int forge(const struct peer *peer, const unsigned char *query, size_t end
     m = good, m.bytes[end + 11] = 3, SEND(peer->fd);       // of three
     m = good, m.bytes[end + 10] = 0xff, SEND(peer->fd);    // of 65 thousand
     m = good, m.size -= 1 + (size_t)(sent % 30), SEND(peer->fd); // cut
-    m = good, m.size = (size_t)(sent % HEADER), SEND(peer->fd);
+    m = good, m.size = is_false ? 2 + (size_t)(sent % (HEADER - 2)) : (size_t)(sent % HEADER), SEND(peer->fd);
     m = good;                                              // another owner: the question's name without its first label
-    m.bytes[end + 1] = (unsigned char)(HEADER + 1 + m.bytes[HEADER]), SEND(peer->fd);
-    m = good, m.bytes[end + 5] = 3, SEND(peer->fd);        // a record of class CH
+    m.bytes[end + 1] = (unsigned char)(HEADER + 1 + m.bytes[HEADER]), PASSES(peer->fd);
+    m = good, m.bytes[end + 5] = 3, PASSES(peer->fd);        // a record of class CH
+#undef PASSES
 #undef SEND
     return sent - before;
 }
@@ -239,9 +243,10 @@ int name_server(int argc, char **argv)
             if (end == 0 || end + 4 > (size_t)size)
                 continue;
             end += 4;
-            if ((query.bytes[HEADER + 1] | 0x20) == 'x') {
+            int kind = query.bytes[HEADER + 1] | 0x20;
+            if (kind == 'x' || kind == 'y') {
                 struct peer peer = { .fd = udp, .other = other, .wrong_port = wrong_port, .address = &from };
-                forgeries += forge(&peer, query.bytes, end);
+                forgeries += forge(&peer, query.bytes, end, kind == 'y');
                 printf("%d forged\n", forgeries);
             }
             answer(&reply, query.bytes, end, 0);

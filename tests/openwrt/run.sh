@@ -475,7 +475,7 @@ check "OpenWrt: each configuration file is a conffile" test "$(
     cd "$root/package" && find etc -type f ! -path 'etc/init.d/*' ! -path 'etc/capabilities/*' ! -path 'etc/connmgr.d/*' | sed 's,^,/,' | sort >"$root/installed"
     conffiles | comm -23 "$root/installed" -)" = ''
 check "OpenWrt: each conffile is one that is installed, or yours to make" test "$(
-    conffiles | comm -13 "$root/installed" - | paste -sd' ')" = '/etc/af-conn/firewall.user /etc/connmgr.d /etc/hotplug.d/connmgr'
+    conffiles | comm -13 "$root/installed" - | paste -sd' ')" = '/etc/af-conn/firewall.user /etc/af-conn/flush_dns.user /etc/connmgr.d /etc/hotplug.d/connmgr'
 check "OpenWrt: sysupgrade keeps each conffile" test "$(conffiles | while read -r file; do
     grep -qxF -e "$file" -e "$file/" -e "${file%/*}/" "$scripts/openwrt/connmgr.keep" || echo "$file"
 done)" = ''

@@ -108,13 +108,14 @@ check "uninstall: those of others stay, although they are empty" test "$(cd "$im
 check "uninstall: after install" install_image
 echo mine.example >>"$image/etc/af-conn/whitelist"
 echo mine >"$image/etc/af-conn/firewall.user"
+echo mine >"$image/etc/af-conn/flush_dns.user"
 echo mine >"$image/usr/lib/af-conn/net_capabilities"
 check "uninstall: with changes" sh -c "'$repo/uninstall.sh' '$image' 2>'$work/said'"
-for file in etc/af-conn/whitelist etc/af-conn/firewall.user usr/lib/af-conn/net_capabilities; do
+for file in etc/af-conn/whitelist etc/af-conn/firewall.user etc/af-conn/flush_dns.user usr/lib/af-conn/net_capabilities; do
     check "uninstall: $file is said" says " $image/$file"
 done
 check "uninstall: those are all that is left" test "$(cd "$image" && find . -type f | LC_ALL=C sort | paste -sd' ')" = \
-    './etc/af-conn/firewall.user ./etc/af-conn/whitelist ./usr/lib/af-conn/net_capabilities'
+    './etc/af-conn/firewall.user ./etc/af-conn/flush_dns.user ./etc/af-conn/whitelist ./usr/lib/af-conn/net_capabilities'
 rm -rf "$image"
 # After a further installation the changed files are no longer in the manifest: ours are, beside them.
 mkdir -p "$image/usr/bin"; echo original >"$image/usr/bin/connmgr"

@@ -21,6 +21,8 @@ internal sealed class Daemon : IDisposable
 {
     private const int TicksBetweenFiles = 5; // 10 s
 
+    private static readonly TimeSpan FirstTrim = TimeSpan.FromSeconds(0.1); // after the first decision
+
     private readonly Log _log;
     private readonly Options _options;
     private readonly Loop _loop;
@@ -63,9 +65,10 @@ internal sealed class Daemon : IDisposable
     /// <param name="startedAt">When the process started, in the loop's time.</param>
     /// <param name="watchdog">Kills the process if the loop hangs; null in unit tests, which share a process.
     /// </param>
+    /// <param name="caches">Flushes the caches of name servers; null for nothing.</param>
     public Daemon(
         Options options, NetifNames names, Whitelist whitelist, Log log, Loop loop, TimeSpan startedAt,
-        Watchdog? watchdog)
+        Watchdog? watchdog, CacheRunner? caches = null)
     {
         _log = log;
         _options = options;
@@ -78,7 +81,7 @@ internal sealed class Daemon : IDisposable
             options.Resolvers, options.ResolvConf is ['/', ..] ? options.ResolvConf : null);
         _lockdown = options.IsFirewallDisabled
             ? null
-            : new Lockdown(_loop, log, options, names, whitelist, _environment);
+            : new Lockdown(_loop, log, options, names, whitelist, _environment, caches);
         _lockdown?.Start(names, _servers);
         _files = new FileMonitor(_loop, _servers.Paths, _servers.Refresh);
         _routes = new RouteMonitor(_loop, _state);
@@ -163,6 +166,10 @@ internal sealed class Daemon : IDisposable
             _report.Observe(_loop.Now);
         }
         _lockdown?.Settle(new LockdownView(_state, _links.View, _servers));
+        if (_isMonitoring && !_isStopping)
+        {
+            _lockdown?.FlushCaches();
+        }
         if (_lockdown is { HasFailed: true })
         {
             _loop.Stop();
@@ -205,6 +212,9 @@ internal sealed class Daemon : IDisposable
         _isMonitoring = true;
         TimeSpan now = _loop.Now;
         _tick.Set(now + Link.TickPeriod);
+        // The start has allocated nearly what the runtime allows before it collects by itself, which would be
+        // in the middle of the first switch.
+        _loop.AddTimer(_heap.Trim).Set(now + FirstTrim);
         _budgets.Set(_requests.Names); // before the first decision
         _lockdown?.Listen(_state);
         string names = string.Join(", ", _links.View.Links.Select(link => link.Name));

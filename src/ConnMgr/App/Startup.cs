@@ -2,6 +2,7 @@ using System.Text;
 using ConnMgr.Cli;
 using ConnMgr.Config;
 using ConnMgr.EventLoop;
+using ConnMgr.Firewall;
 using ConnMgr.Logging;
 using ConnMgr.Native;
 using Tmds.Linux;
@@ -40,18 +41,20 @@ internal static unsafe class Startup
         }
 
         using RunDirectoryPointer pointer = new(options.RunDirectory);
+        using Loop loop = new();
+        using CacheRunner? caches =
+            options.IsFirewallDisabled ? null : new CacheRunner(loop, log, options, names);
         if (Capabilities.GiveUpOthers() is { } failure)
         {
             log.Warn($"cannot drop unneeded capabilities: {failure}, ignoring");
         }
         log.Info($"runs as {Capabilities.Describe()}");
 
-        using Loop loop = new();
         Daemon? daemon = null; // a signal before the loop runs waits in the pipe
         using Signals signals = new(
             loop, signal => daemon?.OnSignal(signal), LibcExtra.SIGTERM, LibcExtra.SIGINT, LibcExtra.SIGHUP);
         using (daemon = new Daemon(
-            options, names, files.Whitelist, log, loop, startedAt, new Watchdog()))
+            options, names, files.Whitelist, log, loop, startedAt, new Watchdog(), caches))
         {
             return daemon.Run();
         }

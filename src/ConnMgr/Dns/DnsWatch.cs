@@ -29,6 +29,9 @@ internal sealed partial class DnsWatch
 
     private const ushort DnsPort = 53;
 
+    /// <summary>A packet that came in through the bridge has left through a link by then.</summary>
+    private static readonly TimeSpan CopyLifetime = TimeSpan.FromSeconds(10);
+
     /// <summary>
     /// The largest number of addresses in a message: the smallest address record takes 16 bytes.
     /// </summary>
@@ -48,6 +51,7 @@ internal sealed partial class DnsWatch
     private IpNumber[] _used = [];
     private IpNumber[]? _listed;
     private TimeSpan _blindUntil = TimeSpan.MinValue;
+    private TimeSpan _extendersSentUntil = TimeSpan.MinValue; // when the last copy of their segments has left
     private long _lostStreams;
 
     /// <param name="hash">A hash with a random key.</param>
@@ -56,7 +60,7 @@ internal sealed partial class DnsWatch
         _device = new Origin(hash);
         _bridge = new Origin(hash);
         _copies = new Origin(hash);
-        _expected = new Questions(MaxQuestions, hash, int.MaxValue);
+        _expected = new Questions(MaxQuestions, hash, CopyLifetime, int.MaxValue);
     }
 
     /// <summary>The number of remembered questions.</summary>
@@ -111,7 +115,7 @@ internal sealed partial class DnsWatch
     /// Call it when a socket has overflowed, because questions of extenders may have been missed. While their
     /// copies may still arrive, a question to a server that the device does not use itself counts as a copy.
     /// </summary>
-    public void MissQuestions(TimeSpan now) => _blindUntil = now + Questions.Lifetime;
+    public void MissQuestions(TimeSpan now) => _blindUntil = now + CopyLifetime;
 
     /// <summary>Processes a packet to port 53.</summary>
     /// <param name="bytes">An IP packet, or its first part.</param>
@@ -143,6 +147,10 @@ internal sealed partial class DnsWatch
         }
 
         Origin origin = side == DnsSide.Bridge ? _bridge : _device;
+        if (side == DnsSide.Bridge && !packet.Payload.IsEmpty)
+        {
+            _extendersSentUntil = now + CopyLifetime;
+        }
         TcpConnection? connection;
         if (packet.IsSyn)
         {
@@ -151,7 +159,7 @@ internal sealed partial class DnsWatch
         }
         else
         {
-            connection = FindConnection(packet.Flow, ref origin, now);
+            connection = FindConnection(packet.Flow, ref origin, now) ?? Adopt(packet, side, ref origin, now);
         }
         if (connection is null)
         {
@@ -294,6 +302,28 @@ internal sealed partial class DnsWatch
             origin = connection is null ? origin : _copies;
         }
         return connection;
+    }
+
+    /// <summary>
+    /// Adds a connection whose SYN was not seen, because it is older than the daemon: at a segment of whole
+    /// queries, as after lost bytes. Returns null for any other segment.
+    /// </summary>
+    /// <remarks>
+    /// The copy of an extender's connection is recognized by its SYN. So a connection counts as the device's
+    /// own only if extenders have sent no TCP data to name servers shortly before, however it was cut into
+    /// segments. Otherwise only the servers that the device uses count for it, as for extenders.
+    /// </remarks>
+    private TcpConnection? Adopt(in Packet packet, DnsSide side, ref Origin origin, TimeSpan now)
+    {
+        if (!TcpMessages.AreQueries(packet.Payload))
+        {
+            return null;
+        }
+        if (side == DnsSide.Device && (now < _extendersSentUntil || now < _blindUntil))
+        {
+            origin = _copies;
+        }
+        return origin.Connections.Adopt(packet, now);
     }
 
     private void Ask(ReadOnlySpan<byte> message, in Flow flow, DnsSide side, bool isCopy, TimeSpan now)
@@ -449,7 +479,7 @@ internal sealed partial class DnsWatch
     /// <summary>The questions and connections of one origin.</summary>
     internal sealed class Origin(NameHash hash)
     {
-        public Questions Questions { get; } = new(MaxQuestions, hash);
+        public Questions Questions { get; } = new(MaxQuestions, hash, Questions.Lifetime);
 
         public TcpConnections Connections { get; } = new(MaxConnections, MaxStreamBytes);
     }

@@ -3,7 +3,7 @@ using ConnMgr.Net;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// The questions of the last <see cref="Lifetime"/>. A full table drops its oldest question. The table does
+/// The questions that are open. A full table drops its oldest question. The table does
 /// not allocate after construction, and touches only as much memory as it needs for the open questions.
 /// </summary>
 /// <remarks>
@@ -12,12 +12,15 @@ namespace ConnMgr.Dns;
 /// </remarks>
 /// <param name="capacity">The largest number of questions; a power of two.</param>
 /// <param name="hash">A hash with a secret key.</param>
+/// <param name="lifetime">How long a question stays open.</param>
 /// <param name="maxRepeats">The largest number of replies accepted for one question, however often it is
 /// sent.</param>
-internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
+internal sealed class Questions(int capacity, NameHash hash, TimeSpan lifetime, int maxRepeats = 8)
 {
-    /// <summary>How long a question stays open (contract, section 10). Resolvers give up sooner.</summary>
-    public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(10);
+    /// <summary>
+    /// How long an answer counts (contract, section 10): the longest timeout of glibc (resolv.conf(5)).
+    /// </summary>
+    public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(30);
 
     private const int None = 0; // entry 0 is never used
 
@@ -131,7 +134,7 @@ internal sealed class Questions(int capacity, NameHash hash, int maxRepeats = 8)
 
     private void Expire(TimeSpan now)
     {
-        while (_oldest != None && now - _entries[_oldest].Asked >= Lifetime)
+        while (_oldest != None && now - _entries[_oldest].Asked >= lifetime)
         {
             Remove(_oldest);
         }

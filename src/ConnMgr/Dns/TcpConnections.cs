@@ -3,7 +3,7 @@ using ConnMgr.Net;
 namespace ConnMgr.Dns;
 
 /// <summary>
-/// TCP connections to name servers whose SYN was seen. Their number and their bytes are limited. To make room
+/// TCP connections to name servers. Their number and their bytes are limited. To make room
 /// for a new connection, drops the one that has been silent longest, starting with those that have not asked
 /// a question.
 /// </summary>
@@ -55,6 +55,14 @@ internal sealed class TcpConnections(int capacity, int maxBytes)
         }
         connection ??= Room();
         connection.Start(syn, now);
+        return connection;
+    }
+
+    /// <summary>Adds a connection whose SYN was not seen, at a segment that begins with a question.</summary>
+    public TcpConnection Adopt(in Packet question, TimeSpan now)
+    {
+        TcpConnection connection = Room();
+        connection.Adopt(question, now);
         return connection;
     }
 
@@ -152,6 +160,17 @@ internal sealed class TcpConnection
         LastSegment = now;
         Questions.Start(syn.Sequence);
         Replies.Reset();
+    }
+
+    /// <summary>
+    /// Starts both streams at a segment that begins with a question: the first reply begins where the client
+    /// has read everything, unless it still waits for another one.
+    /// </summary>
+    public void Adopt(in Packet question, TimeSpan now)
+    {
+        Start(question, now);
+        Questions.Start(unchecked(question.Sequence - 1));
+        Replies.Start(unchecked(question.Acknowledgment - 1));
     }
 
     /// <summary>Ends the connection and releases its memory.</summary>

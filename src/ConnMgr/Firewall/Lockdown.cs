@@ -27,14 +27,16 @@ internal sealed class Lockdown : IDisposable
     private readonly ReplyGate _gate;
     private readonly NameRefresher _names;
     private readonly ConnectionKiller _killer;
+    private readonly CacheRunner? _caches;
     private readonly Deadline _next;
     private string _bridge;
     private int _ticks;
 
     public Lockdown(
         Loop loop, Log log, Options options, NetifNames names, Whitelist whitelist,
-        IReadOnlyList<string> environment)
+        IReadOnlyList<string> environment, CacheRunner? caches = null)
     {
+        _caches = caches;
         _loop = loop;
         _log = log;
         _options = options;
@@ -64,7 +66,7 @@ internal sealed class Lockdown : IDisposable
     public bool HasFailed => _locker.HasFailed;
 
     /// <summary>True while a script runs that must end before the daemon exits.</summary>
-    public bool IsBusy => Firewall.IsBusy || Store.Backend.IsBusy;
+    public bool IsBusy => Firewall.IsBusy || Store.Backend.IsBusy || _caches is { IsBusy: true };
 
     /// <summary>True once the rules are in force, and drop what they do not admit.</summary>
     public bool IsLocked => Firewall.IsInForce && Audit is null;
@@ -177,6 +179,18 @@ internal sealed class Lockdown : IDisposable
         _next.SetToFirst(
             _services.NextDeadline, _names.NextDeadline, Store.NextDeadline, _killer.NextDeadline,
             Firewall.NextProbe);
+    }
+
+    /// <summary>
+    /// Makes the device's name servers ask again, once the rules are in force. Call it after each batch of
+    /// events, when <see cref="Listen"/> knows the kernel's devices.
+    /// </summary>
+    public void FlushCaches()
+    {
+        if (Firewall.IsInForce)
+        {
+            _caches?.RunOnce();
+        }
     }
 
     /// <summary>

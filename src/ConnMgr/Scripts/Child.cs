@@ -29,7 +29,7 @@ internal sealed class Child : IDisposable
     private readonly Action<ChildExit> _exited;
     private readonly ChildOutput? _listener;
     private readonly Deadline _deadline;
-    private readonly TimeSpan _limit;
+    private TimeSpan _limit;
     private readonly int _pid;
     private readonly int _pidfd;
     private readonly ulong _pidfdToken;
@@ -60,19 +60,19 @@ internal sealed class Child : IDisposable
     /// name="environment"/> and in its own process group. Kills the whole group after <paramref
     /// name="limit"/>. Calls <paramref name="exited"/> once, from the loop. If the start fails, returns null
     /// and sets <paramref name="failure"/>. <paramref name="listener"/>, if not null, receives all of the
-    /// output.
+    /// output. <paramref name="input"/> becomes its standard input; -1 for /dev/null.
     /// </summary>
     public static unsafe Child? Start(
         Loop loop, TimeSpan limit, string[] argv, IReadOnlyList<string> environment,
-        Action<ChildExit> exited, out string? failure, ChildOutput? listener = null)
+        Action<ChildExit> exited, out string? failure, ChildOutput? listener = null, int input = -1)
     {
         Child? child = StartOnce(
-            loop, limit, argv, environment, exited, out failure, out int errno, listener);
+            loop, limit, argv, environment, exited, out failure, out int errno, listener, input);
         if (errno != Errno.EMFILE || !loop.ReleaseSpares())
         {
             return child;
         }
-        child = StartOnce(loop, limit, argv, environment, exited, out failure, out _, listener);
+        child = StartOnce(loop, limit, argv, environment, exited, out failure, out _, listener, input);
         if (child is null)
         {
             loop.HoldSpares(); // otherwise the end of the process does
@@ -82,7 +82,8 @@ internal sealed class Child : IDisposable
 
     private static unsafe Child? StartOnce(
         Loop loop, TimeSpan limit, string[] argv, IReadOnlyList<string> environment,
-        Action<ChildExit> exited, out string? failure, out int errno, ChildOutput? listener)
+        Action<ChildExit> exited, out string? failure, out int errno, ChildOutput? listener,
+        int input)
     {
         errno = 0;
         int* ends = stackalloc int[2];
@@ -115,7 +116,9 @@ internal sealed class Child : IDisposable
         using NativeStrings variables = new(environment);
         fixed (byte* devNull = "/dev/null\0"u8)
         {
-            _ = LibcExtra.posix_spawn_file_actions_addopen(&actions, 0, devNull, LibC.O_RDONLY, 0);
+            _ = input < 0
+                ? LibcExtra.posix_spawn_file_actions_addopen(&actions, 0, devNull, LibC.O_RDONLY, 0)
+                : LibcExtra.posix_spawn_file_actions_adddup2(&actions, input, 0);
             _ = LibcExtra.posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
             _ = LibcExtra.posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
             // The daemon's own descriptors are close-on-exec; this also closes those that the daemon
@@ -177,6 +180,13 @@ internal sealed class Child : IDisposable
         {
             ClosePipe();
         }
+    }
+
+    /// <summary>Changes the limit; the time counts from now.</summary>
+    public void LimitTo(TimeSpan limit)
+    {
+        _limit = limit;
+        _deadline.Set(_loop.Now + limit);
     }
 
     private void Kill()

@@ -306,4 +306,88 @@ public class DnsWatchTcpTests
         _talk.Ask([.. Question, 0], at: 3000);
         Assert.Equal(DnsVerdict.Unasked, _talk.Reply(0, Answer));
     }
+
+    /// <summary>A connection that is older than the daemon: its SYN was not seen.</summary>
+    [Theory]
+    [InlineData(0, 0), InlineData(12345, 777)]
+    public void A_connection_is_read_from_its_next_question_on(int at, int received)
+    {
+        _talk.Ask(Question, at, received);
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(received, Answer));
+        _talk.Ask(Question[..7], at + Question.Length, received + Answer.Length);
+        _talk.Ask(Question[7..], at + Question.Length + 7, received + Answer.Length);
+        Assert.Equal(DnsVerdict.Unfinished, _talk.Reply(received + Answer.Length, Answer[..9]));
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(received + Answer.Length + 9, Answer[9..]));
+    }
+
+    [Fact]
+    public void So_is_one_whose_earlier_reply_is_on_its_way()
+    {
+        byte[] earlier = PacketBuilder.Framed(GoldenMessages.Chain[..^1]);
+        _talk.Ask(Question);
+        Assert.Equal(DnsVerdict.Malformed, _talk.Reply(0, earlier));
+        Assert.Equal(DnsVerdict.Answer, _talk.Reply(earlier.Length, Answer));
+    }
+
+    [Fact]
+    public void So_is_one_of_an_extender()
+    {
+        TcpTalk bridge = new(_rig, WatchRig.Extender) { Side = DnsSide.Bridge };
+        bridge.Ask(Question, at: 5);
+        Assert.Equal(DnsVerdict.Answer, bridge.Reply(0, Answer));
+        TcpTalk other = new(_rig, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge };
+        other.Ask(Question, at: 5);
+        Assert.Equal(DnsVerdict.UntrustedServer, other.Reply(0, Answer));
+    }
+
+    [Theory]
+    [InlineData(false), InlineData(true)]
+    public void Not_at_what_is_no_whole_question(bool isCut)
+    {
+        _talk.Ask(isCut ? Question[..^1] : Answer);
+        Assert.Equal(DnsVerdict.LostStream, _talk.Reply(0, Answer));
+        Assert.Empty(_rig.Answers);
+    }
+
+    /// <summary>A sequence number that was not acknowledged is one that an attacker has guessed.</summary>
+    [Theory]
+    [InlineData(-1), InlineData(1), InlineData(70_000)]
+    public void And_its_replies_begin_where_the_client_says(int at)
+    {
+        _talk.Ask(Question);
+        Assert.NotEqual(DnsVerdict.Answer, _talk.Reply(at, Answer));
+        Assert.Empty(_rig.Answers);
+    }
+
+    /// <summary>
+    /// An extender's older connection also leaves through a link with the device's address, perhaps in other
+    /// segments.
+    /// </summary>
+    [Theory]
+    [InlineData(0), InlineData(1), InlineData(500)]
+    public void An_older_connection_of_an_extender_is_none_of_the_devices(int junk)
+    {
+        byte[] sent = [.. new byte[junk], .. Question];
+        new TcpTalk(_rig, WatchRig.Extender, OtherServer) { Side = DnsSide.Bridge }.Ask(sent);
+        TcpTalk copy = new(_rig, WatchRig.Device, OtherServer);
+        copy.Ask(Question, at: junk);
+        Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
+        Assert.Empty(_rig.Answers);
+
+        TcpTalk own = new(_rig, "198.18.1.2 40001", OtherServer)
+        {
+            Now = _rig.Now + TimeSpan.FromSeconds(11),
+        };
+        own.Ask(Question);
+        Assert.Equal(DnsVerdict.Answer, own.Reply(0, Answer));
+    }
+
+    [Fact]
+    public void Nor_is_one_while_extenders_were_not_heard()
+    {
+        _rig.Watch.MissQuestions(_rig.Now);
+        TcpTalk copy = new(_rig, WatchRig.Device, OtherServer);
+        copy.Ask(Question);
+        Assert.Equal(DnsVerdict.UntrustedServer, copy.Reply(0, Answer));
+    }
 }

@@ -42,9 +42,9 @@ public class DnsWatchTests
     }
 
     [Theory]
-    [InlineData(9.9, DnsVerdict.Answer)]
-    [InlineData(10, DnsVerdict.Unasked)]
-    public void A_question_is_remembered_for_ten_seconds(double seconds, object verdict)
+    [InlineData(29.9, DnsVerdict.Answer)]
+    [InlineData(30, DnsVerdict.Unasked)]
+    public void A_question_is_remembered_for_thirty_seconds(double seconds, object verdict)
     {
         _rig.Ask();
         _rig.Now += TimeSpan.FromSeconds(seconds);

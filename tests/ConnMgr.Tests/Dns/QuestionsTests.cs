@@ -20,7 +20,7 @@ public class QuestionsTests
         .Sample(
             steps =>
             {
-                Questions questions = new(Capacity, Hash);
+                Questions questions = new(Capacity, Hash, Questions.Lifetime);
                 List<(int Port, int Id, int Name, int Repeats, TimeSpan At)> model = [];
                 TimeSpan now = TimeSpan.Zero;
                 long evicted = 0;
