@@ -36,7 +36,7 @@ internal sealed class ConnectionCore
         _selector = new Selector(_links, startedAt);
         _crosscheck = new Crosscheck(_links);
         _switches = new SwitchControl(_selector);
-        View = new ConnectionView { Links = [.. _links.Select(link => Describe(link, startedAt))] };
+        View = new ConnectionView { Links = [.. _links.Select(link => Describe(link))] };
     }
 
     /// <summary>All links, most preferred first.</summary>
@@ -60,12 +60,14 @@ internal sealed class ConnectionCore
     public (int Count, TimeSpan? Last) FailuresOf(int index, TimeSpan now) =>
         (_links[index].Failures.Count(now), _links[index].Failures.Last);
 
+    /// <summary>See <see cref="Link.Patience(TimeSpan)"/>.</summary>
+    public TimeSpan PatienceOf(int index, TimeSpan now) => _links[index].Patience(now);
+
     /// <summary>
     /// Takes other links after a reload. A link that stays keeps its state; that of the others is dropped.
     /// </summary>
     /// <param name="links">All links, most preferred first.</param>
-    /// <param name="now">The loop's time.</param>
-    public void SetLinks(IReadOnlyList<Link> links, TimeSpan now)
+    public void SetLinks(IReadOnlyList<Link> links)
     {
         Link[] old = _links;
         bool[] hadEvidence = _hadEvidence;
@@ -86,7 +88,7 @@ internal sealed class ConnectionCore
         _selector.SetLinks(_links);
         _crosscheck.SetLinks(_links);
         _seen.Version = -1; // a new link has not received the kernel's facts yet
-        LinkView[] views = Array.ConvertAll(_links, link => Describe(link, now));
+        LinkView[] views = Array.ConvertAll(_links, link => Describe(link));
         View = View with { Links = views, InUse = _inUse is { } inUse ? views[inUse.Rank] : null };
     }
 
@@ -116,6 +118,7 @@ internal sealed class ConnectionCore
         {
             return _effects; // the wake-up concerns another part, e.g. a DNS reply
         }
+        bool isTickAlone = IsTickAlone(news, kernel);
         foreach (ref readonly News item in news)
         {
             Take(item, kernel);
@@ -135,6 +138,11 @@ internal sealed class ConnectionCore
         {
             ListenAgain();
         }
+        if (isTickAlone && now < NextDeadline && _switches.IsAtRest
+            && _effects.TrueForAll(static effect => effect.Kind == CoreEffectKind.Listen))
+        {
+            return _effects; // most ticks of an idle device
+        }
         // A switch that has just ended is judged by the dump that it requests, not by the current routes.
         bool isSettled = kernel.IsSettled && !_switches.WantsRoutes;
         if (!_isStopping)
@@ -146,6 +154,14 @@ internal sealed class ConnectionCore
         _switches.OnEffectsTaken();
         return _effects;
     }
+
+    /// <summary>
+    /// True if a tick has ended in which nothing was heard, and the kernel has reported nothing.
+    /// </summary>
+    private bool IsTickAlone(ReadOnlySpan<News> news, in KernelView kernel) =>
+        news.Length == 1 && news[0].Kind == NewsKind.Tick
+            && Array.TrueForAll(_hadEvidence, static had => !had)
+            && (kernel.State.Version, kernel.IsSettled, kernel.RoutesAsOf) == _seen;
 
     private void Take(in News news, in KernelView kernel)
     {
@@ -347,7 +363,7 @@ internal sealed class ConnectionCore
         LinkView? inUse = null;
         for (int i = 0; i < links.Length; i++)
         {
-            links[i] = Describe(_links[i], now);
+            links[i] = Describe(_links[i]);
             inUse = _links[i] == _inUse ? links[i] : inUse;
         }
         Link? placed = isSettled ? KernelFacts.ChoiceInPlace(kernel.State, _selector.Choice) : null;
@@ -372,11 +388,10 @@ internal sealed class ConnectionCore
         };
     }
 
-    private static LinkView Describe(Link link, TimeSpan now) => new(
+    private static LinkView Describe(Link link) => new(
         link.Kind, link.Name, link.IsMetered, link.State, link.Words, link.Since, link.UpSince, link.Facts,
         link.IsProbing, link.IsAssumed, link.LastProbe, link.ProbeEndedAt,
-        link.ProbeTook, link.Tally, link.Index, link.RoundTrip, link.Patience(now),
-        link.Budget);
+        link.ProbeTook, link.Tally, link.Index, link.RoundTrip, link.Budget);
 
     private static TimeSpan Earlier(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

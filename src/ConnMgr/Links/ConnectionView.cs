@@ -93,7 +93,6 @@ internal sealed record LinkView(
     ProbeTally Tally,
     int Index = 0,
     TimeSpan? RoundTrip = null,
-    TimeSpan Patience = default,
     LinkBudget Budget = default);
 
 /// <summary>The progress of a switch.</summary>

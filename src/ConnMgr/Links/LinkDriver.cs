@@ -260,7 +260,7 @@ internal sealed class LinkDriver : IDisposable
             sockets[i] = kept[i] ?? NewSockets(names.Links[i]);
         }
         _sockets = sockets;
-        _core.SetLinks([.. sockets.Select(opened => opened.Link)], _loop.Now);
+        _core.SetLinks([.. sockets.Select(opened => opened.Link)]);
         _switcher.Know(names.Links.Select(link => link.Name));
         _seenVersion = -1;
         return true;

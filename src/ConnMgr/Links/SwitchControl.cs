@@ -33,6 +33,11 @@ internal sealed class SwitchControl(Selector selector)
     /// </summary>
     public bool WantsRoutes { get; private set; }
 
+    /// <summary>
+    /// True if the routes are as they should be: nothing is under way, and a tick is no reason to try again.
+    /// </summary>
+    public bool IsAtRest { get; private set; }
+
     /// <summary>When <see cref="Begin"/> may come to another result because of the time alone.</summary>
     public TimeSpan NextDeadline => _running is null ? _guard.NextDeadline : TimeSpan.MaxValue;
 
@@ -54,6 +59,7 @@ internal sealed class SwitchControl(Selector selector)
     public void Begin(
         in KernelView kernel, IReadOnlyList<Link> links, Link? choice, TimeSpan now, List<CoreEffect> effects)
     {
+        IsAtRest = false;
         if (_running is not null)
         {
             return; // a newer choice waits for the end of the running switch
@@ -88,6 +94,7 @@ internal sealed class SwitchControl(Selector selector)
             effects.Add(new CoreEffect(CoreEffectKind.Tidy, choice, Plan: tidy));
             effects.Add(new CoreEffect(CoreEffectKind.ReadRoutes, choice));
         }
+        IsAtRest = isInPlace && tidy is not { IsOrdered: false } && _verifying is null;
         if (KernelFacts.ChoiceInPlace(state, choice) is { } placed)
         {
             _placed = placed;

@@ -247,7 +247,7 @@ internal sealed class StatusReport(
             ProbeBytesPerDay = (long)(
                 sockets.ProbeBytes * 86400.0 / Math.Max(60, (now - startedAt).TotalSeconds)),
             BusyRoundTrip = link.RoundTrip,
-            Patience = link.Patience,
+            Patience = links.Core.PatienceOf(index, now),
             Usage = usage,
             ProvedAt = wall - (now - usage.ProvedAt),
         };

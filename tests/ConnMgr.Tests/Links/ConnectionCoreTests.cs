@@ -53,6 +53,38 @@ public sealed class ConnectionCoreTests
     }
 
     [Fact]
+    public void A_tick_in_which_nothing_happened_decides_nothing()
+    {
+        Kernel(eth: 0, wifi: 20);
+        Handle();
+        Handle(Probed(_eth, ProbeOutcome.ServiceAnswered), Probed(_wifi, ProbeOutcome.ServiceAnswered));
+        _now += Link.TickPeriod / 2;
+        Handle(); // the sockets listen again
+        ConnectionView view = _core.View;
+        _now += Link.TickPeriod / 2;
+        Assert.Equal(["Listen eth0", "Listen wlan0", "Listen wwan0"], Handle(new News(NewsKind.Tick, _now)));
+        Assert.Same(view, _core.View);
+
+        Handle(new News(NewsKind.Evidence, _now, _eth));
+        view = _core.View;
+        _now += Link.TickPeriod;
+        Handle(new News(NewsKind.Tick, _now));
+        Assert.NotSame(view, _core.View);
+    }
+
+    [Fact]
+    public void A_tick_decides_while_the_routes_are_not_in_place()
+    {
+        Kernel(eth: 10, wifi: 20);
+        Handle();
+        Handle(Probed(_eth, ProbeOutcome.ServiceAnswered), Probed(_wifi, ProbeOutcome.ServiceAnswered));
+        ConnectionView view = _core.View;
+        _now += Link.TickPeriod;
+        Handle(new News(NewsKind.Tick, _now));
+        Assert.NotSame(view, _core.View);
+    }
+
+    [Fact]
     public void A_route_that_is_in_place_needs_no_switch()
     {
         Kernel(eth: 0, wifi: 20);
@@ -185,7 +217,7 @@ public sealed class ConnectionCoreTests
         Kernel(eth: 0, wifi: 20);
         Handle();
         Link replaced = _eth;
-        _core.SetLinks([NewLink(LinkKind.Ethernet, "lan0"), .. _core.Links.Skip(1)], _now);
+        _core.SetLinks([NewLink(LinkKind.Ethernet, "lan0"), .. _core.Links.Skip(1)]);
         string[] effects = Handle(Probed(replaced, ProbeOutcome.ServiceAnswered),
             new News(NewsKind.Evidence, _now, replaced));
         Assert.DoesNotContain(effects, effect => effect.EndsWith("eth0", StringComparison.Ordinal));
