@@ -1,6 +1,6 @@
 #!/bin/sh
 # The DHCP client of the link in use gets another router: the default in front follows it, and the old route
-# is gone. A default for some sources only is left alone, and does not keep a link from being chosen.
+# is gone. A default for some sources only, of the same router, stays where it is, and keeps IPv6 on the link (255 has more).
 # takes 15 s
 . "$(dirname "$0")/lib.sh"
 

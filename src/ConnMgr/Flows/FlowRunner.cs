@@ -62,6 +62,11 @@ internal sealed class FlowRunner : IDisposable
     }
 
     /// <summary>
+    /// The request by which the kernel is asked whether it can end sockets: it answers EOPNOTSUPP if not.
+    /// </summary>
+    public byte[] Question { private get; init; } = SockDiagMessage.DestroyNothing();
+
+    /// <summary>
     /// What cannot be ended and what is done instead, as a phrase for the user; null if there is no such
     /// limit.
     /// </summary>
@@ -108,7 +113,7 @@ internal sealed class FlowRunner : IDisposable
         try
         {
             _question = new ExchangeSocket(_loop, NETLINK_SOCK_DIAG, window: 1);
-            _question.Begin([SockDiagMessage.DestroyNothing()], TakeAnswer, _ => EndQuestion());
+            _question.Begin([Question], TakeAnswer, _ => EndQuestion());
         }
         catch (Win32Exception error) when (Errno.IsShortage(error.NativeErrorCode))
         {

@@ -197,7 +197,7 @@ public sealed class FirewallRunnerTests : IDisposable
     [Fact]
     public void After_a_stop_the_running_script_ends_and_no_other_begins() => Run(runner =>
     {
-        Script($"while [ ! -e {_directory}/go ]; do sleep 0.02; done");
+        Script($"while [ -e $0 ] && [ ! -e {_directory}/go ]; do sleep 0.02; done");
         runner.Run();
         LoopRun.Until(_loop, () => Calls() == 1);
         runner.Run(); // waits

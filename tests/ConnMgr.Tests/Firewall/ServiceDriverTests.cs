@@ -193,7 +193,7 @@ public sealed class ServiceDriverTests
     public void A_server_that_appears_while_the_script_runs_makes_it_run_again() => Run(
         rig =>
         {
-            rig.Script("echo 'sets: yes'; while [ ! -e ${0%/*}/go ]; do sleep 0.02; done");
+            rig.Script("echo 'sets: yes'; while [ -e $0 ] && [ ! -e ${0%/*}/go ]; do sleep 0.02; done");
             rig.Locker.Run();
             LoopRun.Until(rig.Loop, () => rig.Calls().Length == 1);
             rig.Learn("198.18.1.53");

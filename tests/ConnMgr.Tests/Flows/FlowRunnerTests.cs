@@ -125,6 +125,42 @@ public sealed class FlowRunnerTests
         sockets.ForEach(socket => socket.Dispose());
     });
 
+    /// <summary>
+    /// OpenWrt builds the kernel without the operation that ends sockets. The kernel has none for Unix
+    /// sockets, and answers a request to end one in the same way.
+    /// </summary>
+    [Fact]
+    public void If_the_kernel_cannot_end_sockets_conntrack_entries_are_deleted() => Run(() =>
+    {
+        const byte AF_UNIX = 1;
+        byte[] question = SockDiagMessage.DestroyNothing();
+        question[NetlinkReader.HeaderSize] = AF_UNIX; // sdiag_family of struct inet_diag_req_v2
+        using Rig rig = new(question);
+        rig.Observe("wlan0");
+        string limit = "sockets over the old link cannot be ended, since the kernel lacks "
+            + "CONFIG_INET_DIAG_DESTROY: conntrack entries are deleted instead; a locked device then resets "
+            + "their connections";
+        Assert.Equal(limit, rig.Limit);
+        using Socket old = Rig.Connect(Peer);
+        Rig.Track("198.18.3.2", Peer, 4001);
+        Rig.Track("198.18.3.2", "198.18.3.9", 4002);
+        Rig.Switch("eth0");
+        rig.Observe("eth0");
+        rig.Until(() => rig.Said().Length > 0);
+        Assert.Equal(["ended 0 TCP and 0 UDP flows and 1 conntrack entries over wlan0"], rig.Said());
+        Assert.False(Rig.HasEnded(old));
+        Assert.Equal(["sport=4002"], Rig.Tracked());
+        Assert.Equal([limit], rig.Said("sockets "));
+    });
+
+    [Fact]
+    public void A_kernel_that_can_end_sockets_has_no_limit() => Run(() =>
+    {
+        using Rig rig = new();
+        rig.Observe("wlan0");
+        Assert.Null(rig.Limit);
+    });
+
     private sealed class Rig : IDisposable
     {
         private readonly Loop _loop = new();
@@ -132,11 +168,14 @@ public sealed class FlowRunnerTests
         private readonly RouteMonitor _routes;
         private readonly FlowRunner _flows;
 
-        public Rig()
+        public Rig(byte[]? question = null)
         {
             LinkRig.AddLinks(); // wlan0 is in front
             _routes = new RouteMonitor(_loop, Table);
-            _flows = new FlowRunner(_loop, _log, ["eth0", "wlan0"], ownMark: 0x80);
+            _flows = new FlowRunner(_loop, _log, ["eth0", "wlan0"], ownMark: 0x80)
+            {
+                Question = question ?? SockDiagMessage.DestroyNothing(),
+            };
             UntilTable(() => Table.InFront(isIpv6: false)?.Ifindex == Index("wlan0"));
         }
 
@@ -210,7 +249,9 @@ public sealed class FlowRunnerTests
                     word.StartsWith("sport=", StringComparison.Ordinal))),
         ];
 
-        public string[] Said() => LogLines.Beginning(_log, "ended ");
+        public string? Limit => _flows.Limit;
+
+        public string[] Said(string start = "ended ") => LogLines.Beginning(_log, start);
 
         public void Dispose()
         {

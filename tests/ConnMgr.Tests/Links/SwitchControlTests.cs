@@ -117,7 +117,8 @@ public sealed class SwitchControlTests
         End(_eth);
         Dump(eth: 20, wifi: 10);
         Assert.Equal(["SwitchFailed eth0"], Verify());
-        Assert.StartsWith("switching to eth0 failed: found ", _switches.Report.Failure, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "switching to eth0 failed: found ", _switches.Report.Failure, StringComparison.Ordinal);
         Assert.Empty(Begin(_eth)); // not before a tick
     }
 

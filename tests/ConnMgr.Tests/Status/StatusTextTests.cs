@@ -110,6 +110,14 @@ public class StatusTextTests
     }
 
     [Fact]
+    public void What_the_kernel_cannot_end_is_shown() => Assert.Contains(
+        "\nflows      sockets over the old link cannot be ended, since ",
+        Text(
+            Example() with { FlowLimit = "sockets over the old link cannot be ended, since it lacks that" },
+            isColored: false),
+        StringComparison.Ordinal);
+
+    [Fact]
     public void Foreign_control_characters_do_not_reach_the_terminal()
     {
         string text = Text(Example("\e[2J\r\nboo"), isColored: false);
