@@ -18,15 +18,25 @@ route add default proto 77 metric 700 nexthop via 198.18.1.1 dev eth0 nexthop vi
 route add blackhole default metric 4000
 route add prohibit default metric 4001
 route add throw default metric 4002
+route add unreachable default metric 4003
+route add default via 198.18.9.1 dev wlan0 onlink metric 4004
 nexthop add id 13 dev wwan0
 nexthop add id 19 group 12/13
 route add default nhid 19 metric 800
 END2
+ip -n device -6 nexthop add id 22 via 2001:db8:2::1 dev wlan0
+ip -n device -6 nexthop add id 23 dev wwan0
+ip -n device nexthop add id 29 group 22/23
 ip -n device -6 -batch - <<'END2'
 route del default via 2001:db8:1::1 dev eth0 metric 10
 route add default via 2001:db8:1::1 dev eth0 proto ra metric 1024 expires 6000
 route add default from 2001:db8:2::/64 via 2001:db8:2::1 dev wlan0 metric 512
 route add unreachable default metric 4000
+route add blackhole default metric 4001
+route add prohibit default metric 4002
+route add throw default metric 4003
+route add default nhid 22 metric 700
+route add default nhid 29 metric 800
 END2
 
 route_to() { nsenter --net=/run/netns/device "$(connmgr_path)" route --config-dir "$LAB/etc" --run-dir "$LAB/run" "$1" >"$LAB/said" 2>&1; }
@@ -44,7 +54,7 @@ as_it_should_be() {
 
 mkdir -p "$LAB/run"
 others >"$LAB/all"
-check "there are routes of all kinds" test "$(wc -l <"$LAB/all")" -ge 13
+check "there are routes of all kinds" test "$(wc -l <"$LAB/all")" -ge 20
 # The daemon also puts standby routes before one that hides them from bound sockets (an object's, a blackhole).
 start_connmgr
 wait_for 10 "the daemon: eth0 is in use, it and wlan0 are confirmed" settled
@@ -73,12 +83,13 @@ check "$cut of $((2 * round)) switches were killed, at least $kills; $lost times
     test "$lost" = 0 -a "$cut" -ge "$kills"
 check "$wrong times the next switch did not put everything right" test "$wrong" = 0
 
-# The daemon itself, killed while it moves from eth0 to wlan0.
-round=0 lost=0 cut=0
+# The daemon itself, killed while it moves from eth0 to wlan0. The next start completes or undoes it.
+round=0 lost=0 cut=0 wrong=0
 while [ "$round" -lt $((rounds / 4)) ]; do
     round=$((round + 1))
     start_connmgr
     poll 20 in_use eth0 || not_ok "round $round: eth0 is not in use"
+    poll 10 as_it_should_be "$LAB/expected.daemon" || wrong=$((wrong + 1))
     ip -n r-eth link set lan down
     # A switch takes about a millisecond, as does the end of `ip`: kill at once, or up to 2 ms later.
     case $((round % 4)) in
@@ -93,6 +104,7 @@ while [ "$round" -lt $((rounds / 4)) ]; do
     poll 5 ip -n device link show eth0 up
 done
 check "the daemon is killed, $cut times before the new route was in front: $lost times a link had lost its default" test "$lost" = 0
+check "$wrong times the next start did not put everything right" test "$wrong" = 0
 start_connmgr
 wait_for 10 "in the end eth0 is in use, it and wlan0 are confirmed" settled
 wait_for 5 "and everything is as it should be" as_it_should_be "$LAB/expected.daemon"

@@ -230,6 +230,7 @@ in_use6() { default_is "$1" 1 "$(ip -n device -6 route show default)"; }
 default_is() {
     lab_best='' lab_least='' lab_dev=''
     while read -r lab_route; do
+        case $lab_route in nexthop*) continue ;; esac # of the route before
         lab_metric=0 lab_before=''
         for lab_word in $lab_route; do
             case $lab_before in metric) lab_metric=$lab_word ;; dev) lab_dev=$lab_word ;; esac
