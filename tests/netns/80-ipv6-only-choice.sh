@@ -2,7 +2,10 @@
 # A choice without IPv4 is in use, and status shows both families; IPv4 leaves over the best of the others, never over one that is dead.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
+. "$NETNS_DIR/attrd.sh"
 
+needs_option --attrd-socket
+start_attrd
 lab_up
 ip -n device -4 address flush dev eth0
 RESOLVER="--resolver 198.18.100.53 --resolver 2001:db8:100::53" start_connmgr --ping 2001:db8:100::8
@@ -18,6 +21,7 @@ leads_over() { ip -n device route get 198.18.100.8 | grep -q "dev $1 "; }
 wait_for 5 "IPv4 leaves over LTE, not over the dead wlan0" leads_over wwan0
 check "eth0 is in use" status_has '^in use +eth0 for '
 metrics_say() { ask metrics | grep -E "$1"; }
+wait_for 5 "attribute 65008 says Ethernet" is 65008 00
 check "the metrics say that eth0 is in use" metrics_say '^connmgr_link_in_use\{[^}]*eth0[^}]*\} 1'
 check "and that wlan0 is not" metrics_say '^connmgr_link_in_use\{[^}]*wlan0[^}]*\} 0'
 upstream_alive wlan0
