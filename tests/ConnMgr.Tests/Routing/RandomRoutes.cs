@@ -105,6 +105,12 @@ internal sealed class RandomRoutes(Random random, bool forKernel)
                     new RouteBuilder(true) { Metric = metric }
                         .Nexthop(19).Hops((11, "fe80::1"), (12, "fe80::2")),
                     0);
+            case 10 when !forKernel: // the kernel wants the source address on the link
+                return Preferred(
+                    new RouteBuilder(true) { Metric = metric }
+                        .Attribute(7, 0x20, 1, 0xd, 0xb8, 0, (byte)link, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2)
+                        .Via($"fe80::{link}").Device(10 + link),
+                    0);
             default:
                 return Preferred(
                     new RouteBuilder(true) { Metric = metric }
