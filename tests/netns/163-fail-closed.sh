@@ -18,6 +18,7 @@ closed() {
         [ "$(policies iptables)" = 3 ] && [ "$(policies ip6tables)" = 3 ]
     fi
 }
+status_has_json() { ask status --json | grep -qE "$1"; }
 reaches() { on device socat -u OPEN:/dev/null "TCP:${1:-198.18.100.8}:80,connect-timeout=0.5"; }
 open_again() {
     if is_nft; then
@@ -148,6 +149,22 @@ start_connmgr
 wait_for 5 "firewall.user fails: locked without it" log_has 'locked in'
 wait_for 5 "and what is whitelisted is open" reaches 198.18.100.10
 check "and nothing else" not reaches
+failed='firewall\.user failed with status 4'
+check "the log says it, once, as an error" test "$(grep -cE "^<3>.*$failed" "$LAB/connmgr.log")" = 1
+wait_for 10 "a link is confirmed" log_has 'ITFUP_SS: '
+check "status says it" status_has "^ +$failed"
+check "and ends with 1" exits 1 ask status
+check "status --json, too" status_has_json '"firewall_user_status": *4'
+check "as the schema has it" status_is_valid
+check "metrics, too" metrics_have '^connmgr_firewall_user_failed 1$'
+# It does not parse any more, then it is repaired.
+echo 'if' >"$LAB/etc/firewall.user"
+ask reload >"$LAB/last"
+wait_for 10 "another failure after a reload: status says it" status_has '^ +firewall\.user failed with status 2'
+echo ':' >"$LAB/etc/firewall.user"
+ask reload >"$LAB/last"
+wait_for 10 "repaired and reloaded: it is gone" exits 0 ask status
+check "from metrics, too" metrics_have '^connmgr_firewall_user_failed 0$'
 stop_connmgr
 rm "$LAB/etc/firewall.user"
 if is_nft; then

@@ -127,8 +127,8 @@ internal static partial class CommandLine
         VerbCommand status = new(
             "status", "show which link is in use and why, and the state of each link",
             "0   a link (LINK) is confirmed\n"
-            + "1   none is; or one is, but this device drops what the lockdown admits, or the lockdown of an "
-            + "earlier start cuts a daemon with -d off\n"
+            + "1   none is; or one is, but this device drops what the lockdown admits, firewall.user failed, "
+            + "or the lockdown of an earlier start cuts a daemon with -d off\n"
             + "2   none is, but a metered one is assumed to work\n"
             + "3   one is, but --audit is on: nothing is blocked\n" + OfAsking)
         {

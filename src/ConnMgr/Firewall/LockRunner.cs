@@ -73,6 +73,9 @@ internal sealed class LockRunner : IDisposable
     /// <summary>True once the device has been locked.</summary>
     public bool WasLocked { get; private set; }
 
+    /// <inheritdoc cref="LockdownReport.UserStatus"/>
+    public ushort? UserStatus { get; private set; }
+
     /// <inheritdoc cref="Lockdown.HasFailed"/>
     public bool HasFailed { get; private set; }
 
@@ -178,10 +181,26 @@ internal sealed class LockRunner : IDisposable
             _firewall.Choice = "nft"; // for repairs too: a failed one leaves the table as it is
         }
         _log.Over("held up");
+        SeeUserFile(report.UserStatus);
         bool isFirst = !WasLocked;
         WasLocked = true;
         _locked(report, isFirst);
         Fill();
+    }
+
+    private void SeeUserFile(ushort? status)
+    {
+        UserStatus = status;
+        if (status is null)
+        {
+            _log.Over("firewall.user");
+            return;
+        }
+        _log.Once(
+            "firewall.user", EventKind.Firewall,
+            $"firewall.user failed with status {status}: the device is locked without it; "
+            + "correct it, then 'connmgr reload' runs it again",
+            LogLevel.Error);
     }
 
     private void OnFailed(string failure, bool isStillLocked)

@@ -65,6 +65,9 @@ internal sealed class Lockdown : IDisposable
     /// </summary>
     public bool HasFailed => _locker.HasFailed;
 
+    /// <inheritdoc cref="LockdownReport.UserStatus"/>
+    public ushort? UserStatus => _locker.UserStatus;
+
     /// <summary>True while a script runs that must end before the daemon exits.</summary>
     public bool IsBusy => Firewall.IsBusy || Store.Backend.IsBusy || _caches is { IsBusy: true };
 

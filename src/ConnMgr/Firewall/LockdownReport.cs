@@ -36,9 +36,15 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
     public bool IsStillLocked { get; init; }
 
     /// <summary>
+    /// With what status firewall.user failed, as the script prints it; null if it succeeded or does not
+    /// exist. The device is then locked without it.
+    /// </summary>
+    public ushort? UserStatus { get; init; }
+
+    /// <summary>
     /// Parses lines `sets: yes|no`, `queue: N|none`, `probes: mark|state`, `name-servers: any|listed`,
-    /// `ended: N|unknown`, `backend: nft|iptables`, `backend-reason: TEXT` and `still-locked: yes`. Missing
-    /// or malformed lines count as no and none.
+    /// `ended: N|unknown`, `backend: nft|iptables`, `backend-reason: TEXT`, `firewall.user: ok|failed, N`
+    /// and `still-locked: yes`. Missing or malformed lines count as no and none.
     /// </summary>
     public static LockdownReport Read(string output)
     {
@@ -74,6 +80,13 @@ internal readonly record struct LockdownReport(bool HasSets, ushort? Queue, bool
                     break;
                 case "backend-reason":
                     report = report with { BackendReason = value.ToString() };
+                    break;
+                case "firewall.user":
+                    const string Failed = "failed, ";
+                    bool isStatus = ushort.TryParse(
+                        value.StartsWith(Failed) ? value[Failed.Length..] : default, NumberStyles.None,
+                        CultureInfo.InvariantCulture, out ushort status);
+                    report = report with { UserStatus = isStatus ? status : null };
                     break;
                 case "ended":
                     report = report with { KnowsEnded = value is not "unknown" };

@@ -35,6 +35,12 @@ internal sealed class FirewallStatus
     /// <summary>The ports at which <see cref="Probed"/> are open, e.g. `tcp:80 udp:5683`.</summary>
     public string ProbePorts { get; init; } = "";
 
+    /// <summary>
+    /// With what status firewall.user failed, so that the device is locked without it; null if it succeeded
+    /// or does not exist.
+    /// </summary>
+    public ushort? UserStatus { get; init; }
+
     /// <summary>True if another program's rules overwrite the mark of the daemon's packets.</summary>
     public bool IsMarkOverwritten { get; init; }
 

@@ -82,6 +82,7 @@ internal static class LockdownStatus
             NameServers = lockdown.Services.Words,
             Probed = probed,
             ProbePorts = lockdown.Services.ProbePorts,
+            UserStatus = lockdown.UserStatus,
             IsMarkOverwritten = lockdown.Services.IsMarkOverwritten,
             Drops = lockdown.Drops.Dropped,
             OtherChains = lockdown.Drops.OtherChains,

@@ -311,6 +311,9 @@ internal sealed class MetricsText(Utf8Text text, bool isOpen)
             "lockdown_failed", Gauge, "1 if the last run of init_firewall.sh failed.",
             firewall.HasLastFailed ? 1 : 0);
         One(
+            "firewall_user_failed", Gauge, "1 if firewall.user failed: the device is locked without it.",
+            firewall.UserStatus is null ? 0 : 1);
+        One(
             "lockdown_failures_total", Counter, "Runs of init_firewall.sh that failed.",
             firewall.Failures);
         One(

@@ -156,7 +156,16 @@ internal static class StatusJson
             .Name("dns").Value(firewall.Dns).Name("dns_reason").Value(firewall.DnsReason)
             .Name("name_servers").Value(firewall.NameServers)
             .Name("mark_overwritten").Value(firewall.IsMarkOverwritten)
-            .Name("probe_ports").Value(firewall.ProbePorts).Name("probed").Open('[');
+            .Name("probe_ports").Value(firewall.ProbePorts).Name("firewall_user_status");
+        if (firewall.UserStatus is { } userStatus)
+        {
+            json.Value(userStatus);
+        }
+        else
+        {
+            json.Value((string?)null);
+        }
+        json.Name("probed").Open('[');
         foreach (string address in firewall.Probed)
         {
             json.Value(address);

@@ -68,7 +68,7 @@ internal sealed class StatusReport(
     /// <summary>
     /// Answers `status` and `metrics`. Exit status 0: a link is confirmed. 3: one is, but --audit is on. 2:
     /// no link is confirmed, but a metered one is assumed good. 1: neither, or the lockdown of an earlier run
-    /// cuts off the cloud, or this device drops what the lockdown admits.
+    /// cuts off the cloud, this device drops what the lockdown admits, or firewall.user failed.
     /// </summary>
     /// <param name="request">The request.</param>
     /// <param name="reply">Receives the answer.</param>
@@ -96,7 +96,8 @@ internal sealed class StatusReport(
             StatusJson.Write(status, new JsonWriter(reply));
             reply.Add('\n');
         }
-        return (int)(status.IsLockedByEarlier || status.Firewall is { Drops.Count: > 0 } ? ExitCode.Failed
+        bool isFirewallWrong = status.Firewall is { Drops.Count: > 0 } or { UserStatus: not null };
+        return (int)(status.IsLockedByEarlier || isFirewallWrong ? ExitCode.Failed
             : status.IsAnyConfirmed ? lockdown?.Audit is null ? ExitCode.Ok : ExitCode.Audit
             : status.IsAnyAssumed ? ExitCode.Assumed : ExitCode.Failed);
     }

@@ -171,6 +171,12 @@ internal static class StatusText
             string better = firewall.Backend == "rules" ? "no sets" : "not by nft";
             Line(text, "", $"{better}, since {firewall.BackendReason}");
         }
+        if (firewall.UserStatus is { } status)
+        {
+            text.Add(isColored ? TextLayout.Red : "");
+            Line(text, "", $"firewall.user failed with status {status}: locked without it");
+            text.Add(isColored ? "\e[0m" : "");
+        }
         if (firewall.IsMarkOverwritten)
         {
             Line(text, "", "another program overwrites the mark of probes: they pass by address and port");

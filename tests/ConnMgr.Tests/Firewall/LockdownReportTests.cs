@@ -25,6 +25,17 @@ public class LockdownReportTests
     }
 
     [Theory]
+    [InlineData("firewall.user: failed, 4", 4)]
+    [InlineData("firewall.user: failed, 137\r", 137)]
+    [InlineData("firewall.user: ok", null)]
+    [InlineData("firewall.user: failed", null)]
+    [InlineData("firewall.user: failed, four", null)]
+    [InlineData("firewall.user: failed, 4\nfirewall.user: ok", null)]
+    [InlineData("", null)]
+    public void A_firewall_user_that_failed_is_read(string output, int? status) =>
+        Assert.Equal((ushort?)status, LockdownReport.Read(output).UserStatus);
+
+    [Theory]
     [InlineData(0, 30)]
     [InlineData(10_000, 230)]
     [InlineData(65_536, 1340)]

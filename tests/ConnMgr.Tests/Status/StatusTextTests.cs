@@ -113,7 +113,7 @@ public class StatusTextTests
     public void What_the_kernel_cannot_end_is_shown() => Assert.Contains(
         "\nflows      sockets over the old link cannot be ended, since ",
         Text(
-            Example() with { FlowLimit = "sockets over the old link cannot be ended, since it lacks that" },
+            Example(flowLimit: "sockets over the old link cannot be ended, since it lacks that"),
             isColored: false),
         StringComparison.Ordinal);
 
@@ -250,8 +250,10 @@ public class StatusTextTests
         }
     }
 
-    internal static DaemonStatus Example(string reason = Why, FirewallStatus? firewall = null) => new()
+    internal static DaemonStatus Example(
+        string reason = Why, FirewallStatus? firewall = null, string? flowLimit = null) => new()
     {
+        FlowLimit = flowLimit,
         Firewall = firewall,
         Version = "1.2.3+1234567890abcdef",
         Time = new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc),

@@ -18,6 +18,7 @@ function warnings(status) {
 		firewall.audit ? _('Audit mode: nothing is dropped. It is for the making of a whitelist.') : null,
 		status.firewall && !firewall.locked && !firewall.audit ? _('The lockdown is not in force.') : null,
 		firewall.mark_overwritten ? _('Another program\'s rules overwrite the firewall mark of connmgr\'s packets.') : null,
+		firewall.firewall_user_status != null ? _('firewall.user failed with status %d: the device is locked without it.').format(firewall.firewall_user_status) : null,
 		status.switch === 'failed' ? _('Switching failed: %s').format(status.switch_failure) : null,
 		...(firewall.local_drops || []).map((drop) => _('This device drops, because of another program\'s rules: %s').format(drop)),
 		status.resolver.warning, status.hint, status.flow_limit
