@@ -20,7 +20,7 @@ if [ -z "$root" ]; then
     if ! grep -q 'unlock' /usr/lib/af-conn/fwcfg.sh 2>/dev/null; then
         say "/usr/lib/af-conn/fwcfg.sh cannot unlock: the firewall stays as it is"
     elif ! /usr/lib/af-conn/fwcfg.sh unlock; then
-        say "fwcfg.sh unlock failed: the firewall may still be locked. Nothing is removed"
+        say "fwcfg.sh unlock failed: the firewall may still be locked. Nothing is removed: 'connmgr unlock' unlocks the device"
         exit 1
     else
         rm -rf /run/connmgr

@@ -44,7 +44,7 @@ if (options.Verb != Verb.Run)
     {
         exitCode = options.Verb switch
         {
-            Verb.Check => CheckRunner.Run(options),
+            Verb.Check => CheckRunner.Run(options, hasWrongOptions: exitCode == ExitCode.Usage),
             Verb.Route => RouteRunner.Run(options),
             Verb.Unlock => UnlockRunner.Run(options),
             Verb.Probe => ProbeCommandRunner.Run(options),

@@ -104,7 +104,28 @@ for bad in "--idle 1" "--probe ftp://x" "--dns maybe" "--nonsense" "--idle 20 --
     # shellcheck disable=SC2086  # words
     run $bad
     check "the daemon's option $bad: exit status 64" test "$status" = 64
+    check "the daemon's option $bad: the files are checked too" says "$LAB/etc: no errors"
 done
+echo two words >"$LAB/etc/whitelist"
+run --idle 1
+check "a bad option and a bad file: exit status 64" test "$status" = 64
+check "both are named" grep -q -- '^connmgr: .*--idle' "$LAB/said"
+check "also the file" says "$LAB/etc/whitelist:1: "
+# What OpenWrt's init script asks: procd must not restart a daemon that would end at once.
+run --start --script-dir "$REPO/scripts"
+check "--start: a bad whitelist ends no start" test "$status" = 0
+run --start --script-dir "$REPO/scripts" --idle 1
+check "--start: a bad option does: 64" test "$status" = 64
+run --start --script-dir "$LAB/none"
+check "--start: no scripts to lock with: 78" test "$status" = 78
+run --start -d --script-dir "$LAB/none"
+check "--start: without a firewall none are needed" test "$status" = 0
+echo "ETH_INTERFACE_0='eth/0'" >"$LAB/etc/netif_names"
+run --start -d
+check "--start: a bad netif_names: 78" test "$status" = 78
+check "--start: file and line" says "$LAB/etc/netif_names:1: "
+printf "ETH_INTERFACE_0='eth0'\n" >"$LAB/etc/netif_names"
+echo api.example.com >"$LAB/etc/whitelist"
 run --script-dir "$LAB/none"
 check "no scripts to lock with: exit status 78" test "$status" = 78
 

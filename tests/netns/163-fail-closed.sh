@@ -63,7 +63,7 @@ if is_nft; then
     status=0
     wait "$CONNMGR_PID" || status=$?
     check "then no scripts: exit status 78" test "$status" = 78
-    check "it leaves the lockdown as it is" log_has 'the earlier lockdown stays in force'
+    check "it leaves the lockdown as it is" log_has 'the earlier lockdown stays in force; .*.connmgr unlock. unlocks'
     check "and closes nothing else" not on device nft list table inet connmgr_closed
     check "what is whitelisted is open" reaches 198.18.100.10
     check "and nothing else" not reaches

@@ -207,6 +207,46 @@ for shell in 'busybox ash' dash; do
     run "$shell" start
     check "$shell: start, procd does not answer: it is locked" grep -q '^\[lockdown\]' "$RECORD"
 
+    # Options (64) and a configuration (78) with which the daemon would end at once.
+    for status in 64 78; do
+        stub usr/sbin/connmgr connmgr "case \$1 in check) echo 'connmgr: --idle: why'; exit $status ;; esac; echo reloaded"
+        uci "option idle '20'"
+        supervised
+        run "$shell" start
+        check "$shell: $status: the daemon's own options are tried" has '[connmgr][check][--start][--idle][20]'
+        check "$shell: $status: no instance, so nothing is restarted" lacks '[procd_open_instance]'
+        check "$shell: $status: the device is locked before" before '[lockdown]' '[connmgr][check]'
+        check "$shell: $status: a change of the configuration tries again" before '[procd_add_reload_trigger][connmgr][firewall]' '[sent]'
+        check "$shell: $status: the log says why" has '[logger][-t][connmgr][-p][daemon.err][connmgr: --idle: why]'
+        check "$shell: $status: and how to try it by hand" has "[logger][-t][connmgr][-p][daemon.err][connmgr: the daemon would end with $status, \
+not starting it. To try it by hand: connmgr check --start --idle 20]"
+        check "$shell: $status: so does the terminal" grep -q 'connmgr check --start --idle 20$' "$root/errors"
+        supervised 999999 --idle 16
+        run "$shell" reload
+        check "$shell: $status: a reload keeps the running daemon" lacks '[procd_'
+        check "$shell: $status: and says so" grep -q 'daemon.err.*keeping the running one' "$RECORD"
+        supervised
+        run "$shell" reload
+        check "$shell: $status: a reload without a daemon tries again" lacks '[procd_open_instance]'
+        mkdir -p "$root/var/run/connmgr"
+        : >"$root/var/run/connmgr/locked"
+        run "$shell" start
+        check "$shell: $status: locked: the log says how to unlock" grep -q 'daemon.warn.*not started.*fwcfg.sh unlock' "$RECORD"
+        rm -r "${root:?}"/var
+        uci "option enabled '0'"
+        run "$shell" start
+        check "$shell: $status: disabled: nothing is tried" lacks '[connmgr][check]'
+    done
+    # Only these two statuses keep the daemon from starting.
+    for status in 0 71 134 137; do
+        stub usr/sbin/connmgr connmgr "case \$1 in check) echo warning; exit $status ;; esac; echo reloaded"
+        uci "option idle '20'"
+        run "$shell" start
+        check "$shell: check ends with $status: it is started" has '[procd_open_instance][connmgr]'
+        check "$shell: check ends with $status: nothing is said" test ! -s "$root/errors"
+    done
+    stub usr/sbin/connmgr connmgr 'echo reloaded'
+
     # If ujail is killed, the daemon in it may survive with the lock.
     mkdir -p "$root/var/run/connmgr"
     cp "$(command -v sleep)" "$root/connmgr"

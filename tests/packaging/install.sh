@@ -158,3 +158,11 @@ check "the changelog has a section for version $version" grep -qF "## [$version]
 check "the version is a number of three parts" sh -c "echo '$version' | grep -qxE '[0-9]+\.[0-9]+\.[0-9]+'"
 built=$repo/artifacts/linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/connmgr
 [ ! -x "$built" ] || check "connmgr --version says so" sh -c "'$built' --version | grep -qE '^$version(\+|\$)'"
+
+# Each message of these files that says that the device is locked names the command that unlocks it.
+names_unlock() { tr '\n' ' ' <"$repo/$1" | grep -qE "$2[^#]*'connmgr unlock' unlocks"; }
+check "locked: prerm names the command" names_unlock packaging/deb/prerm 'may still be locked'
+check "locked: postinst names it" names_unlock packaging/deb/postinst 'enabled\. It locks'
+check "locked: uninstall.sh names it" names_unlock uninstall.sh 'may still be locked'
+check "locked: the alert names it" names_unlock scripts/monitoring/connmgr.rules.yml 'an earlier start has locked it'
+check "locked: so does README's sample of status" grep -q "to open it: stop connmgr, then 'connmgr unlock'" "$repo/README.md"

@@ -17,8 +17,55 @@ internal static class CheckRunner
 {
     private static readonly TimeSpan ShellLimit = TimeSpan.FromSeconds(10);
 
-    /// <returns>0 if there is no error, else 78.</returns>
-    public static ExitCode Run(Options options)
+    /// <summary>Reports the errors and warnings, or with --start only what ends a start.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="hasWrongOptions">True if other options were wrong, which has been printed.</param>
+    /// <returns>64 if options were wrong, else 0 if there is no error, else 78.</returns>
+    public static ExitCode Run(Options options, bool hasWrongOptions)
+    {
+        ExitCode files = options.ChecksStart ? TryStart(options) : CheckFiles(options);
+        return hasWrongOptions ? ExitCode.Usage : files;
+    }
+
+    /// <summary>
+    /// Reports what makes <see cref="Startup"/> and the first lockdown end the daemon with 78. Everything
+    /// else that is wrong does not keep a daemon from starting.
+    /// </summary>
+    private static ExitCode TryStart(Options options)
+    {
+        ConfigFiles files = ConfigFiles.Read(
+            options.ConfigDirectory, options.RunDirectory, withWhitelist: false);
+        if (files is { NetifNames: null, IsShort: false })
+        {
+            foreach ((LogLevel level, string text) in files.Remarks)
+            {
+                if (level == LogLevel.Error)
+                {
+                    StandardOutput.Line(text);
+                }
+            }
+            return ExitCode.Config;
+        }
+        if (options.IsFirewallDisabled || options.ManagesLinksUnlocked)
+        {
+            return ExitCode.Ok;
+        }
+        string script = Path.Combine(options.ScriptDirectory, "init_firewall.sh");
+        if (!File.Exists(script))
+        {
+            StandardOutput.Line($"{script}: no such file: the device cannot be locked");
+            return ExitCode.Config;
+        }
+        string[] tools = ["nft", "iptables", "iptables-nft", "iptables-legacy"];
+        if (Array.TrueForAll(tools, tool => ScriptEnvironment.Find(tool, ScriptEnvironment.Base) is null))
+        {
+            StandardOutput.Line("nft and iptables: not installed: the device cannot be locked");
+            return ExitCode.Config;
+        }
+        return ExitCode.Ok;
+    }
+
+    private static ExitCode CheckFiles(Options options)
     {
         bool isLocking = !options.IsFirewallDisabled;
         ConfigFiles files = ConfigFiles.Read(

@@ -32,6 +32,12 @@ internal static partial class CommandLine
             + "('connmgr audit'); never ship it",
     };
 
+    private static readonly Option<bool> Start = new("--start")
+    {
+        Description = "report only what would end the daemon at its start with 64 or 78; init scripts ask "
+            + "this",
+    };
+
     private static readonly Option<bool> WhitelistLines = new("--whitelist")
     {
         Description = "lines for the whitelist, without what it covers",

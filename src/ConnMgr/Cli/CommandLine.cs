@@ -30,7 +30,8 @@ internal static partial class CommandLine
     /// Parses <paramref name="args"/>. Returns null if the program must end with <paramref
     /// name="exitCode"/>: after --help, --version, or an error, whose message has been printed. A verb
     /// without a daemon takes the options that <paramref name="args"/> lacks from <paramref
-    /// name="service"/>, the options of the daemon; null for the defaults.
+    /// name="service"/>, the options of the daemon; null for the defaults. After an error, `check` goes on
+    /// with the files: it gets its directories, and <paramref name="exitCode"/> is Usage.
     /// </summary>
     public static Options? Read(string[] args, out ExitCode exitCode, Options? service = null)
     {
@@ -56,7 +57,8 @@ internal static partial class CommandLine
             string verb = parsed.CommandResult.Command is VerbCommand { Name: { } name } ? $" {name}" : "";
             StandardOutput.Complain($"connmgr: try 'connmgr{verb} --help'");
             exitCode = ExitCode.Usage;
-            return null;
+            return parsed.CommandResult.Command.Name == "check" && !Has(parsed, Start)
+                ? FilesToCheck(parsed, OptionsOf(root.Parse(["check"]))) : null;
         }
         if (parsed.Action is not null && parsed.Action != root.Action)
         {
@@ -102,7 +104,10 @@ internal static partial class CommandLine
         VerbCommand check = new(
             "check", "print what is wrong with the configuration and the daemon's options, line by line; "
             + "without options, with those of /etc/default/connmgr, or of /etc/config/connmgr on OpenWrt",
-            "0   no error\n78  a file is wrong\n");
+            "0   no error\n78  a file is wrong\n")
+        {
+            Start,
+        };
         foreach (Option option in root.Options)
         {
             if (option is not (HelpOption or VersionOption))
@@ -238,6 +243,25 @@ internal static partial class CommandLine
     private static bool Has(ParseResult parsed, Option option) =>
         parsed.GetResult(option) is { Implicit: false };
 
+    /// <summary>
+    /// Where the files are, and whether the lockdown needs them, if other options are wrong. The parser
+    /// returns no values then, so this takes the words.
+    /// </summary>
+    private static Options FilesToCheck(ParseResult parsed, Options standard)
+    {
+        return standard with
+        {
+            IsFirewallDisabled = parsed.GetResult(DisableFirewall) is { Implicit: false },
+            ConfigDirectory = WordOf(ConfigDirectory) ?? standard.ConfigDirectory,
+            ScriptDirectory = WordOf(ScriptDirectory) ?? standard.ScriptDirectory,
+            HasScriptDirectory = WordOf(ScriptDirectory) is not null,
+            RunDirectory = WordOf(RunDirectory) ?? standard.RunDirectory,
+        };
+
+        string? WordOf(Option option) =>
+            parsed.GetResult(option) is { Tokens: [.., { Value: { Length: > 0 } word }] } ? word : null;
+    }
+
     private static Options OptionsOf(ParseResult parsed) =>
         new()
         {
@@ -266,6 +290,7 @@ internal static partial class CommandLine
             Seconds = NumberOf(parsed.GetValue(Since)) ?? NumberOf(parsed.GetValue(For))
                 ?? NumberOf(parsed.GetValue(Timeout)),
             Audits = parsed.GetValue(Audit),
+            ChecksStart = parsed.GetValue(Start),
             ListsWhitelist = parsed.GetValue(WhitelistLines),
             IsOpenMetrics = parsed.GetValue(OpenMetrics),
             IsFirewallDisabled = parsed.GetValue(DisableFirewall),

@@ -121,6 +121,9 @@ internal sealed record Options
     /// <summary>True to drop nothing, and to list what the lockdown would have to admit.</summary>
     public bool Audits { get; init; }
 
+    /// <summary>For `check`: only what would end the daemon's start with 64 or 78.</summary>
+    public bool ChecksStart { get; init; }
+
     /// <summary>For `audit`: print lines for the whitelist.</summary>
     public bool ListsWhitelist { get; init; }
 

@@ -82,7 +82,9 @@ internal sealed class ClosingRunner(
     {
         if (isLocked)
         {
-            log.Event(EventKind.Firewall, "the earlier lockdown stays in force", LogLevel.Warn);
+            log.Event(
+                EventKind.Firewall, $"the earlier lockdown stays in force; {LockRunner.ToUnlock}",
+                LogLevel.Warn);
             done();
         }
         else

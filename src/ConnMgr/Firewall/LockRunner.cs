@@ -15,6 +15,9 @@ internal delegate void LockedHandler(in LockdownReport report, bool isFirst);
 /// </summary>
 internal sealed class LockRunner : IDisposable
 {
+    /// <summary>The end of each message that says that the device is locked.</summary>
+    public const string ToUnlock = "stop connmgr, then 'connmgr unlock' unlocks the device";
+
     private readonly Loop _loop;
     private readonly Log _log;
     private readonly Options _options;
@@ -207,7 +210,7 @@ internal sealed class LockRunner : IDisposable
         {
             _log.Once(
                 "held up", EventKind.Firewall,
-                $"the lockdown of before stays in force: {failure}, retrying");
+                $"the lockdown of before stays in force: {failure}, retrying; {ToUnlock}");
             return;
         }
         if (isFirst && _options.ManagesLinksUnlocked)
@@ -250,10 +253,11 @@ internal sealed class LockRunner : IDisposable
         if (_options.Audits && !report.IsAudit)
         {
             _log.Event(
-                EventKind.Firewall, "init_firewall.sh does not support --audit: the device is locked",
+                EventKind.Firewall,
+                $"init_firewall.sh does not support --audit: the device is locked; {ToUnlock}",
                 LogLevel.Error);
         }
-        _log.Info("stop connmgr, then 'connmgr unlock' unlocks the device");
+        _log.Info(ToUnlock);
     }
 
     private static string WithReason(string what, string reason) =>

@@ -102,6 +102,64 @@ public sealed class CheckRunnerTests
         Assert.Equal(0, run.Exit);
     });
 
+    [Fact]
+    public void With_a_wrong_option_the_files_are_checked_too() => Run(() =>
+    {
+        LinkRig.AddLinks();
+        using VerbFiles files = Good();
+        files.Write("whitelist", "http://api.example.com/\n");
+        foreach (string[] wrong in (string[][])[
+            ["--idle", "1"], ["--nonsense"], ["--idle", "20", "--idle", "30"], ["word"]])
+        {
+            VerbRun run = Check(files, wrong);
+            Assert.Equal(64, run.Exit);
+            Assert.NotEmpty(run.Error);
+            Assert.Contains(
+                run.Output, line => line.StartsWith($"{files.Path}/whitelist:1: ", StringComparison.Ordinal));
+        }
+        // Without the lockdown nobody reads the whitelist.
+        VerbRun open = Check(files, "-d", "--nonsense");
+        Assert.Equal(64, open.Exit);
+        Assert.Equal([$"{files.Path}: no errors; without a firewall, no whitelist is read"], open.Output);
+    });
+
+    [Fact]
+    public void Start_reports_only_what_ends_a_start() => Run(() =>
+    {
+        using VerbFiles files = Good();
+        files.Write("init_firewall.sh", "");
+        files.Write("nft", "#!/bin/sh\n");
+        string tool = Path.Combine(files.Path, "nft");
+        File.SetUnixFileMode(tool, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        files.Write("whitelist", "http://api.example.com/\n");
+        files.Write("firewall.user", "if true\n");
+        files.Write("netif_names", Names + "FOO='x'\n");
+        Assert.Equal((0, 0), Try());
+        File.Delete(Path.Combine(files.Path, "whitelist"));
+        Assert.Equal((0, 0), Try());
+        Assert.Equal((64, 0), Try("--idle", "1"));
+        File.Delete(tool);
+        Assert.Equal((78, 1), Try());
+        Assert.Equal((0, 0), Try("-d"));
+        Assert.Equal((0, 0), Try("--on-firewall-failure", "manage-links"));
+        files.Write("nft", "#!/bin/sh\n");
+        File.SetUnixFileMode(tool, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        File.Delete(Path.Combine(files.Path, "init_firewall.sh"));
+        Assert.Equal((78, 1), Try());
+        Assert.Equal((0, 0), Try("-d"));
+        files.Write("netif_names", "ETH_INTERFACE_0='eth/0'\nFOO='x'\n");
+        Assert.Equal((78, 1), Try("-d"));
+
+        (int Exit, int Lines) Try(params string[] more)
+        {
+            VerbRun run = VerbRun.In(
+                new() { ["PATH"] = $"{Path.GetDirectoryName(Environment.ProcessPath)}:{files.Path}" },
+                ["check", "--start", "--config-dir", files.Path, "--run-dir", files.Path, "--script-dir",
+                    files.Path, .. more]);
+            return (run.Exit, run.Output.Length);
+        }
+    });
+
     private static VerbFiles Good()
     {
         VerbFiles files = new();

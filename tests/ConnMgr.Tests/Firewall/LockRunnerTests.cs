@@ -112,7 +112,7 @@ public sealed class LockRunnerTests : IDisposable
         Assert.Equal(
             [
                 "the lockdown of before stays in force: init_firewall.sh: exit status 75, saying "
-                + "\"the lock is held\", retrying",
+                + "\"the lock is held\", retrying; stop connmgr, then 'connmgr unlock' unlocks the device",
             ],
             Said());
         Assert.Contains("-P OUTPUT ACCEPT", Iptables(), StringComparison.Ordinal);
@@ -172,7 +172,9 @@ public sealed class LockRunnerTests : IDisposable
             locker.LogLocked(default, "hold", "");
             Assert.Matches(
                 @"^AUDIT: nothing is dropped, ready in \d+ ms; addresses by sets; DNS: hold$", Said()[0]);
-            Assert.Equal("init_firewall.sh does not support --audit: the device is locked", Said()[1]);
+            Assert.Equal(
+                "init_firewall.sh does not support --audit: the device is locked; stop connmgr, then "
+                + "'connmgr unlock' unlocks the device", Said()[1]);
             locker.LogLocked(new LockdownReport { IsAudit = true }, "sniff", "it was asked for");
             Assert.EndsWith("; DNS: sniff, since it was asked for", Said()[2], StringComparison.Ordinal);
             Assert.Equal(3, Said().Length);
