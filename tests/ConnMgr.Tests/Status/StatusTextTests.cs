@@ -252,21 +252,21 @@ public class StatusTextTests
 
     internal static DaemonStatus Example(
         string reason = Why, FirewallStatus? firewall = null, string? flowLimit = null) => new()
-    {
-        FlowLimit = flowLimit,
-        Firewall = firewall,
-        Version = "1.2.3+1234567890abcdef",
-        Time = new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc),
-        Uptime = new TimeSpan(2, 13, 0),
-        MemoryBytes = 6_700_000,
-        InUse = "wlan0",
-        InUseFor = TimeSpan.FromMinutes(12),
-        Choice = "wlan0",
-        Reason = reason,
-        ReasonAge = TimeSpan.FromMinutes(12),
-        Attrd = "connected",
-        IsAttrdConnected = true,
-        Links =
+        {
+            FlowLimit = flowLimit,
+            Firewall = firewall,
+            Version = "1.2.3+1234567890abcdef",
+            Time = new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc),
+            Uptime = new TimeSpan(2, 13, 0),
+            MemoryBytes = 6_700_000,
+            InUse = "wlan0",
+            InUseFor = TimeSpan.FromMinutes(12),
+            Choice = "wlan0",
+            Reason = reason,
+            ReasonAge = TimeSpan.FromMinutes(12),
+            Attrd = "connected",
+            IsAttrdConnected = true,
+            Links =
         [
             new LinkStatus
             {
@@ -318,7 +318,7 @@ public class StatusTextTests
                 IsMetered = true,
             },
         ],
-    };
+        };
 
     private static string Text(DaemonStatus status, bool isColored)
     {
