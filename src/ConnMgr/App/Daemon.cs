@@ -143,7 +143,9 @@ internal sealed class Daemon : IDisposable
 
     private FlowRunner? NewFlowRunner() => _options.KeepFlows
         ? null
-        : new FlowRunner(_loop, _log, [.. _links.View.Links.Select(link => link.Name)], LinkSocket.Mark);
+        : new FlowRunner(
+            _loop, _log, [.. _links.View.Links.Select(link => link.Name)], LinkSocket.Mark,
+            SockDiagMessage.DestroyNothing());
 
     /// <summary>Calls the parts in their order, once after each batch of events.</summary>
     private void Settle()

@@ -27,6 +27,7 @@ internal sealed class FlowRunner : IDisposable
     private readonly Log _log;
     private readonly IReadOnlyList<string> _links;
     private readonly uint _ownMark;
+    private readonly byte[] _request; // of _question
     private readonly UsedAddresses _used;
     private readonly (byte Protocol, byte[] Request)[] _socketDumps = SockDiagMessage.Dumps();
     private readonly HashSet<string> _complaints = [];
@@ -52,19 +53,17 @@ internal sealed class FlowRunner : IDisposable
     /// <param name="links">The names of the links.</param>
     /// <param name="ownMark">The bit of the firewall mark of the daemon's own
     /// sockets, which are left alone.</param>
-    public FlowRunner(Loop loop, Log log, IReadOnlyList<string> links, uint ownMark)
+    /// <param name="request">Asks the kernel whether it can end sockets: it answers EOPNOTSUPP if
+    /// not.</param>
+    public FlowRunner(Loop loop, Log log, IReadOnlyList<string> links, uint ownMark, byte[] request)
     {
+        _request = request;
         _loop = loop;
         _log = log;
         _links = links;
         _ownMark = ownMark;
         _used = new UsedAddresses(links);
     }
-
-    /// <summary>
-    /// The request by which the kernel is asked whether it can end sockets: it answers EOPNOTSUPP if not.
-    /// </summary>
-    public byte[] Question { private get; init; } = SockDiagMessage.DestroyNothing();
 
     /// <summary>
     /// What cannot be ended and what is done instead, as a phrase for the user; null if there is no such
@@ -113,7 +112,7 @@ internal sealed class FlowRunner : IDisposable
         try
         {
             _question = new ExchangeSocket(_loop, NETLINK_SOCK_DIAG, window: 1);
-            _question.Begin([Question], TakeAnswer, _ => EndQuestion());
+            _question.Begin([_request], TakeAnswer, _ => EndQuestion());
         }
         catch (Win32Exception error) when (Errno.IsShortage(error.NativeErrorCode))
         {

@@ -72,7 +72,9 @@ public sealed partial class HelpTests
         }
     }
 
-    /// <summary>`check` gets its directories also after an error; the status says that there is one.</summary>
+    /// <summary>
+    /// `check` gets its directories also after an error; the status says that there is one.
+    /// </summary>
     private static bool IsAccepted(string[] args) =>
         CommandLine.Read(args, out ExitCode exitCode) is not null && exitCode == ExitCode.Ok;
 

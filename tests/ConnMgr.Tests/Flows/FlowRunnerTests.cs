@@ -172,10 +172,8 @@ public sealed class FlowRunnerTests
         {
             LinkRig.AddLinks(); // wlan0 is in front
             _routes = new RouteMonitor(_loop, Table);
-            _flows = new FlowRunner(_loop, _log, ["eth0", "wlan0"], ownMark: 0x80)
-            {
-                Question = question ?? SockDiagMessage.DestroyNothing(),
-            };
+            _flows = new FlowRunner(_loop, _log, ["eth0", "wlan0"], ownMark: 0x80,
+                question ?? SockDiagMessage.DestroyNothing());
             UntilTable(() => Table.InFront(isIpv6: false)?.Ifindex == Index("wlan0"));
         }
 
