@@ -85,14 +85,19 @@ internal static class RouteRunner
         KernelState state, List<KernelRoute> routes, List<KernelRoute> subnets, RouteWriteRunner writer,
         IReadOnlyList<NamedLink> links, string wanted)
     {
-        RoutedLink[] routed = [.. links.Select(link => new RoutedLink(
-            state.Find(link.Name)?.Ifindex ?? 0, link.Name,
-            RoutePlanner.UsualMetric(link.Kind, link.Index), Rank: null))];
+        RoutedLink[] routed = [.. links.Select(link =>
+        {
+            LinkFacts facts = KernelFacts.Of(state, link.Name);
+            return new RoutedLink(
+                facts.Ifindex, link.Name, RoutePlanner.UsualMetric(link.Kind, link.Index), Rank: null)
+            {
+                LacksIpv4 = !facts.Ipv4.HasAddress,
+                LacksIpv6 = !facts.Ipv6.HasAddress,
+            };
+        })];
         RoutedLink chosen = routed.FirstOrDefault(link => link.Name == wanted)!;
         return new RouteInput(
-            routes, [], [.. routed.Where(link => link.Ifindex != 0)], chosen,
-            HasAddress(state, chosen, isIpv6: false),
-            HasAddress(state, chosen, isIpv6: true), writer.OwnMetrics)
+            routes, [], [.. routed.Where(link => link.Ifindex != 0)], chosen, writer.OwnMetrics)
         {
             Addresses = state.Addresses,
             Subnets = subnets,
@@ -100,11 +105,6 @@ internal static class RouteRunner
             Rules = state.HasRules ? state.Rules : null,
         };
     }
-
-    private static bool HasAddress(KernelState state, RoutedLink link, bool isIpv6) =>
-        state.Addresses.Exists(address =>
-            address.Ifindex == link.Ifindex && address.IsUsable
-            && (address.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6) == isIpv6);
 
     /// <summary>Returns the names that the daemon passes to its scripts, or those of the files.</summary>
     private static NetifNames? ReadNames(string directory, string runDirectory)

@@ -82,6 +82,8 @@ internal sealed class RoutePlanner
         {
             IsDead = !IsStandby(link) || link.IsBlocked || link.State == LinkState.Failed,
             IsBlocked = link.IsBlocked,
+            LacksIpv4 = !link.Facts.Ipv4.HasAddress,
+            LacksIpv6 = !link.Facts.Ipv6.HasAddress,
         };
         Dictionary<Link, RoutedLink> routed = [];
         foreach (Link link in links.Where(link => link.Facts.Ifindex != 0))
@@ -91,8 +93,7 @@ internal sealed class RoutePlanner
         RoutedLink chosen = choice is null ? new RoutedLink(0, "", 0, null)
             : routed.GetValueOrDefault(choice) ?? Routed(choice);
         return new RouteInput(
-            state.Defaults, [.. state.Lost], [.. routed.Values], chosen,
-            choice is { Facts.Ipv4.HasAddress: true }, choice is { Facts.Ipv6.HasAddress: true }, ownMetrics)
+            state.Defaults, [.. state.Lost], [.. routed.Values], chosen, ownMetrics)
         {
             Addresses = state.Addresses,
             Subnets = state.Subnets,

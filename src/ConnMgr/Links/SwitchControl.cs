@@ -85,8 +85,8 @@ internal sealed class SwitchControl(Selector selector)
             effects.Add(new CoreEffect(CoreEffectKind.Switch, link, found, IsRepair: isRepair, Plan: plan));
             return;
         }
-        RoutePlan? tidy = plan is null or { Lacks.Length: > 0 } ? Hiding(kernel, links)
-            : plan.IsInPlace && _guard.HasSwitchedTo(choice!) ? plan
+        RoutePlan? tidy = plan is null ? Hiding(kernel, links)
+            : plan.Lacks.Length > 0 || (plan.IsInPlace && _guard.HasSwitchedTo(choice!)) ? plan
             : null;
         if (tidy is { IsOrdered: false } && _tidyPace.TryTake(now))
         {

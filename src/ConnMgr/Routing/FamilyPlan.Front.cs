@@ -55,9 +55,9 @@ internal sealed partial class FamilyPlan
         Dictionary<TableRoute, RouteStep?> copies = PutAside(others, except: kept is null && others.Count > 0
             && others[0].Route != wanted && stood is not null && !stood.IsCopyOf(wanted) ? stood : null);
         RouteStep? replace = null;
+        IsInPlace = kept is not null && others.Count == 0;
         if (kept is null)
         {
-            IsInPlace = false;
             // This route carries the traffic until the replacement.
             TableRoute? left = others.Count == 1 ? others[0] : others
                 .OrderBy(entry => (entry.Route.IsUnicast ? 0 : 4) + (_table.IsStale(entry.Route) ? 2 : 0)
@@ -103,13 +103,14 @@ internal sealed partial class FamilyPlan
         {
             others.RemoveAll(entry => !_table.IsStale(entry.Route));
         }
+        int before = _steps.Count;
         DeleteFromFront(others, PutAside(others, except: null));
+        IsInPlace = _steps.Count == before; // the kernel may offer no way to delete one of them
     }
 
     /// <summary>Copies routes from the front to their own metrics, except a stale one.</summary>
     private Dictionary<TableRoute, RouteStep?> PutAside(List<TableRoute> entries, KernelRoute? except)
     {
-        IsInPlace &= entries.Count == 0;
         Dictionary<TableRoute, RouteStep?> copies = [];
         // A route that does not forward packets must not come before one that does.
         foreach (TableRoute entry in entries.OrderBy(entry => entry.Route.IsUnicast ? 0 : 1))

@@ -12,9 +12,6 @@ internal sealed partial class FamilyPlan
 {
     private const uint WallMetric = 200_000_000; // behind the metrics that platforms use
 
-    /// <summary>Appends the steps of a device that has no link to use.</summary>
-    public void Hide() => OrderStandby();
-
     /// <summary>
     /// Hides the routes of the blocked links. Returns the metric before which those of all others must be.
     /// </summary>

@@ -8,12 +8,16 @@ namespace ConnMgr.Routing;
 /// </content>
 internal sealed partial class FamilyPlan
 {
-    private void OrderStandby()
+    /// <summary>Appends the steps that sort these routes.</summary>
+    public void OrderStandby()
     {
         HashSet<TableRoute> needed = [];
         uint limit = HideBlocked(needed); // the best metric of the links handled so far
-        RoutedLink[] standby = [.. _input.Links.Where(link => link.Rank is not null && link != _input.Chosen)
+        RoutedLink[] ranked = [.. _input.Links.Where(link => link.Rank is not null && link != _input.Chosen)
             .OrderBy(link => -(long)link.Rank!)];
+        RoutedLink[] lame = Lame(ranked);
+        RoutedLink[] standby = [.. lame, .. ranked.Where(link => !lame.Contains(link))]; // worst first
+        Dictionary<TableRoute, RouteStep?> yielding = CopyFront(lame);
         uint least = LeastMetric(standby); // of the link at hand, so that the better ones fit before it
         if (_table.FirstObstacle() is { } obstacle && obstacle > Top + standby.Length)
         {
@@ -30,11 +34,41 @@ internal sealed partial class FamilyPlan
             }
             else if (origin is not null)
             {
-                limit = Math.Min(limit, CopyStandby(link, origin, limit, needed));
+                limit = Math.Min(limit, lame.Contains(link)
+                    ? FamilyTable.StandsForLink(origin) && origin.Metric > Top ? origin.Metric : limit
+                    : CopyStandby(link, origin, limit, needed));
             }
             least--;
         }
+        DeleteFromFront(yielding.Keys, yielding);
         DeleteUnneededCopies(needed);
+    }
+
+    /// <summary>
+    /// Returns the links without an address of the family, also the chosen one, if one of <paramref
+    /// name="others"/> has an address and a default: they must come after it. Otherwise none.
+    /// </summary>
+    private RoutedLink[] Lame(RoutedLink[] others) =>
+        others.Any(link => !link.Lacks(_isIpv6)
+            && (_table.HasDefault(link) || _table.BestOrigin(link.Ifindex) is not null))
+            ? [.. _input.Links.Where(link => link.Lacks(_isIpv6) && !link.IsBlocked)]
+            : [];
+
+    /// <summary>
+    /// Copies the preferred routes of these links to their own metrics. Returns the routes to delete from the
+    /// front as soon as the other links are sorted.
+    /// </summary>
+    private Dictionary<TableRoute, RouteStep?> CopyFront(RoutedLink[] links)
+    {
+        Dictionary<TableRoute, RouteStep?> copies = [];
+        foreach (TableRoute entry in (TableRoute[])[.. _table.Front()])
+        {
+            if (OwnerOf(entry.Route) is { } link && links.Contains(link))
+            {
+                copies[entry] = entry.Route.IsDerived ? null : PutAside(entry.Route);
+            }
+        }
+        return copies;
     }
 
     /// <summary>

@@ -38,7 +38,7 @@ internal sealed partial class FamilyPlan
             }
         }
         _table = new FamilyTable(isIpv6, input.Routes, input.Routers);
-        _hasAddress = isIpv6 ? input.HasIpv6Address : input.HasIpv4Address;
+        _hasAddress = !input.Chosen.Lacks(isIpv6);
         _hasRoute = OriginalOf(input.Chosen).Route is not null || _table.InFrontOf(input.Chosen) is not null;
     }
 

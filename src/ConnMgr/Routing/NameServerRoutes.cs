@@ -75,7 +75,7 @@ internal static class NameServerRoutes
             }
             isNear |= address.Ifindex == host.Ifindex;
         }
-        if (isNear || !(host.IsIpv6 ? input.HasIpv6Address : input.HasIpv4Address))
+        if (isNear || input.Chosen.Lacks(host.IsIpv6))
         {
             return null;
         }

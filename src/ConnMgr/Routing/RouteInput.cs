@@ -16,6 +16,18 @@ internal sealed record RoutedLink(int Ifindex, string Name, uint UsualMetric, in
 
     /// <summary>True if the link must not send anything: its routes are hidden.</summary>
     public bool IsBlocked { get; init; }
+
+    /// <summary>The link has no usable IPv4 address.</summary>
+    public bool LacksIpv4 { get; init; }
+
+    /// <summary>The link has no usable IPv6 address; a link-local one does not count.</summary>
+    public bool LacksIpv6 { get; init; }
+
+    /// <summary>
+    /// True if the link has no usable address of the family. A packet that its default sends has the address
+    /// of another link as its source, and no answer comes back.
+    /// </summary>
+    public bool Lacks(bool isIpv6) => isIpv6 ? LacksIpv6 : LacksIpv4;
 }
 
 /// <summary>The own metric of a link's default in one family, while the route is at another one.</summary>
@@ -57,8 +69,6 @@ internal readonly record struct OwnMetric(uint Own, uint Placed)
 /// unchanged.</param>
 /// <param name="Links">The links, most preferred first.</param>
 /// <param name="Chosen">The link whose route must be preferred.</param>
-/// <param name="HasIpv4Address">The chosen link has a usable IPv4 address.</param>
-/// <param name="HasIpv6Address">The chosen link has a usable IPv6 address.</param>
 /// <param name="OwnMetrics">The metrics that earlier plans recorded, by family (true: IPv6) and link
 /// name.</param>
 internal sealed record RouteInput(
@@ -66,8 +76,6 @@ internal sealed record RouteInput(
     IReadOnlyList<KernelRoute> Lost,
     IReadOnlyList<RoutedLink> Links,
     RoutedLink Chosen,
-    bool HasIpv4Address,
-    bool HasIpv6Address,
     IReadOnlyDictionary<(bool IsIpv6, string Link), OwnMetric> OwnMetrics)
 {
     /// <summary>The addresses of all devices.</summary>

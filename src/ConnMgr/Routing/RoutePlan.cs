@@ -24,6 +24,9 @@ internal sealed class RoutePlan
         if (!HasIpv4 && !HasIpv6)
         {
             Lacks = $"IPv4: {ipv4.Lacks}; IPv6: {ipv6.Lacks}";
+            ipv4.OrderStandby();
+            ipv6.OrderStandby();
+            IsOrdered = Steps.Count == 0;
             return;
         }
         // The family in which the link has a default goes first.
@@ -42,8 +45,8 @@ internal sealed class RoutePlan
 
     private RoutePlan(RouteInput input, bool isIpv6First)
     {
-        new FamilyPlan(input, isIpv6First, Steps).Hide();
-        new FamilyPlan(input, !isIpv6First, Steps).Hide();
+        new FamilyPlan(input, isIpv6First, Steps).OrderStandby();
+        new FamilyPlan(input, !isIpv6First, Steps).OrderStandby();
         IsOrdered = Steps.Count == 0;
     }
 
@@ -69,7 +72,10 @@ internal sealed class RoutePlan
     /// <summary>True if the link has an IPv6 address and default.</summary>
     public bool HasIpv6 { get; }
 
-    /// <summary>Why there is no plan, by family; empty if the link has a default.</summary>
+    /// <summary>
+    /// Why the link cannot be preferred, by family; empty if it has an address and a default. The plan then
+    /// only sorts the routes of the links.
+    /// </summary>
     public string Lacks { get; } = "";
 
     /// <summary>Makes the plan.</summary>

@@ -50,7 +50,7 @@ public sealed class AdvertisedFloodTests
         Assert.Contains(_table.Defaults, route => route.Ifindex == Wlan0);
         RoutePlan plan = RoutePlan.Of(new RouteInput(
             _table.Defaults, [], [new RoutedLink(Wlan0, "wlan0", 20, 0), new RoutedLink(Eth0, "eth0", 10, 1)],
-            new RoutedLink(Wlan0, "wlan0", 20, 0), false, true,
+            new RoutedLink(Wlan0, "wlan0", 20, 0) { LacksIpv4 = true },
             new Dictionary<(bool, string), OwnMetric>()));
         Assert.InRange(plan.Steps.Count, 1, 4);
     }

@@ -95,7 +95,8 @@ public sealed class RivalRoutersTests
         RoutedLink link = new(11, "eth0", 10, 0);
         RoutePlan plan = RoutePlan.Of(
             new RouteInput(
-                [first.Derive(1), first, second], [], [link], link, false, true,
+                [first.Derive(1), first, second], [], [link with { LacksIpv4 = true }],
+                link with { LacksIpv4 = true },
                 new Dictionary<(bool, string), OwnMetric>())
             {
                 Routers = _routers,

@@ -40,8 +40,7 @@ public sealed class HidingTests
         for (int round = 0; ; round++)
         {
             RouteInput input = new(
-                table.Routes, [], links, chosen ?? new RoutedLink(0, "", 0, null), chosen is not null,
-                chosen is not null, own);
+                table.Routes, [], links, chosen ?? new RoutedLink(0, "", 0, null), own);
             RoutePlan plan = chosen is null ? RoutePlan.OfNone(input) : RoutePlan.Of(input);
             string Context(string what) =>
                 $"seed {seed}: {what}\n-- chosen {chosen?.Name}, blocked {blocked.Name}, before:\n{before}\n"
@@ -130,7 +129,7 @@ public sealed class HidingTests
             for (int round = 0; round < 3; round++)
             {
                 RouteInput input = new(
-                    table.Routes, [], links, chosen ?? new RoutedLink(0, "", 0, null), true, true, own);
+                    table.Routes, [], links, chosen ?? new RoutedLink(0, "", 0, null), own);
                 RoutePlan plan = chosen is null ? RoutePlan.OfNone(input) : RoutePlan.Of(input);
                 foreach (RouteStep step in plan.Steps)
                 {
@@ -172,8 +171,8 @@ public sealed class HidingTests
         for (int round = 0; round < 3; round++)
         {
             RoutePlan plan = RoutePlan.OfNone(
-                new RouteInput(table.Routes, [], links, new RoutedLink(0, "", 0, null), false, false, new
-                    Dictionary<(bool, string), OwnMetric>()));
+                new RouteInput(table.Routes, [], links, new RoutedLink(0, "", 0, null),
+                    new Dictionary<(bool, string), OwnMetric>()));
             Assert.All(plan.Steps, step => table.Apply(step));
         }
         Assert.Equal(

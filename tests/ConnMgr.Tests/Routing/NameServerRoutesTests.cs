@@ -93,7 +93,7 @@ public sealed class NameServerRoutesTests
         RoutedLink[] links = [new(11, "eth0", 10, 0) { IsDead = dead == 2 }, new(12, "wlan0", 20, 1)];
         List<RouteStep> steps = [];
         RouteInput input = new(
-            state.Defaults, [], links, links[1], true, true, new Dictionary<(bool, string), OwnMetric>())
+            state.Defaults, [], links, links[1], new Dictionary<(bool, string), OwnMetric>())
         {
             Addresses = state.Addresses,
             Subnets = state.Subnets,

@@ -102,7 +102,7 @@ public sealed class ObstacleTests
         for (int round = 0; ; round++)
         {
             RoutePlan plan = RoutePlan.Of(new RouteInput(
-                [.. table.Routes], [], [Eth0, Wlan0, Wwan0], Eth0, true, true, own));
+                [.. table.Routes], [], [Eth0, Wlan0, Wwan0], Eth0, own));
             if (plan.Steps.Count == 0)
             {
                 return table;

@@ -210,7 +210,7 @@ public sealed class ReplyRoutesTests
     private static RouteInput InputOf(
         RoutedLink chosen, IReadOnlyList<DeviceAddress> addresses, IReadOnlyList<KernelRoute> routes,
         IReadOnlyList<SourceRule>? rules, IReadOnlyList<KernelRoute> subnets) =>
-        new(routes, [], [Eth0, Wlan0], chosen, true, true, new Dictionary<(bool, string), OwnMetric>())
+        new(routes, [], [Eth0, Wlan0], chosen, new Dictionary<(bool, string), OwnMetric>())
         {
             Addresses = addresses,
             Subnets = subnets,

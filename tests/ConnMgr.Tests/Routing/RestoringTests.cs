@@ -9,8 +9,8 @@ namespace ConnMgr.Tests.Routing;
 /// </summary>
 public sealed class RestoringTests
 {
-    private static readonly RoutedLink Eth0 = new(12, "eth0", 10, 0);
-    private static readonly RoutedLink Wlan0 = new(13, "wlan0", 20, 1);
+    private static readonly RoutedLink Eth0 = new(12, "eth0", 10, 0) { LacksIpv6 = true };
+    private static readonly RoutedLink Wlan0 = new(13, "wlan0", 20, 1) { LacksIpv6 = true };
 
     [Fact]
     public void A_lost_default_of_the_chosen_link() => Assert.Equal(
@@ -32,7 +32,7 @@ public sealed class RestoringTests
 
     private static RoutePlan Plan(RoutedLink chosen, KernelRoute[] routes, KernelRoute[] lost) =>
         RoutePlan.Of(new RouteInput(
-            routes, lost, [Eth0, Wlan0], chosen, HasIpv4Address: true, HasIpv6Address: false,
+            routes, lost, [Eth0, Wlan0], chosen,
             new Dictionary<(bool, string), OwnMetric>()));
 
     private static KernelRoute Default(int ifindex, uint metric) =>

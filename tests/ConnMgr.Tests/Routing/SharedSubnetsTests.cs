@@ -149,7 +149,7 @@ public sealed class SharedSubnetsTests
         RoutedLink[] links = [new(12, "eth0", 10, 0), new(13, "wlan0", 20, 1)];
         List<RouteStep> steps = [];
         SharedSubnets.Add(
-            new RouteInput([], [], links, links.First(link => link.Ifindex == chosen), true, true,
+            new RouteInput([], [], links, links.First(link => link.Ifindex == chosen),
                 new Dictionary<(bool, string), OwnMetric>())
             {
                 Addresses = state.Addresses,
@@ -191,7 +191,7 @@ public sealed class SharedSubnetsTests
     {
         List<RouteStep> steps = [];
         SharedSubnets.Add(
-            new RouteInput(defaults, [], [Eth0, Wlan0], chosen, true, true,
+            new RouteInput(defaults, [], [Eth0, Wlan0], chosen,
                 new Dictionary<(bool, string), OwnMetric>())
             {
                 Addresses = addresses,
