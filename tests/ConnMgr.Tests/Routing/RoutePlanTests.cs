@@ -213,9 +213,10 @@ public sealed class RoutePlanTests
             KernelRoute? best = Table.Routes.Where(route => route.IsIpv6 == isIpv6 && route.SourceLength == 0)
                 .OrderBy(route => route.Metric).FirstOrDefault();
             // Of routes that share a metric, the kernel may delete the one of the nexthop object instead.
+            bool isShared = Table.Routes.Count(
+                route => route.IsIpv6 == isIpv6 && route.Metric == best?.Metric) > 1;
             bool isFixed = best is { IsUnicast: true } && (best.NexthopId != 0 || best.IsAdvertised)
-                && (best.Metric <= (isIpv6 ? 1 : 0) + Links.Length
-                    || Table.Routes.Count(route => route.IsIpv6 == isIpv6 && route.Metric == best.Metric) > 1);
+                && (best.Metric <= (isIpv6 ? 1 : 0) + Links.Length || isShared);
             bool isLame = !isFixed && Links.Any(link => link.Ifindex == best?.Ifindex && link.Lacks(isIpv6));
             return isLame && Links.Any(link => link.Rank is not null && link.Ifindex != Chosen.Ifindex
                 && !link.Lacks(isIpv6)
