@@ -1,11 +1,11 @@
 #!/bin/sh
-# Devices of containers come, change and go beside 30,000 routes: none of them has a default, so the daemon does not
+# Devices of containers come, change and go beside 50,000 routes: none of them has a default, so the daemon does not
 # read the routes again. A route that matters is noticed all the same.
 # takes 30 s
 . "$(dirname "$0")/lib.sh"
 
 lab_up
-awk 'BEGIN { for (i = 0; i < 30000; i++)
+awk 'BEGIN { for (i = 0; i < 50000; i++)
     printf "route add 198.19.%d.%d/32 via 198.18.1.1 dev eth0\n", int(i / 256), i % 256 }' |
     ip -n device -batch -
 start_connmgr

@@ -3,6 +3,7 @@ using ConnMgr.Links;
 using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Routing;
+using ConnMgr.Tests.Netlink;
 
 namespace ConnMgr.Tests.Links;
 
@@ -173,10 +174,27 @@ public sealed class SwitchControlTests
         Assert.Equal(SwitchState.None, _switches.Report.State);
     }
 
+    [Fact]
+    public void A_family_without_an_address_yields_while_the_loss_is_waited_out()
+    {
+        Dump(eth: 0, wifi: 20);
+        Assert.Empty(Begin(_eth));
+        Golden.Dump(_kernel, RouteMessage.GetAddress, [Golden.Address(3, "198.18.3.2", 24)]);
+        TakeFacts();
+        Assert.True(_eth.IsInterrupted);
+        Assert.Equal(["Tidy eth0", "ReadRoutes eth0"], Begin(_eth));
+        Assert.Contains(_effects[0].Plan!.Steps, step => step.Words.Contains("metric 0:"));
+    }
+
     private void Dump(uint eth, uint wifi)
     {
         _dumps++;
         TwoLinks.Dump(_kernel, eth, wifi);
+        TakeFacts();
+    }
+
+    private void TakeFacts()
+    {
         LinkFacts[] facts = KernelFacts.Of(_kernel, ["eth0", "wlan0"]);
         _eth.SetFacts(facts[0], _now);
         _wifi.SetFacts(facts[1], _now);
