@@ -31,8 +31,8 @@ storm() {
     check "$2: $repairs repairs in $took hundredths of a second, at most one a second" test $((repairs * 100)) -le $((took + 200))
     check "$2: some" test "$repairs" -ge 1
     check "$2: $said lines of the log, at most 40 (with those of -v $lines, at most 200)" test "$said" -le 40 -a "$lines" -le 200
-    check "$2: $used hundredths of a second of a processor, at most a tenth of the time; status was asked $asked times" \
-        test "$used" -le $((took / 10))
+    check "$2: $used hundredths of a second of a processor, at most a fifth of the time; status was asked $asked times" \
+        test "$used" -le $((took / 5))
     check "$2: status says it" status_has '^routes +changed by others and restored ([0-9]+ times|once), last [0-9]+ m?s ago'
     check "$2: connmgr runs" connmgr_runs
 }
