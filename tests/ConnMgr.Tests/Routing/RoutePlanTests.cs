@@ -212,18 +212,24 @@ public sealed class RoutePlanTests
         {
             KernelRoute? best = Table.Routes.Where(route => route.IsIpv6 == isIpv6 && route.SourceLength == 0)
                 .OrderBy(route => route.Metric).FirstOrDefault();
-            // Of routes that share a metric, the kernel may delete the one of the nexthop object instead.
-            bool isShared = Table.Routes.Count(
-                route => route.IsIpv6 == isIpv6 && route.Metric == best?.Metric) > 1;
             bool isFixed = best is { IsUnicast: true } && (best.NexthopId != 0 || best.IsAdvertised)
-                && (best.Metric <= (isIpv6 ? 1 : 0) + Links.Length || isShared);
+                && (best.Metric <= (isIpv6 ? 1 : 0) + Links.Length || !CanMove(best));
             bool isLame = !isFixed && Links.Any(link => link.Ifindex == best?.Ifindex && link.Lacks(isIpv6));
             return isLame && Links.Any(link => link.Rank is not null && link.Ifindex != Chosen.Ifindex
                 && !link.Lacks(isIpv6)
                 && Table.Routes.Any(route => route.IsIpv6 == isIpv6 && route.Ifindex == link.Ifindex
-                    && route.IsUnicast && !Table.Routes.Any(other => other.IsIpv6 == isIpv6
-                        && !other.IsUnicast && other.Metric <= route.Metric)));
+                    && route is { IsUnicast: true, IsDerived: false } && CanMove(route)));
         }
+
+        /// <summary>
+        /// False behind a route that forwards nothing, for a route that must be copied before the last one
+        /// that forwards is moved, and for routes that share a metric with one of a nexthop object: the
+        /// kernel may delete that one instead.
+        /// </summary>
+        private bool CanMove(KernelRoute route) => !Table.Routes.Any(
+            other => other != route && other.IsIpv6 == route.IsIpv6
+                && (other.IsUnicast ? other.Metric == route.Metric && (other.NexthopId | route.NexthopId) != 0
+                    : other.Metric <= route.Metric || route.SourceLength > 0));
 
         public RoutePlan Plan() => Plan(Table.Routes);
 
