@@ -47,3 +47,29 @@ took=$((($(now) - end + 500) / 100)) made=$(($(repairs) - first))
 check "$made repairs in $took s, one a second" test "$made" -ge $((took / 2)) -a "$made" -le $((took + 1))
 wait_for 3 "in the end eth0 is in front" in_use eth0
 check "wlan0 was never chosen" not log_has '^<[0-7]> ?using wlan0'
+
+# The halves that a VPN adds, and the policy rules of other programs, are their owner's choice: the guard judges the
+# defaults of the table main, and probes are bound to their link.
+ip -n device -batch - <<END
+link add tun0 type veth peer name peer0
+link set peer0 up
+link set tun0 up
+address add 198.19.1.1/24 dev tun0
+route add 0.0.0.0/1 dev tun0
+route add 128.0.0.0/1 dev tun0
+route add blackhole default table 77
+rule add to 198.18.100.0/24 lookup 77 priority 1000
+END
+leaves_by() { ip -n device route get 198.19.9.9 | grep -q "dev $1 "; }
+check "a VPN has the traffic" leaves_by tun0
+before=$(repairs)
+routes_before=$(ip -n device route show)
+unplug wlan0
+wait_for 3 "wlan0 is pulled" state wlan0 ITFDOWN_SU
+ip -n device rule delete priority 1000
+plug wlan0
+wait_for 10 "wlan0 is confirmed over its own device, not over the VPN" state wlan0 ITFUP_SS
+check "the guard has repaired nothing" test "$(repairs)" = "$before"
+check "the VPN still has the traffic" leaves_by tun0
+same_routes() { [ "$(ip -n device route show)" = "$routes_before" ]; }
+wait_for 5 "the routes are the same" same_routes
