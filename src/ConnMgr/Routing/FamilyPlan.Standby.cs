@@ -24,24 +24,28 @@ internal sealed partial class FamilyPlan
             limit = Math.Min(limit, obstacle);
             least = least < limit ? least : Top + (uint)standby.Length;
         }
+        uint lameLimit = uint.MaxValue; // of the routes of such links that cannot be moved
         foreach (RoutedLink link in standby)
         {
-            TableRoute? entry = _table.StandbyOf(link);
             KernelRoute? origin = _table.BestOrigin(link.Ifindex);
-            if (entry is not null && !(FamilyTable.StandsForLink(origin) && origin!.Metric < entry.Metric))
+            bool isLame = lame.Contains(link);
+            limit = isLame ? limit : Math.Min(limit, lameLimit);
+            if (_table.MovableOf(link) is { } entry)
             {
                 limit = Math.Min(limit, MoveStandby(link, entry, least, limit));
             }
-            else if (origin is not null)
+            else if (origin is not null && !isLame)
             {
-                limit = Math.Min(limit, lame.Contains(link)
-                    ? FamilyTable.StandsForLink(origin) && origin.Metric > Top ? origin.Metric : limit
-                    : CopyStandby(link, origin, limit, needed));
+                limit = Math.Min(limit, CopyStandby(link, origin, limit, needed));
+            }
+            else if (FamilyTable.StandsForLink(origin) && origin!.Metric > Top)
+            {
+                lameLimit = Math.Min(lameLimit, origin.Metric);
             }
             least--;
         }
         DeleteFromFront(yielding.Keys, yielding);
-        DeleteUnneededCopies(needed);
+        DeleteUnneededCopies(needed, keepsChosen: !HasWayOut && !lame.Contains(_input.Chosen));
     }
 
     /// <summary>
@@ -84,7 +88,7 @@ internal sealed partial class FamilyPlan
         bool isTight = false;
         for (int i = 0; i < standby.Length; i++)
         {
-            if (_table.StandbyOf(standby[i]) is { } entry)
+            if (_table.MovableOf(standby[i]) is { } entry)
             {
                 isTight |= entry.Metric < least - i && _table.MayDelete(entry);
                 last = Math.Max(last, entry.Metric);
@@ -175,7 +179,10 @@ internal sealed partial class FamilyPlan
     /// <summary>
     /// Deletes copies behind the preferred route whose original is gone, or which the order does not need.
     /// </summary>
-    private void DeleteUnneededCopies(HashSet<TableRoute> needed)
+    /// <param name="needed">The copies that the order needs.</param>
+    /// <param name="keepsChosen">True if no route of the chosen link is preferred, so that its copy may be
+    /// the last default.</param>
+    private void DeleteUnneededCopies(HashSet<TableRoute> needed, bool keepsChosen)
     {
         foreach (TableRoute entry in (TableRoute[])[.. _table.Entries])
         {
@@ -185,7 +192,8 @@ internal sealed partial class FamilyPlan
                 continue;
             }
             RoutedLink? link = OwnerOf(entry.Route);
-            if (_table.OriginOf(entry.Route) is null || link == _input.Chosen || link is { Rank: not null })
+            if (_table.OriginOf(entry.Route) is null
+                || (link == _input.Chosen ? !keepsChosen : link is { Rank: not null }))
             {
                 Delete(entry, needs: null, $"removed from metric {entry.Metric}");
             }

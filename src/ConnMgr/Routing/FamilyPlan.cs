@@ -122,8 +122,7 @@ internal sealed partial class FamilyPlan
     private (KernelRoute? Route, bool Stays) OriginalOf(RoutedLink link)
     {
         KernelRoute? origin = _table.BestOrigin(link.Ifindex);
-        TableRoute? movable = _table.StandbyOf(link);
-        if (movable is not null && !(FamilyTable.StandsForLink(origin) && origin!.Metric < movable.Metric))
+        if (_table.MovableOf(link) is { } movable)
         {
             return (movable.Route, false);
         }

@@ -113,10 +113,18 @@ internal sealed partial class FamilyTable
     public bool IsStale(KernelRoute route) => route.IsDerived && OriginOf(route) is null
         && !_entries.Exists(entry => !entry.Route.IsDerived && entry.Route.HasSameHop(route));
 
-    /// <summary>The route of a link that may be moved among the standby routes.</summary>
-    public TableRoute? StandbyOf(RoutedLink link) => _entries.Find(
-        entry => entry.Metric > Top && IsOf(entry.Route, link)
-            && !entry.Route.IsDerived && !Stays(entry.Route));
+    /// <summary>
+    /// The route that is moved among the standby routes, to give the link its place there; null if there is
+    /// none, or if a route that must keep its metric already comes before it.
+    /// </summary>
+    public TableRoute? MovableOf(RoutedLink link)
+    {
+        TableRoute? movable = _entries.Find(
+            entry => entry.Metric > Top && IsOf(entry.Route, link)
+                && !entry.Route.IsDerived && !Stays(entry.Route));
+        return movable is not null && BestOrigin(link.Ifindex) is { } origin && StandsForLink(origin)
+            && origin.Metric < movable.Metric ? null : movable;
+    }
 
     /// <summary>
     /// True if the kernel itself uses the route as the default of its link: one device, all sources.

@@ -4,6 +4,7 @@ using ConnMgr.Net;
 using ConnMgr.Netlink;
 using ConnMgr.Probe;
 using ConnMgr.Routing;
+using ConnMgr.Tests.Netlink;
 
 namespace ConnMgr.Tests.Links;
 
@@ -245,6 +246,30 @@ public sealed class ConnectionCoreTests
         Kernel(eth: 0, wifi: 20, hasIpv6: true);
         Handle();
         Assert.Equal(("eth0", "wlan0"), (_core.View.InUseIpv4, _core.View.InUseIpv6));
+    }
+
+    /// <summary>
+    /// LTE has IPv6 alone, and the dead Ethernet keeps the only IPv4 default: LTE is in use, so what it sends
+    /// in vain makes it suspect.
+    /// </summary>
+    [Fact]
+    public void A_metered_choice_without_IPv4_is_suspected_although_a_dead_link_has_the_IPv4_default()
+    {
+        _dumps++;
+        Golden.Dump(_kernel, RouteMessage.GetLink, [
+            Golden.Link(2, "eth0", Golden.Up | Golden.Running),
+            Golden.Link(4, "wwan0", Golden.Up | Golden.Running)]);
+        Golden.Dump(_kernel, RouteMessage.GetAddress, [
+            Golden.Address(2, "198.18.2.2", 24), Golden.Address(4, "2001:db8:4::2", 64)]);
+        Golden.Dump(_kernel, RouteMessage.GetRoute, [
+            Golden.Route("198.18.2.1", 2, 10), Golden.Route("fe80::1", 4, 1)]);
+        Handle();
+        Handle(Probed(_eth, ProbeOutcome.NoAnswer));
+        Assert.Equal(("wwan0", "eth0"), (_core.View.Choice, _core.View.InUseIpv4));
+        Handle(new News(NewsKind.Tick, _now));
+        Handle(new News(NewsKind.Outgoing, _now, _wan));
+        _now += TimeSpan.FromSeconds(2);
+        Assert.Contains("StartProbe wwan0", Handle(new News(NewsKind.Tick, _now)));
     }
 
     private static Link NewLink(LinkKind kind, string name) =>

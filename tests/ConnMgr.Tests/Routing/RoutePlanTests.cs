@@ -217,8 +217,9 @@ public sealed class RoutePlanTests
             bool isLame = !isFixed && Links.Any(link => link.Ifindex == best?.Ifindex && link.Lacks(isIpv6));
             return isLame && Links.Any(link => link.Rank is not null && link.Ifindex != Chosen.Ifindex
                 && !link.Lacks(isIpv6)
-                && Table.Routes.Any(route => route.IsIpv6 == isIpv6 && route.Ifindex == link.Ifindex
-                    && route is { IsUnicast: true, IsDerived: false } && CanMove(route)));
+                && Table.Routes.Where(route => route.IsIpv6 == isIpv6 && route.Ifindex == link.Ifindex
+                    && route is { IsUnicast: true, IsDerived: false }) is var routes
+                && routes.Any() && routes.All(CanMove));
         }
 
         /// <summary>
