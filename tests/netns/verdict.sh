@@ -208,7 +208,7 @@ wait
 echo "seconds and switches: median and most of $rounds rounds"
 printf '%-50s %-3s %11s %13s %13s %13s\n' '' '' limit connmgr 'ping script' keepalived
 row traffic "silent death under traffic (TCP, DNS)" s 2.5 4
-row idle "silent death, idle, --idle 16" s - 18.5
+row idle "silent death, idle, --idle 16" s - 18
 row returns "upstream dies and revives every 7 s: switches" '' - $((3 + seconds / 120))
 row loss "20 % loss, $seconds s: switches" '' - 0
 row full "uplink full, 1.5 s of queue, $seconds s: switches" '' - 0

@@ -18,7 +18,7 @@ internal sealed class ConnectionCore
     private bool[] _hadEvidence; // by link: it gave evidence in this tick
     // The kernel state of the last call.
     private (int Version, bool IsSettled, uint RoutesAsOf) _seen = (-1, false, 0);
-    private TimeSpan _tickedAt;
+    private TimeSpan? _tickedAt; // null before the first news
     private TimeSpan _listenAt = TimeSpan.MaxValue;
     private Link? _inUse;
     private TimeSpan _inUseSince;
@@ -233,12 +233,12 @@ internal sealed class ConnectionCore
 
     /// <summary>
     /// Wakes the core in the middle of the tick. Otherwise the evidence socket of a link that was heard in
-    /// the first half would report no outgoing packet for up to 2 s. A link without traffic costs no
-    /// wake-up.
+    /// the first half would report no outgoing packet for up to 2 s. That includes the time before the first
+    /// tick, in which the probe ends that confirms a link. A link without traffic costs no wake-up.
     /// </summary>
     private void ListenInHalfATick(TimeSpan now)
     {
-        TimeSpan half = _tickedAt + (Link.TickPeriod / 2);
+        TimeSpan half = (_tickedAt ??= now) + (Link.TickPeriod / 2);
         _listenAt = now < half ? half : _listenAt;
     }
 

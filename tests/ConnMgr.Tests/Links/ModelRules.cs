@@ -134,7 +134,7 @@ internal sealed class ModelRules(ModelWorld world)
         {
             return choice;
         }
-        bool isBoot = Now < TimeSpan.FromSeconds(10);
+        bool isBoot = Now < ModelWorld.Start + TimeSpan.FromSeconds(10);
         if (isBoot && fit[0].IsMetered && world.Links.Any(
             l => !l.Link.IsMetered && l.Ifindex != 0 && !Of(l.Link).HasBeenUp))
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using ConnMgr.Links;
 
 namespace ConnMgr.Tests.Links;
 
@@ -42,13 +43,24 @@ public class ModelTimingTests(ITestOutputHelper output)
         int least, int most, double median, double longest) =>
         Dies(Traffic.Asks, least, most, median, longest);
 
-    private void Dies(Traffic traffic, int least, int most, double median, double longest)
+    /// <summary>The daemon has just started: no tick has ended, and one round trip was measured.</summary>
+    [Theory]
+    [InlineData(false, 20, 60)]
+    [InlineData(true, 0, 2)]
+    [InlineData(true, 90, 110)]
+    public void A_death_within_seconds_of_the_start_is_found_soon(bool waits, int least, int most) =>
+        Dies(waits ? Traffic.Asks : Traffic.Talks, least, most, 2.5, 4, after: 0.2, step: 0.02);
+
+    private void Dies(
+        Traffic traffic, int least, int most, double median, double longest, double after = 60,
+        double step = 0.137)
     {
         List<double> times = [];
         for (int seed = 0; seed < 10 * Seeds; seed++)
         {
             ModelWorld world = new(seed) { Traffic = traffic, Pace = (least, most) };
-            world.Run(60 + (seed * 0.137));
+            world.Run(after + (seed * step));
+            Assert.Equal(LinkState.Confirmed, world.Eth.Link.State);
             world.Eth.Upstream = Upstream.Dead;
             times.Add(Until(world, () => world.InUse == world.WiFi));
         }

@@ -42,6 +42,9 @@ internal enum SwitchScript
 /// </summary>
 internal sealed class ModelWorld
 {
+    /// <summary>When the daemon starts, in the loop's time, which counts from the device's start.</summary>
+    public static readonly TimeSpan Start = TimeSpan.FromHours(1);
+
     private static readonly TimeSpan LeastRetransmission = TimeSpan.FromSeconds(0.2);
 
     private readonly ConnectionCore _core;
@@ -50,8 +53,8 @@ internal sealed class ModelWorld
     private bool _hasChanged = true;
     private uint _dumps; // how often the kernel's state was read
     private bool _isWoken;
-    private TimeSpan _tickAt = Link.TickPeriod;
-    private TimeSpan _trafficAt = TimeSpan.Zero;
+    private TimeSpan _tickAt = Start + Link.TickPeriod;
+    private TimeSpan _trafficAt = Start;
     private TimeSpan _askedAt;
     private TimeSpan _retransmission = LeastRetransmission;
     private (ModelLink Link, TimeSpan EndsAt, bool Succeeds)? _running;
@@ -71,7 +74,7 @@ internal sealed class ModelWorld
                 (int)RoutePlanner.UsualMetric(name.Kind, name.Index))
             { Ifindex = i + 2 }),
         ];
-        _core = new ConnectionCore([.. Links.Select(link => link.Link)], new ServiceTrust(), TimeSpan.Zero);
+        _core = new ConnectionCore([.. Links.Select(link => link.Link)], new ServiceTrust(), Start);
         Rules = new ModelRules(this);
     }
 
@@ -87,7 +90,7 @@ internal sealed class ModelWorld
 
     public ModelRules Rules { get; }
 
-    public TimeSpan Now { get; private set; }
+    public TimeSpan Now { get; private set; } = Start;
 
     public long Steps { get; private set; }
 
