@@ -50,8 +50,8 @@ verdicts() {
         check "${WITH}extenders, $packet: $verdict" grep -qE "^[0-9]+ $packet: $verdict\$" "$LAB/got.verdicts"
     done <"$LAB/extenders"
 }
-# What the original's three scripts admit for hosts behind the bridge, in the order of the table in
-# docs/lockdown.md, and what only they admit.
+# What the original's three scripts admit for hosts behind the bridge, in the order of the table in docs/lockdown.md, and their
+# neighbours, which are dropped. A port 4... is one above 40000.
 cat >"$LAB/extenders" <<'END'
 passes up 4 stranger udp 4[0-9]*-53
 passes up 4 stranger udp 4[0-9]*-53, its answer
@@ -60,19 +60,44 @@ passes up 4 stranger ping, its answer
 passes up 4 stranger udp 4[0-9]*-123
 passes up 4 stranger udp 4[0-9]*-123, its answer
 passes frombridge 4 near udp 68-67
-passes frombridge 4 near udp 68-67, its answer
-passes frombridge 4 near udp 67-67
-passes frombridge 4 near udp 67-67, its answer
+passes frombridge 4 near udp 67-68
+passes frombridge 4 near udp 4[0-9]*-67
+passes frombridge 4 near udp 4[0-9]*-68
+passes frombridge 4 near udp 443-68
+passes frombridge 4 near udp 4[0-9]*-67, its answer
+passes frombridge 4 near udp 4[0-9]*-68, its answer
+passes tobridge 4 near udp 67-68
+passes tobridge 4 near udp 67-443
+passes tobridge 4 near udp 68-443
 passes up 4 stranger udp 68-67
 passes up 4 stranger udp 68-67, its answer
-passes up 4 stranger udp 67-67
-passes up 4 stranger udp 67-67, its answer
+passes up 4 stranger udp 67-443
+passes up 4 stranger udp 67-443, its answer
+passes up 4 stranger udp 68-443
+passes up 4 stranger udp 68-443, its answer
 passes up 4 friend tcp 4[0-9]*-80
 passes up 4 friend tcp 4[0-9]*-80, its answer
 drops down 4 stranger udp 53-4[0-9]*
-drops up 4 stranger udp 68-443
-drops frombridge 4 near udp 67-68
+drops down 4 stranger udp 123-4[0-9]*
+drops down 4 stranger udp 67-68
+drops down 4 stranger udp 443-68
+drops down 4 stranger udp 4[0-9]*-67
+drops up 4 stranger udp 66-443
+drops up 4 stranger udp 443-68
+drops up 4 stranger udp 4[0-9]*-67
+drops up 4 stranger udp 4[0-9]*-443
+drops up 6 stranger udp 68-443
+drops frombridge 4 near udp 68-443
+drops frombridge 4 near udp 4[0-9]*-66
+drops frombridge 4 near udp 4[0-9]*-69
 drops frombridge 4 near tcp 4[0-9]*-80
+drops frombridge 6 near udp 4[0-9]*-67
+drops tobridge 4 near udp 66-443
+drops tobridge 4 near udp 443-68
+drops tobridge 6 near udp 67-443
+drops in 4 stranger udp 4[0-9]*-67
+drops in 4 stranger udp 4[0-9]*-68
+drops in 4 stranger udp 443-68
 drops up 4 stranger tcp 4[0-9]*-80
 END
 SOAK=1 # all three are compared

@@ -53,3 +53,17 @@ stays 1 "nothing is announced" heard_is "65022 05, 65022 03"
 echo 4 >"$LAB/go"
 check "a get runs the script again" [ "$(value 65022)" = 04 ]
 wait_for 2 "and now it is announced" heard_is "65022 05, 65022 03, 65022 04"
+
+# The daemon ends while a get waits, which has run the script again after it had failed.
+echo 78 >"$LAB/go"
+restart_connmgr
+wait_for 12 "attrd is connected again" log_has 'attrd: connected'
+poll 10 log_has 'net_capabilities: '
+rm "$LAB/go"
+ran=$(grep -c . "$LAB/runs")
+attrc get 65022 >"$LAB/ended" &
+last=$!
+wait_for 5 "a get waits for the script" lines runs $((ran + 1))
+stop_connmgr || :
+wait "$last" || :
+check "the daemon ends: the get fails, by an answer of ours" grep -q ' get 65022 1 *$' "$LAB/ended"

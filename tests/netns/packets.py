@@ -62,8 +62,12 @@ def service_answer(p):
             or (p.protocol == "icmp" and p.type == ECHO_REPLY[p.family]))
 
 
+def udp4(p):
+    return p.family == 4 and p.protocol == "udp"
+
+
 def dhcp4(p, sports, dports):
-    return p.family == 4 and p.protocol == "udp" and p.sport in sports and p.dport in dports
+    return udp4(p) and p.sport in sports and p.dport in dports
 
 
 def icmp6(p, *types):
@@ -109,11 +113,11 @@ def passes(p, asked):
             return link_local(p.source)
         return is_answer and (service_answer(p) or is_open or p.answers.mark & 0x80)
     if p.way == "up":
-        return is_question and (service_question(p) or is_open or dhcp4(p, [67, 68], [67, 68]))
+        return is_question and (service_question(p) or is_open or udp4(p) and p.sport in (67, 68))
     if p.way == "down":
-        return is_answer and (service_answer(p) or is_open or dhcp4(p, [67, 68], [67, 68]))
+        return is_answer and (service_answer(p) or is_open or udp4(p) and p.dport in (67, 68))
     if p.way == "frombridge":
-        if dhcp4(p, [67, 68], [67]):
+        if udp4(p) and p.dport in (67, 68):
             return True
         if p.family == 6 and p.protocol == "udp" and p.sport == 546 and p.dport == 547:
             return link_local(p.source)
@@ -125,7 +129,7 @@ def passes(p, asked):
             return p.protocol == "icmp" and p.type == ECHO_REPLY[p.family]
         return is_question and p.protocol in ("udp", "tcp") and p.dport == 53
     if p.way == "tobridge":
-        if dhcp4(p, [67], [67, 68]) or icmp6(p, 2, 131, 132, 135, 136, 143):
+        if udp4(p) and p.sport in (67, 68) or icmp6(p, 2, 131, 132, 135, 136, 143):
             return True
         if icmp6(p, 134):
             return link_local(p.source)
@@ -140,8 +144,9 @@ def passes(p, asked):
 # -- the packets ------------------------------------------------------------------------------------------------------
 
 BACK = {"out": "in", "in": "out", "up": "down", "down": "up", "frombridge": "tobridge", "tobridge": "frombridge"}
-UDP_PORTS = [(40000, 53), (40000, 123), (123, 123), (68, 67), (67, 67), (67, 68), (68, 443), (546, 547), (547, 546),
-             (5000, 546), (53, 40000), (123, 40001), (40000, 443), (40000, 7)]
+UDP_PORTS = [(40000, 53), (40000, 123), (123, 123), (68, 67), (67, 67), (67, 68), (68, 443), (67, 443), (443, 68), (66, 443),
+             (40000, 66), (40000, 67), (40000, 68), (40000, 69), (546, 547), (547, 546), (5000, 546), (53, 40000), (123, 40001),
+             (40000, 443), (40000, 7)]
 TCP_PORTS = [(40000, 53), (40000, 80), (40000, 123), (53, 40000)]
 
 

@@ -247,6 +247,12 @@ internal sealed unsafe class AttributeClient : IDisposable
         _deadline.Dispose();
         _waitingEnd.Dispose();
         _loop.Forget(_token);
+        // Answer the gets that wait: see WaitingTime.
+        foreach ((_, ulong token, _) in _waiting)
+        {
+            _ = Answer(token, AttrdShim.ATTRD_STATUS_UNSPECIFIED, 0);
+        }
+        AttrdShim.attrd_process(_handle, Now);
         AttrdShim.attrd_destroy(_handle);
     }
 }

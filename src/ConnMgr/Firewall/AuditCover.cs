@@ -33,7 +33,8 @@ internal static class AuditCovers
         bool isService = entry.Source switch
         {
             AuditSource.Inward => entry.Protocol == Udp && entry.Port is 68 or 546,
-            AuditSource.HostInward => isDns || (entry.Protocol == Udp && entry.Port is 67 or 547),
+            AuditSource.HostInward => isDns || (entry.Protocol == Udp && entry.Port is 67 or 68 or 547),
+            AuditSource.Host when isDns && entry.Protocol == Udp && entry.Address.IsIpv4 => true,
             _ => (isDns && mayAsk) || entry.Protocol is Icmp or Icmpv6
                 || (entry.Protocol == Udp && entry.Port is 67 or 123 or 547),
         };
