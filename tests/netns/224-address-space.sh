@@ -13,7 +13,7 @@ private_at_most() {
 # shellcheck disable=SC3045 # bash and ash have it
 ulimit -v 150000
 begin
-wait_for 10 "private and dirty: at most 1,550 kB" private_at_most 1550
+wait_for 10 "private and dirty: at most 1,600 kB" private_at_most 1600
 echo "# private and dirty $(memory Private_Dirty) kB"
 check "a command works, too" status_has 'eth0.*ITFUP_SS'
 check "reload works" ask reload
