@@ -14,8 +14,8 @@
 # lockdown has closed is then opened, too.
 #
 # Finally it runs $CONNMGR_CONFIG_DIR/firewall.user (/etc/af-conn) with sh, if the file exists, with
-# CONNMGR_BACKEND=nft|iptables in its environment. If that fails, does not parse, or takes longer than 8 s,
-# the lockdown stays in force without it: closed to others, but the cloud is reachable, so that an update can
+# CONNMGR_BACKEND=nft|iptables in its environment. If that fails, does not parse, takes longer than 8 s, or removes rules
+# of the lockdown, the lockdown stays in force without it: closed to others, but the cloud is reachable, so that an update can
 # repair it.
 #
 # The environment. A variable that is not set keeps the setting in force; without one, the script finds out:
@@ -251,21 +251,53 @@ is_open() {
 
 firewall_user() {
     [ "$resets" = no ] || return 0
-    user_status=0
+    user_status=0 what=''
     # Keep its output out of our report.
     sh -n "$user" >&2 || user_status=$?
-    [ "$user_status" != 0 ] || run_user || user_status=$?
+    if [ "$user_status" = 0 ] && { read_user "$run/destroyer" && [ "$content" = "$destroyer" ]; }; then
+        user_status=1 what="removed rules of the lockdown when it ran last, and is not run again before it is changed"
+    elif [ "$user_status" = 0 ]; then
+        frame=$("${backend}_now")
+        run_user || user_status=$?
+        if [ "$user_status" = 0 ] && ! has_frame; then
+            user_status=1 what="removed rules of the lockdown"
+            cat "$user" >"$run/destroyer" 2>/dev/null || :
+        else
+            rm -f "$run/destroyer"
+        fi
+    fi
     case $user_status in
         0)
             "${backend}_reset" || complain "$said: segments of connections that nobody knows are dropped, not reset"
             echo "firewall.user: ok" 2>/dev/null || : ;;
         *)
-            complain "$user failed with status $user_status: the device is locked without it; $to_unlock"
+            complain "$user ${what:-failed with status $user_status}: the device is locked without it; $to_unlock"
             # Undo its incomplete changes: make our chains again, in front, and the policies.
             first=no resets=yes
             "${backend}_lock" || fail "$why"
             echo "firewall.user: failed, $user_status" 2>/dev/null || : ;;
     esac
+}
+
+# read_user FILE: sets $content and $destroyer to what firewall.user and the file contain; false if there is no such file. The
+# file is a copy of a firewall.user that removed the lockdown: to run it again with each repair would open the device each time.
+read_user() {
+    [ -r "$1" ] || return
+    content=$(cat "$user") destroyer=$(cat "$1")
+}
+
+# has_frame: true if each line of $frame is still in force: the policies, the jumps and the services. firewall.user may add
+# rules of its own, also in front, but a flush of all tables would leave the device open.
+has_frame() {
+    now=$nl$("${backend}_now")$nl
+    IFS=$nl
+    for line in $frame; do
+        case $now in
+            *"$nl$line$nl"*) ;;
+            *) IFS=" $tab$nl"; return 1 ;;
+        esac
+    done
+    IFS=" $tab$nl"
 }
 
 # run_user: runs it for at most 8 s; the daemon waits 30 s or longer for the whole script. The caller may have blocked

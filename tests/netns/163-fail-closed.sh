@@ -165,6 +165,26 @@ echo ':' >"$LAB/etc/firewall.user"
 ask reload >"$LAB/last"
 wait_for 10 "repaired and reloaded: it is gone" exits 0 ask status
 check "from metrics, too" metrics_have '^connmgr_firewall_user_failed 0$'
+# It succeeds, but takes the lockdown with it.
+if is_nft; then echo 'nft flush ruleset' >"$LAB/destroy"; else
+    cat >"$LAB/destroy" <<'END'
+for table in iptables ip6tables; do
+    for hook in INPUT OUTPUT FORWARD; do $table -P $hook ACCEPT; done
+    $table -F
+done
+END
+fi
+{ echo "echo run >>$LAB/runs"; cat "$LAB/destroy"; } >"$LAB/etc/firewall.user"
+ask reload >"$LAB/last"
+wait_for 10 "firewall.user removes the lockdown: status says that it failed" status_has '^ +firewall\.user failed with status 1'
+check "locked without it" not reaches
+wait_for 5 "and what is whitelisted is open" reaches 198.18.100.10
+one_run() { [ "$(wc -l <"$LAB/runs")" = 1 ]; }
+stays 7 "and no repair runs it again" one_run
+check "locked all the time" not reaches
+echo "echo run >>$LAB/runs" >"$LAB/etc/firewall.user"
+ask reload >"$LAB/last"
+wait_for 10 "changed, it is run again: status has no failure" exits 0 ask status
 stop_connmgr
 rm "$LAB/etc/firewall.user"
 if is_nft; then
