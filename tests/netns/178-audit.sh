@@ -20,6 +20,9 @@ ip -n cloud route add local 198.18.102.0/24 dev lo
 
 # The servers and clients that Debian's packages start or configure are no prerequisites: those that are missing are left out.
 has() { command -v "$1" >/dev/null; }
+for program in mosquitto mosquitto_pub coap-server-notls coap-client-notls chronyd gtlsserver gtlsclient; do
+    has "$program" || skip "$program is not installed"
+done
 mkdir -p "$LAB/www/apt"
 : >"$LAB/www/apt/Packages"
 echo hello >"$LAB/www/hello"

@@ -54,6 +54,29 @@ check "of a link that there is not: 64" exits 64 ask status eth9
 check "it says which there are" said_has 'no link eth9: the links are eth0, wlan0, wwan0'
 check "of what cannot be a name: 64" exits 64 ask status a/b
 
+# A probe beside the daemon is one of its own; it moves nothing.
+decided=$(switches)
+check "a probe beside the daemon proves the link: 0" exits 0 on device "$connmgr" probe wlan0 --probe echo://198.18.100.10:80 --config-dir "$LAB/etc"
+check "it says by what" said_has ' confirmed by echo: echo answered by'
+check "of a link whose upstream is dead: 1" upstream_dead wwan0
+check "it is not confirmed" exits 1 on device "$connmgr" probe wwan0 --probe echo://198.18.100.10:80 --no-ping --config-dir "$LAB/etc"
+upstream_alive wwan0
+check "the daemon has not switched" test "$(switches)" = "$decided"
+check "the links are as they were" settled
+# The probes of a link a day, at the rate since the start, but of a minute at least: within a fifth, because the bytes and
+# the time are not read at once.
+a_day() {
+    ask status --json >"$LAB/status.json" && /usr/bin/python3 - "$LAB/status.json" <<'END'
+import json, sys
+status = json.load(open(sys.argv[1]))
+link = next(link for link in status["links"] if link["name"] == "eth0")
+wanted = link["probe_bytes"] * 86400 / max(60, status["uptime_seconds"])
+print(link["probe_bytes"], status["uptime_seconds"], link["probe_bytes_per_day"], wanted)
+sys.exit(not (link["probe_bytes"] > 0 and 0.8 * wanted <= link["probe_bytes_per_day"] <= 1.2 * wanted))
+END
+}
+check "status --json: the bytes of probes a day" a_day
+
 for number in 3 1; do check "events: the newest $number" test "$(ask events -n "$number" | wc -l)" = "$number"; done
 check "events of the last hour: all" test "$(ask events --since 1h | wc -l)" = "$(ask events | wc -l)"
 ask events --since 5 -f >"$LAB/followed" &

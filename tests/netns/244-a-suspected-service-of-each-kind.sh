@@ -31,6 +31,7 @@ suspected() { ask status | tr -s ' \n' '  ' | grep -F "service $URL" && ask stat
 counts_like_ping() { ask status | tr -s ' \n' '  ' | grep 'counts like ping'; }
 asked_again() { [ "$(probes eth0)" -ge 2 ]; }
 in_use_here() { if [ "$FAMILY" = IPv4 ]; then in_use "$1"; else in_use6 "$1"; fi; }
+redirects() { ask status | tr -s ' \n' '  ' | grep -E 'eth0 ITFUP_SF .*redirects to "http://portal\.example'; }
 confirmed() { state eth0 ITFUP_SS && state wlan0 ITFUP_SS; }
 failed_wrongly() { log_has '^<[0-7]> ?eth0: ITFUP_S[SU] -> ITFUP_SF: .*(does not speak|redirects|something else)'; }
 # is_suspected WHAT: until the second probe of eth0 nothing has failed, and the warning is one.
@@ -58,6 +59,7 @@ plays() {
         portal eth0 portal
         wait_for 15 "$FAMILY, $kind: the wrong answer is a portal now, eth0 fails" failed_wrongly
         wait_for 5 "$FAMILY, $kind: wlan0 is in use" in_use_here wlan0
+        [ "$kind" != http ] || check "$FAMILY, http: status says where the portal redirects" redirects
         stop_connmgr || :
         portal eth0 off
     done

@@ -7,7 +7,7 @@
 
 lab_up
 modes='2001:echo 2002:text 2003:204 2004:tls 2005:mqtt 2006:coap:udp 2007:banner 2008:portal 2009:silent 2010:silent:udp 2011:slow
-    2012:slowtls 2013:slowmqtt 2014:late 2015:late:udp 2016:megabyte 2017:megabyte:udp 2018:wrong:udp 2019:page 2020:close 2021:alert 2022:wrong'
+    2012:slowtls 2013:slowmqtt 2014:late 2015:late:udp 2016:megabyte 2017:megabyte:udp 2018:wrong:udp 2019:page 2020:close 2021:alert 2022:wrong 2023:apple'
 for address in 198.18.100.11 2001:db8:100::11; do
     # shellcheck disable=SC2086 # words
     on cloud /usr/bin/python3 "$NETNS_DIR/probed.py" "$address" $modes >"$LAB/probed.$address" 2>&1 &
@@ -26,6 +26,8 @@ echo megabyte 1 :2016 $wrong
 echo closed 1 :2020 $ping
 http right 0 :2003/#204 $confirmed http: http answered by
 http right-text 0 :2002/#=NetworkManager $confirmed http: http answered by
+http right-apple 0 :2023/hotspot-detect.html#=<HTML><HEAD><TITLE>Success</TITLE> $confirmed http: http answered by
+http right-android 0 :2003/generate_204#204 $confirmed http: http answered by
 http wrong 1 :2007/#204 $wrong.* does not speak HTTP
 http wrong-status 1 :2019/#204 $wrong.* status 200 instead of 204
 http wrong-text 1 :2019/#=NetworkManager $wrong.* another body
@@ -61,6 +63,7 @@ tcp right 1 :2001 not confirmed: .* accepted a connection
 tcp wrong 1 :2007 not confirmed: .* accepted a connection
 tcp portal 1 :2008 not confirmed: .* accepted a connection
 tcp silent 1 :2009 not confirmed: .* accepted a connection
+tcp byte-a-second 1 :2011 not confirmed: .* accepted a connection
 tcp megabyte 1 :2016 not confirmed: .* accepted a connection
 tcp refused 1 :9 $ping .*refused
 TABLE

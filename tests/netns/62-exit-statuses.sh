@@ -23,6 +23,9 @@ stop_connmgr
 program=$(connmgr_path)
 status_is 64 "an unknown option" "$program" --nonsense
 status_is 64 "an option without its value" "$program" --ping
+status_is 64 "a probe that is no URL" "$program" --no-attrd --probe https://cloud.example --run-dir "$LAB/other"
+check "a probe that is no URL: it says what to write" grep -q '^connmgr: --probe: write ' "$LAB/refusal"
+status_is 64 "an idle limit of a kind that there is not" "$program" --no-attrd --idle dsl=16 --run-dir "$LAB/other"
 status_is 0 "--help" "$program" --help
 status_is 0 "--version" "$program" --version
 status_is 77 "without privileges" setpriv --reuid 65534 --clear-groups --inh-caps=-all --bounding-set=-all \

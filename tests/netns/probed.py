@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # probed.py ADDRESS PORT MODE [udp], or probed.py ADDRESS PORT:MODE[:udp]...: servers that answer everybody in one way: silent, slow, slowtls,
 # slowmqtt (the right answer, one byte a second), late (the right answer after 5 s), megabyte (by UDP the longest datagram), banner (of SSH, before
-# it is asked), mail (likewise), close, portal (a redirect), page (another body), text, 204, echo, tls, alert, mqtt, coap (right answers), wrong.
+# it is asked), mail (likewise), close, portal (a redirect), page (another body), text, apple, 204, echo, tls, alert, mqtt, coap (right answers), wrong.
 import socket, sys, threading, time
 
 address = sys.argv[1]
@@ -11,6 +11,8 @@ ANSWERS = {
     "portal": b"HTTP/1.1 302 Found\r\nServer: portal\r\nLocation: http://portal.example/login?from=x\r\nContent-Length: 0\r\n\r\n",
     "page": b"HTTP/1.1 200 OK\r\nContent-Length: 48\r\n\r\n" + PAGE,
     "text": b"HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\nNetworkManager is online",
+    "apple": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 68\r\n\r\n"
+             b"<HTML><HEAD><TITLE>Success</TITLE></HEAD><BODY>Success</BODY></HTML>",
     "204": b"HTTP/1.1 204 No Content\r\n\r\n",
     "alert": b"\x15\x03\x03\x00\x02\x02\x28",  # RFC 8446, 6: fatal, handshake_failure
     "mqtt": b"\x20\x02\x00\x00",  # CONNACK
