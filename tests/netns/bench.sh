@@ -343,7 +343,7 @@ if grep -qvE '^[0-9.]+$' "$work/silent-death"; then
 else
     # shellcheck disable=SC2046  # three words
     set -- $(spread <"$work/silent-death")
-    row "silent death of an idle link -> switched" 18.5 "$3" s "$1 / $2 / $3"
+    row "silent death of an idle link -> switched" 18 "$3" s "$1 / $2 / $3"
 fi
 
 # As many as there are processors, so that they do not wait for each other.
@@ -362,8 +362,8 @@ for traffic in 'tcp 80' 'udp 53'; do
     else
         # shellcheck disable=SC2046  # three words
         set -- $(spread <"$work/traffic")
-        row "silent death under $name -> switched" 7.5 "$3" s "$1 / $2 / $3"
-        row "silent death under $name, median" 6 "$2" s
+        row "silent death under $name -> switched" 4 "$3" s "$1 / $2 / $3"
+        row "silent death under $name, median" 2.5 "$2" s
     fi
 done
 
